@@ -20,7 +20,7 @@ fn main() {
         return;
     }
     let has_git = is_repository();
-    let git = |arguments: &[&str]| if has_git { git(arguments) } else { None };
+    let git = |arguments: &[&str]| if has_git { run_git(arguments) } else { None };
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
@@ -37,12 +37,12 @@ fn main() {
 /// Whether the sources are a repository themselves: one that they lie in is of something else.
 fn is_repository() -> bool {
     let sources = std::env::var("CARGO_MANIFEST_DIR").ok().and_then(|folder| Path::new(&folder).canonicalize().ok());
-    let top = git(&["rev-parse", "--show-toplevel"]).and_then(|folder| Path::new(&folder).canonicalize().ok());
+    let top = run_git(&["rev-parse", "--show-toplevel"]).and_then(|folder| Path::new(&folder).canonicalize().ok());
     sources.is_some() && sources == top
 }
 
 /// What git says; nothing where there is no git, or no repository.
-fn git(arguments: &[&str]) -> Option<String> {
+fn run_git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
     let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (!said.is_empty()).then_some(said)

@@ -18,7 +18,7 @@ mod schema;
 mod security;
 mod status;
 
-pub use branding::{Branding, ConfigMapKeyRef, Image, LoginPage};
+pub use branding::{BrandingSpec, ConfigMapKeyRef, ImageSource, LoginPage};
 pub use client::{ClientSpec, TenantClient};
 pub use clients::{
     AllowedNamespaces, ClientDefaults, Clients, LabelOperator, LabelRequirement, LabelSelector, NamespacesFrom,
@@ -34,11 +34,12 @@ pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
 pub use schema::{crds, to_yaml};
 pub use security::{
-    Access, ClientAccess, ClientSecurity, CustomPolicy, DefaultPolicy, Duo, PartnerSecurity, PasswordPolicy,
+    ClientAccess, ClientSecurity, CustomPasswordPolicy, DuoSpec, PartnerAccess, PartnerSecurity, PasswordPolicySpec,
+    PciDssPolicy,
 };
 pub use status::{
-    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, NormalisedSetting, PlanStatus,
-    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue,
+    AppliedSettings, ClientCounts, ConnectionStatus, DriftStatus, EffectiveSetting, NormalisedSetting, PlanStatus,
+    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, UnavailableStatus, UnknownValue,
     UnmanagedSetting, WriteOnlySetting,
 };
 

@@ -4,14 +4,14 @@
 //! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
 
 mod categories;
-mod nearest;
-mod places;
-mod zones;
+mod countries;
+mod suggestions;
+mod timezones;
 
-pub use categories::{Carried, Category, KINDS, Kind, needs};
-pub use nearest::{did_you_mean, no_country, no_timezone};
-pub use places::{COUNTRIES, country};
-pub use zones::timezone;
+pub use categories::{ADD_ON_RECORD_KINDS, AddOnRecordKind, DataCategory, PackageRequirement, required_add_on};
+pub use countries::{COUNTRIES, find_country};
+pub use suggestions::{suggest_nearest, unknown_country_message, unknown_timezone_message};
+pub use timezones::canonical_timezone;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Package {
     }
 
     /// The name on screen, which is the name on the wire too.
-    pub const fn wire(self) -> &'static str {
+    pub const fn wire_name(self) -> &'static str {
         match self {
             Self::HybridDiscoveryAndMonitoring => "Hybrid Discovery and Monitoring",
             Self::EventAndIncidentManagement => "Event and Incident Management",
@@ -57,7 +57,7 @@ impl Package {
 
     /// The package of a wire name, in any case.
     pub fn from_wire(wire: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|package| package.wire().eq_ignore_ascii_case(wire.trim()))
+        Self::ALL.into_iter().find(|package| package.wire_name().eq_ignore_ascii_case(wire.trim()))
     }
 
     /// The modules that the package brings.
@@ -89,10 +89,12 @@ impl Package {
     }
 
     /// What a tenant without the package does not have.
-    pub const fn unavailable_without(self) -> Unavailable {
+    pub const fn unavailable_without(self) -> UnavailableFeatures {
         match self {
-            Self::HybridDiscoveryAndMonitoring => Unavailable { menus: &[], permission_sets: &[], add_ons: &[] },
-            Self::EventAndIncidentManagement => Unavailable {
+            Self::HybridDiscoveryAndMonitoring => {
+                UnavailableFeatures { menus: &[], permission_sets: &[], add_ons: &[] }
+            }
+            Self::EventAndIncidentManagement => UnavailableFeatures {
                 menus: &["Setup > Alerts"],
                 permission_sets: &[
                     "OpsQ",
@@ -110,7 +112,7 @@ impl Package {
                     AddOn::SMSAndVoice,
                 ],
             },
-            Self::RemediationAndAutomation => Unavailable {
+            Self::RemediationAndAutomation => UnavailableFeatures {
                 menus: &["Workspace > Automation"],
                 permission_sets: &["Jobs", "Consoles", "Patch Approvals", "Recording Audits", "Scripts", "Commands"],
                 add_ons: &[AddOn::ApplicationPatchManagement],
@@ -121,7 +123,7 @@ impl Package {
 
 /// What is missing for a tenant that has not subscribed to a package, as the documentation lists it.
 #[derive(Clone, Copy, Debug)]
-pub struct Unavailable {
+pub struct UnavailableFeatures {
     /// Menu entries that do not show.
     pub menus: &'static [&'static str],
     /// Permission sets that cannot be granted.
@@ -176,13 +178,13 @@ pub enum AddOn {
 }
 
 /// The row of an add-on: package, names and price.
-struct Row {
+struct AddOnRow {
     package: Package,
     name: &'static str,
     screen: &'static str,
     wire: &'static str,
     /// Names that earlier versions of the platform sent for the same add-on.
-    older: &'static [&'static str],
+    former_names: &'static [&'static str],
     paid: bool,
 }
 
@@ -208,43 +210,43 @@ impl AddOn {
         Self::ApplicationPatchManagement,
     ];
 
-    const fn row(self) -> Row {
+    const fn row(self) -> AddOnRow {
         use Package::{
             EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
             RemediationAndAutomation as Remediation,
         };
-        const fn row(package: Package, name: &'static str, screen: &'static str) -> Row {
-            Row { package, name, screen, wire: screen, older: &[], paid: false }
+        const fn new_row(package: Package, name: &'static str, screen: &'static str) -> AddOnRow {
+            AddOnRow { package, name, screen, wire: screen, former_names: &[], paid: false }
         }
         match self {
-            Self::AdapterIntegrations => row(Hybrid, "AdapterIntegrations", "Adapter Integrations"),
-            Self::BatchExports => row(Hybrid, "BatchExports", "Batch Exports"),
-            Self::ExtendedDataRetention => row(Hybrid, "ExtendedDataRetention", "Extended Data Retention"),
-            Self::OfflineAlerts => row(Hybrid, "OfflineAlerts", "Offline Alerts"),
-            Self::StreamExports => row(Hybrid, "StreamExports", "Stream Exports"),
+            Self::AdapterIntegrations => new_row(Hybrid, "AdapterIntegrations", "Adapter Integrations"),
+            Self::BatchExports => new_row(Hybrid, "BatchExports", "Batch Exports"),
+            Self::ExtendedDataRetention => new_row(Hybrid, "ExtendedDataRetention", "Extended Data Retention"),
+            Self::OfflineAlerts => new_row(Hybrid, "OfflineAlerts", "Offline Alerts"),
+            Self::StreamExports => new_row(Hybrid, "StreamExports", "Stream Exports"),
             Self::MaskResourceIdentityManagement => {
-                row(Hybrid, "MaskResourceIdentityManagement", "Mask Resource Identity Management")
+                new_row(Hybrid, "MaskResourceIdentityManagement", "Mask Resource Identity Management")
             }
-            Self::LogManagement => row(Hybrid, "LogManagement", "Log Management"),
-            Self::TraceManagement => row(Hybrid, "TraceManagement", "Trace Management"),
-            Self::AlertProblemArea => Row {
-                older: &["Event Enrichment", "Alert Enrichment"],
-                ..row(Events, "AlertProblemArea", "Alert Problem Area")
+            Self::LogManagement => new_row(Hybrid, "LogManagement", "Log Management"),
+            Self::TraceManagement => new_row(Hybrid, "TraceManagement", "Trace Management"),
+            Self::AlertProblemArea => AddOnRow {
+                former_names: &["Event Enrichment", "Alert Enrichment"],
+                ..new_row(Events, "AlertProblemArea", "Alert Problem Area")
             },
-            Self::KnowledgeBaseManagement => Row {
+            Self::KnowledgeBaseManagement => AddOnRow {
                 wire: "Knowledgebase Management",
-                ..row(Events, "KnowledgeBaseManagement", "Knowledge Base Management")
+                ..new_row(Events, "KnowledgeBaseManagement", "Knowledge Base Management")
             },
             Self::OSServiceStartStopActions => {
-                row(Events, "OSServiceStartStopActions", "OS Service Start/Stop Actions")
+                new_row(Events, "OSServiceStartStopActions", "OS Service Start/Stop Actions")
             }
-            Self::ScheduledTaskManagement => row(Events, "ScheduledTaskManagement", "Scheduled Task Management"),
-            Self::SLAManagement => row(Events, "SLAManagement", "SLA Management"),
-            Self::SMSAndVoice => Row { paid: true, ..row(Events, "SMSAndVoice", "SMS and Voice") },
-            Self::ProcessAutomation => row(Remediation, "ProcessAutomation", "Process Automation"),
-            Self::RemoteAccessManagement => row(Remediation, "RemoteAccessManagement", "Remote Access Management"),
+            Self::ScheduledTaskManagement => new_row(Events, "ScheduledTaskManagement", "Scheduled Task Management"),
+            Self::SLAManagement => new_row(Events, "SLAManagement", "SLA Management"),
+            Self::SMSAndVoice => AddOnRow { paid: true, ..new_row(Events, "SMSAndVoice", "SMS and Voice") },
+            Self::ProcessAutomation => new_row(Remediation, "ProcessAutomation", "Process Automation"),
+            Self::RemoteAccessManagement => new_row(Remediation, "RemoteAccessManagement", "Remote Access Management"),
             Self::ApplicationPatchManagement => {
-                row(Remediation, "ApplicationPatchManagement", "Application Patch Management")
+                new_row(Remediation, "ApplicationPatchManagement", "Application Patch Management")
             }
         }
     }
@@ -260,12 +262,12 @@ impl AddOn {
     }
 
     /// The name on screen.
-    pub const fn screen(self) -> &'static str {
+    pub const fn display_name(self) -> &'static str {
         self.row().screen
     }
 
     /// The name on the wire.
-    pub const fn wire(self) -> &'static str {
+    pub const fn wire_name(self) -> &'static str {
         self.row().wire
     }
 
@@ -275,7 +277,7 @@ impl AddOn {
     }
 
     /// Whether the add-on only says what the tenant has: what it does is done elsewhere.
-    pub const fn is_elsewhere(self) -> bool {
+    pub const fn is_external(self) -> bool {
         matches!(
             self,
             Self::LogManagement
@@ -297,7 +299,7 @@ impl AddOn {
         let wire = wire.trim();
         Self::ALL.into_iter().find(|add_on| {
             let row = add_on.row();
-            [row.wire, row.screen].iter().chain(row.older).any(|name| name.eq_ignore_ascii_case(wire))
+            [row.wire, row.screen].iter().chain(row.former_names).any(|name| name.eq_ignore_ascii_case(wire))
         })
     }
 }
@@ -310,7 +312,7 @@ mod tests {
     fn every_name_leads_back_to_its_package() {
         for package in Package::ALL {
             assert_eq!(Package::from_name(package.name()), Some(package));
-            assert_eq!(Package::from_wire(package.wire()), Some(package));
+            assert_eq!(Package::from_wire(package.wire_name()), Some(package));
         }
         assert_eq!(Package::from_wire("Something Else"), None);
     }
@@ -319,8 +321,8 @@ mod tests {
     fn every_name_leads_back_to_its_add_on() {
         for add_on in AddOn::ALL {
             assert_eq!(AddOn::from_name(add_on.name()), Some(add_on));
-            assert_eq!(AddOn::from_wire(add_on.wire()), Some(add_on));
-            assert_eq!(AddOn::from_wire(add_on.screen()), Some(add_on));
+            assert_eq!(AddOn::from_wire(add_on.wire_name()), Some(add_on));
+            assert_eq!(AddOn::from_wire(add_on.display_name()), Some(add_on));
             assert_eq!(serde_json::to_value(add_on).unwrap(), add_on.name());
         }
     }
@@ -330,7 +332,7 @@ mod tests {
     fn older_wire_names_are_read_as_the_same_add_on() {
         assert_eq!(AddOn::from_wire("Event Enrichment"), Some(AddOn::AlertProblemArea));
         assert_eq!(AddOn::from_wire("Alert Enrichment"), Some(AddOn::AlertProblemArea));
-        assert_eq!(AddOn::KnowledgeBaseManagement.wire(), "Knowledgebase Management");
+        assert_eq!(AddOn::KnowledgeBaseManagement.wire_name(), "Knowledgebase Management");
     }
 
     /// shows: seeds/events-add-ons/sms-voice-paid

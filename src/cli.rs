@@ -4,8 +4,6 @@
 //! to the platform.
 
 mod accounts;
-mod act;
-mod ask;
 mod cancel;
 mod check;
 mod cluster;
@@ -16,17 +14,19 @@ mod connection;
 mod events;
 mod export;
 mod failure;
-mod ground;
-mod guarded;
+mod inventory;
 mod leader;
 mod lint;
 mod list;
 mod logs;
 mod manifest;
-mod one;
+mod object_arg;
+mod object_platform;
+mod optimistic_patch;
 mod output;
+mod patch_commands;
 mod plan;
-mod reach;
+mod prompt;
 mod references;
 mod release;
 mod selection;
@@ -57,61 +57,61 @@ use failure::Failure;
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error.
 #[derive(Parser, Debug)]
-#[command(name = "kubectl-tenantry", bin_name = "kubectl tenantry", version = crate::build::text(), arg_required_else_help = true)]
-pub struct Command {
+#[command(name = "kubectl-tenantry", bin_name = "kubectl tenantry", version = crate::build::version_text(), arg_required_else_help = true)]
+pub struct Cli {
     #[command(flatten)]
     cluster: ClusterFlags,
     /// Colours in results; `auto` where stdout is a terminal and `NO_COLOR` is not set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    color: colour::When,
+    color: colour::ColorMode,
     #[command(subcommand)]
-    verb: Verb,
+    command: CliCommand,
 }
 
 /// What can be asked for.
 #[derive(Subcommand, Debug)]
-enum Verb {
-    Plan(plan::Flags),
-    Export(export::Flags),
-    Unmanaged(unmanaged::Flags),
-    Lint(lint::Flags),
-    List(list::Flags),
-    Status(status::Flags),
-    Events(events::Flags),
-    Logs(logs::Flags),
-    Check(check::Flags),
-    Reconcile(act::reconcile::Flags),
-    Pause(act::pause::Flags),
-    Resume(act::resume::Flags),
-    Suspend(act::suspend::SuspendFlags),
-    Activate(act::suspend::ActivateFlags),
-    Approve(act::approve::Flags),
-    Adopt(act::adopt::Flags),
-    Terminate(Box<terminate::Flags>),
-    Cancel(cancel::Flags),
-    Release(release::Flags),
-    Version(version::Flags),
-    Completion(completion::Flags),
+enum CliCommand {
+    Plan(plan::PlanFlags),
+    Export(export::ExportFlags),
+    Unmanaged(unmanaged::UnmanagedFlags),
+    Lint(lint::LintFlags),
+    List(list::ListFlags),
+    Status(status::StatusFlags),
+    Events(events::EventsFlags),
+    Logs(logs::LogsFlags),
+    Check(check::CheckFlags),
+    Reconcile(patch_commands::reconcile::ReconcileFlags),
+    Pause(patch_commands::pause::PauseFlags),
+    Resume(patch_commands::resume::ResumeFlags),
+    Suspend(patch_commands::suspend::SuspendFlags),
+    Activate(patch_commands::suspend::ActivateFlags),
+    Approve(patch_commands::approve::ApproveFlags),
+    Adopt(patch_commands::adopt::AdoptFlags),
+    Terminate(Box<terminate::TerminateFlags>),
+    Cancel(cancel::CancelFlags),
+    Release(release::ReleaseFlags),
+    Version(version::VersionFlags),
+    Completion(completion::CompletionFlags),
 }
 
 /// How a verb ended that did what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
+enum ExitKind {
     /// Nothing is to be done.
-    Nothing,
+    Success,
     /// Something is to be done.
     Changes,
 }
 
-impl Command {
+impl Cli {
     /// Reads the command line; help and mistakes are printed here.
     ///
     /// # Errors
     /// The exit status of a command line that asks for nothing more: a mistake is 1, since 2 says that there is
     /// something to do.
-    pub fn read() -> Result<Self, ExitCode> {
-        if let Some(words) = complete::asked(&std::env::args_os().collect::<Vec<_>>()) {
-            complete::run(words, Self::command());
+    pub fn parse_args() -> Result<Self, ExitCode> {
+        if let Some(words) = complete::completion_words(&std::env::args_os().collect::<Vec<_>>()) {
+            complete::print_candidates(words, Self::command());
             return Err(ExitCode::SUCCESS);
         }
         Self::try_parse().map_err(|error| {
@@ -126,37 +126,37 @@ impl Command {
 
     /// Does what was asked.
     pub async fn run(self) -> ExitCode {
-        let Self { cluster, color, verb } = self;
+        let Self { cluster, color, command: verb } = self;
         color.apply();
         let ended = match verb {
-            Verb::Plan(flags) => plan::run(&flags, &cluster).await,
-            Verb::Lint(flags) => lint::run(&flags, &cluster).await,
-            Verb::List(flags) => list::run(&flags, &cluster).await,
-            Verb::Events(flags) => events::run(&flags, &cluster).await,
-            Verb::Logs(flags) => logs::run(&flags, &cluster).await,
-            Verb::Check(flags) => check::run(&flags, &cluster).await,
-            Verb::Status(flags) => status::run(&flags, &cluster).await,
-            Verb::Reconcile(flags) => act::reconcile::run(&flags, &cluster).await,
-            Verb::Pause(flags) => act::pause::run(&flags, &cluster).await,
-            Verb::Resume(flags) => act::resume::run(&flags, &cluster).await,
-            Verb::Suspend(flags) => act::suspend::suspend(&flags, &cluster).await,
-            Verb::Activate(flags) => act::suspend::activate(&flags, &cluster).await,
-            Verb::Approve(flags) => act::approve::run(&flags, &cluster).await,
-            Verb::Adopt(flags) => act::adopt::run(&flags, &cluster).await,
-            Verb::Terminate(flags) => terminate::run(&flags, &cluster).await,
-            Verb::Cancel(flags) => cancel::run(&flags, &cluster).await,
-            Verb::Release(flags) => release::run(&flags, &cluster).await,
-            Verb::Export(flags) => export::run(&flags, &cluster).await,
-            Verb::Unmanaged(flags) => unmanaged::run(&flags, &cluster).await,
-            Verb::Version(flags) => version::run(&flags, &cluster).await,
-            Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
+            CliCommand::Plan(flags) => plan::run(&flags, &cluster).await,
+            CliCommand::Lint(flags) => lint::run(&flags, &cluster).await,
+            CliCommand::List(flags) => list::run(&flags, &cluster).await,
+            CliCommand::Events(flags) => events::run(&flags, &cluster).await,
+            CliCommand::Logs(flags) => logs::run(&flags, &cluster).await,
+            CliCommand::Check(flags) => check::run(&flags, &cluster).await,
+            CliCommand::Status(flags) => status::run(&flags, &cluster).await,
+            CliCommand::Reconcile(flags) => patch_commands::reconcile::run(&flags, &cluster).await,
+            CliCommand::Pause(flags) => patch_commands::pause::run(&flags, &cluster).await,
+            CliCommand::Resume(flags) => patch_commands::resume::run(&flags, &cluster).await,
+            CliCommand::Suspend(flags) => patch_commands::suspend::suspend_tenant(&flags, &cluster).await,
+            CliCommand::Activate(flags) => patch_commands::suspend::activate_tenant(&flags, &cluster).await,
+            CliCommand::Approve(flags) => patch_commands::approve::run(&flags, &cluster).await,
+            CliCommand::Adopt(flags) => patch_commands::adopt::run(&flags, &cluster).await,
+            CliCommand::Terminate(flags) => terminate::run(&flags, &cluster).await,
+            CliCommand::Cancel(flags) => cancel::run(&flags, &cluster).await,
+            CliCommand::Release(flags) => release::run(&flags, &cluster).await,
+            CliCommand::Export(flags) => export::run(&flags, &cluster).await,
+            CliCommand::Unmanaged(flags) => unmanaged::run(&flags, &cluster).await,
+            CliCommand::Version(flags) => version::run(&flags, &cluster).await,
+            CliCommand::Completion(flags) => completion::run(&flags, &mut Self::command()),
         };
         match ended {
-            Ok(Exit::Nothing) => ExitCode::SUCCESS,
-            Ok(Exit::Changes) => ExitCode::from(2),
+            Ok(ExitKind::Success) => ExitCode::SUCCESS,
+            Ok(ExitKind::Changes) => ExitCode::from(2),
             Err(failures) => {
                 for failure in &failures {
-                    output::error(failure);
+                    output::print_error(failure);
                 }
                 ExitCode::FAILURE
             }
@@ -165,7 +165,7 @@ impl Command {
 }
 
 /// What a verb ends in.
-type Ended = Result<Exit, Vec<Failure>>;
+type CommandResult = Result<ExitKind, Vec<Failure>>;
 
 #[cfg(test)]
 mod tests {
@@ -173,6 +173,6 @@ mod tests {
 
     #[test]
     fn the_flags_fit_together() {
-        Command::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 thread_local! {
-    static FOLLOWED: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
+    static SIMULATED_START: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
 }
 
 /// Now.
 pub fn now() -> Timestamp {
-    FOLLOWED.get().map_or_else(Timestamp::now, |(start, since)| start + since.elapsed())
+    SIMULATED_START.get().map_or_else(Timestamp::now, |(start, since)| start + since.elapsed())
 }
 
 /// From now on it is `start` in this thread, and time goes on with tokio's clock: where that one is paused, a month
 /// passes in a moment. For simulations; nothing else calls it.
-pub fn follow(start: Timestamp) {
-    FOLLOWED.set(Some((start, Instant::now())));
+pub fn follow_tokio_clock(start: Timestamp) {
+    SIMULATED_START.set(Some((start, Instant::now())));
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_time_of_day_follows_a_paused_clock_where_it_is_told_to() {
         let start = Timestamp::UNIX_EPOCH;
-        follow(start);
+        follow_tokio_clock(start);
         tokio::time::sleep(Duration::from_hours(24)).await;
         assert_eq!(now(), start + Duration::from_hours(24));
         let elsewhere = std::thread::spawn(now).join().unwrap();

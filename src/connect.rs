@@ -1,47 +1,47 @@
 //! HTTP client of the tenancy API: token, pacer, errors, and the map between fields and the wire's JSON.
 //!
-//! One [`Platform`] stands for one [`Connection`]. Every call ends within one deadline, says in [`Error`] what is to be
+//! One [`PlatformClient`] has one [`Connection`]. Every call ends within one deadline, says in [`CallError`] what is to be
 //! done about its failure, and never repeats a request that the platform may have carried out.
 
+mod active_tenants;
 mod breaker;
-mod bucket;
-mod budget;
-mod call;
 mod connection;
 mod error;
-mod flight;
+mod error_body;
 mod guard;
 mod headers;
-mod hold;
 mod http;
 mod inspect;
-mod living;
-mod map;
-mod pacer;
+mod mapping;
+mod observe;
 mod place;
-mod platform;
+mod platform_client;
 mod proxy;
+mod rate_limit_bucket;
+mod rate_limit_budget;
+mod rate_limiter;
+mod request_session;
 mod reservation;
-mod roots;
-mod said;
+mod retry_after;
 mod server_clock;
-mod tally;
+mod single_flight;
+mod tls_roots;
 mod token;
 mod trace;
-mod turn;
+mod transport;
 
-pub use breaker::Breaker;
+pub use active_tenants::{Freshness, ListedTenant, NameSearchResult, TenantListing};
+pub use breaker::CircuitBreaker;
 pub use connection::{Connection, ConnectionError};
-pub use error::Error;
-pub use guard::Guard;
-pub use http::{Dial, Wire, dial};
-pub use inspect::Inspection;
-pub use living::{Freshness, Listed, Listing, Sought};
-pub use map::{OddRow, Page};
+pub use error::CallError;
+pub use guard::ChangeGuard;
+pub use http::{Connector, HttpService, network_connector};
+pub use inspect::TenantInspection;
+pub use mapping::{TenantPage, UnreadableRow};
+pub use observe::{Exchange, instrumented};
 pub use place::Place;
-pub use platform::Platform;
-pub use proxy::Proxy;
-pub use reservation::Reservation;
+pub use platform_client::PlatformClient;
+pub use proxy::ProxyAddress;
+pub use reservation::WriteReservation;
 pub use server_clock::ServerClock;
-pub use tally::{Exchange, tallied};
-pub use trace::{Trace, trace, traced};
+pub use trace::{Trace, current_trace, with_new_trace};

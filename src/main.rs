@@ -7,11 +7,11 @@ use tenantry::{operator, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings = operator::Settings::parse();
-    telemetry::init();
+    let settings = operator::OperatorFlags::parse();
+    telemetry::init_logging();
     // Two TLS users in one process must agree on a provider; a second call would only say that it is set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match operator::run(settings, telemetry::asked_to_end()).await {
+    match operator::run(settings, telemetry::wait_for_shutdown_signal()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

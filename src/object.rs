@@ -1,19 +1,19 @@
 //! An object of the cluster as a tenant: what Partner and Client have in common, and every judgement about them that the
 //! operator and the plugin must make alike. Reads the platform where a judgement needs it; writes nothing.
 
-mod applied;
-mod edits;
-mod fit;
-mod judge;
-mod look;
-mod names;
-mod outcome;
-mod owner;
-mod reading;
+mod applied_settings;
+mod declared_edits;
+mod error_outcome;
+mod hand_over;
+mod lookup;
+mod name_conflict;
+mod ownership;
+mod parsed_object;
+mod reference_names;
 mod references;
 mod resolve;
 mod secret;
-mod taken;
+mod status_limits;
 mod unmanaged;
 
 use std::fmt::Debug;
@@ -24,40 +24,56 @@ use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    Adoption, AdoptionPolicy, Branding, ClientAccess, ConditionType, ConfigMapKeyRef, Deletion, DeletionPolicy,
-    DriftPolicy, FINALIZER, HandOver, INTENT, Image, Management, ManagementMode, OPERATOR, Partner, SecretKeyRef,
+    Adoption, AdoptionPolicy, BrandingSpec, ClientAccess, ConditionType, ConfigMapKeyRef, Deletion, DeletionPolicy,
+    DriftPolicy, FINALIZER, HandOver, INTENT, ImageSource, Management, ManagementMode, OPERATOR, Partner, SecretKeyRef,
     TenantClient, TenantState, TenantStatus,
 };
-use crate::plan::{Intent, Invalid, Kind, Material, Pause, Settings, client, partner};
+use crate::plan::{
+    DeclaredSettings, Intent, InvalidSetting, Pause, ResolvedReferences, TenantKind, client_settings, partner_settings,
+};
 use crate::wire::Mark;
 
-pub(crate) use applied::{
-    TENANT_STATE, applied_images, applied_secrets, applied_without, digest, effective, unknown, written,
+pub(crate) use applied_settings::{
+    TENANT_STATE_PATH, applied_images, applied_secrets, effective_settings, settings_digest, unknown_values,
+    was_applied_without_add_on, write_record,
 };
-pub(crate) use edits::{edited, only};
-pub(crate) use fit::fit;
-pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
-pub(crate) use look::{Found, has_branding, load_images, look, read, writes_what_it_cannot_load};
-pub(crate) use names::refuse_names;
-pub(crate) use outcome::{in_words_of_the_spec, misspelt, outcome, refused, sentence};
-pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, not_shown, receiver, refuse_to_create};
-pub(crate) use reading::{NotUnderstood, Reading, Understood, Unknown, keep_unknown};
+pub(crate) use declared_edits::{edited_paths, restrict_to_edits};
+pub(crate) use error_outcome::{
+    api_error_message, find_misspelt_value, invalid_settings_outcome, platform_error_outcome, translate_to_spec_paths,
+};
+pub(crate) use hand_over::{
+    ObjectName, OwnerSearchScope, RequestedTenant, hand_over_target, has_adopted, judge_hand_over,
+    refuse_create_after_hand_over, tenant_of_other_namespace,
+};
+pub(crate) use lookup::{
+    Lookup, load_image_digests, lookup_tenant, needs_branding, read_living_tenant, writes_what_it_cannot_load,
+};
+pub(crate) use name_conflict::name_taken;
+pub(crate) use ownership::{
+    RecordedOwnership, adoption_target_not_found, check_recorded_tenant, is_adoption_recorded, refuse_foreign_tenant,
+    tenant_handed_over, tenant_missing,
+};
+pub(crate) use parsed_object::{
+    NotUnderstoodObject, ParsedObject, UnderstoodObject, UnknownMember, restore_unknown_members,
+};
+pub(crate) use reference_names::refuse_invalid_references;
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, is_connection_of, is_own_connection, no_partner, not_allowed,
-    not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under,
-    refuse_under_suspended, stands_in,
+    NamespacePermission, check_connection_tenant, check_own_connection, check_pinned_connection, connection_secret,
+    digest_references, namespace_not_allowed, namespace_not_allowed_by_id, namespace_permission, partner_not_found,
+    partner_not_understood, partners_of_tenant, refuse_hidden_extensions, refuse_under_deleting_partner,
+    refuse_under_suspended_partner, resolve_place,
 };
-pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
-pub(crate) use secret::FoundSecret;
-pub(crate) use taken::name_taken;
-pub(crate) use unmanaged::{advice, no_longer_managed};
+pub(crate) use resolve::{SpecSources, refuse_dropping_used_packages, resolve_desired_tenant};
+pub(crate) use secret::SecretSnapshot;
+pub(crate) use status_limits::fit_status_to_limits;
+pub(crate) use unmanaged::{find_unmanaged_settings, unmanaged_setting_advice};
 
 /// Name of the Lease that says which operator leads.
-pub(crate) const LEASE: &str = "tenantry-operator";
+pub(crate) const LEASE_NAME: &str = "tenantry-operator";
 
 /// Who a tenant stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Parent {
+pub(crate) enum ParentRef {
     /// The service provider: the tenant of the credential.
     Provider,
     /// A Partner object, by namespace and name.
@@ -67,7 +83,7 @@ pub(crate) enum Parent {
 }
 
 /// A custom resource that stands for a tenant.
-pub(crate) trait Object:
+pub(crate) trait TenantResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -78,7 +94,7 @@ pub(crate) trait Object:
     + 'static
 {
     /// Kind of the tenant.
-    const KIND: Kind;
+    const KIND: TenantKind;
 
     /// Status, where one was ever written.
     fn status(&self) -> Option<&TenantStatus>;
@@ -99,13 +115,13 @@ pub(crate) trait Object:
     /// State that is asked for.
     fn tenant_state(&self) -> Option<TenantState>;
     /// Branding.
-    fn branding(&self) -> Option<&Branding>;
+    fn branding(&self) -> Option<&BrandingSpec>;
     /// Access settings with Secrets in them.
     fn access(&self) -> Option<&ClientAccess>;
     /// Who it stands under.
-    fn parent(&self) -> Parent;
+    fn parent(&self) -> ParentRef;
     /// Settings of the spec.
-    fn declared(&self, material: &Material) -> Result<Settings, Vec<Invalid>>;
+    fn declared_settings(&self, material: &ResolvedReferences) -> Result<DeclaredSettings, Vec<InvalidSetting>>;
 }
 
 /// What stands at the same place in both specs.
@@ -138,76 +154,76 @@ macro_rules! both_kinds {
         fn tenant_state(&self) -> Option<TenantState> {
             self.spec.tenant_state
         }
-        fn branding(&self) -> Option<&Branding> {
+        fn branding(&self) -> Option<&BrandingSpec> {
             self.spec.branding.as_ref()
         }
     };
 }
 
-impl Object for Partner {
-    const KIND: Kind = Kind::Partner;
+impl TenantResource for Partner {
+    const KIND: TenantKind = TenantKind::Partner;
 
     both_kinds!();
     fn access(&self) -> Option<&ClientAccess> {
         self.spec.security.as_ref()?.access.as_ref().map(|access| &access.shared)
     }
-    fn parent(&self) -> Parent {
-        Parent::Provider
+    fn parent(&self) -> ParentRef {
+        ParentRef::Provider
     }
-    fn declared(&self, material: &Material) -> Result<Settings, Vec<Invalid>> {
-        partner(&self.spec, material)
+    fn declared_settings(&self, material: &ResolvedReferences) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
+        partner_settings(&self.spec, material)
     }
 }
 
-impl Object for TenantClient {
-    const KIND: Kind = Kind::Client;
+impl TenantResource for TenantClient {
+    const KIND: TenantKind = TenantKind::Client;
 
     both_kinds!();
     fn access(&self) -> Option<&ClientAccess> {
         self.spec.security.as_ref()?.access.as_ref()
     }
-    fn parent(&self) -> Parent {
+    fn parent(&self) -> ParentRef {
         match (&self.spec.partner_ref, &self.spec.partner_unique_id) {
             (Some(reference), _) => {
                 let namespace = reference.namespace.clone().or_else(|| self.namespace()).unwrap_or_default();
-                Parent::Object(namespace, reference.name.clone())
+                ParentRef::Object(namespace, reference.name.clone())
             }
-            (None, id) => Parent::Id(id.clone().unwrap_or_default()),
+            (None, id) => ParentRef::Id(id.clone().unwrap_or_default()),
         }
     }
-    fn declared(&self, material: &Material) -> Result<Settings, Vec<Invalid>> {
-        client(&self.spec, material)
+    fn declared_settings(&self, material: &ResolvedReferences) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
+        client_settings(&self.spec, material)
     }
 }
 
 /// Namespace of an object; both kinds always have one.
-pub(crate) fn namespace<K: Object>(object: &K) -> String {
+pub(crate) fn namespace<K: TenantResource>(object: &K) -> String {
     object.namespace().unwrap_or_default()
 }
 
 /// UID of an object.
-pub(crate) fn uid<K: Object>(object: &K) -> String {
+pub(crate) fn uid<K: TenantResource>(object: &K) -> String {
     object.uid().unwrap_or_default()
 }
 
 /// `namespace/name`, as messages show it.
-pub(crate) fn place<K: Object>(object: &K) -> String {
+pub(crate) fn namespaced_name<K: TenantResource>(object: &K) -> String {
     format!("{}/{}", namespace(object), object.name_any())
 }
 
 /// Id of the tenant, where one was recorded.
-pub(crate) fn unique_id<K: Object>(object: &K) -> Option<&str> {
+pub(crate) fn unique_id<K: TenantResource>(object: &K) -> Option<&str> {
     object.status()?.unique_id.as_deref()
 }
 
 /// Reason of the condition Ready, as it was last written.
-pub(crate) fn ready_reason<K: Object>(object: &K) -> Option<&str> {
+pub(crate) fn ready_reason<K: TenantResource>(object: &K) -> Option<&str> {
     let conditions = object.status()?.conditions.iter();
     conditions.rev().find(|one| one.type_ == ConditionType::Ready.name()).map(|one| one.reason.as_str())
 }
 
 /// Whether status speaks of the spec as it is and says which tenant it is about.
-pub(crate) fn is_settled<K: Object>(object: &K) -> bool {
+pub(crate) fn is_status_current<K: TenantResource>(object: &K) -> bool {
     object.status().is_some_and(|status| {
         status.unique_id.is_some()
             && !status.conditions.is_empty()
@@ -216,22 +232,22 @@ pub(crate) fn is_settled<K: Object>(object: &K) -> bool {
 }
 
 /// Whether the object is being deleted.
-pub(crate) fn is_deleting<K: Object>(object: &K) -> bool {
+pub(crate) fn is_deleting<K: TenantResource>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
 /// Whether our finalizer holds the object.
-pub(crate) fn is_held<K: Object>(object: &K) -> bool {
+pub(crate) fn has_finalizer<K: TenantResource>(object: &K) -> bool {
     object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// What is to happen to the tenant at the object's end.
-pub(crate) fn deletion_policy<K: Object>(object: &K) -> DeletionPolicy {
+pub(crate) fn deletion_policy<K: TenantResource>(object: &K) -> DeletionPolicy {
     object.deletion().and_then(|deletion| deletion.policy).unwrap_or_default()
 }
 
 /// The intent on the object, where it is this object's own: one that was copied from elsewhere counts for nothing.
-pub(crate) fn intent<K: Object>(object: &K) -> Option<Intent> {
+pub(crate) fn intent<K: TenantResource>(object: &K) -> Option<Intent> {
     let text = object.annotations().get(INTENT)?;
     let intent: Intent = serde_json::from_str(text).ok()?;
     (intent.uid == uid(object)).then_some(intent)
@@ -239,39 +255,39 @@ pub(crate) fn intent<K: Object>(object: &K) -> Option<Intent> {
 
 /// The installation of the operator that is to manage the object: the one that is asked for, else the one that has
 /// written to it.
-pub(crate) fn installation<K: Object>(object: &K) -> Option<String> {
+pub(crate) fn installation<K: TenantResource>(object: &K) -> Option<String> {
     object.annotations().get(OPERATOR).cloned().or_else(|| recorded_installation(object))
 }
 
 /// The installation that has written to the object. Its status counts before its intent, which may be from before a move.
-pub(crate) fn recorded_installation<K: Object>(object: &K) -> Option<String> {
+pub(crate) fn recorded_installation<K: TenantResource>(object: &K) -> Option<String> {
     let of_status = object.status().and_then(|status| status.operator.clone());
     of_status.or_else(|| intent(object).and_then(|intent| intent.operator))
 }
 
 /// What the operator does with the tenant when no pause with an end holds.
-pub(crate) fn mode<K: Object>(object: &K) -> ManagementMode {
+pub(crate) fn management_mode<K: TenantResource>(object: &K) -> ManagementMode {
     object.management().and_then(|management| management.mode).unwrap_or_default()
 }
 
 /// The pause that holds now, if one does.
-pub(crate) fn pause<K: Object>(object: &K, now: Timestamp) -> Option<Pause> {
+pub(crate) fn active_pause<K: TenantResource>(object: &K, now: Timestamp) -> Option<Pause> {
     let until = object.management().and_then(|management| management.paused_until.as_deref());
-    Pause::of(mode(object) == ManagementMode::Paused, until, now)
+    Pause::from_spec(management_mode(object) == ManagementMode::Paused, until, now)
 }
 
 /// What happens to settings that somebody else changed.
-pub(crate) fn drift_policy<K: Object>(object: &K) -> DriftPolicy {
+pub(crate) fn drift_policy<K: TenantResource>(object: &K) -> DriftPolicy {
     object.management().and_then(|management| management.drift).unwrap_or_default()
 }
 
 /// The adoption that the object asks for; with it nothing is ever created.
-pub(crate) fn asked_adoption<K: Object>(object: &K) -> Option<&Adoption> {
+pub(crate) fn requested_adoption<K: TenantResource>(object: &K) -> Option<&Adoption> {
     object.adoption().filter(|adoption| adoption.policy.unwrap_or_default() != AdoptionPolicy::Never)
 }
 
 /// The mark that the object's tenant carries.
-pub(crate) fn mark<K: Object>(object: &K, cluster: &str) -> Mark {
+pub(crate) fn mark_of<K: TenantResource>(object: &K, cluster: &str) -> Mark {
     Mark {
         cluster: cluster.to_owned(),
         kind: K::KIND.name().to_owned(),
@@ -282,15 +298,15 @@ pub(crate) fn mark<K: Object>(object: &K, cluster: &str) -> Mark {
 }
 
 /// Images that the branding names in ConfigMaps.
-pub(crate) fn image_keys(branding: Option<&Branding>) -> Vec<ConfigMapKeyRef> {
+pub(crate) fn image_references(branding: Option<&BrandingSpec>) -> Vec<ConfigMapKeyRef> {
     let Some(branding) = branding else { return Vec::new() };
     let background = branding.login_page.as_ref().and_then(|page| page.background_image.as_ref());
-    let images: [Option<&Image>; 3] = [branding.logo.as_ref(), branding.favicon.as_ref(), background];
+    let images: [Option<&ImageSource>; 3] = [branding.logo.as_ref(), branding.favicon.as_ref(), background];
     images.into_iter().flatten().filter_map(|image| image.config_map_key_ref.clone()).collect()
 }
 
 /// Secrets that the access settings name.
-pub(crate) fn secret_keys(access: Option<&ClientAccess>) -> Vec<SecretKeyRef> {
+pub(crate) fn secret_references(access: Option<&ClientAccess>) -> Vec<SecretKeyRef> {
     access
         .and_then(|access| access.duo.as_ref())
         .map(|duo| vec![duo.integration_key_secret_ref.clone(), duo.secret_key_secret_ref.clone()])

@@ -1,41 +1,41 @@
 //! The operator: keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 
-mod accounts;
 mod activity;
 mod apply;
 mod audit;
-mod calm;
+mod bulkheads;
+mod cached_reads;
 mod claim;
+mod client_counts;
 mod connections;
 mod context;
-mod counts;
-mod dated;
+mod create_intent;
 mod deadline;
+mod deletion;
 mod dereference;
 mod drift;
-mod ending;
+mod enqueue;
 mod error;
 mod events;
 mod finalizer;
+mod flags;
 mod guard;
-mod identity;
 mod installation;
 mod lease;
 mod manage;
 mod metrics;
-mod newer;
+mod not_understood;
 mod object;
 mod pass;
 mod probes;
-mod reads;
-mod records;
+mod record_key;
 mod secrets;
+mod server_date;
 mod servers;
-mod settings;
 mod status;
 mod tasks;
-mod wake;
 mod watch;
+mod watch_backoff;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,36 +49,36 @@ use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, store};
 use rand::RngExt;
 
-pub use servers::{ClusterWire, Servers};
-pub use settings::{Hosts, Moves, Names, Settings};
+pub use flags::{NamespaceNames, OperatorFlags, PlatformHosts, PlatformMoves};
+pub use servers::{ClusterService, Servers};
 
 use crate::api::{Partner, TenantClient};
-use crate::connect::{Dial, Exchange, ServerClock, tallied};
-use accounts::Accounts;
-use activity::Activity;
-use claim::Claim;
-use connections::Connections;
-use context::{Context, Room};
-use deadline::Deadline;
+use crate::connect::{Connector, Exchange, ServerClock, instrumented};
+use activity::ApiServerActivity;
+use bulkheads::AccountBulkheads;
+use claim::LeadershipClaim;
+use connections::PlatformConnections;
+use context::{Context, KindState};
+use deadline::DeadlineLayer;
 use events::Events;
-use guard::Layers;
-use lease::Keeper;
-use metrics::Metrics;
+use guard::ClusterLayers;
+use lease::LeaseKeeper;
+use metrics::OperatorMetrics;
 use object::TenantObject;
-use records::RecordKeys;
-use servers::cluster_id;
-use tasks::Tasks;
+use record_key::RecordKeyStore;
+use servers::read_cluster_id;
+use tasks::BackgroundTasks;
 
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
 
 /// What an answer leads to takes some requests to the API server: so much longer than a request may take is waited for one
 /// that is under way when the end comes. The chart asks for a little more than both, so that the lease is given back too.
-const RECORDING: std::time::Duration = std::time::Duration::from_secs(15);
+const SHUTDOWN_MARGIN: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Why the operator cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum OperatorError {
     /// No cluster is named.
     #[error(
         "outside a cluster name one: set `--kubeconfig` or `--context`, since the current context may be somebody's production"
@@ -124,48 +124,51 @@ pub enum StartError {
 ///
 /// # Errors
 /// When it cannot start, and when it led and does so no more.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-    let servers = Servers::named(&settings).await?;
+pub async fn run(
+    settings: OperatorFlags,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), OperatorError> {
+    let servers = Servers::from_flags(&settings).await?;
     let operator = Operator::new(settings, servers).await?;
     let address = operator.context.settings.listen;
-    let probes = probes::serve(address, Arc::clone(&operator.context));
-    let probes = probes.await.map_err(|error| StartError::Listen { address, error })?;
+    let probes = probes::serve_probes(address, Arc::clone(&operator.context));
+    let probes = probes.await.map_err(|error| OperatorError::Listen { address, error })?;
     tracing::info!(cluster = operator.context.cluster, listen = %address, "started");
-    let mut served = Tasks::default();
+    let mut served = BackgroundTasks::default();
     served.push("probes", probes);
     tokio::select! {
-        worked = operator.work(stop) => worked,
-        ended = served.first_ended() => Err(ended),
+        worked = operator.run_until(stop) => worked,
+        ended = served.wait_for_first_end() => Err(ended),
     }
 }
 
 /// An operator that has its servers and has not begun.
 pub struct Operator {
     context: Arc<Context>,
-    keeper: Keeper,
-    partners: Feed<Partner>,
-    clients: Feed<TenantClient>,
+    keeper: LeaseKeeper,
+    partners: KindFeed<Partner>,
+    clients: KindFeed<TenantClient>,
 }
 
 /// What fills the store of a kind and what asks for its passes.
-struct Feed<K: TenantObject> {
+struct KindFeed<K: TenantObject> {
     writer: Writer<K>,
-    wakes: UnboundedReceiver<ObjectRef<K>>,
+    requests: UnboundedReceiver<ObjectRef<K>>,
 }
 
-fn room<K: TenantObject>() -> (Room<K>, Feed<K>) {
+fn new_kind_state<K: TenantObject>() -> (KindState<K>, KindFeed<K>) {
     let ((store, writer), (queue, wakes)) = (store(), unbounded());
-    (Room::new(store, queue), Feed { writer, wakes })
+    (KindState::new(store, queue), KindFeed { writer, requests: wakes })
 }
 
 /// Ways to platforms that tell the counters and the audit of each exchange.
-fn told(dial: Dial, metrics: &Arc<Metrics>) -> Dial {
+fn instrument_connector(dial: Connector, metrics: &Arc<OperatorMetrics>) -> Connector {
     let metrics = Arc::clone(metrics);
     let tell = move |exchange: Exchange| {
-        audit::note(&exchange);
-        metrics.exchanged(&exchange);
+        audit::record_exchange(&exchange);
+        metrics.record_exchange(&exchange);
     };
-    Arc::new(move |connection, timeout| Ok(tallied(dial(connection, timeout)?, tell.clone())))
+    Arc::new(move |connection, timeout| Ok(instrumented(dial(connection, timeout)?, tell.clone())))
 }
 
 impl Operator {
@@ -173,41 +176,45 @@ impl Operator {
     ///
     /// # Errors
     /// When the flags do not fit together or the cluster cannot be told from others.
-    pub async fn new(settings: Settings, servers: Servers) -> Result<Self, StartError> {
+    pub async fn new(settings: OperatorFlags, servers: Servers) -> Result<Self, OperatorError> {
         // Boxed here and below, so that all of it is compiled once, here, and not again by each who calls it.
-        let made: BoxFuture<'static, Result<Self, StartError>> = Box::pin(Self::made(settings, servers));
+        let made: BoxFuture<'static, Result<Self, OperatorError>> = Box::pin(Self::build(settings, servers));
         made.await
     }
 
-    async fn made(settings: Settings, servers: Servers) -> Result<Self, StartError> {
-        let claim = Claim::default();
-        let terms = settings.terms().map_err(StartError::Terms)?;
-        let unfit = |error: kube::Error| StartError::Client(error.to_string());
-        let (activity, metrics) = (Activity::default(), Arc::new(Metrics::new()));
+    async fn build(settings: OperatorFlags, servers: Servers) -> Result<Self, OperatorError> {
+        let claim = LeadershipClaim::default();
+        let terms = settings.lease_terms().map_err(OperatorError::Terms)?;
+        let unfit = |error: kube::Error| OperatorError::Client(error.to_string());
+        let (activity, metrics) = (ApiServerActivity::default(), Arc::new(OperatorMetrics::new()));
         let (clock, deadline) =
-            (Arc::new(ServerClock::default()), Deadline::new(activity.clone(), Arc::clone(&metrics)));
-        let layers = Layers { claim: claim.clone(), clock: Arc::clone(&clock), deadline };
-        let client = layers.client((servers.cluster)().map_err(unfit)?);
+            (Arc::new(ServerClock::default()), DeadlineLayer::new(activity.clone(), Arc::clone(&metrics)));
+        let layers = ClusterLayers { claim: claim.clone(), clock: Arc::clone(&clock), deadline };
+        let client = layers.build_client((servers.cluster_client)().map_err(unfit)?);
         // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
-        let own = (servers.cluster)().map_err(unfit)?.build();
-        let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
-        let ((partner_room, partners), (client_room, clients)) = (room(), room());
+        let own = (servers.cluster_client)().map_err(unfit)?.build();
+        let keeper = LeaseKeeper::new(own, &servers.namespace, terms, claim.clone());
+        let ((partner_room, partners), (client_room, clients)) = (new_kind_state(), new_kind_state());
         let context = Arc::new(Context {
-            cluster: cluster_id(&client, &settings).await?,
-            installation: format!("{}/{}", servers.namespace, crate::object::LEASE),
+            cluster: read_cluster_id(&client, &settings).await?,
+            installation: format!("{}/{}", servers.namespace, crate::object::LEASE_NAME),
             partners: partner_room,
             clients: client_room,
-            accounts: Accounts::new(settings.limits()),
-            connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
-            secrets: secrets::secrets(client.clone()),
-            config_maps: secrets::config_maps(client.clone()),
-            record_keys: RecordKeys::new(client.clone(), &servers.namespace),
+            accounts: AccountBulkheads::new(settings.concurrency_limits()),
+            connections: PlatformConnections::new(
+                settings.request_timeout,
+                instrument_connector(servers.connector, &metrics),
+                claim.clone(),
+            ),
+            secrets: secrets::secret_reads(client.clone()),
+            config_maps: secrets::config_map_reads(client.clone()),
+            record_keys: RecordKeyStore::new(client.clone(), &servers.namespace),
             events: Events::new(client.clone()),
             client,
             clock,
             metrics,
             activity,
-            creating: std::sync::Mutex::default(),
+            create_locks: std::sync::Mutex::default(),
             ready: tokio::sync::watch::Sender::new(false),
             claim,
             settings,
@@ -219,12 +226,12 @@ impl Operator {
     ///
     /// # Errors
     /// When it led and does so no more.
-    pub async fn work(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-        let worked: BoxFuture<'static, Result<(), StartError>> = Box::pin(self.work_until(Box::pin(stop)));
+    pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), OperatorError> {
+        let worked: BoxFuture<'static, Result<(), OperatorError>> = Box::pin(self.run_tasks(Box::pin(stop)));
         worked.await
     }
 
-    async fn work_until(self, stop: BoxFuture<'static, ()>) -> Result<(), StartError> {
+    async fn run_tasks(self, stop: BoxFuture<'static, ()>) -> Result<(), OperatorError> {
         let Self { context, keeper, partners, clients } = self;
         let (ended, end) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
@@ -232,21 +239,33 @@ impl Operator {
             let _ = ended.send(true);
         });
         let client = &context.client;
-        let mut tasks = Tasks::default();
-        let watching = watch::watch(client.clone(), partners.writer, Arc::clone(&context));
+        let mut tasks = BackgroundTasks::default();
+        let watching = watch::watch_kind(client.clone(), partners.writer, Arc::clone(&context));
         tasks.push("watch of Partners", tokio::spawn(watching));
-        let watching = watch::watch(client.clone(), clients.writer, Arc::clone(&context));
+        let watching = watch::watch_kind(client.clone(), clients.writer, Arc::clone(&context));
         tasks.push("watch of Clients", tokio::spawn(watching));
         tasks.push("watch of ConfigMaps", tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))));
-        tasks.push("newer Partners", tokio::spawn(newer::work::<Partner>(Arc::clone(&context))));
-        tasks.push("newer Clients", tokio::spawn(newer::work::<TenantClient>(Arc::clone(&context))));
-        tasks.push("look for drift", tokio::spawn(when_synced(Arc::clone(&context))));
+        tasks.push(
+            "newer Partners",
+            tokio::spawn(not_understood::handle_not_understood::<Partner>(Arc::clone(&context))),
+        );
+        tasks.push(
+            "newer Clients",
+            tokio::spawn(not_understood::handle_not_understood::<TenantClient>(Arc::clone(&context))),
+        );
+        tasks.push("look for drift", tokio::spawn(poll_drift_when_synced(Arc::clone(&context))));
         let passes = futures::future::join(
-            work(partners.wakes, Arc::clone(&context), end.clone()),
-            work(clients.wakes, Arc::clone(&context), end.clone()),
+            run_controller(partners.requests, Arc::clone(&context), end.clone()),
+            run_controller(clients.requests, Arc::clone(&context), end.clone()),
         );
         // Without one of them the process would look alive and do half of its work.
-        let led = lead(keeper, Arc::clone(&context), Work { passes, failed: tasks.first_ended() }, end).await;
+        let led = run_as_leader(
+            keeper,
+            Arc::clone(&context),
+            LeaderWork { passes, task_failure: tasks.wait_for_first_end() },
+            end,
+        )
+        .await;
         drop(tasks);
         tracing::info!("stopped");
         led
@@ -254,29 +273,29 @@ impl Operator {
 }
 
 /// What a leader does, and what must not end meanwhile.
-struct Work<P, F> {
+struct LeaderWork<P, F> {
     passes: P,
-    failed: F,
+    task_failure: F,
 }
 
 /// Keeps the lease while passes are made, and gives it back after the last; without it nothing goes on.
-async fn lead<T>(
-    keeper: Keeper,
+async fn run_as_leader<T>(
+    keeper: LeaseKeeper,
     context: Arc<Context>,
-    work: Work<impl Future<Output = T>, impl Future<Output = StartError>>,
+    work: LeaderWork<impl Future<Output = T>, impl Future<Output = OperatorError>>,
     mut end: tokio::sync::watch::Receiver<bool>,
-) -> Result<(), StartError> {
-    let Work { passes, failed } = work;
-    let drain = context.settings.request_timeout + RECORDING;
+) -> Result<(), OperatorError> {
+    let LeaderWork { passes, task_failure: failed } = work;
+    let drain = context.settings.request_timeout + SHUTDOWN_MARGIN;
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
     let listed = Arc::clone(&context);
     let mut keeping = tokio::spawn(async move {
         // One that cannot list the objects would keep another from working on them.
         tokio::select! {
-            () = listed.synced() => {}
+            () = listed.wait_until_synced() => {}
             _ = &mut is_over => return Ok(()),
         }
-        keeper.keep(is_over).await
+        keeper.keep_lease(is_over).await
     });
     let overdue = async {
         let _ = end.wait_for(|is_over| *is_over).await;
@@ -287,7 +306,7 @@ async fn lead<T>(
         _ = passes => { let _ = let_go.send(()); keeping.await }
         () = overdue => { let _ = let_go.send(()); keeping.await }
         failed = failed => {
-            context.claim.end();
+            context.claim.revoke();
             // Given back as after any other end, so that a standby need not wait for its duration.
             let _ = let_go.send(());
             let _ = keeping.await;
@@ -296,47 +315,47 @@ async fn lead<T>(
     };
     match kept {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(lost)) => Err(StartError::NoLongerLeads(lost.to_string())),
-        Err(failed) => Err(StartError::NoLongerLeads(failed.to_string())),
+        Ok(Err(lost)) => Err(OperatorError::NoLongerLeads(lost.to_string())),
+        Err(failed) => Err(OperatorError::NoLongerLeads(failed.to_string())),
     }
 }
 
 /// Waits for both stores in one task alone, since a store wakes only the last that waits for it; then looks for drift.
-async fn when_synced(context: Arc<Context>) {
+async fn poll_drift_when_synced(context: Arc<Context>) {
     let synced = tokio::join!(context.partners.store.wait_until_ready(), context.clients.store.wait_until_ready());
     if let (Ok(()), Ok(())) = synced {
         context.ready.send_replace(true);
-        context.claim.begun().await;
-        drift::poll(context).await;
+        context.claim.wait_until_leading().await;
+        drift::poll_drift(context).await;
     }
 }
 
 /// Works off the queue of one kind; when the end comes, passes in flight are finished and no other is begun.
-async fn work<K: TenantObject>(
-    mut wakes: UnboundedReceiver<ObjectRef<K>>,
+async fn run_controller<K: TenantObject>(
+    mut requests: UnboundedReceiver<ObjectRef<K>>,
     context: Arc<Context>,
     mut end: tokio::sync::watch::Receiver<bool>,
 ) {
     tokio::select! {
-        () = stand_by(&mut wakes, &context) => {}
+        () = wait_as_standby(&mut requests, &context) => {}
         _ = end.wait_for(|is_over| *is_over) => return,
     }
     // Before the first pass, so that what it writes is recorded under the key.
-    context.record_keys.key().await;
-    let store = K::room(&context).store.clone();
-    K::room(&context).begin_anew();
+    context.record_keys.load_key().await;
+    let store = K::kind_state(&context).store.clone();
+    K::kind_state(&context).clear_due();
     for object in store.state() {
-        K::room(&context).wake(ObjectRef::from_obj(object.as_ref()));
+        K::kind_state(&context).enqueue(ObjectRef::from_obj(object.as_ref()));
     }
     let ending = end.clone();
-    let queue = wakes.map(Ok::<_, Infallible>).take_until(async move {
+    let queue = requests.map(Ok::<_, Infallible>).take_until(async move {
         let _ = end.wait_for(|is_over| *is_over).await;
     });
     // Without a limit here: objects wait in the lanes of their accounts, where they hold up no other account.
     let config = ControllerConfig::default();
     let pass = |object: Arc<K>, context: Arc<Context>| {
         let ending = ending.clone();
-        Box::pin(async move { Ok::<Action, Infallible>(pass::queue(object, context, ending).await) })
+        Box::pin(async move { Ok::<Action, Infallible>(pass::queue_pass(object, context, ending).await) })
     };
     let policy = |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {};
     applier(pass, policy, context, store, queue, config)
@@ -351,10 +370,10 @@ async fn work<K: TenantObject>(
 }
 
 /// Waits until this process leads. What is asked for meanwhile is dropped, since a leader begins with every object.
-async fn stand_by<K: TenantObject>(wakes: &mut UnboundedReceiver<ObjectRef<K>>, context: &Context) {
+async fn wait_as_standby<K: TenantObject>(requests: &mut UnboundedReceiver<ObjectRef<K>>, context: &Context) {
     tokio::select! {
-        () = context.claim.begun() => {}
-        () = wakes.for_each(|_| std::future::ready(())) => {}
+        () = context.claim.wait_until_leading() => {}
+        () = requests.for_each(|_| std::future::ready(())) => {}
     }
 }
 

@@ -4,51 +4,63 @@
 
 mod adoption;
 mod approval;
-mod creates;
+mod conditions;
+mod create_guard;
 mod declared;
+mod deletion;
 mod diff;
 mod digest;
-mod echo;
 #[cfg(test)]
-mod explore;
+mod explorer;
 mod fields;
 mod identity;
 mod image;
 mod inherit;
-pub mod lease;
+pub mod leader_election;
 mod observed;
+mod own_write;
 mod packages;
 mod pause;
-mod record;
-mod removal;
 mod secret;
-mod shown;
+mod status_value;
 mod value;
-mod verdict;
+mod write_record;
 
-pub use adoption::{Owner, Ownership, adopt, owned_in_another_cluster};
-pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
-pub use creates::{Creates, Leave};
+pub use adoption::{Owner, Ownership, check_adoption, owned_in_another_cluster};
+pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, is_awaiting_approval, needs_approval, propose_plan};
+pub use conditions::{
+    ConditionState, ConditionStatus, DriftHandling, PassOutcome, PriorReadiness, SettledTenant, StatusReport,
+    conditions_for, phase_of,
+};
+pub use create_guard::{CreateDecision, CreateGuard};
 pub use declared::{
-    ImageRead, Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner,
+    ConfigMapEntry, DeclaredSettings, InvalidSetting, ResolvedReferences, SettingsPayload, add_on_set,
+    client_default_settings, client_settings, package_set, partner_settings,
 };
-pub use diff::{Change, Desired, Difference, Plan, Step, diff};
+pub use deletion::{
+    ClockReading, ConfirmationAuthor, ContainerDeletion, DeletionContext, DeletionHold, DeletionIntent, DeletionPass,
+    DeletionRules, DeletionStep, DeletionTarget, EVIDENCE_KEY, EvidenceState, EvidenceStatement, FinalizerRelease,
+    LedgerEntry, LedgerState, PartnerClients, ServerClocks, TerminationLedger, TerminationLimits, TerminationPermit,
+    build_evidence, confirm_digest, confirmation_block, confirmation_offered_until, evidence_names, evidence_settings,
+    is_evidence, next_deletion_step,
+};
+pub use diff::{DesiredTenant, Plan, PlanStep, SettingChange, SettingDifference, diff};
 pub use digest::Digest;
-pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};
-pub use fields::{Field, Form, Kind, Risk, Rule};
-pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, SentMoment, identify, is_short_of, short_mark};
-pub use image::{ImageKind, ImageRule, judge as judge_image};
-pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
-pub use observed::{Observed, Seen, Served, TenantLife, Unknown};
-pub use packages::{ClientUse, Lacking, still_used, within, without_add_ons};
-pub use pause::Pause;
-pub use record::{RecordKey, Written, is_legacy_digest};
-pub use removal::{
-    Author, Booked, Children, ClockReading, Clocks, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit,
-    Release, Removal, RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence,
-    evidence_names, how_to_confirm, is_evidence, kept_settings, offered_until, removal,
+pub use fields::{Field, InheritanceRule, Risk, TenantKind, ValueType};
+pub use identity::{
+    Intent, ObservedMark, SentMoment, TenantCandidate, TenantMatch, TenantNames, identify_tenant, is_short_mark_of,
+    short_mark,
 };
-pub use secret::{AppliedSecrets, SecretRead, SecretSource};
-pub use shown::{LONGEST_SHOWN, is_same_shown, shown, summary};
+pub use image::{ImageFormat, ImageRule, check_image as judge_image};
+pub use inherit::{EffectiveSettings, ValueOrigin, find_locked_violations, inherit_settings, own_settings};
+pub use observed::{LifecycleState, ObservedTenant, ObservedValue, ServedImage, UnknownAnswers};
+pub use own_write::{
+    MAX_WRITES, NormalisedForm, NormalisedForms, OwnWrite, READ_LAG_LIMIT, ReadBack, ReadBackResult, TenantProperty,
+    WRITE_COUNT_WINDOW, WriteAttempt,
+};
+pub use packages::{ClientUse, MissingAddOn, check_within_partner, clients_still_using, switches_without_add_ons};
+pub use pause::Pause;
+pub use secret::{AppliedSecrets, SecretLookup, SecretSource};
+pub use status_value::{MAX_STATUS_VALUE_BYTES, is_same_status_value, size_and_digest, to_status_value};
 pub use value::Value;
-pub use verdict::{ConditionState, Outcome, Report, Situation, Standing, Truth, Writes, phase, verdict};
+pub use write_record::{RecordKey, WriteRecord, is_legacy_digest};

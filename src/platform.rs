@@ -1,58 +1,58 @@
 //! The self-hosted platform: the tenancy API over SQLite or PostgreSQL.
 //!
-//! A request passes four doors before a handler sees it (`gate`): its token or session names a caller, the tenant of its
+//! A request passes four doors before a handler sees it (`authorize`): its token or session names a caller, the tenant of its
 //! path is looked up within that caller's reach only, the rate limit of the path's tenant has room, and the table of
 //! permissions lets the caller pass. Handlers then read, or lock the parent's row and write in one transaction; the reply
 //! follows the commit.
 
 mod admin;
-mod answer;
 mod audit;
+mod authorize;
 mod backup;
 mod body;
 mod bounds;
 mod branding;
 mod consent;
-mod console;
 mod credential;
+mod database_command;
 mod error;
 mod export;
 mod extensions;
-mod factor;
 mod flags;
-mod gate;
 mod hashing;
-mod held;
 mod housekeeping;
 mod image;
 mod keyed_semaphore;
 mod lifecycle;
-mod limits;
-mod login;
+mod login_policy;
 mod masking;
+mod memory_budget;
 mod metrics;
+mod mfa;
 mod names;
 mod pages;
 mod people;
 mod permission;
 mod principal;
-mod public;
+mod public_url;
 mod purge;
 mod query;
+mod rate_limit;
 mod records;
-mod reference;
-mod refusals;
+mod reference_data;
+mod refusal_log;
 mod retention;
 mod routes;
-mod running;
+mod running_platform;
 mod search;
 mod server;
 mod session;
 mod settings;
-mod standing;
 mod store;
 mod subscription;
 mod tenant;
+mod tenant_availability;
+mod tenant_response;
 mod time;
 mod token;
 
@@ -66,21 +66,24 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 pub use admin::{AdminCommand, AdminError};
 pub use audit::{
-    AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
-    verify as verify_audit,
+    AuditCommand, AuditError, AuditFinding, VerificationReport, export_log as export_audit,
+    rotate_key as new_audit_key, verify_log as verify_audit,
 };
 pub use backup::{Backup, BackupError, Restore};
 pub use credential::{Credential, CredentialCommand, CredentialError};
 pub use export::S3Key;
-pub use factor::duo::{Duo, DuoDomain};
-pub use flags::{Command, CommandError, Flags};
-pub use hashing::Work;
-pub use limits::Limits;
-pub use login::address::Network;
+pub use flags::{CommandError, PlatformCommand, PlatformFlags};
+pub use hashing::PasswordHashCost;
+pub use login_policy::ip_network::IpNetwork;
+pub use mfa::duo::{DuoConfig, DuoDomain};
 pub use names::{NamesCommand, NamesError};
-pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
-pub use public::PublicUrl;
-pub use running::Running;
+pub use permission::{
+    ApiRoute, CallerRelation, HttpMethod, Permission, PermissionRule, ROUTES, ReauthPolicy,
+    RoleScope as PermissionScope, RouteOperation, RouteRequirements,
+};
+pub use public_url::PublicUrl;
+pub use rate_limit::RateLimits;
+pub use running_platform::RunningPlatform;
 
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
@@ -105,7 +108,7 @@ pub struct Config {
     /// A SQLite path, a `sqlite:` URL or a `postgres:` URL.
     pub database: String,
     /// Where the first credential of a fresh database is written, once. An existing file is read and never overwritten.
-    /// Without a file only [`Running::credential`] of the first start knows it.
+    /// Without a file only [`RunningPlatform::credential`] of the first start knows it.
     pub credential_file: Option<PathBuf>,
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
@@ -121,7 +124,7 @@ pub struct Config {
     /// Pause after a stream's first failed delivery; it doubles with each.
     pub retry: Duration,
     /// After which time the run of a scheduled export is given up; never later than a while before another process begins it.
-    pub export_time: Duration,
+    pub export_timeout: Duration,
     /// How long an ended tenant's data is kept.
     pub purge_after: Duration,
     /// How long rows of the audit log and of the history of logins are kept.
@@ -131,17 +134,17 @@ pub struct Config {
     /// Connections to the database for reading, and as many again for writing on PostgreSQL.
     pub database_connections: u32,
     /// How people log in.
-    pub login: Login,
+    pub login: LoginConfig,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<Network>,
+    pub proxies: Vec<IpNetwork>,
     /// What the product is called where people read it.
     pub product: String,
     /// Where the platform is reached. Duo sends people back there, so without it Duo cannot be used.
     pub public_url: Option<PublicUrl>,
     /// How Duo is reached.
-    pub duo: Duo,
+    pub duo: DuoConfig,
     /// Requests per caller, tenant and minute; `None` counts nothing and sends no rate-limit headers.
-    pub limits: Option<Limits>,
+    pub limits: Option<RateLimits>,
 }
 
 impl Config {
@@ -156,47 +159,47 @@ impl Config {
             export_destinations: Vec::new(),
             export_s3: None,
             retry: Duration::from_secs(1),
-            export_time: export::schedule::LONGEST,
+            export_timeout: export::schedule::RUN_TIMEOUT,
             purge_after: PURGE_AFTER,
             log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
             database_connections: DATABASE_CONNECTIONS,
-            login: Login::default(),
+            login: LoginConfig::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
             public_url: None,
-            duo: Duo::default(),
-            limits: Some(Limits::default()),
+            duo: DuoConfig::default(),
+            limits: Some(RateLimits::default()),
         }
     }
 }
 
 /// How people log in.
 #[derive(Clone, Copy, Debug)]
-pub struct Login {
+pub struct LoginConfig {
     /// Work of one password hash. Less than the default is for tests only.
-    pub work: Work,
+    pub password_hash_cost: PasswordHashCost,
     /// Longest expected wait for a password hash; whoever would wait longer is answered 503.
-    pub queue: Duration,
+    pub max_hash_wait: Duration,
     /// How long a browser's session may be silent.
     pub idle: Duration,
     /// How long a browser's session lasts at the most.
     pub lifetime: Duration,
 }
 
-impl Default for Login {
+impl Default for LoginConfig {
     /// Silent for 15 minutes, as PCI DSS 4.0.1 (8.2.8) has it, and a working day at the most.
     fn default() -> Self {
         Self {
-            work: Work::default(),
-            queue: Duration::from_secs(2),
+            password_hash_cost: PasswordHashCost::default(),
+            max_hash_wait: Duration::from_secs(2),
             idle: Duration::from_mins(15),
             lifetime: Duration::from_hours(12),
         }
     }
 }
 
-impl Login {
+impl LoginConfig {
     fn idle_milliseconds(&self) -> i64 {
         i64::try_from(self.idle.as_millis()).unwrap_or(i64::MAX / 4)
     }
@@ -204,7 +207,7 @@ impl Login {
 
 /// Why a platform did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum PlatformStartError {
     /// The address is taken or not ours.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -219,13 +222,13 @@ pub enum StartError {
         "the database is of a newer release (its migration {0} is not known here): start that release, or restore the \
          backup from before its first start"
     )]
-    Newer(i64),
+    NewerSchema(i64),
     /// SQLite was built without what erases for good.
     #[error(
         "this program cannot overwrite what is erased: build it inside its source tree, whose `.cargo/config.toml` sets \
          `LIBSQLITE3_FLAGS`"
     )]
-    WithoutPages,
+    MissingDbpage,
     /// The key of the audit log cannot be read or written.
     #[error("the audit key {} {reason}", path.display())]
     AuditKey {
@@ -236,10 +239,10 @@ pub enum StartError {
     },
     /// The database is sealed, and no key was named.
     #[error("the database is sealed with an audit key: name its file with `--audit-key`")]
-    AuditKeyUnnamed,
+    AuditKeyNotGiven,
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers")]
-    Random,
+    NoRandomness,
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
@@ -256,10 +259,10 @@ pub enum StartError {
     },
 }
 
-impl From<sqlx::migrate::MigrateError> for StartError {
+impl From<sqlx::migrate::MigrateError> for PlatformStartError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
-            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer(version),
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::NewerSchema(version),
             error => Self::Migrate(error),
         }
     }
@@ -270,36 +273,36 @@ struct App {
     store: store::Store,
     /// Whether the extensions are on.
     extensions: bool,
-    limiter: Option<limits::Limiter>,
-    metrics: metrics::Metrics,
+    limiter: Option<rate_limit::RateLimiter>,
+    metrics: metrics::PlatformMetrics,
     decoders: Semaphore,
     readers: Semaphore,
     /// Of the readers those of one partner with all below it.
-    readers_of: keyed_semaphore::KeyedSemaphore<i64>,
+    readers_per_partner: keyed_semaphore::KeyedSemaphore<i64>,
     /// Bytes of bodies and answers.
-    held: Arc<held::Ledger>,
-    pictures: image::Pictures,
+    memory_budget: Arc<memory_budget::MemoryBudget>,
+    image_cache: image::ImageCache,
     seal: audit::Seal,
     exports: export::Exports,
     /// Told when an event waits for its delivery.
     deliveries: Notify,
     purge_after: Duration,
     log_retention: Duration,
-    login: Login,
-    proxies: Vec<Network>,
+    login: LoginConfig,
+    proxies: Vec<IpNetwork>,
     product: String,
-    duo: factor::duo::Client,
-    hasher: hashing::Hasher,
+    duo: mfa::duo::DuoClient,
+    hasher: hashing::PasswordHasher,
     /// One at a time of an account from a source proves a password.
-    turns: keyed_semaphore::KeyedSemaphore<people::login::Account>,
+    password_checks: keyed_semaphore::KeyedSemaphore<people::authentication::AttemptKey>,
     /// Refused requests by what and where from, and refused logins and keys by whose.
-    refusals: refusals::Refusals,
-    logins: refusals::Refusals,
+    refusals: refusal_log::RefusalCounter,
+    failed_logins: refusal_log::RefusalCounter,
     /// Denied attempts that are no rows of the audit log yet.
-    samples: audit::Samples,
-    vault: factor::Vault,
+    denial_sampler: audit::DenialSampler,
+    vault: mfa::Vault,
     /// Seals the secrets of streams.
-    stream_vault: factor::Vault,
+    stream_vault: mfa::Vault,
     readiness: store::Readiness,
 }
 
@@ -308,34 +311,35 @@ struct App {
 ///
 /// # Errors
 /// The database or the credential file cannot be used.
-pub async fn unlistened(config: &Config) -> Result<(axum::Router, Option<Credential>), StartError> {
-    let (app, credential) = open(config, &reachable(config.listen)).await?;
-    Ok((routes::router(&app), credential))
+pub async fn router_for_simulation(config: &Config) -> Result<(axum::Router, Option<Credential>), PlatformStartError> {
+    let (app, credential) = open_app(config, &listener_url(config.listen)).await?;
+    Ok((routes::build_router(&app), credential))
 }
 
-async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), StartError> {
-    let exports = export::Exports::new(config).map_err(StartError::Export)?;
-    let pools = store::Pools { wait: config.database_wait, connections: config.database_connections };
+async fn open_app(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), PlatformStartError> {
+    let exports = export::Exports::new(config).map_err(PlatformStartError::Export)?;
+    let pools = store::PoolConfig { wait: config.database_wait, connections: config.database_connections };
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open_with(&config.database, pools)).await?;
-    let seal = audit::open(&store, config.audit_key.as_deref()).await?;
-    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
-    let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
-    let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
-    let metrics = metrics::Metrics::new(&store, &hasher);
+    let seal = audit::open_seal(&store, config.audit_key.as_deref()).await?;
+    let vault = mfa::Vault::for_second_factors(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
+    let stream_vault = mfa::Vault::for_streams(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
+    let hasher = hashing::PasswordHasher::new(config.login.password_hash_cost, config.login.max_hash_wait);
+    let metrics = metrics::PlatformMetrics::new(&store, &hasher);
     // The address of this process leads nowhere from elsewhere.
     let public = config.public_url.as_ref().map(ToString::to_string);
-    let credential = Box::pin(credential::first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
+    let credential =
+        Box::pin(credential::load_or_create_first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
-        limiter: config.limits.map(limits::Limiter::new),
+        limiter: config.limits.map(rate_limit::RateLimiter::new),
         metrics,
         decoders: Semaphore::new(bounds::DECODERS),
         readers: Semaphore::new(bounds::READERS),
-        readers_of: keyed_semaphore::KeyedSemaphore::new(bounds::READERS_OF_ONE),
-        held: Arc::default(),
-        pictures: image::Pictures::default(),
+        readers_per_partner: keyed_semaphore::KeyedSemaphore::new(bounds::READERS_PER_PARTNER),
+        memory_budget: Arc::default(),
+        image_cache: image::ImageCache::default(),
         seal,
         exports,
         deliveries: Notify::new(),
@@ -344,12 +348,12 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
-        duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
+        duo: mfa::duo::DuoClient::new(config).map_err(PlatformStartError::Duo)?,
         hasher,
-        turns: keyed_semaphore::KeyedSemaphore::new(1),
-        refusals: refusals::Refusals::default(),
-        logins: refusals::Refusals::default(),
-        samples: audit::Samples::default(),
+        password_checks: keyed_semaphore::KeyedSemaphore::new(1),
+        refusals: refusal_log::RefusalCounter::default(),
+        failed_logins: refusal_log::RefusalCounter::default(),
+        denial_sampler: audit::DenialSampler::default(),
         vault,
         stream_vault,
         readiness: store::Readiness::default(),
@@ -358,26 +362,27 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
 }
 
 /// Opens the database, makes the first credential and starts to answer.
-pub async fn start(config: Config) -> Result<Running, StartError> {
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
-    let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-    let url = reachable(address);
-    let (app, credential) = open(&config, &url).await?;
-    let router = routes::router(&app);
+pub async fn start(config: Config) -> Result<RunningPlatform, PlatformStartError> {
+    let listener =
+        TcpListener::bind(config.listen).await.map_err(|error| PlatformStartError::Listen(config.listen, error))?;
+    let address = listener.local_addr().map_err(|error| PlatformStartError::Listen(config.listen, error))?;
+    let url = listener_url(address);
+    let (app, credential) = open_app(&config, &url).await?;
+    let router = routes::build_router(&app);
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(server::serve(listener, (router, config.proxies.clone()), stopped));
     let jobs = [
-        tokio::spawn(export::run(Arc::clone(&app))),
-        tokio::spawn(export::schedule::run_due(Arc::clone(&app))),
-        tokio::spawn(housekeeping::keep(Arc::clone(&app))),
-        tokio::spawn(audit::tell_minutes(Arc::clone(&app))),
+        tokio::spawn(export::run_deliveries(Arc::clone(&app))),
+        tokio::spawn(export::schedule::run_schedules(Arc::clone(&app))),
+        tokio::spawn(housekeeping::run_maintenance(Arc::clone(&app))),
+        tokio::spawn(audit::run_omitted_denials_report(Arc::clone(&app))),
     ];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
-    Ok(Running { url, credential, stop, server, jobs, app })
+    Ok(RunningPlatform { url, credential, stop, server, jobs, app })
 }
 
 /// The URL under which this machine reaches a listener: "any address" is no destination.
-fn reachable(mut address: SocketAddr) -> String {
+fn listener_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }

@@ -15,15 +15,17 @@ mod user;
 
 pub use branding::{Branding, ImageFile, ImagePaths};
 pub use error::{FieldError, OAuthError, PlatformError, code};
-pub use list::{Envelope, Impact, Minimal, SearchItem};
+pub use list::{ImpactCounts, MinimalTenant, PageEnvelope, TenantSearchItem};
 pub use mark::{Mark, MarkError};
-pub use role::{ClientRef, IgnoredRef, PermissionRef, PermissionSet, Role, SetRef, UserRef};
+pub use role::{ClientRef, IgnoredRef, PermissionRef, PermissionSet, PermissionSetRef, Role, UserRef};
 pub use tenant::{
-    AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
+    AccessEndpoint, CreatedTenant, DuoSecurity, IdRef, LifecycleAction, PasswordPolicy, PersonRef, Tenant,
+    WireClientDetails, WireTenantState,
 };
 pub use token::{TokenRequest, TokenResponse};
 pub use user::{
-    Hidden, Login, LoginTenant, PasswordChange, RoleRef, TwoFactor, User, UserAction, UserNotification, UserZone,
+    HiddenText, LoginHistoryEntry, LoginTenant, PasswordChange, RoleRef, TwoFactor, User, UserAction, UserNotification,
+    UserZone,
 };
 
 /// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.

@@ -24,17 +24,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let files = "crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md";
         return Err(format!("name what to write: `{files}`").into());
     };
-    write(plain, false)?;
-    write(kinds, true)?;
+    write_crds(plain, false)?;
+    write_crds(kinds, true)?;
     let definitions = api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
-    fs::write(page, reference::page(&definitions))?;
+    fs::write(page, reference::render_page(&definitions))?;
     let beside = |name: &str| fs::read_to_string(chart.with_file_name(name));
-    fs::write(chart, values::page(&beside("values.schema.json")?, &beside("values.yaml")?))?;
-    fs::write(plugin_page, plugin::page())?;
+    fs::write(chart, values::render_page(&beside("values.schema.json")?, &beside("values.yaml")?))?;
+    fs::write(plugin_page, plugin::render_page())?;
     Ok(())
 }
 
-fn write(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
+fn write_crds(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for mut crd in api::crds() {
         if is_kept {

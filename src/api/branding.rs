@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Look of the console and its login page. A Client that leaves something out shows its Partner's.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Branding {
+pub struct BrandingSpec {
     /// Title in the browser tab, for example `Acme Console`; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -19,11 +19,11 @@ pub struct Branding {
     /// Logo of navigation bar and login page: PNG or JPEG up to 64 KiB; recommended: less than 10 KB, 512 px high and
     /// at most 512 px wide. For example `{configMapKeyRef: {name: brand, key: logo.png}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub logo: Option<Image>,
+    pub logo: Option<ImageSource>,
     /// Image of the browser tab: PNG or JPEG up to 64 KiB; recommended: less than 10 KB, 128 x 128 px. For example
     /// `{configMapKeyRef: {name: brand, key: favicon.png}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub favicon: Option<Image>,
+    pub favicon: Option<ImageSource>,
     /// Texts, colours and background of the login page, for example `{header: Welcome}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_page: Option<LoginPage>,
@@ -55,14 +55,14 @@ pub struct LoginPage {
     /// smaller ones are tiled. For example `{configMapKeyRef: {name: brand, key: background.png}}`; a ConfigMap with a file
     /// over 190 KB is made by `kubectl create` or `kubectl apply --server-side`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub background_image: Option<Image>,
+    pub background_image: Option<ImageSource>,
 }
 
 /// An image: exactly one of a ConfigMap's key and inline base64. No URL is ever fetched.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[x_kube(validation = ("has(self.configMapKeyRef) != has(self.inline)", "set exactly one of `configMapKeyRef` and `inline`"))]
 #[serde(rename_all = "camelCase")]
-pub struct Image {
+pub struct ImageSource {
     /// Key of a ConfigMap's `binaryData` that holds the file, for example `{name: brand, key: logo.png}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_key_ref: Option<ConfigMapKeyRef>,

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Branding, ClientDetails, ClientSecurity, Deletion, HandOver, Management, PartnerRef, SecretRef,
+    Adoption, BrandingSpec, ClientDetails, ClientSecurity, Deletion, HandOver, Management, PartnerRef, SecretRef,
     TenantState, TenantStatus,
 };
 use crate::catalog::{AddOn, Package};
@@ -92,7 +92,7 @@ pub struct ClientSpec {
     pub security: Option<ClientSecurity>,
     /// Look of the client's console, for example `{websiteTitle: Globex}`; default: each part as its partner's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branding: Option<Branding>,
+    pub branding: Option<BrandingSpec>,
     /// `Active` or `Suspended`; left out: a new client is active, afterwards its state is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_state: Option<TenantState>,

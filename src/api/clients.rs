@@ -70,11 +70,11 @@ pub struct LabelSelector {
 
 impl LabelSelector {
     /// Whether labels meet all that is asked for. A selector that asks for nothing selects nothing.
-    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let Self { match_labels, match_expressions } = self;
         let asks = !match_labels.is_empty() || !match_expressions.is_empty();
         asks && match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && match_expressions.iter().all(|requirement| requirement.is_met(labels))
+            && match_expressions.iter().all(|requirement| requirement.is_satisfied_by(labels))
     }
 }
 
@@ -96,7 +96,7 @@ pub struct LabelRequirement {
 
 impl LabelRequirement {
     /// As Kubernetes reads it: `NotIn` holds for a namespace without the label too.
-    fn is_met(&self, labels: &BTreeMap<String, String>) -> bool {
+    fn is_satisfied_by(&self, labels: &BTreeMap<String, String>) -> bool {
         let Self { key, operator, values } = self;
         let value = labels.get(key);
         match operator {
@@ -159,7 +159,7 @@ mod tests {
     fn is_selected(selector: &str, labels: &[(&str, &str)]) -> bool {
         let selector: LabelSelector = serde_json::from_str(selector).unwrap();
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        selector.selects(&labels)
+        selector.matches(&labels)
     }
 
     #[test]

@@ -3,54 +3,54 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// Names of objects: DNS subdomains of RFC 1123.
-pub(crate) const OBJECT: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+pub(crate) const OBJECT_NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// Names of namespaces: DNS labels of RFC 1123.
-pub(crate) const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+pub(crate) const NAMESPACE_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// Keys of Secrets and `ConfigMaps`.
-pub(crate) const KEY: &str = "^[-._a-zA-Z0-9]+$";
+pub(crate) const DATA_KEY_PATTERN: &str = "^[-._a-zA-Z0-9]+$";
 
 /// Most characters of an object's name and of a key.
-const LONGEST: usize = 253;
+const MAX_NAME_LENGTH: usize = 253;
 /// Most characters of a namespace's name.
-const LONGEST_LABEL: usize = 63;
+const MAX_LABEL_LENGTH: usize = 63;
 
 /// Schema of an object's name.
 pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": OBJECT})
+    json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": OBJECT_NAME_PATTERN})
 }
 
 /// Schema of a namespace's name.
 pub(super) fn namespace_name(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL, "pattern": NAMESPACE})
+    json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_LABEL_LENGTH, "pattern": NAMESPACE_PATTERN})
 }
 
 /// Schema of a key in the data of a Secret or `ConfigMap`.
 pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": KEY})
+    json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH, "pattern": DATA_KEY_PATTERN})
 }
 
 /// Whether a text may be the name of an object.
 pub fn is_object_name(text: &str) -> bool {
-    text.len() <= LONGEST && text.split('.').all(is_label)
+    text.len() <= MAX_NAME_LENGTH && text.split('.').all(is_label)
 }
 
 /// Whether a text may be the name of a namespace.
 pub fn is_namespace_name(text: &str) -> bool {
-    text.len() <= LONGEST_LABEL && is_label(text)
+    text.len() <= MAX_LABEL_LENGTH && is_label(text)
 }
 
 /// Whether a text may be a key in the data of a Secret or `ConfigMap`.
 pub fn is_data_key(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits)
+    (1..=MAX_NAME_LENGTH).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// Whether a text fits a pattern of these.
-pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     match pattern {
-        OBJECT => is_object_name(text),
-        NAMESPACE => is_namespace_name(text),
-        KEY => is_data_key(text),
+        OBJECT_NAME_PATTERN => is_object_name(text),
+        NAMESPACE_PATTERN => is_namespace_name(text),
+        DATA_KEY_PATTERN => is_data_key(text),
         _ => true,
     }
 }

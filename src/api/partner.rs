@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Branding, Clients, Deletion, HandOver, Management, PartnerDetails, PartnerSecurity, SecretRef,
+    Adoption, BrandingSpec, Clients, Deletion, HandOver, Management, PartnerDetails, PartnerSecurity, SecretRef,
     TenantState, TenantStatus,
 };
 use crate::catalog::{AddOn, Package};
@@ -77,7 +77,7 @@ pub struct PartnerSpec {
     /// Look of the console and its login page, for example `{websiteTitle: Acme Console}`; clients without their own show
     /// it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branding: Option<Branding>,
+    pub branding: Option<BrandingSpec>,
     /// Which namespaces' Clients may name this Partner, and what they get that they leave out, for example
     /// `{defaults: {country: Germany}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

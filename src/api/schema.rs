@@ -14,7 +14,7 @@ const STATUS_LIMIT: u64 = 32_768;
 
 /// Both CRDs, finished.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [Partner::crd(), TenantClient::crd()].into_iter().map(finish).collect()
+    [Partner::crd(), TenantClient::crd()].into_iter().map(complete_crd).collect()
 }
 
 /// A CRD as YAML, with a stable form.
@@ -27,29 +27,29 @@ pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::ser
 }
 
 /// What the derive cannot express: the kstatus default, limits on status, leaves whose sentences would be alike.
-fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+fn complete_crd(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut value = serde_json::to_value(&crd).unwrap_or_default();
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         if let Some(status) = schema.pointer_mut("/properties/status") {
-            limit(status);
+            add_size_limits(status);
             if let Some(status) = status.as_object_mut() {
                 status.insert("default".to_owned(), json!({"observedGeneration": -1}));
             }
         }
-        strip(schema);
+        strip_nullable(schema);
         if let Some(spec) = schema.pointer_mut("/properties/spec") {
-            let_digits_through(spec);
-            declare_whole(spec);
-            name_add_ons(spec);
+            accept_unquoted_digits(spec);
+            mark_lists_atomic(spec);
+            name_add_ons_in_rules(spec);
         }
-        name_words(schema);
-        tell_apart(schema);
+        list_allowed_words(schema);
+        disambiguate_descriptions(schema);
     }
     serde_json::from_value(value).unwrap_or(crd)
 }
 
 /// Gives every string, list and map without a limit one.
-fn limit(schema: &mut Value) {
+fn add_size_limits(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
     match node.get("type").and_then(Value::as_str) {
         Some("string") if !node.contains_key("enum") && !node.contains_key("format") => {
@@ -63,54 +63,58 @@ fn limit(schema: &mut Value) {
         }
         _ => {}
     }
-    children(node, &mut |_, child| limit(child));
+    visit_children(node, &mut |_, child| add_size_limits(child));
 }
 
 /// Removes `nullable`, so that `null` in a manifest means "left out", as Helm writes it.
-fn strip(schema: &mut Value) {
+fn strip_nullable(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
     node.remove("nullable");
-    children(node, &mut |_, child| strip(child));
+    visit_children(node, &mut |_, child| strip_nullable(child));
 }
 
 /// Adds the allowed words of a list to its description: `kubectl explain` shows those of a field and not those of entries.
-fn name_words(schema: &mut Value) {
+fn list_allowed_words(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
     let words = node.get("items").and_then(|items| items.get("enum")).and_then(Value::as_array);
     let words = words.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
     if let (Some(words), Some(Value::String(text))) = (words, node.get_mut("description")) {
         *text = format!("{text} Allowed: {words}.");
     }
-    children(node, &mut |_, child| name_words(child));
+    visit_children(node, &mut |_, child| list_allowed_words(child));
 }
 
 /// Texts that often are digits alone.
-const DIGITS: [&str; 7] = ["postalCode", "externalId", "number", "extension", "mobile", "textColor", "backgroundColor"];
+const NUMERIC_TEXT_FIELDS: [&str; 7] =
+    ["postalCode", "externalId", "number", "extension", "mobile", "textColor", "backgroundColor"];
 
 /// What a rule says of digits without quotes.
-const QUOTES: &str =
+const QUOTES_MESSAGE: &str =
     "write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost";
 
 /// Lets a number through to a rule that asks for quotes: what the API server says of a wrong type names neither the cause
 /// nor what to do, and leaves all other rules unchecked.
-fn let_digits_through(schema: &mut Value) {
+fn accept_unquoted_digits(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
-    children(node, &mut |name, child| {
-        let_digits_through(child);
+    visit_children(node, &mut |name, child| {
+        accept_unquoted_digits(child);
         let is_text = child["type"] == "string";
-        let Some(node) = child.as_object_mut().filter(|_| is_text && DIGITS.contains(&name)) else { return };
+        let Some(node) = child.as_object_mut().filter(|_| is_text && NUMERIC_TEXT_FIELDS.contains(&name)) else {
+            return;
+        };
         node.remove("type");
         node.insert("x-kubernetes-int-or-string".to_owned(), json!(true));
-        node.entry("x-kubernetes-validations").or_insert(json!([{"rule": "self == string(self)", "message": QUOTES}]));
+        node.entry("x-kubernetes-validations")
+            .or_insert(json!([{"rule": "self == string(self)", "message": QUOTES_MESSAGE}]));
     });
 }
 
 /// Makes each list of texts one declaration (`atomic`). In a list of the type `set`, each entry has its own owner: a
 /// server-side apply of an empty list then removes the entries and the field, which means "left out". Words of a catalogue
 /// stand once; other lists are too long for such a rule, and a repeated entry changes nothing there.
-fn declare_whole(schema: &mut Value) {
+fn mark_lists_atomic(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
-    children(node, &mut |_, child| declare_whole(child));
+    visit_children(node, &mut |_, child| mark_lists_atomic(child));
     if node.get("items").is_some_and(|items| items["type"] == "string") {
         node.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
         if node["items"].get("enum").is_some() {
@@ -123,7 +127,7 @@ fn declare_whole(schema: &mut Value) {
 
 /// Lets a rule about add-ons name those that are declared. The derive takes a sentence or an expression; a rule needs both,
 /// since the sentence stands in the reference and is said where the expression fails.
-fn name_add_ons(spec: &mut Value) {
+fn name_add_ons_in_rules(spec: &mut Value) {
     let rules = spec.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut);
     for rule in rules.into_iter().flatten().filter(|rule| rule["fieldPath"] == ".addOns") {
         let message = rule["message"].as_str().unwrap_or_default().to_owned();
@@ -135,7 +139,7 @@ fn name_add_ons(spec: &mut Value) {
 }
 
 /// Calls `visit` for every schema below a node, with the name it has there (empty for items).
-fn children(node: &mut Map<String, Value>, visit: &mut dyn FnMut(&str, &mut Value)) {
+fn visit_children(node: &mut Map<String, Value>, visit: &mut dyn FnMut(&str, &mut Value)) {
     if let Some(properties) = node.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, child) in properties {
             visit(name, child);
@@ -149,10 +153,10 @@ fn children(node: &mut Map<String, Value>, visit: &mut dyn FnMut(&str, &mut Valu
 }
 
 /// Types that stand in two places have one sentence in the code; here each place gets its own.
-fn tell_apart(schema: &mut Value) {
+fn disambiguate_descriptions(schema: &mut Value) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    each_description(schema, &mut Vec::new(), &mut |_, text| *seen.entry(text.clone()).or_default() += 1);
-    each_description(schema, &mut Vec::new(), &mut |path, text| {
+    visit_descriptions(schema, &mut Vec::new(), &mut |_, text| *seen.entry(text.clone()).or_default() += 1);
+    visit_descriptions(schema, &mut Vec::new(), &mut |path, text| {
         if seen.get(text).is_some_and(|count| *count > 1) {
             let parent = path.split_last().map_or_else(String::new, |(_, parents)| parents.join("."));
             *text = format!("{text} (In `{parent}`.)");
@@ -160,16 +164,16 @@ fn tell_apart(schema: &mut Value) {
     });
 }
 
-fn each_description(schema: &mut Value, path: &mut Vec<String>, act: &mut dyn FnMut(&[String], &mut String)) {
+fn visit_descriptions(schema: &mut Value, path: &mut Vec<String>, act: &mut dyn FnMut(&[String], &mut String)) {
     let Some(node) = schema.as_object_mut() else { return };
     if let Some(Value::String(text)) = node.get_mut("description") {
         act(path, text);
     }
-    children(node, &mut |name, child| {
+    visit_children(node, &mut |name, child| {
         if !name.is_empty() {
             path.push(name.to_owned());
         }
-        each_description(child, path, act);
+        visit_descriptions(child, path, act);
         if !name.is_empty() {
             path.pop();
         }

@@ -13,10 +13,10 @@ pub struct PartnerSecurity {
     /// Who may log in and how, for the partner's own people, for example `{twoFactorAuthentication: true}`; what is left
     /// out is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access: Option<Access>,
+    pub access: Option<PartnerAccess>,
     /// Password policy for the partner's people and for all users of its clients; exactly one of `pciDSS` and `custom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_policy: Option<PasswordPolicy>,
+    pub password_policy: Option<PasswordPolicySpec>,
     /// A time, for example `2026-11-30T09:00:00Z`. It ends each session of the partner's and its clients' users that began
     /// earlier. Users whose password is older must choose another one at the next login, under any password policy. Users who
     /// are authenticated elsewhere keep their password. It never moves back and is refused more than 60 seconds ahead; left
@@ -46,7 +46,7 @@ pub struct ClientSecurity {
 /// Access management of a partner.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Access {
+pub struct PartnerAccess {
     /// The settings that a partner and a client share.
     #[serde(flatten)]
     pub shared: ClientAccess,
@@ -70,7 +70,7 @@ pub struct ClientAccess {
     pub two_factor_authentication: Option<bool>,
     /// Duo Security as the second factor: its keys come from Secrets, for example with `apiHostname: api-1.duo.example`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duo: Option<Duo>,
+    pub duo: Option<DuoSpec>,
     /// Whether people are not shown the consent form at login, for example `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_user_consent_form: Option<bool>,
@@ -82,7 +82,7 @@ pub struct ClientAccess {
 /// Duo Security.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Duo {
+pub struct DuoSpec {
     /// Where the integration key is read from, for example `{name: duo, key: integrationKey}`.
     pub integration_key_secret_ref: SecretKeyRef,
     /// Where the secret key is read from, for example `{name: duo, key: secretKey}`.
@@ -98,13 +98,13 @@ pub struct Duo {
 #[x_kube(validation = ("has(self.pciDSS) != has(self.custom)", "set exactly one of `pciDSS` and `custom`"))]
 #[x_kube(validation = ("!has(self.pciDSS) || !has(self.changePasswordAtNextLogin) || self.changePasswordAtNextLogin", "under `pciDSS` passwords are always changed at the next login: leave `changePasswordAtNextLogin` out or set it to true"))]
 #[serde(rename_all = "camelCase")]
-pub struct PasswordPolicy {
+pub struct PasswordPolicySpec {
     /// The PCI DSS policy of the platform, whose figures cannot be edited; write `pciDSS: {}`.
     #[serde(default, rename = "pciDSS", skip_serializing_if = "Option::is_none")]
-    pub pci_dss: Option<DefaultPolicy>,
+    pub pci_dss: Option<PciDssPolicy>,
     /// A policy with figures of your own, for example `{minLength: 14, validityDays: 180}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub custom: Option<CustomPolicy>,
+    pub custom: Option<CustomPasswordPolicy>,
     /// Whether everybody must choose a new password at the next login, for example `true`; turning it on ends all
     /// sessions at once. Always true under `pciDSS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,12 +113,12 @@ pub struct PasswordPolicy {
 
 /// The platform's own policy has nothing to set.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
-pub struct DefaultPolicy {}
+pub struct PciDssPolicy {}
 
 /// A policy with figures of one's own; what is left out is not managed.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct CustomPolicy {
+pub struct CustomPasswordPolicy {
     /// Shortest password in characters, 8 to 128, for example `14`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 128))]

@@ -45,14 +45,14 @@ pub struct TenantStatus {
     pub modules: Vec<String>,
     /// Menus and permission sets that the tenant does not have because a package is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unavailable: Option<Unavailable>,
+    pub unavailable: Option<UnavailableStatus>,
     /// What waits to be done, while it waits for approval; approve it by its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
     /// Settings that differ on the platform from what is declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
-    pub drift: Vec<Drift>,
+    pub drift: Vec<DriftStatus>,
     /// Declared settings that this platform cannot hold, by path, for example `details.notificationEmail`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
@@ -143,7 +143,7 @@ pub struct EffectiveSetting {
 /// What a tenant does not have.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Unavailable {
+pub struct UnavailableStatus {
     /// Menu entries that do not show, for example `Setup > Alerts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub menus: Vec<String>,
@@ -167,7 +167,7 @@ pub struct PlanStatus {
 /// A setting that differs.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Drift {
+pub struct DriftStatus {
     /// Where the differing setting stands in the spec, for example `details.city`.
     pub path: String,
     /// The declared value as JSON in a string, for example `"Berlin"`.

@@ -8,10 +8,10 @@ use tenantry::{cli, telemetry};
 async fn main() -> ExitCode {
     // Two TLS users in one process must agree on a provider; a second call would only say that it is set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let command = match cli::Command::read() {
+    let command = match cli::Cli::parse_args() {
         Ok(command) => command,
         Err(code) => return code,
     };
-    telemetry::init_command();
+    telemetry::init_command_logging();
     command.run().await
 }

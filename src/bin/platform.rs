@@ -4,17 +4,17 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tenantry::platform::{self, Flags};
+use tenantry::platform::{self, PlatformFlags};
 use tenantry::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let parsed = Flags::parse();
+    let parsed = PlatformFlags::parse();
     // Where nobody reads the log any more, requests are answered all the same.
     let logs = tracing_subscriber::fmt()
         .log_internal_errors(false)
-        .with_env_filter(telemetry::filter("info"))
+        .with_env_filter(telemetry::log_filter("info"))
         .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         logs.init();
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     }
     // Where a thread fails is a line like any other, with the id of its request.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let flags = match parsed.read() {
+    let flags = match parsed.resolve_files() {
         Ok(flags) => flags,
         Err(error) => {
             tracing::error!("{error}");
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
     };
     let ended = match &flags.command {
         Some(command) => command.run(&flags, std::io::stdout()).await.map_err(Into::into),
-        None => run(flags).await.map(|()| ExitCode::SUCCESS),
+        None => serve_until_signal(flags).await.map(|()| ExitCode::SUCCESS),
     };
     match ended {
         Ok(code) => code,
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
 }
 
 /// Answers requests until SIGTERM or ctrl-c.
-async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve_until_signal(flags: PlatformFlags) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let running = platform::start(flags.into()).await?;
     tokio::select! {

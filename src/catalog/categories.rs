@@ -6,7 +6,7 @@ use super::{AddOn, Package};
 
 /// A category of data, in the order of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
+pub enum DataCategory {
     /// Devices, services and synthetic checks, with what is known of them as assets.
     Resources,
     /// Measured values.
@@ -39,7 +39,7 @@ pub enum Category {
 
 /// What a tenant must have, and the sentence of the documentation that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carried {
+pub struct PackageRequirement {
     /// The package that carries the data.
     pub package: Package,
     /// Where the documentation says so.
@@ -48,9 +48,9 @@ pub struct Carried {
 
 /// A kind of record within a category that only an add-on brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct AddOnRecordKind {
     /// The category.
-    pub category: Category,
+    pub category: DataCategory,
     /// What the record's member `kind` says.
     pub kind: &'static str,
     /// The add-on.
@@ -59,13 +59,13 @@ pub struct Kind {
     pub source: &'static str,
 }
 
-struct Row {
+struct CategoryRow {
     segment: &'static str,
     screen: &'static str,
-    carried: Carried,
+    requirement: PackageRequirement,
 }
 
-impl Category {
+impl DataCategory {
     /// Every category.
     pub const ALL: [Self; 14] = [
         Self::Resources,
@@ -84,42 +84,53 @@ impl Category {
         Self::SsoConfigurations,
     ];
 
-    const fn row(self) -> Row {
+    const fn row(self) -> CategoryRow {
         use Package::{
             EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
             RemediationAndAutomation as Remediation,
         };
-        const fn row(segment: &'static str, screen: &'static str, package: Package, source: &'static str) -> Row {
-            Row { segment, screen, carried: Carried { package, source } }
+        const fn new_row(
+            segment: &'static str,
+            screen: &'static str,
+            package: Package,
+            source: &'static str,
+        ) -> CategoryRow {
+            CategoryRow { segment, screen, requirement: PackageRequirement { package, source } }
         }
         /// What belongs to every tenant belongs to the package that every tenant has.
-        const DEFAULT: &str = "Hybrid Discovery and Monitoring (default)";
+        const DEFAULT_PACKAGE_SOURCE: &str = "Hybrid Discovery and Monitoring (default)";
         match self {
             Self::Resources => {
-                row("resources", "Resources & Synthetics along with asset data", Hybrid, "Resource Management")
+                new_row("resources", "Resources & Synthetics along with asset data", Hybrid, "Resource Management")
             }
-            Self::Metrics => row("metrics", "Metrics", Hybrid, "Monitoring"),
-            Self::Alerts => row("alerts", "Alerts", Events, "The Alerts menu option in Setup (Setup > Alerts)"),
-            Self::Tickets => row("tickets", "Tickets", Events, "Service Desk"),
-            Self::Users => row("users", "Users", Hybrid, DEFAULT),
-            Self::AuditData => row("auditData", "Audit data", Hybrid, DEFAULT),
+            Self::Metrics => new_row("metrics", "Metrics", Hybrid, "Monitoring"),
+            Self::Alerts => new_row("alerts", "Alerts", Events, "The Alerts menu option in Setup (Setup > Alerts)"),
+            Self::Tickets => new_row("tickets", "Tickets", Events, "Service Desk"),
+            Self::Users => new_row("users", "Users", Hybrid, DEFAULT_PACKAGE_SOURCE),
+            Self::AuditData => new_row("auditData", "Audit data", Hybrid, DEFAULT_PACKAGE_SOURCE),
             Self::DeviceManagementPolicies => {
-                row("deviceManagementPolicies", "Device management policies", Hybrid, "Resource Management")
+                new_row("deviceManagementPolicies", "Device management policies", Hybrid, "Resource Management")
             }
-            Self::MaintenanceWindows => row(
+            Self::MaintenanceWindows => new_row(
                 "maintenanceWindows",
                 "Maintenance windows",
                 Remediation,
                 "patch job scheduling, remediation task execution, and resource maintenance using a remote console",
             ),
             Self::AlertCorrelationPolicies => {
-                row("alertCorrelationPolicies", "Alert correlation policies", Events, "Alert Correlation")
+                new_row("alertCorrelationPolicies", "Alert correlation policies", Events, "Alert Correlation")
             }
-            Self::SnmpTrapConfiguration => row("snmpTrapConfiguration", "SNMP trap configuration", Hybrid, DEFAULT),
-            Self::PartnerDetails => row("partnerDetails", "Partner details", Hybrid, DEFAULT),
-            Self::ManagementProfiles => row("managementProfiles", "Management profiles", Hybrid, DEFAULT),
-            Self::Integrations => row("integrations", "Integrations", Hybrid, DEFAULT),
-            Self::SsoConfigurations => row("ssoConfigurations", "SSO configurations", Hybrid, DEFAULT),
+            Self::SnmpTrapConfiguration => {
+                new_row("snmpTrapConfiguration", "SNMP trap configuration", Hybrid, DEFAULT_PACKAGE_SOURCE)
+            }
+            Self::PartnerDetails => new_row("partnerDetails", "Partner details", Hybrid, DEFAULT_PACKAGE_SOURCE),
+            Self::ManagementProfiles => {
+                new_row("managementProfiles", "Management profiles", Hybrid, DEFAULT_PACKAGE_SOURCE)
+            }
+            Self::Integrations => new_row("integrations", "Integrations", Hybrid, DEFAULT_PACKAGE_SOURCE),
+            Self::SsoConfigurations => {
+                new_row("ssoConfigurations", "SSO configurations", Hybrid, DEFAULT_PACKAGE_SOURCE)
+            }
         }
     }
 
@@ -129,13 +140,13 @@ impl Category {
     }
 
     /// Its name in the documentation.
-    pub const fn screen(self) -> &'static str {
+    pub const fn display_name(self) -> &'static str {
         self.row().screen
     }
 
     /// The package that carries it.
-    pub const fn carried(self) -> Carried {
-        self.row().carried
+    pub const fn package_requirement(self) -> PackageRequirement {
+        self.row().requirement
     }
 
     /// The category of a path's segment.
@@ -145,39 +156,39 @@ impl Category {
 }
 
 /// Kinds of records that need an add-on besides the package.
-pub const KINDS: [Kind; 6] = [
-    Kind {
-        category: Category::Integrations,
+pub const ADD_ON_RECORD_KINDS: [AddOnRecordKind; 6] = [
+    AddOnRecordKind {
+        category: DataCategory::Integrations,
         kind: "adapter",
         add_on: AddOn::AdapterIntegrations,
         source: "This add-on is used to enable Adapter category Apps",
     },
-    Kind {
-        category: Category::Alerts,
+    AddOnRecordKind {
+        category: DataCategory::Alerts,
         kind: "offline",
         add_on: AddOn::OfflineAlerts,
         source: "If any resource goes to an unknown state, an alert will be triggered.",
     },
-    Kind {
-        category: Category::Tickets,
+    AddOnRecordKind {
+        category: DataCategory::Tickets,
         kind: "knowledgeArticle",
         add_on: AddOn::KnowledgeBaseManagement,
         source: "Capture product information, operational procedures, and frequently asked questions",
     },
-    Kind {
-        category: Category::Tickets,
+    AddOnRecordKind {
+        category: DataCategory::Tickets,
         kind: "scheduledTask",
         add_on: AddOn::ScheduledTaskManagement,
         source: "The Scheduled Task entity provides the ability to schedule and run recurring tasks",
     },
-    Kind {
-        category: Category::Tickets,
+    AddOnRecordKind {
+        category: DataCategory::Tickets,
         kind: "sla",
         add_on: AddOn::SLAManagement,
         source: "helps you to configure the response SLA and resolution SLA for a ticket, based on priority",
     },
-    Kind {
-        category: Category::DeviceManagementPolicies,
+    AddOnRecordKind {
+        category: DataCategory::DeviceManagementPolicies,
         kind: "remoteAccess",
         add_on: AddOn::RemoteAccessManagement,
         source: "This is used to enable remote access (RDP, SSH, Telnet) to managed devices.",
@@ -185,8 +196,11 @@ pub const KINDS: [Kind; 6] = [
 ];
 
 /// The add-on that a kind of record needs, if it needs one.
-pub fn needs(category: Category, kind: &str) -> Option<AddOn> {
-    KINDS.iter().find(|row| row.category == category && row.kind.eq_ignore_ascii_case(kind)).map(|row| row.add_on)
+pub fn required_add_on(category: DataCategory, kind: &str) -> Option<AddOn> {
+    ADD_ON_RECORD_KINDS
+        .iter()
+        .find(|row| row.category == category && row.kind.eq_ignore_ascii_case(kind))
+        .map(|row| row.add_on)
 }
 
 #[cfg(test)]
@@ -195,16 +209,16 @@ mod tests {
 
     #[test]
     fn every_segment_leads_back_to_its_category() {
-        for category in Category::ALL {
-            assert_eq!(Category::from_segment(category.segment()), Some(category));
+        for category in DataCategory::ALL {
+            assert_eq!(DataCategory::from_segment(category.segment()), Some(category));
         }
-        assert_eq!(Category::from_segment("Resources"), None);
+        assert_eq!(DataCategory::from_segment("Resources"), None);
     }
 
     #[test]
     fn a_kind_in_any_case_needs_its_add_on_in_its_category_only() {
-        assert_eq!(needs(Category::Alerts, "OFFLINE"), Some(AddOn::OfflineAlerts));
-        assert_eq!(needs(Category::Tickets, "offline"), None);
-        assert_eq!(needs(Category::Alerts, ""), None);
+        assert_eq!(required_add_on(DataCategory::Alerts, "OFFLINE"), Some(AddOn::OfflineAlerts));
+        assert_eq!(required_add_on(DataCategory::Tickets, "offline"), None);
+        assert_eq!(required_add_on(DataCategory::Alerts, ""), None);
     }
 }

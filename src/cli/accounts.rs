@@ -6,15 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures::StreamExt as _;
 
 use super::cluster::Cluster;
-use super::connection::Given;
+use super::connection::ConnectionOverride;
 use super::failure::Failure;
-use super::ground::named;
-use super::one::every;
-use super::reach::message;
-use super::references::{Lack, References};
+use super::inventory::object_label;
+use super::object_arg::list_objects;
+use super::object_platform::outcome_message;
+use super::references::{ReferenceError, References};
 use crate::api::Partner;
-use crate::connect::{Error, Platform};
-use crate::object::Object as _;
+use crate::connect::{CallError, PlatformClient};
+use crate::object::TenantResource as _;
 use crate::plan::Digest;
 
 /// Credentials that are tried at the same time.
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 
 /// Connections of Partners, each once.
 #[derive(Default)]
-pub(crate) struct Accounts {
+pub(crate) struct PlatformAccounts {
     /// By the fingerprint of the connection.
     connections: BTreeMap<Digest, Connection>,
     unusable: Vec<Unusable>,
@@ -30,7 +30,7 @@ pub(crate) struct Accounts {
 
 /// A connection.
 struct Connection {
-    platform: Platform,
+    platform: PlatformClient,
     /// The Partners that lead to it.
     partners: Vec<String>,
 }
@@ -50,9 +50,9 @@ impl From<Unusable> for Failure {
 }
 
 /// What can be asked, and what cannot.
-pub(crate) struct Usable {
+pub(crate) struct UsableAccounts {
     /// One platform for each account.
-    pub(crate) platforms: Vec<Platform>,
+    pub(crate) platforms: Vec<PlatformClient>,
     /// Partners whose connection cannot be used.
     pub(crate) unusable: Vec<Unusable>,
 }
@@ -64,45 +64,45 @@ struct Account {
     tenant: String,
 }
 
-impl Usable {
+impl UsableAccounts {
     /// What the Partners of the cluster, or of one namespace, lead to.
-    pub(crate) async fn of_the_cluster(
-        given: Given,
+    pub(crate) async fn from_cluster(
+        given: ConnectionOverride,
         cluster: &Cluster,
         namespace: Option<&str>,
     ) -> Result<Self, Failure> {
-        let mut references = References::of_the_cluster(given);
-        let mut accounts = Accounts::default();
-        let partners = every::<Partner>(cluster, namespace).await?.understood;
+        let mut references = References::from_cluster_only(given);
+        let mut accounts = PlatformAccounts::default();
+        let partners = list_objects::<Partner>(cluster, namespace).await?.understood;
         for partner in partners.iter().filter(|partner| partner.connection_secret().is_some()) {
-            accounts.add(partner, references.platform(partner, None, Some(cluster)).await);
+            accounts.add_connection(partner, references.platform_of(partner, None, Some(cluster)).await);
         }
-        Ok(accounts.usable().await)
+        Ok(accounts.check_credentials().await)
     }
 }
 
-impl Accounts {
+impl PlatformAccounts {
     /// Adds the connection of a Partner.
-    pub(crate) fn add(&mut self, partner: &Partner, found: Result<Platform, Lack>) {
+    pub(crate) fn add_connection(&mut self, partner: &Partner, found: Result<PlatformClient, ReferenceError>) {
         match found {
             Ok(platform) => {
                 let known = self.connections.entry(platform.fingerprint());
                 let known = known.or_insert_with(|| Connection { platform, partners: Vec::new() });
-                known.partners.push(named(partner));
+                known.partners.push(object_label(partner));
             }
             Err(lack) => {
                 let why = match lack {
-                    Lack::Failure(failure) => failure.message,
-                    Lack::Outcome(outcome) => message(outcome),
+                    ReferenceError::Failure(failure) => failure.message,
+                    ReferenceError::Outcome(outcome) => outcome_message(outcome),
                 };
-                self.unusable.push(Unusable { partner: named(partner), why });
+                self.unusable.push(Unusable { partner: object_label(partner), why });
             }
         }
     }
 
     /// Asks each platform whether it takes the credential: of several of one account the first that is taken serves, and
     /// one that is refused hides nothing. A host that does not answer is not asked with the credentials that are left.
-    pub(crate) async fn usable(self) -> Usable {
+    pub(crate) async fn check_credentials(self) -> UsableAccounts {
         let Self { connections, mut unusable } = self;
         let away = Away::default();
         let checks = connections.into_values().map(async |connection| {
@@ -111,7 +111,7 @@ impl Accounts {
         });
         // In their order, so that the same credential serves each time.
         let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
-        let mut platforms: BTreeMap<Account, Platform> = BTreeMap::new();
+        let mut platforms: BTreeMap<Account, PlatformClient> = BTreeMap::new();
         while let Some((Connection { platform, partners }, checked)) = checks.next().await {
             match checked {
                 Ok(()) => {
@@ -124,28 +124,28 @@ impl Accounts {
                 }
             }
         }
-        Usable { platforms: platforms.into_values().collect(), unusable }
+        UsableAccounts { platforms: platforms.into_values().collect(), unusable }
     }
 }
 
 /// Hosts that did not answer.
 #[derive(Default)]
-struct Away(Mutex<BTreeMap<String, Error>>);
+struct Away(Mutex<BTreeMap<String, CallError>>);
 
 impl Away {
-    async fn check(&self, platform: &Platform) -> Result<(), Error> {
+    async fn check(&self, platform: &PlatformClient) -> Result<(), CallError> {
         let host = platform.host();
         if let Some(error) = self.hosts().get(&host) {
             return Err(error.clone());
         }
-        let checked = platform.check().await;
-        if let Err(error @ Error::Unavailable { .. }) = &checked {
+        let checked = platform.check_credential().await;
+        if let Err(error @ CallError::Unavailable { .. }) = &checked {
             self.hosts().insert(host, error.clone());
         }
         checked
     }
 
-    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, Error>> {
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, CallError>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

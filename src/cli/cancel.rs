@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, ClusterFlags};
 use super::complete;
 use super::failure::Failure;
-use super::ground::named;
-use super::guarded::{DryRun, WriteFlags, Written, merge};
-use super::one::{Named, One, argument, required};
-use super::{Ended, Exit, output};
+use super::inventory::object_label;
+use super::object_arg::{AnyObject, ObjectArg, connect_required, object_argument};
+use super::optimistic_patch::{DryRun, WriteFlags, WriteOutcome, merge_patch_with_retry};
+use super::{CommandResult, ExitKind, output};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
-use crate::object::{Object, deletion_policy, is_deleting, namespace, uid, unique_id};
+use crate::object::{TenantResource, deletion_policy, is_deleting, namespace, uid, unique_id};
 
 /// Pause between two looks at what became of a late cancel.
-const PAUSE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Take the consent to the end of a tenant back.
 ///
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[command(
     after_help = "Examples:\n  kubectl tenantry cancel client globex\n  kubectl tenantry cancel partner/acme -n acme"
 )]
-pub(crate) struct Flags {
+pub(crate) struct CancelFlags {
     /// The object, as `partner NAME` or `client NAME`.
     #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
@@ -42,56 +42,60 @@ pub(crate) struct Flags {
     write: WriteFlags,
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let named = Named::read_with_kind(&flags.object)?;
-    let cluster = required(cluster).await?;
-    match named.find(&cluster).await? {
-        One::Partner(partner) => Box::pin(cancel(partner.as_ref(), flags, &cluster)).await,
-        One::Client(client) => Box::pin(cancel(client.as_ref(), flags, &cluster)).await,
+pub(crate) async fn run(flags: &CancelFlags, cluster: &ClusterFlags) -> CommandResult {
+    let named = ObjectArg::parse_with_kind(&flags.object)?;
+    let cluster = connect_required(cluster).await?;
+    match named.find_object(&cluster).await? {
+        AnyObject::Partner(partner) => Box::pin(cancel_termination(partner.as_ref(), flags, &cluster)).await,
+        AnyObject::Client(client) => Box::pin(cancel_termination(client.as_ref(), flags, &cluster)).await,
     }
 }
 
-async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
+async fn cancel_termination<K: TenantResource>(object: &K, flags: &CancelFlags, cluster: &Cluster) -> CommandResult {
     let target = flags.write.target(cluster);
-    let object = match merge(object, target, |object| Ok(undone(object))).await? {
-        Written::On(object) => object,
-        Written::Needless => {
-            output::note(&format!("{}: {}", named(object), needless(object)));
-            return Ok(Exit::Nothing);
+    let object = match merge_patch_with_retry(object, target, |object| Ok(withdrawal_patch(object))).await? {
+        WriteOutcome::Applied(object) => object,
+        WriteOutcome::Unchanged => {
+            output::print_note(&format!("{}: {}", object_label(object), nothing_to_cancel_message(object)));
+            return Ok(ExitKind::Success);
         }
-        Written::Gone => return told(ended(object, cluster).await?, object),
+        WriteOutcome::Gone => return report_outcome(read_outcome_event(object, cluster).await?, object),
     };
-    if target.dry_run == DryRun::None && has_called(record(object.as_ref())) {
-        output::note("the call that ends the tenant may have been made: waiting for what became of it");
-        let became = became(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
-        return told(became, object.as_ref());
+    if target.dry_run == DryRun::None && may_have_terminated(termination_status(object.as_ref())) {
+        output::print_note("the call that ends the tenant may have been made: waiting for what became of it");
+        let became = wait_for_outcome(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
+        return report_outcome(became, object.as_ref());
     }
-    output::print(&format!("the consent is taken back on {}{}\n", named(object.as_ref()), target.dry_run.suffix()))?;
+    output::print(&format!(
+        "the consent is taken back on {}{}\n",
+        object_label(object.as_ref()),
+        target.dry_run.suffix()
+    ))?;
     if target.dry_run == DryRun::None {
-        output::note(&follows(object.as_ref()));
+        output::print_note(&next_step_message(object.as_ref()));
     }
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }
 
-fn record<K: Object>(object: &K) -> Option<&TerminationStatus> {
+fn termination_status<K: TenantResource>(object: &K) -> Option<&TerminationStatus> {
     object.status()?.termination.as_ref()
 }
 
-fn is_accepted(record: Option<&TerminationStatus>) -> bool {
+fn is_consent_accepted(record: Option<&TerminationStatus>) -> bool {
     record.is_some_and(|record| record.confirm_digest.is_some())
 }
 
 /// Whether the call that ends the tenant may have been made. Before that a cancel on the object as it was read comes in
 /// time: the operator writes this step on the object as it was read too, and only one of the two succeeds.
-fn has_called(record: Option<&TerminationStatus>) -> bool {
+fn may_have_terminated(record: Option<&TerminationStatus>) -> bool {
     matches!(record.and_then(|record| record.step), Some(TerminationStep::Terminating | TerminationStep::Terminated))
 }
 
 /// The patch that undoes a consent; nothing where there is none. A deletion that was asked for and waits for a consent
 /// goes on without one by `Retain` alone.
-fn undone<K: Object>(object: &K) -> Option<Value> {
+fn withdrawal_patch<K: TenantResource>(object: &K) -> Option<Value> {
     let has_consent = object.deletion().is_some_and(|deletion| deletion.confirm.is_some());
-    let waits = is_deleting(object) && !is_accepted(record(object)) && is_to_end(object);
+    let waits = is_deleting(object) && !is_consent_accepted(termination_status(object)) && has_terminate_policy(object);
     match (has_consent, waits) {
         (false, false) => None,
         (true, false) => Some(json!({"spec": {"deletion": {"confirm": null}}})),
@@ -99,12 +103,12 @@ fn undone<K: Object>(object: &K) -> Option<Value> {
     }
 }
 
-fn is_to_end<K: Object>(object: &K) -> bool {
+fn has_terminate_policy<K: TenantResource>(object: &K) -> bool {
     deletion_policy(object) == DeletionPolicy::Terminate
 }
 
-fn needless<K: Object>(object: &K) -> String {
-    if is_accepted(record(object)) {
+fn nothing_to_cancel_message<K: TenantResource>(object: &K) -> String {
+    if is_consent_accepted(termination_status(object)) {
         "the consent was taken back before, and the operator works it off".to_owned()
     } else if is_deleting(object) {
         let policy = deletion_policy(object).name();
@@ -115,14 +119,14 @@ fn needless<K: Object>(object: &K) -> String {
 }
 
 /// What comes after a cancel that came in time.
-fn follows<K: Object>(object: &K) -> String {
+fn next_step_message<K: TenantResource>(object: &K) -> String {
     let tenant = format!("tenant `{}`", unique_id(object).unwrap_or("without an id"));
     if !is_deleting(object) {
         return format!("nothing was under way: {tenant} stays as it is, and so does the object");
     }
     let goes = "the object goes, and the same manifest applied again takes the tenant up again";
-    let was_suspended = record(object).is_some_and(|record| record.suspended_by_us == Some(true));
-    if is_accepted(record(object)) && was_suspended {
+    let was_suspended = termination_status(object).is_some_and(|record| record.suspended_by_us == Some(true));
+    if is_consent_accepted(termination_status(object)) && was_suspended {
         format!("{tenant} is activated again and stays; {goes}")
     } else {
         format!("{tenant} stays as it is; {goes}")
@@ -131,7 +135,7 @@ fn follows<K: Object>(object: &K) -> String {
 
 /// What became of a late cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Became {
+enum CancelOutcome {
     /// It came in time.
     Cancelled,
     /// The tenant is gone for ever.
@@ -140,45 +144,49 @@ enum Became {
     Unknown,
 }
 
-fn told<K: Object>(became: Became, object: &K) -> Ended {
+fn report_outcome<K: TenantResource>(became: CancelOutcome, object: &K) -> CommandResult {
     let tenant = unique_id(object).unwrap_or("without an id");
     match became {
-        Became::Cancelled => {
-            output::print(&format!("the consent is taken back on {}\n", named(object)))?;
-            output::note(&format!("it came in time: tenant `{tenant}` lives"));
-            Ok(Exit::Nothing)
+        CancelOutcome::Cancelled => {
+            output::print(&format!("the consent is taken back on {}\n", object_label(object)))?;
+            output::print_note(&format!("it came in time: tenant `{tenant}` lives"));
+            Ok(ExitKind::Success)
         }
-        Became::TooLate => {
+        CancelOutcome::TooLate => {
             let message = format!("TooLateToCancel: tenant `{tenant}` has been ended, and all its data is erased");
-            Err(Failure::new(message).about(named(object)).into())
+            Err(Failure::new(message).about(object_label(object)).into())
         }
-        Became::Unknown => {
+        CancelOutcome::Unknown => {
             let message = format!(
                 "the consent is taken back, and whether it came in time is not known: see with `kubectl tenantry status {}`, and on the platform whether tenant `{tenant}` lives",
-                argument(object)
+                object_argument(object)
             );
-            Err(Failure::new(message).about(named(object)).into())
+            Err(Failure::new(message).about(object_label(object)).into())
         }
     }
 }
 
 /// Waits until the object has gone, and reads what the operator said of it.
-async fn became<K: Object>(object: &K, limit: Duration, cluster: &Cluster) -> Result<Became, Failure> {
+async fn wait_for_outcome<K: TenantResource>(
+    object: &K,
+    limit: Duration,
+    cluster: &Cluster,
+) -> Result<CancelOutcome, Failure> {
     let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
     let wait = async {
         loop {
             let found = objects.get_metadata_opt(&object.name_any()).await?;
             if found.is_none_or(|found| found.uid() != object.uid()) {
-                break ended(object, cluster).await;
+                break read_outcome_event(object, cluster).await;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    tokio::time::timeout(limit, wait).await.unwrap_or(Ok(Became::Unknown))
+    tokio::time::timeout(limit, wait).await.unwrap_or(Ok(CancelOutcome::Unknown))
 }
 
 /// What the operator's last event about an object that has gone says; it is published a moment after.
-async fn ended<K: Object>(object: &K, cluster: &Cluster) -> Result<Became, Failure> {
+async fn read_outcome_event<K: TenantResource>(object: &K, cluster: &Cluster) -> Result<CancelOutcome, Failure> {
     let events = Api::<Event>::namespaced(cluster.client.clone(), &namespace(object));
     let about = ListParams::default().fields(&format!("regarding.uid={}", uid(object)));
     for _ in 0..10 {
@@ -186,15 +194,15 @@ async fn ended<K: Object>(object: &K, cluster: &Cluster) -> Result<Became, Failu
             let reason = event.reason.unwrap_or_default();
             if [Reason::TooLateToCancel, Reason::Terminated, Reason::AlreadyGone].iter().any(|one| one.name() == reason)
             {
-                return Ok(Became::TooLate);
+                return Ok(CancelOutcome::TooLate);
             }
             if reason == Reason::Cancelled.name() {
-                return Ok(Became::Cancelled);
+                return Ok(CancelOutcome::Cancelled);
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Ok(Became::Unknown)
+    Ok(CancelOutcome::Unknown)
 }
 
 #[cfg(test)]
@@ -202,7 +210,7 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn client(deletion: &Value, is_deleting: bool, record: &Value) -> TenantClient {
+    fn deleted_client(deletion: &Value, is_deleting: bool, record: &Value) -> TenantClient {
         let mut object = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex", "namespace": "acme"},
             "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}, "deletion": deletion},
@@ -223,17 +231,17 @@ mod tests {
         let removed = json!({"spec": {"deletion": {"confirm": null}}});
         let retained = json!({"spec": {"deletion": {"confirm": null, "policy": "Retain"}}});
         let cases = vec![
-            (client(&with, false, &json!({})), Some(&removed), "nothing was under way"),
-            (client(&with, true, &accepted), Some(&removed), "is activated again and stays; the object goes"),
-            (client(&with, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
-            (client(&without, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
-            (client(&without, false, &json!({})), None, ""),
-            (client(&without, true, &accepted), None, ""),
-            (client(&json!({"policy": "Retain"}), true, &json!({})), None, ""),
+            (deleted_client(&with, false, &json!({})), Some(&removed), "nothing was under way"),
+            (deleted_client(&with, true, &accepted), Some(&removed), "is activated again and stays; the object goes"),
+            (deleted_client(&with, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
+            (deleted_client(&without, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
+            (deleted_client(&without, false, &json!({})), None, ""),
+            (deleted_client(&without, true, &accepted), None, ""),
+            (deleted_client(&json!({"policy": "Retain"}), true, &json!({})), None, ""),
         ];
         for (object, patch, says) in cases {
-            assert_eq!(undone(&object).as_ref(), patch, "{object:?}");
-            assert!(follows(&object).contains(says), "{}", follows(&object));
+            assert_eq!(withdrawal_patch(&object).as_ref(), patch, "{object:?}");
+            assert!(next_step_message(&object).contains(says), "{}", next_step_message(&object));
         }
     }
 }

@@ -10,15 +10,15 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 
-use super::cluster::{Cluster, ClusterFlags, sentence};
-use super::colour::{Tone, painted};
+use super::cluster::{Cluster, ClusterFlags, api_error_message};
+use super::colour::{Tone, paint_text};
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::leader::{Leaders, OPERATOR, leaders};
-use super::one::required;
-use super::output::{self, Machine, plain};
-use super::{Ended, Exit};
-use rights::{Account, Watched};
+use super::leader::{Leaders, OPERATOR_LABEL, read_leaders};
+use super::object_arg::connect_required;
+use super::output::{self, OutputFormat, strip_control_chars};
+use super::{CommandResult, ExitKind};
+use rights::{OperatorAccount, WatchedNamespaces};
 
 /// Check whether the cluster has everything that the operator needs.
 ///
@@ -30,20 +30,20 @@ use rights::{Account, Watched};
 #[command(
     after_help = "Examples:\n  kubectl tenantry check\n  kubectl tenantry check --operator-service-account tenantry-system/tenantry\n  kubectl tenantry check -o json"
 )]
-pub(crate) struct Flags {
+pub(crate) struct CheckFlags {
     /// ServiceAccount of the operator; default: that of its Deployment.
     #[arg(long, value_name = "NAMESPACE/NAME")]
     operator_service_account: Option<String>,
     /// Form for programs.
     #[arg(short, long, value_enum)]
-    output: Option<Machine>,
+    output: Option<OutputFormat>,
     #[command(flatten)]
     connection: ConnectionFlags,
 }
 
 /// How a check came out.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
-enum Came {
+enum CheckResult {
     /// All is well.
     Well,
     /// It could not be looked at, or may be meant so.
@@ -55,94 +55,100 @@ enum Came {
 /// One check.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-struct Checked {
-    result: Came,
+struct CheckEntry {
+    result: CheckResult,
     what: &'static str,
     message: String,
 }
 
 /// All checks so far.
 #[derive(Default)]
-struct Report(Vec<Checked>);
+struct CheckReport(Vec<CheckEntry>);
 
-impl Report {
-    fn well(&mut self, what: &'static str, message: impl Into<String>) {
-        self.add(Came::Well, what, message);
+impl CheckReport {
+    fn add_ok(&mut self, what: &'static str, message: impl Into<String>) {
+        self.add_entry(CheckResult::Well, what, message);
     }
 
-    fn unknown(&mut self, what: &'static str, message: impl Into<String>) {
-        self.add(Came::Unknown, what, message);
+    fn add_unknown(&mut self, what: &'static str, message: impl Into<String>) {
+        self.add_entry(CheckResult::Unknown, what, message);
     }
 
-    fn wrong(&mut self, what: &'static str, message: impl Into<String>) {
-        self.add(Came::Wrong, what, message);
+    fn add_wrong(&mut self, what: &'static str, message: impl Into<String>) {
+        self.add_entry(CheckResult::Wrong, what, message);
     }
 
-    fn add(&mut self, result: Came, what: &'static str, message: impl Into<String>) {
-        self.0.push(Checked { result, what, message: message.into() });
+    fn add_entry(&mut self, result: CheckResult, what: &'static str, message: impl Into<String>) {
+        self.0.push(CheckEntry { result, what, message: message.into() });
     }
 
-    fn count(&self, result: Came) -> usize {
+    fn count(&self, result: CheckResult) -> usize {
         self.0.iter().filter(|one| one.result == result).count()
     }
 
     fn text(&self) -> String {
-        let line = |Checked { result, what, message }: &Checked| {
+        let line = |CheckEntry { result, what, message }: &CheckEntry| {
             let (word, tone) = match result {
-                Came::Well => ("ok     ", Tone::Good),
-                Came::Unknown => ("unknown", Tone::Busy),
-                Came::Wrong => ("WRONG  ", Tone::Bad),
+                CheckResult::Well => ("ok     ", Tone::Good),
+                CheckResult::Unknown => ("unknown", Tone::Pending),
+                CheckResult::Wrong => ("WRONG  ", Tone::Bad),
             };
-            format!("{}  {what:<12} {}\n", painted(word, tone), plain(message))
+            format!("{}  {what:<12} {}\n", paint_text(word, tone), strip_control_chars(message))
         };
         let lines: String = self.0.iter().map(line).collect();
-        let [well, unknown, wrong] = [Came::Well, Came::Unknown, Came::Wrong].map(|result| self.count(result));
+        let [well, unknown, wrong] =
+            [CheckResult::Well, CheckResult::Unknown, CheckResult::Wrong].map(|result| self.count(result));
         format!("{lines}\n{well} ok, {unknown} unknown, {wrong} wrong\n")
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+pub(crate) async fn run(flags: &CheckFlags, cluster: &ClusterFlags) -> CommandResult {
     let namespace = cluster.namespace();
-    let cluster = required(cluster).await?;
-    let mut report = Report::default();
+    let cluster = connect_required(cluster).await?;
+    let mut report = CheckReport::default();
     let version = cluster.client.apiserver_version().await.map_err(Failure::from)?;
-    report.well("API server", format!("version {}", version.git_version));
-    let are_there = definitions::check(&cluster, &mut report).await;
-    let account = operator(flags, &cluster, &mut report).await;
+    report.add_ok("API server", format!("version {}", version.git_version));
+    let are_there = definitions::check_definitions(&cluster, &mut report).await;
+    let account = check_operator(flags, &cluster, &mut report).await;
     match account {
-        Some(account) => rights::check(&account, &cluster, &mut report).await,
-        None => report.unknown(
+        Some(account) => rights::check_rights(&account, &cluster, &mut report).await,
+        None => report.add_unknown(
             "rights",
             "whose rights count is not known: name the ServiceAccount with `--operator-service-account`",
         ),
     }
-    lease(&leaders(&cluster).await, &mut report);
+    check_lease(&read_leaders(&cluster).await, &mut report);
     if are_there {
-        connections::check(&flags.connection, &cluster, namespace, &mut report).await?;
+        connections::check_connections(&flags.connection, &cluster, namespace, &mut report).await?;
     }
     match flags.output {
         Some(form) => output::print(&form.text(&report.0)?)?,
         None => output::print(&report.text())?,
     }
-    Ok(if report.count(Came::Wrong) == 0 { Exit::Nothing } else { Exit::Changes })
+    Ok(if report.count(CheckResult::Wrong) == 0 { ExitKind::Success } else { ExitKind::Changes })
 }
 
 /// Looks at the Deployments of the operator; returns the ServiceAccount of the first one or of the flag.
-async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Option<Account> {
-    const WHAT: &str = "operator";
-    let named = flags.operator_service_account.clone().map(|name| Account { name, watched: Watched::Unknown });
-    let listed = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await;
+async fn check_operator(flags: &CheckFlags, cluster: &Cluster, report: &mut CheckReport) -> Option<OperatorAccount> {
+    const CHECK_NAME: &str = "operator";
+    let named = flags
+        .operator_service_account
+        .clone()
+        .map(|name| OperatorAccount { name, watched: WatchedNamespaces::Unknown });
+    let listed =
+        Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR_LABEL)).await;
     let found = match listed {
         Ok(found) => found.items,
         Err(error) => {
-            report.unknown(WHAT, format!("its Deployment cannot be looked for: {}", sentence(&error)));
+            report
+                .add_unknown(CHECK_NAME, format!("its Deployment cannot be looked for: {}", api_error_message(&error)));
             return named;
         }
     };
     if found.is_empty() {
         let message =
-            format!("no Deployment carries the label `{OPERATOR}`: install the chart, unless it runs elsewhere");
-        report.unknown(WHAT, message);
+            format!("no Deployment carries the label `{OPERATOR_LABEL}`: install the chart, unless it runs elsewhere");
+        report.add_unknown(CHECK_NAME, message);
     }
     let mut account = named;
     for deployment in found {
@@ -153,15 +159,17 @@ async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Opti
         let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or_default();
         let message = format!("Deployment `{place}`: {ready} of {wanted} replicas are ready");
         if ready >= wanted.max(1) {
-            report.well(WHAT, message);
+            report.add_ok(CHECK_NAME, message);
         } else {
-            report
-                .wrong(WHAT, format!("{message}: see `kubectl -n {namespace} describe deployment,pods -l {OPERATOR}`"));
+            report.add_wrong(
+                CHECK_NAME,
+                format!("{message}: see `kubectl -n {namespace} describe deployment,pods -l {OPERATOR_LABEL}`"),
+            );
         }
         let pod = spec.template.spec.unwrap_or_default();
         let own = pod.service_account_name.as_deref().unwrap_or("default");
         let name = format!("{namespace}/{own}");
-        let deployed = Account { watched: watched(&pod), name };
+        let deployed = OperatorAccount { watched: watched_namespaces(&pod), name };
         if account.as_ref().is_none_or(|account| account.name == deployed.name) {
             account = Some(deployed);
         }
@@ -170,7 +178,7 @@ async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Opti
 }
 
 /// Where an operator looks for objects, by the flag or the variable of its containers.
-fn watched(pod: &PodSpec) -> Watched {
+fn watched_namespaces(pod: &PodSpec) -> WatchedNamespaces {
     let flag = |arg: &String| arg.strip_prefix("--namespaces=").map(str::to_owned);
     let named = pod.containers.iter().find_map(|container| {
         let of_args = container.args.iter().flatten().find_map(flag);
@@ -179,15 +187,15 @@ fn watched(pod: &PodSpec) -> Watched {
     });
     let all = named.iter().flat_map(|names| names.split(',')).map(str::trim);
     let all: Vec<String> = all.filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    if all.is_empty() { Watched::Everywhere } else { Watched::Namespaces(all) }
+    if all.is_empty() { WatchedNamespaces::Everywhere } else { WatchedNamespaces::Namespaces(all) }
 }
 
-fn lease(leaders: &Leaders, report: &mut Report) {
+fn check_lease(leaders: &Leaders, report: &mut CheckReport) {
     let now = crate::clock::now();
     let text = leaders.plain_text(now);
     match leaders {
-        Leaders::Unknown(_) => report.unknown("leader", text),
-        Leaders::Known(_) if leaders.is_headless(now) => report.wrong("leader", text),
-        Leaders::Known(_) => report.well("leader", text),
+        Leaders::Unknown(_) => report.add_unknown("leader", text),
+        Leaders::Known(_) if leaders.has_no_leader(now) => report.add_wrong("leader", text),
+        Leaders::Known(_) => report.add_ok("leader", text),
     }
 }

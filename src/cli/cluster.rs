@@ -11,11 +11,11 @@ use kube::{Api, Client, Config};
 
 use super::complete;
 use super::failure::Failure;
-use super::ground::not_understood;
+use super::inventory::unsupported_failure;
 use super::output;
 use crate::api::Partner;
-use crate::object::{Reading, unique_id};
-use crate::plan::Kind;
+use crate::object::{ParsedObject, unique_id};
+use crate::plan::TenantKind;
 
 /// Which cluster and which namespace, as kubectl asks for them.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -60,7 +60,7 @@ pub(crate) struct Cluster {
 
 impl ClusterFlags {
     /// The flags that stand among the words of a command line which is not complete yet.
-    pub(crate) fn of_words(words: &[String]) -> Self {
+    pub(crate) fn from_words(words: &[String]) -> Self {
         let value = |names: &[&str]| {
             words.iter().enumerate().find_map(|(number, word)| {
                 let (name, value) =
@@ -84,7 +84,7 @@ impl ClusterFlags {
     }
 
     /// The same flags, and without a namespace where all were asked for.
-    pub(crate) fn within(&self, is_everywhere: bool) -> Self {
+    pub(crate) fn with_all_namespaces(&self, is_everywhere: bool) -> Self {
         let namespace = self.namespace.clone().filter(|_| !is_everywhere);
         Self { namespace, ..self.clone() }
     }
@@ -102,10 +102,10 @@ impl ClusterFlags {
         if self.offline {
             return Ok(None);
         }
-        let Some(mut config) = self.config().await? else { return Ok(None) };
+        let Some(mut config) = self.load_config().await? else { return Ok(None) };
         self.impersonate(&mut config)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| unusable(&error.to_string()))?;
+        let client = Client::try_from(config).map_err(|error| kubeconfig_failure(&error.to_string()))?;
         Ok(Some(Cluster { client, namespace }))
     }
 
@@ -121,8 +121,8 @@ impl ClusterFlags {
         Ok(())
     }
 
-    async fn config(&self) -> Result<Option<Config>, Failure> {
-        let mut config = self.kubeconfig().await?;
+    async fn load_config(&self) -> Result<Option<Config>, Failure> {
+        let mut config = self.load_kubeconfig().await?;
         if let Some(server) = &self.server {
             let Ok(url) = server.parse() else {
                 let message = format!("`--server {server}` is no address: write it as `https://HOST:PORT`");
@@ -136,7 +136,7 @@ impl ClusterFlags {
         Ok(config)
     }
 
-    async fn kubeconfig(&self) -> Result<Option<Config>, Failure> {
+    async fn load_kubeconfig(&self) -> Result<Option<Config>, Failure> {
         let is_asked_for = self.kubeconfig.is_some() || self.context.is_some();
         let read = match &self.kubeconfig {
             Some(file) => Kubeconfig::read_from(file),
@@ -148,7 +148,7 @@ impl ClusterFlags {
                 // In a Pod the ServiceAccount's; anywhere else there is no cluster.
                 return Ok(Config::incluster().ok());
             }
-            Err(error) => return Err(unusable(&error.to_string())),
+            Err(error) => return Err(kubeconfig_failure(&error.to_string())),
         };
         if kubeconfig.current_context.as_deref().unwrap_or_default().is_empty() && self.context.is_none() {
             return Ok(None);
@@ -156,11 +156,11 @@ impl ClusterFlags {
         let (context, cluster, user) = (self.context.clone(), self.cluster.clone(), self.user.clone());
         let options = KubeConfigOptions { context, cluster, user };
         let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        made.map(Some).map_err(|error| unusable(&error.to_string()))
+        made.map(Some).map_err(|error| kubeconfig_failure(&error.to_string()))
     }
 }
 
-fn unusable(why: &str) -> Failure {
+fn kubeconfig_failure(why: &str) -> Failure {
     Failure::new(format!(
         "the kubeconfig cannot be used ({why}): correct `--kubeconfig` or `--context`, or say `--offline`"
     ))
@@ -168,7 +168,7 @@ fn unusable(why: &str) -> Failure {
 
 impl Cluster {
     /// Id that stands in the marks of this cluster's tenants; nothing where it may not be read.
-    pub(crate) async fn id(&self) -> Result<Option<String>, Failure> {
+    pub(crate) async fn cluster_id(&self) -> Result<Option<String>, Failure> {
         match Api::<Namespace>::all(self.client.clone()).get_metadata_opt("kube-system").await {
             Ok(found) => Ok(found.and_then(|namespace| namespace.metadata.uid)),
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
@@ -177,36 +177,36 @@ impl Cluster {
     }
 
     /// Partners by the id of their tenants.
-    pub(crate) async fn partners(&self) -> Result<BTreeMap<String, Partner>, Failure> {
-        let listed = Api::<Reading<Partner>>::all(self.client.clone()).list(&ListParams::default()).await?;
+    pub(crate) async fn partners_by_tenant_id(&self) -> Result<BTreeMap<String, Partner>, Failure> {
+        let listed = Api::<ParsedObject<Partner>>::all(self.client.clone()).list(&ListParams::default()).await?;
         let mut partners = BTreeMap::new();
         for partner in listed.items {
-            match partner.understood() {
+            match partner.into_understood() {
                 Ok(partner) => partners.extend(unique_id(&partner).map(str::to_owned).map(|id| (id, partner))),
-                Err(other) => output::note(&not_understood(Kind::Partner, &other).to_string()),
+                Err(other) => output::print_note(&unsupported_failure(TenantKind::Partner, &other).to_string()),
             }
         }
         Ok(partners)
     }
 
     /// A Secret; nothing where there is none.
-    pub(crate) async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failure> {
+    pub(crate) async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failure> {
         Api::namespaced(self.client.clone(), namespace).get_opt(name).await.map_err(|error| {
             Failure::new(format!(
                 "Secret `{namespace}/{name}` cannot be read ({}): ask for the right to `get` it, or give the connection with `--connection FILE`",
-                sentence(&error)
+                api_error_message(&error)
             ))
         })
     }
 
     /// A `ConfigMap`; nothing where there is none.
-    pub(crate) async fn config_map(&self, namespace: &str, name: &str) -> Result<Option<ConfigMap>, Failure> {
+    pub(crate) async fn read_config_map(&self, namespace: &str, name: &str) -> Result<Option<ConfigMap>, Failure> {
         Ok(Api::namespaced(self.client.clone(), namespace).get_opt(name).await?)
     }
 }
 
 /// What an error of the API server says and what to do about it.
-pub(crate) fn sentence(error: &kube::Error) -> String {
+pub(crate) fn api_error_message(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.code == 404 => {
             format!(

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 /// When results have colours.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum ColorMode {
     /// Where stdout is a terminal and `NO_COLOR` is not set.
     Auto,
     /// Always.
@@ -15,7 +15,7 @@ pub(crate) enum When {
     Never,
 }
 
-impl When {
+impl ColorMode {
     /// From now on results have colours as this says.
     pub(crate) fn apply(self) {
         let choice = match self {
@@ -35,7 +35,7 @@ pub(crate) enum Tone {
     /// All is well.
     Good,
     /// It passes by itself, or waits for somebody.
-    Busy,
+    Pending,
     /// It needs a person.
     Bad,
 }
@@ -45,14 +45,14 @@ impl Tone {
         match self {
             Self::Plain => Style::new(),
             Self::Good => AnsiColor::Green.on_default(),
-            Self::Busy => AnsiColor::Yellow.on_default(),
+            Self::Pending => AnsiColor::Yellow.on_default(),
             Self::Bad => AnsiColor::Red.on_default().bold(),
         }
     }
 }
 
 /// A text of stdout in the colour of its tone.
-pub(crate) fn painted(text: &str, tone: Tone) -> String {
+pub(crate) fn paint_text(text: &str, tone: Tone) -> String {
     let is_plain = tone == Tone::Plain || text.is_empty();
     if is_plain || AutoStream::choice(&std::io::stdout()) == ColorChoice::Never {
         return text.to_owned();

@@ -14,17 +14,17 @@ use kube::config::Kubeconfig;
 use kube::{Api, Resource, ResourceExt};
 
 use super::cluster::{Cluster, ClusterFlags};
-use super::one::kind_of;
+use super::object_arg::parse_kind;
 use super::output;
 use crate::api::{Partner, TenantClient};
-use crate::plan::Kind;
+use crate::plan::TenantKind;
 
 /// Longest wait for a cluster: a person holds the tab key.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Name by which kubectl calls for completions.
-const CALLED: &str = "kubectl_complete-tenantry";
+const KUBECTL_PLUGIN_NAME: &str = "kubectl_complete-tenantry";
 /// Verb by which everybody else does.
-const VERB: &str = "__complete";
+const COMPLETE_VERB: &str = "__complete";
 /// Directives of kubectl: no space behind the word, and no names of files.
 const NO_SPACE: u8 = 2;
 const NO_FILES: u8 = 4;
@@ -33,17 +33,17 @@ const NO_FILES: u8 = 4;
 static WORDS: OnceLock<Vec<String>> = OnceLock::new();
 
 /// The words to complete, where that is what the program was called for; the last one is the one to complete.
-pub(crate) fn asked(args: &[OsString]) -> Option<Vec<OsString>> {
+pub(crate) fn completion_words(args: &[OsString]) -> Option<Vec<OsString>> {
     let (program, rest) = args.split_first()?;
-    if Path::new(program).file_stem() == Some(OsStr::new(CALLED)) {
+    if Path::new(program).file_stem() == Some(OsStr::new(KUBECTL_PLUGIN_NAME)) {
         return Some(rest.to_vec());
     }
     let (first, rest) = rest.split_first()?;
-    (first == VERB).then(|| rest.to_vec())
+    (first == COMPLETE_VERB).then(|| rest.to_vec())
 }
 
 /// Prints the candidates. What goes wrong is silence: whoever types is not to be disturbed.
-pub(crate) fn run(typed: Vec<OsString>, mut command: clap::Command) {
+pub(crate) fn print_candidates(typed: Vec<OsString>, mut command: clap::Command) {
     let texts: Vec<String> = typed.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let current = texts.last().cloned().unwrap_or_default();
     let _ = WORDS.set(texts);
@@ -60,13 +60,13 @@ pub(crate) fn run(typed: Vec<OsString>, mut command: clap::Command) {
     let mut text = String::new();
     for candidate in &shown {
         let help = candidate.get_help().map(|help| help.to_string().lines().next().unwrap_or_default().to_owned());
-        text += &output::plain(&candidate.get_value().to_string_lossy());
-        text += &help.map(|help| format!("\t{}", output::plain(&help))).unwrap_or_default();
+        text += &output::strip_control_chars(&candidate.get_value().to_string_lossy());
+        text += &help.map(|help| format!("\t{}", output::strip_control_chars(&help))).unwrap_or_default();
         text.push('\n');
     }
     let is_begun = !shown.is_empty() && shown.iter().all(|one| one.get_value().to_string_lossy().ends_with('/'));
     // What a flag takes and nothing is known of may be a file.
-    let is_of_a_flag = words().iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
+    let is_of_a_flag = typed_words().iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
     let directive = match (is_begun, shown.is_empty() && is_of_a_flag) {
         (true, _) => NO_FILES + NO_SPACE,
         (false, true) => 0,
@@ -78,12 +78,12 @@ pub(crate) fn run(typed: Vec<OsString>, mut command: clap::Command) {
 /// Partners and Clients, as `KIND/NAME`, or as NAME behind a kind.
 pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let before = words().iter().rev().nth(1).and_then(|word| kind_of(word));
-    let names = ask(|cluster| async move {
+    let before = typed_words().iter().rev().nth(1).and_then(|word| parse_kind(word));
+    let names = query_cluster(|cluster| async move {
         let Cluster { client, namespace } = cluster;
-        let partners = names_of(Api::<Partner>::namespaced(client.clone(), &namespace)).await;
-        let clients = names_of(Api::<TenantClient>::namespaced(client, &namespace)).await;
-        [(Kind::Partner, partners), (Kind::Client, clients)]
+        let partners = list_object_names(Api::<Partner>::namespaced(client.clone(), &namespace)).await;
+        let clients = list_object_names(Api::<TenantClient>::namespaced(client, &namespace)).await;
+        [(TenantKind::Partner, partners), (TenantKind::Client, clients)]
     });
     let mut found = Vec::new();
     for (kind, names) in names.into_iter().flatten() {
@@ -91,45 +91,45 @@ pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
             (Some(before), _) if before != kind => continue,
             (Some(_), _) => String::new(),
             // The kind as it was typed, which has several names.
-            (None, Some((typed, _))) if kind_of(typed) == Some(kind) => format!("{typed}/"),
+            (None, Some((typed, _))) if parse_kind(typed) == Some(kind) => format!("{typed}/"),
             (None, _) => format!("{}/", kind.name().to_ascii_lowercase()),
         };
         found.extend(names.into_iter().map(|name| format!("{prefix}{name}")));
     }
-    candidates(found, &current)
+    matching_candidates(found, &current)
 }
 
 /// Namespaces of the cluster.
 pub(crate) fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
-    let names = ask(|cluster| names_of(Api::<Namespace>::all(cluster.client)));
-    candidates(names.unwrap_or_default(), &current.to_string_lossy())
+    let names = query_cluster(|cluster| list_object_names(Api::<Namespace>::all(cluster.client)));
+    matching_candidates(names.unwrap_or_default(), &current.to_string_lossy())
 }
 
 /// Contexts of the kubeconfig.
 pub(crate) fn contexts(current: &OsStr) -> Vec<CompletionCandidate> {
     let contexts = Kubeconfig::read().map(|config| config.contexts).unwrap_or_default();
-    candidates(contexts.into_iter().map(|context| context.name).collect(), &current.to_string_lossy())
+    matching_candidates(contexts.into_iter().map(|context| context.name).collect(), &current.to_string_lossy())
 }
 
-fn words() -> &'static [String] {
+fn typed_words() -> &'static [String] {
     WORDS.get().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn candidates(names: Vec<String>, current: &str) -> Vec<CompletionCandidate> {
+fn matching_candidates(names: Vec<String>, current: &str) -> Vec<CompletionCandidate> {
     names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
 /// Asks the cluster that the words so far name.
-fn ask<T, F: Future<Output = T>>(read: impl FnOnce(Cluster) -> F) -> Option<T> {
+fn query_cluster<T, F: Future<Output = T>>(read: impl FnOnce(Cluster) -> F) -> Option<T> {
     let asked = async {
-        let cluster = ClusterFlags::of_words(words()).connect().await.ok().flatten()?;
+        let cluster = ClusterFlags::from_words(typed_words()).connect().await.ok().flatten()?;
         Some(read(cluster).await)
     };
     let runtime = tokio::runtime::Handle::try_current().ok()?;
-    tokio::task::block_in_place(|| runtime.block_on(tokio::time::timeout(PATIENCE, asked))).ok().flatten()
+    tokio::task::block_in_place(|| runtime.block_on(tokio::time::timeout(CLUSTER_TIMEOUT, asked))).ok().flatten()
 }
 
-async fn names_of<K>(objects: Api<K>) -> Vec<String>
+async fn list_object_names<K>(objects: Api<K>) -> Vec<String>
 where
     K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
@@ -144,9 +144,9 @@ mod tests {
     #[test]
     fn completions_are_asked_for_by_a_verb_or_by_the_name_of_the_program() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        assert_eq!(asked(&words("/bin/kubectl_complete-tenantry status ")), Some(words("status ")));
-        assert_eq!(asked(&words("kubectl-tenantry __complete status ")), Some(words("status ")));
-        assert_eq!(asked(&words("kubectl-tenantry status")), None);
-        assert_eq!(asked(&words("kubectl-tenantry")), None);
+        assert_eq!(completion_words(&words("/bin/kubectl_complete-tenantry status ")), Some(words("status ")));
+        assert_eq!(completion_words(&words("kubectl-tenantry __complete status ")), Some(words("status ")));
+        assert_eq!(completion_words(&words("kubectl-tenantry status")), None);
+        assert_eq!(completion_words(&words("kubectl-tenantry")), None);
     }
 }

@@ -3,13 +3,13 @@
 use clap::ValueEnum;
 use clap_complete::{Shell, generate};
 
-use super::{Ended, Exit, output};
+use super::{CommandResult, ExitKind, output};
 
 /// Calls this program for each word: kubectl looks for it under this name.
-const KUBECTL: &str = "#!/bin/sh\nexec kubectl-tenantry __complete \"$@\"\n";
+const KUBECTL_SCRIPT: &str = "#!/bin/sh\nexec kubectl-tenantry __complete \"$@\"\n";
 
 /// Asks this program itself, so that names of objects are completed too.
-const BASH: &str = r#"_kubectl_tenantry() {
+const BASH_SCRIPT: &str = r#"_kubectl_tenantry() {
     local line
     COMPREPLY=()
     while IFS= read -r line; do
@@ -31,14 +31,14 @@ complete -o default -F _kubectl_tenantry kubectl-tenantry
 #[command(
     after_help = "Examples:\n  kubectl tenantry completion kubectl > ~/.local/bin/kubectl_complete-tenantry\n  chmod +x ~/.local/bin/kubectl_complete-tenantry\n  source <(kubectl tenantry completion bash)"
 )]
-pub(crate) struct Flags {
+pub(crate) struct CompletionFlags {
     /// The shell, or `kubectl`.
     #[arg(value_enum)]
-    shell: Completes,
+    shell: CompletionTarget,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum Completes {
+enum CompletionTarget {
     Kubectl,
     Bash,
     Zsh,
@@ -46,19 +46,19 @@ enum Completes {
     Powershell,
 }
 
-pub(crate) fn run(flags: &Flags, command: &mut clap::Command) -> Ended {
+pub(crate) fn run(flags: &CompletionFlags, command: &mut clap::Command) -> CommandResult {
     let mut generated = |shell: Shell| {
         let mut script = Vec::new();
         generate(shell, command, "kubectl-tenantry", &mut script);
         String::from_utf8_lossy(&script).into_owned()
     };
     let script = match flags.shell {
-        Completes::Kubectl => KUBECTL.to_owned(),
-        Completes::Bash => BASH.to_owned(),
-        Completes::Zsh => generated(Shell::Zsh),
-        Completes::Fish => generated(Shell::Fish),
-        Completes::Powershell => generated(Shell::PowerShell),
+        CompletionTarget::Kubectl => KUBECTL_SCRIPT.to_owned(),
+        CompletionTarget::Bash => BASH_SCRIPT.to_owned(),
+        CompletionTarget::Zsh => generated(Shell::Zsh),
+        CompletionTarget::Fish => generated(Shell::Fish),
+        CompletionTarget::Powershell => generated(Shell::PowerShell),
     };
     output::print(&script)?;
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }

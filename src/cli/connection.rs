@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::cluster::Cluster;
 use super::failure::Failure;
 use super::manifest;
-use crate::connect::{Connection, Platform, Proxy};
+use crate::connect::{Connection, PlatformClient, ProxyAddress};
 
 /// The keys of a connection, the last of which may be left out.
-const KEYS: [&str; 5] = ["url", "tenantId", "clientId", "clientSecret", "ca.crt"];
+const CONNECTION_KEYS: [&str; 5] = ["url", "tenantId", "clientId", "clientSecret", "ca.crt"];
 
 /// A wait for the platform's rate limits lasts up to a minute and must fit in.
-const TIMEOUT: Duration = Duration::from_mins(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Where the connection comes from.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,11 +35,11 @@ pub(crate) struct ConnectionFlags {
 
 /// What the flags say of platforms.
 #[derive(Clone, Default)]
-pub(crate) struct Given {
+pub(crate) struct ConnectionOverride {
     /// The platform that was named.
-    pub(crate) platform: Option<Platform>,
+    pub(crate) platform: Option<PlatformClient>,
     /// What every request to a platform goes through.
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxy: Option<ProxyAddress>,
 }
 
 impl ConnectionFlags {
@@ -47,17 +47,21 @@ impl ConnectionFlags {
     ///
     /// # Errors
     /// What was named cannot be read or is no connection.
-    pub(crate) async fn given(&self, cluster: Option<&Cluster>) -> Result<Given, Failure> {
-        let proxy = self.proxy()?;
-        Ok(Given { platform: self.platform(cluster, proxy.as_ref()).await?, proxy })
+    pub(crate) async fn connection_override(&self, cluster: Option<&Cluster>) -> Result<ConnectionOverride, Failure> {
+        let proxy = self.parse_proxy()?;
+        Ok(ConnectionOverride { platform: self.named_platform(cluster, proxy.as_ref()).await?, proxy })
     }
 
-    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+    fn parse_proxy(&self) -> Result<Option<ProxyAddress>, Failure> {
         let proxy = self.platform_proxy.as_deref().map(str::parse).transpose();
         proxy.map_err(|why| Failure::new(format!("the value of `--platform-proxy` {why}")))
     }
 
-    async fn platform(&self, cluster: Option<&Cluster>, proxy: Option<&Proxy>) -> Result<Option<Platform>, Failure> {
+    async fn named_platform(
+        &self,
+        cluster: Option<&Cluster>,
+        proxy: Option<&ProxyAddress>,
+    ) -> Result<Option<PlatformClient>, Failure> {
         if let Some(secret) = &self.connection_secret {
             let Some(cluster) = cluster else {
                 return Err(Failure::new(
@@ -65,62 +69,62 @@ impl ConnectionFlags {
                 ));
             };
             let (namespace, name) = secret.split_once('/').unwrap_or((&cluster.namespace, secret));
-            let Some(found) = cluster.secret(namespace, name).await? else {
+            let Some(found) = cluster.read_secret(namespace, name).await? else {
                 return Err(Failure::new(format!(
                     "Secret `{namespace}/{name}` does not exist: correct `--connection-secret`"
                 )));
             };
             let data = found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-            return platform(&data, &format!("Secret `{namespace}/{name}`"), proxy).map(Some);
+            return platform_from_secret(&data, &format!("Secret `{namespace}/{name}`"), proxy).map(Some);
         }
         let Some(file) = &self.connection else { return Ok(None) };
-        let data = read(file)?;
-        platform(&data, &format!("`{}`", file.display()), proxy).map(Some)
+        let data = read_connection_file(file)?;
+        platform_from_secret(&data, &format!("`{}`", file.display()), proxy).map(Some)
     }
 }
 
 /// The platform of a Secret's data; `whose` begins the sentence of an error.
-pub(crate) fn platform(
+pub(crate) fn platform_from_secret(
     data: &BTreeMap<String, Vec<u8>>,
     whose: &str,
-    proxy: Option<&Proxy>,
-) -> Result<Platform, Failure> {
+    proxy: Option<&ProxyAddress>,
+) -> Result<PlatformClient, Failure> {
     let unfit = |error: &dyn std::fmt::Display| Failure::new(format!("{whose} is no connection: {error}"));
     let connection = Connection::from_secret(data).map_err(|error| unfit(&error))?;
-    Platform::through(connection, TIMEOUT, proxy).map_err(|error| unfit(&error))
+    PlatformClient::new_with_proxy(connection, REQUEST_TIMEOUT, proxy).map_err(|error| unfit(&error))
 }
 
-fn read(file: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let text = manifest::text_of(file)?;
+fn read_connection_file(file: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let text = manifest::read_text(file)?;
     if text.lines().any(|line| line.trim_start().starts_with("apiVersion:")) || text.trim_start().starts_with('{') {
-        let manifests = manifest::Manifests::parse(file, &text, "default").map_err(first)?;
+        let manifests = manifest::Manifests::parse(file, &text, "default").map_err(first_failure)?;
         let mut secrets = manifests.secrets.into_values();
         return match (secrets.next(), secrets.next()) {
             (Some(secret), None) => Ok(secret.data),
             _ => Err(Failure::new(format!("`{}` must hold exactly one Secret", file.display()))),
         };
     }
-    lines(file, &text)
+    parse_key_value_lines(file, &text)
 }
 
-fn first(failures: Vec<Failure>) -> Failure {
+fn first_failure(failures: Vec<Failure>) -> Failure {
     failures.into_iter().next().unwrap_or_else(|| Failure::new("the connection cannot be read"))
 }
 
-fn lines(file: &Path, text: &str) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+fn parse_key_value_lines(file: &Path, text: &str) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
     let mut data = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let spot = super::failure::Spot { file: file.to_owned(), line: number as u64 + 1 };
+        let spot = super::failure::FileLocation { file: file.to_owned(), line: number as u64 + 1 };
         let Some((key, value)) = line.split_once('=') else {
             return Err(Failure::new("this is no `KEY=VALUE`: write one key a line").at(&spot));
         };
         let key = key.trim();
-        if !KEYS.contains(&key) {
-            let message = format!("a connection has no key `{key}`: its keys are {}", KEYS.join(", "));
+        if !CONNECTION_KEYS.contains(&key) {
+            let message = format!("a connection has no key `{key}`: its keys are {}", CONNECTION_KEYS.join(", "));
             return Err(Failure::new(message).at(&spot));
         }
         // A certificate has many lines: one line holds it with `\n` written out.
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn lines_with_keys_are_a_connection() {
         let text = "# the service provider\nurl = https://platform.example\ntenantId=sp_1\n\nclientSecret=a=b\n";
-        let data = lines(Path::new("x"), text).unwrap();
+        let data = parse_key_value_lines(Path::new("x"), text).unwrap();
         assert_eq!(data["url"], b"https://platform.example");
         assert_eq!(data["clientSecret"], b"a=b");
     }
@@ -147,7 +151,7 @@ mod tests {
             ("url=a\nnonsense\n", "x:2: this is no `KEY=VALUE`"),
             ("tenantID=sp_1\n", "x:1: a connection has no key `tenantID`"),
         ] {
-            let failure = lines(Path::new("x"), text).unwrap_err().to_string();
+            let failure = parse_key_value_lines(Path::new("x"), text).unwrap_err().to_string();
             assert!(failure.starts_with(said), "{failure}");
         }
     }

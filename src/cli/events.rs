@@ -11,11 +11,11 @@ use super::cluster::{Cluster, ClusterFlags};
 use super::colour::Tone;
 use super::complete;
 use super::failure::Failure;
-use super::leader::age;
-use super::one::{Named, One, required};
-use super::output::{self, Machine};
+use super::leader::format_age;
+use super::object_arg::{AnyObject, ObjectArg, connect_required};
+use super::output::{self, OutputFormat};
 use super::table::{Cell, Table};
-use super::{Ended, Exit};
+use super::{CommandResult, ExitKind};
 use crate::api::GROUP;
 use crate::object::uid;
 
@@ -26,7 +26,7 @@ use crate::object::uid;
 #[command(
     after_help = "Examples:\n  kubectl tenantry events\n  kubectl tenantry events client/globex\n  kubectl tenantry events -A --warnings"
 )]
-pub(crate) struct Flags {
+pub(crate) struct EventsFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
     #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
@@ -38,13 +38,13 @@ pub(crate) struct Flags {
     warnings: bool,
     /// Form for programs.
     #[arg(short, long, value_enum)]
-    output: Option<Machine>,
+    output: Option<OutputFormat>,
 }
 
 /// An event.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct EventRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<Timestamp>,
     /// How often it was seen.
@@ -56,40 +56,44 @@ struct Row {
     note: String,
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
-    let cluster = required(cluster).await?;
+pub(crate) async fn run(flags: &EventsFlags, cluster: &ClusterFlags) -> CommandResult {
+    let named = if flags.object.is_empty() { None } else { Some(ObjectArg::parse(&flags.object)?) };
+    let cluster = connect_required(cluster).await?;
     let wanted = match named {
         None => None,
-        Some(named) => Some(match named.find(&cluster).await? {
-            One::Partner(partner) => uid(partner.as_ref()),
-            One::Client(client) => uid(client.as_ref()),
+        Some(named) => Some(match named.find_object(&cluster).await? {
+            AnyObject::Partner(partner) => uid(partner.as_ref()),
+            AnyObject::Client(client) => uid(client.as_ref()),
         }),
     };
-    let rows = rows(flags, wanted.as_deref(), &cluster).await?;
+    let rows = list_event_rows(flags, wanted.as_deref(), &cluster).await?;
     match flags.output {
         Some(form) => output::print(&form.text(&rows)?)?,
-        None if rows.is_empty() => output::note("there are no such events"),
-        None => output::print(&text(&rows, flags.all_namespaces, crate::clock::now()))?,
+        None if rows.is_empty() => output::print_note("there are no such events"),
+        None => output::print(&render_table(&rows, flags.all_namespaces, crate::clock::now()))?,
     }
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }
 
-async fn rows(flags: &Flags, wanted: Option<&str>, cluster: &Cluster) -> Result<Vec<Row>, Failure> {
+async fn list_event_rows(
+    flags: &EventsFlags,
+    wanted: Option<&str>,
+    cluster: &Cluster,
+) -> Result<Vec<EventRow>, Failure> {
     let client = cluster.client.clone();
     let events: Api<Event> =
         if flags.all_namespaces { Api::all(client) } else { Api::namespaced(client, &cluster.namespace) };
     let params =
         wanted.map_or_else(ListParams::default, |uid| ListParams::default().fields(&format!("regarding.uid={uid}")));
-    let mut rows: Vec<Row> = events.list(&params).await?.items.iter().filter_map(Row::of).collect();
+    let mut rows: Vec<EventRow> = events.list(&params).await?.items.iter().filter_map(EventRow::from_event).collect();
     rows.retain(|row| !flags.warnings || row.r#type == "Warning");
     rows.sort_by_key(|row| row.last_seen);
     Ok(rows)
 }
 
-impl Row {
+impl EventRow {
     /// Of an event about one of our objects.
-    fn of(event: &Event) -> Option<Self> {
+    fn from_event(event: &Event) -> Option<Self> {
         let about = event.regarding.as_ref()?;
         let group = about.api_version.as_deref().unwrap_or_default().split('/').next();
         let is_ours = group == Some(GROUP);
@@ -110,19 +114,19 @@ impl Row {
     }
 }
 
-fn text(rows: &[Row], has_namespaces: bool, now: Timestamp) -> String {
+fn render_table(rows: &[EventRow], has_namespaces: bool, now: Timestamp) -> String {
     let mut head = vec!["LAST SEEN", "TYPE", "REASON", "OBJECT", "NOTE"];
     if has_namespaces {
         head.insert(0, "NAMESPACE");
     }
     let mut table = Table::new(&head);
     for row in rows {
-        let seen = row.last_seen.map(|time| age(time, now)).unwrap_or_default();
+        let seen = row.last_seen.map(|time| format_age(time, now)).unwrap_or_default();
         let seen = if row.count > 1 { format!("{seen} (x{})", row.count) } else { seen };
         let tone = if row.r#type == "Warning" { Tone::Bad } else { Tone::Plain };
         let mut cells = vec![
             Cell::from(&seen),
-            Cell::toned(&row.r#type, tone),
+            Cell::with_tone(&row.r#type, tone),
             Cell::from(&row.reason),
             Cell::from(&row.object),
             Cell::from(&row.note),
@@ -154,10 +158,10 @@ mod tests {
             }
             serde_json::from_value(event).unwrap()
         };
-        assert_eq!(Row::of(&event("apps/v1", None)), None);
-        let rows = ["tenantry.dev/v1alpha1"; 2].map(|api| Row::of(&event(api, None)).unwrap());
-        let series = Row::of(&event("tenantry.dev/v1alpha1", Some(4))).unwrap();
-        let text = text(&[rows[0].clone(), series], true, "2026-12-01T12:10:00Z".parse().unwrap());
+        assert_eq!(EventRow::from_event(&event("apps/v1", None)), None);
+        let rows = ["tenantry.dev/v1alpha1"; 2].map(|api| EventRow::from_event(&event(api, None)).unwrap());
+        let series = EventRow::from_event(&event("tenantry.dev/v1alpha1", Some(4))).unwrap();
+        let text = render_table(&[rows[0].clone(), series], true, "2026-12-01T12:10:00Z".parse().unwrap());
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1][..3], ["acme", "10m", "Warning"]);
         assert_eq!(lines[2][..4], ["acme", "60s", "(x4)", "Warning"]);

@@ -1,34 +1,34 @@
 //! `export`: every tenant as a manifest that takes it over without changing anything.
 
+mod declarable;
 mod defaults;
 mod files;
-mod fit;
-mod gather;
 mod names;
+mod new_tenant;
 mod spec;
-mod unchosen;
+mod tenant_reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::accounts::{Unusable, Usable};
+use super::accounts::{Unusable, UsableAccounts};
 use super::cluster::{Cluster, ClusterFlags};
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::{Ended, Exit, output};
+use super::{CommandResult, ExitKind, output};
 use crate::api::{GROUP, Partner, VERSION, is_namespace_name, is_object_name};
-use crate::connect::Platform;
+use crate::connect::PlatformClient;
 use crate::object::unique_id;
-use crate::plan::{Field, Kind, MarkSeen, Material, Value, client_defaults};
+use crate::plan::{Field, ObservedMark, ResolvedReferences, TenantKind, Value, client_default_settings};
 use crate::wire::Mark;
-use files::Files;
-use fit::Schemas;
-use gather::{Failed, Families, Family, Found, families};
-use names::{Taken, is_reserved};
-use spec::{Frame, Written};
-use unchosen::Unchosen;
+use declarable::DeclarableSchemas;
+use files::ExportFiles;
+use names::{UsedNames, is_system_namespace};
+use new_tenant::NewTenantDefaults;
+use spec::{ExportedSpec, SpecContext};
+use tenant_reader::{FailedPartner, PartnerReads, PartnerTenants, ReadTenant, read_all_partners};
 
 /// Write every tenant as a manifest that takes it over without changing it.
 ///
@@ -48,7 +48,7 @@ use unchosen::Unchosen;
 #[command(
     after_help = "Examples:\n  kubectl tenantry export --connection platform.env -d tenants/\n  kubectl tenantry export --connection platform.env --partner msp_92 --namespace acme | kubectl apply -f -"
 )]
-pub(crate) struct Flags {
+pub(crate) struct ExportFlags {
     #[command(flatten)]
     connection: ConnectionFlags,
     /// Unique id of the one partner to write, with its clients.
@@ -69,14 +69,14 @@ pub(crate) struct Flags {
 }
 
 /// Forms of other verbs and of kubectl.
-const FORMS: [&str; 8] = ["yml", "json", "table", "text", "wide", "name", "markdown", "sarif"];
+const OTHER_FORMS: [&str; 8] = ["yml", "json", "table", "text", "wide", "name", "markdown", "sarif"];
 
-impl Flags {
+impl ExportFlags {
     /// The folder to write to. `-o` is a form in every other verb, so no form of those makes a folder of its name.
-    fn folder(&self) -> Result<Option<PathBuf>, Failure> {
+    fn output_folder(&self) -> Result<Option<PathBuf>, Failure> {
         match self.output.as_deref() {
             None | Some("yaml") => Ok(self.folder.clone()),
-            Some(form) if FORMS.contains(&form) => {
+            Some(form) if OTHER_FORMS.contains(&form) => {
                 let message = format!(
                     "`-o {form}` is no form of this verb: leave it out for YAML, or name a folder with `--folder`"
                 );
@@ -87,55 +87,55 @@ impl Flags {
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let folder = flags.folder()?;
+pub(crate) async fn run(flags: &ExportFlags, cluster: &ClusterFlags) -> CommandResult {
+    let folder = flags.output_folder()?;
     let connected = cluster.connect().await?;
-    let Chosen { platform, unusable } = platform(flags, connected.as_ref()).await?;
+    let Chosen { platform, unusable } = select_platform(flags, connected.as_ref()).await?;
     let declared = match &connected {
-        Some(connected) => connected.partners().await?,
+        Some(connected) => connected.partners_by_tenant_id().await?,
         None => BTreeMap::new(),
     };
-    let Families { read: families, failed } = families(&platform, flags.partner.as_deref()).await?;
-    let mut export = Export {
-        schemas: Schemas::new(),
-        files: Files::default(),
-        namespaces: Taken::default(),
-        seated: BTreeSet::new(),
+    let PartnerReads { partners: families, failed } = read_all_partners(&platform, flags.partner.as_deref()).await?;
+    let mut export = ExportRun {
+        schemas: DeclarableSchemas::new(),
+        files: ExportFiles::default(),
+        namespaces: UsedNames::default(),
+        occupied_places: BTreeSet::new(),
         names: BTreeMap::new(),
         left_out: Vec::new(),
-        spaces: BTreeSet::new(),
+        written_namespaces: BTreeSet::new(),
         flags,
         namespace: cluster.namespace(),
         declared,
     };
     for family in &families {
-        export.keep(family);
+        export.reserve_marked_names(family);
     }
     for family in &families {
-        export.family(family)?;
+        export.export_partner_tenants(family)?;
     }
-    export.finish(folder.as_deref(), &failed)?;
+    export.write_files(folder.as_deref(), &failed)?;
     let failures: Vec<Failure> = unusable.into_iter().chain(failed.into_iter().map(Failure::from)).collect();
-    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+    if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
 /// The platform that is exported.
 struct Chosen {
-    platform: Platform,
+    platform: PlatformClient,
     /// Why Partners of the cluster lead to none.
     unusable: Vec<Failure>,
 }
 
 /// The platform that is named, or the one that the Partners of the cluster lead to.
-async fn platform(flags: &Flags, cluster: Option<&Cluster>) -> Result<Chosen, Vec<Failure>> {
-    let given = flags.connection.given(cluster).await?;
+async fn select_platform(flags: &ExportFlags, cluster: Option<&Cluster>) -> Result<Chosen, Vec<Failure>> {
+    let given = flags.connection.connection_override(cluster).await?;
     let name_it = "give the connection with `--connection FILE` or `--connection-secret NAME`";
     let cluster = match (&given.platform, cluster) {
         (Some(named), _) => return Ok(Chosen { platform: named.clone(), unusable: Vec::new() }),
         (None, None) => return Err(Failure::new(format!("the platform must be named: {name_it}")).into()),
         (None, Some(cluster)) => cluster,
     };
-    let Usable { mut platforms, unusable } = Usable::of_the_cluster(given, cluster, None).await?;
+    let UsableAccounts { mut platforms, unusable } = UsableAccounts::from_cluster(given, cluster, None).await?;
     match (platforms.pop(), platforms.as_slice()) {
         (Some(platform), []) => Ok(Chosen { platform, unusable: unusable.into_iter().map(Failure::from).collect() }),
         (None, _) if unusable.is_empty() => {
@@ -155,17 +155,17 @@ async fn platform(flags: &Flags, cluster: Option<&Cluster>) -> Result<Chosen, Ve
 }
 
 /// What was written so far.
-struct Export<'a> {
-    schemas: Schemas,
-    files: Files,
-    namespaces: Taken,
+struct ExportRun<'a> {
+    schemas: DeclarableSchemas,
+    files: ExportFiles,
+    namespaces: UsedNames,
     /// Places that a mark showed and that have their tenant: a mark that was copied is no place for a second one.
-    seated: BTreeSet<(String, Kind, String)>,
+    occupied_places: BTreeSet<(String, TenantKind, String)>,
     /// Names in use by namespace and kind.
-    names: BTreeMap<(String, Kind), Taken>,
+    names: BTreeMap<(String, TenantKind), UsedNames>,
     left_out: Vec<String>,
-    spaces: BTreeSet<String>,
-    flags: &'a Flags,
+    written_namespaces: BTreeSet<String>,
+    flags: &'a ExportFlags,
     namespace: Option<&'a str>,
     /// Partner objects of the cluster by the id of their tenants.
     declared: BTreeMap<String, Partner>,
@@ -173,59 +173,60 @@ struct Export<'a> {
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug)]
-struct Seat {
+struct ExportedName {
     namespace: String,
     name: String,
 }
 
-impl Export<'_> {
+impl ExportRun<'_> {
     /// Objects that have a tenant already keep their names.
-    fn keep(&mut self, family: &Family) {
+    fn reserve_marked_names(&mut self, family: &PartnerTenants) {
         for (kind, found) in family
             .partner
             .iter()
-            .map(|found| (Kind::Partner, found))
-            .chain(family.clients.iter().map(|found| (Kind::Client, found)))
+            .map(|found| (TenantKind::Partner, found))
+            .chain(family.clients.iter().map(|found| (TenantKind::Client, found)))
         {
-            if let Some(Mark { namespace, name, .. }) = mark(found) {
-                self.namespaces.keep(namespace);
-                self.names.entry((namespace.clone(), kind)).or_default().keep(name);
+            if let Some(Mark { namespace, name, .. }) = valid_mark(found) {
+                self.namespaces.reserve_name(namespace);
+                self.names.entry((namespace.clone(), kind)).or_default().reserve_name(name);
             }
         }
     }
 
-    fn family(&mut self, family: &Family) -> Result<(), Failure> {
-        let Family { id, partner, clients, left_out } = family;
+    fn export_partner_tenants(&mut self, family: &PartnerTenants) -> Result<(), Failure> {
+        let PartnerTenants { id, partner, clients, left_out } = family;
         self.left_out.extend(left_out.iter().cloned());
         let (own, seat) = match partner {
             None => (BTreeMap::new(), None),
             Some(partner) => {
-                let seat = self.seat(Kind::Partner, partner, None);
+                let seat = self.choose_name(TenantKind::Partner, partner, None);
                 let all: Vec<_> = clients.iter().map(|client| &client.inspection).collect();
                 let (block, own) = if let Some(object) = self.declared.get(id) {
-                    from_object(object)
+                    declared_client_defaults(object)
                 } else {
-                    let shared = defaults::shared(&all, &self.schemas, Unchosen::new(self.flags.all_fields));
-                    let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::block(&shared)}));
+                    let shared =
+                        defaults::common_settings(&all, &self.schemas, NewTenantDefaults::new(self.flags.all_fields));
+                    let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::defaults_block(&shared)}));
                     (block, shared)
                 };
                 // Clients of a partner that cannot be declared name it by its id.
-                let is_declared = self.partner(partner, &seat, block)?;
+                let is_declared = self.export_partner(partner, &seat, block)?;
                 if is_declared { (own, Some(seat)) } else { (BTreeMap::new(), None) }
             }
         };
         for client in clients {
-            self.client(client, (id, seat.as_ref()), &own)?;
+            self.export_client(client, (id, seat.as_ref()), &own)?;
         }
         Ok(())
     }
 
     /// Where an object stands: where its tenant's mark says, else in the namespace of its Partner.
-    fn seat(&mut self, kind: Kind, found: &Found, above: Option<&Seat>) -> Seat {
-        if let Some(Mark { namespace, name, .. }) = mark(found)
-            && self.seated.insert((namespace.clone(), kind, name.clone()))
+    fn choose_name(&mut self, kind: TenantKind, found: &ReadTenant, above: Option<&ExportedName>) -> ExportedName {
+        if let Some(Mark { namespace, name, .. }) = valid_mark(found)
+            && self.occupied_places.insert((namespace.clone(), kind, name.clone()))
         {
-            return Seat { namespace: namespace.clone(), name: name.clone() };
+            return ExportedName { namespace: namespace.clone(), name: name.clone() };
         }
         let observed = &found.inspection.observed;
         let namespace = match (self.namespace, above) {
@@ -233,32 +234,37 @@ impl Export<'_> {
             (None, Some(above)) => above.namespace.clone(),
             (None, None) => {
                 let name = names::slug(&observed.name);
-                let name = if is_reserved(&name) { format!("partner-{name}") } else { name };
-                self.namespaces.take(&name, &observed.unique_id)
+                let name = if is_system_namespace(&name) { format!("partner-{name}") } else { name };
+                self.namespaces.assign_name(&name, &observed.unique_id)
             }
         };
         let taken = self.names.entry((namespace.clone(), kind)).or_default();
-        Seat { name: taken.take(&observed.name, &observed.unique_id), namespace }
+        ExportedName { name: taken.assign_name(&observed.name, &observed.unique_id), namespace }
     }
 
-    fn partner(&mut self, found: &Found, seat: &Seat, clients: Option<Json>) -> Result<bool, Failure> {
-        let mut written = self.written(Kind::Partner, found, (&BTreeMap::new(), seat));
+    fn export_partner(
+        &mut self,
+        found: &ReadTenant,
+        seat: &ExportedName,
+        clients: Option<Json>,
+    ) -> Result<bool, Failure> {
+        let mut written = self.build_spec(TenantKind::Partner, found, (&BTreeMap::new(), seat));
         if let Some(clients) = clients {
             written.spec["clients"] = clients;
         }
         written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
-        self.object(Kind::Partner, seat, (found, written))
+        self.add_object_files(TenantKind::Partner, seat, (found, written))
     }
 
-    fn client(
+    fn export_client(
         &mut self,
-        found: &Found,
-        (partner, above): (&str, Option<&Seat>),
+        found: &ReadTenant,
+        (partner, above): (&str, Option<&ExportedName>),
         defaults: &BTreeMap<Field, Value>,
     ) -> Result<(), Failure> {
-        let fallback = Seat { namespace: names::slug(partner), name: String::new() };
-        let seat = self.seat(Kind::Client, found, Some(above.unwrap_or(&fallback)));
-        let mut written = self.written(Kind::Client, found, (defaults, &seat));
+        let fallback = ExportedName { namespace: names::slug(partner), name: String::new() };
+        let seat = self.choose_name(TenantKind::Client, found, Some(above.unwrap_or(&fallback)));
+        let mut written = self.build_spec(TenantKind::Client, found, (defaults, &seat));
         match above {
             Some(above) if above.namespace == seat.namespace => {
                 written.spec["partnerRef"] = json!({"name": above.name});
@@ -271,27 +277,41 @@ impl Export<'_> {
                 written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
             }
         }
-        self.object(Kind::Client, &seat, (found, written)).map(drop)
+        self.add_object_files(TenantKind::Client, &seat, (found, written)).map(drop)
     }
 
-    fn written(&self, kind: Kind, found: &Found, (defaults, seat): (&BTreeMap<Field, Value>, &Seat)) -> Written {
-        let images = images_of(kind.name(), &seat.name);
-        let unchosen = Unchosen::new(self.flags.all_fields);
-        spec::write((kind, &found.inspection), defaults, &Frame { schemas: &self.schemas, images: &images, unchosen })
+    fn build_spec(
+        &self,
+        kind: TenantKind,
+        found: &ReadTenant,
+        (defaults, seat): (&BTreeMap<Field, Value>, &ExportedName),
+    ) -> ExportedSpec {
+        let images = images_config_map_name(kind.name(), &seat.name);
+        let unchosen = NewTenantDefaults::new(self.flags.all_fields);
+        spec::build_exported_spec(
+            (kind, &found.inspection),
+            defaults,
+            &SpecContext { schemas: &self.schemas, images: &images, unchosen },
+        )
     }
 
     /// Adds the files of an object; nothing is added for one whose name cannot be declared.
-    fn object(&mut self, kind: Kind, seat: &Seat, (found, written): (&Found, Written)) -> Result<bool, Failure> {
-        let Written { mut spec, images, mut left_out, values } = written;
-        let Seat { namespace, name } = seat;
+    fn add_object_files(
+        &mut self,
+        kind: TenantKind,
+        seat: &ExportedName,
+        (found, written): (&ReadTenant, ExportedSpec),
+    ) -> Result<bool, Failure> {
+        let ExportedSpec { mut spec, images, mut left_out, values } = written;
+        let ExportedName { namespace, name } = seat;
         if !values.contains_key(&Field::Name) {
             let id = &found.inspection.observed.unique_id;
             self.left_out.extend(left_out.iter().map(|one| format!("{} {id} as a whole: {one}", kind.name())));
             return Ok(false);
         }
-        if self.namespace.is_none() && self.spaces.insert(namespace.clone()) {
+        if self.namespace.is_none() && self.written_namespaces.insert(namespace.clone()) {
             let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-            self.files.add(format!("{namespace}/namespace.yaml"), &object, &[])?;
+            self.files.add_object(format!("{namespace}/namespace.yaml"), &object, &[])?;
         }
         let id = &found.inspection.observed.unique_id;
         spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
@@ -299,7 +319,7 @@ impl Export<'_> {
             "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind.name(),
             "metadata": {"name": name, "namespace": namespace}, "spec": spec,
         });
-        match self.schemas.take_out(kind, &mut object) {
+        match self.schemas.remove_refused_settings(kind, &mut object) {
             Ok(refused) => left_out.extend(refused),
             Err(why) => {
                 self.left_out.push(format!("{} {id} as a whole: {why}", kind.name()));
@@ -308,7 +328,7 @@ impl Export<'_> {
         }
         let file = |what: &str| format!("{namespace}/{what}-{name}.yaml");
         let lower = kind.name().to_ascii_lowercase();
-        self.files.add(file(&lower), &object, &left_out)?;
+        self.files.add_object(file(&lower), &object, &left_out)?;
         self.left_out.extend(left_out.iter().map(|one| format!("{} {namespace}/{name} ({id}): {one}", kind.name())));
         if !images.is_empty() {
             let mut data = json!({});
@@ -318,55 +338,55 @@ impl Export<'_> {
             }
             let map = json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": images_of(kind.name(), name), "namespace": namespace}, "binaryData": data,
+                "metadata": {"name": images_config_map_name(kind.name(), name), "namespace": namespace}, "binaryData": data,
             });
-            self.files.add(file(&format!("{lower}-images")), &map, &[])?;
+            self.files.add_object(file(&format!("{lower}-images")), &map, &[])?;
         }
         Ok(true)
     }
 
     /// Writes everything. Where partners could not be read, their files of an earlier export stay.
-    fn finish(mut self, folder: Option<&Path>, failed: &[Failed]) -> Result<(), Failure> {
+    fn write_files(mut self, folder: Option<&Path>, failed: &[FailedPartner]) -> Result<(), Failure> {
         let count = self.files.count();
         match folder {
-            None => output::print(&self.files.stream())?,
+            None => output::print(&self.files.to_stream())?,
             Some(folder) => {
                 let failed: BTreeSet<&str> = failed.iter().map(|one| one.id.as_str()).collect();
                 if !failed.is_empty() {
                     self.files.keep_earlier(folder, &failed)?;
                 }
-                self.files.list()?;
-                self.files.write(folder)?;
-                output::note(&format!("{count} objects were written to `{}`", folder.display()));
+                self.files.add_kustomization()?;
+                self.files.write_to_folder(folder)?;
+                output::print_note(&format!("{count} objects were written to `{}`", folder.display()));
             }
         }
         for line in &self.left_out {
-            output::note(&format!("not exported: {line}"));
+            output::print_note(&format!("not exported: {line}"));
         }
         Ok(())
     }
 }
 
 /// The mark of a tenant, where one is shown whole.
-fn mark(found: &Found) -> Option<&Mark> {
+fn valid_mark(found: &ReadTenant) -> Option<&Mark> {
     match &found.inspection.observed.mark {
         // What no object can be called is the mark of none.
-        MarkSeen::Whole(mark) => (is_namespace_name(&mark.namespace) && is_object_name(&mark.name)).then_some(mark),
-        MarkSeen::Short(_) | MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => None,
+        ObservedMark::Full(mark) => (is_namespace_name(&mark.namespace) && is_object_name(&mark.name)).then_some(mark),
+        ObservedMark::Short(_) | ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => None,
     }
 }
 
 /// Name of the `ConfigMap` with the images of an object, by its kind and name.
-fn images_of(kind: &str, name: &str) -> String {
+fn images_config_map_name(kind: &str, name: &str) -> String {
     format!("{}-{name}-images", kind.to_ascii_lowercase())
 }
 
 /// What a Partner object of the cluster says about its Clients.
-fn from_object(object: &Partner) -> (Option<Json>, BTreeMap<Field, Value>) {
+fn declared_client_defaults(object: &Partner) -> (Option<Json>, BTreeMap<Field, Value>) {
     debug_assert!(unique_id(object).is_some());
     let clients = object.spec.clients.as_ref();
     let defaults = clients.and_then(|clients| clients.defaults.as_ref());
-    let settings = defaults.and_then(|defaults| client_defaults(defaults, &Material::default()).ok());
+    let settings = defaults.and_then(|defaults| client_default_settings(defaults, &ResolvedReferences::default()).ok());
     (
         clients.and_then(|clients| serde_json::to_value(clients).ok()),
         settings.map(|settings| settings.values).unwrap_or_default(),

@@ -7,14 +7,14 @@ use crate::cli::cluster;
 
 /// A line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Spot {
+pub(crate) struct FileLocation {
     /// The file as it was named; `-` is standard input.
     pub(crate) file: PathBuf,
     /// The line, from 1.
     pub(crate) line: u64,
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for FileLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -24,7 +24,7 @@ impl fmt::Display for Spot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// Where it stands.
-    pub(crate) spot: Option<Spot>,
+    pub(crate) spot: Option<FileLocation>,
     /// Which object it is about, as `Client acme/globex`.
     pub(crate) object: Option<String>,
     /// A clause that says what is wrong and what to do.
@@ -43,7 +43,7 @@ impl Failure {
     }
 
     /// The same, at a line.
-    pub(crate) fn at(self, spot: &Spot) -> Self {
+    pub(crate) fn at(self, spot: &FileLocation) -> Self {
         Self { spot: Some(spot.clone()), ..self }
     }
 }
@@ -69,6 +69,6 @@ impl From<Failure> for Vec<Failure> {
 
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
-        Self::new(cluster::sentence(&error))
+        Self::new(cluster::api_error_message(&error))
     }
 }

@@ -5,14 +5,14 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 
-use super::cluster::{Cluster, sentence};
-use super::colour::{Tone, painted};
+use super::cluster::{Cluster, api_error_message};
+use super::colour::{Tone, paint_text};
 use super::failure::Failure;
 use super::output;
-use crate::object::LEASE;
+use crate::object::LEASE_NAME;
 
 /// Label of the operator's Deployment and Pods, as the chart sets it.
-pub(crate) const OPERATOR: &str = "app.kubernetes.io/component=operator";
+pub(crate) const OPERATOR_LABEL: &str = "app.kubernetes.io/component=operator";
 
 /// What the Leases of a cluster say.
 pub(crate) enum Leaders {
@@ -33,16 +33,16 @@ pub(crate) struct Leader {
 }
 
 /// Reads the Leases of all installations.
-pub(crate) async fn leaders(cluster: &Cluster) -> Leaders {
-    let named = ListParams::default().fields(&format!("metadata.name={LEASE}"));
+pub(crate) async fn read_leaders(cluster: &Cluster) -> Leaders {
+    let named = ListParams::default().fields(&format!("metadata.name={LEASE_NAME}"));
     match Api::<Lease>::all(cluster.client.clone()).list(&named).await {
-        Ok(leases) => Leaders::Known(leases.iter().map(Leader::of).collect()),
-        Err(error) => Leaders::Unknown(sentence(&error)),
+        Ok(leases) => Leaders::Known(leases.iter().map(Leader::from_lease).collect()),
+        Err(error) => Leaders::Unknown(api_error_message(&error)),
     }
 }
 
 impl Leader {
-    fn of(lease: &Lease) -> Self {
+    fn from_lease(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         let duration = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
         Self {
@@ -52,17 +52,19 @@ impl Leader {
         }
     }
 
-    fn leads(&self, now: Timestamp) -> bool {
+    fn is_leading(&self, now: Timestamp) -> bool {
         self.holder.is_some() && self.until.is_some_and(|until| until > now)
     }
 
     fn sentence(&self, now: Timestamp) -> String {
         let Self { namespace, holder, until } = self;
         match (holder, until) {
-            (Some(holder), _) if self.leads(now) => format!("operator `{holder}` leads in namespace `{namespace}`"),
+            (Some(holder), _) if self.is_leading(now) => {
+                format!("operator `{holder}` leads in namespace `{namespace}`")
+            }
             (Some(holder), Some(until)) => format!(
                 "NO OPERATOR LEADS in namespace `{namespace}`: the lease of `{holder}` ended {} ago",
-                age(*until, now)
+                format_age(*until, now)
             ),
             (Some(_) | None, _) => format!("NO OPERATOR LEADS in namespace `{namespace}`: the lease was given back"),
         }
@@ -71,9 +73,9 @@ impl Leader {
 
 impl Leaders {
     /// The operators that lead, as `the operator X runs in namespace Y`.
-    pub(crate) fn running(&self, now: Timestamp) -> Vec<String> {
+    pub(crate) fn running_operators(&self, now: Timestamp) -> Vec<String> {
         let Self::Known(leaders) = self else { return Vec::new() };
-        let running = leaders.iter().filter(|leader| leader.leads(now));
+        let running = leaders.iter().filter(|leader| leader.is_leading(now));
         let sentence = |leader: &Leader| {
             let holder = leader.holder.as_deref().unwrap_or_default();
             format!("the operator `{holder}` runs in namespace `{}`", leader.namespace)
@@ -99,13 +101,14 @@ impl Leaders {
     }
 
     /// Whether it is known that nobody leads.
-    pub(crate) fn is_headless(&self, now: Timestamp) -> bool {
-        matches!(self, Self::Known(leaders) if !leaders.iter().any(|leader| leader.leads(now)))
+    pub(crate) fn has_no_leader(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Known(leaders) if !leaders.iter().any(|leader| leader.is_leading(now)))
     }
 
     /// Who leads, a line for each installation.
     pub(crate) fn text(&self, now: Timestamp) -> String {
-        let line = |(text, leads): (String, bool)| painted(&text, if leads { Tone::Plain } else { Tone::Bad }) + "\n";
+        let line =
+            |(text, leads): (String, bool)| paint_text(&text, if leads { Tone::Plain } else { Tone::Bad }) + "\n";
         self.lines(now).into_iter().map(line).collect()
     }
 
@@ -116,7 +119,7 @@ impl Leaders {
             Self::Known(leaders) if leaders.is_empty() => {
                 vec![("NO OPERATOR LEADS: there is no Lease, so none ever ran in this cluster".to_owned(), false)]
             }
-            Self::Known(leaders) => leaders.iter().map(|one| (one.sentence(now), one.leads(now))).collect(),
+            Self::Known(leaders) => leaders.iter().map(|one| (one.sentence(now), one.is_leading(now))).collect(),
         }
     }
 
@@ -127,16 +130,16 @@ impl Leaders {
     }
 
     /// Says on stderr that what is shown is of before, where that is so.
-    pub(crate) fn warn(&self, now: Timestamp) {
-        if self.is_headless(now) {
+    pub(crate) fn warn_without_leader(&self, now: Timestamp) {
+        if self.has_no_leader(now) {
             let next = "what is shown is what an operator saw last; see with `kubectl tenantry check` what is missing";
-            output::warning(&format!("no operator leads, so nothing is done: {next}"));
+            output::print_warning(&format!("no operator leads, so nothing is done: {next}"));
         }
     }
 }
 
 /// How long ago a time is, as kubectl shows ages.
-pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
+pub(crate) fn format_age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -150,36 +153,52 @@ pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn lease(holder: &str) -> Leaders {
+    fn leaders_with_lease(holder: &str) -> Leaders {
         let lease: Lease = serde_json::from_value(serde_json::json!({
-            "metadata": {"name": LEASE, "namespace": "tenantry-system"},
+            "metadata": {"name": LEASE_NAME, "namespace": "tenantry-system"},
             "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": "2026-11-22T09:30:00.000000Z"},
         }))
         .unwrap();
-        Leaders::Known(vec![Leader::of(&lease)])
+        Leaders::Known(vec![Leader::from_lease(&lease)])
     }
 
-    fn at(text: &str) -> Timestamp {
+    fn parse_timestamp(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     #[test]
     fn an_operator_leads_while_its_lease_is_fresh() {
-        let fresh = at("2026-11-22T09:30:14Z");
-        assert_eq!(lease("one").running(fresh), ["the operator `one` runs in namespace `tenantry-system`"]);
-        assert!(!lease("one").is_headless(fresh));
-        for (leaders, now) in [(lease("one"), "2026-11-22T09:30:15Z"), (lease(""), "2026-11-22T09:30:01Z")] {
-            assert!(leaders.running(at(now)).is_empty() && leaders.is_headless(at(now)), "{now}");
-            assert!(leaders.text(at(now)).starts_with("NO OPERATOR LEADS in namespace `tenantry-system`"), "{now}");
+        let fresh = parse_timestamp("2026-11-22T09:30:14Z");
+        assert_eq!(
+            leaders_with_lease("one").running_operators(fresh),
+            ["the operator `one` runs in namespace `tenantry-system`"]
+        );
+        assert!(!leaders_with_lease("one").has_no_leader(fresh));
+        for (leaders, now) in
+            [(leaders_with_lease("one"), "2026-11-22T09:30:15Z"), (leaders_with_lease(""), "2026-11-22T09:30:01Z")]
+        {
+            assert!(
+                leaders.running_operators(parse_timestamp(now)).is_empty()
+                    && leaders.has_no_leader(parse_timestamp(now)),
+                "{now}"
+            );
+            assert!(
+                leaders.text(parse_timestamp(now)).starts_with("NO OPERATOR LEADS in namespace `tenantry-system`"),
+                "{now}"
+            );
         }
-        assert!(lease("one").text(at("2026-11-22T12:30:15Z")).ends_with("the lease of `one` ended 3h ago\n"));
-        assert!(Leaders::Known(Vec::new()).is_headless(fresh));
-        assert!(!Leaders::Unknown("forbidden".to_owned()).is_headless(fresh), "what is not known is no alarm");
+        assert!(
+            leaders_with_lease("one")
+                .text(parse_timestamp("2026-11-22T12:30:15Z"))
+                .ends_with("the lease of `one` ended 3h ago\n")
+        );
+        assert!(Leaders::Known(Vec::new()).has_no_leader(fresh));
+        assert!(!Leaders::Unknown("forbidden".to_owned()).has_no_leader(fresh), "what is not known is no alarm");
     }
 
     #[test]
     fn ages_are_short() {
-        let now = at("2026-11-22T12:00:00Z");
+        let now = parse_timestamp("2026-11-22T12:00:00Z");
         for (then, text) in [
             ("2026-11-22T11:59:01Z", "59s"),
             ("2026-11-22T11:00:00Z", "60m"),
@@ -187,7 +206,7 @@ mod tests {
             ("2026-11-12T12:00:00Z", "10d"),
             ("2026-11-22T12:00:01Z", "0s"),
         ] {
-            assert_eq!(age(at(then), now), text);
+            assert_eq!(format_age(parse_timestamp(then), now), text);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `lint`: everything that can be known about manifests without a cluster and without a platform.
 
-mod meaning;
 mod patch;
 mod report;
 mod rules;
 mod scalars;
 mod schema;
+mod semantics;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,13 +14,13 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::cluster::ClusterFlags;
-use super::failure::{Failure, Spot};
-use super::manifest::{Document, FileFlags, Intake, Manifests, Source};
-use super::{Ended, Exit, output};
+use super::failure::{Failure, FileLocation};
+use super::manifest::{FileFlags, ManifestSource, Manifests, ReadContext, YamlDocument};
+use super::{CommandResult, ExitKind, output};
 use crate::api::{GROUP, VERSION};
-use rules::{Rules, Verdict};
-use scalars::Misread;
-use schema::{Misfit, Schema};
+use rules::{CelRules, Verdict};
+use scalars::MisreadScalar;
+use schema::{KindSchema, SchemaViolation};
 
 /// Check manifests without a cluster and without a platform.
 ///
@@ -35,17 +35,17 @@ use schema::{Misfit, Schema};
 #[command(
     after_help = "Examples:\n  kubectl tenantry lint -f tenants/ -R\n  kubectl tenantry lint -k overlays/prod\n  kubectl tenantry lint -f tenants/ -o sarif > tenantry.sarif"
 )]
-pub(crate) struct Flags {
+pub(crate) struct LintFlags {
     #[command(flatten)]
     files: FileFlags,
     /// Form of what is found.
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Form,
+    output: LintForm,
 }
 
 /// Form of what is found.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum LintForm {
     /// A line each, for people.
     Text,
     /// JSON.
@@ -56,20 +56,28 @@ enum Form {
 
 /// What kind of mistake it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mistake {
+enum LintRule {
     Yaml,
     Quotes,
     Schema,
     Rule,
     Catalog,
     Reference,
-    Twice,
+    Duplicate,
     Label,
 }
 
-impl Mistake {
-    const ALL: [Self; 8] =
-        [Self::Yaml, Self::Quotes, Self::Schema, Self::Rule, Self::Catalog, Self::Reference, Self::Twice, Self::Label];
+impl LintRule {
+    const ALL: [Self; 8] = [
+        Self::Yaml,
+        Self::Quotes,
+        Self::Schema,
+        Self::Rule,
+        Self::Catalog,
+        Self::Reference,
+        Self::Duplicate,
+        Self::Label,
+    ];
 
     /// Whether objects that were applied before go on with it.
     const fn is_warning(self) -> bool {
@@ -85,12 +93,12 @@ impl Mistake {
             Self::Rule => "rule",
             Self::Catalog => "catalog",
             Self::Reference => "reference",
-            Self::Twice => "twice",
+            Self::Duplicate => "twice",
             Self::Label => "label",
         }
     }
 
-    const fn meaning(self) -> &'static str {
+    const fn description(self) -> &'static str {
         match self {
             Self::Yaml => "The text is no manifest.",
             Self::Quotes => "YAML reads a text without quotes as something else.",
@@ -100,7 +108,7 @@ impl Mistake {
                 "The operator refuses it: a value that the platform does not know, or does not allow here."
             }
             Self::Reference => "What it refers to does not fit, or may not be referred to.",
-            Self::Twice => "Two objects claim the same.",
+            Self::Duplicate => "Two objects claim the same.",
             Self::Label => "The operator refuses a new reference to a Secret without the label for it.",
         }
     }
@@ -108,56 +116,56 @@ impl Mistake {
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Finding {
-    mistake: Mistake,
+struct LintFinding {
+    rule: LintRule,
     failure: Failure,
     /// Which member of the object it is about.
     path: Option<String>,
     column: Option<u64>,
 }
 
-impl Finding {
-    fn new(mistake: Mistake, failure: Failure) -> Self {
-        Self { mistake, failure, path: None, column: None }
+impl LintFinding {
+    fn new(mistake: LintRule, failure: Failure) -> Self {
+        Self { rule: mistake, failure, path: None, column: None }
     }
 
     /// Findings stand in the order of the files.
-    fn place(&self) -> (Option<&Spot>, Option<u64>) {
+    fn sort_position(&self) -> (Option<&FileLocation>, Option<u64>) {
         (self.failure.spot.as_ref(), self.column)
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let Flags { files, output: form } = flags;
+pub(crate) async fn run(flags: &LintFlags, cluster: &ClusterFlags) -> CommandResult {
+    let LintFlags { files, output: form } = flags;
     if files.is_empty() {
         return Err(Failure::new("there is nothing to check: name manifests with `-f` or `-k`").into());
     }
-    let texts = files.texts().await?;
+    let texts = files.read_sources().await?;
     let mut linter = Linter::new(cluster.namespace().unwrap_or("default"));
     for source in &texts {
-        linter.read(source);
+        linter.read_source(source);
     }
-    let (findings, seen) = linter.finish();
+    let (findings, seen) = linter.into_findings();
     let text = match form {
-        Form::Text => report::text(&findings),
-        Form::Json => report::json(&findings)?,
-        Form::Sarif => report::sarif(&findings)?,
+        LintForm::Text => report::render_text(&findings),
+        LintForm::Json => report::render_json(&findings)?,
+        LintForm::Sarif => report::render_sarif(&findings)?,
     };
     output::print(&text)?;
-    output::note(&report::sum(findings.len(), &seen));
-    let are_warnings = findings.iter().all(|finding| finding.mistake.is_warning());
-    if are_warnings { Ok(Exit::Nothing) } else { Err(Vec::new()) }
+    output::print_note(&report::summary_line(findings.len(), &seen));
+    let are_warnings = findings.iter().all(|finding| finding.rule.is_warning());
+    if are_warnings { Ok(ExitKind::Success) } else { Err(Vec::new()) }
 }
 
 /// What was checked.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Seen {
+struct LintSummary {
     partners: usize,
     clients: usize,
     patches: usize,
     ignored: usize,
     /// Files of folders that hold nothing of Tenantry.
-    passed_over: usize,
+    skipped_files: usize,
     /// Names that were referred to and are not in the input.
     unknown: Vec<String>,
 }
@@ -165,25 +173,25 @@ struct Seen {
 /// Reads texts one after the other, and all together at the end.
 struct Linter<'a> {
     namespace: &'a str,
-    kinds: Vec<Definition>,
+    kinds: Vec<KindDefinition>,
     manifests: Manifests,
-    findings: Vec<Finding>,
+    findings: Vec<LintFinding>,
     partners: usize,
     clients: usize,
     patches: usize,
     /// Objects that are in the input, those that were refused included.
-    named: BTreeSet<String>,
+    input_names: BTreeSet<String>,
 }
 
 /// A kind with what its definition demands.
-pub(crate) struct Definition {
+pub(crate) struct KindDefinition {
     name: String,
-    schema: Schema,
-    rules: Rules,
+    schema: KindSchema,
+    rules: CelRules,
 }
 
 /// Something that the API server would refuse, by its path.
-pub(super) struct Refusal {
+pub(super) struct ApiRefusal {
     /// Path in the object, such as `spec.addOns`.
     pub(super) path: String,
     /// The API server's words.
@@ -193,31 +201,31 @@ pub(super) struct Refusal {
 /// What the API server would refuse of an object.
 pub(super) struct Refusals {
     /// Each by its path.
-    pub(super) all: Vec<Refusal>,
+    pub(super) all: Vec<ApiRefusal>,
     /// What only the API server can tell.
     pub(super) not_evaluated: Vec<String>,
 }
 
-impl Definition {
+impl KindDefinition {
     /// The definitions of both kinds.
-    pub(super) fn all() -> Vec<Self> {
+    pub(super) fn all_kinds() -> Vec<Self> {
         let kind = |crd: &_| {
             let crd = serde_json::to_value(crd).unwrap_or_default();
             let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
             let name = crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
-            Self { name, schema: Schema::new(schema), rules: Rules::new(schema) }
+            Self { name, schema: KindSchema::new(schema), rules: CelRules::new(schema) }
         };
         crate::api::crds().iter().map(kind).collect()
     }
 
     /// A question for what was meant at a place of an object of a kind, where something is near.
-    pub(crate) fn near(kind: &str, path: &str, object: &Value) -> Option<String> {
+    pub(crate) fn suggest_correction(kind: &str, path: &str, object: &Value) -> Option<String> {
         let definition = crate::api::crds().iter().find_map(|crd| {
             let crd = serde_json::to_value(crd).ok().filter(|crd| crd["spec"]["names"]["kind"] == kind)?;
-            Some(Schema::new(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+            Some(KindSchema::new(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
         })?;
         let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
-        definition.near(path, object.pointer(&pointer)?)
+        definition.suggest_correction(path, object.pointer(&pointer)?)
     }
 
     /// Name of the kind.
@@ -227,40 +235,40 @@ impl Definition {
 
     /// What the API server would refuse of an object that replaces an old one, or none.
     pub(super) fn refusals(&self, object: &Value, old: Option<&Value>) -> Refusals {
-        let misfits = self.schema.judge(object);
+        let misfits = self.schema.find_violations(object);
         let is_blocked = misfits.iter().any(|misfit| misfit.is_blocking);
-        let rules = if is_blocked { Verdict::default() } else { self.rules.judge(object, old) };
+        let rules = if is_blocked { Verdict::default() } else { self.rules.find_violations(object, old) };
         let misfits = misfits.into_iter().chain(rules.misfits);
-        let all = misfits.map(|misfit| Refusal { path: misfit.path, message: misfit.message }).collect();
+        let all = misfits.map(|misfit| ApiRefusal { path: misfit.path, message: misfit.message }).collect();
         Refusals { all, not_evaluated: rules.not_evaluated }
     }
 }
 
 impl<'a> Linter<'a> {
     fn new(namespace: &'a str) -> Self {
-        let kinds = Definition::all();
+        let kinds = KindDefinition::all_kinds();
         let (manifests, findings) = (Manifests::default(), Vec::new());
         let named = BTreeSet::new();
-        Self { namespace, kinds, manifests, findings, partners: 0, clients: 0, patches: 0, named }
+        Self { namespace, kinds, manifests, findings, partners: 0, clients: 0, patches: 0, input_names: named }
     }
 
-    fn read(&mut self, source: &Source) {
-        match Document::all(&source.text) {
+    fn read_source(&mut self, source: &ManifestSource) {
+        match YamlDocument::parse_all(&source.text) {
             Err((line, why)) => {
-                let spot = Spot { file: source.file.clone(), line };
+                let spot = FileLocation { file: source.file.clone(), line };
                 let failure = Failure::new(format!("this is not YAML: {why}")).at(&spot);
-                self.findings.push(Finding::new(Mistake::Yaml, failure));
+                self.findings.push(LintFinding::new(LintRule::Yaml, failure));
             }
-            Ok(documents) if source.is_passed_over(&documents) => self.manifests.passed_over += 1,
-            Ok(documents) => documents.into_iter().for_each(|document| self.document(source, document)),
+            Ok(documents) if source.is_skipped(&documents) => self.manifests.skipped_files += 1,
+            Ok(documents) => documents.into_iter().for_each(|document| self.check_document(source, document)),
         }
     }
 
-    fn document(&mut self, source: &Source, mut document: Document) {
-        let Source { file, text, .. } = source;
+    fn check_document(&mut self, source: &ManifestSource, mut document: YamlDocument) {
+        let ManifestSource { file, text, .. } = source;
         let kind = document.value["kind"].as_str().unwrap_or_default();
         if kind.ends_with("List") && document.value["items"].is_array() {
-            document.items().into_iter().for_each(|item| self.document(source, item));
+            document.into_items().into_iter().for_each(|item| self.check_document(source, item));
             return;
         }
         let is_ours = document.value["apiVersion"] == format!("{GROUP}/{VERSION}").as_str();
@@ -271,9 +279,9 @@ impl<'a> Linter<'a> {
             && patch::is_patch(source, &document)
         {
             self.patches += 1;
-            let named = object(&document.value, namespace);
-            let found = patch::judge(kind, &mut document, text);
-            self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
+            let named = manifest_label(&document.value, namespace);
+            let found = patch::check_patch(kind, &mut document, text);
+            self.findings.extend(found.into_iter().map(|one| one.into_finding(file, &document, &named)));
             return;
         }
         if source.is_patch {
@@ -281,90 +289,100 @@ impl<'a> Linter<'a> {
             self.manifests.ignored += 1;
             return;
         }
-        self.named.insert(object(&document.value, namespace));
+        self.input_names.insert(manifest_label(&document.value, namespace));
         if let Some(kind) = known {
             *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
-            let found = judge(kind, &document, text);
-            let named = object(&document.value, namespace);
-            self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
+            let found = check_object(kind, &document, text);
+            let named = manifest_label(&document.value, namespace);
+            self.findings.extend(found.into_iter().map(|one| one.into_finding(file, &document, &named)));
         }
         // What does not fit its definition is no object yet.
         if self.findings.len() == before {
             let mut failures = Vec::new();
-            self.manifests.take(file, document, &mut Intake { namespace, failures: &mut failures });
-            self.findings.extend(failures.into_iter().map(|failure| Finding::new(Mistake::Yaml, failure)));
+            self.manifests.add_document(file, document, &mut ReadContext { namespace, failures: &mut failures });
+            self.findings.extend(failures.into_iter().map(|failure| LintFinding::new(LintRule::Yaml, failure)));
         }
     }
 
     /// Everything that was found, in the order of the input, and what was looked at.
-    fn finish(mut self) -> (Vec<Finding>, Seen) {
-        let mut unknown = meaning::judge(&self.manifests, &mut self.findings);
+    fn into_findings(mut self) -> (Vec<LintFinding>, LintSummary) {
+        let mut unknown = semantics::check_manifests(&self.manifests, &mut self.findings);
         // What was refused is in the input all the same.
-        unknown.retain(|name| !self.named.contains(name));
-        self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
+        unknown.retain(|name| !self.input_names.contains(name));
+        self.findings.sort_by(|one, other| one.sort_position().cmp(&other.sort_position()));
         let Self { manifests, findings, partners, clients, patches, .. } = self;
-        let Manifests { ignored, passed_over, .. } = manifests;
-        (findings, Seen { partners, clients, patches, ignored, passed_over, unknown })
+        let Manifests { ignored, skipped_files: passed_over, .. } = manifests;
+        (findings, LintSummary { partners, clients, patches, ignored, skipped_files: passed_over, unknown })
     }
 }
 
 /// Something that was found in one document.
-struct Found {
-    mistake: Mistake,
+struct DocumentFinding {
+    rule: LintRule,
     path: String,
     place: Option<(u64, u64)>,
     message: String,
 }
 
-impl Found {
-    fn at(self, file: &Path, document: &Document, object: &str) -> Finding {
-        let Self { mistake, path, place, message } = self;
+impl DocumentFinding {
+    fn into_finding(self, file: &Path, document: &YamlDocument, object: &str) -> LintFinding {
+        let Self { rule: mistake, path, place, message } = self;
         let line = place.map_or_else(|| document.line_of(&path), |(line, _)| line);
         let message = if path.is_empty() || message.contains(&path) { message } else { format!("{path}: {message}") };
-        let failure = Failure::new(message).about(object).at(&Spot { file: file.to_owned(), line });
+        let failure = Failure::new(message).about(object).at(&FileLocation { file: file.to_owned(), line });
         let path = (!path.is_empty()).then_some(path);
-        Finding { mistake, failure, path, column: place.map(|(_, column)| column) }
+        LintFinding { rule: mistake, failure, path, column: place.map(|(_, column)| column) }
     }
 }
 
 /// What the API server would say of one object.
-fn judge(kind: &Definition, document: &Document, text: &str) -> Vec<Found> {
-    let misfits = kind.schema.judge(&document.value);
+fn check_object(kind: &KindDefinition, document: &YamlDocument, text: &str) -> Vec<DocumentFinding> {
+    let misfits = kind.schema.find_violations(&document.value);
     let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
-    let mut found = told(misfits, scalars::misread(document, &kind.schema, text));
+    let mut found = schema_findings(misfits, scalars::find_misread_scalars(document, &kind.schema, text));
     if can_be_asked {
-        let Verdict { misfits, not_evaluated } = kind.rules.judge(&document.value, None);
+        let Verdict { misfits, not_evaluated } = kind.rules.find_violations(&document.value, None);
         for note in not_evaluated {
-            output::note(&note);
+            output::print_note(&note);
         }
         for misfit in misfits {
             // A text without quotes is one mistake and not two.
-            if found.iter().any(|found| found.mistake == Mistake::Quotes && found.path == misfit.path) {
+            if found.iter().any(|found| found.rule == LintRule::Quotes && found.path == misfit.path) {
                 continue;
             }
-            found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
+            found.push(DocumentFinding {
+                rule: LintRule::Rule,
+                path: misfit.path,
+                place: None,
+                message: misfit.message,
+            });
         }
     }
     found
 }
 
 /// What does not fit the schema, and what is no text for want of quotes.
-fn told(misfits: Vec<Misfit>, misread: Vec<Misread>) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+fn schema_findings(misfits: Vec<SchemaViolation>, misread: Vec<MisreadScalar>) -> Vec<DocumentFinding> {
+    let mut found: Vec<DocumentFinding> = Vec::new();
     for misfit in misfits {
         // A text without quotes is one mistake and not two.
         if !misread.iter().any(|misread| misread.path == misfit.path) {
-            found.push(Found { mistake: Mistake::Schema, path: misfit.path, place: None, message: misfit.message });
+            found.push(DocumentFinding {
+                rule: LintRule::Schema,
+                path: misfit.path,
+                place: None,
+                message: misfit.message,
+            });
         }
     }
-    for Misread { path, line, column, message } in misread {
-        found.push(Found { mistake: Mistake::Quotes, path, place: Some((line, column)), message });
+    for MisreadScalar { path, line, column, message } in misread {
+        found.push(DocumentFinding { rule: LintRule::Quotes, path, place: Some((line, column)), message });
     }
     found
 }
 
 /// An object as messages name it.
-fn object(value: &Value, namespace: &str) -> String {
+fn manifest_label(value: &Value, namespace: &str) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = value["metadata"]["namespace"].as_str().unwrap_or(namespace);
     format!("{} `{namespace}/{}`", text(&value["kind"]), text(&value["metadata"]["name"]))

@@ -6,18 +6,18 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::accounts::Usable;
+use super::accounts::UsableAccounts;
 use super::cluster::ClusterFlags;
 use super::colour::Tone;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::output::{self, Machine, count};
-use super::status::numbered;
+use super::output::{self, OutputFormat, format_count};
+use super::status::id_sort_key;
 use super::table::{Cell, Table};
-use super::{Ended, Exit, tenants};
-use crate::connect::{Error, Place, Platform};
-use crate::wire::{SearchItem, State, TIME_FORMAT};
-use clients::Sought;
+use super::{CommandResult, ExitKind, tenants};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::wire::{TIME_FORMAT, TenantSearchItem, WireTenantState};
+use clients::PartnerFilter;
 
 /// List what the platform holds: partners, or clients of all or of one of them.
 ///
@@ -30,13 +30,13 @@ use clients::Sought;
 #[command(
     after_help = "Examples:\n  kubectl tenantry list partners\n  kubectl tenantry list clients --partner msp_92 --status all\n  kubectl tenantry list clients --search globex -o json\n  kubectl tenantry list partners --connection platform.env --sort-by created"
 )]
-pub(crate) struct Flags {
+pub(crate) struct ListFlags {
     /// What to list.
     #[arg(value_enum)]
-    what: What,
+    what: ListedKind,
     /// Which tenants, by their status.
     #[arg(long, value_enum, value_name = "STATUS", default_value = "active")]
-    status: Wanted,
+    status: StatusFilter,
     /// Part of the name, in any case.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
@@ -45,17 +45,17 @@ pub(crate) struct Flags {
     partner: Option<String>,
     /// Order of the list.
     #[arg(long, value_enum, value_name = "COLUMN", default_value = "name")]
-    sort_by: SortBy,
+    sort_by: ListSortBy,
     /// Form of the list.
     #[arg(short, long, value_enum, default_value = "table")]
-    output: Form,
+    output: ListForm,
     #[command(flatten)]
     connection: ConnectionFlags,
 }
 
 /// What is listed.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum ListedKind {
     /// The partners of the service provider.
     #[value(alias = "partner", alias = "msp")]
     Partners,
@@ -66,7 +66,7 @@ enum What {
 
 /// Tenants of which status are listed.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+enum StatusFilter {
     /// In service.
     Active,
     /// Terminated: they cannot be activated again.
@@ -79,7 +79,7 @@ enum Wanted {
 
 /// What the list is ordered by.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum SortBy {
+enum ListSortBy {
     Name,
     UniqueId,
     /// The newest first.
@@ -89,7 +89,7 @@ enum SortBy {
 
 /// Form of the list.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum ListForm {
     Table,
     Json,
     Yaml,
@@ -98,12 +98,12 @@ enum Form {
 /// A tenant of the list.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-struct Row {
+struct ListRow {
     name: String,
     unique_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     date_created: Option<Timestamp>,
-    status: Status,
+    status: ConsoleStatus,
     /// Unique id of the partner of a client.
     #[serde(skip_serializing_if = "Option::is_none")]
     partner: Option<String>,
@@ -114,21 +114,21 @@ struct Row {
 
 /// How a tenant stands, in the words of the console.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Status {
+enum ConsoleStatus {
     Active,
     Suspended,
     Inactive,
 }
 
-impl Status {
+impl ConsoleStatus {
     const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Inactive];
 
     /// A platform without the extensions only says whether a tenant is in service.
-    fn of(item: &SearchItem) -> Self {
+    fn from_item(item: &TenantSearchItem) -> Self {
         match (item.status, item.activated) {
-            (Some(State::Active), _) | (None, true) => Self::Active,
-            (Some(State::Suspended), _) => Self::Suspended,
-            (Some(State::Terminated), _) | (None, false) => Self::Inactive,
+            (Some(WireTenantState::Active), _) | (None, true) => Self::Active,
+            (Some(WireTenantState::Suspended), _) => Self::Suspended,
+            (Some(WireTenantState::Terminated), _) | (None, false) => Self::Inactive,
         }
     }
 
@@ -140,61 +140,62 @@ impl Status {
         }
     }
 
-    const fn is(self, wanted: Wanted) -> bool {
+    const fn matches_filter(self, wanted: StatusFilter) -> bool {
         match wanted {
-            Wanted::All => true,
-            Wanted::Active => matches!(self, Self::Active),
-            Wanted::Inactive => matches!(self, Self::Inactive),
-            Wanted::Suspended => matches!(self, Self::Suspended),
+            StatusFilter::All => true,
+            StatusFilter::Active => matches!(self, Self::Active),
+            StatusFilter::Inactive => matches!(self, Self::Inactive),
+            StatusFilter::Suspended => matches!(self, Self::Suspended),
         }
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    if flags.what == What::Partners && flags.partner.is_some() {
+pub(crate) async fn run(flags: &ListFlags, cluster: &ClusterFlags) -> CommandResult {
+    if flags.what == ListedKind::Partners && flags.partner.is_some() {
         return Err(Failure::new("`--partner` is for clients: say `list clients`, or `--search`").into());
     }
     let mut failures = Vec::new();
     let mut rows = Vec::new();
-    let mut sought = Sought::new(flags.partner.as_deref());
-    for platform in platforms(flags, cluster, &mut failures).await? {
-        let failed = |error: &Error| Failure::new(format!("platform `{}`: {error}", platform.host()));
+    let mut sought = PartnerFilter::new(flags.partner.as_deref());
+    for platform in select_platforms(flags, cluster, &mut failures).await? {
+        let failed = |error: &CallError| Failure::new(format!("platform `{}`: {error}", platform.host()));
         match flags.what {
-            What::Partners => match tenants::rows(&platform, &partners_of(&platform)).await {
-                Ok(found) => rows.extend(found.values().map(|item| Row::of(item, None))),
+            ListedKind::Partners => match tenants::list_tenant_rows(&platform, &partners_place(&platform)).await {
+                Ok(found) => rows.extend(found.values().map(|item| ListRow::from_item(item, None))),
                 Err(error) => failures.push(failed(&error)),
             },
-            What::Clients => match clients::of(&platform, &mut sought, &mut failures).await {
+            ListedKind::Clients => match clients::list_clients(&platform, &mut sought, &mut failures).await {
                 Ok(found) => rows.extend(found),
                 Err(error) => failures.push(failed(&error)),
             },
         }
     }
     if failures.is_empty() {
-        failures.extend(sought.missing());
+        failures.extend(sought.not_found_failure());
     }
-    show(rows, flags, failures.is_empty())?;
-    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+    print_rows(rows, flags, failures.is_empty())?;
+    if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
-fn partners_of(platform: &Platform) -> Place {
+fn partners_place(platform: &PlatformClient) -> Place {
     Place::Partners { sp: platform.tenant_id().to_owned() }
 }
 
 /// The platform that is named, or each that a Partner leads to.
-async fn platforms(
-    flags: &Flags,
+async fn select_platforms(
+    flags: &ListFlags,
     cluster: &ClusterFlags,
     failures: &mut Vec<Failure>,
-) -> Result<Vec<Platform>, Failure> {
+) -> Result<Vec<PlatformClient>, Failure> {
     let connected = cluster.connect().await?;
-    let given = flags.connection.given(connected.as_ref()).await?;
+    let given = flags.connection.connection_override(connected.as_ref()).await?;
     if let Some(named) = given.platform {
         return Ok(vec![named]);
     }
     let nothing = || Failure::new("no Partner names a connection: give it with `--connection FILE`");
     let connected = connected.ok_or_else(nothing)?;
-    let Usable { platforms, unusable } = Usable::of_the_cluster(given, &connected, cluster.namespace()).await?;
+    let UsableAccounts { platforms, unusable } =
+        UsableAccounts::from_cluster(given, &connected, cluster.namespace()).await?;
     failures.extend(unusable.into_iter().map(Failure::from));
     if platforms.is_empty() && failures.is_empty() {
         return Err(nothing());
@@ -202,8 +203,8 @@ async fn platforms(
     Ok(platforms)
 }
 
-impl Row {
-    fn of(item: &SearchItem, partner: Option<&str>) -> Self {
+impl ListRow {
+    fn from_item(item: &TenantSearchItem, partner: Option<&str>) -> Self {
         let time = |text: &String| {
             let parsed = jiff::fmt::strtime::parse(TIME_FORMAT, text);
             parsed.and_then(|parsed| parsed.to_timestamp()).ok()
@@ -212,19 +213,19 @@ impl Row {
             name: item.name.clone(),
             unique_id: item.unique_id.clone(),
             date_created: item.created_time.as_ref().and_then(time),
-            status: Status::of(item),
+            status: ConsoleStatus::from_item(item),
             partner: partner.map(str::to_owned),
             declared_by: item.managed_by.as_ref().map(ToString::to_string),
         }
     }
 }
 
-impl SortBy {
-    fn sort(self, rows: &mut [Row]) {
-        rows.sort_by_key(|row| (row.name.to_lowercase(), numbered(Some(&row.unique_id))));
+impl ListSortBy {
+    fn sort_rows(self, rows: &mut [ListRow]) {
+        rows.sort_by_key(|row| (row.name.to_lowercase(), id_sort_key(Some(&row.unique_id))));
         match self {
             Self::Name => {}
-            Self::UniqueId => rows.sort_by_key(|row| numbered(Some(&row.unique_id))),
+            Self::UniqueId => rows.sort_by_key(|row| id_sort_key(Some(&row.unique_id))),
             Self::Created => rows.sort_by_key(|row| std::cmp::Reverse(row.date_created)),
             Self::Status => rows.sort_by_key(|row| row.status),
         }
@@ -232,53 +233,54 @@ impl SortBy {
 }
 
 /// Prints the rows; `is_whole` is whether everything could be listed.
-fn show(mut rows: Vec<Row>, flags: &Flags, is_whole: bool) -> Result<(), Failure> {
+fn print_rows(mut rows: Vec<ListRow>, flags: &ListFlags, is_whole: bool) -> Result<(), Failure> {
     let sought = flags.search.as_deref().unwrap_or_default().to_lowercase();
     rows.retain(|row| row.name.to_lowercase().contains(&sought));
-    flags.sort_by.sort(&mut rows);
-    let (shown, hidden): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.status.is(flags.status));
+    flags.sort_by.sort_rows(&mut rows);
+    let (shown, hidden): (Vec<ListRow>, Vec<ListRow>) =
+        rows.into_iter().partition(|row| row.status.matches_filter(flags.status));
     match flags.output {
         // Where something could not be listed, that is said, and nobody knows what is there.
-        Form::Table if shown.is_empty() && !is_whole => {}
-        Form::Table if shown.is_empty() => output::note("there is no such tenant on the platform"),
-        Form::Table => output::print(&table(&shown, flags.what))?,
-        Form::Json => output::print(&Machine::Json.text(&shown)?)?,
-        Form::Yaml => output::print(&Machine::Yaml.text(&shown)?)?,
+        ListForm::Table if shown.is_empty() && !is_whole => {}
+        ListForm::Table if shown.is_empty() => output::print_note("there is no such tenant on the platform"),
+        ListForm::Table => output::print(&render_table(&shown, flags.what))?,
+        ListForm::Json => output::print(&OutputFormat::Json.text(&shown)?)?,
+        ListForm::Yaml => output::print(&OutputFormat::Yaml.text(&shown)?)?,
     }
-    let of = |status: Status| hidden.iter().filter(|row| row.status == status).count();
-    let counts = Status::ALL.map(|status| (of(status), status.name()));
+    let of = |status: ConsoleStatus| hidden.iter().filter(|row| row.status == status).count();
+    let counts = ConsoleStatus::ALL.map(|status| (of(status), status.name()));
     let left: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
     if !left.is_empty() {
-        output::note(&format!(
+        output::print_note(&format!(
             "{} not shown ({}): `--status all` shows them",
-            count(hidden.len(), "tenant"),
+            format_count(hidden.len(), "tenant"),
             left.join(", ")
         ));
     }
     Ok(())
 }
 
-fn table(rows: &[Row], what: What) -> String {
+fn render_table(rows: &[ListRow], what: ListedKind) -> String {
     let mut head = vec!["NAME", "UNIQUE ID", "DATE CREATED", "STATUS"];
-    if what == What::Clients {
+    if what == ListedKind::Clients {
         head.push("PARTNER");
     }
     let mut table = Table::new(&head);
-    for Row { name, unique_id, date_created, status, partner, declared_by: _ } in rows {
+    for ListRow { name, unique_id, date_created, status, partner, declared_by: _ } in rows {
         let tone = match status {
-            Status::Active => Tone::Good,
-            Status::Suspended => Tone::Busy,
-            Status::Inactive => Tone::Bad,
+            ConsoleStatus::Active => Tone::Good,
+            ConsoleStatus::Suspended => Tone::Pending,
+            ConsoleStatus::Inactive => Tone::Bad,
         };
         let created = date_created.map(|time| time.to_string());
         let mut cells = vec![
             Cell::from(name),
             Cell::from(unique_id),
             Cell::from(created.as_ref()),
-            Cell::toned(status.name(), tone),
+            Cell::with_tone(status.name(), tone),
         ];
-        if what == What::Clients {
+        if what == ListedKind::Clients {
             cells.push(Cell::from(partner.as_ref()));
         }
         table.push(cells);
@@ -292,26 +294,26 @@ mod tests {
 
     #[test]
     fn inactive_is_terminated_and_suspended_is_its_own_word() {
-        let item = |status, activated| SearchItem { activated, status, ..SearchItem::default() };
+        let item = |status, activated| TenantSearchItem { activated, status, ..TenantSearchItem::default() };
         for (item, status) in [
-            (item(Some(State::Active), true), Status::Active),
-            (item(Some(State::Suspended), false), Status::Suspended),
-            (item(Some(State::Terminated), false), Status::Inactive),
-            (item(None, true), Status::Active),
-            (item(None, false), Status::Inactive),
+            (item(Some(WireTenantState::Active), true), ConsoleStatus::Active),
+            (item(Some(WireTenantState::Suspended), false), ConsoleStatus::Suspended),
+            (item(Some(WireTenantState::Terminated), false), ConsoleStatus::Inactive),
+            (item(None, true), ConsoleStatus::Active),
+            (item(None, false), ConsoleStatus::Inactive),
         ] {
-            assert_eq!(Status::of(&item), status);
+            assert_eq!(ConsoleStatus::from_item(&item), status);
         }
-        let shown = |wanted| Status::ALL.map(|status| status.is(wanted));
-        assert_eq!(shown(Wanted::Active), [true, false, false]);
-        assert_eq!(shown(Wanted::Suspended), [false, true, false]);
-        assert_eq!(shown(Wanted::Inactive), [false, false, true]);
-        assert_eq!(shown(Wanted::All), [true, true, true]);
+        let shown = |wanted| ConsoleStatus::ALL.map(|status| status.matches_filter(wanted));
+        assert_eq!(shown(StatusFilter::Active), [true, false, false]);
+        assert_eq!(shown(StatusFilter::Suspended), [false, true, false]);
+        assert_eq!(shown(StatusFilter::Inactive), [false, false, true]);
+        assert_eq!(shown(StatusFilter::All), [true, true, true]);
     }
 
     #[test]
     fn tenants_are_ordered_by_each_column() {
-        let row = |name: &str, id: &str, created: &str, status| Row {
+        let row = |name: &str, id: &str, created: &str, status| ListRow {
             name: name.to_owned(),
             unique_id: id.to_owned(),
             date_created: created.parse().ok(),
@@ -320,18 +322,18 @@ mod tests {
             declared_by: None,
         };
         let rows = [
-            row("Beta", "msp_9", "2026-01-03T00:00:00Z", Status::Inactive),
-            row("alpha", "msp_10", "2026-01-01T00:00:00Z", Status::Suspended),
-            row("gamma", "msp_11", "2026-01-02T00:00:00Z", Status::Active),
+            row("Beta", "msp_9", "2026-01-03T00:00:00Z", ConsoleStatus::Inactive),
+            row("alpha", "msp_10", "2026-01-01T00:00:00Z", ConsoleStatus::Suspended),
+            row("gamma", "msp_11", "2026-01-02T00:00:00Z", ConsoleStatus::Active),
         ];
         for (by, order) in [
-            (SortBy::Name, ["alpha", "Beta", "gamma"]),
-            (SortBy::UniqueId, ["Beta", "alpha", "gamma"]),
-            (SortBy::Created, ["Beta", "gamma", "alpha"]),
-            (SortBy::Status, ["gamma", "alpha", "Beta"]),
+            (ListSortBy::Name, ["alpha", "Beta", "gamma"]),
+            (ListSortBy::UniqueId, ["Beta", "alpha", "gamma"]),
+            (ListSortBy::Created, ["Beta", "gamma", "alpha"]),
+            (ListSortBy::Status, ["gamma", "alpha", "Beta"]),
         ] {
             let mut sorted = rows.clone();
-            by.sort(&mut sorted);
+            by.sort_rows(&mut sorted);
             assert_eq!(sorted.map(|row| row.name), order, "{by:?}");
         }
     }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use super::cluster::{Cluster, ClusterFlags};
 use super::complete;
 use super::failure::Failure;
-use super::leader::{OPERATOR, leaders};
-use super::one::{Named, One, required};
-use super::output::{self, plain};
-use super::{Ended, Exit};
-use crate::object::place;
+use super::leader::{OPERATOR_LABEL, read_leaders};
+use super::object_arg::{AnyObject, ObjectArg, connect_required};
+use super::output::{self, strip_control_chars};
+use super::{CommandResult, ExitKind};
+use crate::object::namespaced_name;
 
 /// Container of the operator in its Pods.
-const CONTAINER: &str = "operator";
+const OPERATOR_CONTAINER: &str = "operator";
 
 /// Show the logs of the operator's Pods, the one that stands by included.
 ///
@@ -27,7 +27,7 @@ const CONTAINER: &str = "operator";
 #[command(
     after_help = "Examples:\n  kubectl tenantry logs client/globex --since 1h\n  kubectl tenantry logs -f\n  kubectl tenantry logs --operator-namespace tenantry-system --tail 50"
 )]
-pub(crate) struct Flags {
+pub(crate) struct LogsFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
     #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Flags {
     #[arg(short, long)]
     follow: bool,
     /// Lines that are younger than this, such as `10m` or `2h`.
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = parse_since_seconds)]
     since: Option<i64>,
     /// The last lines of each Pod, before those of other objects are left out.
     #[arg(long, value_name = "LINES")]
@@ -45,55 +45,55 @@ pub(crate) struct Flags {
     operator_namespace: Option<String>,
 }
 
-fn seconds(text: &str) -> Result<i64, String> {
+fn parse_since_seconds(text: &str) -> Result<i64, String> {
     let span = text.parse::<Span>().ok();
     let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     let seconds = length.map(|length| length.as_secs()).filter(|seconds| *seconds > 0);
     seconds.ok_or_else(|| "write how long ago, such as `10m` or `2h`".to_owned())
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
-    let cluster = required(cluster).await?;
+pub(crate) async fn run(flags: &LogsFlags, cluster: &ClusterFlags) -> CommandResult {
+    let named = if flags.object.is_empty() { None } else { Some(ObjectArg::parse(&flags.object)?) };
+    let cluster = connect_required(cluster).await?;
     let object = match named {
         None => None,
-        Some(named) => Some(match named.find(&cluster).await? {
-            One::Partner(partner) => place(partner.as_ref()),
-            One::Client(client) => place(client.as_ref()),
+        Some(named) => Some(match named.find_object(&cluster).await? {
+            AnyObject::Partner(partner) => namespaced_name(partner.as_ref()),
+            AnyObject::Client(client) => namespaced_name(client.as_ref()),
         }),
     };
-    let pods = pods(flags, &cluster).await?;
+    let pods = list_operator_pods(flags, &cluster).await?;
     let params = LogParams {
-        container: Some(CONTAINER.to_owned()),
+        container: Some(OPERATOR_CONTAINER.to_owned()),
         follow: flags.follow,
         since_seconds: flags.since,
         tail_lines: flags.tail,
         ..LogParams::default()
     };
-    let reader = Reader { cluster: &cluster, params, object };
-    let streams = pods.iter().map(|pod| reader.follow(pod));
+    let reader = PodLogReader { cluster: &cluster, params, object };
+    let streams = pods.iter().map(|pod| reader.print_pod_lines(pod));
     let failures: Vec<Failure> = futures::stream::iter(streams)
         .buffer_unordered(pods.len().max(1))
         .filter_map(|ended| async { ended.err() })
         .collect()
         .await;
-    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+    if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
 /// The Pods of the operator.
-async fn pods(flags: &Flags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
+async fn list_operator_pods(flags: &LogsFlags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
     let namespaces = match &flags.operator_namespace {
         Some(named) => vec![named.clone()],
-        None => leaders(cluster).await.namespaces()?,
+        None => read_leaders(cluster).await.namespaces()?,
     };
     let mut pods = Vec::new();
     for namespace in &namespaces {
         let found = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
-        pods.extend(found.list(&ListParams::default().labels(OPERATOR)).await?.items);
+        pods.extend(found.list(&ListParams::default().labels(OPERATOR_LABEL)).await?.items);
     }
     if pods.is_empty() {
         let message = format!(
-            "no Pod with the label `{OPERATOR}` is in namespace `{}`: name that of the operator with `--operator-namespace`",
+            "no Pod with the label `{OPERATOR_LABEL}` is in namespace `{}`: name that of the operator with `--operator-namespace`",
             namespaces.join("`, `")
         );
         return Err(Failure::new(message));
@@ -102,16 +102,16 @@ async fn pods(flags: &Flags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
 }
 
 /// Which lines of Pods are printed.
-struct Reader<'a> {
+struct PodLogReader<'a> {
     cluster: &'a Cluster,
     params: LogParams,
     /// Only those about this object.
     object: Option<String>,
 }
 
-impl Reader<'_> {
+impl PodLogReader<'_> {
     /// Prints the lines of one Pod until they end.
-    async fn follow(&self, pod: &Pod) -> Result<(), Failure> {
+    async fn print_pod_lines(&self, pod: &Pod) -> Result<(), Failure> {
         let Self { cluster, params, object } = self;
         let name = pod.name_any();
         let pods = Api::<Pod>::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
@@ -120,7 +120,7 @@ impl Reader<'_> {
         let mut lines = pods.log_stream(&name, params).await.map_err(|error| failed(&error))?.lines();
         while let Some(line) = lines.try_next().await.map_err(|error| failed(&error))? {
             if object.as_deref().is_none_or(|object| is_about(&line, object)) {
-                output::print(&format!("[{name}] {}\n", plain(&line)))?;
+                output::print(&format!("[{name}] {}\n", strip_control_chars(&line)))?;
             }
         }
         Ok(())
@@ -139,7 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::guarded::server::answering;
+    use crate::cli::optimistic_patch::fake_api_server::cluster_answering;
 
     #[test]
     fn lines_about_an_object_are_told_from_others() {
@@ -162,13 +162,13 @@ mod tests {
         let list = |kind: &str, items: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": {}, "items": items});
         let pod = json!({"metadata": {"name": "tenantry-1", "namespace": "ops"}});
         let answers = vec![(200, list("LeaseList", json!([lease]))), (200, list("PodList", json!([pod])))];
-        let (cluster, asked) = answering(answers);
-        let flags = Flags { object: vec![], follow: false, since: None, tail: None, operator_namespace: None };
-        let found = pods(&flags, &cluster).await.unwrap();
+        let (cluster, asked) = cluster_answering(answers);
+        let flags = LogsFlags { object: vec![], follow: false, since: None, tail: None, operator_namespace: None };
+        let found = list_operator_pods(&flags, &cluster).await.unwrap();
         assert_eq!(found[0].name_any(), "tenantry-1");
         let second = asked.lock().unwrap()[1].0.clone();
         assert!(second.contains("labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"), "{second}");
-        assert_eq!(seconds("2h"), Ok(7200));
-        assert!(seconds("-2h").is_err() && seconds("soon").is_err());
+        assert_eq!(parse_since_seconds("2h"), Ok(7200));
+        assert!(parse_since_seconds("-2h").is_err() && parse_since_seconds("soon").is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Manifests: files, folders, standard input and kustomizations, read with file and line.
 
+mod document;
 mod kustomization;
 mod source;
-mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,69 +11,69 @@ use kube::ResourceExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::failure::{Failure, Spot};
-use super::lint::Definition;
+use super::failure::{Failure, FileLocation};
+use super::lint::KindDefinition;
 use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
-use crate::catalog::did_you_mean;
-use crate::object::FoundSecret;
-use crate::plan::ImageRead;
+use crate::catalog::suggest_nearest;
+use crate::object::SecretSnapshot;
+use crate::plan::ConfigMapEntry;
 
-pub(crate) use source::{FileFlags, Source, text_of};
-pub(crate) use tree::{Document, Scalar};
+pub(crate) use document::{ScalarPosition, YamlDocument};
+pub(crate) use source::{FileFlags, ManifestSource, read_text};
 
 /// An object that a manifest declares.
 #[derive(Debug)]
-pub(crate) struct Declared<K> {
+pub(crate) struct DeclaredObject<K> {
     /// The object.
     pub(crate) object: K,
     /// The file.
     file: std::path::PathBuf,
-    document: Document,
+    document: YamlDocument,
 }
 
-impl<K> Declared<K> {
+impl<K> DeclaredObject<K> {
     /// Where a member of the object stands, such as `spec.details.name`; with an empty path, where the object begins.
-    pub(crate) fn spot(&self, path: &str) -> Spot {
-        Spot { file: self.file.clone(), line: self.document.line_of(path) }
+    pub(crate) fn location_of(&self, path: &str) -> FileLocation {
+        FileLocation { file: self.file.clone(), line: self.document.line_of(path) }
     }
 }
 
-impl<K> Declared<K> {
+impl<K> DeclaredObject<K> {
     /// What is written, before it was read as an object.
     pub(crate) const fn value(&self) -> &Value {
         &self.document.value
     }
 
     /// The object, and where it stands.
-    pub(crate) fn split(self) -> (K, Declared<()>) {
+    pub(crate) fn into_parts(self) -> (K, DeclaredObject<()>) {
         let Self { object, file, document } = self;
-        (object, Declared { object: (), file, document })
+        (object, DeclaredObject { object: (), file, document })
     }
 }
 
 /// Namespace and name.
-pub(crate) type Key = (String, String);
+pub(crate) type ObjectKey = (String, String);
 
 /// Everything that manifests declare.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
     /// Partners.
-    pub(crate) partners: Vec<Declared<Partner>>,
+    pub(crate) partners: Vec<DeclaredObject<Partner>>,
     /// Clients.
-    pub(crate) clients: Vec<Declared<TenantClient>>,
+    pub(crate) clients: Vec<DeclaredObject<TenantClient>>,
     /// Secrets.
-    pub(crate) secrets: BTreeMap<Key, FoundSecret>,
+    pub(crate) secrets: BTreeMap<ObjectKey, SecretSnapshot>,
     /// What `ConfigMaps` hold.
-    pub(crate) files: BTreeMap<Key, BTreeMap<String, ImageRead>>,
+    pub(crate) files: BTreeMap<ObjectKey, BTreeMap<String, ConfigMapEntry>>,
     /// Objects of other kinds.
     pub(crate) ignored: usize,
     /// Files of folders that hold nothing of Tenantry.
-    pub(crate) passed_over: usize,
-    seen: BTreeMap<(String, String, String), Spot>,
+    pub(crate) skipped_files: usize,
+    locations: BTreeMap<(String, String, String), FileLocation>,
 }
 
 /// How objects are taken in.
-pub(crate) struct Intake<'a> {
+pub(crate) struct ReadContext<'a> {
     /// Namespace of those that name none.
     pub(crate) namespace: &'a str,
     /// What cannot be read.
@@ -88,8 +88,8 @@ impl Manifests {
     pub(crate) fn parse(file: &Path, text: &str, namespace: &str) -> Result<Self, Vec<Failure>> {
         let mut manifests = Self::default();
         let mut failures = Vec::new();
-        let source = Source::new(file.to_owned(), text.to_owned());
-        manifests.add(&source, &mut Intake { namespace, failures: &mut failures });
+        let source = ManifestSource::new(file.to_owned(), text.to_owned());
+        manifests.add_source(&source, &mut ReadContext { namespace, failures: &mut failures });
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
 
@@ -97,9 +97,9 @@ impl Manifests {
     ///
     /// # Errors
     /// Each object in another namespace.
-    pub(crate) fn all_in(&self, namespace: Option<&str>) -> Result<(), Vec<Failure>> {
+    pub(crate) fn ensure_all_in_namespace(&self, namespace: Option<&str>) -> Result<(), Vec<Failure>> {
         let Some(namespace) = namespace else { return Ok(()) };
-        let strays = self.seen.iter().filter(|((_, other, _), _)| other != namespace);
+        let strays = self.locations.iter().filter(|((_, other, _), _)| other != namespace);
         let failures: Vec<Failure> = strays
             .map(|((kind, other, name), spot)| {
                 let message = format!("the object is in namespace `{other}` and `--namespace {namespace}` was asked for: leave one of the two out");
@@ -109,30 +109,30 @@ impl Manifests {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    fn add(&mut self, source: &Source, into: &mut Intake<'_>) {
-        let Source { file, text, .. } = source;
-        let documents = match Document::all(text) {
-            Ok(documents) if source.is_passed_over(&documents) => {
-                self.passed_over += 1;
+    fn add_source(&mut self, source: &ManifestSource, into: &mut ReadContext<'_>) {
+        let ManifestSource { file, text, .. } = source;
+        let documents = match YamlDocument::parse_all(text) {
+            Ok(documents) if source.is_skipped(&documents) => {
+                self.skipped_files += 1;
                 return;
             }
             Ok(documents) => documents,
             Err((line, why)) => {
-                let spot = Spot { file: file.clone(), line };
+                let spot = FileLocation { file: file.clone(), line };
                 into.failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
                 return;
             }
         };
         for document in documents {
-            self.take(file, document, into);
+            self.add_document(file, document, into);
         }
     }
 
     /// Takes one document, or every member of a list.
-    pub(crate) fn take(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
+    pub(crate) fn add_document(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
-        let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
+        let spot = |path: &str| FileLocation { file: file.to_owned(), line: document.line_of(path) };
         if version.is_empty() || kind.is_empty() {
             let missing = if version.is_empty() { "apiVersion" } else { "kind" };
             let message = format!("this object has no `{missing}`: every object needs `apiVersion` and `kind`");
@@ -140,8 +140,8 @@ impl Manifests {
             return;
         }
         if kind.ends_with("List") && document.value["items"].is_array() {
-            for item in document.items() {
-                self.take(file, item, into);
+            for item in document.into_items() {
+                self.add_document(file, item, into);
             }
             return;
         }
@@ -153,55 +153,60 @@ impl Manifests {
                 );
                 into.failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
             }
-            (GROUP, "Partner") => self.keep(file, document, into),
-            (GROUP, "Client") => self.keep_client(file, document, into),
+            (GROUP, "Partner") => self.add_partner(file, document, into),
+            (GROUP, "Client") => self.add_client(file, document, into),
             (GROUP, _) => {
-                let near = did_you_mean(&kind, ["Partner", "Client"].into_iter());
+                let near = suggest_nearest(&kind, ["Partner", "Client"].into_iter());
                 let advice = near.unwrap_or_else(|| "write `Partner` or `Client`".to_owned());
                 into.failures.push(
                     Failure::new(format!("`kind: {kind}` does not exist in `{GROUP}`: {advice}")).at(&spot("kind")),
                 );
             }
-            ("v1", "Secret" | "ConfigMap") => self.keep_data(file, &document, into),
+            ("v1", "Secret" | "ConfigMap") => self.add_data_object(file, &document, into),
             _ => self.ignored += 1,
         }
     }
 
-    fn keep(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
-        match self.typed::<Partner>(file, document, into.namespace) {
+    fn add_partner(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
+        match self.parse_object::<Partner>(file, document, into.namespace) {
             Ok(declared) => self.partners.push(declared),
             Err(failure) => into.failures.extend(failure),
         }
     }
 
-    fn keep_client(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
-        match self.typed::<TenantClient>(file, document, into.namespace) {
+    fn add_client(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
+        match self.parse_object::<TenantClient>(file, document, into.namespace) {
             Ok(declared) => self.clients.push(declared),
             Err(failure) => into.failures.extend(failure),
         }
     }
 
-    fn typed<K>(&mut self, file: &Path, document: Document, namespace: &str) -> Result<Declared<K>, Vec<Failure>>
+    fn parse_object<K>(
+        &mut self,
+        file: &Path,
+        document: YamlDocument,
+        namespace: &str,
+    ) -> Result<DeclaredObject<K>, Vec<Failure>>
     where
         K: DeserializeOwned + serde::Serialize + kube::Resource<DynamicType = ()>,
     {
         let kind = K::kind(&()).into_owned();
-        self.claim(file, &document, namespace)?;
-        let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
-        let object: K = typed(&document.value).map_err(|why| {
-            let near = Definition::near(&kind, &why.path, &document.value);
+        self.record_identity(file, &document, namespace)?;
+        let spot = |path: &str| FileLocation { file: file.to_owned(), line: document.line_of(path) };
+        let object: K = deserialize_object(&document.value).map_err(|why| {
+            let near = KindDefinition::suggest_correction(&kind, &why.path, &document.value);
             let message = near.map_or_else(|| why.message.clone(), |near| format!("{}: {near}", why.message));
-            Failure::new(message).about(shown(&kind, &document.value, namespace)).at(&spot(&why.path))
+            Failure::new(message).about(manifest_label(&kind, &document.value, namespace)).at(&spot(&why.path))
         })?;
         let written = serde_json::to_value(&object).unwrap_or_default();
         let mut unknown = Vec::new();
-        compare(&document.value["spec"], &written["spec"], "spec", &mut unknown);
+        collect_unknown_fields(&document.value["spec"], &written["spec"], "spec", &mut unknown);
         if !unknown.is_empty() {
             let failure = |path: &String| {
-                let near = Definition::near(&kind, path, &document.value);
+                let near = KindDefinition::suggest_correction(&kind, path, &document.value);
                 let advice = near.unwrap_or_else(|| "correct or remove it".to_owned());
                 Failure::new(format!("`{path}` is not a field of {kind}: {advice}"))
-                    .about(shown(&kind, &document.value, namespace))
+                    .about(manifest_label(&kind, &document.value, namespace))
                     .at(&spot(path))
             };
             return Err(unknown.iter().map(failure).collect());
@@ -210,28 +215,28 @@ impl Manifests {
         if object.namespace().is_none() {
             object.meta_mut().namespace = Some(namespace.to_owned());
         }
-        Ok(Declared { object, file: file.to_owned(), document })
+        Ok(DeclaredObject { object, file: file.to_owned(), document })
     }
 
     /// Refuses an object without a name and one that is declared twice.
-    fn claim(&mut self, file: &Path, document: &Document, namespace: &str) -> Result<(), Failure> {
+    fn record_identity(&mut self, file: &Path, document: &YamlDocument, namespace: &str) -> Result<(), Failure> {
         let kind = document.value["kind"].as_str().unwrap_or_default();
-        let spot = Spot { file: file.to_owned(), line: document.line_of("metadata.name") };
+        let spot = FileLocation { file: file.to_owned(), line: document.line_of("metadata.name") };
         let Some(name) = document.value["metadata"]["name"].as_str().filter(|name| !name.is_empty()) else {
             return Err(Failure::new("the object has no `metadata.name`: give it one").about(kind).at(&spot));
         };
         let namespace = document.value["metadata"]["namespace"].as_str().unwrap_or(namespace);
         let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        if let Some(first) = self.seen.get(&key) {
+        if let Some(first) = self.locations.get(&key) {
             let message = format!("the object stands at {first} already: remove one of the two");
             return Err(Failure::new(message).about(format!("{kind} `{namespace}/{name}`")).at(&spot));
         }
-        self.seen.insert(key, spot);
+        self.locations.insert(key, spot);
         Ok(())
     }
 
-    fn keep_data(&mut self, file: &Path, document: &Document, into: &mut Intake<'_>) {
-        if let Err(failure) = self.claim(file, document, into.namespace) {
+    fn add_data_object(&mut self, file: &Path, document: &YamlDocument, into: &mut ReadContext<'_>) {
+        if let Err(failure) = self.record_identity(file, document, into.namespace) {
             into.failures.push(failure);
             return;
         }
@@ -251,9 +256,10 @@ impl Manifests {
                 continue;
             }
             let path = format!("{encoded}.{name}");
-            let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
+            let spot = FileLocation { file: file.to_owned(), line: document.line_of(&path) };
             let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
-            into.failures.push(Failure::new(message).about(shown(&value["kind"], value, into.namespace)).at(&spot));
+            into.failures
+                .push(Failure::new(message).about(manifest_label(&value["kind"], value, into.namespace)).at(&spot));
         }
         if is_secret {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {
@@ -261,15 +267,15 @@ impl Manifests {
             }
             let labels = &value["metadata"]["labels"];
             let is_allowed = labels[ALLOW_REFERENCE].as_str() == Some("true");
-            self.secrets.insert(key, FoundSecret { data, version: String::new(), is_allowed });
+            self.secrets.insert(key, SecretSnapshot { data, version: String::new(), is_allowed });
         } else {
             let texts = value["data"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
-            self.files.insert(key, ImageRead::all_of(data, texts));
+            self.files.insert(key, ConfigMapEntry::entries_by_key(data, texts));
         }
     }
 }
 
-fn shown(kind: impl std::fmt::Display, value: &Value, namespace: &str) -> String {
+fn manifest_label(kind: impl std::fmt::Display, value: &Value, namespace: &str) -> String {
     let kind = kind.to_string();
     let namespace = value["metadata"]["namespace"].as_str().unwrap_or(namespace);
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
@@ -277,13 +283,13 @@ fn shown(kind: impl std::fmt::Display, value: &Value, namespace: &str) -> String
 }
 
 /// What does not fit where.
-struct Misfit {
+struct ManifestFieldError {
     path: String,
     message: String,
 }
 
 /// Reads an object; what does not fit is named by its path, since the line is found by it.
-fn typed<K: DeserializeOwned>(value: &Value) -> Result<K, Misfit> {
+fn deserialize_object<K: DeserializeOwned>(value: &Value) -> Result<K, ManifestFieldError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
@@ -291,25 +297,25 @@ fn typed<K: DeserializeOwned>(value: &Value) -> Result<K, Misfit> {
         let is_unquoted = why.contains("expected a string") && !why.contains("map") && !why.contains("sequence");
         let advice = if is_unquoted { ": put it in quotes" } else { "" };
         let message = format!("`{}` does not fit: {why}{advice}", if path.is_empty() { "the object" } else { &path });
-        Misfit { path, message }
+        ManifestFieldError { path, message }
     })
 }
 
 /// Collects members that are written and not known. A null is as good as nothing.
-fn compare(written: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
+fn collect_unknown_fields(written: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
     match (written, known) {
         (Value::Object(written), known) => {
             for (key, value) in written.iter().filter(|(_, value)| !value.is_null()) {
                 let path = format!("{path}.{key}");
                 match known.get(key) {
-                    Some(known) => compare(value, known, &path, unknown),
+                    Some(known) => collect_unknown_fields(value, known, &path, unknown),
                     None => unknown.push(path),
                 }
             }
         }
         (Value::Array(written), Value::Array(known)) => {
             for (number, (written, known)) in written.iter().zip(known).enumerate() {
-                compare(written, known, &format!("{path}[{number}]"), unknown);
+                collect_unknown_fields(written, known, &format!("{path}[{number}]"), unknown);
             }
         }
         _ => {}

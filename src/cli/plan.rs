@@ -1,13 +1,13 @@
 //! `plan`: what the operator would do, before anybody applies anything.
 
-mod judge;
+mod evaluate;
 mod markdown;
 mod offline;
 mod owner;
+mod planner;
 mod prepare;
 mod refusals;
 mod row;
-mod survey;
 mod text;
 
 use clap::ValueEnum;
@@ -16,11 +16,11 @@ use serde::Serialize;
 use super::cluster::ClusterFlags;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::ground::{Ground, not_understood};
+use super::inventory::{Inventory, unsupported_failure};
 use super::manifest::FileFlags;
-use super::output::{self, Machine};
-use super::{Ended, Exit};
-use row::{Action, Row};
+use super::output::{self, OutputFormat};
+use super::{CommandResult, ExitKind};
+use row::{PlanRow, PlannedAction};
 
 /// Show what the operator would do to the tenants, and change nothing.
 ///
@@ -39,7 +39,7 @@ use row::{Action, Row};
 #[command(
     after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme\n  kubectl tenantry plan -A"
 )]
-pub(crate) struct Flags {
+pub(crate) struct PlanFlags {
     /// Objects of the cluster, as `partner/NAME` or `client/NAME`.
     #[arg(value_name = "KIND/NAME")]
     objects: Vec<String>,
@@ -61,11 +61,11 @@ pub(crate) struct Flags {
     show_unchanged: bool,
     /// Form for programs, or for a comment on a pull request.
     #[arg(short, long, value_enum)]
-    output: Option<Form>,
+    output: Option<PlanForm>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum Form {
+enum PlanForm {
     Json,
     Yaml,
     Markdown,
@@ -74,16 +74,16 @@ enum Form {
 /// The whole plan.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
-struct Planned {
-    objects: Vec<Row>,
+struct PlanReport {
+    objects: Vec<PlanRow>,
     /// Objects by what happens to them.
-    summary: std::collections::BTreeMap<Action, usize>,
+    summary: std::collections::BTreeMap<PlannedAction, usize>,
     /// Objects of other kinds in the manifests.
     ignored: usize,
 }
 
-impl Planned {
-    fn new(objects: Vec<Row>, ignored: usize) -> Self {
+impl PlanReport {
+    fn new(objects: Vec<PlanRow>, ignored: usize) -> Self {
         let mut summary = std::collections::BTreeMap::new();
         for row in &objects {
             *summary.entry(row.action).or_default() += 1;
@@ -98,41 +98,42 @@ impl Planned {
             Some(1) => Some("one object".to_owned()),
             Some(count) => Some(format!("{count} objects")),
         };
-        let refused = count(Action::Refuse).map(|what| format!("{what} would be refused: the plan says why"));
-        let unknown = count(Action::Unknown).map(|what| format!("{what} could not be looked at: the plan says why"));
+        let refused = count(PlannedAction::Refuse).map(|what| format!("{what} would be refused: the plan says why"));
+        let unknown =
+            count(PlannedAction::Unknown).map(|what| format!("{what} could not be looked at: the plan says why"));
         refused.into_iter().chain(unknown).map(Failure::new).collect()
     }
 
     fn is_empty(&self) -> bool {
-        self.summary.keys().all(|action| *action == Action::Nothing)
+        self.summary.keys().all(|action| *action == PlannedAction::Nothing)
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let cluster = cluster.within(flags.all_namespaces);
-    let ground = Ground::gather(&flags.files, &flags.objects, &cluster).await?;
-    let given = flags.connection.given(ground.cluster.as_ref()).await?;
+pub(crate) async fn run(flags: &PlanFlags, cluster: &ClusterFlags) -> CommandResult {
+    let cluster = cluster.with_all_namespaces(flags.all_namespaces);
+    let ground = Inventory::load(&flags.files, &flags.objects, &cluster).await?;
+    let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
     if ground.cluster.is_none() && given.platform.is_none() && ground.secrets.is_empty() {
         let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";
         return Err(Failure::new(message).into());
     }
     let ignored = ground.ignored;
-    let others = ground.others.iter().filter(|other| other.is_asked);
-    let others: Vec<Failure> = others.map(|other| not_understood(other.kind, &other.object)).collect();
-    let options = survey::Options { cluster_id: flags.cluster_id.clone(), read_all: flags.read_all };
-    let rows = survey::survey(ground, given, &options).await?;
-    let planned = Planned::new(rows, ignored);
+    let others = ground.unsupported.iter().filter(|other| other.is_selected);
+    let others: Vec<Failure> = others.map(|other| unsupported_failure(other.kind, &other.object)).collect();
+    let options = planner::PlanOptions { cluster_id: flags.cluster_id.clone(), read_all: flags.read_all };
+    let rows = planner::plan_all_objects(ground, given, &options).await?;
+    let planned = PlanReport::new(rows, ignored);
     let text = match flags.output {
-        Some(Form::Json) => Machine::Json.text(&planned)?,
-        Some(Form::Yaml) => Machine::Yaml.text(&planned)?,
-        Some(Form::Markdown) => markdown::markdown(&planned),
-        None => text::plain(&planned, flags.show_unchanged),
+        Some(PlanForm::Json) => OutputFormat::Json.text(&planned)?,
+        Some(PlanForm::Yaml) => OutputFormat::Yaml.text(&planned)?,
+        Some(PlanForm::Markdown) => markdown::render_markdown(&planned),
+        None => text::render_text(&planned, flags.show_unchanged),
     };
     output::print(&text)?;
     let failures: Vec<Failure> = others.into_iter().chain(planned.failures()).collect();
     match () {
         () if !failures.is_empty() => Err(failures),
-        () if planned.is_empty() => Ok(Exit::Nothing),
-        () => Ok(Exit::Changes),
+        () if planned.is_empty() => Ok(ExitKind::Success),
+        () => Ok(ExitKind::Changes),
     }
 }

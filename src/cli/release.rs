@@ -5,22 +5,22 @@ use kube::api::Patch;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use super::ask;
 use super::cluster::ClusterFlags;
 use super::complete;
 use super::failure::Failure;
-use super::ground::named;
-use super::guarded::{DryRun, Target, WriteFlags, Written, merge};
-use super::leader::{Leaders, leaders};
-use super::one::{Named, One, every, required};
-use super::output::{self, Progress};
-use super::{Ended, Exit};
+use super::inventory::object_label;
+use super::leader::{Leaders, read_leaders};
+use super::object_arg::{AnyObject, ObjectArg, connect_required, list_objects};
+use super::optimistic_patch::{DryRun, WriteFlags, WriteOutcome, WriteTarget, merge_patch_with_retry};
+use super::output::{self, ProgressLine};
+use super::prompt;
+use super::{CommandResult, ExitKind};
 use crate::api::{FINALIZER, Partner, TenantClient};
-use crate::object::{NotUnderstood, Object, is_deleting, is_held, unique_id};
-use crate::plan::Kind;
+use crate::object::{NotUnderstoodObject, TenantResource, has_finalizer, is_deleting, unique_id};
+use crate::plan::TenantKind;
 
 /// Objects that are named before the rest is only counted.
-const MOST_SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 /// Let objects go without touching their tenants, before an uninstall.
 ///
@@ -32,7 +32,7 @@ const MOST_SHOWN: usize = 20;
     group = clap::ArgGroup::new("which").args(["object", "all"]).required(true),
     after_help = "Examples:\n  kubectl tenantry release client globex\n  kubectl tenantry release --all\n  kubectl tenantry release --all -n acme --yes"
 )]
-pub(crate) struct Flags {
+pub(crate) struct ReleaseFlags {
     /// The object, as `partner NAME` or `client NAME`.
     #[arg(value_name = "KIND NAME", num_args = 1..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
@@ -51,65 +51,74 @@ pub(crate) struct Flags {
 
 /// What is held.
 #[derive(Default)]
-struct Held {
+struct FinalizedObjects {
     partners: Vec<Partner>,
     clients: Vec<TenantClient>,
     /// Objects that this program does not understand: nothing but the finalizer is read or written.
-    others: Vec<Other>,
+    unsupported: Vec<UnsupportedFinalized>,
 }
 
 /// An object that this program does not understand.
-struct Other {
-    kind: Kind,
-    object: NotUnderstood,
+struct UnsupportedFinalized {
+    kind: TenantKind,
+    object: NotUnderstoodObject,
 }
 
-pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
-    let named = if flags.all { None } else { Some(Named::read_with_kind(&flags.object)?) };
-    let cluster = required(cluster_flags).await?;
-    let mut held = Held::default();
+pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> CommandResult {
+    let named = if flags.all { None } else { Some(ObjectArg::parse_with_kind(&flags.object)?) };
+    let cluster = connect_required(cluster_flags).await?;
+    let mut held = FinalizedObjects::default();
     match named {
         None => {
             let namespace = cluster_flags.namespace();
-            let (partners, clients) =
-                (every::<Partner>(&cluster, namespace).await?, every::<TenantClient>(&cluster, namespace).await?);
+            let (partners, clients) = (
+                list_objects::<Partner>(&cluster, namespace).await?,
+                list_objects::<TenantClient>(&cluster, namespace).await?,
+            );
             held.partners = partners.understood;
             held.clients = clients.understood;
-            held.others = clients.others.into_iter().map(|object| Other { kind: Kind::Client, object }).collect();
-            let others = partners.others.into_iter().map(|object| Other { kind: Kind::Partner, object });
-            held.others.extend(others);
+            held.unsupported = clients
+                .unsupported
+                .into_iter()
+                .map(|object| UnsupportedFinalized { kind: TenantKind::Client, object })
+                .collect();
+            let others = partners
+                .unsupported
+                .into_iter()
+                .map(|object| UnsupportedFinalized { kind: TenantKind::Partner, object });
+            held.unsupported.extend(others);
         }
-        Some(named) => match named.find(&cluster).await? {
-            One::Partner(partner) => held.partners.push(*partner),
-            One::Client(client) => held.clients.push(*client),
+        Some(named) => match named.find_object(&cluster).await? {
+            AnyObject::Partner(partner) => held.partners.push(*partner),
+            AnyObject::Client(client) => held.clients.push(*client),
         },
     }
-    held.partners.retain(is_held);
-    held.clients.retain(is_held);
-    held.others.retain(|other| other.object.is_held());
+    held.partners.retain(has_finalizer);
+    held.clients.retain(has_finalizer);
+    held.unsupported.retain(|other| other.object.has_finalizer());
     if held.count() == 0 {
-        output::note("no finalizer of the operator is on what was named: there is nothing to release");
-        return Ok(Exit::Nothing);
+        output::print_note("no finalizer of the operator is on what was named: there is nothing to release");
+        return Ok(ExitKind::Success);
     }
-    output::tell(&held.text());
+    output::print_to_stderr(&held.text());
     let target = flags.write.target(&cluster);
     if !flags.ignore_lease {
-        refuse_while_led(&leaders(&cluster).await)?;
+        refuse_with_leader(&read_leaders(&cluster).await)?;
     }
     if !flags.yes && target.dry_run == DryRun::None {
-        consent(held.count())?;
+        confirm_release(held.count())?;
     }
-    release(&held, target).await
+    release_objects(&held, target).await
 }
 
 /// An operator that leads takes each object up again within seconds, and a deletion then waits for it.
-fn refuse_while_led(leaders: &Leaders) -> Result<(), Failure> {
+fn refuse_with_leader(leaders: &Leaders) -> Result<(), Failure> {
     if let Leaders::Unknown(why) = leaders {
-        output::note(&format!(
+        output::print_note(&format!(
             "whether an operator runs cannot be seen ({why}); one that runs puts its finalizer on again"
         ));
     }
-    let running = leaders.running(crate::clock::now());
+    let running = leaders.running_operators(crate::clock::now());
     if running.is_empty() {
         return Ok(());
     }
@@ -119,17 +128,17 @@ fn refuse_while_led(leaders: &Leaders) -> Result<(), Failure> {
     )))
 }
 
-fn consent(count: usize) -> Result<(), Failure> {
-    let Some(mut person) = ask::at_the_terminal() else {
+fn confirm_release(count: usize) -> Result<(), Failure> {
+    let Some(mut person) = prompt::terminal_prompt() else {
         return Err(Failure::new("this asks a person, and there is no terminal: say `--yes`"));
     };
     let question = format!("Release {count}? Type `yes` to go on: ");
-    person.demand(&question, "yes", "that was not `yes`: nothing is released")
+    person.require_answer(&question, "yes", "that was not `yes`: nothing is released")
 }
 
-impl Held {
+impl FinalizedObjects {
     fn count(&self) -> usize {
-        self.partners.len() + self.clients.len() + self.others.len()
+        self.partners.len() + self.clients.len() + self.unsupported.len()
     }
 
     /// What will be done.
@@ -137,12 +146,12 @@ impl Held {
         let mut lines: Vec<String> = self
             .clients
             .iter()
-            .map(line)
-            .chain(self.partners.iter().map(line))
-            .chain(self.others.iter().map(Other::line))
+            .map(object_line)
+            .chain(self.partners.iter().map(object_line))
+            .chain(self.unsupported.iter().map(UnsupportedFinalized::label_line))
             .collect();
-        let more = lines.len().saturating_sub(MOST_SHOWN);
-        lines.truncate(MOST_SHOWN);
+        let more = lines.len().saturating_sub(MAX_SHOWN);
+        lines.truncate(MAX_SHOWN);
         if more > 0 {
             lines.push(format!("  and {more} more"));
         }
@@ -150,7 +159,7 @@ impl Held {
             "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
         let going = self.clients.iter().filter(|one| is_deleting(*one)).count()
             + self.partners.iter().filter(|one| is_deleting(*one)).count()
-            + self.others.iter().filter(|other| other.object.is_deleting()).count();
+            + self.unsupported.iter().filter(|other| other.object.is_deleting()).count();
         let tail = match going {
             0 => String::new(),
             _ => {
@@ -162,91 +171,93 @@ impl Held {
     }
 }
 
-fn line<K: Object>(object: &K) -> String {
+fn object_line<K: TenantResource>(object: &K) -> String {
     let tenant = unique_id(object).map_or_else(|| "no tenant yet".to_owned(), |id| format!("tenant `{id}`"));
     let going = if is_deleting(object) { ", being deleted" } else { "" };
-    format!("  {}: {tenant}{going}", named(object))
+    format!("  {}: {tenant}{going}", object_label(object))
 }
 
 /// Releases Clients before Partners, so that none is ever without its own.
-async fn release(held: &Held, to: Target<'_>) -> Ended {
-    let Held { partners, clients, others } = held;
+async fn release_objects(held: &FinalizedObjects, to: WriteTarget<'_>) -> CommandResult {
+    let FinalizedObjects { partners, clients, unsupported: others } = held;
     let count = held.count();
-    let mut progress = Progress::begin("released");
+    let mut progress = ProgressLine::begin("released");
     let mut failures = Vec::new();
     let mut take = |result: Result<String, Failure>| {
         match result {
             Ok(line) => output::print(&line)?,
             Err(failure) => failures.push(failure),
         }
-        progress.step(count);
+        progress.count_one(count);
         Ok::<(), Failure>(())
     };
     for client in clients {
-        take(let_go(client, to).await)?;
+        take(remove_object_finalizer(client, to).await)?;
     }
     for partner in partners {
-        take(let_go(partner, to).await)?;
+        take(remove_object_finalizer(partner, to).await)?;
     }
     for other in others {
-        take(other.let_go(to).await)?;
+        take(other.remove_finalizer(to).await)?;
     }
     drop(progress);
-    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+    if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
-impl Other {
-    fn named(&self) -> String {
-        format!("{} `{}`", self.kind.name(), self.object.place())
+impl UnsupportedFinalized {
+    fn object_label(&self) -> String {
+        format!("{} `{}`", self.kind.name(), self.object.namespaced_name())
     }
 
-    fn line(&self) -> String {
+    fn label_line(&self) -> String {
         let tenant = self.object.unique_id().map_or_else(|| "no tenant yet".to_owned(), |id| format!("tenant `{id}`"));
         let going = if self.object.is_deleting() { ", being deleted" } else { "" };
-        format!("  {}: {tenant}{going}, not understood by this release", self.named())
+        format!("  {}: {tenant}{going}, not understood by this release", self.object_label())
     }
 
     /// Takes the finalizer off the object as it was read.
-    async fn let_go(&self, target: Target<'_>) -> Result<String, Failure> {
-        let Target { cluster, dry_run } = target;
+    async fn remove_finalizer(&self, target: WriteTarget<'_>) -> Result<String, Failure> {
+        let WriteTarget { cluster, dry_run } = target;
         let metadata = &self.object.metadata;
         let others: Vec<&String> = metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER).collect();
         let patch = json!({"metadata": {
             "uid": metadata.uid, "resourceVersion": metadata.resource_version, "finalizers": others,
         }});
         if dry_run == DryRun::Client {
-            return Ok(format!("released {}{}\n", self.named(), dry_run.suffix()));
+            return Ok(format!("released {}{}\n", self.object_label(), dry_run.suffix()));
         }
-        let params = dry_run.params();
+        let params = dry_run.patch_params();
         let client = cluster.client.clone();
         let (namespace, name) = (self.object.namespace(), self.object.name());
         let patch = Patch::Merge(&patch);
         let written = match self.kind {
-            Kind::Partner => {
+            TenantKind::Partner => {
                 let partners = Api::<Partner>::namespaced(client, namespace);
                 partners.patch_metadata(name, &params, &patch).await.map(drop)
             }
-            Kind::Client => {
+            TenantKind::Client => {
                 let clients = Api::<TenantClient>::namespaced(client, namespace);
                 clients.patch_metadata(name, &params, &patch).await.map(drop)
             }
         };
         match written {
-            Ok(()) => Ok(format!("released {}{}\n", self.named(), dry_run.suffix())),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(format!("gone already: {}\n", self.named())),
-            Err(error) => Err(Failure::from(error).about(self.named())),
+            Ok(()) => Ok(format!("released {}{}\n", self.object_label(), dry_run.suffix())),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Ok(format!("gone already: {}\n", self.object_label()))
+            }
+            Err(error) => Err(Failure::from(error).about(self.object_label())),
         }
     }
 }
 
-async fn let_go<K: Object>(object: &K, target: Target<'_>) -> Result<String, Failure> {
-    let written = merge(object, target, |object| {
+async fn remove_object_finalizer<K: TenantResource>(object: &K, target: WriteTarget<'_>) -> Result<String, Failure> {
+    let written = merge_patch_with_retry(object, target, |object| {
         let others: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
-        Ok(is_held(object).then(|| json!({"metadata": {"finalizers": others}})))
+        Ok(has_finalizer(object).then(|| json!({"metadata": {"finalizers": others}})))
     });
     Ok(match written.await? {
-        Written::On(_) => format!("released {}{}\n", named(object), target.dry_run.suffix()),
-        Written::Needless => format!("released already: {}\n", named(object)),
-        Written::Gone => format!("gone already: {}\n", named(object)),
+        WriteOutcome::Applied(_) => format!("released {}{}\n", object_label(object), target.dry_run.suffix()),
+        WriteOutcome::Unchanged => format!("released already: {}\n", object_label(object)),
+        WriteOutcome::Gone => format!("gone already: {}\n", object_label(object)),
     })
 }

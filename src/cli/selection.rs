@@ -5,14 +5,14 @@ use clap_complete::ArgValueCompleter;
 use super::cluster::Cluster;
 use super::complete;
 use super::failure::Failure;
-use super::one::{Every, Named, One, every_of};
+use super::object_arg::{AnyObject, ObjectArg, ObjectList, list_objects_by_label};
 use super::output;
 use crate::api::{Partner, TenantClient};
-use crate::object::Object;
+use crate::object::TenantResource;
 
 /// Labels and namespaces.
 #[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Scope {
+pub(crate) struct ObjectScope {
     /// All namespaces.
     #[arg(short = 'A', long, conflicts_with = "object")]
     all_namespaces: bool,
@@ -21,14 +21,14 @@ pub(crate) struct Scope {
     selector: Option<String>,
 }
 
-impl Scope {
+impl ObjectScope {
     /// The namespace that it is limited to.
     pub(crate) fn namespace<'a>(&self, cluster: &'a Cluster) -> Option<&'a str> {
         (!self.all_namespaces).then_some(cluster.namespace.as_str())
     }
 
     /// Where it looks, for a sentence.
-    pub(crate) fn place(&self, cluster: &Cluster) -> String {
+    pub(crate) fn scope_label(&self, cluster: &Cluster) -> String {
         self.namespace(cluster).map_or_else(|| "the cluster".to_owned(), |name| format!("namespace `{name}`"))
     }
 
@@ -38,15 +38,15 @@ impl Scope {
     }
 
     /// Every object of a kind.
-    pub(crate) async fn every<K: Object>(&self, cluster: &Cluster) -> Result<Every<K>, Failure> {
-        every_of(cluster, self.namespace(cluster), self.selector()).await
+    pub(crate) async fn list_objects<K: TenantResource>(&self, cluster: &Cluster) -> Result<ObjectList<K>, Failure> {
+        list_objects_by_label(cluster, self.namespace(cluster), self.selector()).await
     }
 }
 
 /// The objects that a verb writes to.
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("targets").args(["object", "all", "selector"]).required(true))]
-pub(crate) struct Targets {
+pub(crate) struct ObjectSelection {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
     #[arg(value_name = "KIND/NAME", num_args = 1..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
@@ -54,33 +54,37 @@ pub(crate) struct Targets {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    scope: Scope,
+    scope: ObjectScope,
 }
 
-impl Targets {
+impl ObjectSelection {
     /// The objects, Partners before Clients. One that this program does not understand is told of and left out.
     ///
     /// # Errors
     /// The one that is named does not exist, or the cluster cannot be read.
-    pub(crate) async fn find(&self, cluster: &Cluster) -> Result<Vec<One>, Failure> {
+    pub(crate) async fn find_objects(&self, cluster: &Cluster) -> Result<Vec<AnyObject>, Failure> {
         if !self.object.is_empty() {
-            return Ok(vec![Named::read(&self.object)?.find(cluster).await?]);
+            return Ok(vec![ObjectArg::parse(&self.object)?.find_object(cluster).await?]);
         }
-        let partners = understood(self.scope.every::<Partner>(cluster).await?);
-        let clients = understood(self.scope.every::<TenantClient>(cluster).await?);
-        let partners = partners.into_iter().map(|one| One::Partner(Box::new(one)));
-        let found: Vec<One> = partners.chain(clients.into_iter().map(|one| One::Client(Box::new(one)))).collect();
+        let partners = drop_unsupported(self.scope.list_objects::<Partner>(cluster).await?);
+        let clients = drop_unsupported(self.scope.list_objects::<TenantClient>(cluster).await?);
+        let partners = partners.into_iter().map(|one| AnyObject::Partner(Box::new(one)));
+        let found: Vec<AnyObject> =
+            partners.chain(clients.into_iter().map(|one| AnyObject::Client(Box::new(one)))).collect();
         if found.is_empty() {
-            output::note(&format!("there is no such Partner and no such Client in {}", self.scope.place(cluster)));
+            output::print_note(&format!(
+                "there is no such Partner and no such Client in {}",
+                self.scope.scope_label(cluster)
+            ));
         }
         Ok(found)
     }
 }
 
-fn understood<K: Object>(every: Every<K>) -> Vec<K> {
-    for other in &every.others {
-        let why = other.sentence();
-        output::note(&format!("{} `{}` is left out: {why}", K::KIND.name(), other.place()));
+fn drop_unsupported<K: TenantResource>(every: ObjectList<K>) -> Vec<K> {
+    for other in &every.unsupported {
+        let why = other.unknown_summary();
+        output::print_note(&format!("{} `{}` is left out: {why}", K::KIND.name(), other.namespaced_name()));
     }
     every.understood
 }

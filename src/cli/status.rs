@@ -1,7 +1,7 @@
 //! `status`: one object on one screen, or all of them in one list.
 
+mod advice;
 mod list;
-mod next;
 mod screen;
 mod watch;
 
@@ -11,14 +11,14 @@ use clap_complete::ArgValueCompleter;
 use super::cluster::{Cluster, ClusterFlags};
 use super::complete;
 use super::failure::Failure;
-use super::leader::{Leaders, leaders};
-use super::one::{Named, One, required};
-use super::output::{self, Machine};
-use super::selection::Scope;
-use super::{Ended, Exit};
+use super::leader::{Leaders, read_leaders};
+use super::object_arg::{AnyObject, ObjectArg, connect_required};
+use super::output::{self, OutputFormat};
+use super::selection::ObjectScope;
+use super::{CommandResult, ExitKind};
 use crate::api::{Partner, TenantClient};
-pub(crate) use list::numbered;
-use list::{Row, SortBy};
+pub(crate) use list::id_sort_key;
+use list::{StatusRow, StatusSortBy};
 
 /// Show how tenants stand and what to do next.
 ///
@@ -32,80 +32,81 @@ use list::{Row, SortBy};
 #[command(
     after_help = "Examples:\n  kubectl tenantry status\n  kubectl tenantry status -A --not-ready\n  kubectl tenantry status -l team=a --sort-by ready -w\n  kubectl tenantry status client/globex\n  kubectl tenantry status partner acme -o yaml"
 )]
-pub(crate) struct Flags {
+pub(crate) struct StatusFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
     #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
     #[command(flatten)]
-    scope: Scope,
+    scope: ObjectScope,
     /// Only objects that are not Ready or that a person should look at.
     #[arg(long, conflicts_with = "object")]
     not_ready: bool,
     /// Order of the list.
     #[arg(long, value_enum, value_name = "COLUMN", default_value = "object", conflicts_with = "object")]
-    sort_by: SortBy,
+    sort_by: StatusSortBy,
     /// After the list, show each object again when it changes, until interrupted.
     #[arg(short, long, conflicts_with_all = ["object", "output"])]
     watch: bool,
     /// `wide` adds when the operator last wrote each status, and the message; the others are for programs.
     #[arg(short, long, value_enum)]
-    output: Option<Form>,
+    output: Option<StatusForm>,
 }
 
 /// Form of what is shown.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum StatusForm {
     Wide,
     Json,
     Yaml,
 }
 
-impl Form {
-    const fn machine(self) -> Option<Machine> {
+impl StatusForm {
+    const fn output_format(self) -> Option<OutputFormat> {
         match self {
             Self::Wide => None,
-            Self::Json => Some(Machine::Json),
-            Self::Yaml => Some(Machine::Yaml),
+            Self::Json => Some(OutputFormat::Json),
+            Self::Yaml => Some(OutputFormat::Yaml),
         }
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
-    let cluster = required(cluster).await?;
-    let place = Place { leaders: leaders(&cluster).await, cluster };
+pub(crate) async fn run(flags: &StatusFlags, cluster: &ClusterFlags) -> CommandResult {
+    let named = if flags.object.is_empty() { None } else { Some(ObjectArg::parse(&flags.object)?) };
+    let cluster = connect_required(cluster).await?;
+    let place = StatusContext { leaders: read_leaders(&cluster).await, cluster };
     let rows = match named {
         Some(named) => {
-            one(&named, flags, &place).await?;
+            show_object(&named, flags, &place).await?;
             Vec::new()
         }
-        None => all(flags, &place).await?,
+        None => show_list(flags, &place).await?,
     };
-    place.leaders.warn(crate::clock::now());
-    let broken = list::broken(&rows).len();
+    place.leaders.warn_without_leader(crate::clock::now());
+    let broken = list::broken_connections(&rows).len();
     if flags.watch {
-        let watched = watch::Watched { scope: &flags.scope, is_not_ready: flags.not_ready, cluster: &place.cluster };
-        watched.show(rows).await?;
+        let watched =
+            watch::StatusWatch { scope: &flags.scope, is_not_ready: flags.not_ready, cluster: &place.cluster };
+        watched.print_changes(rows).await?;
     }
     if broken > 0 {
-        let message = format!("{} cannot be used: the list says why", output::count(broken, "connection"));
+        let message = format!("{} cannot be used: the list says why", output::format_count(broken, "connection"));
         return Err(Failure::new(message).into());
     }
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }
 
 /// A cluster, and who leads in it.
-struct Place {
+struct StatusContext {
     cluster: Cluster,
     leaders: Leaders,
 }
 
-async fn one(named: &Named, flags: &Flags, place: &Place) -> Result<(), Failure> {
-    let screen = match named.find(&place.cluster).await? {
-        One::Partner(partner) => screen::Screen::of(partner.as_ref()),
-        One::Client(client) => screen::Screen::of(client.as_ref()),
+async fn show_object(named: &ObjectArg, flags: &StatusFlags, place: &StatusContext) -> Result<(), Failure> {
+    let screen = match named.find_object(&place.cluster).await? {
+        AnyObject::Partner(partner) => screen::StatusScreen::from_object(partner.as_ref()),
+        AnyObject::Client(client) => screen::StatusScreen::from_object(client.as_ref()),
     };
-    let text = match flags.output.and_then(Form::machine) {
+    let text = match flags.output.and_then(StatusForm::output_format) {
         Some(machine) => machine.text(&screen)?,
         None => screen.text() + "\n" + &place.leaders.text(crate::clock::now()),
     };
@@ -113,26 +114,29 @@ async fn one(named: &Named, flags: &Flags, place: &Place) -> Result<(), Failure>
 }
 
 /// Prints the list; returns every row, those that are not shown included.
-async fn all(flags: &Flags, place: &Place) -> Result<Vec<Row>, Failure> {
-    let Place { cluster, leaders } = place;
+async fn show_list(flags: &StatusFlags, place: &StatusContext) -> Result<Vec<StatusRow>, Failure> {
+    let StatusContext { cluster, leaders } = place;
     let scope = &flags.scope;
-    let mut rows = Row::all(&scope.every::<Partner>(cluster).await?);
-    rows.extend(Row::all(&scope.every::<TenantClient>(cluster).await?));
+    let mut rows = StatusRow::from_list(&scope.list_objects::<Partner>(cluster).await?);
+    rows.extend(StatusRow::from_list(&scope.list_objects::<TenantClient>(cluster).await?));
     let every = rows.clone();
-    rows.retain(|row| !flags.not_ready || row.needs_a_look());
-    flags.sort_by.sort(&mut rows);
-    if let Some(machine) = flags.output.and_then(Form::machine) {
+    rows.retain(|row| !flags.not_ready || row.needs_attention());
+    flags.sort_by.sort_rows(&mut rows);
+    if let Some(machine) = flags.output.and_then(StatusForm::output_format) {
         output::print(&machine.text(&rows)?)?;
         return Ok(every);
     }
     if every.is_empty() {
-        output::note(&format!("there is no Partner and no Client in {}", scope.place(cluster)));
+        output::print_note(&format!("there is no Partner and no Client in {}", scope.scope_label(cluster)));
         return Ok(every);
     }
-    let table =
-        if rows.is_empty() { String::new() } else { list::text(&rows, flags.output == Some(Form::Wide)) + "\n" };
-    let broken: String = list::broken(&rows).into_iter().map(|line| line + "\n\n").collect();
-    let sum = if flags.not_ready { list::sum_of_some(&rows, every.len()) } else { list::sum(&rows) };
+    let table = if rows.is_empty() {
+        String::new()
+    } else {
+        list::render_table(&rows, flags.output == Some(StatusForm::Wide)) + "\n"
+    };
+    let broken: String = list::broken_connections(&rows).into_iter().map(|line| line + "\n\n").collect();
+    let sum = if flags.not_ready { list::filtered_summary_line(&rows, every.len()) } else { list::summary_line(&rows) };
     output::print(&format!("{table}{broken}{sum}\n{}", leaders.text(crate::clock::now())))?;
     Ok(every)
 }

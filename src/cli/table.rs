@@ -1,7 +1,7 @@
 //! Tables for people: columns as wide as their widest cell.
 
-use super::colour::{Tone, painted};
-use super::output::plain;
+use super::colour::{Tone, paint_text};
+use super::output::strip_control_chars;
 
 /// A cell; what others have written comes without the characters that command a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,15 +12,15 @@ pub(crate) struct Cell {
 
 impl Cell {
     /// A cell in a colour. One without a text shows a dash.
-    pub(crate) fn toned(text: &str, tone: Tone) -> Self {
-        let text = plain(text);
+    pub(crate) fn with_tone(text: &str, tone: Tone) -> Self {
+        let text = strip_control_chars(text);
         Self { text: if text.is_empty() { "-".to_owned() } else { text }, tone }
     }
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        Self::toned(text, Tone::Plain)
+        Self::with_tone(text, Tone::Plain)
     }
 }
 
@@ -60,16 +60,16 @@ impl Table {
         let rows = || std::iter::once(&head).chain(&self.rows);
         let width = |column: usize| rows().map(|row| row[column].text.chars().count()).max().unwrap_or_default();
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        rows().map(|row| line(row, &widths)).collect()
+        rows().map(|row| format_line(row, &widths)).collect()
     }
 }
 
 /// A line; the last cell is not filled up, so that nothing trails.
-fn line(row: &[Cell], widths: &[usize]) -> String {
+fn format_line(row: &[Cell], widths: &[usize]) -> String {
     let last = row.len().saturating_sub(1);
     let cells = row.iter().zip(widths).enumerate().map(|(number, (Cell { text, tone }, width))| {
         let space = if number == last { 0 } else { width.saturating_sub(text.chars().count()) };
-        format!("{}{:space$}", painted(text, *tone), "")
+        format!("{}{:space$}", paint_text(text, *tone), "")
     });
     cells.collect::<Vec<_>>().join("  ") + "\n"
 }
@@ -82,7 +82,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_no_control_character_passes() {
         let mut table = Table::new(&["NAME", "ID"]);
         table.push(vec![Cell::from("Glöbex\u{1b}[31m GmbH"), Cell::from("client_1")]);
-        table.push(vec![Cell::from(""), Cell::toned("client_22", Tone::Bad)]);
+        table.push(vec![Cell::from(""), Cell::with_tone("client_22", Tone::Bad)]);
         let lines = ["NAME              ID", "Glöbex [31m GmbH  client_1", "-                 client_22", ""];
         assert_eq!(table.text(), lines.join("\n"));
     }

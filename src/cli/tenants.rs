@@ -5,20 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::UnknownValue;
-use crate::cli::output::note;
-use crate::connect::{Error, Place, Platform};
-use crate::object::Object;
-use crate::plan::{Desired, Field, Form, MarkSeen, Observed, Seen, TenantLife, Unknown, Value};
-use crate::wire::{SearchItem, State};
+use crate::cli::output::print_note;
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::object::TenantResource;
+use crate::plan::{
+    DesiredTenant, Field, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, UnknownAnswers, Value, ValueType,
+};
+use crate::wire::{TenantSearchItem, WireTenantState};
 
 /// Rows of one place by unique id.
-pub(crate) type Rows = Arc<BTreeMap<String, SearchItem>>;
+pub(crate) type TenantRows = Arc<BTreeMap<String, TenantSearchItem>>;
 
 /// Every row of a place, the terminated ones included. A row that does not say which tenant it is about is told of.
-pub(crate) async fn rows(platform: &Platform, place: &Place) -> Result<Rows, Error> {
-    let (rows, odd) = platform.polling().every(place).await?;
+pub(crate) async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<TenantRows, CallError> {
+    let (rows, odd) = platform.for_polling().list_all_rows(place).await?;
     for odd in odd {
-        note(&format!("the list of tenants under `{}`: {odd}, so that tenant is left out", place.parent()));
+        print_note(&format!("the list of tenants under `{}`: {odd}, so that tenant is left out", place.parent_id()));
     }
     Ok(Arc::new(rows))
 }
@@ -28,50 +30,61 @@ pub(crate) async fn rows(platform: &Platform, place: &Place) -> Result<Rows, Err
 ///
 /// The proof rests on the revision alone, which grows with every change under a tenant; a platform that does not count
 /// them has no row that proves anything, and there every tenant is read.
-pub(crate) fn proven<K: Object>(object: &K, desired: &Desired, row: &SearchItem) -> Option<Observed> {
+pub(crate) fn observe_from_row<K: TenantResource>(
+    object: &K,
+    desired: &DesiredTenant,
+    row: &TenantSearchItem,
+) -> Option<ObservedTenant> {
     let status = object.status()?;
     let verified = status.applied.as_ref()?.revision?;
     if row.revision != Some(verified) {
         return None;
     }
-    let mut seen: BTreeMap<Field, Seen> = BTreeMap::new();
+    let mut seen: BTreeMap<Field, ObservedValue> = BTreeMap::new();
     for setting in &status.effective {
         let Some(field) = Field::from_path(&setting.path) else { continue };
         let value = Value::from_json(field, &setting.value)?;
-        seen.insert(field, if field.form() == Form::Secret { Seen::Unreadable } else { Seen::Value(value) });
+        seen.insert(
+            field,
+            if field.value_type() == ValueType::Secret {
+                ObservedValue::Unreadable
+            } else {
+                ObservedValue::Value(value)
+            },
+        );
     }
     for path in &status.unsupported {
-        seen.insert(Field::from_path(path)?, Seen::Unsupported);
+        seen.insert(Field::from_path(path)?, ObservedValue::Unsupported);
     }
     // A setting that is declared for the first time was never compared.
-    if desired.effective.written().any(|(field, _, _)| !seen.contains_key(&field)) {
+    if desired.effective.written_settings().any(|(field, _, _)| !seen.contains_key(&field)) {
         return None;
     }
     let life = match row.status? {
-        State::Active => TenantLife::Active,
-        State::Suspended => TenantLife::Suspended,
-        State::Terminated => TenantLife::Terminated,
+        WireTenantState::Active => LifecycleState::Active,
+        WireTenantState::Suspended => LifecycleState::Suspended,
+        WireTenantState::Terminated => LifecycleState::Terminated,
     };
-    Some(Observed {
+    Some(ObservedTenant {
         unique_id: row.unique_id.clone(),
-        served: BTreeMap::new(),
+        served_images: BTreeMap::new(),
         account_id: status.account_id.clone(),
         name: row.name.clone(),
         life,
-        mark: row.managed_by.clone().map_or(MarkSeen::None, MarkSeen::Whole),
-        seen,
+        mark: row.managed_by.clone().map_or(ObservedMark::None, ObservedMark::Full),
+        values: seen,
         created: None,
         updated: None,
         revision: row.revision,
         url: status.url.clone(),
         api_endpoint: status.api_endpoint.clone(),
-        unknown: kept(&status.unknown)?,
+        unknown: recorded_unknown(&status.unknown)?,
     })
 }
 
 /// Entries that the catalogue does not know, as status records them; nothing where it records what only a read can show.
-fn kept(recorded: &[UnknownValue]) -> Option<Unknown> {
-    let mut unknown = Unknown::default();
+fn recorded_unknown(recorded: &[UnknownValue]) -> Option<UnknownAnswers> {
+    let mut unknown = UnknownAnswers::default();
     for UnknownValue { path, values, message } in recorded {
         if message.is_some() {
             return None;

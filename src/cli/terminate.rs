@@ -1,29 +1,29 @@
 //! `terminate`: consent to the end of a tenant, given with open eyes. Ends nothing and deletes nothing.
 
 mod consent;
-mod show;
+mod impact;
 mod write;
 
 use clap_complete::ArgValueCompleter;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use super::ask;
 use super::cluster::ClusterFlags;
 use super::complete;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::ground::named;
-use super::guarded::{DryRun, WriteFlags};
-use super::one::{Named, One, argument, required};
-use super::{Ended, Exit, output};
+use super::inventory::object_label;
+use super::object_arg::{AnyObject, ObjectArg, connect_required, object_argument};
+use super::optimistic_patch::{DryRun, WriteFlags};
+use super::prompt;
+use super::{CommandResult, ExitKind, output};
 use crate::api::{Acknowledgement, Confirmation, Deletion, DeletionPolicy, ManagementMode};
 use crate::cli::cluster::Cluster;
-use crate::object::{Object, is_deleting, mode};
-use crate::plan::offered_until;
-use show::{Seen, see};
+use crate::object::{TenantResource, is_deleting, management_mode};
+use crate::plan::confirmation_offered_until;
+use impact::{TerminationImpact, read_impact};
 
 /// Longest grace period in seconds, as the definitions say: 30 days.
-const LONGEST_GRACE: i64 = 2_592_000;
+const MAX_GRACE_SECONDS: i64 = 2_592_000;
 
 /// Consent to the end of a tenant: all its data is erased for ever.
 ///
@@ -39,19 +39,19 @@ const LONGEST_GRACE: i64 = 2_592_000;
 #[command(
     after_help = "Examples:\n  kubectl tenantry terminate client globex\n  kubectl tenantry terminate partner/acme --grace 7d --print\n  kubectl tenantry terminate client/globex --yes-i-typed 'Globex GmbH' \\\n    --accept DataErased,NotRecoverable,UsersDeactivated"
 )]
-pub(crate) struct Flags {
+pub(crate) struct TerminateFlags {
     /// The object, as `partner NAME` or `client NAME`.
     #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
     /// How long the tenant stays suspended before it is erased, up to 30 days: `30m`, `24h`, `7d`, or seconds. Default:
     /// what the object says, else one day.
-    #[arg(long, value_name = "TIME", value_parser = grace)]
+    #[arg(long, value_name = "TIME", value_parser = parse_grace_seconds)]
     grace: Option<i64>,
     /// Name of the tenant, typed as it stands on the platform.
     #[arg(long, value_name = "NAME", requires = "accept")]
     yes_i_typed: Option<String>,
     /// Consequences that are accepted; all three are needed.
-    #[arg(long, value_name = "CONSEQUENCE", value_delimiter = ',', value_parser = acknowledgement, requires = "yes_i_typed")]
+    #[arg(long, value_name = "CONSEQUENCE", value_delimiter = ',', value_parser = parse_acknowledgement, requires = "yes_i_typed")]
     accept: Vec<Acknowledgement>,
     /// Print the YAML for Git instead of writing it.
     #[arg(long)]
@@ -65,73 +65,81 @@ pub(crate) struct Flags {
     connection: ConnectionFlags,
 }
 
-fn grace(text: &str) -> Result<i64, String> {
+fn parse_grace_seconds(text: &str) -> Result<i64, String> {
     let seconds = text.parse::<i64>().ok().or_else(|| {
         let span = text.parse::<Span>().ok()?;
         span.to_duration(SpanRelativeTo::days_are_24_hours()).ok().map(|time| time.as_secs())
     });
-    let fits = seconds.filter(|seconds| (0..=LONGEST_GRACE).contains(seconds));
+    let fits = seconds.filter(|seconds| (0..=MAX_GRACE_SECONDS).contains(seconds));
     fits.ok_or_else(|| "write a time from 0 to 30 days, such as `24h`, `7d` or seconds".to_owned())
 }
 
-fn acknowledgement(text: &str) -> Result<Acknowledgement, String> {
+fn parse_acknowledgement(text: &str) -> Result<Acknowledgement, String> {
     let known = Acknowledgement::ALL.into_iter().find(|one| one.name() == text);
     known.ok_or_else(|| format!("the consequences are {}", Acknowledgement::ALL.map(Acknowledgement::name).join(", ")))
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let named = Named::read_with_kind(&flags.object)?;
-    let cluster = required(cluster).await?;
-    match named.find(&cluster).await? {
-        One::Partner(partner) => Box::pin(terminate(partner.as_ref(), flags, &cluster)).await,
-        One::Client(client) => Box::pin(terminate(client.as_ref(), flags, &cluster)).await,
+pub(crate) async fn run(flags: &TerminateFlags, cluster: &ClusterFlags) -> CommandResult {
+    let named = ObjectArg::parse_with_kind(&flags.object)?;
+    let cluster = connect_required(cluster).await?;
+    match named.find_object(&cluster).await? {
+        AnyObject::Partner(partner) => Box::pin(consent_to_termination(partner.as_ref(), flags, &cluster)).await,
+        AnyObject::Client(client) => Box::pin(consent_to_termination(client.as_ref(), flags, &cluster)).await,
     }
 }
 
-async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
-    may_be_confirmed(object).map_err(|failure| failure.about(named(object)))?;
-    let seen = see(object, &flags.connection, cluster).await?;
-    output::tell(&seen.text(object, flags.grace));
-    let given = consent::Given { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
-    consent::ask(&seen.observed.name, &given, ask::at_the_terminal())
-        .map_err(|failure| failure.about(named(object)))?;
-    let deletion = deletion(object, &seen, (flags.grace, crate::clock::now()));
+async fn consent_to_termination<K: TenantResource>(
+    object: &K,
+    flags: &TerminateFlags,
+    cluster: &Cluster,
+) -> CommandResult {
+    ensure_confirmable(object).map_err(|failure| failure.about(object_label(object)))?;
+    let seen = read_impact(object, &flags.connection, cluster).await?;
+    output::print_to_stderr(&seen.text(object, flags.grace));
+    let given = consent::ConsentFlags { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
+    consent::obtain_consent(&seen.observed.name, &given, prompt::terminal_prompt())
+        .map_err(|failure| failure.about(object_label(object)))?;
+    let deletion = build_deletion(object, &seen, (flags.grace, crate::clock::now()));
     if flags.print {
-        output::print(&write::hunk(object, &deletion)?)?;
-        output::note(&format!("nothing is written: put this into Git; {}", follows(object, &deletion)));
-        return Ok(Exit::Nothing);
+        output::print(&write::consent_manifest(object, &deletion)?)?;
+        output::print_note(&format!("nothing is written: put this into Git; {}", next_step_message(object, &deletion)));
+        return Ok(ExitKind::Success);
     }
-    for warning in write::warnings(object) {
-        output::note(&warning);
+    for warning in write::other_writer_warnings(object) {
+        output::print_note(&warning);
     }
     let target = flags.write.target(cluster);
-    write::apply(object, &deletion, flags.force_conflicts, target).await?;
-    output::print(&format!("the consent stands on {}{}\n", named(object), target.dry_run.suffix()))?;
+    write::apply_consent(object, &deletion, flags.force_conflicts, target).await?;
+    output::print(&format!("the consent stands on {}{}\n", object_label(object), target.dry_run.suffix()))?;
     if target.dry_run == DryRun::None {
-        output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
+        output::print_note(&format!("nothing has ended yet: {}", next_step_message(object, &deletion)));
     }
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }
 
 /// Whether a confirmation on the object would mean anything.
-fn may_be_confirmed<K: Object>(object: &K) -> Result<(), Failure> {
+fn ensure_confirmable<K: TenantResource>(object: &K) -> Result<(), Failure> {
     let record = object.status().and_then(|status| status.termination.as_ref());
     if let Some(at) =
         record.and_then(|record| record.confirmed_at.as_deref().filter(|_| record.confirm_digest.is_some()))
     {
         return Err(Failure::new(format!(
             "the consent was accepted at {at}, and another one would cancel it: `kubectl tenantry status {0}` shows how far it is, `kubectl tenantry cancel {0}` takes it back",
-            argument(object)
+            object_argument(object)
         )));
     }
-    if mode(object) == ManagementMode::Observe {
+    if management_mode(object) == ManagementMode::Observe {
         let message = "the tenant is only observed, and nothing the object says can end it: set `management.mode` to `Manage` first";
         return Err(Failure::new(message));
     }
     Ok(())
 }
 
-fn deletion<K: Object>(object: &K, seen: &Seen, (grace, now): (Option<i64>, Timestamp)) -> Deletion {
+fn build_deletion<K: TenantResource>(
+    object: &K,
+    seen: &TerminationImpact,
+    (grace, now): (Option<i64>, Timestamp),
+) -> Deletion {
     Deletion {
         policy: Some(DeletionPolicy::Terminate),
         grace_period_seconds: grace.or_else(|| object.deletion()?.grace_period_seconds),
@@ -139,21 +147,21 @@ fn deletion<K: Object>(object: &K, seen: &Seen, (grace, now): (Option<i64>, Time
             name: seen.observed.name.clone(),
             unique_id: seen.observed.unique_id.clone(),
             acknowledge: Acknowledgement::ALL.to_vec(),
-            not_after: offered_until(now).to_string(),
+            not_after: confirmation_offered_until(now).to_string(),
         }),
     }
 }
 
 /// What comes after the consent.
-fn follows<K: Object>(object: &K, deletion: &Deletion) -> String {
+fn next_step_message<K: TenantResource>(object: &K, deletion: &Deletion) -> String {
     let until = deletion.confirm.as_ref().map(|confirm| confirm.not_after.as_str()).unwrap_or_default();
-    let named = argument(object);
+    let named = object_argument(object);
     let next = if is_deleting(object) {
         "the object is deleted already, so the operator suspends the tenant now".to_owned()
     } else {
         format!("`kubectl delete {named}` until {until} suspends the tenant")
     };
-    let grace = show::grace(deletion.grace_period_seconds);
+    let grace = impact::grace_period_text(deletion.grace_period_seconds);
     format!("{next}, and {grace} it is erased for ever; `kubectl tenantry cancel {named}` takes it back until then")
 }
 
@@ -164,11 +172,11 @@ mod tests {
     #[test]
     fn a_grace_period_is_a_time_of_up_to_thirty_days() {
         for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("30m", 1800), ("24h", 86_400), ("7d", 604_800)] {
-            assert_eq!(grace(text), Ok(seconds), "{text}");
+            assert_eq!(parse_grace_seconds(text), Ok(seconds), "{text}");
         }
-        assert_eq!(grace("30d"), Ok(LONGEST_GRACE));
+        assert_eq!(parse_grace_seconds("30d"), Ok(MAX_GRACE_SECONDS));
         for text in ["-1", "31d", "2592001", "soon", "", "1mo"] {
-            assert!(grace(text).is_err(), "{text}");
+            assert!(parse_grace_seconds(text).is_err(), "{text}");
         }
     }
 }

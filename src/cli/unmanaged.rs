@@ -6,21 +6,21 @@ use std::fmt::Write as _;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
-use super::accounts::{Accounts, Unusable, Usable};
+use super::accounts::{PlatformAccounts, Unusable, UsableAccounts};
 use super::cluster::ClusterFlags;
-use super::connection::{ConnectionFlags, Given};
+use super::connection::{ConnectionFlags, ConnectionOverride};
 use super::failure::Failure;
-use super::ground::{Ground, named};
-use super::manifest::{FileFlags, Key};
-use super::output::{self, Machine, Progress};
-use super::reach::breaks_connection;
+use super::inventory::{Inventory, object_label};
+use super::manifest::{FileFlags, ObjectKey};
+use super::object_platform::is_connection_error;
+use super::output::{self, OutputFormat, ProgressLine};
 use super::references::References;
-use super::{Ended, Exit, tenants};
+use super::{CommandResult, ExitKind, tenants};
 use crate::api::{ManagementMode, Partner};
-use crate::connect::{Error, Place, Platform};
-use crate::object::{Object, mode, namespace, unique_id};
-use crate::plan::{Kind, TenantLife};
-use crate::wire::{SearchItem, State};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::object::{TenantResource, management_mode, namespace, unique_id};
+use crate::plan::{LifecycleState, TenantKind};
+use crate::wire::{TenantSearchItem, WireTenantState};
 
 /// List the tenants that no object claims, and the objects whose tenant is gone.
 ///
@@ -35,7 +35,7 @@ use crate::wire::{SearchItem, State};
 #[command(
     after_help = "Examples:\n  kubectl tenantry unmanaged\n  kubectl tenantry unmanaged --connection platform.env -f tenants/ -o json"
 )]
-pub(crate) struct Flags {
+pub(crate) struct UnmanagedFlags {
     /// All namespaces, also where `--namespace` names one.
     #[arg(short = 'A', long, conflicts_with_all = ["files", "kustomizations"])]
     all_namespaces: bool,
@@ -45,13 +45,13 @@ pub(crate) struct Flags {
     connection: ConnectionFlags,
     /// Form for programs.
     #[arg(short, long, value_enum)]
-    output: Option<Machine>,
+    output: Option<OutputFormat>,
 }
 
 /// A tenant that nobody claims.
 #[derive(Serialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
-struct Unclaimed {
+struct UnclaimedTenant {
     kind: &'static str,
     unique_id: String,
     name: String,
@@ -67,7 +67,7 @@ struct Unclaimed {
 /// An object without a tenant.
 #[derive(Serialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
-struct Orphan {
+struct OrphanedObject {
     kind: &'static str,
     namespace: String,
     name: String,
@@ -77,42 +77,42 @@ struct Orphan {
 /// What was found.
 #[derive(Serialize, Debug, Default)]
 #[serde(rename_all = "camelCase")]
-struct Found {
+struct UnmanagedReport {
     /// Tenants that no object claims.
-    tenants: Vec<Unclaimed>,
+    tenants: Vec<UnclaimedTenant>,
     /// Objects whose tenant is gone.
-    objects: Vec<Orphan>,
+    objects: Vec<OrphanedObject>,
     /// Platforms and objects that could not be looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_looked_at: Vec<Unseen>,
+    not_looked_at: Vec<UncheckedItem>,
 }
 
 /// What could not be looked at, each reason once.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
-struct Unseen {
+struct UncheckedItem {
     /// Objects, or the platform.
     what: Vec<String>,
     message: String,
 }
 
-impl Found {
-    fn unseen(&mut self, what: String, message: String) {
+impl UnmanagedReport {
+    fn add_unchecked(&mut self, what: String, message: String) {
         match self.not_looked_at.iter_mut().find(|one| one.message == message) {
             Some(one) => one.what.push(what),
-            None => self.not_looked_at.push(Unseen { what: vec![what], message }),
+            None => self.not_looked_at.push(UncheckedItem { what: vec![what], message }),
         }
     }
 }
 
 /// A namespace with the partners that its objects name; what is not under one of them is of no concern to it.
-struct Scope {
+struct NamespaceScope {
     namespace: String,
     partners: BTreeSet<String>,
 }
 
-impl Scope {
-    fn of(ground: &Ground, namespace: &str) -> Self {
+impl NamespaceScope {
+    fn from_namespace(ground: &Inventory, namespace: &str) -> Self {
         let ids = |object: &Partner| {
             let adopted = object.adoption().and_then(|adoption| adoption.unique_id.clone());
             unique_id(object).map(str::to_owned).into_iter().chain(adopted).collect::<Vec<_>>()
@@ -126,40 +126,40 @@ impl Scope {
         Self { namespace: namespace.to_owned(), partners }
     }
 
-    fn holds(&self, place: &Place, row: &SearchItem) -> bool {
+    fn concerns_tenant(&self, place: &Place, row: &TenantSearchItem) -> bool {
         let is_marked = row.managed_by.as_ref().is_some_and(|mark| mark.namespace == self.namespace);
-        is_marked || place.kind() == Kind::Client && self.partners.contains(place.parent())
+        is_marked || place.kind() == TenantKind::Client && self.partners.contains(place.parent_id())
     }
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let cluster = cluster.within(flags.all_namespaces);
-    let ground = Ground::gather(&flags.files, &[], &cluster).await?;
-    let given = flags.connection.given(ground.cluster.as_ref()).await?;
-    let scope = cluster.namespace().map(|namespace| Scope::of(&ground, namespace));
-    let mut found = Found::default();
-    let platforms = platforms(&ground, given, (scope.as_ref(), &mut found)).await?;
-    let claimed = claimed(&ground);
+pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> CommandResult {
+    let cluster = cluster.with_all_namespaces(flags.all_namespaces);
+    let ground = Inventory::load(&flags.files, &[], &cluster).await?;
+    let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
+    let scope = cluster.namespace().map(|namespace| NamespaceScope::from_namespace(&ground, namespace));
+    let mut found = UnmanagedReport::default();
+    let platforms = select_platforms(&ground, given, (scope.as_ref(), &mut found)).await?;
+    let claimed = claimed_ids(&ground);
     let mut rows = BTreeMap::new();
-    let mut progress = Progress::begin("partners looked through");
+    let mut progress = ProgressLine::begin("partners looked through");
     for platform in &platforms {
-        match look(platform, (&mut rows, scope.as_ref()), &mut progress).await {
-            Ok(unlisted) => unlisted.into_iter().for_each(|(what, error)| found.unseen(what, error.to_string())),
-            Err(error) => found.unseen(format!("platform `{}`", platform.host()), error.to_string()),
+        match list_account_tenants(platform, (&mut rows, scope.as_ref()), &mut progress).await {
+            Ok(unlisted) => unlisted.into_iter().for_each(|(what, error)| found.add_unchecked(what, error.to_string())),
+            Err(error) => found.add_unchecked(format!("platform `{}`", platform.host()), error.to_string()),
         }
     }
     for (id, (place, row)) in &rows {
-        let is_asked = scope.as_ref().is_none_or(|scope| scope.holds(place, row));
-        if is_asked && row.status != Some(State::Terminated) && !claimed.contains(id.as_str()) {
-            found.tenants.push(unclaimed(place, row));
+        let is_asked = scope.as_ref().is_none_or(|scope| scope.concerns_tenant(place, row));
+        if is_asked && row.status != Some(WireTenantState::Terminated) && !claimed.contains(id.as_str()) {
+            found.tenants.push(unclaimed_tenant(place, row));
         }
     }
-    let is_asked = |key: &Key| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
+    let is_asked = |key: &ObjectKey| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
     for (_, subject) in ground.partners.iter().filter(|(key, _)| is_asked(key)) {
-        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
     }
     for (_, subject) in ground.clients.iter().filter(|(key, _)| is_asked(key)) {
-        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
     }
     found.tenants.sort_by(|one, other| {
         (other.kind, &one.partner, &one.name, &one.unique_id).cmp(&(
@@ -172,7 +172,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     found.objects.sort();
     let text = match flags.output {
         Some(form) => form.text(&found)?,
-        None => text(&found),
+        None => render_text(&found),
     };
     output::print(&text)?;
     if !found.not_looked_at.is_empty() {
@@ -180,116 +180,120 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
             "not everything could be looked at: the result says what, and nothing is known of the tenants there";
         return Err(Failure::new(message).into());
     }
-    Ok(if found.tenants.is_empty() && found.objects.is_empty() { Exit::Nothing } else { Exit::Changes })
+    Ok(if found.tenants.is_empty() && found.objects.is_empty() { ExitKind::Success } else { ExitKind::Changes })
 }
 
 /// Every platform that the Partners lead to, or the one that was named.
-async fn platforms(
-    ground: &Ground,
-    given: Given,
-    (scope, found): (Option<&Scope>, &mut Found),
-) -> Result<Vec<Platform>, Failure> {
+async fn select_platforms(
+    ground: &Inventory,
+    given: ConnectionOverride,
+    (scope, found): (Option<&NamespaceScope>, &mut UnmanagedReport),
+) -> Result<Vec<PlatformClient>, Failure> {
     if let Some(named) = given.platform {
         return Ok(vec![named]);
     }
     let mut references = References::new(ground, given);
-    let mut accounts = Accounts::default();
+    let mut accounts = PlatformAccounts::default();
     for subject in ground.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
         let partner = &subject.object;
-        let is_named = |scope: &Scope| {
+        let is_named = |scope: &NamespaceScope| {
             namespace(partner) == scope.namespace || unique_id(partner).is_some_and(|id| scope.partners.contains(id))
         };
         if !scope.is_none_or(is_named) {
             continue;
         }
-        accounts.add(partner, references.platform(partner, None, ground.cluster.as_ref()).await);
+        accounts.add_connection(partner, references.platform_of(partner, None, ground.cluster.as_ref()).await);
     }
-    let Usable { platforms, unusable } = accounts.usable().await;
+    let UsableAccounts { platforms, unusable } = accounts.check_credentials().await;
     if platforms.is_empty() && unusable.is_empty() {
         return Err(Failure::new("no Partner names a connection: give it with `--connection FILE`"));
     }
     for Unusable { partner, why } in unusable {
-        found.unseen(partner, why);
+        found.add_unchecked(partner, why);
     }
     Ok(platforms)
 }
 
 /// Objects that are named where one reason holds for many.
-const NAMED: usize = 5;
+const MAX_NAMES: usize = 5;
 
-type Rows = BTreeMap<String, (Place, SearchItem)>;
+type TenantRowsById = BTreeMap<String, (Place, TenantSearchItem)>;
 
 /// Reads every tenant of an account, the terminated ones included; returns the partners whose clients cannot be listed.
-async fn look(
-    platform: &Platform,
-    (rows, scope): (&mut Rows, Option<&Scope>),
-    progress: &mut Progress,
-) -> Result<Vec<(String, Error)>, Error> {
+async fn list_account_tenants(
+    platform: &PlatformClient,
+    (rows, scope): (&mut TenantRowsById, Option<&NamespaceScope>),
+    progress: &mut ProgressLine,
+) -> Result<Vec<(String, CallError)>, CallError> {
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let mut partners: Vec<String> = Vec::new();
-    match tenants::rows(platform, &place).await {
+    match tenants::list_tenant_rows(platform, &place).await {
         Ok(found) => {
             for (id, row) in found.iter() {
-                if row.status != Some(State::Terminated) {
+                if row.status != Some(WireTenantState::Terminated) {
                     partners.push(id.clone());
                 }
                 rows.insert(id.clone(), (place.clone(), row.clone()));
             }
         }
         // Without partners in the API the credential's own tenant is one.
-        Err(Error::Unsupported { .. } | Error::NotFound { .. }) => partners.push(account),
+        Err(CallError::Unsupported { .. } | CallError::NotFound { .. }) => partners.push(account),
         Err(error) => return Err(error),
     }
     partners.retain(|id| scope.is_none_or(|scope| scope.partners.contains(id)));
     let mut unlisted = Vec::new();
     for partner in &partners {
         let place = Place::Clients { msp: partner.clone() };
-        match tenants::rows(platform, &place).await {
+        match tenants::list_tenant_rows(platform, &place).await {
             Ok(found) => rows.extend(found.iter().map(|(id, row)| (id.clone(), (place.clone(), row.clone())))),
-            Err(error) if breaks_connection(place.kind(), &error) => return Err(error),
+            Err(error) if is_connection_error(place.kind(), &error) => return Err(error),
             Err(error) => unlisted.push((format!("partner `{partner}`"), error)),
         }
-        progress.step(partners.len());
+        progress.count_one(partners.len());
     }
     Ok(unlisted)
 }
 
-fn claimed(ground: &Ground) -> BTreeSet<&str> {
-    fn of<K: Object>(object: &K) -> impl Iterator<Item = &str> {
+fn claimed_ids(ground: &Inventory) -> BTreeSet<&str> {
+    fn ids_claimed_by<K: TenantResource>(object: &K) -> impl Iterator<Item = &str> {
         unique_id(object).into_iter().chain(object.adoption().and_then(|adoption| adoption.unique_id.as_deref()))
     }
-    let partners = ground.partners.values().flat_map(|subject| of(&subject.object));
-    let clients = ground.clients.values().flat_map(|subject| of(&subject.object));
+    let partners = ground.partners.values().flat_map(|subject| ids_claimed_by(&subject.object));
+    let clients = ground.clients.values().flat_map(|subject| ids_claimed_by(&subject.object));
     let above = ground.clients.values().filter_map(|subject| subject.object.spec.partner_unique_id.as_deref());
     partners.chain(clients).chain(above).collect()
 }
 
-fn unclaimed(place: &Place, row: &SearchItem) -> Unclaimed {
-    Unclaimed {
+fn unclaimed_tenant(place: &Place, row: &TenantSearchItem) -> UnclaimedTenant {
+    UnclaimedTenant {
         kind: place.kind().name(),
         unique_id: row.unique_id.clone(),
         name: row.name.clone(),
-        partner: (place.kind() == Kind::Client).then(|| place.parent().to_owned()),
+        partner: (place.kind() == TenantKind::Client).then(|| place.parent_id().to_owned()),
         is_active: row.activated,
         owner: row.managed_by.as_ref().map(ToString::to_string),
     }
 }
 
 /// An object whose tenant is gone: absence from a list is never that, a read decides.
-async fn orphan<K: Object>(object: &K, (ground, rows, platforms): (&Ground, &Rows, &[Platform]), found: &mut Found) {
-    let observed = object.adoption().filter(|_| mode(object) == ManagementMode::Observe);
+async fn check_orphaned<K: TenantResource>(
+    object: &K,
+    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+    found: &mut UnmanagedReport,
+) {
+    let observed = object.adoption().filter(|_| management_mode(object) == ManagementMode::Observe);
     let id = unique_id(object).or_else(|| observed.and_then(|adoption| adoption.unique_id.as_deref()));
     let Some(id) = id else { return };
     let is_gone = match rows.get(id) {
-        Some((_, row)) => row.status == Some(State::Terminated),
-        None => match is_gone(object, id, (ground, rows, platforms)).await {
+        Some((_, row)) => row.status == Some(WireTenantState::Terminated),
+        None => match is_tenant_gone(object, id, (ground, rows, platforms)).await {
             Ok(is_gone) => is_gone,
-            Err(error) => return found.unseen(named(object), error.to_string()),
+            Err(error) => return found.add_unchecked(object_label(object), error.to_string()),
         },
     };
     if is_gone {
-        found.objects.push(Orphan {
+        found.objects.push(OrphanedObject {
             kind: K::KIND.name(),
             namespace: namespace(object),
             name: object.name_any(),
@@ -298,11 +302,11 @@ async fn orphan<K: Object>(object: &K, (ground, rows, platforms): (&Ground, &Row
     }
 }
 
-async fn is_gone<K: Object>(
+async fn is_tenant_gone<K: TenantResource>(
     object: &K,
     id: &str,
-    (ground, rows, platforms): (&Ground, &Rows, &[Platform]),
-) -> Result<bool, Error> {
+    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+) -> Result<bool, CallError> {
     let pinned = object.status().and_then(|status| status.connection.as_ref());
     // An object of another account is not this list's to judge.
     let Some(platform) = platforms.iter().find(|platform| pinned.is_none_or(|pinned| pinned.host == platform.host()))
@@ -311,27 +315,27 @@ async fn is_gone<K: Object>(
     };
     let parent = pinned.and_then(|pinned| pinned.parent_id.clone());
     let parent = parent.or_else(|| ground.partner_of(object).and_then(unique_id).map(str::to_owned));
-    let is_ended = |id: &String| rows.get(id).is_some_and(|(_, row)| row.status == Some(State::Terminated));
-    if K::KIND == Kind::Client && parent.as_ref().is_some_and(is_ended) {
+    let is_ended = |id: &String| rows.get(id).is_some_and(|(_, row)| row.status == Some(WireTenantState::Terminated));
+    if K::KIND == TenantKind::Client && parent.as_ref().is_some_and(is_ended) {
         // Under a partner that was ended nothing lives, and nothing is answered.
         return Ok(true);
     }
     let place = match (K::KIND, parent) {
-        (Kind::Partner, _) => Place::Partners { sp: platform.tenant_id().to_owned() },
-        (Kind::Client, Some(msp)) => Place::Clients { msp },
-        (Kind::Client, None) => return Ok(false),
+        (TenantKind::Partner, _) => Place::Partners { sp: platform.tenant_id().to_owned() },
+        (TenantKind::Client, Some(msp)) => Place::Clients { msp },
+        (TenantKind::Client, None) => return Ok(false),
     };
-    match platform.read(&place, id, false).await {
-        Ok(read) => Ok(read.is_none_or(|read| read.life == TenantLife::Terminated)),
+    match platform.read_tenant(&place, id, false).await {
+        Ok(read) => Ok(read.is_none_or(|read| read.life == LifecycleState::Terminated)),
         // Under a partner that is only suspended some platforms do not answer at all.
-        Err(Error::NotFound { .. } | Error::ParentGone { .. }) => Ok(false),
+        Err(CallError::NotFound { .. } | CallError::ParentGone { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn text(found: &Found) -> String {
+fn render_text(found: &UnmanagedReport) -> String {
     let mut text = String::new();
-    for Unclaimed { kind, unique_id, name, partner, is_active, owner } in &found.tenants {
+    for UnclaimedTenant { kind, unique_id, name, partner, is_active, owner } in &found.tenants {
         let under = partner.as_ref().map(|partner| format!(" of {partner}")).unwrap_or_default();
         let stopped = if *is_active { "" } else { ", not in service" };
         let owner = owner.as_ref().map(|owner| format!(", marked as of {owner}")).unwrap_or_default();
@@ -341,12 +345,12 @@ fn text(found: &Found) -> String {
             name.escape_debug()
         );
     }
-    for Orphan { kind, namespace, name, unique_id } in &found.objects {
+    for OrphanedObject { kind, namespace, name, unique_id } in &found.objects {
         let _ = writeln!(text, "{kind} {namespace}/{name}: its tenant {unique_id} is gone");
     }
-    for Unseen { what, message } in &found.not_looked_at {
-        let more = if what.len() > NAMED { format!(" and {} more", what.len() - NAMED) } else { String::new() };
-        let what = what.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    for UncheckedItem { what, message } in &found.not_looked_at {
+        let more = if what.len() > MAX_NAMES { format!(" and {} more", what.len() - MAX_NAMES) } else { String::new() };
+        let what = what.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "not looked at: {what}{more}: {message}");
     }
     if !text.is_empty() {

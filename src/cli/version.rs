@@ -6,30 +6,30 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 
-use super::cluster::{Cluster, ClusterFlags, sentence};
-use super::output::{self, Machine};
-use super::{Ended, Exit};
+use super::cluster::{Cluster, ClusterFlags, api_error_message};
+use super::output::{self, OutputFormat};
+use super::{CommandResult, ExitKind};
 use crate::api::{GROUP, VERSION};
 use crate::build;
 
 /// The label that the chart puts on the operator's Deployment.
-const OPERATOR: &str = "app.kubernetes.io/name=tenantry";
+const DEPLOYMENT_LABEL: &str = "app.kubernetes.io/name=tenantry";
 
 /// The label with the version of what a Deployment runs.
-const LABEL: &str = "app.kubernetes.io/version";
+const VERSION_LABEL: &str = "app.kubernetes.io/version";
 
 /// Show the versions of this program, of the operator and of the resource definitions.
 ///
 /// Of this program also commit and date; a build without git says so. Says so when they do not fit. What cannot be read is shown as unknown.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  kubectl tenantry version\n  kubectl tenantry version --client -o json")]
-pub(crate) struct Flags {
+pub(crate) struct VersionFlags {
     /// Ask no cluster.
     #[arg(long)]
     client: bool,
     /// Form for programs.
     #[arg(short, long, value_enum)]
-    output: Option<Machine>,
+    output: Option<OutputFormat>,
 }
 
 /// What was found.
@@ -50,11 +50,11 @@ struct Versions {
     warnings: Vec<String>,
 }
 
-pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+pub(crate) async fn run(flags: &VersionFlags, cluster: &ClusterFlags) -> CommandResult {
     let mut versions = Versions {
         client: build::VERSION,
         commit: build::COMMIT,
-        date: build::date(),
+        date: build::commit_date(),
         operator: None,
         resources: Vec::new(),
         warnings: Vec::new(),
@@ -62,16 +62,16 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     if !flags.client
         && let Some(cluster) = cluster.connect().await?
     {
-        look(&cluster, &mut versions).await;
+        check_cluster_versions(&cluster, &mut versions).await;
     }
     match flags.output {
         Some(form) => output::print(&form.text(&versions)?)?,
-        None => output::print(&text(&versions, flags.client))?,
+        None => output::print(&render_text(&versions, flags.client))?,
     }
-    Ok(Exit::Nothing)
+    Ok(ExitKind::Success)
 }
 
-async fn look(cluster: &Cluster, versions: &mut Versions) {
+async fn check_cluster_versions(cluster: &Cluster, versions: &mut Versions) {
     for plural in ["partners", "clients"] {
         let name = format!("{plural}.{GROUP}");
         match Api::<CustomResourceDefinition>::all(cluster.client.clone()).get_opt(&name).await {
@@ -89,12 +89,12 @@ async fn look(cluster: &Cluster, versions: &mut Versions) {
             Ok(None) => versions.warnings.push(format!(
                 "the cluster does not know `{name}`: install the definitions with `kubectl apply -f crds`"
             )),
-            Err(error) => versions.warnings.push(format!("`{name}` cannot be read: {}", sentence(&error))),
+            Err(error) => versions.warnings.push(format!("`{name}` cannot be read: {}", api_error_message(&error))),
         }
     }
-    match operator(cluster).await {
+    match find_operator_version(cluster).await {
         Ok(Some(version)) => {
-            if minor(&version) != minor(versions.client) {
+            if major_and_minor(&version) != major_and_minor(versions.client) {
                 versions.warnings.push(format!(
                     "the operator is {version} and this program is {}: what it plans may not be what the operator does; take the same release",
                     versions.client
@@ -103,39 +103,42 @@ async fn look(cluster: &Cluster, versions: &mut Versions) {
             versions.operator = Some(version);
         }
         Ok(None) => {}
-        Err(error) => versions.warnings.push(format!("the operator cannot be looked for: {}", sentence(&error))),
+        Err(error) => {
+            versions.warnings.push(format!("the operator cannot be looked for: {}", api_error_message(&error)));
+        }
     }
 }
 
 /// Version of the operator, where a Deployment with its label is found.
-async fn operator(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
-    let found = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await?;
-    Ok(found.items.iter().find_map(version_of))
+async fn find_operator_version(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
+    let found =
+        Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(DEPLOYMENT_LABEL)).await?;
+    Ok(found.items.iter().find_map(deployment_version))
 }
 
 /// What the image's tag says, else the label: an image that is pinned by its digest needs no tag, and with `image.tag` the
 /// label is that of the chart.
-fn version_of(deployment: &Deployment) -> Option<String> {
+fn deployment_version(deployment: &Deployment) -> Option<String> {
     let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let image = pod.and_then(|pod| pod.containers.first()).and_then(|container| container.image.as_deref());
-    let label = || deployment.labels().get(LABEL).map(|version| version.trim_start_matches('v').to_owned());
-    image.and_then(tag).or_else(label).filter(|version| !version.is_empty())
+    let label = || deployment.labels().get(VERSION_LABEL).map(|version| version.trim_start_matches('v').to_owned());
+    image.and_then(image_tag).or_else(label).filter(|version| !version.is_empty())
 }
 
 /// The tag of an image; nothing for one that is named by digest alone.
-fn tag(image: &str) -> Option<String> {
+fn image_tag(image: &str) -> Option<String> {
     let name = image.split('@').next().unwrap_or(image);
     let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
     Some(tag.trim_start_matches('v').to_owned())
 }
 
 /// Releases with the same major and minor number fit together.
-fn minor(version: &str) -> Vec<&str> {
+fn major_and_minor(version: &str) -> Vec<&str> {
     version.split(['.', '-']).take(2).collect()
 }
 
-fn text(versions: &Versions, is_client_only: bool) -> String {
-    let mut lines = vec![format!("client: {}", build::text())];
+fn render_text(versions: &Versions, is_client_only: bool) -> String {
+    let mut lines = vec![format!("client: {}", build::version_text())];
     if !is_client_only {
         lines.push(format!("operator: {}", versions.operator.as_deref().unwrap_or("unknown")));
         let resources =
@@ -157,7 +160,7 @@ mod tests {
                 "metadata": {"name": "tenantry", "labels": labels},
                 "spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "operator", "image": image}]}}},
             });
-            version_of(&serde_json::from_value(deployment).unwrap())
+            deployment_version(&serde_json::from_value(deployment).unwrap())
         };
         let label = || serde_json::json!({"app.kubernetes.io/version": "v0.3.0"});
         assert_eq!(version("registry.example/operator@sha256:aa", label()).as_deref(), Some("0.3.0"));
@@ -173,9 +176,9 @@ mod tests {
             ("registry.example:5000/operator@sha256:aa", None),
             ("operator", None),
         ] {
-            assert_eq!(tag(image).as_deref(), version, "{image}");
+            assert_eq!(image_tag(image).as_deref(), version, "{image}");
         }
-        assert_eq!(minor("0.1.0"), minor("0.1.7-rc.1"));
-        assert_ne!(minor("0.1.0"), minor("0.2.0"));
+        assert_eq!(major_and_minor("0.1.0"), major_and_minor("0.1.7-rc.1"));
+        assert_ne!(major_and_minor("0.1.0"), major_and_minor("0.2.0"));
     }
 }

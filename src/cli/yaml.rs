@@ -5,59 +5,59 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// A document in block style, members in the order of their names.
-pub(crate) fn document(value: &Value) -> String {
+pub(crate) fn to_block_yaml(value: &Value) -> String {
     let mut text = String::new();
-    block(value, 0, &mut text);
+    write_block(value, 0, &mut text);
     text
 }
 
-fn block(value: &Value, depth: usize, text: &mut String) {
+fn write_block(value: &Value, depth: usize, text: &mut String) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
-                let _ = write!(text, "{:1$}{2}:", "", depth * 2, scalar(key));
-                member(value, depth, text);
+                let _ = write!(text, "{:1$}{2}:", "", depth * 2, plain_or_quoted(key));
+                write_member(value, depth, text);
             }
         }
         Value::Array(items) => {
             for item in items {
                 // Lists of manifests hold texts and, in a list of objects, whole documents: a flow keeps both right.
-                let _ = writeln!(text, "{:1$}- {2}", "", depth * 2, flow(item));
+                let _ = writeln!(text, "{:1$}- {2}", "", depth * 2, flow_value(item));
             }
         }
         value => {
-            let _ = writeln!(text, "{:1$}{2}", "", depth * 2, flow(value));
+            let _ = writeln!(text, "{:1$}{2}", "", depth * 2, flow_value(value));
         }
     }
 }
 
-fn member(value: &Value, depth: usize, text: &mut String) {
+fn write_member(value: &Value, depth: usize, text: &mut String) {
     match value {
         Value::Object(members) if !members.is_empty() => {
             text.push('\n');
-            block(value, depth + 1, text);
+            write_block(value, depth + 1, text);
         }
         Value::Array(items) if !items.is_empty() => {
             text.push('\n');
-            block(value, depth, text);
+            write_block(value, depth, text);
         }
         value => {
-            let _ = writeln!(text, " {}", flow(value));
+            let _ = writeln!(text, " {}", flow_value(value));
         }
     }
 }
 
 /// JSON is YAML; only a bare text looks better.
-fn flow(value: &Value) -> String {
+fn flow_value(value: &Value) -> String {
     match value {
-        Value::String(text) => scalar(text),
+        Value::String(text) => plain_or_quoted(text),
         value => value.to_string(),
     }
 }
 
 /// A text, quoted unless no version of YAML takes it for something else.
-fn scalar(text: &str) -> String {
-    let quoted = || escaped(&Value::from(text).to_string());
+fn plain_or_quoted(text: &str) -> String {
+    let quoted = || escape_invisible(&Value::from(text).to_string());
     let is_plain = text.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && text.chars().all(|letter| letter.is_ascii_alphanumeric() || " ._/@-+".contains(letter))
         && !text.ends_with(' ');
@@ -69,7 +69,7 @@ fn scalar(text: &str) -> String {
 }
 
 /// JSON lets letters stand as they are that YAML takes for the end of a line or for none at all, and that nobody sees.
-fn escaped(json: &str) -> String {
+fn escape_invisible(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
         match letter {
@@ -93,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::manifest::Document;
+    use crate::cli::manifest::YamlDocument;
 
     #[test]
     fn what_could_be_a_number_or_a_switch_is_quoted() {
@@ -101,14 +101,14 @@ mod tests {
             "01067", "1F2937", "E10000", "no", "Yes", "null", "", " a", "a ", "a: b", "a #b", "- a", "12:30", "*a",
             "0x1f", "1_000", ".5", "~", "=", "a\nb", "é",
         ] {
-            assert!(scalar(text).starts_with('"'), "{text}");
+            assert!(plain_or_quoted(text).starts_with('"'), "{text}");
         }
         for text in ["Berlin", "Hauptstr. 1", "Europe/Berlin", "noc@acme.example", "logo.png"] {
-            assert_eq!(scalar(text), text);
+            assert_eq!(plain_or_quoted(text), text);
         }
     }
 
-    fn values() -> impl Strategy<Value = Value> {
+    fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
@@ -129,10 +129,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(value in values()) {
+        fn what_is_written_reads_back(value in any_value()) {
             let value = json!({"spec": value});
-            let text = document(&value);
-            let read = Document::all(&text).map_err(|(line, why)| TestCaseError::fail(format!("{line}: {why}\n{text}")))?;
+            let text = to_block_yaml(&value);
+            let read = YamlDocument::parse_all(&text).map_err(|(line, why)| TestCaseError::fail(format!("{line}: {why}\n{text}")))?;
             prop_assert_eq!(&read[0].value, &value, "{}", text);
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::place::is_id;
+use super::place::is_tenant_id;
 use crate::plan::Digest;
 
 const URL: &str = "url";
@@ -60,18 +60,18 @@ impl Connection {
     /// # Errors
     /// The first key that is missing or cannot be used.
     pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, ConnectionError> {
-        let url = address(text(data, URL)?)?;
-        let tenant_id = text(data, TENANT_ID)?.to_owned();
-        if !is_id(&tenant_id) {
+        let url = parse_address(text_value(data, URL)?)?;
+        let tenant_id = text_value(data, TENANT_ID)?.to_owned();
+        if !is_tenant_id(&tenant_id) {
             return Err(ConnectionError::TenantId);
         }
-        let client_id = text(data, CLIENT_ID)?.into();
-        let client_secret = text(data, CLIENT_SECRET)?.into();
+        let client_id = text_value(data, CLIENT_ID)?.into();
+        let client_secret = text_value(data, CLIENT_SECRET)?.into();
         let ca = match data.get(CA) {
             None => Vec::new(),
-            Some(pem) => certificates(pem)?,
+            Some(pem) => parse_certificates(pem)?,
         };
-        Ok(Self { url, tenant_id, client_id, client_secret, ca, fingerprint: fingerprint(data) })
+        Ok(Self { url, tenant_id, client_id, client_secret, ca, fingerprint: digest_secret_data(data) })
     }
 
     /// Host of the address, with its port where that is not the scheme's own.
@@ -119,7 +119,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-fn text<'a>(data: &'a BTreeMap<String, Vec<u8>>, key: &'static str) -> Result<&'a str, ConnectionError> {
+fn text_value<'a>(data: &'a BTreeMap<String, Vec<u8>>, key: &'static str) -> Result<&'a str, ConnectionError> {
     let missing = || {
         let other = data.keys().find(|other| *other != key && other.eq_ignore_ascii_case(key));
         other.map_or(ConnectionError::Missing(key), |other| ConnectionError::Misspelt(key, other.clone()))
@@ -129,7 +129,7 @@ fn text<'a>(data: &'a BTreeMap<String, Vec<u8>>, key: &'static str) -> Result<&'
     if text.is_empty() { Err(missing()) } else { Ok(text) }
 }
 
-fn address(text: &str) -> Result<Url, ConnectionError> {
+fn parse_address(text: &str) -> Result<Url, ConnectionError> {
     let refuse = |why: &str| Err(ConnectionError::Url(why.to_owned()));
     let Ok(url) = Url::parse(text) else {
         return refuse("is not a URL: write it as `https://host`");
@@ -157,7 +157,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, ConnectionError> {
+fn parse_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, ConnectionError> {
     match reqwest::Certificate::from_pem_bundle(pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) | Err(_) => Err(ConnectionError::Ca),
@@ -165,20 +165,20 @@ fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, ConnectionError
 }
 
 /// Lengths go in as well, so that no byte can move from one value to the next unnoticed.
-fn fingerprint(data: &BTreeMap<String, Vec<u8>>) -> Digest {
+fn digest_secret_data(data: &BTreeMap<String, Vec<u8>>) -> Digest {
     let mut bytes = Vec::new();
     for value in KEYS.map(|key| data.get(key).map_or(&[][..], Vec::as_slice).trim_ascii()) {
         bytes.extend((value.len() as u64).to_be_bytes());
         bytes.extend(value);
     }
-    Digest::of(&bytes)
+    Digest::of_bytes(&bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn secret(changes: &[(&str, Option<&[u8]>)]) -> BTreeMap<String, Vec<u8>> {
+    fn secret_data(changes: &[(&str, Option<&[u8]>)]) -> BTreeMap<String, Vec<u8>> {
         let mut data: BTreeMap<String, Vec<u8>> = [
             (URL, "https://acme.api.example/base\n"),
             (TENANT_ID, "msp_92"),
@@ -197,17 +197,17 @@ mod tests {
         data
     }
 
-    fn refusal(key: &str, value: Option<&[u8]>) -> String {
-        Connection::from_secret(&secret(&[(key, value)])).unwrap_err().to_string()
+    fn refusal_message(key: &str, value: Option<&[u8]>) -> String {
+        Connection::from_secret(&secret_data(&[(key, value)])).unwrap_err().to_string()
     }
 
     #[test]
     fn a_connection_shows_host_and_tenant_and_never_the_secret() {
-        let connection = Connection::from_secret(&secret(&[])).unwrap();
+        let connection = Connection::from_secret(&secret_data(&[])).unwrap();
         assert_eq!((connection.host().as_str(), connection.tenant_id()), ("acme.api.example", "msp_92"));
         let shown = format!("{connection:?}");
         assert!(!shown.contains("s3cr3t") && !shown.contains("key-one"), "{shown}");
-        let with_port = secret(&[(URL, Some(b"http://127.0.0.1:8080"))]);
+        let with_port = secret_data(&[(URL, Some(b"http://127.0.0.1:8080"))]);
         assert_eq!(Connection::from_secret(&with_port).unwrap().host(), "127.0.0.1:8080");
     }
 
@@ -215,17 +215,17 @@ mod tests {
     fn what_is_missing_or_unusable_is_named_by_its_key() {
         for key in [URL, TENANT_ID, CLIENT_ID, CLIENT_SECRET] {
             for value in [None, Some(b" \n".as_slice()), Some(b"\xff".as_slice())] {
-                let message = refusal(key, value);
+                let message = refusal_message(key, value);
                 assert!(message.contains(&format!("`{key}`")) && message.contains(": "), "{message}");
             }
         }
-        let other = secret(&[(CLIENT_ID, None), ("clientID", Some(b"key-one"))]);
+        let other = secret_data(&[(CLIENT_ID, None), ("clientID", Some(b"key-one"))]);
         let message = Connection::from_secret(&other).unwrap_err().to_string();
         assert!(message.contains("`clientId`") && message.contains("instead of `clientID`"), "{message}");
-        assert!(refusal(TENANT_ID, Some(b"../x")).contains("`tenantId`"));
-        assert!(refusal(CA, Some(b"nope")).contains("`ca.crt`"));
+        assert!(refusal_message(TENANT_ID, Some(b"../x")).contains("`tenantId`"));
+        assert!(refusal_message(CA, Some(b"nope")).contains("`ca.crt`"));
         for url in ["acme", "ftp://h", "http://acme.example", "https://u:s3cr3t@h", "https://h/?x=1", "https://h/#f"] {
-            let message = refusal(URL, Some(url.as_bytes()));
+            let message = refusal_message(URL, Some(url.as_bytes()));
             assert!(message.contains("`url`") && !message.contains("s3cr3t"), "{message}");
         }
     }
@@ -233,16 +233,16 @@ mod tests {
     #[test]
     fn plain_http_goes_to_loopback_only() {
         for url in ["http://127.0.0.1", "http://localhost:1", "http://[::1]:2", "http://127.9.9.9"] {
-            assert!(Connection::from_secret(&secret(&[(URL, Some(url.as_bytes()))])).is_ok(), "{url}");
+            assert!(Connection::from_secret(&secret_data(&[(URL, Some(url.as_bytes()))])).is_ok(), "{url}");
         }
         for url in ["http://127.0.0.1.example", "http://localhost.example", "http://10.0.0.1", "http://[::2]"] {
-            assert!(Connection::from_secret(&secret(&[(URL, Some(url.as_bytes()))])).is_err(), "{url}");
+            assert!(Connection::from_secret(&secret_data(&[(URL, Some(url.as_bytes()))])).is_err(), "{url}");
         }
     }
 
     #[test]
     fn the_fingerprint_covers_every_key_and_nothing_else() {
-        let of = |changes: &[_]| Connection::from_secret(&secret(changes)).unwrap().fingerprint();
+        let of = |changes: &[_]| Connection::from_secret(&secret_data(changes)).unwrap().fingerprint();
         let base = of(&[]);
         assert_eq!(base, of(&[("note", Some(b"x".as_slice()))]));
         assert_eq!(base, of(&[(CLIENT_SECRET, Some(b"s3cr3t\n".as_slice()))]));

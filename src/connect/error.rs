@@ -2,18 +2,18 @@
 
 use jiff::Timestamp;
 
-use super::http::Answer;
-use super::said::said;
+use super::error_body::parse_error_body;
+use super::http::HttpAnswer;
 use crate::wire::{FieldError, code};
 
 /// Longest text of an answer that goes into a message, in characters.
-const LONGEST: usize = 300;
+const MAX_MESSAGE_CHARS: usize = 300;
 /// Most fields of a refusal that are kept.
-const MOST_FIELDS: usize = 20;
+const MAX_FIELD_ERRORS: usize = 20;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum CallError {
     /// The credential was refused, or a fresh token was.
     #[error("the platform refuses the credential: {message}")]
     Unauthorised {
@@ -27,7 +27,7 @@ pub enum Error {
         message: String,
     },
     /// The platform does not take what was sent.
-    #[error("the platform refuses {}", fields(errors))]
+    #[error("the platform refuses {}", join_field_errors(errors))]
     Invalid {
         /// Field by field.
         errors: Vec<FieldError>,
@@ -51,7 +51,7 @@ pub enum Error {
         message: String,
     },
     /// The rate limit is used up; nothing was carried out.
-    #[error("the platform's rate limit is used up{}", until(*retry_at))]
+    #[error("the platform's rate limit is used up{}", until_clause(*retry_at))]
     Throttled {
         /// When there is a budget again, where the platform tells.
         retry_at: Option<Timestamp>,
@@ -72,7 +72,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl CallError {
     /// Whether the request may have been carried out all the same. True for an answer that says success and cannot be
     /// read.
     pub fn maybe_applied(&self) -> bool {
@@ -103,12 +103,12 @@ impl Error {
     }
 
     /// A failure that happened before anything was sent.
-    pub(super) fn unsent(message: impl Into<String>) -> Self {
+    pub(super) fn not_sent(message: impl Into<String>) -> Self {
         Self::Unavailable { message: message.into(), maybe_applied: false }
     }
 
     /// A request of ours that the platform would not take, found before it was sent.
-    pub(super) fn invalid(field: &str, message: impl Into<String>) -> Self {
+    pub(super) fn invalid_field(field: &str, message: impl Into<String>) -> Self {
         let error = FieldError {
             code: code::INVALID.to_owned(),
             field_name: field.to_owned(),
@@ -118,12 +118,12 @@ impl Error {
         Self::Invalid { errors: vec![error] }
     }
 
-    pub(super) fn malformed(message: impl Into<String>) -> Self {
+    pub(super) fn malformed_answer(message: impl Into<String>) -> Self {
         Self::Malformed { message: message.into() }
     }
 }
 
-fn fields(errors: &[FieldError]) -> String {
+fn join_field_errors(errors: &[FieldError]) -> String {
     let one = |error: &FieldError| match error.field_name.as_str() {
         "" => format!("the request: {}", error.message),
         name => format!("`{name}`: {}", error.message),
@@ -131,17 +131,17 @@ fn fields(errors: &[FieldError]) -> String {
     errors.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn until(retry_at: Option<Timestamp>) -> String {
-    retry_at.map(|at| format!(" until {}", instant_text(at))).unwrap_or_default()
+fn until_clause(retry_at: Option<Timestamp>) -> String {
+    retry_at.map(|at| format!(" until {}", format_instant(at))).unwrap_or_default()
 }
 
 /// A time in a message.
-pub(super) fn instant_text(at: Timestamp) -> String {
+pub(super) fn format_instant(at: Timestamp) -> String {
     at.strftime("%FT%TZ").to_string()
 }
 
 /// Removes from a text what must not be shown.
-pub(super) fn without(text: &str, secrets: &[&str]) -> String {
+pub(super) fn redact_secrets(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
         text = text.replace(*secret, "***");
@@ -151,9 +151,9 @@ pub(super) fn without(text: &str, secrets: &[&str]) -> String {
 
 /// Removes from a text what must not be shown, and everything beyond [`LONGEST`]. Platforms like to repeat what they
 /// were sent.
-pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
-    let text = without(text, secrets);
-    let mut kept: String = text.trim().chars().take(LONGEST).collect();
+pub(super) fn redact_and_shorten(text: &str, secrets: &[&str]) -> String {
+    let text = redact_secrets(text, secrets);
+    let mut kept: String = text.trim().chars().take(MAX_MESSAGE_CHARS).collect();
     if kept.len() < text.trim().len() {
         kept.push_str("...");
     }
@@ -161,47 +161,49 @@ pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
 }
 
 /// What an answer other than success means. `is_write` says whether the request may have changed something.
-pub(super) fn classify(answer: &Answer, is_write: bool, secrets: &[&str]) -> Error {
-    let Answer { status, headers: _, body } = answer;
+pub(super) fn classify_answer(answer: &HttpAnswer, is_write: bool, secrets: &[&str]) -> CallError {
+    let HttpAnswer { status, headers: _, body } = answer;
     let status = *status;
-    let said = said(answer);
-    let message = said.sentence(status, secrets);
+    let said = parse_error_body(answer);
+    let message = said.to_sentence(status, secrets);
     match status {
-        400 => Error::Invalid { errors: field_errors(body, secrets, &message) },
-        401 | 407 if said.is_about_credential() => Error::Unauthorised { message },
-        403 if said.is_about_credential() => Error::Forbidden { message },
-        404 => Error::NotFound { message },
-        405 | 501 => Error::Unsupported { message },
-        410 => Error::ParentGone { message },
-        429 => Error::Throttled { retry_at: None },
+        400 => CallError::Invalid { errors: parse_field_errors(body, secrets, &message) },
+        401 | 407 if said.is_about_credential() => CallError::Unauthorised { message },
+        403 if said.is_about_credential() => CallError::Forbidden { message },
+        404 => CallError::NotFound { message },
+        405 | 501 => CallError::Unsupported { message },
+        410 => CallError::ParentGone { message },
+        429 => CallError::Throttled { retry_at: None },
         // Documented with 500, sent with 404 as well.
-        500 if said.code() == code::NOT_FOUND => Error::NotFound { message },
+        500 if said.code() == code::NOT_FOUND => CallError::NotFound { message },
         // The first three are from something before the platform. A firewall that looks at answers blocks one after the
         // platform has carried the request out.
-        401 | 403 | 407 | 408 | 425 | 500..=599 => Error::Unavailable { message, maybe_applied: is_write },
-        402..=499 => Error::Invalid { errors: vec![whole(&message)] },
-        _ => Error::malformed(format!("{message}: redirects are not followed, write the final address as `url`")),
+        401 | 403 | 407 | 408 | 425 | 500..=599 => CallError::Unavailable { message, maybe_applied: is_write },
+        402..=499 => CallError::Invalid { errors: vec![request_level_error(&message)] },
+        _ => CallError::malformed_answer(format!(
+            "{message}: redirects are not followed, write the final address as `url`"
+        )),
     }
 }
 
-fn field_errors(body: &[u8], secrets: &[&str], message: &str) -> Vec<FieldError> {
+fn parse_field_errors(body: &[u8], secrets: &[&str], message: &str) -> Vec<FieldError> {
     match serde_json::from_slice::<Vec<FieldError>>(body) {
         Ok(errors) if !errors.is_empty() => errors
             .into_iter()
-            .take(MOST_FIELDS)
+            .take(MAX_FIELD_ERRORS)
             .map(|FieldError { code, field_name, message, holder }| FieldError {
-                code: clean(&code, secrets),
-                field_name: clean(&field_name, secrets),
-                message: clean(&message, secrets),
-                holder: holder.map(|holder| clean(&holder, secrets)),
+                code: redact_and_shorten(&code, secrets),
+                field_name: redact_and_shorten(&field_name, secrets),
+                message: redact_and_shorten(&message, secrets),
+                holder: holder.map(|holder| redact_and_shorten(&holder, secrets)),
             })
             .collect(),
-        Ok(_) | Err(_) => vec![whole(message)],
+        Ok(_) | Err(_) => vec![request_level_error(message)],
     }
 }
 
 /// A refusal that names no field.
-fn whole(message: &str) -> FieldError {
+fn request_level_error(message: &str) -> FieldError {
     FieldError { code: code::INVALID.to_owned(), field_name: String::new(), message: message.to_owned(), holder: None }
 }
 
@@ -211,35 +213,35 @@ mod tests {
 
     use super::*;
 
-    fn of(status: u16, body: &str) -> Error {
-        with(status, &[], body)
+    fn error_of(status: u16, body: &str) -> CallError {
+        error_with_headers(status, &[], body)
     }
 
-    fn with(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Error {
+    fn error_with_headers(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> CallError {
         let header = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         let headers = headers.iter().map(header).collect();
-        classify(&Answer { status, headers, body: body.as_bytes().to_vec() }, true, &["s3cr3t"])
+        classify_answer(&HttpAnswer { status, headers, body: body.as_bytes().to_vec() }, true, &["s3cr3t"])
     }
 
     #[test]
     fn every_status_has_a_meaning() {
         let app = r#"{"code":"0005","message":"Boom"}"#;
         let oauth = r#"{"error":"invalid_token"}"#;
-        assert!(matches!(of(401, oauth), Error::Unauthorised { .. }));
-        assert!(matches!(of(407, oauth), Error::Unauthorised { .. }));
-        assert!(matches!(of(403, app), Error::Forbidden { .. }));
-        assert!(matches!(of(404, app), Error::NotFound { .. }));
-        assert!(matches!(of(405, app), Error::Unsupported { .. }));
-        assert!(matches!(of(410, app), Error::ParentGone { .. }));
-        assert!(matches!(of(429, app), Error::Throttled { .. }));
-        assert!(matches!(of(500, app), Error::Unavailable { maybe_applied: true, .. }));
-        assert!(matches!(of(503, ""), Error::Unavailable { .. }));
-        assert!(matches!(of(302, ""), Error::Malformed { .. }));
-        assert!(matches!(of(413, ""), Error::Invalid { .. }));
+        assert!(matches!(error_of(401, oauth), CallError::Unauthorised { .. }));
+        assert!(matches!(error_of(407, oauth), CallError::Unauthorised { .. }));
+        assert!(matches!(error_of(403, app), CallError::Forbidden { .. }));
+        assert!(matches!(error_of(404, app), CallError::NotFound { .. }));
+        assert!(matches!(error_of(405, app), CallError::Unsupported { .. }));
+        assert!(matches!(error_of(410, app), CallError::ParentGone { .. }));
+        assert!(matches!(error_of(429, app), CallError::Throttled { .. }));
+        assert!(matches!(error_of(500, app), CallError::Unavailable { maybe_applied: true, .. }));
+        assert!(matches!(error_of(503, ""), CallError::Unavailable { .. }));
+        assert!(matches!(error_of(302, ""), CallError::Malformed { .. }));
+        assert!(matches!(error_of(413, ""), CallError::Invalid { .. }));
         let gone = r#"{"code":"0003","message":"No resource found with UUID : x"}"#;
-        assert!(matches!(of(500, gone), Error::NotFound { .. }));
+        assert!(matches!(error_of(500, gone), CallError::NotFound { .. }));
     }
 
     #[test]
@@ -247,23 +249,29 @@ mod tests {
         let page = "<html><head><title>Attention Required!</title></head></html>";
         for status in [401, 403, 407] {
             for body in ["", page, "Forbidden", r#"{"message":"Forbidden"}"#, "[]", "null", "7"] {
-                let error = of(status, body);
-                assert!(matches!(error, Error::Unavailable { maybe_applied: true, .. }), "{status} {body}: {error:?}");
+                let error = error_of(status, body);
+                assert!(
+                    matches!(error, CallError::Unavailable { maybe_applied: true, .. }),
+                    "{status} {body}: {error:?}"
+                );
             }
         }
         let challenge = [("www-authenticate", "Bearer realm=\"api\", error=\"insufficient_scope\"")];
-        assert!(matches!(with(403, &challenge, ""), Error::Forbidden { .. }));
-        assert!(matches!(with(401, &[("www-authenticate", "bearer")], page), Error::Unauthorised { .. }));
+        assert!(matches!(error_with_headers(403, &challenge, ""), CallError::Forbidden { .. }));
+        assert!(matches!(
+            error_with_headers(401, &[("www-authenticate", "bearer")], page),
+            CallError::Unauthorised { .. }
+        ));
         let login = [("www-authenticate", "Basic realm=\"intranet\"")];
-        assert!(matches!(with(401, &login, page), Error::Unavailable { .. }));
+        assert!(matches!(error_with_headers(401, &login, page), CallError::Unavailable { .. }));
     }
 
     #[test]
     fn a_refusal_names_its_fields_and_another_shape_becomes_one() {
         let body = r#"[{"code":"0002","fieldName":"addOns","message":"Not permitted","holder":"client_4"}]"#;
-        assert_eq!(of(400, body).to_string(), "the platform refuses `addOns`: Not permitted");
+        assert_eq!(error_of(400, body).to_string(), "the platform refuses `addOns`: Not permitted");
         for body in ["", "[]", "nope", r#"{"error":"x","error_description":"nope"}"#] {
-            let Error::Invalid { errors } = of(400, body) else { panic!("{body}") };
+            let CallError::Invalid { errors } = error_of(400, body) else { panic!("{body}") };
             assert_eq!(errors.len(), 1);
         }
     }
@@ -271,10 +279,10 @@ mod tests {
     #[test]
     fn texts_are_short_and_without_secrets_and_line_feeds() {
         let long = format!(r#"{{"code":"0005","message":"a\nb s3cr3t {}"}}"#, "x".repeat(1000));
-        let shown = of(503, &long).to_string();
+        let shown = error_of(503, &long).to_string();
         assert!(shown.contains("a b *** xxx") && !shown.contains("s3cr3t"), "{shown}");
         assert!(shown.chars().count() < 380, "{}", shown.len());
         let echoed = format!(r#"[{{"code":"0002","fieldName":"s3cr3t","message":"{} s3cr3t"}}]"#, "y".repeat(296));
-        assert!(!format!("{:?}", of(400, &echoed)).contains("s3c"));
+        assert!(!format!("{:?}", error_of(400, &echoed)).contains("s3c"));
     }
 }

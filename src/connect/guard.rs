@@ -5,17 +5,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::error::Error;
-use super::http::Fault;
+use super::error::CallError;
+use super::http::ExchangeFault;
 
 /// What a change without leave comes to.
-const REFUSED: &str = "this operator no longer leads";
+const NOT_LEADING_MESSAGE: &str = "this operator no longer leads";
 
 /// Says whether changes may be sent; by default they may.
 #[derive(Clone)]
-pub struct Guard(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct ChangeGuard(Arc<dyn Fn() -> bool + Send + Sync>);
 
-impl Guard {
+impl ChangeGuard {
     /// A guard that asks each time.
     pub fn new(may_change: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(may_change))
@@ -23,7 +23,10 @@ impl Guard {
 
     /// Sends a change while there is leave. It is asked for again whenever the exchange goes on: what still waits for a
     /// connection when the leave ends is never sent.
-    pub(super) async fn send<T>(&self, exchange: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(super) async fn send_change<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, ExchangeFault>>,
+    ) -> Result<T, ExchangeFault> {
         let mut exchange = pin!(exchange);
         let mut is_begun = false;
         std::future::poll_fn(|context| {
@@ -32,22 +35,22 @@ impl Guard {
                 return exchange.as_mut().poll(context);
             }
             Poll::Ready(Err(if is_begun {
-                Fault::Broken(REFUSED.to_owned())
+                ExchangeFault::Broken(NOT_LEADING_MESSAGE.to_owned())
             } else {
-                Fault::Unfit(Error::unsent(REFUSED))
+                ExchangeFault::InvalidRequest(CallError::not_sent(NOT_LEADING_MESSAGE))
             }))
         })
         .await
     }
 }
 
-impl Default for Guard {
+impl Default for ChangeGuard {
     fn default() -> Self {
         Self::new(|| true)
     }
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for ChangeGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Guard").field(&(self.0)()).finish()
     }

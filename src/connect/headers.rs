@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-use super::budget::{Reset, Told};
+use super::rate_limit_budget::{RateLimitHeaders, WindowReset};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -15,143 +15,143 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const BUCKET: HeaderName = HeaderName::from_static("x-ratelimit-bucket");
 
 /// Longest time that a header can make anybody wait: two of the documented windows of a minute.
-pub(super) const LONGEST_WAIT: i64 = 120_000;
+pub(super) const MAX_WAIT_MS: i64 = 120_000;
 /// No budget is larger, so that sums of budgets stay far from any overflow.
-const LARGEST_COUNT: i64 = 1_000_000_000;
+const MAX_COUNT: i64 = 1_000_000_000;
 /// Longest name of a bucket that is remembered.
-const LONGEST_NAME: usize = 128;
+const MAX_BUCKET_NAME: usize = 128;
 /// Clocks that differ by less are taken to be the same: `Date` has no fractions of a second.
-const SAME_CLOCK: i64 = 2_000;
+const CLOCK_TOLERANCE_MS: i64 = 2_000;
 
 /// What an answer says of budgets, and what in it cannot be meant.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Reading {
-    pub(super) told: Told,
+pub(super) struct HeaderReading {
+    pub(super) rate_limit: RateLimitHeaders,
     /// The bucket that the request was counted in.
     pub(super) bucket: Option<String>,
     /// When the platform may be asked again.
     pub(super) retry_at: Option<i64>,
     /// The first header that was cut or left out.
-    pub(super) doubted: Option<Doubted>,
+    pub(super) implausible: Option<ImplausibleHeader>,
 }
 
 /// A header that cannot mean what it says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Doubted {
+pub(super) struct ImplausibleHeader {
     pub(super) header: &'static str,
     pub(super) value: String,
 }
 
 /// Reads the headers of an answer that came at `now`.
-pub(super) fn read(headers: &HeaderMap, now: i64) -> Reading {
-    let clock = Clock::of(headers, now);
-    let mut reading = Reading { bucket: bucket(headers), ..Reading::default() };
-    reading.told.limit = reading.count(headers, &LIMIT, "x-ratelimit-limit").filter(|limit| *limit > 0);
-    reading.told.remaining = reading.count(headers, &REMAINING, "x-ratelimit-remaining");
-    reading.told.reset = reading.reset(headers, clock);
-    reading.retry_at = reading.retry_at(headers, clock);
+pub(super) fn read_headers(headers: &HeaderMap, now: i64) -> HeaderReading {
+    let clock = ClockOffset::from_headers(headers, now);
+    let mut reading = HeaderReading { bucket: bucket_name(headers), ..HeaderReading::default() };
+    reading.rate_limit.limit = reading.read_count(headers, &LIMIT, "x-ratelimit-limit").filter(|limit| *limit > 0);
+    reading.rate_limit.remaining = reading.read_count(headers, &REMAINING, "x-ratelimit-remaining");
+    reading.rate_limit.reset = reading.read_reset(headers, clock);
+    reading.retry_at = reading.read_retry_at(headers, clock);
     reading
 }
 
 /// What the headers say is left of a budget.
-pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
-    let left = count(&text(headers, &REMAINING)?)?;
+pub(super) fn read_remaining(headers: &HeaderMap) -> Option<u64> {
+    let left = parse_count(&header_text(headers, &REMAINING)?)?;
     u64::try_from(left).ok()
 }
 
-impl Reading {
-    fn count(&mut self, headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Option<i64> {
-        let text = text(headers, name)?;
-        let count = count(&text);
+impl HeaderReading {
+    fn read_count(&mut self, headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Option<i64> {
+        let text = header_text(headers, name)?;
+        let count = parse_count(&text);
         if count.is_none() {
-            self.doubt(shown, &text);
+            self.note_implausible(shown, &text);
         }
         count
     }
 
-    fn reset(&mut self, headers: &HeaderMap, clock: Clock) -> Option<Reset> {
-        let text = text(headers, &RESET)?;
-        let reset = clock.time(&text).map(|at| clock.bounded(at));
-        if reset.is_none_or(|reset| !reset.is_sure) {
-            self.doubt("x-ratelimit-reset", &text);
+    fn read_reset(&mut self, headers: &HeaderMap, clock: ClockOffset) -> Option<WindowReset> {
+        let text = header_text(headers, &RESET)?;
+        let reset = clock.parse_reset_time(&text).map(|at| clock.bound_reset(at));
+        if reset.is_none_or(|reset| !reset.is_plausible) {
+            self.note_implausible("x-ratelimit-reset", &text);
         }
         reset
     }
 
     /// `Retry-After` is a number of seconds or a date, RFC 9110 section 10.2.3.
-    fn retry_at(&mut self, headers: &HeaderMap, clock: Clock) -> Option<i64> {
-        let text = text(headers, &RETRY_AFTER)?;
-        let at = match number(&text) {
-            Some(seconds) => (seconds >= 0.0).then(|| clock.after(seconds)),
-            None => date(&text).map(|date| clock.ours(date)),
+    fn read_retry_at(&mut self, headers: &HeaderMap, clock: ClockOffset) -> Option<i64> {
+        let text = header_text(headers, &RETRY_AFTER)?;
+        let at = match parse_number(&text) {
+            Some(seconds) => (seconds >= 0.0).then(|| clock.seconds_from_now(seconds)),
+            None => parse_date(&text).map(|date| clock.to_local(date)),
         };
-        let bounded = at.map(|at| clock.bounded(at));
-        if bounded.is_none_or(|bounded| !bounded.is_sure) {
-            self.doubt("retry-after", &text);
+        let bounded = at.map(|at| clock.bound_reset(at));
+        if bounded.is_none_or(|bounded| !bounded.is_plausible) {
+            self.note_implausible("retry-after", &text);
         }
-        bounded.map(|Reset { at, is_sure: _ }| at)
+        bounded.map(|WindowReset { at, is_plausible: _ }| at)
     }
 
-    fn doubt(&mut self, header: &'static str, value: &str) {
-        if self.doubted.is_none() {
-            self.doubted = Some(Doubted { header, value: value.chars().take(40).collect() });
+    fn note_implausible(&mut self, header: &'static str, value: &str) {
+        if self.implausible.is_none() {
+            self.implausible = Some(ImplausibleHeader { header, value: value.chars().take(40).collect() });
         }
     }
 }
 
 /// Our time, and how far it is ahead of the platform's: the times in headers are of its clock, the waits are of ours.
 #[derive(Clone, Copy)]
-struct Clock {
+struct ClockOffset {
     now: i64,
     ahead: i64,
 }
 
-impl Clock {
-    fn of(headers: &HeaderMap, now: i64) -> Self {
-        let theirs = text(headers, &DATE).and_then(|text| date(&text));
+impl ClockOffset {
+    fn from_headers(headers: &HeaderMap, now: i64) -> Self {
+        let theirs = header_text(headers, &DATE).and_then(|text| parse_date(&text));
         let ahead = theirs.map_or(0, |theirs| now.saturating_sub(theirs));
-        Self { now, ahead: if ahead.saturating_abs() < SAME_CLOCK { 0 } else { ahead } }
+        Self { now, ahead: if ahead.saturating_abs() < CLOCK_TOLERANCE_MS { 0 } else { ahead } }
     }
 
     /// A time of the platform's clock, by ours.
-    fn ours(self, theirs: i64) -> i64 {
+    fn to_local(self, theirs: i64) -> i64 {
         theirs.saturating_add(self.ahead)
     }
 
-    fn after(self, seconds: f64) -> i64 {
-        self.now.saturating_add(milliseconds(seconds))
+    fn seconds_from_now(self, seconds: f64) -> i64 {
+        self.now.saturating_add(to_milliseconds(seconds))
     }
 
     /// A reset: seconds since the epoch as documented; other servers write milliseconds, microseconds, seconds from
     /// now on, or a date.
-    fn time(self, text: &str) -> Option<i64> {
-        let Some(number) = number(text) else { return date(text).map(|date| self.ours(date)) };
+    fn parse_reset_time(self, text: &str) -> Option<i64> {
+        let Some(number) = parse_number(text) else { return parse_date(text).map(|date| self.to_local(date)) };
         let seconds = match number {
             negative if negative < 0.0 => return None,
             // Three years: no wait is as long, and no clock is as old.
-            from_now if from_now < 1e8 => return Some(self.after(from_now)),
+            from_now if from_now < 1e8 => return Some(self.seconds_from_now(from_now)),
             seconds if seconds < 1e11 => seconds,
             milliseconds if milliseconds < 1e14 => milliseconds / 1e3,
             microseconds if microseconds < 1e17 => microseconds / 1e6,
             _ => return None,
         };
-        Some(self.ours(milliseconds(seconds)))
+        Some(self.to_local(to_milliseconds(seconds)))
     }
 
-    fn bounded(self, at: i64) -> Reset {
-        let latest = self.now.saturating_add(LONGEST_WAIT);
-        Reset { at: at.min(latest), is_sure: at <= latest }
+    fn bound_reset(self, at: i64) -> WindowReset {
+        let latest = self.now.saturating_add(MAX_WAIT_MS);
+        WindowReset { at: at.min(latest), is_plausible: at <= latest }
     }
 }
 
 /// A float beyond the range becomes its end, so nothing overflows.
 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float to an integer saturates")]
-fn milliseconds(seconds: f64) -> i64 {
+fn to_milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
 /// The header's value without quotes; of a list, and of an item with parameters, the first item.
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let whole = headers.get(name)?.to_str().ok()?.trim();
     let is_date = whole.starts_with(|first: char| first.is_ascii_alphabetic());
     let first = if is_date { whole } else { whole.split([',', ';']).next().unwrap_or_default() };
@@ -159,7 +159,7 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!bare.is_empty()).then(|| bare.to_owned())
 }
 
-fn number(text: &str) -> Option<f64> {
+fn parse_number(text: &str) -> Option<f64> {
     // `inf` and `nan` are numbers for the parser alone.
     let is_numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     text.parse().ok().filter(|number: &f64| is_numeric && number.is_finite())
@@ -167,12 +167,12 @@ fn number(text: &str) -> Option<f64> {
 
 /// A number of requests; less than nothing is nothing.
 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float to an integer saturates")]
-fn count(text: &str) -> Option<i64> {
-    number(text).map(|number| (number.floor() as i64).clamp(0, LARGEST_COUNT))
+fn parse_count(text: &str) -> Option<i64> {
+    parse_number(text).map(|number| (number.floor() as i64).clamp(0, MAX_COUNT))
 }
 
 /// The three forms of RFC 9110 section 5.6.7, and RFC 3339.
-pub(super) fn date(text: &str) -> Option<i64> {
+pub(super) fn parse_date(text: &str) -> Option<i64> {
     let civil = |format| DateTime::strptime(format, text).ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
     DateTimeParser::new()
         .relaxed_weekday(true)
@@ -184,8 +184,8 @@ pub(super) fn date(text: &str) -> Option<i64> {
         .map(Timestamp::as_millisecond)
 }
 
-fn bucket(headers: &HeaderMap) -> Option<String> {
-    text(headers, &BUCKET).filter(|name| name.len() <= LONGEST_NAME)
+fn bucket_name(headers: &HeaderMap) -> Option<String> {
+    header_text(headers, &BUCKET).filter(|name| name.len() <= MAX_BUCKET_NAME)
 }
 
 #[cfg(test)]
@@ -197,19 +197,19 @@ mod tests {
     /// Nov 15 1994 08:12:01.
     const SERVER: i64 = 784_887_121_000;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    fn header_map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
         };
         pairs.iter().map(pair).collect()
     }
 
-    fn reset(value: &str) -> Option<Reset> {
-        read(&headers(&[("x-ratelimit-reset", value)]), SERVER).told.reset
+    fn reset_of(value: &str) -> Option<WindowReset> {
+        read_headers(&header_map(&[("x-ratelimit-reset", value)]), SERVER).rate_limit.reset
     }
 
-    fn retry_at(value: &str) -> Option<i64> {
-        read(&headers(&[("retry-after", value)]), SERVER).retry_at
+    fn retry_at_of(value: &str) -> Option<i64> {
+        read_headers(&header_map(&[("retry-after", value)]), SERVER).retry_at
     }
 
     /// shows: faults/50
@@ -232,25 +232,29 @@ mod tests {
             "1994-11-15T08:12:31Z",
             "1994-11-15T09:12:31+01:00",
         ] {
-            assert_eq!(reset(form), Some(Reset { at: SERVER + 30_000, is_sure: true }), "{form}");
+            assert_eq!(reset_of(form), Some(WindowReset { at: SERVER + 30_000, is_plausible: true }), "{form}");
         }
     }
 
     #[test]
     fn an_impossible_reset_is_no_reset_or_one_of_two_windows() {
         for form in ["86400", "4102444800", "4102444800000", "9999999999999999", "Fri, 01 Jan 9999 00:00:00 GMT"] {
-            let reading = read(&headers(&[("x-ratelimit-reset", form)]), SERVER);
-            assert_eq!(reading.told.reset, Some(Reset { at: SERVER + LONGEST_WAIT, is_sure: false }), "{form}");
-            assert_eq!(reading.doubted.map(|doubted| doubted.header), Some("x-ratelimit-reset"), "{form}");
+            let reading = read_headers(&header_map(&[("x-ratelimit-reset", form)]), SERVER);
+            assert_eq!(
+                reading.rate_limit.reset,
+                Some(WindowReset { at: SERVER + MAX_WAIT_MS, is_plausible: false }),
+                "{form}"
+            );
+            assert_eq!(reading.implausible.map(|doubted| doubted.header), Some("x-ratelimit-reset"), "{form}");
         }
         let huge = "9".repeat(400);
         for form in ["-1", "-9223372036854775808", "9223372036854775807", "1e300", &huge, "inf", "NaN", "soon", "0x20"]
         {
-            let reading = read(&headers(&[("x-ratelimit-reset", form)]), SERVER);
-            assert_eq!(reading.told.reset, None, "{form}");
-            assert!(reading.doubted.is_some_and(|doubted| doubted.value.len() <= 40), "{form}");
+            let reading = read_headers(&header_map(&[("x-ratelimit-reset", form)]), SERVER);
+            assert_eq!(reading.rate_limit.reset, None, "{form}");
+            assert!(reading.implausible.is_some_and(|doubted| doubted.value.len() <= 40), "{form}");
         }
-        assert_eq!(reset("0").map(|reset| reset.at), Some(SERVER), "it is over");
+        assert_eq!(reset_of("0").map(|reset| reset.at), Some(SERVER), "it is over");
     }
 
     #[test]
@@ -262,54 +266,59 @@ mod tests {
             ("7.9", Some(7)),
             ("7, 7;w=60", Some(7)),
             ("-3", Some(0)),
-            ("99999999999999999999999", Some(LARGEST_COUNT)),
+            ("99999999999999999999999", Some(MAX_COUNT)),
             ("many", None),
             ("", None),
         ] {
-            let reading = read(&headers(&[("x-ratelimit-remaining", form)]), SERVER);
-            assert_eq!(reading.told.remaining, wanted, "{form}");
+            let reading = read_headers(&header_map(&[("x-ratelimit-remaining", form)]), SERVER);
+            assert_eq!(reading.rate_limit.remaining, wanted, "{form}");
         }
-        assert_eq!(read(&headers(&[("x-ratelimit-limit", "0")]), SERVER).told.limit, None, "nothing ever is no limit");
+        assert_eq!(
+            read_headers(&header_map(&[("x-ratelimit-limit", "0")]), SERVER).rate_limit.limit,
+            None,
+            "nothing ever is no limit"
+        );
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_of_the_platforms_clock() {
-        assert_eq!(retry_at("3"), Some(SERVER + 3000));
-        assert_eq!(retry_at("0"), Some(SERVER));
-        assert_eq!(retry_at("1.5"), Some(SERVER + 1500));
-        assert_eq!(retry_at("Tue, 15 Nov 1994 08:12:04 GMT"), Some(SERVER + 3000));
-        assert_eq!(retry_at("86400"), Some(SERVER + LONGEST_WAIT));
-        assert_eq!(retry_at("Fri, 01 Jan 9999 00:00:00 GMT"), Some(SERVER + LONGEST_WAIT));
+        assert_eq!(retry_at_of("3"), Some(SERVER + 3000));
+        assert_eq!(retry_at_of("0"), Some(SERVER));
+        assert_eq!(retry_at_of("1.5"), Some(SERVER + 1500));
+        assert_eq!(retry_at_of("Tue, 15 Nov 1994 08:12:04 GMT"), Some(SERVER + 3000));
+        assert_eq!(retry_at_of("86400"), Some(SERVER + MAX_WAIT_MS));
+        assert_eq!(retry_at_of("Fri, 01 Jan 9999 00:00:00 GMT"), Some(SERVER + MAX_WAIT_MS));
         for form in ["-1", "never", ""] {
-            assert_eq!(retry_at(form), None, "{form}");
+            assert_eq!(retry_at_of(form), None, "{form}");
         }
         let apart =
-            headers(&[("retry-after", "Tue, 15 Nov 1994 08:12:04 GMT"), ("date", "Tue, 15 Nov 1994 08:12:01 GMT")]);
-        assert_eq!(read(&apart, SERVER + 3_600_000).retry_at, Some(SERVER + 3_603_000));
+            header_map(&[("retry-after", "Tue, 15 Nov 1994 08:12:04 GMT"), ("date", "Tue, 15 Nov 1994 08:12:01 GMT")]);
+        assert_eq!(read_headers(&apart, SERVER + 3_600_000).retry_at, Some(SERVER + 3_603_000));
     }
 
     #[test]
     fn times_are_moved_to_our_clock_however_far_the_two_are_apart() {
-        let at =
-            |date: &str, now| read(&headers(&[("x-ratelimit-reset", "784887151"), ("date", date)]), now).told.reset;
+        let at = |date: &str, now| {
+            read_headers(&header_map(&[("x-ratelimit-reset", "784887151"), ("date", date)]), now).rate_limit.reset
+        };
         let date = "Tue, 15 Nov 1994 08:12:01 GMT";
-        assert_eq!(at(date, SERVER + 900), Some(Reset { at: SERVER + 30_000, is_sure: true }));
+        assert_eq!(at(date, SERVER + 900), Some(WindowReset { at: SERVER + 30_000, is_plausible: true }));
         for apart in [60_000, -60_000, 90_000_000, -90_000_000] {
-            let moved = Some(Reset { at: SERVER + apart + 30_000, is_sure: true });
+            let moved = Some(WindowReset { at: SERVER + apart + 30_000, is_plausible: true });
             assert_eq!(at(date, SERVER + apart), moved, "{apart}");
         }
         // A date that is none, or of another age, moves nothing beyond the bounds.
-        assert_eq!(at("yesterday", SERVER), Some(Reset { at: SERVER + 30_000, is_sure: true }));
+        assert_eq!(at("yesterday", SERVER), Some(WindowReset { at: SERVER + 30_000, is_plausible: true }));
         for date in ["Fri, 01 Jan 9999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"] {
-            assert!(at(date, SERVER).is_none_or(|reset| reset.at <= SERVER + LONGEST_WAIT), "{date}");
+            assert!(at(date, SERVER).is_none_or(|reset| reset.at <= SERVER + MAX_WAIT_MS), "{date}");
         }
     }
 
     #[test]
     fn a_bucket_has_a_name_of_some_length() {
-        let named = |name: &str| read(&headers(&[("x-ratelimit-bucket", name)]), SERVER).bucket;
+        let named = |name: &str| read_headers(&header_map(&[("x-ratelimit-bucket", name)]), SERVER).bucket;
         assert_eq!(named("\"other-write\"").as_deref(), Some("other-write"));
         assert_eq!(named(""), None);
-        assert_eq!(named(&"x".repeat(LONGEST_NAME + 1)), None);
+        assert_eq!(named(&"x".repeat(MAX_BUCKET_NAME + 1)), None);
     }
 }

@@ -4,68 +4,68 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::call::Call;
-use super::error::Error;
-use super::map::{self, Branded, Parsed};
+use super::error::CallError;
+use super::mapping::{self, ObservedBranding, ParsedAnswer};
 use super::place::Place;
-use super::platform::Platform;
-use crate::plan::{Field, Observed};
+use super::platform_client::PlatformClient;
+use super::transport::TenancyCall;
+use crate::plan::{Field, ObservedTenant};
 use crate::wire::{Branding, ImagePaths, Tenant};
 
 /// A tenant as a whole.
 #[derive(Clone, Debug)]
-pub struct Inspection {
+pub struct TenantInspection {
     /// Its settings.
-    pub observed: Observed,
-    /// Where its images are, for [`Platform::image`].
+    pub observed: ObservedTenant,
+    /// Where its images are, for [`PlatformClient::read_image`].
     pub images: BTreeMap<Field, String>,
     /// Members of the answers that hold something and that no setting stands for.
     pub unmapped: Vec<String>,
 }
 
 /// Members that tell how the tenant came about, or the same thing twice.
-const TOLD: [&str; 5] = ["mspid", "mspDetails", "createdBy", "lastUpdatedBy", "showCopyClipboard"];
+const PROVENANCE_MEMBERS: [&str; 5] = ["mspid", "mspDetails", "createdBy", "lastUpdatedBy", "showCopyClipboard"];
 
-impl Platform {
+impl PlatformClient {
     /// Reads a tenant with everything that the platform shows of it; nothing where this id does not exist.
-    pub async fn inspect(&self, place: &Place, id: &str) -> Result<Option<Inspection>, Error> {
-        let turn = self.turn().await?;
-        let Some(body) = turn.tenant_body(place, id).await? else { return Ok(None) };
-        let tenant = turn.of_id(id, &body)?;
-        let mut unmapped = unknown(&body, &tenant);
+    pub async fn inspect_tenant(&self, place: &Place, id: &str) -> Result<Option<TenantInspection>, CallError> {
+        let turn = self.begin_session().await?;
+        let Some(body) = turn.fetch_tenant_body(place, id).await? else { return Ok(None) };
+        let tenant = turn.parse_tenant_of_id(id, &body)?;
+        let mut unmapped = unknown_members(&body, &tenant);
         if tenant.known.rdp2swf_state == Some(true) {
             unmapped.push("rdp2swfState".to_owned());
         }
-        let branding = turn.branding(id, &tenant).await?;
+        let branding = turn.fetch_branding(id, &tenant).await?;
         let mut images = BTreeMap::new();
-        if let Branded::Shown(branding) = &branding {
-            unmapped.extend(unknown_branding(&branding.known));
-            images = paths(&branding.known);
+        if let ObservedBranding::Visible(branding) = &branding {
+            unmapped.extend(unknown_branding_members(&branding.known));
+            images = image_paths(&branding.known);
         }
-        let observed = map::observed(place.kind(), tenant, branding, turn.extensions)?;
-        Ok(Some(Inspection { observed, images, unmapped }))
+        let observed = mapping::to_observed(place.kind(), tenant, branding, turn.extensions)?;
+        Ok(Some(TenantInspection { observed, images, unmapped }))
     }
 
-    /// Reads an image by its path, as [`Inspection::images`] names it.
+    /// Reads an image by its path, as [`TenantInspection::images`] names it.
     ///
     /// # Errors
     /// Among others a path that does not lead to this platform.
-    pub async fn image(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let Some(segments) = segments(path) else {
-            return Err(Error::malformed("the path of an image does not lead to this platform"));
+    pub async fn read_image(&self, path: &str) -> Result<Vec<u8>, CallError> {
+        let Some(segments) = image_path_segments(path) else {
+            return Err(CallError::malformed_answer("the path of an image does not lead to this platform"));
         };
-        self.turn().await?.body(&Call::file(&segments)).await
+        self.begin_session().await?.fetch_body(&TenancyCall::file(&segments)).await
     }
 
     /// Whether a path leads to an image of this platform. One with a host of its own does not: the credential goes to no
     /// other host, and no other host is asked at all.
-    pub fn has_image(path: &str) -> bool {
-        segments(path).is_some()
+    pub fn is_own_image_path(path: &str) -> bool {
+        image_path_segments(path).is_some()
     }
 }
 
 /// The segments of a path that stays on this platform.
-fn segments(path: &str) -> Option<Vec<&str>> {
+fn image_path_segments(path: &str) -> Option<Vec<&str>> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     let is_fit = |segment: &&str| {
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -75,7 +75,7 @@ fn segments(path: &str) -> Option<Vec<&str>> {
 }
 
 /// Members that hold something and that are not of the documented form.
-fn unknown(body: &[u8], tenant: &Parsed<Tenant>) -> Vec<String> {
+fn unknown_members(body: &[u8], tenant: &ParsedAnswer<Tenant>) -> Vec<String> {
     let (Ok(Value::Object(members)), Ok(known)) = (serde_json::from_slice(body), serde_json::to_value(&tenant.known))
     else {
         return Vec::new();
@@ -88,12 +88,15 @@ fn unknown(body: &[u8], tenant: &Parsed<Tenant>) -> Vec<String> {
         Value::Object(members) => !members.is_empty(),
     };
     let is_unknown = |key: &str, value: &Value| {
-        known.get(key).is_none() && tenant.odd_at(key).is_none() && !TOLD.contains(&key) && holds(value)
+        known.get(key).is_none()
+            && tenant.unreadable_at(key).is_none()
+            && !PROVENANCE_MEMBERS.contains(&key)
+            && holds(value)
     };
     members.iter().filter(|(key, value)| is_unknown(key, value)).map(|(key, _)| key.clone()).collect()
 }
 
-fn unknown_branding(branding: &Branding<ImagePaths>) -> impl Iterator<Item = String> {
+fn unknown_branding_members(branding: &Branding<ImagePaths>) -> impl Iterator<Item = String> {
     let Branding { sub_domain, domain, header_background_color, tab_background_color, .. } = branding;
     let members = [
         ("subDomain", sub_domain),
@@ -105,7 +108,7 @@ fn unknown_branding(branding: &Branding<ImagePaths>) -> impl Iterator<Item = Str
     members.into_iter().filter(move |(_, text)| holds(text)).map(|(name, _)| format!("customBranding.{name}"))
 }
 
-fn paths(branding: &Branding<ImagePaths>) -> BTreeMap<Field, String> {
+fn image_paths(branding: &Branding<ImagePaths>) -> BTreeMap<Field, String> {
     let Branding { logo, fav_icon, login_page_image, .. } = branding;
     let images = [(Field::Logo, logo), (Field::Favicon, fav_icon), (Field::LoginBackgroundImage, login_page_image)];
     let path = |image: &Option<ImagePaths>| image.as_ref().map(|image| image.logo_path.clone());
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_image_is_asked_for_only_where_its_path_stays_on_the_platform() {
-        assert!(Platform::has_image("/images/org/92/logo.png"));
+        assert!(PlatformClient::is_own_image_path("/images/org/92/logo.png"));
         for path in [
             "https://cdn.example/images/org/92/164.png?1600",
             "//cdn.example/a.png",
@@ -133,7 +136,7 @@ mod tests {
             "a.png",
             "",
         ] {
-            assert!(!Platform::has_image(path), "{path}");
+            assert!(!PlatformClient::is_own_image_path(path), "{path}");
         }
     }
 
@@ -144,7 +147,7 @@ mod tests {
             "billing": {"plan": "gold"}, "empty": "", "none": null, "off": false, "list": [],
         });
         let body = body.to_string();
-        let tenant = map::read_tenant(body.as_bytes(), true).unwrap();
-        assert_eq!(unknown(body.as_bytes(), &tenant), ["billing"]);
+        let tenant = mapping::read_tenant(body.as_bytes(), true).unwrap();
+        assert_eq!(unknown_members(body.as_bytes(), &tenant), ["billing"]);
     }
 }

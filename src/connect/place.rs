@@ -1,6 +1,6 @@
 //! Where tenants stand: under which parent, on which route.
 
-use crate::plan::Kind;
+use crate::plan::TenantKind;
 
 /// The tenants under one parent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,15 +19,15 @@ pub enum Place {
 
 impl Place {
     /// Kind of the tenants here.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> TenantKind {
         match self {
-            Self::Partners { .. } => Kind::Partner,
-            Self::Clients { .. } => Kind::Client,
+            Self::Partners { .. } => TenantKind::Partner,
+            Self::Clients { .. } => TenantKind::Client,
         }
     }
 
     /// Unique id of the tenant above them.
-    pub fn parent(&self) -> &str {
+    pub fn parent_id(&self) -> &str {
         match self {
             Self::Partners { sp } => sp,
             Self::Clients { msp } => msp,
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// Segment of the route.
-    pub(super) const fn segment(&self) -> &'static str {
+    pub(super) const fn route_segment(&self) -> &'static str {
         match self {
             Self::Partners { .. } => "msps",
             Self::Clients { .. } => "clients",
@@ -45,13 +45,13 @@ impl Place {
 
 /// Whether a text can be the id of a tenant. An id becomes a segment of a path: with `..` or nothing in it a request
 /// would reach another route, and an update would become a create.
-pub(super) fn is_id(text: &str) -> bool {
+pub(super) fn is_tenant_id(text: &str) -> bool {
     let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=128).contains(&text.len()) && text.bytes().all(ours) && !ROUTES.contains(&text)
+    (1..=128).contains(&text.len()) && text.bytes().all(ours) && !RESERVED_SEGMENTS.contains(&text)
 }
 
 /// Segments that stand where an id could.
-const ROUTES: [&str; 3] = ["client", "minimal", "search"];
+const RESERVED_SEGMENTS: [&str; 3] = ["client", "minimal", "search"];
 
 #[cfg(test)]
 mod tests {
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn only_what_stays_one_segment_is_an_id() {
         for id in ["msp_92", "client_1", "69883", "6b4a5f03-7d49-4915-9792-2d964806cbd1"] {
-            assert!(is_id(id), "{id}");
+            assert!(is_tenant_id(id), "{id}");
         }
         for text in ["", ".", "..", "a/b", "a b", "minimal", "search", "%2e%2e", "a?b", &"x".repeat(129)] {
-            assert!(!is_id(text), "{text}");
+            assert!(!is_tenant_id(text), "{text}");
         }
     }
 }

@@ -7,15 +7,15 @@ use url::Url;
 
 /// Address of a proxy. It may hold a login, so it is never shown whole.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Proxy(Url);
+pub struct ProxyAddress(Url);
 
-impl Proxy {
+impl ProxyAddress {
     pub(super) fn url(&self) -> &Url {
         &self.0
     }
 }
 
-impl FromStr for Proxy {
+impl FromStr for ProxyAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -27,7 +27,7 @@ impl FromStr for Proxy {
     }
 }
 
-impl fmt::Debug for Proxy {
+impl fmt::Debug for ProxyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Proxy").field(&self.0.host_str().unwrap_or_default()).finish()
     }
@@ -39,11 +39,11 @@ mod tests {
 
     #[test]
     fn a_proxy_is_an_address_and_its_login_is_never_shown() {
-        let proxy: Proxy = " http://key:s3cr3t@proxy.example:3128 ".parse().unwrap();
+        let proxy: ProxyAddress = " http://key:s3cr3t@proxy.example:3128 ".parse().unwrap();
         assert_eq!(format!("{proxy:?}"), "Proxy(\"proxy.example\")");
         for wrong in ["", "proxy:3128", "socks5://proxy:1080", "http://", "http://proxy/path", "http://proxy?x=1"] {
-            assert!(wrong.parse::<Proxy>().is_err(), "{wrong}");
+            assert!(wrong.parse::<ProxyAddress>().is_err(), "{wrong}");
         }
-        assert!("https://proxy".parse::<Proxy>().is_ok());
+        assert!("https://proxy".parse::<ProxyAddress>().is_ok());
     }
 }

@@ -3,47 +3,47 @@
 
 use std::sync::Arc;
 
-use super::call::{Call, Reserved, checked};
-use super::error::Error;
-use super::pacer::Pass;
+use super::error::CallError;
 use super::place::Place;
-use super::token::Token;
-use super::turn::{Turn, route};
-use crate::plan::Permit;
-use crate::wire::Lifecycle;
+use super::rate_limiter::RateLimitPermit;
+use super::request_session::{RequestSession, route_segments};
+use super::token::AccessToken;
+use super::transport::{ReservedWrite, TenancyCall, validate_tenant_id};
+use crate::plan::TerminationPermit;
+use crate::wire::LifecycleAction;
 
 /// Leave of the rate limit to send one change under a place. Dropped it gives the slot back.
-pub struct Reservation<'a> {
-    turn: Turn<'a>,
+pub struct WriteReservation<'a> {
+    session: RequestSession<'a>,
     place: &'a Place,
-    token: Arc<Token>,
+    token: Arc<AccessToken>,
     /// Nothing once it is used.
-    pass: Option<Pass<'a>>,
+    permit: Option<RateLimitPermit<'a>>,
 }
 
-impl std::fmt::Debug for Reservation<'_> {
+impl std::fmt::Debug for WriteReservation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reservation").field("place", self.place).finish_non_exhaustive()
     }
 }
 
-impl<'a> Reservation<'a> {
+impl<'a> WriteReservation<'a> {
     /// Waits for token and slot.
-    pub(super) async fn wait(turn: Turn<'a>, place: &'a Place) -> Result<Self, Error> {
-        let line = &turn.shared.line;
-        let token = line.token(turn.deadline).await?;
-        let pass = line.reserve(place, turn.deadline).await?;
-        Ok(Self { turn, place, token, pass: Some(pass) })
+    pub(super) async fn acquire(session: RequestSession<'a>, place: &'a Place) -> Result<Self, CallError> {
+        let line = &session.shared.transport;
+        let token = line.acquire_token(session.deadline).await?;
+        let pass = line.reserve_write_slot(place, session.deadline).await?;
+        Ok(Self { session, place, token, permit: Some(pass) })
     }
 
-    /// Ends a tenant for ever; only `plan::removal` makes the permit.
+    /// Ends a tenant for ever; only `plan::deletion` makes the permit.
     ///
     /// # Errors
     /// Also `Unauthorised` for a token that the platform no longer knows: the next reservation has another.
-    pub async fn terminate(self, permit: Permit) -> Result<(), Error> {
-        let (shared, place) = (self.turn.shared, self.place);
-        self.act(permit.id(), Lifecycle::Terminate).await?;
-        shared.lists.ended(place, permit.id());
+    pub async fn terminate(self, permit: TerminationPermit) -> Result<(), CallError> {
+        let (shared, place) = (self.session.shared, self.place);
+        self.change_state(permit.id(), LifecycleAction::Terminate).await?;
+        shared.active_tenants.record_terminated(place, permit.id());
         Ok(())
     }
 
@@ -51,21 +51,21 @@ impl<'a> Reservation<'a> {
     ///
     /// # Errors
     /// As for [`Self::terminate`].
-    pub async fn suspend(self, id: &str) -> Result<(), Error> {
-        self.act(id, Lifecycle::Suspend).await
+    pub async fn suspend(self, id: &str) -> Result<(), CallError> {
+        self.change_state(id, LifecycleAction::Suspend).await
     }
 
-    async fn act(mut self, id: &str, action: Lifecycle) -> Result<(), Error> {
-        let call = Call::post(&route(self.place, &[checked(id)?, action.segment()])?);
-        let Some(pass) = self.pass.take() else { return Err(Error::unsent("the slot was used")) };
-        self.turn.act_reserved(&call, Reserved { token: Arc::clone(&self.token), pass }).await
+    async fn change_state(mut self, id: &str, action: LifecycleAction) -> Result<(), CallError> {
+        let call = TenancyCall::post(&route_segments(self.place, &[validate_tenant_id(id)?, action.segment()])?);
+        let Some(pass) = self.permit.take() else { return Err(CallError::not_sent("the slot was used")) };
+        self.session.send_reserved_action(&call, ReservedWrite { token: Arc::clone(&self.token), permit: pass }).await
     }
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for WriteReservation<'_> {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            pass.unsent();
+        if let Some(pass) = self.permit.take() {
+            pass.release_unsent();
         }
     }
 }

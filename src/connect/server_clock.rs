@@ -10,32 +10,32 @@ use crate::plan::ClockReading;
 
 /// The time of a server as the last answer that gave one said it.
 #[derive(Debug, Default)]
-pub struct ServerClock(Mutex<Option<Seen>>);
+pub struct ServerClock(Mutex<Option<TimedReading>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct TimedReading {
     reading: ClockReading,
     at: Instant,
 }
 
 impl ServerClock {
     /// An answer came now, with this `Date`, to a request of then.
-    pub fn saw(&self, asked: Timestamp, date: Option<&HeaderValue>) {
-        let Some(date) = date.and_then(|date| date.to_str().ok()).and_then(http_date) else { return };
-        let reading = ClockReading { asked, date, answered: crate::clock::now() };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen { reading, at: Instant::now() });
+    pub fn record_date(&self, asked: Timestamp, date: Option<&HeaderValue>) {
+        let Some(date) = date.and_then(|date| date.to_str().ok()).and_then(parse_http_date) else { return };
+        let reading = ClockReading { sent_at: asked, server_time: date, received_at: crate::clock::now() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(TimedReading { reading, at: Instant::now() });
     }
 
     /// What an answer that came since then said; nothing where none did.
-    pub fn since(&self, begun: Instant) -> Option<ClockReading> {
+    pub fn reading_since(&self, begun: Instant) -> Option<ClockReading> {
         let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.filter(|seen| seen.at >= begun).map(|seen| seen.reading)
     }
 }
 
 /// The time of an HTTP header.
-fn http_date(text: &str) -> Option<Timestamp> {
-    Timestamp::from_millisecond(super::headers::date(text)?).ok()
+fn parse_http_date(text: &str) -> Option<Timestamp> {
+    Timestamp::from_millisecond(super::headers::parse_date(text)?).ok()
 }
 
 #[cfg(test)]
@@ -46,19 +46,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_a_server_is_that_of_an_answer_since_then_and_an_answer_without_one_changes_nothing() {
-        crate::clock::follow("1994-11-15T08:12:00Z".parse().unwrap());
+        crate::clock::follow_tokio_clock("1994-11-15T08:12:00Z".parse().unwrap());
         let (clock, begun) = (ServerClock::default(), Instant::now());
-        clock.saw(crate::clock::now(), None);
-        clock.saw(crate::clock::now(), Some(&HeaderValue::from_static("yesterday")));
-        assert_eq!(clock.since(begun), None);
+        clock.record_date(crate::clock::now(), None);
+        clock.record_date(crate::clock::now(), Some(&HeaderValue::from_static("yesterday")));
+        assert_eq!(clock.reading_since(begun), None);
         let asked = crate::clock::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        clock.saw(asked, Some(&HeaderValue::from_static("Tue, 15 Nov 1994 08:12:01 GMT")));
-        let reading = clock.since(begun).unwrap();
-        assert_eq!((reading.asked, reading.date, reading.answered), (asked, crate::clock::now(), crate::clock::now()));
-        clock.saw(asked, None);
-        assert_eq!(clock.since(begun), Some(reading));
+        clock.record_date(asked, Some(&HeaderValue::from_static("Tue, 15 Nov 1994 08:12:01 GMT")));
+        let reading = clock.reading_since(begun).unwrap();
+        assert_eq!(
+            (reading.sent_at, reading.server_time, reading.received_at),
+            (asked, crate::clock::now(), crate::clock::now())
+        );
+        clock.record_date(asked, None);
+        assert_eq!(clock.reading_since(begun), Some(reading));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(clock.since(Instant::now()), None, "an answer of an earlier step");
+        assert_eq!(clock.reading_since(Instant::now()), None, "an answer of an earlier step");
     }
 }

@@ -18,25 +18,25 @@ pub struct Trace {
 }
 
 /// Does something under a new trace.
-pub async fn traced<F: Future>(work: F) -> F::Output {
-    TRACE.scope(Trace { id: random(), ..Trace::default() }, work).await
+pub async fn with_new_trace<F: Future>(work: F) -> F::Output {
+    TRACE.scope(Trace { id: random_id(), ..Trace::default() }, work).await
 }
 
 /// The trace as it stands; an empty one outside.
-pub fn trace() -> Trace {
+pub fn current_trace() -> Trace {
     TRACE.try_with(Trace::clone).unwrap_or_default()
 }
 
 /// Id of the next request: the trace's with a number, so that one search finds both sides of it.
-pub(super) fn next_request(is_change: bool) -> String {
+pub(super) fn next_request_id(is_change: bool) -> String {
     let numbered = |trace: &Trace| {
         trace.requests.set(trace.requests.get() + 1);
         trace.changes.set(trace.changes.get() + u32::from(is_change));
         format!("{}-{}", trace.id, trace.requests.get())
     };
-    TRACE.try_with(numbered).unwrap_or_else(|_| random())
+    TRACE.try_with(numbered).unwrap_or_else(|_| random_id())
 }
 
-fn random() -> String {
+fn random_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -4,69 +4,72 @@ use std::ops::Deref;
 
 use kube::ResourceExt;
 
-use super::{NotUnderstood, Object, Parent, intent, is_deleting, is_held, namespace, place, unique_id};
+use super::{
+    NotUnderstoodObject, ParentRef, TenantResource, has_finalizer, intent, is_deleting, namespace, namespaced_name,
+    unique_id,
+};
 use crate::api::{
     AllowedNamespaces, ConditionType, ConnectionStatus, LabelSelector, NamespacesFrom, Partner, Reason, TenantPhase,
     TenantStatus,
 };
 use crate::connect::Place;
-use crate::plan::{Digest, ImageRead, Material, Outcome};
+use crate::plan::{ConfigMapEntry, Digest, PassOutcome, ResolvedReferences};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Whether a Partner takes Clients from a namespace.
-pub(crate) enum Allows {
+pub(crate) enum NamespacePermission {
     /// It does.
-    Yes,
+    Allowed,
     /// It does not.
-    No,
+    Denied,
     /// It does if the selector selects the namespace's labels.
-    Labelled(LabelSelector),
+    IfLabelled(LabelSelector),
 }
 
 /// Whether a Partner takes Clients from a namespace.
-pub(crate) fn allows(partner: &Partner, own: &str) -> Allows {
+pub(crate) fn namespace_permission(partner: &Partner, own: &str) -> NamespacePermission {
     if partner.namespace().as_deref() == Some(own) {
-        return Allows::Yes;
+        return NamespacePermission::Allowed;
     }
     let allowed = partner.spec.clients.as_ref().and_then(|clients| clients.allowed_namespaces.as_ref());
-    let Some(AllowedNamespaces { from, selector }) = allowed else { return Allows::No };
+    let Some(AllowedNamespaces { from, selector }) = allowed else { return NamespacePermission::Denied };
     match from.unwrap_or_default() {
-        NamespacesFrom::Same => Allows::No,
-        NamespacesFrom::All => Allows::Yes,
-        NamespacesFrom::Selector => Allows::Labelled(selector.clone().unwrap_or_default()),
+        NamespacesFrom::Same => NamespacePermission::Denied,
+        NamespacesFrom::All => NamespacePermission::Allowed,
+        NamespacesFrom::Selector => NamespacePermission::IfLabelled(selector.clone().unwrap_or_default()),
     }
 }
 
 /// The Partner of a Client is not there. A reference stays as it is for good, so a wrong one takes a new object; the tenant
 /// of a client whose Partner was let go is as it was.
-pub(crate) fn no_partner<K: Object>(object: &K, namespace: &str, name: &str) -> Outcome {
+pub(crate) fn partner_not_found<K: TenantResource>(object: &K, namespace: &str, name: &str) -> PassOutcome {
     let advice = match unique_id(object) {
         Some(id) => format!("create it again with the same name; until then nothing is written to tenant `{id}`"),
         // A manifest that was not applied yet.
         None if object.uid().is_none() => "create it, or correct `partnerRef`".to_owned(),
-        None => format!("create it, or {ANOTHER_PARTNER}"),
+        None => format!("create it, or {RECREATE_CLIENT_ADVICE}"),
     };
-    Outcome::Unresolved(Reason::PartnerNotFound, format!("Partner `{namespace}/{name}` does not exist: {advice}"))
+    PassOutcome::Unresolved(Reason::PartnerNotFound, format!("Partner `{namespace}/{name}` does not exist: {advice}"))
 }
 
 /// What to do about a reference to the wrong Partner, which cannot be changed.
-const ANOTHER_PARTNER: &str = "delete this Client and create it with the right `partnerRef`";
+const RECREATE_CLIENT_ADVICE: &str = "delete this Client and create it with the right `partnerRef`";
 
 /// The Partner of a Client holds something that this release does not know.
-pub(crate) fn partner_not_understood(partner: &NotUnderstood) -> Outcome {
-    Outcome::Unresolved(
+pub(crate) fn partner_not_understood(partner: &NotUnderstoodObject) -> PassOutcome {
+    PassOutcome::Unresolved(
         Reason::PartnerNotReady,
         format!(
             "Partner `{}` is not understood: {}: upgrade the operator or correct the value there",
-            partner.place(),
-            partner.sentence()
+            partner.namespaced_name(),
+            partner.unknown_summary()
         ),
     )
 }
 
 /// The Partner does not take Clients from this namespace.
-pub(crate) fn not_allowed(partner_namespace: &str, (name, own): (&str, &str)) -> Outcome {
-    Outcome::Unresolved(
+pub(crate) fn namespace_not_allowed(partner_namespace: &str, (name, own): (&str, &str)) -> PassOutcome {
+    PassOutcome::Unresolved(
         Reason::NamespaceNotAllowed,
         format!(
             "Partner `{partner_namespace}/{name}` does not allow Clients from namespace `{own}`: allow it in the Partner's `clients.allowedNamespaces`"
@@ -76,7 +79,7 @@ pub(crate) fn not_allowed(partner_namespace: &str, (name, own): (&str, &str)) ->
 
 /// Of all Partners those that stand for the tenant of an id on a host: the ones that manage it, or, where there is none,
 /// the ones that observe it.
-pub(crate) fn of_id<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&str, &str)) -> Vec<P> {
+pub(crate) fn partners_of_tenant<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&str, &str)) -> Vec<P> {
     let is_of = |partner: &Partner| {
         let connection = partner.status.as_ref().and_then(|status| status.connection.as_ref());
         let has_lost = [Reason::HandedOver, Reason::OwnedElsewhere, Reason::NotAdopted];
@@ -85,7 +88,7 @@ pub(crate) fn of_id<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&
             && has_lost.iter().all(|reason| super::ready_reason(partner) != Some(reason.name()))
     };
     let (managing, observing): (Vec<P>, Vec<P>) =
-        partners.into_iter().filter(|partner| is_of(partner)).partition(|partner| is_held::<Partner>(partner));
+        partners.into_iter().filter(|partner| is_of(partner)).partition(|partner| has_finalizer::<Partner>(partner));
     if managing.is_empty() { observing } else { managing }
 }
 
@@ -94,11 +97,11 @@ pub(crate) fn of_id<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&
 ///
 /// # Errors
 /// It is a connection of another tenant.
-pub(crate) fn is_connection_of(id: &str, account: &str) -> Result<(), Outcome> {
+pub(crate) fn check_connection_tenant(id: &str, account: &str) -> Result<(), PassOutcome> {
     if account == id {
         return Ok(());
     }
-    Err(Outcome::Unauthorised(
+    Err(PassOutcome::Unauthorised(
         Reason::ConnectionMismatch,
         format!(
             "`partnerUniqueId` is `{id}` and the connection is one of tenant `{account}`: name a Secret with a credential of `{id}` and that id as `tenantId`"
@@ -110,11 +113,11 @@ pub(crate) fn is_connection_of(id: &str, account: &str) -> Result<(), Outcome> {
 ///
 /// # Errors
 /// It is a connection of another tenant or platform.
-pub(crate) fn is_own_connection<K: Object>(
+pub(crate) fn check_own_connection<K: TenantResource>(
     object: &K,
     (host, account): (&str, &str),
     partner: Option<&Partner>,
-) -> Result<(), Outcome> {
+) -> Result<(), PassOutcome> {
     let Some((partner, secret)) = partner.zip(object.connection_secret()) else { return Ok(()) };
     let Some(id) = unique_id(partner) else { return Ok(()) };
     let status = partner.status.as_ref().and_then(|status| status.connection.as_ref());
@@ -122,7 +125,7 @@ pub(crate) fn is_own_connection<K: Object>(
     if account == id && host == platform {
         return Ok(());
     }
-    Err(Outcome::Unauthorised(
+    Err(PassOutcome::Unauthorised(
         Reason::ConnectionMismatch,
         format!(
             "Secret `{secret}` is a connection of tenant `{account}` on `{host}`, and the Partner is `{id}` on `{platform}`: name a Secret with a credential of `{id}` and that id as `tenantId`, or remove `connectionSecretRef` to use the Partner's connection"
@@ -131,8 +134,8 @@ pub(crate) fn is_own_connection<K: Object>(
 }
 
 /// The Partner object of a tenant that is named by its id does not take Clients from this namespace.
-pub(crate) fn not_allowed_by_id(id: &str, own: &str) -> Outcome {
-    Outcome::Unresolved(
+pub(crate) fn namespace_not_allowed_by_id(id: &str, own: &str) -> PassOutcome {
+    PassOutcome::Unresolved(
         Reason::NamespaceNotAllowed,
         format!(
             "the Partner object of tenant `{id}` does not allow Clients from namespace `{own}`: its owner must allow it in `clients.allowedNamespaces`"
@@ -144,24 +147,28 @@ pub(crate) fn not_allowed_by_id(id: &str, own: &str) -> Outcome {
 ///
 /// # Errors
 /// Its Partner is not on the platform yet.
-pub(crate) fn stands_in<K: Object>(object: &K, account: &str, partner: Option<&Partner>) -> Result<Place, Outcome> {
+pub(crate) fn resolve_place<K: TenantResource>(
+    object: &K,
+    account: &str,
+    partner: Option<&Partner>,
+) -> Result<Place, PassOutcome> {
     Ok(match object.parent() {
-        Parent::Provider => Place::Partners { sp: account.to_owned() },
-        Parent::Id(id) => Place::Clients { msp: id },
-        Parent::Object(..) => Place::Clients { msp: partner_id(partner)?.to_owned() },
+        ParentRef::Provider => Place::Partners { sp: account.to_owned() },
+        ParentRef::Id(id) => Place::Clients { msp: id },
+        ParentRef::Object(..) => Place::Clients { msp: partner_id(partner)?.to_owned() },
     })
 }
 
-fn partner_id(partner: Option<&Partner>) -> Result<&str, Outcome> {
-    let name = partner.map(place).unwrap_or_default();
+fn partner_id(partner: Option<&Partner>) -> Result<&str, PassOutcome> {
+    let name = partner.map(namespaced_name).unwrap_or_default();
     if partner.and_then(super::ready_reason) == Some(Reason::HandedOver.name()) {
-        return Err(Outcome::Unresolved(
+        return Err(PassOutcome::Unresolved(
             Reason::PartnerNotReady,
-            format!("Partner `{name}` has handed its tenant over: {ANOTHER_PARTNER}"),
+            format!("Partner `{name}` has handed its tenant over: {RECREATE_CLIENT_ADVICE}"),
         ));
     }
     partner.and_then(unique_id).ok_or_else(|| {
-        Outcome::Unresolved(
+        PassOutcome::Unresolved(
             Reason::PartnerNotReady,
             format!("Partner `{name}` is not on the platform yet: waiting for its `status.uniqueId`"),
         )
@@ -169,7 +176,7 @@ fn partner_id(partner: Option<&Partner>) -> Result<&str, Outcome> {
 }
 
 /// Namespace and name of the Secret with the connection: the object's own, or its Partner's.
-pub(crate) fn connection_secret<K: Object>(object: &K, partner: Option<&Partner>) -> Option<(String, String)> {
+pub(crate) fn connection_secret<K: TenantResource>(object: &K, partner: Option<&Partner>) -> Option<(String, String)> {
     if let Some(name) = object.connection_secret() {
         return Some((namespace(object), name.to_owned()));
     }
@@ -182,11 +189,11 @@ pub(crate) fn connection_secret<K: Object>(object: &K, partner: Option<&Partner>
 ///
 /// # Errors
 /// Where the connection or the Partner leads instead.
-pub(crate) fn pinned<K: Object>(
+pub(crate) fn check_pinned_connection<K: TenantResource>(
     object: &K,
     (seen_host, seen_tenant): (&str, &str),
     place: &Place,
-) -> Result<(), Outcome> {
+) -> Result<(), PassOutcome> {
     let Some(ConnectionStatus { host, tenant_id, parent_id, extensions: _ }) =
         object.status().and_then(|status| status.connection.as_ref())
     else {
@@ -194,7 +201,7 @@ pub(crate) fn pinned<K: Object>(
     };
     // A client with a connection of its own may come with any that is of exactly its parent's tenant.
     let is_of_parent = object.connection_secret().is_some()
-        && place.parent() == seen_tenant
+        && place.parent_id() == seen_tenant
         && parent_id.as_deref() == Some(seen_tenant);
     if host != seen_host || tenant_id != seen_tenant && !is_of_parent {
         let moved = if tenant_id == seen_tenant {
@@ -204,7 +211,7 @@ pub(crate) fn pinned<K: Object>(
         } else {
             String::new()
         };
-        return Err(Outcome::Unauthorised(
+        return Err(PassOutcome::Unauthorised(
             Reason::ConnectionIdentityChanged,
             format!(
                 "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret{moved}"
@@ -212,11 +219,11 @@ pub(crate) fn pinned<K: Object>(
         ));
     }
     match parent_id {
-        Some(parent) if parent != place.parent() => Err(Outcome::Unresolved(
+        Some(parent) if parent != place.parent_id() => Err(PassOutcome::Unresolved(
             Reason::ParentChanged,
             format!(
                 "the Partner is now tenant `{}`, and this client was made under `{parent}`: restore the Partner",
-                place.parent()
+                place.parent_id()
             ),
         )),
         Some(_) | None => Ok(()),
@@ -229,11 +236,11 @@ pub(crate) fn pinned<K: Object>(
 ///
 /// # Errors
 /// What it said before, and that nothing is written.
-pub(crate) fn refuse_hidden_extensions<K: Object>(
+pub(crate) fn refuse_hidden_extensions<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
     (host, extensions): (&str, bool),
-) -> Result<(), Outcome> {
+) -> Result<(), PassOutcome> {
     let of_status = |status: Option<&TenantStatus>| {
         let connection = status?.connection.as_ref().filter(|connection| connection.host == host)?;
         connection.extensions
@@ -246,7 +253,7 @@ pub(crate) fn refuse_hidden_extensions<K: Object>(
     if extensions || !known.contains(&Some(true)) {
         return Ok(());
     }
-    Err(Outcome::Refused(
+    Err(PassOutcome::Refused(
         Reason::ExtensionsMissing,
         format!(
             "`{host}` had Tenantry's extensions and its answers no longer say so, so nothing is written: let the header `{EXTENSIONS_HEADER}` of its answers pass through every proxy on the way"
@@ -255,34 +262,34 @@ pub(crate) fn refuse_hidden_extensions<K: Object>(
 }
 
 /// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.
-pub(crate) fn digest_of(own: &Material, defaults: &Material) -> String {
+pub(crate) fn digest_references(own: &ResolvedReferences, defaults: &ResolvedReferences) -> String {
     let lines = [own, defaults].into_iter().flat_map(
-        |Material { namespace: _, images, secrets, applied: _, applied_images: _ }| {
+        |ResolvedReferences { namespace: _, images, secrets, applied_secrets: _, applied_images: _ }| {
             let files = images.iter().map(|(key, read)| match read {
-                ImageRead::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of(bytes)),
-                ImageRead::Text | ImageRead::NoKey => format!("{}/{}={read:?}", key.name, key.key),
+                ConfigMapEntry::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of_bytes(bytes)),
+                ConfigMapEntry::Text | ConfigMapEntry::NoKey => format!("{}/{}={read:?}", key.name, key.key),
             });
             // A version names its Secret's value without telling anything of it.
             let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
             files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()
         },
     );
-    Digest::of(lines.collect::<Vec<_>>().join("\n").as_bytes()).hex().to_owned()
+    Digest::of_bytes(lines.collect::<Vec<_>>().join("\n").as_bytes()).hex().to_owned()
 }
 
 /// Whether the Partner is on its way out, so that nothing is created under it.
-pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Outcome> {
+pub(crate) fn refuse_under_deleting_partner(partner: Option<&Partner>) -> Result<(), PassOutcome> {
     match partner.filter(|partner| is_deleting(*partner)) {
         None => Ok(()),
-        Some(partner) => Err(Outcome::Unresolved(
+        Some(partner) => Err(PassOutcome::Unresolved(
             Reason::PartnerTerminating,
-            format!("Partner `{}` is being deleted, so no client is created under it", place(partner)),
+            format!("Partner `{}` is being deleted, so no client is created under it", namespaced_name(partner)),
         )),
     }
 }
 
 /// Whether the Partner was last seen suspended, so that the platform takes no change under it.
-pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Outcome> {
+pub(crate) fn refuse_under_suspended_partner(partner: Option<&Partner>) -> Result<(), PassOutcome> {
     let Some((partner, status)) = partner.and_then(|partner| Some((partner, partner.status.as_ref()?))) else {
         return Ok(());
     };
@@ -294,12 +301,12 @@ pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Ou
     if takes_changes {
         return Ok(());
     }
-    let place = place(partner);
+    let place = namespaced_name(partner);
     let advice = if is_deleting(partner) {
         " and its object is being deleted: delete this Client as well, or set `deletion.policy: Retain` on the Partner to cancel its end"
     } else {
         ": activate it, for example with `tenantState: Active` on the Partner"
     };
     let message = format!("Partner `{place}` is suspended on the platform{advice}");
-    Err(Outcome::Unresolved(Reason::PartnerSuspended, message))
+    Err(PassOutcome::Unresolved(Reason::PartnerSuspended, message))
 }

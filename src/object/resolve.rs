@@ -3,55 +3,61 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Object, applied_without, mark, place, refused};
+use super::{TenantResource, invalid_settings_outcome, mark_of, namespaced_name, was_applied_without_add_on};
 use crate::api::{LockedDefault, Partner, Reason, TenantClient};
 use crate::plan::{
-    ClientUse, Desired, Effective, Field, Invalid, Kind, Lacking, Material, Outcome, Settings, Value, add_on_set,
-    beyond_locked, client_defaults, inherit, own, package_set, still_used, within, without_add_ons,
+    ClientUse, DeclaredSettings, DesiredTenant, EffectiveSettings, Field, InvalidSetting, MissingAddOn, PassOutcome,
+    ResolvedReferences, TenantKind, Value, add_on_set, check_within_partner, client_default_settings,
+    clients_still_using, find_locked_violations, inherit_settings, own_settings, package_set, switches_without_add_ons,
 };
 
 /// What a spec refers to.
 #[derive(Clone, Copy)]
-pub(crate) struct Sources<'a> {
+pub(crate) struct SpecSources<'a> {
     /// The Partner object above it.
     pub(crate) partner: Option<&'a Partner>,
     /// Secrets and images of the object itself.
-    pub(crate) material: &'a Material,
+    pub(crate) references: &'a ResolvedReferences,
     /// Secrets that the Partner's defaults name.
-    pub(crate) defaults_material: &'a Material,
+    pub(crate) default_references: &'a ResolvedReferences,
 }
 
 /// What the tenant should be, by the rules of inheritance.
 ///
 /// # Errors
 /// What cannot be applied, as the outcome of the pass.
-pub(crate) fn resolve<K: Object>(object: &K, sources: Sources<'_>, cluster: &str) -> Result<Desired, Outcome> {
-    let settings = object.declared(sources.material).map_err(|invalid| refused(&invalid))?;
+pub(crate) fn resolve_desired_tenant<K: TenantResource>(
+    object: &K,
+    sources: SpecSources<'_>,
+    cluster: &str,
+) -> Result<DesiredTenant, PassOutcome> {
+    let settings =
+        object.declared_settings(sources.references).map_err(|invalid| invalid_settings_outcome(&invalid))?;
     let effective = match (K::KIND, sources.partner) {
-        (Kind::Partner, _) => own(settings),
-        (Kind::Client, partner) => {
-            let defaults = defaults(partner, sources.defaults_material)?;
-            let beyond = beyond_locked(&settings, &defaults, locked(partner));
+        (TenantKind::Partner, _) => own_settings(settings),
+        (TenantKind::Client, partner) => {
+            let defaults = default_settings(partner, sources.default_references)?;
+            let beyond = find_locked_violations(&settings, &defaults, locked_defaults(partner));
             if !beyond.is_empty() {
-                return Err(refused(&beyond));
+                return Err(invalid_settings_outcome(&beyond));
             }
-            let mut effective = inherit(settings, defaults, &shown(partner));
-            let mut beyond = within(&effective, &allowed(partner));
-            beyond.extend(judge_switches(object, &mut effective));
+            let mut effective = inherit_settings(settings, defaults, &cascaded_values(partner));
+            let mut beyond = check_within_partner(&effective, &partner_catalogue(partner));
+            beyond.extend(check_switches(object, &mut effective));
             if !beyond.is_empty() {
-                return Err(refused(&beyond));
+                return Err(invalid_settings_outcome(&beyond));
             }
             effective
         }
     };
-    Ok(Desired { kind: K::KIND, effective, state: object.tenant_state(), mark: mark(object, cluster) })
+    Ok(DesiredTenant { kind: K::KIND, effective, state: object.tenant_state(), mark: mark_of(object, cluster) })
 }
 
 /// Switches without their add-on. The rule may be newer than a switch that was applied so: that one stays, with a sentence.
-fn judge_switches<K: Object>(object: &K, effective: &mut Effective) -> Vec<Invalid> {
+fn check_switches<K: TenantResource>(object: &K, effective: &mut EffectiveSettings) -> Vec<InvalidSetting> {
     let mut refused = Vec::new();
-    for Lacking { field, add_on, mut invalid } in without_add_ons(effective) {
-        if applied_without(object, field, add_on) {
+    for MissingAddOn { field, add_on, mut invalid } in switches_without_add_ons(effective) {
+        if was_applied_without_add_on(object, field, add_on) {
             invalid.message.push_str("; it was applied before and stays");
             effective.tolerated.push(invalid);
         } else {
@@ -61,16 +67,18 @@ fn judge_switches<K: Object>(object: &K, effective: &mut Effective) -> Vec<Inval
     refused
 }
 
-fn defaults(partner: Option<&Partner>, material: &Material) -> Result<Settings, Outcome> {
+fn default_settings(partner: Option<&Partner>, material: &ResolvedReferences) -> Result<DeclaredSettings, PassOutcome> {
     let defaults =
         partner.and_then(|partner| partner.spec.clients.as_ref()).and_then(|clients| clients.defaults.as_ref());
     match defaults {
-        None => Ok(Settings::default()),
-        Some(defaults) => client_defaults(defaults, material).map_err(|invalid| refused(&invalid)),
+        None => Ok(DeclaredSettings::default()),
+        Some(defaults) => {
+            client_default_settings(defaults, material).map_err(|invalid| invalid_settings_outcome(&invalid))
+        }
     }
 }
 
-fn locked(partner: Option<&Partner>) -> &[LockedDefault] {
+fn locked_defaults(partner: Option<&Partner>) -> &[LockedDefault] {
     partner
         .and_then(|partner| partner.spec.clients.as_ref())
         .and_then(|clients| clients.locked.as_deref())
@@ -78,7 +86,7 @@ fn locked(partner: Option<&Partner>) -> &[LockedDefault] {
 }
 
 /// What the platform takes from the Partner by itself, as the Partner's own status shows it.
-fn shown(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
+fn cascaded_values(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     let effective = partner.and_then(|partner| partner.status.as_ref()).map(|status| status.effective.as_slice());
     effective
         .unwrap_or_default()
@@ -91,7 +99,7 @@ fn shown(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
 }
 
 /// What the Partner declares of packages and add-ons; undeclared is not judged here but by the platform.
-fn allowed(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
+fn partner_catalogue(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     let Some(spec) = partner.map(|partner| &partner.spec) else { return BTreeMap::new() };
     let mut allowed = BTreeMap::new();
     if let Some(packages) = &spec.packages {
@@ -107,16 +115,19 @@ fn allowed(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
 ///
 /// # Errors
 /// The outcome that names the Clients.
-pub(crate) fn keep_what_clients_use(desired: &Desired, clients: &[Arc<TenantClient>]) -> Result<(), Outcome> {
-    let uses: Vec<ClientUse> = clients.iter().map(|client| used(client)).collect();
-    match still_used(&desired.effective, &uses) {
+pub(crate) fn refuse_dropping_used_packages(
+    desired: &DesiredTenant,
+    clients: &[Arc<TenantClient>],
+) -> Result<(), PassOutcome> {
+    let uses: Vec<ClientUse> = clients.iter().map(|client| client_use(client)).collect();
+    match clients_still_using(&desired.effective, &uses) {
         None => Ok(()),
-        Some(message) => Err(Outcome::Refused(Reason::ClientsStillUse, message)),
+        Some(message) => Err(PassOutcome::Refused(Reason::ClientsStillUse, message)),
     }
 }
 
 /// What a Client was last seen to have of packages and add-ons that are its own to have.
-fn used(client: &TenantClient) -> ClientUse {
+fn client_use(client: &TenantClient) -> ClientUse {
     let effective = client.status.as_ref().map(|status| status.effective.as_slice()).unwrap_or_default();
     let entries = [Field::Packages, Field::AddOns]
         .into_iter()
@@ -126,5 +137,5 @@ fn used(client: &TenantClient) -> ClientUse {
         .filter_map(|(field, setting)| Value::from_json(field, &setting.value))
         .flat_map(|value| value.entries().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    ClientUse { client: place(client), entries }
+    ClientUse { client: namespaced_name(client), entries }
 }

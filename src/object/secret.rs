@@ -7,11 +7,11 @@ use kube::ResourceExt;
 use secrecy::SecretString;
 
 use crate::api::{ALLOW_REFERENCE, SecretKeyRef};
-use crate::plan::{SecretRead, SecretSource};
+use crate::plan::{SecretLookup, SecretSource};
 
 /// A Secret as it was read.
 #[derive(Clone, Default)]
-pub(crate) struct FoundSecret {
+pub(crate) struct SecretSnapshot {
     /// Its data.
     pub(crate) data: BTreeMap<String, Vec<u8>>,
     /// Its `resourceVersion`; empty for one that is not in a cluster yet.
@@ -20,14 +20,14 @@ pub(crate) struct FoundSecret {
     pub(crate) is_allowed: bool,
 }
 
-impl std::fmt::Debug for FoundSecret {
+impl std::fmt::Debug for SecretSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { data, version, is_allowed } = self;
         write!(f, "FoundSecret {{ {} keys, version {version:?}, allowed: {is_allowed} }}", data.len())
     }
 }
 
-impl From<Secret> for FoundSecret {
+impl From<Secret> for SecretSnapshot {
     fn from(secret: Secret) -> Self {
         let is_allowed = allows_reference(secret.labels());
         let version = secret.resource_version().unwrap_or_default();
@@ -36,14 +36,14 @@ impl From<Secret> for FoundSecret {
     }
 }
 
-impl FoundSecret {
+impl SecretSnapshot {
     /// What a reference finds in it.
-    pub(crate) fn read(&self, namespace: &str, reference: &SecretKeyRef) -> SecretRead {
+    pub(crate) fn read_key(&self, namespace: &str, reference: &SecretKeyRef) -> SecretLookup {
         let Self { data, version, is_allowed } = self;
         let SecretKeyRef { name, key } = reference.clone();
         let text = data.get(&key).and_then(|bytes| secret_text(bytes));
         let source = SecretSource { namespace: namespace.to_owned(), name, key, version: version.clone() };
-        SecretRead { source, text, is_allowed: *is_allowed }
+        SecretLookup { source, text, is_allowed: *is_allowed }
     }
 }
 

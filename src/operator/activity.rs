@@ -10,76 +10,76 @@ use tokio::time::Instant;
 use super::context::lock;
 
 /// A request may be so many of its own deadlines old before the process counts as stuck.
-const DEADLINES: u32 = 3;
+const STUCK_AFTER_DEADLINES: u32 = 3;
 
 /// What was heard of the API server. All clones are one.
 #[derive(Clone, Default)]
-pub(crate) struct Activity(Arc<Shared>);
+pub(crate) struct ApiServerActivity(Arc<ActivityState>);
 
 #[derive(Default)]
-struct Shared {
+struct ActivityState {
     /// When each watch last brought something, by path.
     watches: Mutex<HashMap<String, Instant>>,
     /// When each request in flight counts as stuck.
     in_flight: Mutex<HashMap<u64, Instant>>,
     next: AtomicU64,
     /// When a look for drift at all objects last ended.
-    looked: Mutex<Option<Instant>>,
+    drift_checked_at: Mutex<Option<Instant>>,
 }
 
 /// A request that has not ended.
-pub(crate) struct InFlight {
+pub(crate) struct InFlightRequest {
     number: u64,
-    activity: Activity,
+    activity: ApiServerActivity,
 }
 
-impl Drop for InFlight {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         lock(&self.activity.0.in_flight).remove(&self.number);
     }
 }
 
-impl Activity {
+impl ApiServerActivity {
     /// A watch of this path began or brought something.
-    pub(crate) fn heard(&self, path: &str) {
+    pub(crate) fn record_watch_event(&self, path: &str) {
         lock(&self.0.watches).insert(path.to_owned(), Instant::now());
     }
 
     /// For how long the watches of a kind have brought nothing; the quietest of them counts. Nothing where none ever began.
-    pub(crate) fn since(&self, kind: &str) -> Option<Duration> {
+    pub(crate) fn time_since_watch_event(&self, kind: &str) -> Option<Duration> {
         let watches = lock(&self.0.watches);
-        let of_kind = watches.iter().filter(|(path, _)| kind_of(path) == Some(kind));
+        let of_kind = watches.iter().filter(|(path, _)| watched_kind(path) == Some(kind));
         of_kind.map(|(_, at)| at.elapsed()).max()
     }
 
     /// A look for drift at all objects has ended.
-    pub(crate) fn looked(&self) {
-        *lock(&self.0.looked) = Some(Instant::now());
+    pub(crate) fn record_drift_check(&self) {
+        *lock(&self.0.drift_checked_at) = Some(Instant::now());
     }
 
     /// For how long no look for drift has ended; nothing before the first.
-    pub(crate) fn since_look(&self) -> Option<Duration> {
-        lock(&self.0.looked).map(|at| at.elapsed())
+    pub(crate) fn time_since_drift_check(&self) -> Option<Duration> {
+        lock(&self.0.drift_checked_at).map(|at| at.elapsed())
     }
 
     /// A request begins that is to end within this time.
-    pub(crate) fn begin(&self, limit: Duration) -> InFlight {
+    pub(crate) fn begin_request(&self, limit: Duration) -> InFlightRequest {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        lock(&self.0.in_flight).insert(number, Instant::now() + limit * DEADLINES);
-        InFlight { number, activity: self.clone() }
+        lock(&self.0.in_flight).insert(number, Instant::now() + limit * STUCK_AFTER_DEADLINES);
+        InFlightRequest { number, activity: self.clone() }
     }
 
     /// Whether a request is past three of its deadlines: whoever waits for it does not run any more.
-    pub(crate) fn is_overdue(&self) -> bool {
+    pub(crate) fn has_overdue_request(&self) -> bool {
         let now = Instant::now();
         lock(&self.0.in_flight).values().any(|overdue| now > *overdue)
     }
 }
 
 /// Kinds that are watched.
-pub(crate) const WATCHED: [&str; 3] = ["Partner", "Client", "ConfigMap"];
+pub(crate) const WATCHED_KINDS: [&str; 3] = ["Partner", "Client", "ConfigMap"];
 
-fn kind_of(path: &str) -> Option<&'static str> {
+fn watched_kind(path: &str) -> Option<&'static str> {
     match path.rsplit('/').next() {
         Some("partners") => Some("Partner"),
         Some("clients") => Some("Client"),
@@ -94,24 +94,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_the_watches_of_a_kind_the_quietest_counts() {
-        let activity = Activity::default();
-        assert_eq!(activity.since("Client"), None);
-        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/a/clients");
-        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
+        let activity = ApiServerActivity::default();
+        assert_eq!(activity.time_since_watch_event("Client"), None);
+        activity.record_watch_event("/apis/tenantry.dev/v1alpha1/namespaces/a/clients");
+        activity.record_watch_event("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
         tokio::time::advance(Duration::from_secs(70)).await;
-        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
-        assert_eq!((activity.since("Client"), activity.since("Partner")), (Some(Duration::from_secs(70)), None));
+        activity.record_watch_event("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
+        assert_eq!(
+            (activity.time_since_watch_event("Client"), activity.time_since_watch_event("Partner")),
+            (Some(Duration::from_secs(70)), None)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_past_three_of_its_deadlines_is_overdue_until_it_ends() {
-        let activity = Activity::default();
-        let request = activity.begin(Duration::from_secs(30));
+        let activity = ApiServerActivity::default();
+        let request = activity.begin_request(Duration::from_secs(30));
         tokio::time::advance(Duration::from_secs(90)).await;
-        assert!(!activity.is_overdue());
+        assert!(!activity.has_overdue_request());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(activity.is_overdue());
+        assert!(activity.has_overdue_request());
         drop(request);
-        assert!(!activity.is_overdue());
+        assert!(!activity.has_overdue_request());
     }
 }

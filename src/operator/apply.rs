@@ -2,22 +2,25 @@
 
 use super::audit;
 use super::context::Context;
-use super::error::{Stop, outcome};
-use super::identity::forget_moment;
+use super::create_intent::forget_sent_moment;
+use super::error::{PassStop, platform_error_outcome};
 use super::object::TenantObject;
 use crate::api::Reason;
-use crate::connect::{Error, Place, Platform};
-use crate::object::{in_words_of_the_spec, name_taken};
-use crate::plan::{Candidate, Change, Desired, Digest, Field, Observed, Outcome, Payload, Step, Value};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::object::{name_taken, translate_to_spec_paths};
+use crate::plan::{
+    DesiredTenant, Digest, Field, ObservedTenant, PassOutcome, PlanStep, SettingChange, SettingsPayload,
+    TenantCandidate, Value,
+};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
 #[derive(Debug, Default)]
-pub(crate) struct Done {
+pub(crate) struct AppliedSteps {
     /// Id of a tenant that was created.
-    pub(crate) created: Option<String>,
+    pub(crate) created_id: Option<String>,
     /// Settings that were written.
-    pub(crate) written: Vec<Change>,
+    pub(crate) written: Vec<SettingChange>,
     /// Whether the mark was rewritten.
     pub(crate) is_marked: bool,
     /// Whether the tenant was put back in service.
@@ -26,200 +29,214 @@ pub(crate) struct Done {
     pub(crate) is_suspended: bool,
 }
 
-impl Done {
+impl AppliedSteps {
     /// Whether anything was done.
     pub(crate) fn has_any(&self) -> bool {
-        let Self { created, written, is_marked, is_activated, is_suspended } = self;
+        let Self { created_id: created, written, is_marked, is_activated, is_suspended } = self;
         created.is_some() || !written.is_empty() || *is_marked || *is_activated || *is_suspended
     }
 }
 
 /// Where a plan is applied.
-pub(crate) struct Target<'a> {
+pub(crate) struct ApplyTarget<'a> {
     /// The platform.
-    pub(crate) platform: &'a Platform,
+    pub(crate) platform: &'a PlatformClient,
     /// Where the tenant stands.
     pub(crate) place: &'a Place,
     /// What it should be.
-    pub(crate) desired: &'a Desired,
+    pub(crate) desired: &'a DesiredTenant,
     /// What it was.
-    pub(crate) observed: Option<&'a Observed>,
+    pub(crate) observed: Option<&'a ObservedTenant>,
 }
 
-impl Target<'_> {
+impl ApplyTarget<'_> {
     /// A step as the audit tells it.
-    fn audited<'a>(&self, step: &Step, tenant: &'a str) -> audit::Change<'a> {
-        let (operation, changes): (_, &[Change]) = match step {
-            Step::Create(changes) => ("create", changes),
-            Step::Mark => ("mark", &[]),
-            Step::Activate => ("activate", &[]),
-            Step::Update(changes) => ("update", changes),
-            Step::Brand(changes) => ("brand", changes),
-            Step::Suspend => ("suspend", &[]),
+    fn audited_change<'a>(&self, step: &PlanStep, tenant: &'a str) -> audit::AuditedChange<'a> {
+        let (operation, changes): (_, &[SettingChange]) = match step {
+            PlanStep::Create(changes) => ("create", changes),
+            PlanStep::Mark => ("mark", &[]),
+            PlanStep::Activate => ("activate", &[]),
+            PlanStep::Update(changes) => ("update", changes),
+            PlanStep::Brand(changes) => ("brand", changes),
+            PlanStep::Suspend => ("suspend", &[]),
         };
-        let digest = |line: &dyn Fn(&Change) -> String| {
+        let digest = |line: &dyn Fn(&SettingChange) -> String| {
             let lines: Vec<String> = changes.iter().map(line).collect();
-            Digest::of(lines.join("\n").as_bytes())
+            Digest::of_bytes(lines.join("\n").as_bytes())
         };
-        let before = |change: &Change| {
+        let before = |change: &SettingChange| {
             let value = self.observed.and_then(|observed| observed.value(change.field));
-            format!("{}={}", change.field.path(), value.map(Value::json).unwrap_or_default())
+            format!("{}={}", change.field.path(), value.map(Value::to_json).unwrap_or_default())
         };
-        let after = |change: &Change| format!("{}={}", change.field.path(), change.to.json());
+        let after = |change: &SettingChange| format!("{}={}", change.field.path(), change.to.to_json());
         let digests = (!changes.is_empty()).then(|| (digest(&before), digest(&after)));
-        audit::Change { operation, tenant, fields: changes.iter().map(|change| change.field).collect(), digests }
+        audit::AuditedChange { operation, tenant, fields: changes.iter().map(|change| change.field).collect(), digests }
     }
 }
 
 /// Carries out steps in order. What was done before a failure stands in `done`.
-pub(crate) async fn apply<K: TenantObject>(
-    steps: &[Step],
-    target: &Target<'_>,
+pub(crate) async fn apply_steps<K: TenantObject>(
+    steps: &[PlanStep],
+    target: &ApplyTarget<'_>,
     mut id: Option<String>,
-    (done, object, context): (&mut Done, &K, &Context),
-) -> Result<(), Stop> {
-    let Target { platform, place, desired, observed: _ } = target;
-    let payload: &Payload = &desired.effective.payload;
-    let is_moment = |step: &Step| matches!(step, Step::Update(changes) if changes.iter().any(|change| change.field == Field::PasswordsSetBefore));
+    (done, object, context): (&mut AppliedSteps, &K, &Context),
+) -> Result<(), PassStop> {
+    let ApplyTarget { platform, place, desired, observed: _ } = target;
+    let payload: &SettingsPayload = &desired.effective.payload;
+    let is_moment = |step: &PlanStep| matches!(step, PlanStep::Update(changes) if changes.iter().any(|change| change.field == Field::PasswordsSetBefore));
     let mut awaits_moment = steps.iter().any(is_moment);
     for step in steps {
         let known = id.clone().unwrap_or_default();
-        let audited = target.audited(step, &known);
+        let audited = target.audited_change(step, &known);
         let result = match step {
-            Step::Create(changes) => {
-                let created = create(changes, (target, audited), (object, context)).await?;
-                done.created = Some(created.clone());
-                K::room(context).remember(object, |memory| memory.created = Some(crate::clock::now()));
+            PlanStep::Create(changes) => {
+                let created = create_tenant(changes, (target, audited), (object, context)).await?;
+                done.created_id = Some(created.clone());
+                K::kind_state(context).with_memory(object, |memory| memory.created_at = Some(crate::clock::now()));
                 id = Some(created);
                 done.written.extend(changes.iter().cloned());
                 Ok(())
             }
-            Step::Mark => {
-                let call = platform.mark(place, &known, &desired.mark);
-                audit::change(object, audited, call).await.map(|()| done.is_marked = true)
+            PlanStep::Mark => {
+                let call = platform.write_mark(place, &known, &desired.mark);
+                audit::run_and_log_change(object, audited, call).await.map(|()| done.is_marked = true)
             }
-            Step::Activate => {
-                let call = platform.activate(place, &known);
-                audit::change(object, audited, call).await.map(|()| done.is_activated = true)
+            PlanStep::Activate => {
+                let call = platform.activate_tenant(place, &known);
+                audit::run_and_log_change(object, audited, call).await.map(|()| done.is_activated = true)
             }
-            Step::Update(changes) => {
-                let call = platform.update(place, &known, changes, payload);
-                let updated = audit::change(object, audited, call).await;
+            PlanStep::Update(changes) => {
+                let call = platform.update_tenant(place, &known, changes, payload);
+                let updated = audit::run_and_log_change(object, audited, call).await;
                 let has_moment = changes.iter().any(|change| change.field == Field::PasswordsSetBefore);
                 if has_moment && updated.as_ref().is_err_and(|error| !error.maybe_applied()) {
-                    forget_moment(object, context).await?;
+                    forget_sent_moment(object, context).await?;
                 }
                 updated.map(|()| done.written.extend(changes.iter().cloned()))
             }
-            Step::Brand(changes) => {
-                let call = platform.brand(&known, changes, payload);
-                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+            PlanStep::Brand(changes) => {
+                let call = platform.write_branding(&known, changes, payload);
+                audit::run_and_log_change(object, audited, call)
+                    .await
+                    .map(|()| done.written.extend(changes.iter().cloned()))
             }
-            Step::Suspend => {
-                let call = platform.suspend(place, &known);
-                audit::change(object, audited, call).await.map(|()| done.is_suspended = true)
+            PlanStep::Suspend => {
+                let call = platform.suspend_tenant(place, &known);
+                audit::run_and_log_change(object, audited, call).await.map(|()| done.is_suspended = true)
             }
         };
         awaits_moment &= !is_moment(step);
         if result.is_err() && awaits_moment {
             // A step before it failed: the moment that was noted is not sent.
-            forget_moment(object, context).await?;
+            forget_sent_moment(object, context).await?;
         }
-        result
-            .map_err(|error| refused(object, &in_words_of_the_spec(error, &desired.effective), (platform, context)))?;
+        result.map_err(|error| {
+            stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context))
+        })?;
     }
     Ok(())
 }
 
 /// A step failed. That the tenant above is out of service is remembered, so that the next pass asks for that first.
-fn refused<K: TenantObject>(object: &K, error: &Error, (platform, context): (&Platform, &Context)) -> Stop {
-    if let Error::ParentGone { message } = error {
-        K::room(context).remember(object, |memory| memory.refused_above = Some(message.clone()));
+fn stop_for_refusal<K: TenantObject>(
+    object: &K,
+    error: &CallError,
+    (platform, context): (&PlatformClient, &Context),
+) -> PassStop {
+    if let CallError::ParentGone { message } = error {
+        K::kind_state(context).with_memory(object, |memory| memory.parent_refusal = Some(message.clone()));
     }
-    if let Error::NotFound { message } = error
-        && super::manage::is_young(object, context)
+    if let CallError::NotFound { message } = error
+        && super::manage::is_recently_created(object, context)
     {
         let message = format!(
             "{message}: the tenant was created a moment ago and is not visible on the platform yet: trying again"
         );
-        return Outcome::Failed(Reason::InProgress, message).into();
+        return PassOutcome::Failed(Reason::InProgress, message).into();
     }
-    stop(K::KIND, error, platform, context)
+    stop_for_error(K::KIND, error, platform, context)
 }
 
 /// Refuses for as long as the tenant above is out of service, once the platform has refused for that: a read tells as
 /// much as a further refusal, and asks for no change.
-pub(crate) async fn refuse_still<K: TenantObject>(
+pub(crate) async fn refuse_while_parent_inactive<K: TenantObject>(
     object: &K,
-    (platform, place): (&Platform, &Place),
+    (platform, place): (&PlatformClient, &Place),
     context: &Context,
-) -> Result<(), Stop> {
-    let room = K::room(context);
-    let Some(message) = room.remember(object, |memory| memory.refused_above.clone()) else { return Ok(()) };
-    match platform.is_in_service(place.parent()).await {
-        Ok(false) => Err(stop(K::KIND, &Error::ParentGone { message }, platform, context)),
+) -> Result<(), PassStop> {
+    let kind_state = K::kind_state(context);
+    let Some(message) = kind_state.with_memory(object, |memory| memory.parent_refusal.clone()) else { return Ok(()) };
+    match platform.is_partner_in_service(place.parent_id()).await {
+        Ok(false) => Err(stop_for_error(K::KIND, &CallError::ParentGone { message }, platform, context)),
         // Where it cannot be read the platform is asked for the change again.
-        Ok(true) | Err(Error::NotFound { .. } | Error::Unsupported { .. } | Error::Forbidden { .. }) => {
-            room.remember(object, |memory| memory.refused_above = None);
+        Ok(true) | Err(CallError::NotFound { .. } | CallError::Unsupported { .. } | CallError::Forbidden { .. }) => {
+            kind_state.with_memory(object, |memory| memory.parent_refusal = None);
             Ok(())
         }
-        Err(error) => Err(stop(K::KIND, &error, platform, context)),
+        Err(error) => Err(stop_for_error(K::KIND, &error, platform, context)),
     }
 }
 
 /// What an error of the platform means; a refused credential is not tried again for a while.
-pub(crate) fn stop(kind: crate::plan::Kind, error: &Error, platform: &Platform, context: &Context) -> Stop {
-    let outcome = outcome(kind, error);
-    if let Outcome::Unauthorised(_, message) = &outcome {
-        context.connections.refused(platform, message);
+pub(crate) fn stop_for_error(
+    kind: crate::plan::TenantKind,
+    error: &CallError,
+    platform: &PlatformClient,
+    context: &Context,
+) -> PassStop {
+    let outcome = platform_error_outcome(kind, error);
+    if let PassOutcome::Unauthorised(_, message) = &outcome {
+        context.connections.block_refused_credential(platform, message);
     }
     outcome.into()
 }
 
-async fn create<K: TenantObject>(
-    changes: &[Change],
-    (target, audited): (&Target<'_>, audit::Change<'_>),
+async fn create_tenant<K: TenantObject>(
+    changes: &[SettingChange],
+    (target, audited): (&ApplyTarget<'_>, audit::AuditedChange<'_>),
     (object, context): (&K, &Context),
-) -> Result<String, Stop> {
-    let Target { platform, place, desired, observed: _ } = target;
-    let open = Open { object, context };
-    let call = platform.create(place, changes, &desired.effective.payload, &desired.mark);
-    let created = audit::change(object, audited, call).await;
+) -> Result<String, PassStop> {
+    let ApplyTarget { platform, place, desired, observed: _ } = target;
+    let open = UnansweredCreate { object, context };
+    let call = platform.create_tenant(place, changes, &desired.effective.payload, &desired.mark);
+    let created = audit::run_and_log_change(object, audited, call).await;
     if created.as_ref().err().is_none_or(|error| !error.maybe_applied()) {
-        open.close();
+        open.mark_answered();
     }
     match created {
         Ok(id) => Ok(id),
-        Err(Error::Invalid { errors }) if holder(&errors).is_some() => {
-            let id = holder(&errors).unwrap_or_default();
-            held(&id, target, object).await
+        Err(CallError::Invalid { errors }) if conflict_holder(&errors).is_some() => {
+            let id = conflict_holder(&errors).unwrap_or_default();
+            resolve_create_conflict(&id, target, object).await
         }
-        Err(error) => Err(refused(object, &in_words_of_the_spec(error, &desired.effective), (platform, context))),
+        Err(error) => {
+            Err(stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context)))
+        }
     }
 }
 
 /// A create without an answer: it may still be carried out, also where the whole pass was given up.
-struct Open<'a, K: TenantObject> {
+struct UnansweredCreate<'a, K: TenantObject> {
     object: &'a K,
     context: &'a Context,
 }
 
-impl<K: TenantObject> Open<'_, K> {
+impl<K: TenantObject> UnansweredCreate<'_, K> {
     /// The platform has answered, or nothing was sent.
-    fn close(self) {
+    fn mark_answered(self) {
         std::mem::forget(self);
     }
 }
 
-impl<K: TenantObject> Drop for Open<'_, K> {
+impl<K: TenantObject> Drop for UnansweredCreate<'_, K> {
     fn drop(&mut self) {
         let Self { object, context } = *self;
-        let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
-        K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
+        let (now, timeout) = (context.claim.process_time(), context.settings.request_timeout);
+        K::kind_state(context).with_memory(object, |memory| memory.creates.note_unanswered_create(now, timeout));
     }
 }
 
-fn holder(errors: &[FieldError]) -> Option<String> {
+fn conflict_holder(errors: &[FieldError]) -> Option<String> {
     errors
         .iter()
         .filter(|error| matches!(error.field_name.as_str(), "name" | "managedBy"))
@@ -228,18 +245,25 @@ fn holder(errors: &[FieldError]) -> Option<String> {
 
 /// The platform refused because a tenant holds the name or the mark: our own is recorded, a tombstone of ours means that
 /// the tenant was ended, and anything else is somebody else's.
-async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Result<String, Stop> {
-    let Target { platform, place, desired, observed: _ } = target;
-    let found = platform.read(place, id, false).await.map_err(|error| Stop::from(outcome(K::KIND, &error)))?;
+async fn resolve_create_conflict<K: TenantObject>(
+    id: &str,
+    target: &ApplyTarget<'_>,
+    object: &K,
+) -> Result<String, PassStop> {
+    let ApplyTarget { platform, place, desired, observed: _ } = target;
+    let found = platform
+        .read_tenant(place, id, false)
+        .await
+        .map_err(|error| PassStop::from(platform_error_outcome(K::KIND, &error)))?;
     match found {
-        None => Err(Outcome::Refused(
+        None => Err(PassOutcome::Refused(
             Reason::TenantMissing,
             format!("tenant `{id}`, which this object created, was ended on the platform: it is never created again; delete this object, or create it anew under another name"),
         )
         .into()),
-        Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
-        Some(Observed { unique_id, name, mark, .. }) => {
-            Err(name_taken(object.declared_name(), &desired.mark, &[Candidate { unique_id, name, mark }]).into())
+        Some(tenant) if tenant.mark.is_exactly(&desired.mark) => Ok(tenant.unique_id),
+        Some(ObservedTenant { unique_id, name, mark, .. }) => {
+            Err(name_taken(object.declared_name(), &desired.mark, &[TenantCandidate { unique_id, name, mark }]).into())
         }
     }
 }
@@ -250,12 +274,12 @@ mod tests {
 
     #[test]
     fn each_step_alone_counts_as_something_done() {
-        assert!(!Done::default().has_any());
+        assert!(!AppliedSteps::default().has_any());
         for done in [
-            Done { created: Some("client_1".to_owned()), ..Done::default() },
-            Done { is_marked: true, ..Done::default() },
-            Done { is_activated: true, ..Done::default() },
-            Done { is_suspended: true, ..Done::default() },
+            AppliedSteps { created_id: Some("client_1".to_owned()), ..AppliedSteps::default() },
+            AppliedSteps { is_marked: true, ..AppliedSteps::default() },
+            AppliedSteps { is_activated: true, ..AppliedSteps::default() },
+            AppliedSteps { is_suspended: true, ..AppliedSteps::default() },
         ] {
             assert!(done.has_any(), "{done:?}");
         }

@@ -4,10 +4,10 @@
 
 use std::cell::RefCell;
 
-use crate::connect::{Error, Exchange, trace};
+use crate::connect::{CallError, Exchange, current_trace};
 use crate::plan::{Digest, Field};
 
-use super::object::{TenantObject, place, uid};
+use super::object::{TenantObject, namespaced_name, uid};
 
 tokio::task_local! {
     /// The exchanges of the change that is under way.
@@ -15,13 +15,13 @@ tokio::task_local! {
 }
 
 /// Keeps an exchange for the line of the change that it belongs to.
-pub(super) fn note(exchange: &Exchange) {
+pub(super) fn record_exchange(exchange: &Exchange) {
     // Reads for no change in particular are in no line.
     let _ = EXCHANGES.try_with(|exchanges| exchanges.borrow_mut().push(exchange.clone()));
 }
 
 /// What is changed.
-pub(super) struct Change<'a> {
+pub(super) struct AuditedChange<'a> {
     /// The step, for example `create`.
     pub(super) operation: &'static str,
     /// The tenant, where it is known.
@@ -33,18 +33,18 @@ pub(super) struct Change<'a> {
 }
 
 /// Makes a change and writes its line.
-pub(super) async fn change<K: TenantObject, T>(
+pub(super) async fn run_and_log_change<K: TenantObject, T>(
     object: &K,
-    what: Change<'_>,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+    what: AuditedChange<'_>,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
     let (result, exchanges) = EXCHANGES
         .scope(RefCell::default(), async {
             let result = call.await;
             (result, EXCHANGES.with(RefCell::take))
         })
         .await;
-    let Change { operation, tenant, fields, digests } = what;
+    let AuditedChange { operation, tenant, fields, digests } = what;
     let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
     let (before, after) =
         digests.map_or((String::new(), String::new()), |(before, after)| (before.to_string(), after.to_string()));
@@ -52,12 +52,12 @@ pub(super) async fn change<K: TenantObject, T>(
     let last = exchanges.last();
     tracing::info!(
         target: "audit",
-        trace = trace().id,
+        trace = current_trace().id,
         kind = K::KIND.name(),
-        object = place(object),
+        object = namespaced_name(object),
         uid = uid(object),
         generation = object.meta().generation.unwrap_or_default(),
-        declared_by = declared_by(object),
+        declared_by = last_declarer(object),
         operation,
         tenant,
         settings = paths.join(","),
@@ -65,13 +65,13 @@ pub(super) async fn change<K: TenantObject, T>(
         after,
         requests = requests.join(","),
         code = last.and_then(|one| one.code).unwrap_or_default(),
-        outcome = outcome(&result),
+        outcome = outcome_label(&result),
         "change"
     );
     result
 }
 
-fn outcome<T>(result: &Result<T, Error>) -> &'static str {
+fn outcome_label<T>(result: &Result<T, CallError>) -> &'static str {
     match result {
         Ok(_) => "done",
         Err(error) if error.maybe_applied() => "unknown",
@@ -80,7 +80,7 @@ fn outcome<T>(result: &Result<T, Error>) -> &'static str {
 }
 
 /// Who last wrote anything of the object but its status, as the API server keeps it: the field manager and the time.
-fn declared_by<K: TenantObject>(object: &K) -> String {
+fn last_declarer<K: TenantObject>(object: &K) -> String {
     let entries = object.meta().managed_fields.as_deref().unwrap_or_default();
     let last = entries
         .iter()

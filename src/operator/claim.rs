@@ -11,57 +11,58 @@ use tokio::sync::watch;
 
 /// Whether this process leads, by its own monotonic clock. All clones are one.
 #[derive(Clone)]
-pub(crate) struct Claim(Arc<Shared>);
+pub(crate) struct LeadershipClaim(Arc<ClaimState>);
 
-struct Shared {
+struct ClaimState {
     origin: Instant,
     /// Microseconds after the origin; 0 is before the claim and after it was given up.
     until: AtomicU64,
-    has_begun: watch::Sender<bool>,
+    has_led: watch::Sender<bool>,
 }
 
-impl Default for Claim {
+impl Default for LeadershipClaim {
     fn default() -> Self {
-        let shared = Shared { origin: Instant::now(), until: AtomicU64::new(0), has_begun: watch::Sender::new(false) };
+        let shared =
+            ClaimState { origin: Instant::now(), until: AtomicU64::new(0), has_led: watch::Sender::new(false) };
         Self(Arc::new(shared))
     }
 }
 
-impl Claim {
+impl LeadershipClaim {
     /// The process's own clock.
-    pub(crate) fn now(&self) -> Duration {
+    pub(crate) fn process_time(&self) -> Duration {
         self.0.origin.elapsed()
     }
 
     /// Whether this process leads at this moment.
-    pub(crate) fn holds(&self) -> bool {
-        self.now() < Duration::from_micros(self.0.until.load(Ordering::Acquire))
+    pub(crate) fn is_leading(&self) -> bool {
+        self.process_time() < Duration::from_micros(self.0.until.load(Ordering::Acquire))
     }
 
     /// Holds until then.
-    pub(crate) fn extend(&self, until: Duration) {
+    pub(crate) fn extend_until(&self, until: Duration) {
         self.0.until.store(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::Release);
-        self.0.has_begun.send_if_modified(|has_begun| !std::mem::replace(has_begun, true));
+        self.0.has_led.send_if_modified(|has_begun| !std::mem::replace(has_begun, true));
     }
 
     /// Holds no more.
-    pub(crate) fn end(&self) {
+    pub(crate) fn revoke(&self) {
         self.0.until.store(0, Ordering::Release);
     }
 
     /// Waits until this process leads for the first time.
-    pub(crate) async fn begun(&self) {
+    pub(crate) async fn wait_until_leading(&self) {
         // The sender lives as long as this claim.
-        let _ = self.0.has_begun.subscribe().wait_for(|has_begun| *has_begun).await;
+        let _ = self.0.has_led.subscribe().wait_for(|has_begun| *has_begun).await;
     }
 
     /// Carries something out while the claim holds; nothing once it does not. The claim is asked again whenever the
     /// work goes on, so that a request which still waits for its connection is not sent after its time.
-    pub(crate) async fn during<F: Future>(&self, work: F) -> Option<F::Output> {
+    pub(crate) async fn run_while_leading<F: Future>(&self, work: F) -> Option<F::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(
             |context| {
-                if self.holds() { work.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
+                if self.is_leading() { work.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
             },
         )
         .await
@@ -74,19 +75,19 @@ mod tests {
 
     #[tokio::test]
     async fn work_goes_on_only_while_the_claim_holds() {
-        let claim = Claim::default();
-        assert_eq!(claim.during(async { 1 }).await, None, "before the claim");
-        claim.extend(claim.now() + Duration::from_mins(1));
-        assert_eq!(claim.during(async { 2 }).await, Some(2));
-        let ended = claim.during(async {
-            claim.end();
+        let claim = LeadershipClaim::default();
+        assert_eq!(claim.run_while_leading(async { 1 }).await, None, "before the claim");
+        claim.extend_until(claim.process_time() + Duration::from_mins(1));
+        assert_eq!(claim.run_while_leading(async { 2 }).await, Some(2));
+        let ended = claim.run_while_leading(async {
+            claim.revoke();
             tokio::task::yield_now().await;
             3
         });
         assert_eq!(ended.await, None, "after it was given up");
-        claim.extend(claim.now() + Duration::from_millis(20));
-        assert!(claim.holds());
+        claim.extend_until(claim.process_time() + Duration::from_millis(20));
+        assert!(claim.is_leading());
         std::thread::sleep(Duration::from_millis(25));
-        assert!(!claim.holds(), "after it lapsed");
+        assert!(!claim.is_leading(), "after it lapsed");
     }
 }

@@ -5,46 +5,46 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::accounts::{Account, Accounts};
-use super::claim::Claim;
+use super::bulkheads::{AccountBulkheads, PlatformAccount};
+use super::cached_reads::NamespacedName;
+use super::claim::LeadershipClaim;
 use super::context::lock;
-use super::reads::Place;
 use crate::api::Reason;
-use crate::connect::{Connection, Dial, Guard, Platform};
+use crate::connect::{ChangeGuard, Connection, Connector, PlatformClient};
 
 /// A credential that was refused is tried at most this often.
-const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+const REFUSED_CREDENTIAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// A connection that nobody asked for for so long is forgotten.
-const IDLE: Duration = Duration::from_hours(1);
+const IDLE_LIMIT: Duration = Duration::from_hours(1);
 
 /// Why there is no connection: reason and sentence of the condition.
 pub(crate) type NoConnection = (Reason, String);
 
 /// Platforms by the fingerprint of their connection.
-pub(crate) struct Connections {
+pub(crate) struct PlatformConnections {
     timeout: Duration,
-    dial: Dial,
-    guard: Guard,
-    held: Mutex<Held>,
+    connector: Connector,
+    guard: ChangeGuard,
+    known: Mutex<KnownPlatforms>,
 }
 
 #[derive(Default)]
-struct Held {
-    platforms: HashMap<String, Line>,
+struct KnownPlatforms {
+    platforms: HashMap<String, PlatformEntry>,
     /// Where each Secret leads: a new connection takes the place of the one that the Secret named before.
-    secrets: HashMap<Place, String>,
+    secrets: HashMap<NamespacedName, String>,
 }
 
-struct Line {
-    platform: Platform,
-    refused: Option<(Instant, String)>,
-    used: Instant,
+struct PlatformEntry {
+    platform: PlatformClient,
+    refusal: Option<(Instant, String)>,
+    last_used: Instant,
 }
 
-impl Held {
+impl KnownPlatforms {
     /// Notes where a Secret leads. The connection that it named before goes, unless another Secret names it.
-    fn note(&mut self, secret: &Place, key: &str) {
+    fn record_secret(&mut self, secret: &NamespacedName, key: &str) {
         let before = self.secrets.insert(secret.clone(), key.to_owned());
         if let Some(before) = before.filter(|before| before != key)
             && !self.secrets.values().any(|other| *other == before)
@@ -53,70 +53,81 @@ impl Held {
         }
     }
 
-    fn sweep(&mut self) {
-        self.platforms.retain(|_, line| line.used.elapsed() < IDLE);
+    fn remove_idle(&mut self) {
+        self.platforms.retain(|_, line| line.last_used.elapsed() < IDLE_LIMIT);
         let Self { platforms, secrets } = self;
         secrets.retain(|_, key| platforms.contains_key(key));
     }
 }
 
-impl Connections {
+impl PlatformConnections {
     /// Platforms on which a change is sent only while the claim holds.
-    pub(crate) fn new(timeout: Duration, dial: Dial, claim: Claim) -> Self {
-        Self { timeout, dial, guard: Guard::new(move || claim.holds()), held: Mutex::default() }
+    pub(crate) fn new(timeout: Duration, dial: Connector, claim: LeadershipClaim) -> Self {
+        Self { timeout, connector: dial, guard: ChangeGuard::new(move || claim.is_leading()), known: Mutex::default() }
     }
 
     /// The platform of a connection that a Secret holds. One whose credential was refused a moment ago is not tried.
-    pub(crate) fn platform(
+    pub(crate) fn platform_for(
         &self,
-        secret: &Place,
+        secret: &NamespacedName,
         connection: Connection,
-        accounts: &Accounts,
-    ) -> Result<Platform, NoConnection> {
-        let mut held = lock(&self.held);
+        accounts: &AccountBulkheads,
+    ) -> Result<PlatformClient, NoConnection> {
+        let mut held = lock(&self.known);
         let key = connection.fingerprint().hex().to_owned();
         let is_new = !held.platforms.contains_key(&key);
         if is_new {
-            held.sweep();
-            let platform = self.connect(connection, accounts)?;
-            held.platforms.insert(key.clone(), Line { platform, refused: None, used: Instant::now() });
+            held.remove_idle();
+            let platform = self.connect_platform(connection, accounts)?;
+            held.platforms.insert(key.clone(), PlatformEntry { platform, refusal: None, last_used: Instant::now() });
         }
-        held.note(secret, &key);
+        held.record_secret(secret, &key);
         if is_new {
-            accounts.sweep(|account| held.platforms.values().any(|line| Account::of(&line.platform) == *account));
+            accounts.remove_unused(|account| {
+                held.platforms.values().any(|line| PlatformAccount::of_platform(&line.platform) == *account)
+            });
         }
         let Some(line) = held.platforms.get_mut(&key) else {
             return Err((Reason::InternalError, "the connection was forgotten: trying again".to_owned()));
         };
-        line.used = Instant::now();
-        match &line.refused {
-            Some((at, message)) if at.elapsed() < REFUSED_PAUSE => Err((Reason::CredentialsRefused, message.clone())),
+        line.last_used = Instant::now();
+        match &line.refusal {
+            Some((at, message)) if at.elapsed() < REFUSED_CREDENTIAL_PAUSE => {
+                Err((Reason::CredentialsRefused, message.clone()))
+            }
             _ => {
-                line.refused = None;
+                line.refusal = None;
                 Ok(line.platform.clone())
             }
         }
     }
 
-    fn connect(&self, connection: Connection, accounts: &Accounts) -> Result<Platform, NoConnection> {
-        let account = Account::new(connection.host(), connection.tenant_id());
-        let wire = (self.dial)(&connection, self.timeout)
+    fn connect_platform(
+        &self,
+        connection: Connection,
+        accounts: &AccountBulkheads,
+    ) -> Result<PlatformClient, NoConnection> {
+        let account = PlatformAccount::new(connection.host(), connection.tenant_id());
+        let wire = (self.connector)(&connection, self.timeout)
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
         // Above the counters: what the breaker holds back is no request.
-        let wire = accounts.breaker(&account).guard(wire, self.timeout);
-        Ok(Platform::guarded(connection, self.timeout, (wire, self.guard.clone())))
+        let wire = accounts.breaker_for(&account).wrap_service(wire, self.timeout);
+        Ok(PlatformClient::from_service(connection, self.timeout, (wire, self.guard.clone())))
     }
 
     /// The account to which a Secret led when it was read last.
-    pub(crate) fn account(&self, secret: &Place) -> Option<Account> {
-        let held = lock(&self.held);
-        held.secrets.get(secret).and_then(|key| held.platforms.get(key)).map(|line| Account::of(&line.platform))
+    pub(crate) fn account_of(&self, secret: &NamespacedName) -> Option<PlatformAccount> {
+        let held = lock(&self.known);
+        held.secrets
+            .get(secret)
+            .and_then(|key| held.platforms.get(key))
+            .map(|line| PlatformAccount::of_platform(&line.platform))
     }
 
     /// Closes the gate for the credential of a platform.
-    pub(crate) fn refused(&self, platform: &Platform, message: &str) {
-        if let Some(line) = lock(&self.held).platforms.get_mut(platform.fingerprint().hex()) {
-            line.refused = Some((Instant::now(), message.to_owned()));
+    pub(crate) fn block_refused_credential(&self, platform: &PlatformClient, message: &str) {
+        if let Some(line) = lock(&self.known).platforms.get_mut(platform.fingerprint().hex()) {
+            line.refusal = Some((Instant::now(), message.to_owned()));
         }
     }
 }
@@ -131,12 +142,12 @@ mod tests {
     use axum::{Json, Router};
     use serde_json::json;
 
-    use super::super::accounts::Limits;
+    use super::super::bulkheads::ConcurrencyLimits;
     use super::*;
     use crate::connect::Place as Stands;
 
     /// A platform that counts changes; returns its URL.
-    async fn platform(changes: Arc<AtomicUsize>) -> String {
+    async fn counting_platform(changes: Arc<AtomicUsize>) -> String {
         let change = move || {
             changes.fetch_add(1, Ordering::SeqCst);
             std::future::ready(Json(json!({})))
@@ -153,59 +164,68 @@ mod tests {
     #[tokio::test]
     async fn a_platform_is_changed_only_while_the_claim_holds() {
         let changes = Arc::new(AtomicUsize::new(0));
-        let url = platform(Arc::clone(&changes)).await;
+        let url = counting_platform(Arc::clone(&changes)).await;
         let data: BTreeMap<String, Vec<u8>> =
             [("url", url.as_str()), ("tenantId", "msp_1"), ("clientId", "a"), ("clientSecret", "b")]
                 .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
                 .into();
-        let claim = Claim::default();
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), claim.clone());
-        let accounts = Accounts::new(Limits { all: 8, account: 4 });
-        let secret = Place { namespace: "a".to_owned(), name: "platform".to_owned() };
-        let platform = connections.platform(&secret, Connection::from_secret(&data).unwrap(), &accounts).unwrap();
+        let claim = LeadershipClaim::default();
+        let connections =
+            PlatformConnections::new(Duration::from_secs(5), crate::connect::network_connector(None), claim.clone());
+        let accounts = AccountBulkheads::new(ConcurrencyLimits { total: 8, per_account: 4 });
+        let secret = NamespacedName { namespace: "a".to_owned(), name: "platform".to_owned() };
+        let platform = connections.platform_for(&secret, Connection::from_secret(&data).unwrap(), &accounts).unwrap();
         let place = Stands::Clients { msp: "msp_1".to_owned() };
-        let refused = platform.suspend(&place, "client_1").await.unwrap_err().to_string();
+        let refused = platform.suspend_tenant(&place, "client_1").await.unwrap_err().to_string();
         assert!(refused.ends_with("this operator no longer leads"), "{refused}");
         assert_eq!(changes.load(Ordering::SeqCst), 0);
-        claim.extend(claim.now() + Duration::from_mins(1));
-        platform.suspend(&place, "client_1").await.unwrap();
-        claim.end();
-        platform.suspend(&place, "client_1").await.unwrap_err();
+        claim.extend_until(claim.process_time() + Duration::from_mins(1));
+        platform.suspend_tenant(&place, "client_1").await.unwrap();
+        claim.revoke();
+        platform.suspend_tenant(&place, "client_1").await.unwrap_err();
         assert_eq!(changes.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_credential_that_was_refused_is_tried_again_only_after_a_pause() {
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());
-        let accounts = Accounts::new(Limits { all: 8, account: 4 });
-        let secret = Place { namespace: "a".to_owned(), name: "platform".to_owned() };
+        let connections = PlatformConnections::new(
+            Duration::from_secs(5),
+            crate::connect::network_connector(None),
+            LeadershipClaim::default(),
+        );
+        let accounts = AccountBulkheads::new(ConcurrencyLimits { total: 8, per_account: 4 });
+        let secret = NamespacedName { namespace: "a".to_owned(), name: "platform".to_owned() };
         let connect = || {
             let pairs =
                 [("url", "https://acme.example"), ("tenantId", "msp_1"), ("clientId", "a"), ("clientSecret", "b")];
             let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
-            connections.platform(&secret, Connection::from_secret(&data).unwrap(), &accounts)
+            connections.platform_for(&secret, Connection::from_secret(&data).unwrap(), &accounts)
         };
-        connections.refused(&connect().unwrap(), "it was revoked");
+        connections.block_refused_credential(&connect().unwrap(), "it was revoked");
         assert_eq!(connect().err(), Some((Reason::CredentialsRefused, "it was revoked".to_owned())));
-        tokio::time::advance(REFUSED_PAUSE).await;
+        tokio::time::advance(REFUSED_CREDENTIAL_PAUSE).await;
         connect().unwrap();
     }
 
     /// shows: faults/75
     #[tokio::test(start_paused = true)]
     async fn a_hundred_rotations_leave_one_connection_for_each_living_secret() {
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());
-        let accounts = Accounts::new(Limits { all: 8, account: 4 });
-        let secret = |name: &str| Place { namespace: "a".to_owned(), name: name.to_owned() };
+        let connections = PlatformConnections::new(
+            Duration::from_secs(5),
+            crate::connect::network_connector(None),
+            LeadershipClaim::default(),
+        );
+        let accounts = AccountBulkheads::new(ConcurrencyLimits { total: 8, per_account: 4 });
+        let secret = |name: &str| NamespacedName { namespace: "a".to_owned(), name: name.to_owned() };
         let connect = |name: &str, tenant: &str, key: usize| {
             let key = key.to_string();
             let pairs =
                 [("url", "https://acme.example"), ("tenantId", tenant), ("clientId", "a"), ("clientSecret", &key)];
             let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
-            connections.platform(&secret(name), Connection::from_secret(&data).unwrap(), &accounts).unwrap();
+            connections.platform_for(&secret(name), Connection::from_secret(&data).unwrap(), &accounts).unwrap();
         };
         let count = || {
-            let held = lock(&connections.held);
+            let held = lock(&connections.known);
             (held.platforms.len(), held.secrets.len(), accounts.len())
         };
         for key in 0..100 {
@@ -216,10 +236,13 @@ mod tests {
         assert_eq!(count(), (2, 3, 2), "two Secrets with the same content share a connection");
         connect("one", "msp_1", 100);
         assert_eq!(count(), (3, 3, 2), "the other Secret still names the one before");
-        tokio::time::advance(IDLE).await;
+        tokio::time::advance(IDLE_LIMIT).await;
         connect("two", "msp_1", 101);
         assert_eq!(count(), (1, 1, 1), "what nobody asks for is forgotten");
-        assert_eq!(connections.account(&secret("two")), Some(Account::new("acme.example".to_owned(), "msp_1")));
-        assert_eq!(connections.account(&secret("one")), None);
+        assert_eq!(
+            connections.account_of(&secret("two")),
+            Some(PlatformAccount::new("acme.example".to_owned(), "msp_1"))
+        );
+        assert_eq!(connections.account_of(&secret("one")), None);
     }
 }

@@ -13,45 +13,45 @@ use kube::client::Body;
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
-use super::activity::{Activity, InFlight};
-use super::metrics::{ClusterRequest, Metrics};
+use super::activity::{ApiServerActivity, InFlightRequest};
+use super::metrics::{ClusterRequestLabels, OperatorMetrics};
 
 /// For one object, for a write, and for the beginning of a watch.
-const ONE: Duration = Duration::from_secs(30);
+const OBJECT_DEADLINE: Duration = Duration::from_secs(30);
 /// For a list, which the API server itself gives up on after a minute.
-const LIST: Duration = Duration::from_mins(1);
+const LIST_DEADLINE: Duration = Duration::from_mins(1);
 /// Silence after which a watch counts as broken: the API server sends a bookmark each minute.
-const SILENCE: Duration = Duration::from_mins(2);
+const MAX_WATCH_SILENCE: Duration = Duration::from_mins(2);
 
 /// What a request without an answer comes to.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", .0.as_secs())]
-struct Unanswered(Duration);
+struct DeadlineExceeded(Duration);
 
 /// Gives each request its time, and notes what the API server answers.
 #[derive(Clone)]
-pub(crate) struct Deadline {
-    activity: Activity,
-    metrics: Arc<Metrics>,
+pub(crate) struct DeadlineLayer {
+    activity: ApiServerActivity,
+    metrics: Arc<OperatorMetrics>,
 }
 
-impl Deadline {
-    pub(crate) fn new(activity: Activity, metrics: Arc<Metrics>) -> Self {
+impl DeadlineLayer {
+    pub(crate) fn new(activity: ApiServerActivity, metrics: Arc<OperatorMetrics>) -> Self {
         Self { activity, metrics }
     }
 }
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Purpose {
+struct RequestPurpose {
     verb: &'static str,
     limit: Duration,
 }
 
-impl Purpose {
+impl RequestPurpose {
     const WATCH: &'static str = "watch";
 
-    fn of(request: &Request<Body>) -> Self {
+    fn of_request(request: &Request<Body>) -> Self {
         let is_list = is_collection(request.uri().path());
         let verb = match *request.method() {
             Method::GET if request.uri().query().is_some_and(|query| query.contains("watch=true")) => Self::WATCH,
@@ -63,7 +63,7 @@ impl Purpose {
             Method::DELETE => "delete",
             _ => "other",
         };
-        Self { verb, limit: if verb == "list" { LIST } else { ONE } }
+        Self { verb, limit: if verb == "list" { LIST_DEADLINE } else { OBJECT_DEADLINE } }
     }
 }
 
@@ -74,20 +74,20 @@ fn is_collection(path: &str) -> bool {
     matches!(rest, [_] | ["namespaces", _, _])
 }
 
-impl<S> Layer<S> for Deadline {
-    type Service = Bounded<S>;
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = DeadlineService<S>;
 
-    fn layer(&self, inner: S) -> Bounded<S> {
-        Bounded { inner, deadline: self.clone() }
+    fn layer(&self, inner: S) -> DeadlineService<S> {
+        DeadlineService { inner, layer: self.clone() }
     }
 }
 
-pub(crate) struct Bounded<S> {
+pub(crate) struct DeadlineService<S> {
     inner: S,
-    deadline: Deadline,
+    layer: DeadlineLayer,
 }
 
-impl<S, B> Service<Request<Body>> for Bounded<S>
+impl<S, B> Service<Request<Body>> for DeadlineService<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
@@ -103,24 +103,24 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (purpose, path) = (Purpose::of(&request), request.uri().path().to_owned());
-        let Deadline { activity, metrics } = self.deadline.clone();
+        let (purpose, path) = (RequestPurpose::of_request(&request), request.uri().path().to_owned());
+        let DeadlineLayer { activity, metrics } = self.layer.clone();
         let sent = self.inner.call(request);
         Box::pin(async move {
             // The time runs from when the request is sent, not from when it is made.
-            let (deadline, in_flight) = (Instant::now() + purpose.limit, activity.begin(purpose.limit));
-            let unanswered = |_| Err(Unanswered(purpose.limit).into());
+            let (deadline, in_flight) = (Instant::now() + purpose.limit, activity.begin_request(purpose.limit));
+            let unanswered = |_| Err(DeadlineExceeded(purpose.limit).into());
             let answer = tokio::time::timeout_at(deadline, sent).await.unwrap_or_else(unanswered);
             let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-            metrics.asked_cluster(&ClusterRequest::new(purpose.verb, code));
+            metrics.count_cluster_request(&ClusterRequestLabels::new(purpose.verb, code));
             let (head, body) = answer?.into_parts();
             let chunks = Answer::new(body).into_data_stream();
-            let body = if purpose.verb == Purpose::WATCH && head.status.is_success() {
+            let body = if purpose.verb == RequestPurpose::WATCH && head.status.is_success() {
                 drop(in_flight);
-                activity.heard(&path);
-                Answer::from_stream(watched(chunks, activity, path))
+                activity.record_watch_event(&path);
+                Answer::from_stream(bound_watch(chunks, activity, path))
             } else {
-                Answer::from_stream(bounded(chunks, Until { deadline, limit: purpose.limit, in_flight }))
+                Answer::from_stream(bound_body(chunks, BodyDeadline { deadline, limit: purpose.limit, in_flight }))
             };
             Ok(Response::from_parts(head, body))
         })
@@ -128,16 +128,16 @@ where
 }
 
 /// When an answer must have come as a whole.
-struct Until {
+struct BodyDeadline {
     deadline: Instant,
     limit: Duration,
-    in_flight: InFlight,
+    in_flight: InFlightRequest,
 }
 
 /// An answer that ends with an error at its deadline.
-fn bounded<E: Into<BoxError> + Send + 'static>(
+fn bound_body<E: Into<BoxError> + Send + 'static>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
-    until: Until,
+    until: BodyDeadline,
 ) -> impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static {
     futures::stream::unfold(Some((Box::pin(chunks), until)), |state| async {
         let (mut chunks, until) = state?;
@@ -148,28 +148,28 @@ fn bounded<E: Into<BoxError> + Send + 'static>(
                 Some((chunk, rest))
             }
             Err(_elapsed) => {
-                let Until { deadline: _, limit, in_flight } = until;
+                let BodyDeadline { deadline: _, limit, in_flight } = until;
                 drop(in_flight);
-                Some((Err(Unanswered(limit).into()), None))
+                Some((Err(DeadlineExceeded(limit).into()), None))
             }
         }
     })
 }
 
 /// The events of a watch. It ends after a silence, so that it is begun again where the last event left off.
-fn watched<E: Into<BoxError> + Send + 'static>(
+fn bound_watch<E: Into<BoxError> + Send + 'static>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
-    activity: Activity,
+    activity: ApiServerActivity,
     path: String,
 ) -> impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static {
     futures::stream::unfold((Box::pin(chunks), activity, path), |(mut chunks, activity, path)| async {
-        let Ok(chunk) = tokio::time::timeout(SILENCE, chunks.next()).await else {
-            tracing::warn!(path, seconds = SILENCE.as_secs(), "the watch is silent and is begun again");
+        let Ok(chunk) = tokio::time::timeout(MAX_WATCH_SILENCE, chunks.next()).await else {
+            tracing::warn!(path, seconds = MAX_WATCH_SILENCE.as_secs(), "the watch is silent and is begun again");
             return None;
         };
         let chunk = chunk?.map_err(Into::into);
         if chunk.is_ok() {
-            activity.heard(&path);
+            activity.record_watch_event(&path);
         }
         Some((chunk, (chunks, activity, path)))
     })
@@ -186,28 +186,28 @@ mod tests {
 
     /// What the API server does with a request.
     #[derive(Clone, Copy)]
-    enum Server {
+    enum ServerBehaviour {
         Silent,
         SilentAfterHeaders,
         Answers,
     }
 
-    fn bounded_client(server: Server) -> (kube::Client, Activity) {
-        let activity = Activity::default();
+    fn client_with_deadline(server: ServerBehaviour) -> (kube::Client, ApiServerActivity) {
+        let activity = ApiServerActivity::default();
         let service = service_fn(move |_: Request<Body>| async move {
             let nothing = futures::stream::pending::<Result<Bytes, Infallible>>();
             let body = match server {
-                Server::Silent => return std::future::pending::<Result<Response<Answer>, BoxError>>().await,
-                Server::SilentAfterHeaders => Answer::from_stream(nothing),
-                Server::Answers => Answer::from("{}"),
+                ServerBehaviour::Silent => return std::future::pending::<Result<Response<Answer>, BoxError>>().await,
+                ServerBehaviour::SilentAfterHeaders => Answer::from_stream(nothing),
+                ServerBehaviour::Answers => Answer::from("{}"),
             };
             Ok(Response::new(body))
         });
-        let deadline = Deadline::new(activity.clone(), Arc::new(Metrics::new()));
+        let deadline = DeadlineLayer::new(activity.clone(), Arc::new(OperatorMetrics::new()));
         (ClientBuilder::new(service, "default").with_layer(&deadline).build(), activity)
     }
 
-    async fn ask(client: &kube::Client, path: &str) -> (Option<String>, Duration) {
+    async fn send_request(client: &kube::Client, path: &str) -> (Option<String>, Duration) {
         let begun = Instant::now();
         let asked = client.request_text(Request::get(path).body(Vec::new()).unwrap()).await;
         (asked.err().map(|error| error.to_string()), begun.elapsed())
@@ -222,7 +222,7 @@ mod tests {
         for (method, path, verb) in [
             (Method::GET, SECRET, "get"),
             (Method::GET, CLIENTS, "list"),
-            (Method::GET, watch.as_str(), Purpose::WATCH),
+            (Method::GET, watch.as_str(), RequestPurpose::WATCH),
             (Method::POST, CLIENTS, "create"),
             (Method::PUT, SECRET, "update"),
             (Method::PATCH, SECRET, "patch"),
@@ -230,39 +230,43 @@ mod tests {
             (Method::OPTIONS, SECRET, "other"),
         ] {
             let request = Request::builder().method(&method).uri(path).body(Body::empty()).unwrap();
-            assert_eq!(Purpose::of(&request).verb, verb, "{method} {path}");
+            assert_eq!(RequestPurpose::of_request(&request).verb, verb, "{method} {path}");
         }
     }
 
     /// shows: faults/70
     #[tokio::test(start_paused = true)]
     async fn a_request_without_an_answer_ends_at_its_deadline_also_within_the_body() {
-        for server in [Server::Silent, Server::SilentAfterHeaders] {
-            let (client, activity) = bounded_client(server);
-            for (path, limit) in [(SECRET, ONE), (CLIENTS, LIST)] {
-                let (error, took) = ask(&client, path).await;
+        for server in [ServerBehaviour::Silent, ServerBehaviour::SilentAfterHeaders] {
+            let (client, activity) = client_with_deadline(server);
+            for (path, limit) in [(SECRET, OBJECT_DEADLINE), (CLIENTS, LIST_DEADLINE)] {
+                let (error, took) = send_request(&client, path).await;
                 let error = error.unwrap();
                 assert!(error.contains(&format!("no answer within {} s", limit.as_secs())), "{error}");
                 assert_eq!(took.as_secs(), limit.as_secs());
-                assert!(!activity.is_overdue(), "what ended is not in flight");
+                assert!(!activity.has_overdue_request(), "what ended is not in flight");
             }
         }
-        let (client, _) = bounded_client(Server::Answers);
-        assert_eq!(ask(&client, SECRET).await.0, None);
+        let (client, _) = client_with_deadline(ServerBehaviour::Answers);
+        assert_eq!(send_request(&client, SECRET).await.0, None);
     }
 
     /// shows: faults/70
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_does_not_begin_ends_at_its_deadline_and_one_that_falls_silent_ends_too() {
         let watch = format!("{CLIENTS}?watch=true");
-        let (client, activity) = bounded_client(Server::Silent);
-        let (error, took) = ask(&client, &watch).await;
-        assert!(error.unwrap().contains("no answer within 30 s") && took.as_secs() == ONE.as_secs());
-        assert_eq!(activity.since("Client"), None, "a watch that never began was never heard of");
+        let (client, activity) = client_with_deadline(ServerBehaviour::Silent);
+        let (error, took) = send_request(&client, &watch).await;
+        assert!(error.unwrap().contains("no answer within 30 s") && took.as_secs() == OBJECT_DEADLINE.as_secs());
+        assert_eq!(activity.time_since_watch_event("Client"), None, "a watch that never began was never heard of");
 
-        let (client, activity) = bounded_client(Server::SilentAfterHeaders);
-        assert_eq!(ask(&client, &watch).await, (None, SILENCE), "it ends as if the server had closed it");
-        assert_eq!(activity.since("Client"), Some(SILENCE));
+        let (client, activity) = client_with_deadline(ServerBehaviour::SilentAfterHeaders);
+        assert_eq!(
+            send_request(&client, &watch).await,
+            (None, MAX_WATCH_SILENCE),
+            "it ends as if the server had closed it"
+        );
+        assert_eq!(activity.time_since_watch_event("Client"), Some(MAX_WATCH_SILENCE));
     }
 
     #[test]

@@ -12,199 +12,204 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
-use super::context::{Context, Room, Verified, jitter};
-use super::dereference::{has_new_material, tenancy};
-use super::error::Stop;
-use super::installation::is_elsewhere;
-use super::object::{TenantObject, is_deleting, is_settled, pause, unique_id};
+use super::context::{Context, KindState, VerifiedVersion, stable_jitter};
+use super::dereference::{has_new_material, locate_tenant};
+use super::error::PassStop;
+use super::installation::is_managed_elsewhere;
+use super::object::{TenantObject, active_pause, is_deleting, is_status_current, unique_id};
 use crate::api::{Partner, Reason, TenantClient};
-use crate::connect::{Error, Place, Platform};
-use crate::plan::Outcome;
-use crate::wire::{SearchItem, TIME_FORMAT};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::plan::PassOutcome;
+use crate::wire::{TIME_FORMAT, TenantSearchItem};
 
 /// The wire's times have whole seconds: a read closer than this to the last change may have missed one.
-const UNSURE: SignedDuration = SignedDuration::from_secs(2);
+const TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 /// Objects whose references are read at the same time.
-const AT_ONCE: usize = 32;
+const CONCURRENT_READS: usize = 32;
 /// Longest time for the references of one object; a request to the API server has a deadline of 30 s.
-const ONE_OBJECT: Duration = Duration::from_secs(45);
+const OBJECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// Pages beyond which a list is taken to have no end.
-const PAGES: i64 = 1000;
+const MAX_PAGES: i64 = 1000;
 /// Where the platform does not say that something changed, every tenant is read within this time.
-const SLICED: Duration = Duration::from_hours(24);
+const FULL_READ_INTERVAL: Duration = Duration::from_hours(24);
 
 /// Looks under way, by kind, host and account.
-type Looks = HashMap<(&'static str, String, String), JoinHandle<()>>;
+type RunningDriftChecks = HashMap<(&'static str, String, String), JoinHandle<()>>;
 
 /// Looks again and again, until the process ends.
-pub(crate) async fn poll(context: Arc<Context>) {
+pub(crate) async fn poll_drift(context: Arc<Context>) {
     let interval = context.settings.drift_interval;
-    let mut looks = Looks::new();
+    let mut running = RunningDriftChecks::new();
     let mut round: u64 = 0;
     loop {
         // Up to a tenth earlier or later, so that operators started together do not stay together.
-        let shift = f64::from(jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
+        let shift = f64::from(stable_jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
         tokio::time::sleep(interval.mul_f64(1.0 + shift)).await;
-        looks.retain(|_, look| !look.is_finished());
-        look_at::<Partner>(&context, round, &mut looks).await;
-        look_at::<TenantClient>(&context, round, &mut looks).await;
+        running.retain(|_, look| !look.is_finished());
+        start_checks::<Partner>(&context, round, &mut running).await;
+        start_checks::<TenantClient>(&context, round, &mut running).await;
         let partners = context.partners.store.state();
-        for partner in partners.iter().filter(|partner| !is_elsewhere(partner.as_ref(), &context)) {
+        for partner in partners.iter().filter(|partner| !is_managed_elsewhere(partner.as_ref(), &context)) {
             // Its counts of clients move only here.
-            context.partners.wake(ObjectRef::from_obj(partner.as_ref()));
+            context.partners.enqueue(ObjectRef::from_obj(partner.as_ref()));
         }
         // What is remembered has an end: images are large, and objects that have gone leave nothing behind.
         context.config_maps.clear();
-        context.partners.sweep();
-        context.clients.sweep();
-        context.activity.looked();
+        context.partners.forget_all_gone();
+        context.clients.forget_all_gone();
+        context.activity.record_drift_check();
         round = round.wrapping_add(1);
     }
 }
 
 /// Objects whose tenants stand in one place, reached by one platform.
-struct Group<K> {
-    platform: Platform,
+struct PlaceGroup<K> {
+    platform: PlatformClient,
     place: Place,
     objects: Vec<Arc<K>>,
 }
 
 /// Begins a look for each account, one place after the other. A platform that answers slowly or not at all holds up only
 /// the next look at itself.
-async fn look_at<K: TenantObject>(context: &Arc<Context>, round: u64, looks: &mut Looks) {
-    let mut accounts: HashMap<_, Vec<Group<K>>> = HashMap::new();
-    for group in groups::<K>(context, round).await {
+async fn start_checks<K: TenantObject>(context: &Arc<Context>, round: u64, running: &mut RunningDriftChecks) {
+    let mut accounts: HashMap<_, Vec<PlaceGroup<K>>> = HashMap::new();
+    for group in group_by_place::<K>(context, round).await {
         let key = (K::KIND.name(), group.platform.host(), group.platform.tenant_id().to_owned());
         accounts.entry(key).or_default().push(group);
     }
     for (key, groups) in accounts {
-        looks.entry(key).or_insert_with(|| tokio::spawn(look_through(groups, Arc::clone(context), round)));
+        running.entry(key).or_insert_with(|| tokio::spawn(check_groups(groups, Arc::clone(context), round)));
     }
 }
 
-async fn look_through<K: TenantObject>(groups: Vec<Group<K>>, context: Arc<Context>, round: u64) {
-    let room = K::room(&context);
+async fn check_groups<K: TenantObject>(groups: Vec<PlaceGroup<K>>, context: Arc<Context>, round: u64) {
+    let kind_state = K::kind_state(&context);
     for group in groups {
-        let looked = look_in(&group, room, (&context, round)).await;
-        context.metrics.looked(K::KIND, looked.is_ok());
+        let looked = check_place(&group, kind_state, (&context, round)).await;
+        context.metrics.count_drift_check(K::KIND, looked.is_ok());
         let Err(error) = looked else { continue };
-        tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
+        tracing::warn!(kind = K::KIND.name(), parent = group.place.parent_id(), %error, "drift was not looked for");
         match error {
             // Each object says so on its own, and none of them sends anything while the credential is refused.
-            Error::Unauthorised { .. } => {
+            CallError::Unauthorised { .. } => {
                 for object in &group.objects {
-                    room.wake(ObjectRef::from_obj(object.as_ref()));
+                    kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
                 }
             }
             // One finds out for all: the others would only wait for the same platform.
-            _ => wake_one(room, &group.objects, round),
+            _ => enqueue_one(kind_state, &group.objects, round),
         }
     }
 }
 
 /// Wakes one of many, another one in each round.
-fn wake_one<K: TenantObject>(room: &Room<K>, objects: &[Arc<K>], round: u64) {
+fn enqueue_one<K: TenantObject>(kind_state: &KindState<K>, objects: &[Arc<K>], round: u64) {
     let count = u64::try_from(objects.len()).unwrap_or(u64::MAX).max(1);
     if let Some(object) = usize::try_from(round % count).ok().and_then(|index| objects.get(index)) {
-        room.wake(ObjectRef::from_obj(object.as_ref()));
+        kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
     }
 }
 
 /// What a look at the references of an object comes to.
-enum Looked {
+enum ReferenceCheck {
     /// They are as they were, and lead here.
-    Same(Box<(Platform, Place)>),
+    Same(Box<(PlatformClient, Place)>),
     /// A pass finds out what changed and says so.
     Changed,
     /// The API server did not answer.
     Unread,
 }
 
-async fn groups<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<Group<K>> {
-    let room = K::room(context);
+async fn group_by_place<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<PlaceGroup<K>> {
+    let kind_state = K::kind_state(context);
     let now = crate::clock::now();
-    let due = room.store.state().into_iter().filter(|object| {
-        if pause(object.as_ref(), now).is_some()
+    let due = kind_state.store.state().into_iter().filter(|object| {
+        if active_pause(object.as_ref(), now).is_some()
             || is_deleting(object.as_ref())
-            || is_elsewhere(object.as_ref(), context)
+            || is_managed_elsewhere(object.as_ref(), context)
         {
             return false;
         }
-        let is_settled = unique_id(object.as_ref()).is_some() && is_settled(object.as_ref());
+        let is_settled = unique_id(object.as_ref()).is_some() && is_status_current(object.as_ref());
         if !is_settled {
             // Somebody may have taken its status away while nobody watched.
-            room.wake(ObjectRef::from_obj(object.as_ref()));
+            kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
         }
         is_settled
     });
     // Many at the same time, and each for itself: one whose Secret cannot be read holds up no other.
-    let looks = due.map(|object| look_up(object, Arc::clone(context)));
-    let mut looked = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
-    let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
+    let looks = due.map(|object| check_references(object, Arc::clone(context)));
+    let mut looked = futures::stream::iter(looks).buffer_unordered(CONCURRENT_READS);
+    let mut groups: HashMap<(String, String, String), PlaceGroup<K>> = HashMap::new();
     let mut unread = Vec::new();
     while let Some((object, looked)) = looked.next().await {
         match looked {
-            Looked::Same(stands) => {
+            ReferenceCheck::Same(stands) => {
                 let (platform, place) = *stands;
-                let key = (platform.host(), platform.tenant_id().to_owned(), place.parent().to_owned());
-                let group = groups.entry(key).or_insert_with(|| Group { platform, place, objects: Vec::new() });
+                let key = (platform.host(), platform.tenant_id().to_owned(), place.parent_id().to_owned());
+                let group = groups.entry(key).or_insert_with(|| PlaceGroup { platform, place, objects: Vec::new() });
                 group.objects.push(object);
             }
-            Looked::Changed => room.wake(ObjectRef::from_obj(object.as_ref())),
-            Looked::Unread => unread.push(object),
+            ReferenceCheck::Changed => kind_state.enqueue(ObjectRef::from_obj(object.as_ref())),
+            ReferenceCheck::Unread => unread.push(object),
         }
     }
     if !unread.is_empty() {
         tracing::warn!(kind = K::KIND.name(), objects = unread.len(), "the API server did not answer for these");
-        wake_one(room, &unread, round);
+        enqueue_one(kind_state, &unread, round);
     }
     groups.into_values().collect()
 }
 
-fn look_up<K: TenantObject>(object: Arc<K>, context: Arc<Context>) -> BoxFuture<'static, (Arc<K>, Looked)> {
+fn check_references<K: TenantObject>(
+    object: Arc<K>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, (Arc<K>, ReferenceCheck)> {
     async move {
-        let references = tokio::time::timeout(ONE_OBJECT, references(object.as_ref(), &context)).await;
+        let references = tokio::time::timeout(OBJECT_TIMEOUT, compare_references(object.as_ref(), &context)).await;
         let looked = match references {
             Ok(Ok(looked)) => looked,
-            Err(_) | Ok(Err(Stop::Outcome(Outcome::Failed(Reason::ClusterUnavailable, _)))) => Looked::Unread,
+            Err(_) | Ok(Err(PassStop::Outcome(PassOutcome::Failed(Reason::ClusterUnavailable, _)))) => {
+                ReferenceCheck::Unread
+            }
             // A Secret, an image or a reference changed.
-            Ok(Err(Stop::Outcome(_) | Stop::Stale)) => Looked::Changed,
+            Ok(Err(PassStop::Outcome(_) | PassStop::Stale)) => ReferenceCheck::Changed,
         };
         (object, looked)
     }
     .boxed()
 }
 
-async fn references<K: TenantObject>(object: &K, context: &Context) -> Result<Looked, Stop> {
-    let (platform, place, partner) = tenancy(object, context).await?;
+async fn compare_references<K: TenantObject>(object: &K, context: &Context) -> Result<ReferenceCheck, PassStop> {
+    let (platform, place, partner) = locate_tenant(object, context).await?;
     let is_changed = has_new_material(object, partner.as_deref(), context).await?;
-    Ok(if is_changed { Looked::Changed } else { Looked::Same(Box::new((platform, place))) })
+    Ok(if is_changed { ReferenceCheck::Changed } else { ReferenceCheck::Same(Box::new((platform, place))) })
 }
 
-async fn look_in<K: TenantObject>(
-    group: &Group<K>,
-    room: &Room<K>,
+async fn check_place<K: TenantObject>(
+    group: &PlaceGroup<K>,
+    kind_state: &KindState<K>,
     (context, round): (&Context, u64),
-) -> Result<(), Error> {
-    let platform = group.platform.polling();
+) -> Result<(), CallError> {
+    let platform = group.platform.for_polling();
     if !platform.has_extensions().await? {
-        let slices = (SLICED.as_secs() / context.settings.drift_interval.as_secs().max(1)).max(1);
+        let slices = (FULL_READ_INTERVAL.as_secs() / context.settings.drift_interval.as_secs().max(1)).max(1);
         for object in &group.objects {
-            if u64::from(jitter(&object.uid().unwrap_or_default())) % slices == round % slices {
-                room.wake(ObjectRef::from_obj(object.as_ref()));
+            if u64::from(stable_jitter(&object.uid().unwrap_or_default())) % slices == round % slices {
+                kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
             }
         }
         return Ok(());
     }
-    let rows = rows(&platform, &group.place).await?;
+    let rows = list_row_versions(&platform, &group.place).await?;
     for object in &group.objects {
         let row = unique_id(object.as_ref()).and_then(|id| rows.get(id));
         // Absence from a page is never "gone": the pass asks for the tenant itself.
         let is_same = row.is_some_and(|row| {
-            room.remember(object, |memory| memory.verified).is_some_and(|verified| row.is_unchanged(verified))
+            kind_state.with_memory(object, |memory| memory.verified).is_some_and(|verified| row.is_unchanged(verified))
         });
         if !is_same {
-            room.wake(ObjectRef::from_obj(object.as_ref()));
+            kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
         }
     }
     Ok(())
@@ -212,39 +217,41 @@ async fn look_in<K: TenantObject>(
 
 /// What a row of a page says about changes.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct RowVersion {
     revision: Option<i64>,
     updated: Option<Timestamp>,
 }
 
-impl Row {
-    fn of(item: &SearchItem) -> Self {
+impl RowVersion {
+    fn of_item(item: &TenantSearchItem) -> Self {
         let updated = item.updated_time.as_deref().and_then(|text| Timestamp::strptime(TIME_FORMAT, text).ok());
         Self { revision: item.revision, updated }
     }
 
     /// Whether the tenant is as it was read. A counter says so for certain; a time of whole seconds only where the read
     /// is well after it, and then by two clocks.
-    fn is_unchanged(self, Verified { revision, updated, read }: Verified) -> bool {
+    fn is_unchanged(self, VerifiedVersion { revision, updated, read_at: read }: VerifiedVersion) -> bool {
         match (self.revision, revision) {
             (Some(listed), Some(verified)) => listed == verified,
-            _ => self.updated.is_some_and(|listed| updated == Some(listed) && read.duration_since(listed) >= UNSURE),
+            _ => self
+                .updated
+                .is_some_and(|listed| updated == Some(listed) && read.duration_since(listed) >= TIME_TOLERANCE),
         }
     }
 }
 
-async fn rows(platform: &Platform, place: &Place) -> Result<HashMap<String, Row>, Error> {
+async fn list_row_versions(platform: &PlatformClient, place: &Place) -> Result<HashMap<String, RowVersion>, CallError> {
     let mut rows = HashMap::new();
     let mut number = 1;
-    for _ in 0..PAGES {
-        let page = platform.page(place, number).await?;
-        rows.extend(page.results.into_iter().map(|item| (item.unique_id.clone(), Row::of(&item))));
+    for _ in 0..MAX_PAGES {
+        let page = platform.list_page(place, number).await?;
+        rows.extend(page.results.into_iter().map(|item| (item.unique_id.clone(), RowVersion::of_item(&item))));
         if !page.next_page {
             return Ok(rows);
         }
         number = page.next_page_no.filter(|next| *next > number).unwrap_or(number + 1);
     }
-    Err(Error::Malformed { message: format!("the search has more than {PAGES} pages") })
+    Err(CallError::Malformed { message: format!("the search has more than {MAX_PAGES} pages") })
 }
 
 #[cfg(test)]
@@ -253,16 +260,16 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::connect::{Connection, Guard, Wire};
+    use crate::connect::{ChangeGuard, Connection, HttpService};
 
-    fn time(text: &str) -> Timestamp {
+    fn parse_time(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     /// A platform whose search answers so to the query of a page.
-    fn searched(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> Platform {
+    fn searched(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> PlatformClient {
         let answer = Arc::new(answer);
-        let wire = Wire::new(tower::service_fn(move |request: reqwest::Request| {
+        let wire = HttpService::new(tower::service_fn(move |request: reqwest::Request| {
             let body = if request.url().path().ends_with("/search") {
                 answer(request.url().query().unwrap_or_default())
             } else {
@@ -273,7 +280,7 @@ mod tests {
         let pairs = [("url", "https://acme.example"), ("tenantId", "1"), ("clientId", "a"), ("clientSecret", "b")];
         let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
         let connection = Connection::from_secret(&data).unwrap();
-        Platform::guarded(connection, Duration::from_mins(1), (wire, Guard::new(|| true)))
+        PlatformClient::from_service(connection, Duration::from_mins(1), (wire, ChangeGuard::new(|| true)))
     }
 
     #[tokio::test(start_paused = true)]
@@ -285,7 +292,7 @@ mod tests {
             serde_json::json!({"results": [], "nextPage": count < 1200})
         });
         let place = Place::Clients { msp: "1".to_owned() };
-        let error = rows(&platform, &place).await.unwrap_err().to_string();
+        let error = list_row_versions(&platform, &place).await.unwrap_err().to_string();
         assert!(error.contains("more than 1000 pages"), "{error}");
         assert_eq!(asked.load(Ordering::SeqCst), 1000);
     }
@@ -301,21 +308,21 @@ mod tests {
             pages.lock().unwrap().push(number);
             serde_json::json!({"results": [], "nextPage": named > 0, "nextPageNo": named})
         });
-        rows(&platform, &Place::Clients { msp: "1".to_owned() }).await.unwrap();
+        list_row_versions(&platform, &Place::Clients { msp: "1".to_owned() }).await.unwrap();
         assert_eq!(*asked.lock().unwrap(), ["1", "3", "4"]);
     }
 
     #[test]
     fn a_counter_decides_before_a_time_of_whole_seconds_and_the_clock_of_this_process() {
-        let updated = Some(time("2030-01-01T00:00:00Z"));
-        let verified = |revision, read| Verified { revision, updated, read: time(read) };
-        let row = |revision| Row { revision, updated };
+        let updated = Some(parse_time("2030-01-01T00:00:00Z"));
+        let verified = |revision, read| VerifiedVersion { revision, updated, read_at: parse_time(read) };
+        let row = |revision| RowVersion { revision, updated };
         // The clock of this process is an hour ahead: a second change within the second is seen by the counter alone.
         assert!(!row(Some(8)).is_unchanged(verified(Some(7), "2030-01-01T01:00:00Z")));
         assert!(row(Some(7)).is_unchanged(verified(Some(7), "2030-01-01T00:00:00Z")), "also right after the change");
         assert!(row(None).is_unchanged(verified(None, "2030-01-01T00:00:02Z")));
         assert!(!row(None).is_unchanged(verified(None, "2030-01-01T00:00:01Z")), "it may have missed one");
         assert!(!row(Some(7)).is_unchanged(verified(None, "2030-01-01T00:00:01Z")));
-        assert!(!Row { revision: None, updated: None }.is_unchanged(verified(None, "2030-01-01T01:00:00Z")));
+        assert!(!RowVersion { revision: None, updated: None }.is_unchanged(verified(None, "2030-01-01T01:00:00Z")));
     }
 }

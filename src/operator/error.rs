@@ -3,57 +3,57 @@
 use std::sync::Arc;
 
 use crate::api::Reason;
-pub(crate) use crate::object::{outcome, sentence};
-use crate::plan::Outcome;
+pub(crate) use crate::object::{api_error_message, platform_error_outcome};
+use crate::plan::PassOutcome;
 
 /// What ends a pass early.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum PassStop {
     /// With something to say in status.
-    Outcome(Outcome),
+    Outcome(PassOutcome),
     /// The object has changed meanwhile: another pass is on its way. Only where that happens again and again it is said.
     Stale,
 }
 
-impl From<Outcome> for Stop {
-    fn from(outcome: Outcome) -> Self {
+impl From<PassOutcome> for PassStop {
+    fn from(outcome: PassOutcome) -> Self {
         Self::Outcome(outcome)
     }
 }
 
-impl From<kube::Error> for Stop {
+impl From<kube::Error> for PassStop {
     fn from(error: kube::Error) -> Self {
-        Self::of_cluster(&error)
+        Self::from_cluster_error(&error)
     }
 }
 
-impl From<Arc<kube::Error>> for Stop {
+impl From<Arc<kube::Error>> for PassStop {
     fn from(error: Arc<kube::Error>) -> Self {
-        Self::of_cluster(&error)
+        Self::from_cluster_error(&error)
     }
 }
 
-impl Stop {
-    fn of_cluster(error: &kube::Error) -> Self {
+impl PassStop {
+    fn from_cluster_error(error: &kube::Error) -> Self {
         if let kube::Error::Api(status) = error
             && (status.is_conflict() || status.is_not_found())
         {
-            tracing::debug!(error = sentence(error), "the pass is begun again");
+            tracing::debug!(error = api_error_message(error), "the pass is begun again");
             return Self::Stale;
         }
-        let message = format!("the API server: {}{}", sentence(error), remedy(error));
-        Self::Outcome(Outcome::Failed(Reason::ClusterUnavailable, message))
+        let message = format!("the API server: {}{}", api_error_message(error), cluster_error_remedy(error));
+        Self::Outcome(PassOutcome::Failed(Reason::ClusterUnavailable, message))
     }
 }
 
 /// What to do about an error of the API server. Its sentence names the right that is missing.
-fn remedy(error: &kube::Error) -> &'static str {
+fn cluster_error_remedy(error: &kube::Error) -> &'static str {
     match error {
         // Nothing is created in a namespace that goes, whatever the rights are.
         kube::Error::Api(status) if status.is_forbidden() && !status.message.contains("being terminated") => {
             ": give the operator's ServiceAccount this right, as the chart's roles do"
         }
-        _ if is_undeclared(error) => {
+        _ if is_undeclared_field(error) => {
             ": the resource definitions are older than this operator, so nothing new can be recorded; apply those of its release, for example with `kubectl apply -f crds`"
         }
         _ => "",
@@ -61,7 +61,7 @@ fn remedy(error: &kube::Error) -> &'static str {
 }
 
 /// Whether the API server refused a field that its definitions do not have.
-pub(crate) fn is_undeclared(error: &kube::Error) -> bool {
+pub(crate) fn is_undeclared_field(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
 }
 
@@ -71,11 +71,11 @@ mod tests {
 
     use super::*;
 
-    fn message(code: u16, text: &str) -> String {
+    fn stop_message(code: u16, text: &str) -> String {
         let reason = if code == 403 { "Forbidden" } else { "InternalError" }.to_owned();
         let status = Status { code, message: text.to_owned(), reason, ..Status::default() };
-        match Stop::from(kube::Error::Api(Box::new(status))) {
-            Stop::Outcome(Outcome::Failed(Reason::ClusterUnavailable, message)) => message,
+        match PassStop::from(kube::Error::Api(Box::new(status))) {
+            PassStop::Outcome(PassOutcome::Failed(Reason::ClusterUnavailable, message)) => message,
             other => panic!("{other:?}"),
         }
     }
@@ -83,12 +83,12 @@ mod tests {
     #[test]
     fn a_right_that_is_missing_is_named_with_what_to_do() {
         let refused = r#"partners.tenantry.dev "acme" is forbidden: User "system:serviceaccount:t:operator" cannot patch resource "partners/status""#;
-        let said = message(403, refused);
+        let said = stop_message(403, refused);
         assert!(said.contains("cannot patch resource") && said.ends_with("as the chart's roles do"), "{said}");
         assert!(
-            !message(403, "unable to create new content in namespace a because it is being terminated")
+            !stop_message(403, "unable to create new content in namespace a because it is being terminated")
                 .contains("right")
         );
-        assert!(!message(500, "etcdserver: leader changed").contains("right"));
+        assert!(!stop_message(500, "etcdserver: leader changed").contains("right"));
     }
 }

@@ -12,13 +12,13 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::ending::LEDGER;
-use super::error::sentence;
-use super::object::{TenantObject, is_deleting, mode};
-use super::status::Facts;
+use super::deletion::LEDGER_NAME;
+use super::error::api_error_message;
+use super::object::{TenantObject, is_deleting, management_mode};
+use super::status::PassResult;
 use crate::api::{ConditionType, ManagementMode, Reason, TenantStatus};
-use crate::object::advice;
-use crate::plan::{Field, Invalid, TenantLife, Truth};
+use crate::object::unmanaged_setting_advice;
+use crate::plan::{ConditionStatus, Field, InvalidSetting, LifecycleState};
 
 /// Publishes events.
 pub(crate) struct Events {
@@ -28,23 +28,23 @@ pub(crate) struct Events {
 }
 
 /// Longest note of an event, in bytes.
-const LONGEST_NOTE: usize = 1024;
+const MAX_NOTE_BYTES: usize = 1024;
 /// Longest name of an object to which the recorder can add a time without the event's name becoming too long.
-const LONGEST_NAME: usize = 230;
+const MAX_RECORDER_NAME: usize = 230;
 
 /// A note that the API server takes.
-fn cut(note: &str) -> String {
-    if note.len() <= LONGEST_NOTE {
+fn truncate_note(note: &str) -> String {
+    if note.len() <= MAX_NOTE_BYTES {
         return note.to_owned();
     }
-    let end = (0..=LONGEST_NOTE - 3).rev().find(|end| note.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=MAX_NOTE_BYTES - 3).rev().find(|end| note.is_char_boundary(*end)).unwrap_or_default();
     format!("{}...", &note[..end])
 }
 
 /// An event about an object whose name leaves no room for a time: its own name is a part of that.
-fn by_hand(event: &Event, reference: &ObjectReference, reporter: Reporter) -> events::v1::Event {
+fn event_with_short_name(event: &Event, reference: &ObjectReference, reporter: Reporter) -> events::v1::Event {
     let now = jiff::Timestamp::now();
-    let name: String = reference.name.as_deref().unwrap_or_default().chars().take(LONGEST_NAME).collect();
+    let name: String = reference.name.as_deref().unwrap_or_default().chars().take(MAX_RECORDER_NAME).collect();
     let name = name.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
     let Event { type_, reason, note, action, secondary } = event;
     events::v1::Event {
@@ -89,16 +89,21 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        self.send(event, reference);
+        self.send_event(event, reference);
     }
 
     /// Publishes one event about an object in the operator's own namespace, where the object's takes none any more. An
     /// event must be about something of its own namespace, so it is about the ledger and names the object beside it.
-    pub(crate) fn publish_at_home<K: TenantObject>(&self, home: &str, object: &K, (reason, note): (Reason, &str)) {
+    pub(crate) fn publish_in_operator_namespace<K: TenantObject>(
+        &self,
+        home: &str,
+        object: &K,
+        (reason, note): (Reason, &str),
+    ) {
         let event = Event {
             type_: EventType::Normal,
             reason: reason.name().to_owned(),
-            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object))),
+            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::namespaced_name(object))),
             action: "Reconcile".to_owned(),
             secondary: Some(object.object_ref(&())),
         };
@@ -106,10 +111,10 @@ impl Events {
             api_version: Some("v1".to_owned()),
             kind: Some("ConfigMap".to_owned()),
             namespace: Some(home.to_owned()),
-            name: Some(LEDGER.to_owned()),
+            name: Some(LEDGER_NAME.to_owned()),
             ..ObjectReference::default()
         };
-        self.send(event, reference);
+        self.send_event(event, reference);
     }
 
     fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, (type_, note): (EventType, &str)) {
@@ -120,23 +125,23 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        self.send(event, object.object_ref(&()));
+        self.send_event(event, object.object_ref(&()));
     }
 
-    fn send(&self, mut event: Event, reference: ObjectReference) {
-        event.note = event.note.as_deref().map(cut);
+    fn send_event(&self, mut event: Event, reference: ObjectReference) {
+        event.note = event.note.as_deref().map(truncate_note);
         let (recorder, client, reporter) = (self.recorder.clone(), self.client.clone(), self.reporter.clone());
         tokio::spawn(async move {
             let sent = match reference.name.as_deref() {
-                Some(name) if name.len() > LONGEST_NAME => {
-                    let event = by_hand(&event, &reference, reporter);
+                Some(name) if name.len() > MAX_RECORDER_NAME => {
+                    let event = event_with_short_name(&event, &reference, reporter);
                     let events = Api::namespaced(client, reference.namespace.as_deref().unwrap_or_default());
                     events.create(&PostParams::default(), &event).await.map(drop)
                 }
                 _ => recorder.publish(&event, &reference).await,
             };
             if let Err(error) = sent {
-                tracing::debug!(error = sentence(&error), reason = event.reason, "event was not published");
+                tracing::debug!(error = api_error_message(&error), reason = event.reason, "event was not published");
             }
         });
     }
@@ -144,28 +149,34 @@ impl Events {
 
 /// The status before a pass, and after it.
 #[derive(Clone, Copy)]
-pub(crate) struct Statuses<'a> {
+pub(crate) struct StatusTransition<'a> {
     pub(crate) before: &'a TenantStatus,
     pub(crate) after: &'a TenantStatus,
 }
 
 /// Tells what a pass did, and what newly stands in the way.
-pub(crate) fn tell<K: TenantObject>(object: &Arc<K>, statuses: Statuses<'_>, facts: &Facts, context: &Context) {
-    let Statuses { before, after } = statuses;
+pub(crate) fn publish_pass_events<K: TenantObject>(
+    object: &Arc<K>,
+    statuses: StatusTransition<'_>,
+    facts: &PassResult,
+    context: &Context,
+) {
+    let StatusTransition { before, after } = statuses;
     let events = &context.events;
     let id = after.unique_id.as_deref().unwrap_or_default();
-    if facts.done.created.is_some() {
+    if facts.applied.created_id.is_some() {
         events.publish(object.as_ref(), Reason::Created, &format!("created tenant `{id}`"));
     } else if facts.is_adopted {
         events.publish(object.as_ref(), Reason::Adopted, &format!("took over tenant `{id}`"));
-    } else if facts.is_reattached && facts.done.is_marked {
+    } else if facts.is_reattached && facts.applied.is_marked {
         events.publish(
             object.as_ref(),
             Reason::Reattached,
             &format!("took up tenant `{id}` again, which an earlier object of this name created"),
         );
-    } else if !facts.done.written.is_empty() {
-        let paths: Vec<String> = facts.done.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
+    } else if !facts.applied.written.is_empty() {
+        let paths: Vec<String> =
+            facts.applied.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
         events.publish(object.as_ref(), Reason::Updated, &format!("wrote {}", paths.join(", ")));
     }
     if has_new_address(facts) {
@@ -176,42 +187,51 @@ pub(crate) fn tell<K: TenantObject>(object: &Arc<K>, statuses: Statuses<'_>, fac
         );
     }
     // What the platform only said that it did is no event yet.
-    let is_active = facts.observed.as_ref().map(|observed| observed.life == TenantLife::Active);
-    if facts.done.is_suspended && is_active != Some(true) {
+    let is_active = facts.observed.as_ref().map(|observed| observed.life == LifecycleState::Active);
+    if facts.applied.is_suspended && is_active != Some(true) {
         events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
     }
-    if facts.done.is_activated && is_active != Some(false) {
+    if facts.applied.is_activated && is_active != Some(false) {
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
     }
     for one in &after.no_longer_managed {
         if before.no_longer_managed.iter().all(|known| known.path != one.path) {
-            events.publish_as(object.as_ref(), Reason::NoLongerManaged.name(), (EventType::Warning, &advice(one)));
+            events.publish_as(
+                object.as_ref(),
+                Reason::NoLongerManaged.name(),
+                (EventType::Warning, &unmanaged_setting_advice(one)),
+            );
         }
     }
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
         events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
     }
-    pause_changed(object.as_ref(), statuses, facts, context);
-    newly_wrong(object.as_ref(), statuses, context);
+    publish_pause_events(object.as_ref(), statuses, facts, context);
+    publish_new_warnings(object.as_ref(), statuses, context);
 }
 
 /// Tells that a pause began, and that it is over: the end may have come by itself. An object that is only observed
 /// afterwards is not managed again, and one whose tenant was not read is not yet.
-fn pause_changed<K: TenantObject>(object: &K, statuses: Statuses<'_>, facts: &Facts, context: &Context) {
+fn publish_pause_events<K: TenantObject>(
+    object: &K,
+    statuses: StatusTransition<'_>,
+    facts: &PassResult,
+    context: &Context,
+) {
     let paused = |status: &TenantStatus| {
         let found = status.conditions.iter().find(|one| one.type_ == ConditionType::Paused.name());
-        found.filter(|one| one.status == Truth::True.name()).map(|one| one.message.clone())
+        found.filter(|one| one.status == ConditionStatus::True.name()).map(|one| one.message.clone())
     };
     // The conditions of a deletion say nothing of a pause.
     if is_deleting(object) {
         return;
     }
     let (was, is) = (paused(statuses.before), paused(statuses.after));
-    let has_resumed = K::room(context).remember(object, |memory| {
-        let is_managed = is.is_none() && mode(object) == ManagementMode::Manage;
-        let resumed = memory.resumed.or_else(|| was.is_some().then(Instant::now));
-        memory.resumed = resumed.filter(|_| is_managed);
-        memory.resumed.take_if(|_| facts.observed.is_some()).is_some()
+    let has_resumed = K::kind_state(context).with_memory(object, |memory| {
+        let is_managed = is.is_none() && management_mode(object) == ManagementMode::Manage;
+        let resumed = memory.resumed_at.or_else(|| was.is_some().then(Instant::now));
+        memory.resumed_at = resumed.filter(|_| is_managed);
+        memory.resumed_at.take_if(|_| facts.observed.is_some()).is_some()
     });
     if has_resumed {
         context.events.publish(object, Reason::Resumed, "the pause is over: the tenant is managed again");
@@ -222,39 +242,42 @@ fn pause_changed<K: TenantObject>(object: &K, statuses: Statuses<'_>, facts: &Fa
 }
 
 /// Warns of what goes on for now and is refused where it is new: once for each life of the operator and each change of it.
-pub(crate) fn tell_tolerated<K: TenantObject>(object: &K, tolerated: &[Invalid], context: &Context) {
+pub(crate) fn warn_of_tolerated<K: TenantObject>(object: &K, tolerated: &[InvalidSetting], context: &Context) {
     let now: Vec<String> = tolerated.iter().map(ToString::to_string).collect();
-    let before = K::room(context).remember(object, |memory| std::mem::replace(&mut memory.tolerated, now.clone()));
+    let before =
+        K::kind_state(context).with_memory(object, |memory| std::mem::replace(&mut memory.tolerated, now.clone()));
     for (one, note) in tolerated.iter().zip(&now).filter(|(_, note)| !before.contains(note)) {
         context.events.publish(object, one.reason, note);
     }
 }
 
 /// Whether the tenant answers at a name that it did not have before.
-fn has_new_address(facts: &Facts) -> bool {
-    facts.done.written.iter().any(|change| change.field == Field::ApplicationServer)
+fn has_new_address(facts: &PassResult) -> bool {
+    facts.applied.written.iter().any(|change| change.field == Field::ApplicationServer)
 }
 
 /// Time in which a Partner comes that is applied together with its Clients.
-const APPLIED_TOGETHER: Duration = Duration::from_secs(10);
+const PARTNER_GRACE_TIME: Duration = Duration::from_secs(10);
 
 /// Whether a missing Partner is more than one that is applied a moment later; said once.
-fn is_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Context) -> bool {
-    K::room(context).remember(object, |memory| {
+fn is_partner_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Context) -> bool {
+    K::kind_state(context).with_memory(object, |memory| {
         if is_new {
-            memory.unfound_since = Some(Instant::now());
+            memory.partner_missing_since = Some(Instant::now());
         }
-        memory.unfound_since.take_if(|since| since.elapsed() >= APPLIED_TOGETHER).is_some()
+        memory.partner_missing_since.take_if(|since| since.elapsed() >= PARTNER_GRACE_TIME).is_some()
     })
 }
 
 /// A warning when Ready turns to a reason that needs a person, or to one that may be a misspelt reference; what passes by
 /// itself else is no event.
-fn newly_wrong<K: TenantObject>(object: &K, statuses: Statuses<'_>, context: &Context) {
-    let Statuses { before, after } = statuses;
+fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<'_>, context: &Context) {
+    let StatusTransition { before, after } = statuses;
     let stalled = |status: &TenantStatus| {
         let condition = status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.name());
-        condition.filter(|one| one.status == Truth::True.name()).map(|one| (one.reason.clone(), one.message.clone()))
+        condition
+            .filter(|one| one.status == ConditionStatus::True.name())
+            .map(|one| (one.reason.clone(), one.message.clone()))
     };
     if let Some((reason, message)) = stalled(after)
         && stalled(before).is_none_or(|(old, _)| old != reason)
@@ -266,7 +289,7 @@ fn newly_wrong<K: TenantObject>(object: &K, statuses: Statuses<'_>, context: &Co
         ready.filter(|ready| ready.reason == Reason::PartnerNotFound.name()).map(|ready| ready.message.clone())
     };
     let is_new = unfound(before).is_none();
-    let found = unfound(after).filter(|_| is_overdue(object, is_new, context));
+    let found = unfound(after).filter(|_| is_partner_overdue(object, is_new, context));
     if let Some(message) = found {
         context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
     }
@@ -280,9 +303,9 @@ mod tests {
     fn a_note_is_cut_to_what_the_api_server_counts_and_never_inside_a_character() {
         for text in ["x", "語", "😀", "é"] {
             for length in [1, 300, 341, 342, 1024, 1025, 5000] {
-                let note = cut(&text.repeat(length));
-                assert!(note.len() <= LONGEST_NOTE, "{text} {length}");
-                assert!(note.len() > LONGEST_NOTE - 8 || note == text.repeat(length), "{text} {length}");
+                let note = truncate_note(&text.repeat(length));
+                assert!(note.len() <= MAX_NOTE_BYTES, "{text} {length}");
+                assert!(note.len() > MAX_NOTE_BYTES - 8 || note == text.repeat(length), "{text} {length}");
             }
         }
     }
@@ -309,17 +332,17 @@ mod tests {
         let reason = Reason::NotUnderstood;
         events.publish(&object, reason, &long);
         events.publish_about(kube::Resource::object_ref(&object, &()), reason, &long);
-        events.publish_at_home("home", &object, (reason, &long));
+        events.publish_in_operator_namespace("home", &object, (reason, &long));
         let mut about = Vec::new();
         for _ in 0..3 {
             let event = received.recv().await.unwrap();
             let note = event["note"].as_str().unwrap().len();
-            assert!((LONGEST_NOTE - 8..=LONGEST_NOTE).contains(&note), "{note} bytes");
+            assert!((MAX_NOTE_BYTES - 8..=MAX_NOTE_BYTES).contains(&note), "{note} bytes");
             about
                 .push(["namespace", "name"].map(|key| event["regarding"][key].as_str().unwrap_or_default().to_owned()));
         }
         about.sort();
-        assert_eq!(about, [["a", "a"], ["a", "a"], ["home", LEDGER]]);
+        assert_eq!(about, [["a", "a"], ["a", "a"], ["home", LEDGER_NAME]]);
     }
 
     #[test]
@@ -334,7 +357,7 @@ mod tests {
         for name in ["n".repeat(253), format!("{}-.{}", "n".repeat(228), "n".repeat(23))] {
             let reference = ObjectReference { name: Some(name.clone()), ..ObjectReference::default() };
             let reporter = Reporter { controller: "c".to_owned(), instance: None };
-            let event = by_hand(&event, &reference, reporter);
+            let event = event_with_short_name(&event, &reference, reporter);
             let own = event.metadata.name.unwrap();
             assert!(own.len() <= 253 && !own.contains("-."), "{own}");
             assert_eq!(event.regarding.unwrap().name, Some(name));

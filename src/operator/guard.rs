@@ -9,53 +9,53 @@ use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use tower::{BoxError, Layer, Service};
 
-use super::calm::Calm;
-use super::claim::Claim;
-use super::dated::Dated;
-use super::deadline::Deadline;
-use super::servers::ClusterWire;
+use super::claim::LeadershipClaim;
+use super::deadline::DeadlineLayer;
+use super::server_date::ServerDateLayer;
+use super::servers::ClusterService;
+use super::watch_backoff::WatchBackoffLayer;
 use crate::connect::ServerClock;
 
 /// What a change without the claim comes to.
 #[derive(Debug, thiserror::Error)]
 #[error("this operator no longer leads")]
-struct NoLongerLeads;
+struct NotLeading;
 
 /// What stands between the operator and the API server.
-pub(crate) struct Layers {
+pub(crate) struct ClusterLayers {
     /// Changes are sent only while it holds; whoever keeps the lease needs a client without.
-    pub(crate) claim: Claim,
+    pub(crate) claim: LeadershipClaim,
     /// Learns what time it is there.
     pub(crate) clock: Arc<ServerClock>,
     /// The time that each request has.
-    pub(crate) deadline: Deadline,
+    pub(crate) deadline: DeadlineLayer,
 }
 
-impl Layers {
+impl ClusterLayers {
     /// A client on this way to the API server.
-    pub(crate) fn client(self, builder: ClientBuilder<ClusterWire>) -> Client {
+    pub(crate) fn build_client(self, builder: ClientBuilder<ClusterService>) -> Client {
         let Self { claim, clock, deadline } = self;
-        let inner = builder.with_layer(&Dated(clock)).with_layer(&deadline);
-        inner.with_layer(&Calm::default()).with_layer(&Guard(claim)).build()
+        let inner = builder.with_layer(&ServerDateLayer(clock)).with_layer(&deadline);
+        inner.with_layer(&WatchBackoffLayer::default()).with_layer(&LeadershipLayer(claim)).build()
     }
 }
 
-struct Guard(Claim);
+struct LeadershipLayer(LeadershipClaim);
 
-impl<S> Layer<S> for Guard {
-    type Service = Guarded<S>;
+impl<S> Layer<S> for LeadershipLayer {
+    type Service = LeadershipService<S>;
 
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, claim: self.0.clone() }
+    fn layer(&self, inner: S) -> LeadershipService<S> {
+        LeadershipService { inner, claim: self.0.clone() }
     }
 }
 
-struct Guarded<S> {
+struct LeadershipService<S> {
     inner: S,
-    claim: Claim,
+    claim: LeadershipClaim,
 }
 
-impl<S, B> Service<Request<Body>> for Guarded<S>
+impl<S, B> Service<Request<Body>> for LeadershipService<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
@@ -72,11 +72,11 @@ where
         if request.method() == Method::GET {
             return Box::pin(self.inner.call(request));
         }
-        if !self.claim.holds() {
-            return Box::pin(async { Err(NoLongerLeads.into()) });
+        if !self.claim.is_leading() {
+            return Box::pin(async { Err(NotLeading.into()) });
         }
         let (claim, sent) = (self.claim.clone(), self.inner.call(request));
-        Box::pin(async move { claim.during(sent).await.unwrap_or_else(|| Err(NoLongerLeads.into())) })
+        Box::pin(async move { claim.run_while_leading(sent).await.unwrap_or_else(|| Err(NotLeading.into())) })
     }
 }
 
@@ -88,9 +88,9 @@ mod tests {
     use super::*;
 
     /// Answers everything.
-    struct Server;
+    struct AnsweringServer;
 
-    impl Service<Request<Body>> for Server {
+    impl Service<Request<Body>> for AnsweringServer {
         type Response = Response<()>;
         type Error = BoxError;
         type Future = Ready<Result<Response<()>, BoxError>>;
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    async fn passes(method: Method, guarded: &mut Guarded<Server>) -> bool {
+    async fn is_let_through(method: Method, guarded: &mut LeadershipService<AnsweringServer>) -> bool {
         let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
         match guarded.call(request).await {
             Ok(_) => true,
@@ -117,18 +117,18 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_does_not_lead_reads_and_changes_nothing() {
-        let claim = Claim::default();
-        let mut guarded = Guard(claim.clone()).layer(Server);
+        let claim = LeadershipClaim::default();
+        let mut guarded = LeadershipLayer(claim.clone()).layer(AnsweringServer);
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         for leads in [false, true, false] {
             if leads {
-                claim.extend(claim.now() + Duration::from_mins(1));
+                claim.extend_until(claim.process_time() + Duration::from_mins(1));
             } else {
-                claim.end();
+                claim.revoke();
             }
-            assert!(passes(Method::GET, &mut guarded).await);
+            assert!(is_let_through(Method::GET, &mut guarded).await);
             for change in &changes {
-                assert_eq!(passes(change.clone(), &mut guarded).await, leads, "{change}");
+                assert_eq!(is_let_through(change.clone(), &mut guarded).await, leads, "{change}");
             }
         }
     }

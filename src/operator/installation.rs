@@ -13,21 +13,23 @@ use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::error::{Stop, is_undeclared};
-use super::object::{TenantObject, installation, is_held, pause, place, recorded_installation, unique_id};
-use super::status::write_as_read;
+use super::error::{PassStop, is_undeclared_field};
+use super::object::{
+    TenantObject, active_pause, has_finalizer, installation, namespaced_name, recorded_installation, unique_id,
+};
+use super::status::write_if_unchanged;
 use crate::api::{OPERATOR, Reason};
 
 /// The API server forgets an event after an hour.
-const TELL_AGAIN: Duration = Duration::from_mins(50);
+const REPORT_INTERVAL: Duration = Duration::from_mins(50);
 
 /// Whether another installation is to manage the object.
-pub(crate) fn is_elsewhere<K: TenantObject>(object: &K, context: &Context) -> bool {
-    names_another(installation(object).as_deref(), context)
+pub(crate) fn is_managed_elsewhere<K: TenantObject>(object: &K, context: &Context) -> bool {
+    names_other_installation(installation(object).as_deref(), context)
 }
 
 /// Whether this names an installation and not this one.
-pub(crate) fn names_another(named: Option<&str>, context: &Context) -> bool {
+pub(crate) fn names_other_installation(named: Option<&str>, context: &Context) -> bool {
     named.is_some_and(|named| named != context.installation)
 }
 
@@ -37,50 +39,54 @@ pub(crate) fn names_another(named: Option<&str>, context: &Context) -> bool {
 ///
 /// # Errors
 /// The object has changed meanwhile, perhaps by another installation, or cannot be written.
-pub(crate) async fn claim<K: TenantObject>(object: &mut Arc<K>, now: Timestamp, context: &Context) -> Result<(), Stop> {
+pub(crate) async fn claim_object<K: TenantObject>(
+    object: &mut Arc<K>,
+    now: Timestamp,
+    context: &Context,
+) -> Result<(), PassStop> {
     let recorded = recorded_installation(object.as_ref());
-    let is_new = recorded.is_none() && !is_held(object.as_ref()) && unique_id(object.as_ref()).is_none();
+    let is_new = recorded.is_none() && !has_finalizer(object.as_ref()) && unique_id(object.as_ref()).is_none();
     let is_ours = recorded.as_ref() == Some(&context.installation);
     // Of a paused object every installation says the same.
-    if is_new || is_ours || pause(object.as_ref(), now).is_some() {
+    if is_new || is_ours || active_pause(object.as_ref(), now).is_some() {
         return Ok(());
     }
     let mut status = object.status().cloned().unwrap_or_default();
     status.operator = Some(context.installation.clone());
-    match write_as_read(object.as_ref(), &status, context).await {
+    match write_if_unchanged(object.as_ref(), &status, context).await {
         Ok(written) => *object = written,
         // Under definitions of an earlier release there is no record, as there was none then.
-        Err(error) if is_undeclared(&error) => return Ok(()),
+        Err(error) if is_undeclared_field(&error) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
     if recorded.is_some() {
         // A create of the former one may have waited for its turn as long as a pass may take.
         let most = context.settings.pass_timeout.saturating_add(context.settings.request_timeout);
-        let now = context.claim.now();
-        K::room(context).remember(object, |memory| memory.creates.given_up(now, most));
+        let now = context.claim.process_time();
+        K::kind_state(context).with_memory(object, |memory| memory.creates.note_unanswered_create(now, most));
     }
     Ok(())
 }
 
 /// Leaves an object to the installation that it names, and says so where people look.
-pub(crate) fn stand_aside<K: TenantObject>(object: &K, context: &Context) -> (Action, &'static str) {
+pub(crate) fn leave_to_other_installation<K: TenantObject>(object: &K, context: &Context) -> (Action, &'static str) {
     let reason = Reason::ManagedElsewhere;
-    let is_told = K::room(context).remember(object, |memory| {
-        let is_told = memory.stood_aside.is_some_and(|told| told.elapsed() < TELL_AGAIN);
+    let is_told = K::kind_state(context).with_memory(object, |memory| {
+        let is_told = memory.elsewhere_reported_at.is_some_and(|told| told.elapsed() < REPORT_INTERVAL);
         if !is_told {
-            memory.stood_aside = Some(Instant::now());
+            memory.elsewhere_reported_at = Some(Instant::now());
         }
         is_told
     });
     if !is_told {
-        let message = message(&installation(object).unwrap_or_default(), &context.installation);
-        tracing::warn!(kind = K::KIND.name(), object = place(object), "{message}");
+        let message = elsewhere_message(&installation(object).unwrap_or_default(), &context.installation);
+        tracing::warn!(kind = K::KIND.name(), object = namespaced_name(object), "{message}");
         context.events.publish(object, reason, &message);
     }
-    (Action::requeue(TELL_AGAIN), reason.name())
+    (Action::requeue(REPORT_INTERVAL), reason.name())
 }
 
-fn message(named: &str, own: &str) -> String {
+fn elsewhere_message(named: &str, own: &str) -> String {
     format!(
         "the object names the installation `{named}` of the operator, so `{own}` writes nothing to it or its tenant: let only one of them look into this namespace, or, to move the object here, annotate it with `{OPERATOR}: {own}`"
     )

@@ -1,6 +1,6 @@
 //! Counters of the operator. No label ever holds the name of an object.
 
-mod newer;
+mod not_understood;
 mod objects;
 mod queue;
 #[cfg(test)]
@@ -17,28 +17,28 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::activity::{Activity, WATCHED};
+use super::activity::{ApiServerActivity, WATCHED_KINDS};
 use super::context::{Context, lock};
 use crate::api::Reason;
 use crate::connect::Exchange;
-use crate::plan::Kind;
-use newer::NotUnderstood;
-use objects::Objects;
-use queue::Queues;
+use crate::plan::TenantKind;
+use not_understood::NotUnderstoodGauge;
+use objects::ObjectGauges;
+use queue::QueueGauges;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pass {
+struct PassLabels {
     kind: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfKind {
+struct KindLabel {
     kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     operation: &'static str,
     /// HTTP status; `none` where no answer came.
     code: String,
@@ -46,43 +46,43 @@ struct Request {
 
 /// A request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ClusterRequest {
+pub(crate) struct ClusterRequestLabels {
     verb: &'static str,
     /// HTTP status; `none` where no answer came.
     code: String,
 }
 
-impl ClusterRequest {
+impl ClusterRequestLabels {
     pub(crate) fn new(verb: &'static str, code: Option<u16>) -> Self {
         Self { verb, code: code.map_or_else(|| "none".to_owned(), |code| code.to_string()) }
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
+struct OperationLabel {
     operation: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Budget {
+struct CategoryLabel {
     category: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Version {
+struct VersionLabel {
     version: &'static str,
 }
 
 /// Why a status was not written as it should be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum NotWritten {
+pub(crate) enum StatusWriteFailure {
     /// The API server refused it for good; the least of it is written instead.
     Refused,
     /// It did not take it this time.
     Failed,
 }
 
-impl NotWritten {
+impl StatusWriteFailure {
     const ALL: [Self; 2] = [Self::Refused, Self::Failed];
 
     const fn name(self) -> &'static str {
@@ -100,87 +100,87 @@ const FAILED: &str = "failed";
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Counters of the operator.
-pub(crate) struct Metrics {
+pub(crate) struct OperatorMetrics {
     registry: Registry,
-    passes: Family<Pass, Counter>,
-    seconds: Histograms<OfKind>,
-    waits: Histograms<OfKind>,
-    releases: Family<Pass, Counter>,
-    successes: Family<OfKind, Gauge>,
-    requests: Family<Request, Counter>,
-    answers: Histograms<Operation>,
-    budgets: Family<Budget, Gauge>,
-    looks: Family<Pass, Counter>,
-    unwritten: Family<Pass, Counter>,
-    cluster_requests: Family<ClusterRequest, Counter>,
-    watch_failures: Family<OfKind, Counter>,
-    watch_events: Family<OfKind, Gauge>,
-    last_look: Gauge,
-    hanging: Gauge,
+    passes: Family<PassLabels, Counter>,
+    pass_seconds: Histograms<KindLabel>,
+    queue_seconds: Histograms<KindLabel>,
+    finalizer_releases: Family<PassLabels, Counter>,
+    last_success: Family<KindLabel, Gauge>,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histograms<OperationLabel>,
+    rate_limit_remaining: Family<CategoryLabel, Gauge>,
+    drift_checks: Family<PassLabels, Counter>,
+    failed_status_writes: Family<PassLabels, Counter>,
+    cluster_requests: Family<ClusterRequestLabels, Counter>,
+    watch_failures: Family<KindLabel, Counter>,
+    watch_events: Family<KindLabel, Gauge>,
+    last_drift_check: Gauge,
+    hanging_accounts: Gauge,
     leader: Gauge,
-    objects: Objects,
-    queues: Queues,
+    objects: ObjectGauges,
+    queues: QueueGauges,
     /// Held while the gauges are counted and told: they are shared, and two scrapes must not count into each other.
     scrape: Mutex<()>,
-    not_understood: NotUnderstood,
+    not_understood: NotUnderstoodGauge,
 }
 
-fn seconds() -> Histogram {
+fn seconds_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 9))
 }
 
-impl Metrics {
+impl OperatorMetrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("tenantry_operator");
         let metrics = Self {
             passes: Family::default(),
-            seconds: Family::new_with_constructor(seconds),
-            waits: Family::new_with_constructor(seconds),
-            releases: Family::default(),
-            successes: Family::default(),
+            pass_seconds: Family::new_with_constructor(seconds_histogram),
+            queue_seconds: Family::new_with_constructor(seconds_histogram),
+            finalizer_releases: Family::default(),
+            last_success: Family::default(),
             requests: Family::default(),
-            answers: Family::new_with_constructor(seconds),
-            budgets: Family::default(),
-            looks: Family::default(),
-            unwritten: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds_histogram),
+            rate_limit_remaining: Family::default(),
+            drift_checks: Family::default(),
+            failed_status_writes: Family::default(),
             cluster_requests: Family::default(),
             watch_failures: Family::default(),
             watch_events: Family::default(),
-            last_look: Gauge::default(),
-            hanging: Gauge::default(),
+            last_drift_check: Gauge::default(),
+            hanging_accounts: Gauge::default(),
             leader: Gauge::default(),
-            objects: Objects::register(&mut registry),
-            queues: Queues::register(&mut registry),
-            not_understood: NotUnderstood::register(&mut registry),
+            objects: ObjectGauges::register(&mut registry),
+            queues: QueueGauges::register(&mut registry),
+            not_understood: NotUnderstoodGauge::register(&mut registry),
             registry: Registry::default(),
             scrape: Mutex::default(),
         };
-        let build = Family::<Version, Gauge>::default();
-        build.get_or_create(&Version { version: env!("CARGO_PKG_VERSION") }).set(1);
+        let build = Family::<VersionLabel, Gauge>::default();
+        build.get_or_create(&VersionLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register("build_info", "Version of the operator", build);
         let leader = "Whether this operator leads (1) or stands by (0)";
         registry.register("leader", leader, metrics.leader.clone());
         registry.register("reconciles", "Passes by kind and outcome", metrics.passes.clone());
-        registry.register("reconcile_duration_seconds", "Duration of passes by kind", metrics.seconds.clone());
+        registry.register("reconcile_duration_seconds", "Duration of passes by kind", metrics.pass_seconds.clone());
         let waits = "Time from a change that makes an object due to the pass over it";
-        registry.register("queue_duration_seconds", waits, metrics.waits.clone());
+        registry.register("queue_duration_seconds", waits, metrics.queue_seconds.clone());
         registry.register(
             "finalizer_releases",
             "Objects that were let go, by kind and reason",
-            metrics.releases.clone(),
+            metrics.finalizer_releases.clone(),
         );
         let success = "When a pass last found or made a tenant as declared, in seconds since 1970";
-        registry.register("last_success_timestamp_seconds", success, metrics.successes.clone());
+        registry.register("last_success_timestamp_seconds", success, metrics.last_success.clone());
         let requests = "Requests to platforms by operation and HTTP status";
         registry.register("platform_requests", requests, metrics.requests.clone());
         let answers = "Time until a platform answered, by operation";
-        registry.register("platform_request_duration_seconds", answers, metrics.answers.clone());
+        registry.register("platform_request_duration_seconds", answers, metrics.request_seconds.clone());
         let budgets = "Requests that a platform allows before its next minute, as it said last";
-        registry.register("platform_rate_limit_remaining", budgets, metrics.budgets.clone());
+        registry.register("platform_rate_limit_remaining", budgets, metrics.rate_limit_remaining.clone());
         let looks = "Looks for drift on a platform, by kind and outcome (done, failed)";
-        registry.register("drift_checks", looks, metrics.looks.clone());
+        registry.register("drift_checks", looks, metrics.drift_checks.clone());
         let unwritten = "Status that was not written as it should be, by kind and outcome (refused, failed)";
-        registry.register("status_writes_failed", unwritten, metrics.unwritten.clone());
+        registry.register("status_writes_failed", unwritten, metrics.failed_status_writes.clone());
         let cluster = "Requests to the API server by verb and HTTP status";
         registry.register("cluster_requests", cluster, metrics.cluster_requests.clone());
         let failures = "Watches of the API server that failed and were begun again, by kind";
@@ -188,104 +188,104 @@ impl Metrics {
         let events = "When the watches of a kind last brought something, in seconds since 1970; the quietest counts";
         registry.register("watch_last_event_timestamp_seconds", events, metrics.watch_events.clone());
         let look = "When a look for drift at all objects last ended, in seconds since 1970; 0 before the first";
-        registry.register("drift_last_check_timestamp_seconds", look, metrics.last_look.clone());
+        registry.register("drift_last_check_timestamp_seconds", look, metrics.last_drift_check.clone());
         let hanging = "Accounts on platforms that leave requests unanswered and get one at a time";
-        registry.register("hanging_accounts", hanging, metrics.hanging.clone());
-        metrics.begin();
+        registry.register("hanging_accounts", hanging, metrics.hanging_accounts.clone());
+        metrics.init_counters();
         Self { registry, ..metrics }
     }
 
     /// Counters that alerts compare over time are there from the start: the first increase of one that is not would be
     /// missed.
-    fn begin(&self) {
-        for kind in WATCHED {
-            self.watch_failures.get_or_create(&OfKind { kind }).inc_by(0);
+    fn init_counters(&self) {
+        for kind in WATCHED_KINDS {
+            self.watch_failures.get_or_create(&KindLabel { kind }).inc_by(0);
         }
-        for kind in [Kind::Partner.name(), Kind::Client.name()] {
-            self.releases.get_or_create(&Pass { kind, outcome: Reason::Terminated.name() }).inc_by(0);
+        for kind in [TenantKind::Partner.name(), TenantKind::Client.name()] {
+            self.finalizer_releases.get_or_create(&PassLabels { kind, outcome: Reason::Terminated.name() }).inc_by(0);
             for outcome in [DONE, FAILED] {
-                self.looks.get_or_create(&Pass { kind, outcome }).inc_by(0);
+                self.drift_checks.get_or_create(&PassLabels { kind, outcome }).inc_by(0);
             }
-            for outcome in NotWritten::ALL.map(NotWritten::name) {
-                self.unwritten.get_or_create(&Pass { kind, outcome }).inc_by(0);
+            for outcome in StatusWriteFailure::ALL.map(StatusWriteFailure::name) {
+                self.failed_status_writes.get_or_create(&PassLabels { kind, outcome }).inc_by(0);
             }
         }
     }
 
     /// Counts a pass.
-    pub(crate) fn passed(&self, kind: Kind, outcome: &'static str, took: Duration) {
+    pub(crate) fn count_pass(&self, kind: TenantKind, outcome: &'static str, took: Duration) {
         let kind = kind.name();
-        self.passes.get_or_create(&Pass { kind, outcome }).inc();
-        self.seconds.get_or_create(&OfKind { kind }).observe(took.as_secs_f64());
+        self.passes.get_or_create(&PassLabels { kind, outcome }).inc();
+        self.pass_seconds.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
         if [Reason::AsDeclared.name(), Reason::Suspended.name()].contains(&outcome) {
-            self.successes.get_or_create(&OfKind { kind }).set(crate::clock::now().as_second());
+            self.last_success.get_or_create(&KindLabel { kind }).set(crate::clock::now().as_second());
         }
     }
 
     /// Counts the time for which an object was due.
-    pub(crate) fn waited(&self, kind: Kind, time: Duration) {
-        self.waits.get_or_create(&OfKind { kind: kind.name() }).observe(time.as_secs_f64());
+    pub(crate) fn observe_queue_time(&self, kind: TenantKind, time: Duration) {
+        self.queue_seconds.get_or_create(&KindLabel { kind: kind.name() }).observe(time.as_secs_f64());
     }
 
     /// Counts an object that was let go.
-    pub(crate) fn released(&self, kind: Kind, reason: Reason) {
-        self.releases.get_or_create(&Pass { kind: kind.name(), outcome: reason.name() }).inc();
+    pub(crate) fn count_release(&self, kind: TenantKind, reason: Reason) {
+        self.finalizer_releases.get_or_create(&PassLabels { kind: kind.name(), outcome: reason.name() }).inc();
     }
 
     /// Counts a look for drift in one place.
-    pub(crate) fn looked(&self, kind: Kind, is_done: bool) {
+    pub(crate) fn count_drift_check(&self, kind: TenantKind, is_done: bool) {
         let outcome = if is_done { DONE } else { FAILED };
-        self.looks.get_or_create(&Pass { kind: kind.name(), outcome }).inc();
+        self.drift_checks.get_or_create(&PassLabels { kind: kind.name(), outcome }).inc();
     }
 
     /// Counts a status that was not written as it should be.
-    pub(crate) fn status_not_written(&self, kind: Kind, why: NotWritten) {
-        self.unwritten.get_or_create(&Pass { kind: kind.name(), outcome: why.name() }).inc();
+    pub(crate) fn count_failed_status_write(&self, kind: TenantKind, why: StatusWriteFailure) {
+        self.failed_status_writes.get_or_create(&PassLabels { kind: kind.name(), outcome: why.name() }).inc();
     }
 
     /// Counts an exchange with a platform.
-    pub(crate) fn exchanged(&self, exchange: &Exchange) {
-        let Exchange { operation, request_id: _, code, took, left } = exchange;
+    pub(crate) fn record_exchange(&self, exchange: &Exchange) {
+        let Exchange { operation, request_id: _, code, duration: took, budget_left: left } = exchange;
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        self.requests.get_or_create(&Request { operation, code }).inc();
-        self.answers.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { operation, code }).inc();
+        self.request_seconds.get_or_create(&OperationLabel { operation }).observe(took.as_secs_f64());
         if let Some((category, left)) = left {
             let left = i64::try_from(*left).unwrap_or(i64::MAX);
-            self.budgets.get_or_create(&Budget { category }).set(left);
+            self.rate_limit_remaining.get_or_create(&CategoryLabel { category }).set(left);
         }
     }
 
     /// Counts a request to the API server.
-    pub(crate) fn asked_cluster(&self, request: &ClusterRequest) {
+    pub(crate) fn count_cluster_request(&self, request: &ClusterRequestLabels) {
         self.cluster_requests.get_or_create(request).inc();
     }
 
     /// Counts a watch that failed.
-    pub(crate) fn watch_failed(&self, kind: &'static str) {
-        self.watch_failures.get_or_create(&OfKind { kind }).inc();
+    pub(crate) fn count_watch_failure(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&KindLabel { kind }).inc();
     }
 
     /// Sets the times at which there was progress.
-    fn progress(&self, activity: &Activity) {
+    fn set_progress(&self, activity: &ApiServerActivity) {
         let now = crate::clock::now().as_second();
         let at = |since: Duration| now.saturating_sub(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-        for kind in WATCHED {
-            if let Some(since) = activity.since(kind) {
-                self.watch_events.get_or_create(&OfKind { kind }).set(at(since));
+        for kind in WATCHED_KINDS {
+            if let Some(since) = activity.time_since_watch_event(kind) {
+                self.watch_events.get_or_create(&KindLabel { kind }).set(at(since));
             }
         }
-        self.last_look.set(activity.since_look().map_or(0, at));
+        self.last_drift_check.set(activity.time_since_drift_check().map_or(0, at));
     }
 
     /// All counters in the text form of `OpenMetrics`, with what holds at this moment.
-    pub(crate) fn text(&self, context: &Context) -> String {
+    pub(crate) fn render(&self, context: &Context) -> String {
         let _one_at_a_time = lock(&self.scrape);
-        self.leader.set(i64::from(context.claim.holds()));
-        self.progress(&context.activity);
-        self.hanging.set(i64::try_from(context.accounts.hanging()).unwrap_or(i64::MAX));
-        self.objects.count(context);
-        self.queues.count(context);
-        self.not_understood.count(context);
+        self.leader.set(i64::from(context.claim.is_leading()));
+        self.set_progress(&context.activity);
+        self.hanging_accounts.set(i64::try_from(context.accounts.count_hanging()).unwrap_or(i64::MAX));
+        self.objects.count_objects(context);
+        self.queues.count_due(context);
+        self.not_understood.count_objects(context);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -1,26 +1,27 @@
 //! What the operator keeps for each kind, on top of what an object is.
 
-use super::context::{Context, Room};
+use super::context::{Context, KindState};
 use crate::api::{Partner, TenantClient};
 pub(crate) use crate::object::{
-    Object, Parent, asked_adoption, deletion_policy, drift_policy, image_keys, installation, intent, is_deleting,
-    is_held, is_settled, mark, mode, namespace, pause, place, recorded_installation, secret_keys, uid, unique_id,
+    ParentRef, TenantResource, active_pause, deletion_policy, drift_policy, has_finalizer, image_references,
+    installation, intent, is_deleting, is_status_current, management_mode, mark_of, namespace, namespaced_name,
+    recorded_installation, requested_adoption, secret_references, uid, unique_id,
 };
 
 /// An object whose passes the operator makes.
-pub(crate) trait TenantObject: Object {
+pub(crate) trait TenantObject: TenantResource {
     /// Watches, queue and memory of the kind.
-    fn room(context: &Context) -> &Room<Self>;
+    fn kind_state(context: &Context) -> &KindState<Self>;
 }
 
 impl TenantObject for Partner {
-    fn room(context: &Context) -> &Room<Self> {
+    fn kind_state(context: &Context) -> &KindState<Self> {
         &context.partners
     }
 }
 
 impl TenantObject for TenantClient {
-    fn room(context: &Context) -> &Room<Self> {
+    fn kind_state(context: &Context) -> &KindState<Self> {
         &context.clients
     }
 }

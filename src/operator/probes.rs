@@ -16,34 +16,34 @@ use tokio::time::Instant;
 use super::context::{Context, lock};
 
 /// Time between two beats of the runtime's heart.
-const BEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A runtime whose heart has not beaten for so long is stalled.
-const STALLED: Duration = Duration::from_secs(30);
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// A watch that was not heard of for so long tells nothing of the objects: the API server sends a bookmark each minute,
 /// and a silent watch is begun again after two.
-const UNHEARD: Duration = Duration::from_mins(3);
+const SILENT_WATCH_AFTER: Duration = Duration::from_mins(3);
 /// Intervals within which a look for drift must have ended, and the least time that is meant by them.
-const LOOKS: (u32, Duration) = (3, Duration::from_mins(5));
+const DRIFT_CHECK_LIMITS: (u32, Duration) = (3, Duration::from_mins(5));
 
 /// Serves the probes until the process ends.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> Result<JoinHandle<()>, std::io::Error> {
+pub(crate) async fn serve_probes(address: SocketAddr, context: Arc<Context>) -> Result<JoinHandle<()>, std::io::Error> {
     let listener = TcpListener::bind(address).await?;
-    let heart = Heart::default();
+    let heart = Heartbeat::default();
     let beats = heart.clone();
     tokio::spawn(async move {
         loop {
             beats.beat();
-            tokio::time::sleep(BEAT).await;
+            tokio::time::sleep(HEARTBEAT_INTERVAL).await;
         }
     });
     let router = Router::new()
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(Probed { context, heart });
+        .route("/healthz", get(answer_healthz))
+        .route("/readyz", get(answer_readyz))
+        .route("/metrics", get(answer_metrics))
+        .with_state(ProbeState { context, heartbeat: heart });
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the probes ended");
@@ -53,30 +53,32 @@ pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> Result<
 
 /// What the probes look at.
 #[derive(Clone)]
-struct Probed {
+struct ProbeState {
     context: Arc<Context>,
-    heart: Heart,
+    heartbeat: Heartbeat,
 }
 
 /// Shows that the runtime still runs what is due.
 #[derive(Clone, Default)]
-struct Heart(Arc<Mutex<Option<Instant>>>);
+struct Heartbeat(Arc<Mutex<Option<Instant>>>);
 
-impl Heart {
+impl Heartbeat {
     fn beat(&self) {
         *lock(&self.0) = Some(Instant::now());
     }
 
     fn is_stalled(&self) -> bool {
-        lock(&self.0).is_some_and(|at| at.elapsed() > STALLED)
+        lock(&self.0).is_some_and(|at| at.elapsed() > STALLED_AFTER)
     }
 }
 
 /// Alive: only what a restart would mend counts. That a server is away is no reason to restart.
-async fn healthy(State(Probed { context, heart }): State<Probed>) -> (StatusCode, &'static str) {
+async fn answer_healthz(
+    State(ProbeState { context, heartbeat: heart }): State<ProbeState>,
+) -> (StatusCode, &'static str) {
     if heart.is_stalled() {
         (StatusCode::INTERNAL_SERVER_ERROR, "the runtime is stalled\n")
-    } else if context.activity.is_overdue() {
+    } else if context.activity.has_overdue_request() {
         (StatusCode::INTERNAL_SERVER_ERROR, "a request to the API server is past three of its deadlines\n")
     } else {
         (StatusCode::OK, "ok\n")
@@ -84,50 +86,51 @@ async fn healthy(State(Probed { context, heart }): State<Probed>) -> (StatusCode
 }
 
 /// Ready: there is evidence of progress.
-async fn ready(State(Probed { context, .. }): State<Probed>) -> (StatusCode, String) {
-    match unready(&context) {
+async fn answer_readyz(State(ProbeState { context, .. }): State<ProbeState>) -> (StatusCode, String) {
+    match not_ready_reason(&context) {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 
 /// The evidence of progress.
-struct Progress {
+struct ProgressEvidence {
     is_listed: bool,
     /// For how long the watch of a kind has brought nothing. Between the first list and the first watch there is none.
     silence: [(&'static str, Option<Duration>); 2],
     /// For how long no look for drift has ended, on the leader.
-    since_look: Option<Duration>,
+    since_drift_check: Option<Duration>,
     drift_interval: Duration,
 }
 
 /// Why there is no evidence of progress.
-fn unready(context: &Context) -> Option<String> {
+fn not_ready_reason(context: &Context) -> Option<String> {
     let Context { activity, claim, settings, .. } = context;
-    stuck(&Progress {
+    missing_progress(&ProgressEvidence {
         is_listed: context.is_ready(),
-        silence: ["Partner", "Client"].map(|kind| (kind, activity.since(kind))),
-        since_look: activity.since_look().filter(|_| claim.holds()),
+        silence: ["Partner", "Client"].map(|kind| (kind, activity.time_since_watch_event(kind))),
+        since_drift_check: activity.time_since_drift_check().filter(|_| claim.is_leading()),
         drift_interval: settings.drift_interval,
     })
 }
 
-fn stuck(progress: &Progress) -> Option<String> {
-    let Progress { is_listed, silence, since_look, drift_interval } = progress;
+fn missing_progress(progress: &ProgressEvidence) -> Option<String> {
+    let ProgressEvidence { is_listed, silence, since_drift_check: since_look, drift_interval } = progress;
     if !is_listed {
         return Some("waiting for the first list of Partners and Clients".to_owned());
     }
     for (kind, silence) in silence {
-        if let Some(silence) = silence.filter(|silence| *silence > UNHEARD) {
+        if let Some(silence) = silence.filter(|silence| *silence > SILENT_WATCH_AFTER) {
             return Some(format!("the watch of {kind} objects has brought nothing for {} s", silence.as_secs()));
         }
     }
-    let late = since_look.filter(|since| *since > (*drift_interval * LOOKS.0).max(LOOKS.1))?;
+    let late =
+        since_look.filter(|since| *since > (*drift_interval * DRIFT_CHECK_LIMITS.0).max(DRIFT_CHECK_LIMITS.1))?;
     Some(format!("no look for drift has ended for {} s", late.as_secs()))
 }
 
-async fn metrics(State(Probed { context, .. }): State<Probed>) -> impl IntoResponse {
-    let text = context.metrics.text(&context);
+async fn answer_metrics(State(ProbeState { context, .. }): State<ProbeState>) -> impl IntoResponse {
+    let text = context.metrics.render(&context);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
 
@@ -138,36 +141,37 @@ mod tests {
     #[test]
     fn ready_is_who_was_heard_of_and_has_looked_for_drift_lately() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        let good = || Progress {
+        let good = || ProgressEvidence {
             is_listed: true,
             silence: [("Partner", seconds(59)), ("Client", None)],
-            since_look: seconds(1700),
+            since_drift_check: seconds(1700),
             drift_interval: Duration::from_mins(10),
         };
-        assert_eq!(stuck(&good()), None);
+        assert_eq!(missing_progress(&good()), None);
         let mut bad = good();
         bad.is_listed = false;
-        assert!(stuck(&bad).unwrap().contains("first list"));
+        assert!(missing_progress(&bad).unwrap().contains("first list"));
         let mut bad = good();
         bad.silence[1].1 = seconds(181);
-        assert!(stuck(&bad).unwrap().contains("the watch of Client objects has brought nothing for 181 s"));
+        assert!(missing_progress(&bad).unwrap().contains("the watch of Client objects has brought nothing for 181 s"));
         let mut bad = good();
-        bad.since_look = seconds(1801);
-        assert!(stuck(&bad).unwrap().contains("no look for drift"));
-        bad.since_look = None;
-        assert_eq!(stuck(&bad), None, "a standby looks for none");
-        let often = Progress { drift_interval: Duration::from_secs(1), since_look: seconds(299), ..good() };
-        assert_eq!(stuck(&often), None);
+        bad.since_drift_check = seconds(1801);
+        assert!(missing_progress(&bad).unwrap().contains("no look for drift"));
+        bad.since_drift_check = None;
+        assert_eq!(missing_progress(&bad), None, "a standby looks for none");
+        let often =
+            ProgressEvidence { drift_interval: Duration::from_secs(1), since_drift_check: seconds(299), ..good() };
+        assert_eq!(missing_progress(&often), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_heart_that_does_not_beat_is_stalled() {
-        let heart = Heart::default();
+        let heart = Heartbeat::default();
         assert!(!heart.is_stalled(), "before its first beat");
         heart.beat();
-        tokio::time::advance(STALLED).await;
+        tokio::time::advance(STALLED_AFTER).await;
         assert!(!heart.is_stalled());
-        tokio::time::advance(BEAT).await;
+        tokio::time::advance(HEARTBEAT_INTERVAL).await;
         assert!(heart.is_stalled());
     }
 }

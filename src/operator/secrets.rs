@@ -6,39 +6,39 @@ use futures::FutureExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
-use super::reads::{Place, Reads};
+use super::cached_reads::{CachedReads, NamespacedName};
 use crate::api::{is_namespace_name, is_object_name};
-use crate::object::FoundSecret;
+use crate::object::SecretSnapshot;
 
 /// A Secret; nothing where it does not exist.
-pub(crate) type SecretData = Option<Arc<FoundSecret>>;
+pub(crate) type CachedSecret = Option<Arc<SecretSnapshot>>;
 
 /// Secrets by namespace and name.
-pub(crate) type Secrets = Reads<SecretData>;
+pub(crate) type SecretReads = CachedReads<CachedSecret>;
 /// ConfigMaps by namespace and name.
-pub(crate) type ConfigMaps = Reads<Option<Arc<ConfigMap>>>;
+pub(crate) type ConfigMapReads = CachedReads<Option<Arc<ConfigMap>>>;
 
 /// Reads Secrets.
-pub(crate) fn secrets(client: Client) -> Secrets {
-    Reads::new(move |Place { namespace, name }| {
+pub(crate) fn secret_reads(client: Client) -> SecretReads {
+    CachedReads::new(move |NamespacedName { namespace, name }| {
         let client = client.clone();
         async move {
-            if !is_path(&namespace, &name) {
+            if !is_valid_object_path(&namespace, &name) {
                 return Ok(None);
             }
             let secret = Api::<Secret>::namespaced(client, &namespace).get_opt(&name).await?;
-            Ok(secret.map(|secret| Arc::new(FoundSecret::from(secret))))
+            Ok(secret.map(|secret| Arc::new(SecretSnapshot::from(secret))))
         }
         .boxed()
     })
 }
 
 /// Reads ConfigMaps.
-pub(crate) fn config_maps(client: Client) -> ConfigMaps {
-    Reads::new(move |Place { namespace, name }| {
+pub(crate) fn config_map_reads(client: Client) -> ConfigMapReads {
+    CachedReads::new(move |NamespacedName { namespace, name }| {
         let client = client.clone();
         async move {
-            if !is_path(&namespace, &name) {
+            if !is_valid_object_path(&namespace, &name) {
                 return Ok(None);
             }
             Ok(Api::<ConfigMap>::namespaced(client, &namespace).get_opt(&name).await?.map(Arc::new))
@@ -49,6 +49,6 @@ pub(crate) fn config_maps(client: Client) -> ConfigMaps {
 
 /// Whether a namespace and a name lead to an object of that name. Older definitions let others through, which would be
 /// another path of a request; nothing can exist under them.
-fn is_path(namespace: &str, name: &str) -> bool {
+fn is_valid_object_path(namespace: &str, name: &str) -> bool {
     is_namespace_name(namespace) && is_object_name(name)
 }

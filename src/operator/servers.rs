@@ -10,53 +10,57 @@ use kube::{Api, Client, Config};
 use tower::BoxError;
 use tower::util::BoxService;
 
-use super::StartError;
-use super::error::sentence;
-use super::settings::Settings;
-use crate::connect::{Dial, dial};
+use super::OperatorError;
+use super::error::api_error_message;
+use super::flags::OperatorFlags;
+use crate::connect::{Connector, network_connector};
 
 /// What carries requests to the API server.
-pub type ClusterWire = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
+pub type ClusterService = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 
 /// The seams at which the operator meets the API server and the platforms.
 pub struct Servers {
     /// A new way to the API server at each call, since whoever keeps the lease needs one of its own.
-    pub cluster: Box<dyn Fn() -> Result<ClientBuilder<ClusterWire>, kube::Error> + Send + Sync>,
+    pub cluster_client: Box<dyn Fn() -> Result<ClientBuilder<ClusterService>, kube::Error> + Send + Sync>,
     /// Namespace of lease, evidence and ledger.
     pub namespace: String,
     /// The way to each platform.
-    pub platform: Dial,
+    pub connector: Connector,
 }
 
 impl Servers {
     /// Those that the flags name.
-    pub(crate) async fn named(settings: &Settings) -> Result<Self, StartError> {
-        let config = config(settings).await?;
+    pub(crate) async fn from_flags(settings: &OperatorFlags) -> Result<Self, OperatorError> {
+        let config = kube_config(settings).await?;
         let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let platform = dial(settings.platform_proxy.clone());
-        Ok(Self { cluster: Box::new(move || ClientBuilder::try_from(config.clone())), namespace, platform })
+        let platform = network_connector(settings.platform_proxy.clone());
+        Ok(Self {
+            cluster_client: Box::new(move || ClientBuilder::try_from(config.clone())),
+            namespace,
+            connector: platform,
+        })
     }
 }
 
-async fn config(settings: &Settings) -> Result<Config, StartError> {
+async fn kube_config(settings: &OperatorFlags) -> Result<Config, OperatorError> {
     let mut config = if settings.kubeconfig.is_some() || settings.context.is_some() {
         let read = settings.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-        let kubeconfig = read.map_err(|error| StartError::Kubeconfig(error.to_string()))?;
+        let kubeconfig = read.map_err(|error| OperatorError::Kubeconfig(error.to_string()))?;
         let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
         let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        made.map_err(|error| StartError::Kubeconfig(error.to_string()))?
+        made.map_err(|error| OperatorError::Kubeconfig(error.to_string()))?
     } else {
-        Config::incluster().map_err(|_| StartError::NoCluster)?
+        Config::incluster().map_err(|_| OperatorError::NoCluster)?
     };
     if settings.namespace.is_none() && (settings.kubeconfig.is_some() || settings.context.is_some()) {
-        return Err(StartError::NoNamespace);
+        return Err(OperatorError::NoNamespace);
     }
     // A pass has its own deadline and its own pauses: a retry below it would send a change after its time.
     config.default_retry = false;
     Ok(config)
 }
 
-pub(crate) async fn cluster_id(client: &Client, settings: &Settings) -> Result<String, StartError> {
+pub(crate) async fn read_cluster_id(client: &Client, settings: &OperatorFlags) -> Result<String, OperatorError> {
     if let Some(id) = &settings.cluster_id {
         return Ok(id.clone());
     }
@@ -65,18 +69,18 @@ pub(crate) async fn cluster_id(client: &Client, settings: &Settings) -> Result<S
     for _ in 0..8 {
         match Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await {
             Ok(namespace) => {
-                return namespace.metadata.uid.ok_or_else(|| StartError::NoClusterId("it has none".to_owned()));
+                return namespace.metadata.uid.ok_or_else(|| OperatorError::NoClusterId("it has none".to_owned()));
             }
             Err(kube::Error::Api(status)) if status.is_forbidden() => {
-                return Err(StartError::NoClusterId(status.message.clone()));
+                return Err(OperatorError::NoClusterId(status.message.clone()));
             }
             // A new cluster makes the namespace a moment after it begins to answer.
-            Err(error) => last = sentence(&error),
+            Err(error) => last = api_error_message(&error),
         }
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(Duration::from_secs(5));
     }
-    Err(StartError::NoClusterId(last))
+    Err(OperatorError::NoClusterId(last))
 }
 
 #[cfg(test)]
@@ -95,8 +99,8 @@ mod tests {
         let path = file.display().to_string();
         for (more, host) in [(&[][..], "one.example"), (&["--context", "two"], "two.example")] {
             let flags = ["tenantry-operator", "--namespace", "home", "--kubeconfig", &path];
-            let settings = Settings::parse_from(flags.iter().chain(more));
-            let config = config(&settings).await.unwrap();
+            let settings = OperatorFlags::parse_from(flags.iter().chain(more));
+            let config = kube_config(&settings).await.unwrap();
             assert_eq!(config.cluster_url.host(), Some(host), "{more:?}");
         }
         std::fs::remove_file(&file).unwrap();

@@ -1,7 +1,7 @@
 //! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
 
-mod facts;
-mod least;
+mod pass_result;
+mod reduced;
 #[cfg(test)]
 mod tests;
 
@@ -13,61 +13,65 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
-pub(crate) use self::facts::{Facts, Known};
+pub(crate) use self::pass_result::{PassInputs, PassResult};
 use super::context::Context;
-use super::error::sentence;
-use super::installation::is_elsewhere;
-use super::newer::{self, read_understood};
-use super::object::{TenantObject, deletion_policy, is_deleting, mode, namespace};
+use super::error::api_error_message;
+use super::installation::is_managed_elsewhere;
+use super::not_understood::{self, read_understood};
+use super::object::{TenantObject, deletion_policy, is_deleting, management_mode, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
-    AppliedSettings, ConditionType, DeletionPolicy, Drift, ManagementMode, NormalisedSetting, PlanStatus,
-    RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus, Unavailable, UnmanagedSetting,
+    AppliedSettings, ConditionType, DeletionPolicy, DriftStatus, ManagementMode, NormalisedSetting, PlanStatus,
+    RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus, UnavailableStatus, UnmanagedSetting,
     WriteOnlySetting,
 };
 use crate::catalog::Package;
-use crate::connect::trace;
-use crate::object::{Reading, advice, fit, keep_unknown, unknown};
+use crate::connect::current_trace;
+use crate::object::{
+    ParsedObject, fit_status_to_limits, restore_unknown_members, unknown_values, unmanaged_setting_advice,
+};
 use crate::plan::{
-    Echo, Field, Observed, Outcome, Plan, Proposal, Report, Standing, Truth, Value, Written, how_to_confirm,
-    is_legacy_digest, is_same_shown, phase, shown, verdict,
+    ConditionStatus, Field, NormalisedForm, ObservedTenant, PassOutcome, Plan, PriorReadiness, Proposal, StatusReport,
+    Value, WriteRecord, conditions_for, confirmation_block, is_legacy_digest, is_same_status_value, phase_of,
+    to_status_value,
 };
 
 /// Time without a read after which a tenant is no longer said to be Ready.
-const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
+const MAX_READ_AGE: SignedDuration = SignedDuration::from_mins(30);
 /// Tries against another writer; between read and write of one there is a single round trip.
-const TRIES: usize = 20;
+const WRITE_ATTEMPTS: usize = 20;
 
 /// Writes status if it changed, and events for what happened. Returns the object as it now is.
-pub(crate) async fn publish<K: TenantObject>(
+pub(crate) async fn publish_status<K: TenantObject>(
     object: &Arc<K>,
-    outcome: &Outcome,
-    facts: &Facts,
+    outcome: &PassOutcome,
+    facts: &PassResult,
     context: &Context,
 ) -> Arc<K> {
     // What this process wrote since must not be undone: the record of a termination is part of status.
-    let object = &K::room(context).current(Arc::clone(object));
+    let object = &K::kind_state(context).newest_version(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let unmanaged = facts.no_longer_managed(&before, outcome);
     let now = crate::clock::now();
-    let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
-    let report = verdict(&advised(outcome, &unmanaged), standing);
+    let standing =
+        if facts.is_unconfirmed { PriorReadiness::NotReady } else { prior_readiness(object.as_ref(), &before, now) };
+    let report = conditions_for(&with_unmanaged_advice(outcome, &unmanaged), standing);
     let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
-    if !matches!(outcome, Outcome::Paused(_)) {
+    if !matches!(outcome, PassOutcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
-    events::tell(object, events::Statuses { before: &before, after: &after }, facts, context);
+    events::publish_pass_events(object, events::StatusTransition { before: &before, after: &after }, facts, context);
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = least::write(object.as_ref(), (&before, &after), context).await;
-    K::room(context).remember(object, |memory| memory.is_unwritten = written.is_err());
+    let written = reduced::write_status(object.as_ref(), (&before, &after), context).await;
+    K::kind_state(context).with_memory(object, |memory| memory.is_status_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
         // What was done is found again by id or mark; only the words are late.
         tracing::warn!(
-            trace = trace().id,
-            object = super::object::place(object.as_ref()),
-            error = sentence(&error),
+            trace = current_trace().id,
+            object = super::object::namespaced_name(object.as_ref()),
+            error = api_error_message(&error),
             "status was not written"
         );
         Arc::clone(object)
@@ -75,51 +79,52 @@ pub(crate) async fn publish<K: TenantObject>(
 }
 
 /// The outcome with what is to be said of settings that are not declared any more.
-fn advised(outcome: &Outcome, unmanaged: &[UnmanagedSetting]) -> Outcome {
+fn with_unmanaged_advice(outcome: &PassOutcome, unmanaged: &[UnmanagedSetting]) -> PassOutcome {
     let mut outcome = outcome.clone();
-    if let Outcome::Settled(situation) = &mut outcome {
-        situation.advice.extend(unmanaged.iter().map(advice));
+    if let PassOutcome::Settled(situation) = &mut outcome {
+        situation.advice.extend(unmanaged.iter().map(unmanaged_setting_advice));
     }
     outcome
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
-pub(crate) async fn record<K: TenantObject>(
+pub(crate) async fn write_termination<K: TenantObject>(
     object: &K,
     termination: &TerminationStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
     let mut status = object.status().cloned().unwrap_or_default();
     status.termination = Some(termination.clone());
-    write_as_read(object, &status, context).await
+    write_if_unchanged(object, &status, context).await
 }
 
 /// Writes status on an object that others may be writing to. A version is named all the same: a write whose connection
 /// broke may still be carried out later, and must not put an old status over a newer one.
-async fn write_anyway<K: TenantObject>(
+async fn write_despite_conflicts<K: TenantObject>(
     object: &K,
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
     let place = (namespace(object), object.name_any());
     let mut fresh: Option<K> = None;
-    for _ in 1..TRIES {
-        match write_as_read(fresh.as_ref().unwrap_or(object), status, context).await {
+    for _ in 1..WRITE_ATTEMPTS {
+        match write_if_unchanged(fresh.as_ref().unwrap_or(object), status, context).await {
             // The record of a termination may have been written with a reply that was lost: it is never written over.
             Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
                 let found = read_understood::<K>((&place.0, &place.1), context).await?;
-                let is_it =
-                    |found: &K| found.uid() == object.uid() && !is_deleting(found) && !is_elsewhere(found, context);
+                let is_it = |found: &K| {
+                    found.uid() == object.uid() && !is_deleting(found) && !is_managed_elsewhere(found, context)
+                };
                 fresh = Some(found.filter(is_it).ok_or(kube::Error::Api(refusal))?);
             }
             written => return written,
         }
     }
-    write_as_read(fresh.as_ref().unwrap_or(object), status, context).await
+    write_if_unchanged(fresh.as_ref().unwrap_or(object), status, context).await
 }
 
 /// Writes status, only on the object as it was read.
-pub(crate) async fn write_as_read<K: TenantObject>(
+pub(crate) async fn write_if_unchanged<K: TenantObject>(
     object: &K,
     status: &TenantStatus,
     context: &Context,
@@ -128,9 +133,9 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     // status under any UID.
     let metadata =
         json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
-    let mut status = serde_json::to_value(fit(status)).unwrap_or_default();
-    if let Some(unknown) = K::room(context).newer.unknown_status(object) {
-        keep_unknown(&mut status, &unknown);
+    let mut status = serde_json::to_value(fit_status_to_limits(status)).unwrap_or_default();
+    if let Some(unknown) = K::kind_state(context).not_understood.unknown_status(object) {
+        restore_unknown_members(&mut status, &unknown);
     }
     let body = json!({
         "apiVersion": K::api_version(&()),
@@ -138,40 +143,40 @@ pub(crate) async fn write_as_read<K: TenantObject>(
         "metadata": metadata,
         "status": status,
     });
-    let answer = Api::<Reading<K>>::namespaced(context.client.clone(), &namespace(object))
+    let answer = Api::<ParsedObject<K>>::namespaced(context.client.clone(), &namespace(object))
         .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body))
         .await?;
-    Ok(K::room(context).wrote(newer::written(answer, context)?))
+    Ok(K::kind_state(context).record_written(not_understood::written_object(answer, context)?))
 }
 
-fn standing<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) -> Standing {
+fn prior_readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) -> PriorReadiness {
     let condition = |kind: ConditionType| status.conditions.iter().find(|one| one.type_ == kind.name());
-    let Some(ready) = condition(ConditionType::Ready) else { return Standing::New };
-    if ready.observed_generation != object.meta().generation || ready.status == Truth::False.name() {
-        return Standing::NotReady;
+    let Some(ready) = condition(ConditionType::Ready) else { return PriorReadiness::New };
+    if ready.observed_generation != object.meta().generation || ready.status == ConditionStatus::False.name() {
+        return PriorReadiness::NotReady;
     }
     let unknown = condition(ConditionType::InSync)
-        .filter(|one| one.status == Truth::Unknown.name() && one.reason != Reason::StatusIncomplete.name());
+        .filter(|one| one.status == ConditionStatus::Unknown.name() && one.reason != Reason::StatusIncomplete.name());
     let since = unknown.map(|one| now.duration_since(one.last_transition_time.0));
-    match (ready.status == Truth::True.name(), since) {
-        (_, Some(since)) if since >= SILENT_AFTER => Standing::Silent,
-        (true, _) => Standing::Ready,
+    match (ready.status == ConditionStatus::True.name(), since) {
+        (_, Some(since)) if since >= MAX_READ_AGE => PriorReadiness::Unreadable,
+        (true, _) => PriorReadiness::Ready,
         // Unknown for another reason, such as a plan that waits.
-        (false, _) => Standing::NotReady,
+        (false, _) => PriorReadiness::NotReady,
     }
 }
 
 fn next_status<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    (facts, outcome, report): (&Facts, &Outcome, &Report),
+    (facts, outcome, report): (&PassResult, &PassOutcome, &StatusReport),
     now: Timestamp,
 ) -> TenantStatus {
     let mut after = before.clone();
     let generation = object.meta().generation;
     after.observed_generation = generation;
-    after.conditions = conditions(&before.conditions, report, generation, now);
-    let seen = facts.observed.as_ref().and_then(|observed| phase(observed.life));
+    after.conditions = next_conditions(&before.conditions, report, generation, now);
+    let seen = facts.observed.as_ref().and_then(|observed| phase_of(observed.life));
     after.phase = report.phase.or(seen).or(before.phase).or(Some(TenantPhase::Pending));
     after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
     after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
@@ -179,47 +184,49 @@ fn next_status<K: TenantObject>(
         after.connection = facts.connection.clone().or_else(|| before.connection.clone());
     }
     after.plan = match outcome {
-        Outcome::Awaiting(Proposal { hash, steps }) => {
-            Some(PlanStatus { hash: hash.clone(), steps: steps.iter().map(|step| clipped(step)).collect() })
+        PassOutcome::AwaitingApproval(Proposal { hash, steps }) => {
+            Some(PlanStatus { hash: hash.clone(), steps: steps.iter().map(|step| truncate_message(step)).collect() })
         }
         _ => None,
     };
     after.no_longer_managed = facts.no_longer_managed(before, outcome);
-    if let Some(clients) = &facts.clients {
+    if let Some(clients) = &facts.client_counts {
         after.clients = Some(clients.clone());
     }
     if let Some(observed) = &facts.observed {
-        describe(&mut after, observed, is_deleting(object));
+        describe_tenant(&mut after, observed, is_deleting(object));
     }
-    if let Outcome::Settled(situation) = outcome {
-        settle(&mut after, before, &situation.rest, now);
+    if let PassOutcome::Settled(situation) = outcome {
+        record_differences(&mut after, before, &situation.remaining_plan, now);
         // Only now: an edit that could not be applied must still look like an edit to the next pass.
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
         after.image_advice.clone_from(&facts.settings.advice);
-        after.applied = Some(applied(facts, &situation.rest));
-    } else if facts.done.has_any() {
+        after.applied = Some(applied_settings(facts, &situation.remaining_plan));
+    } else if facts.applied.has_any() {
         // What was written counts, whatever came after it.
-        let Written { records, suspended_by_us, marks, .. } = facts.written_after();
+        let WriteRecord { records, suspended_by_us, unconfirmed_marks: marks, .. } = facts.writes_after();
         let applied = after.applied.get_or_insert_default();
         applied.marks = (marks > 0).then_some(marks);
         applied.suspended = suspended_by_us.then_some(true);
-        applied.write_only = write_only(records.into_iter().filter(|(field, _)| field.is_write_only()));
+        applied.write_only = write_only_settings(records.into_iter().filter(|(field, _)| field.is_write_only()));
     }
-    after.termination = termination(object, before, facts, now);
-    if mode(object) == ManagementMode::Observe && matches!(outcome, Outcome::Refused(Reason::OwnedElsewhere, _)) {
-        after = least::unshown(after);
+    after.termination = next_termination(object, before, facts, now);
+    if management_mode(object) == ManagementMode::Observe
+        && matches!(outcome, PassOutcome::Refused(Reason::OwnedElsewhere, _))
+    {
+        after = reduced::without_tenant_details(after);
     }
-    forget_digests(&mut after, outcome);
-    fit(&after)
+    drop_legacy_digests(&mut after, outcome);
+    fit_status_to_limits(&after)
 }
 
 /// Drops what releases before 0.2 showed of Secrets' values. What a paused object records of its writes goes as well: when
 /// it goes on, those settings are written once.
-fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
+fn drop_legacy_digests(after: &mut TenantStatus, outcome: &PassOutcome) {
     let is_digest = |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
-    if matches!(outcome, Outcome::Paused(_)) {
+    if matches!(outcome, PassOutcome::Paused(_)) {
         after.effective.retain(|one| !is_digest(&one.path, &one.value));
         if let Some(applied) = &mut after.applied {
             applied.write_only.retain(|one| !is_digest(&one.path, &one.digest));
@@ -228,7 +235,7 @@ fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
     after.drift.retain(|one| !is_digest(&one.path, &one.desired));
 }
 
-fn describe(after: &mut TenantStatus, observed: &Observed, is_deleting: bool) {
+fn describe_tenant(after: &mut TenantStatus, observed: &ObservedTenant, is_deleting: bool) {
     after.account_id.clone_from(&observed.account_id);
     // A deletion reads no branding, of which the addresses are made.
     if !is_deleting {
@@ -236,7 +243,7 @@ fn describe(after: &mut TenantStatus, observed: &Observed, is_deleting: bool) {
         after.api_endpoint.clone_from(&observed.api_endpoint);
     }
     after.created_time = observed.created.map(|time| time.to_string());
-    after.unknown = unknown(&observed.unknown);
+    after.unknown = unknown_values(&observed.unknown);
     let packages: Vec<Package> = observed
         .value(Field::Packages)
         .map(|value| value.entries().filter_map(Package::from_name).collect())
@@ -245,54 +252,63 @@ fn describe(after: &mut TenantStatus, observed: &Observed, is_deleting: bool) {
         return;
     }
     after.modules = packages.iter().flat_map(|package| package.modules()).map(|module| (*module).to_owned()).collect();
-    let mut missing = Unavailable::default();
+    let mut missing = UnavailableStatus::default();
     for package in Package::ALL.into_iter().filter(|package| !packages.contains(package)) {
         let without = package.unavailable_without();
         missing.menus.extend(without.menus.iter().map(|menu| (*menu).to_owned()));
         missing.permission_sets.extend(without.permission_sets.iter().map(|set| (*set).to_owned()));
     }
-    after.unavailable = (missing != Unavailable::default()).then_some(missing);
+    after.unavailable = (missing != UnavailableStatus::default()).then_some(missing);
 }
 
-fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Timestamp) {
+fn record_differences(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Timestamp) {
     let since = |path: &str| {
         let known = before.drift.iter().find(|drift| drift.path == path);
-        known.map_or_else(|| whole_seconds(now), |drift| drift.since.clone())
+        known.map_or_else(|| whole_seconds_text(now), |drift| drift.since.clone())
     };
     after.drift = rest
         .differences
         .iter()
         .map(|difference| {
             let path = difference.field.path().to_owned();
-            Drift {
+            DriftStatus {
                 since: since(&path),
                 path,
-                desired: difference.desired.json(),
-                observed: difference.observed.as_ref().map_or_else(|| "\"not shown\"".to_owned(), Value::json),
+                desired: difference.desired.to_json(),
+                observed: difference.observed.as_ref().map_or_else(|| "\"not shown\"".to_owned(), Value::to_json),
             }
         })
         .collect();
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn write_only(records: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
+fn write_only_settings(records: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
     records.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect()
 }
 
-fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
-    let Written { uid: _, key: _, shown: _, records, echoes, suspended_by_us, marks, passwords_set_before: _ } =
-        facts.written_after();
-    let write_only = write_only(records);
+fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
+    let WriteRecord {
+        uid: _,
+        key: _,
+        applied_values: _,
+        records,
+        normalised_forms: echoes,
+        suspended_by_us,
+        unconfirmed_marks: marks,
+        passwords_set_before: _,
+    } = facts.writes_after();
+    let write_only = write_only_settings(records);
     // The form of a value that is no longer declared says nothing.
     let is_declared = |path: &str, declared: &str| {
-        facts.effective().iter().any(|one| one.path == path && is_same_shown(&one.value, declared))
+        facts.effective_settings().iter().any(|one| one.path == path && is_same_status_value(&one.value, declared))
     };
-    let normalised = echoes.into_iter().map(|(field, Echo { declared, shown: platform })| NormalisedSetting {
-        path: field.path().to_owned(),
-        declared: shown(declared),
-        shown: shown(platform),
-    });
-    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.unread.is_empty();
+    let normalised =
+        echoes.into_iter().map(|(field, NormalisedForm { declared, shown: platform })| NormalisedSetting {
+            path: field.path().to_owned(),
+            declared: to_status_value(declared),
+            shown: to_status_value(platform),
+        });
+    let is_as_declared = rest.differences.is_empty() && rest.deferred.is_empty() && rest.unreadable.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
@@ -304,10 +320,10 @@ fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
 }
 
 /// The block to paste appears as soon as the policy is Terminate; a confirmation of an earlier object is void.
-fn termination<K: TenantObject>(
+fn next_termination<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    facts: &Facts,
+    facts: &PassResult,
     now: Timestamp,
 ) -> Option<TerminationStatus> {
     let known = before.termination.clone();
@@ -316,14 +332,14 @@ fn termination<K: TenantObject>(
     }
     let mut known = if facts.is_reattached { TerminationStatus::default() } else { known.unwrap_or_default() };
     if let Some(observed) = &facts.observed {
-        known.how_to_confirm = Some(how_to_confirm(observed, known.how_to_confirm.as_deref(), now));
+        known.how_to_confirm = Some(confirmation_block(observed, known.how_to_confirm.as_deref(), now));
     }
     (known != TerminationStatus::default()).then_some(known)
 }
 
-pub(super) fn conditions(
+pub(super) fn next_conditions(
     before: &[Condition],
-    report: &Report,
+    report: &StatusReport,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -333,20 +349,20 @@ pub(super) fn conditions(
         let new = report.set.iter().rev().find(|state| state.kind == kind);
         match (old, new) {
             (_, Some(state)) => {
-                let status = state.truth.name().to_owned();
+                let status = state.status.name().to_owned();
                 let kept = old.filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
                 after.push(Condition {
                     type_: kind.name().to_owned(),
                     status,
                     reason: state.reason.name().to_owned(),
-                    message: clipped(&state.message),
+                    message: truncate_message(&state.message),
                     observed_generation: generation,
-                    last_transition_time: kept.unwrap_or_else(|| Time(seconds(now))),
+                    last_transition_time: kept.unwrap_or_else(|| Time(to_whole_seconds(now))),
                 });
             }
             (Some(old), None) if !report.clear.contains(&kind) => {
-                let above = report.above.as_deref().filter(|_| kind == ConditionType::Ready);
-                after.push(above.map_or_else(|| old.clone(), |above| below(above, old.clone())));
+                let above = report.ready_prefix.as_deref().filter(|_| kind == ConditionType::Ready);
+                after.push(above.map_or_else(|| old.clone(), |above| prepend_message(above, old.clone())));
             }
             (Some(_) | None, None) => {}
         }
@@ -358,27 +374,28 @@ pub(super) fn conditions(
 }
 
 /// Between what holds now and the message that a condition had before.
-const BEFORE: &str = "; before that: ";
+const FORMER_MESSAGE: &str = "; before that: ";
 
 /// A condition that keeps all but its message. Its generation stays as well: nothing was found out about the spec as it is.
-fn below(above: &str, mut condition: Condition) -> Condition {
-    let before = condition.message.split_once(BEFORE).map_or(condition.message.as_str(), |(_, before)| before);
+fn prepend_message(above: &str, mut condition: Condition) -> Condition {
+    let before = condition.message.split_once(FORMER_MESSAGE).map_or(condition.message.as_str(), |(_, before)| before);
     let is_first = condition.reason == Reason::ManagementPaused.name();
-    condition.message = if is_first { above.to_owned() } else { clipped(&format!("{above}{BEFORE}{before}")) };
+    condition.message =
+        if is_first { above.to_owned() } else { truncate_message(&format!("{above}{FORMER_MESSAGE}{before}")) };
     condition
 }
 
 /// Conditions carry whole seconds; anything finer would differ from what the API server gives back.
-fn seconds(time: Timestamp) -> Timestamp {
+fn to_whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn whole_seconds(time: Timestamp) -> String {
-    seconds(time).to_string()
+fn whole_seconds_text(time: Timestamp) -> String {
+    to_whole_seconds(time).to_string()
 }
 
 /// The API server takes messages of at most 32,768 characters; nobody reads a tenth of that.
-fn clipped(message: &str) -> String {
+fn truncate_message(message: &str) -> String {
     if message.chars().count() <= 2_000 {
         return message.to_owned();
     }

@@ -3,27 +3,27 @@
 use futures::future::select_all;
 use tokio::task::JoinHandle;
 
-use super::StartError;
+use super::OperatorError;
 
 /// Tasks by name.
 #[derive(Default)]
-pub(crate) struct Tasks(Vec<(&'static str, JoinHandle<()>)>);
+pub(crate) struct BackgroundTasks(Vec<(&'static str, JoinHandle<()>)>);
 
-impl Tasks {
+impl BackgroundTasks {
     /// Adds a task.
     pub(crate) fn push(&mut self, name: &'static str, task: JoinHandle<()>) {
         self.0.push((name, task));
     }
 
     /// Waits until one of them has ended.
-    pub(crate) async fn first_ended(&mut self) -> StartError {
+    pub(crate) async fn wait_for_first_end(&mut self) -> OperatorError {
         let ends = self.0.iter_mut().map(|(name, task)| {
             Box::pin(async move {
                 let why = match task.await {
                     Ok(()) => "it came to its end".to_owned(),
                     Err(failed) => failed.to_string(),
                 };
-                StartError::TaskEnded { task: name, why }
+                OperatorError::TaskEnded { task: name, why }
             })
         });
         let ends: Vec<_> = ends.collect();
@@ -34,7 +34,7 @@ impl Tasks {
     }
 }
 
-impl Drop for Tasks {
+impl Drop for BackgroundTasks {
     fn drop(&mut self) {
         for (_, task) in &self.0 {
             task.abort();
@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_the_tasks_the_one_that_ends_is_named_and_the_others_end_with_their_owner() {
         let (alive, mut is_alive) = tokio::sync::oneshot::channel::<()>();
-        let mut tasks = Tasks::default();
+        let mut tasks = BackgroundTasks::default();
         tasks.push(
             "waits",
             tokio::spawn(async move {
@@ -59,7 +59,7 @@ mod tests {
         );
         tasks.push("panics", tokio::spawn(async { panic!("a defect") }));
         // With an end: what nobody notices would keep this test for ever.
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(1), tasks.first_ended()).await;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(1), tasks.wait_for_first_end()).await;
         let ended = ended.unwrap().to_string();
         assert!(ended.contains("`panics`") && ended.contains("a defect"), "{ended}");
         is_alive.try_recv().unwrap_err();

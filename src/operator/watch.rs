@@ -1,7 +1,7 @@
 //! Watches: what makes an object due for a pass.
 
-mod joined;
-mod sieve;
+mod filter;
+mod merged;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,29 +22,29 @@ use kube::runtime::watcher::{Config, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 
-use joined::Joined;
-use sieve::Sieve;
+use filter::UnderstoodFilter;
+use merged::MergedWatches;
 
 use super::FIELD_MANAGER;
 use super::context::Context;
-use super::installation::is_elsewhere;
-use super::object::{TenantObject, image_keys, is_held, is_settled, namespace};
-use super::wake;
+use super::enqueue;
+use super::installation::is_managed_elsewhere;
+use super::object::{TenantObject, has_finalizer, image_references, is_status_current, namespace};
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
-use crate::object::Reading;
+use crate::object::ParsedObject;
 
 /// Keeps the store of a kind and asks for a pass when something changed that a pass reads. Our own writes to status,
 /// finalizer and intent are no such thing.
-pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
+pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
     let spaces = &context.settings.namespaces;
-    let mut joined = Joined::new(spaces, K::room(&context).store.clone());
+    let mut joined = MergedWatches::new(spaces, K::kind_state(&context).store.clone());
     // Each object is read for itself, so that one of a newer release ends no list.
-    let watched = apis::<Reading<K>>(&client, spaces).into_iter().map(|(space, api)| {
-        let (mut sieve, context) = (Sieve::new(space.clone()), Arc::clone(&context));
-        let events = watcher(api, Config::default()).backoff(Pauses::default());
+    let watched = namespaced_apis::<ParsedObject<K>>(&client, spaces).into_iter().map(|(space, api)| {
+        let (mut sieve, context) = (UnderstoodFilter::new(space.clone()), Arc::clone(&context));
+        let events = watcher(api, Config::default()).backoff(CappedBackoff::default());
         let understood = events.filter_map(move |event| {
             std::future::ready(match event {
-                Ok(event) => sieve.take(event, &context).map(Ok),
+                Ok(event) => sieve.filter_event(event, &context).map(Ok),
                 Err(error) => Some(Err(error)),
             })
         });
@@ -54,35 +54,35 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
         // Without a list of namespaces there is one watch, whose events are in order already.
         let events = match (space, event) {
             (Some(space), Ok(event)) => {
-                let late = joined.late().into_iter();
-                late.chain(joined.take(&space, event)).map(Ok).collect()
+                let late = joined.late_deletions().into_iter();
+                late.chain(joined.merge_event(&space, event)).map(Ok).collect()
             }
             (_, event) => vec![event],
         };
         futures::stream::iter(events)
     });
-    let events = ordered.modify(|object| forget_fields(object.managed_fields_mut())).reflect(writer);
+    let events = ordered.modify(|object| trim_managed_fields(object.managed_fields_mut())).reflect(writer);
     let mut events = pin!(events);
-    let mut seen: HashMap<ObjectRef<K>, Seen> = HashMap::new();
+    let mut seen: HashMap<ObjectRef<K>, WatchedState> = HashMap::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                K::room(&context).caught_up(&object);
+                K::kind_state(&context).forget_older_write(&object);
                 let key = ObjectRef::from_obj(&object);
-                let now = Seen::of(&object, &context);
+                let now = WatchedState::of_object(&object, &context);
                 let before = seen.insert(key.clone(), now);
                 if before.is_none_or(|before| before.is_due(now)) {
-                    K::room(&context).wake(key);
+                    K::kind_state(&context).enqueue(key);
                 }
             }
             Ok(Event::Delete(object)) => {
                 seen.remove(&ObjectRef::from_obj(&object));
-                K::room(&context).forget(&object);
-                wake::parent_of(&object, &context);
+                K::kind_state(&context).forget_object(&object);
+                enqueue::enqueue_deleting_partner(&object, &context);
             }
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => {
-                context.metrics.watch_failed(K::KIND.name());
+                context.metrics.count_watch_failure(K::KIND.name());
                 tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again");
             }
         }
@@ -90,7 +90,7 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
 }
 
 /// Every place in which the operator looks: all namespaces, or each of those that it is told.
-pub(crate) fn apis<K>(client: &Client, spaces: &[String]) -> Vec<(Option<String>, Api<K>)>
+pub(crate) fn namespaced_apis<K>(client: &Client, spaces: &[String]) -> Vec<(Option<String>, Api<K>)>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
@@ -101,7 +101,7 @@ where
 }
 
 /// Of the managed fields only who wrote last is kept, for the audit: the rest is the larger part of an object.
-fn forget_fields(entries: &mut Vec<ManagedFieldsEntry>) {
+fn trim_managed_fields(entries: &mut Vec<ManagedFieldsEntry>) {
     entries.retain(|entry| {
         entry.subresource.as_deref().is_none_or(str::is_empty) && entry.manager.as_deref() != Some(FIELD_MANAGER)
     });
@@ -116,20 +116,20 @@ fn forget_fields(entries: &mut Vec<ManagedFieldsEntry>) {
 /// Pauses between the tries of a watch, growing as usual but never so long that the operator still sleeps when the API
 /// server is back, or the kinds are there: three watches of one process burden nobody.
 #[derive(Default)]
-struct Pauses(DefaultBackoff);
+struct CappedBackoff(DefaultBackoff);
 
 /// Longest of these pauses.
-const LONGEST: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-impl Iterator for Pauses {
+impl Iterator for CappedBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        self.0.next().map(|pause| pause.min(LONGEST))
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
     }
 }
 
-impl Backoff for Pauses {
+impl Backoff for CappedBackoff {
     fn reset(&mut self) {
         self.0.reset();
     }
@@ -137,20 +137,20 @@ impl Backoff for Pauses {
 
 /// What was seen of an object, as far as a change of it makes the object due.
 #[derive(Clone, Copy)]
-struct Seen {
+struct WatchedState {
     relevance: u64,
     is_held: bool,
     is_settled: bool,
     is_elsewhere: bool,
 }
 
-impl Seen {
-    fn of<K: TenantObject>(object: &K, context: &Context) -> Self {
+impl WatchedState {
+    fn of_object<K: TenantObject>(object: &K, context: &Context) -> Self {
         Self {
-            relevance: relevance(object),
-            is_held: is_held(object),
-            is_settled: is_settled(object),
-            is_elsewhere: is_elsewhere(object, context),
+            relevance: relevance_hash(object),
+            is_held: has_finalizer(object),
+            is_settled: is_status_current(object),
+            is_elsewhere: is_managed_elsewhere(object, context),
         }
     }
 
@@ -164,7 +164,7 @@ impl Seen {
     }
 }
 
-fn relevance<K: TenantObject>(object: &K) -> u64 {
+fn relevance_hash<K: TenantObject>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.uid().hash(&mut hasher);
     object.meta().generation.hash(&mut hasher);
@@ -178,30 +178,34 @@ fn relevance<K: TenantObject>(object: &K) -> u64 {
 /// Wakes the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
 pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
     let config = Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let maps = apis::<PartialObjectMeta<ConfigMap>>(&client, &context.settings.namespaces).into_iter();
-    let mut events = select_all(maps.map(|(_, api)| watcher(api, config.clone()).backoff(Pauses::default()).boxed()));
+    let maps = namespaced_apis::<PartialObjectMeta<ConfigMap>>(&client, &context.settings.namespaces).into_iter();
+    let mut events =
+        select_all(maps.map(|(_, api)| watcher(api, config.clone()).backoff(CappedBackoff::default()).boxed()));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(map) | Event::Delete(map)) => {
                 let place = (map.namespace().unwrap_or_default(), map.name_any());
-                wake_users(&context.partners, &place);
-                wake_users(&context.clients, &place);
+                enqueue_image_users(&context.partners, &place);
+                enqueue_image_users(&context.clients, &place);
             }
             // Objects are looked at on their own when the operator starts.
             Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
             Err(error) => {
-                context.metrics.watch_failed("ConfigMap");
+                context.metrics.count_watch_failure("ConfigMap");
                 tracing::warn!(%error, "the watch of ConfigMaps failed and is begun again");
             }
         }
     }
 }
 
-fn wake_users<K: TenantObject>(room: &super::context::Room<K>, (map_namespace, name): &(String, String)) {
-    for object in room.store.state() {
-        let uses = image_keys(object.branding()).iter().any(|key| key.name == *name);
+fn enqueue_image_users<K: TenantObject>(
+    kind_state: &super::context::KindState<K>,
+    (map_namespace, name): &(String, String),
+) {
+    for object in kind_state.store.state() {
+        let uses = image_references(object.branding()).iter().any(|key| key.name == *name);
         if uses && namespace(object.as_ref()) == *map_namespace {
-            room.wake(ObjectRef::from_obj(object.as_ref()));
+            kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
         }
     }
 }
@@ -212,8 +216,8 @@ mod tests {
 
     #[test]
     fn each_try_of_a_watch_comes_after_a_pause_that_grows_up_to_its_bound() {
-        let pauses: Vec<Duration> = Pauses::default().take(20).collect();
-        assert!(pauses.iter().all(|pause| !pause.is_zero() && *pause <= LONGEST), "{pauses:?}");
-        assert!(pauses[0] < LONGEST && pauses[19] == LONGEST, "{pauses:?}");
+        let pauses: Vec<Duration> = CappedBackoff::default().take(20).collect();
+        assert!(pauses.iter().all(|pause| !pause.is_zero() && *pause <= LONGEST_PAUSE), "{pauses:?}");
+        assert!(pauses[0] < LONGEST_PAUSE && pauses[19] == LONGEST_PAUSE, "{pauses:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a tenant that this object did not create may become its own.
 
-use super::{MarkSeen, Plan, is_short_of};
+use super::{ObservedMark, Plan, is_short_mark_of};
 use crate::api::{Adoption, AdoptionPolicy, Reason};
 use crate::wire::Mark;
 
@@ -16,16 +16,16 @@ pub enum Owner {
     /// The same, but Clients still belong to the Partner that it hands over.
     HasClients,
     /// A living object of this cluster that hands nothing over to the one that asks. What cannot be read counts as living.
-    Keeps,
+    KeepsTenant,
     /// An object of another cluster, or one that the mark does not let this cluster find.
-    Elsewhere,
+    OtherCluster,
 }
 
 /// How a tenant stands that is to be taken over.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership<'a> {
     /// Its mark.
-    pub seen: &'a MarkSeen,
+    pub observed_mark: &'a ObservedMark,
     /// Who else owns it.
     pub owner: Owner,
 }
@@ -35,11 +35,16 @@ pub struct Ownership<'a> {
 /// # Errors
 /// Reason and sentence of the condition. The sentence names no other object: whoever may write one object must not
 /// learn from it what stands in other namespaces.
-pub fn adopt(adoption: &Adoption, mark: &Mark, standing: Ownership<'_>, plan: &Plan) -> Result<(), (Reason, String)> {
+pub fn check_adoption(
+    adoption: &Adoption,
+    mark: &Mark,
+    standing: Ownership<'_>,
+    plan: &Plan,
+) -> Result<(), (Reason, String)> {
     let Adoption { policy, unique_id, take_from } = adoption;
     let id = unique_id.as_deref().unwrap_or_default();
-    let Ownership { seen, owner } = standing;
-    if *seen == MarkSeen::Unreadable {
+    let Ownership { observed_mark: seen, owner } = standing;
+    if *seen == ObservedMark::Unreadable {
         return Err((
             Reason::OwnedElsewhere,
             format!("the mark of tenant `{id}` cannot be read: give the credential the right to read it"),
@@ -47,9 +52,9 @@ pub fn adopt(adoption: &Adoption, mark: &Mark, standing: Ownership<'_>, plan: &P
     }
     match owner {
         Owner::Nobody | Owner::Gone | Owner::HandsOver => {}
-        Owner::Elsewhere if take_from.as_deref().is_some_and(|from| names(from, seen)) => {}
-        Owner::Elsewhere => return Err((Reason::OwnedElsewhere, owned_in_another_cluster(id))),
-        Owner::Keeps => {
+        Owner::OtherCluster if take_from.as_deref().is_some_and(|from| is_owner_named(from, seen)) => {}
+        Owner::OtherCluster => return Err((Reason::OwnedElsewhere, owned_in_another_cluster(id))),
+        Owner::KeepsTenant => {
             let Mark { namespace, name, .. } = mark;
             return Err((
                 Reason::OwnedElsewhere,
@@ -76,7 +81,7 @@ pub fn adopt(adoption: &Adoption, mark: &Mark, standing: Ownership<'_>, plan: &P
             Reason::NotIdentical,
             format!(
                 "tenant `{id}` differs in {}: correct the spec, or set `adoption.policy` to `Adopt` to have it written",
-                differing(plan)
+                differing_paths(plan)
             ),
         )),
         AdoptionPolicy::IfIdentical | AdoptionPolicy::Adopt => Ok(()),
@@ -91,21 +96,21 @@ pub fn owned_in_another_cluster(id: &str) -> String {
 }
 
 /// Whether `takeFrom` names the owner of a mark. A mark with the UID at its end, as earlier releases showed it, is read too.
-fn names(take_from: &str, seen: &MarkSeen) -> bool {
+fn is_owner_named(take_from: &str, seen: &ObservedMark) -> bool {
     match seen {
-        MarkSeen::Whole(mark) => take_from == mark.place() || take_from == mark.to_string(),
-        MarkSeen::Short(short) => take_from == short || is_short_of(short, take_from),
-        MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => false,
+        ObservedMark::Full(mark) => take_from == mark.place() || take_from == mark.to_string(),
+        ObservedMark::Short(short) => take_from == short || is_short_mark_of(short, take_from),
+        ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => false,
     }
 }
 
 /// The mark is no part of what is compared; a write-only setting counts as different, since nobody can compare it.
 fn is_identical(plan: &Plan) -> bool {
-    let steps = plan.steps.iter().all(|step| *step == super::Step::Mark);
-    steps && plan.differences.is_empty() && plan.waiting.is_empty()
+    let steps = plan.steps.iter().all(|step| *step == super::PlanStep::Mark);
+    steps && plan.differences.is_empty() && plan.deferred.is_empty()
 }
 
-fn differing(plan: &Plan) -> String {
+fn differing_paths(plan: &Plan) -> String {
     let paths: Vec<String> =
         plan.differences.iter().map(|difference| format!("`{}`", difference.field.path())).collect();
     if paths.is_empty() { "its state".to_owned() } else { paths.join(", ") }
@@ -114,7 +119,7 @@ fn differing(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Change, Difference, Field, Origin, Step, Value};
+    use crate::plan::{Field, PlanStep, SettingChange, SettingDifference, Value, ValueOrigin};
 
     fn mark(cluster: &str) -> Mark {
         format!("{cluster}/Client/ns/globex/u1").parse().unwrap()
@@ -127,31 +132,37 @@ mod tests {
     fn differing_plan() -> Plan {
         let to = Value::text("Berlin");
         Plan {
-            steps: vec![Step::Update(vec![Change { field: Field::City, to: to.clone() }])],
-            differences: vec![Difference { field: Field::City, desired: to, observed: None, origin: Origin::Spec }],
+            steps: vec![PlanStep::Update(vec![SettingChange { field: Field::City, to: to.clone() }])],
+            differences: vec![SettingDifference {
+                field: Field::City,
+                desired: to,
+                observed: None,
+                origin: ValueOrigin::Spec,
+            }],
             ..Plan::default()
         }
     }
 
-    fn decide(adoption: &Adoption, seen: &MarkSeen, owner: Owner, plan: &Plan) -> Result<(), Reason> {
-        adopt(adoption, &mark("c1"), Ownership { seen, owner }, plan).map_err(|(reason, _)| reason)
+    fn decide(adoption: &Adoption, seen: &ObservedMark, owner: Owner, plan: &Plan) -> Result<(), Reason> {
+        check_adoption(adoption, &mark("c1"), Ownership { observed_mark: seen, owner }, plan)
+            .map_err(|(reason, _)| reason)
     }
 
     #[test]
     fn only_an_identical_tenant_is_taken_over_where_that_is_asked() {
-        let identical = Plan { steps: vec![Step::Mark], ..Plan::default() };
+        let identical = Plan { steps: vec![PlanStep::Mark], ..Plan::default() };
         let policy = adoption(AdoptionPolicy::IfIdentical, None);
-        assert_eq!(decide(&policy, &MarkSeen::None, Owner::Nobody, &identical), Ok(()));
-        assert_eq!(decide(&policy, &MarkSeen::None, Owner::Nobody, &differing_plan()), Err(Reason::NotIdentical));
+        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &identical), Ok(()));
+        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &differing_plan()), Err(Reason::NotIdentical));
         let policy = adoption(AdoptionPolicy::Adopt, None);
-        assert_eq!(decide(&policy, &MarkSeen::None, Owner::Nobody, &differing_plan()), Ok(()));
+        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &differing_plan()), Ok(()));
     }
 
     #[test]
     fn an_owner_of_another_cluster_keeps_its_tenant_unless_it_is_named() {
-        let (seen, plan) = (MarkSeen::Whole(mark("c2")), Plan::default());
-        let short = MarkSeen::Short(crate::plan::short_mark(&mark("c2")));
-        let decide = |seen, from| decide(&adoption(AdoptionPolicy::Adopt, from), seen, Owner::Elsewhere, &plan);
+        let (seen, plan) = (ObservedMark::Full(mark("c2")), Plan::default());
+        let short = ObservedMark::Short(crate::plan::short_mark(&mark("c2")));
+        let decide = |seen, from| decide(&adoption(AdoptionPolicy::Adopt, from), seen, Owner::OtherCluster, &plan);
         for from in [None, Some("c3/Client/ns/globex"), Some("c3/Client/ns/globex/u1"), Some("c2"), Some("")] {
             assert_eq!(decide(&seen, from), Err(Reason::OwnedElsewhere), "{from:?}");
             assert_eq!(decide(&short, from), Err(Reason::OwnedElsewhere), "{from:?}");
@@ -164,12 +175,12 @@ mod tests {
 
     #[test]
     fn a_living_owner_of_this_cluster_hands_its_tenant_over_or_nobody_takes_it() {
-        let seen = MarkSeen::Whole(Mark { name: "other".into(), ..mark("c1") });
+        let seen = ObservedMark::Full(Mark { name: "other".into(), ..mark("c1") });
         let named = adoption(AdoptionPolicy::Adopt, Some("c1/Client/ns/other"));
         let plain = adoption(AdoptionPolicy::Adopt, None);
         for policy in [&named, &plain] {
             for (owner, decided) in [
-                (Owner::Keeps, Err(Reason::OwnedElsewhere)),
+                (Owner::KeepsTenant, Err(Reason::OwnedElsewhere)),
                 (Owner::HasClients, Err(Reason::OwnedElsewhere)),
                 (Owner::HandsOver, Ok(())),
                 (Owner::Gone, Ok(())),
@@ -182,11 +193,12 @@ mod tests {
     #[test]
     fn a_refusal_names_nothing_of_the_other_object() {
         let other: Mark = "c9/Client/theirs/secret-project/0a1b2c3d".parse().unwrap();
-        for seen in [MarkSeen::Whole(other.clone()), MarkSeen::Short(crate::plan::short_mark(&other))] {
-            for owner in [Owner::Keeps, Owner::HasClients, Owner::Elsewhere] {
-                let standing = Ownership { seen: &seen, owner };
+        for seen in [ObservedMark::Full(other.clone()), ObservedMark::Short(crate::plan::short_mark(&other))] {
+            for owner in [Owner::KeepsTenant, Owner::HasClients, Owner::OtherCluster] {
+                let standing = Ownership { observed_mark: &seen, owner };
                 let (_, said) =
-                    adopt(&adoption(AdoptionPolicy::Adopt, None), &mark("c1"), standing, &Plan::default()).unwrap_err();
+                    check_adoption(&adoption(AdoptionPolicy::Adopt, None), &mark("c1"), standing, &Plan::default())
+                        .unwrap_err();
                 for word in ["c9", "theirs", "secret-project", "0a1b2c3d", "tny:"] {
                     assert!(!said.contains(word), "`{said}` says `{word}`");
                 }
@@ -197,7 +209,7 @@ mod tests {
     #[test]
     fn never_means_never() {
         assert_eq!(
-            decide(&adoption(AdoptionPolicy::Never, None), &MarkSeen::None, Owner::Gone, &Plan::default()),
+            decide(&adoption(AdoptionPolicy::Never, None), &ObservedMark::None, Owner::Gone, &Plan::default()),
             Err(Reason::NotAdopted)
         );
     }

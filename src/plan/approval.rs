@@ -1,7 +1,7 @@
 //! A plan in words and as a hash: what a person approves.
 
-use super::diff::{Desired, Difference, Plan, Step};
-use super::{Digest, Field, Observed, Risk, Value};
+use super::diff::{DesiredTenant, Plan, PlanStep, SettingDifference};
+use super::{Digest, Field, ObservedTenant, Risk, Value};
 use crate::api::{Approval, ApprovalMode};
 
 /// The documentation's advice about password policies.
@@ -17,20 +17,24 @@ pub struct Proposal {
 }
 
 /// Hash and words of a plan. Any change of the tenant, of the spec or of the place makes another hash.
-pub fn propose(desired: &Desired, observed: Option<&Observed>, (plan, parent): (&Plan, &str)) -> Proposal {
-    let steps = words(plan, desired);
+pub fn propose_plan(
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+    (plan, parent): (&Plan, &str),
+) -> Proposal {
+    let steps = describe_steps(plan, desired);
     let settings: Vec<String> = desired
         .effective
-        .written()
+        .written_settings()
         .map(|(field, value, _)| {
-            let seen = observed.and_then(|observed| observed.value(field)).map(Value::json);
-            format!("{}={}<-{}", field.path(), value.json(), seen.unwrap_or_default())
+            let seen = observed.and_then(|observed| observed.value(field)).map(Value::to_json);
+            format!("{}={}<-{}", field.path(), value.to_json(), seen.unwrap_or_default())
         })
         .collect();
     let identity = observed.map_or("", |observed| observed.unique_id.as_str());
     let life = observed.map(|observed| format!("{:?}", observed.life));
     let text = serde_json::json!([identity, parent, desired.mark.to_string(), life, settings, steps]).to_string();
-    Proposal { hash: Digest::of(text.as_bytes()).to_string(), steps }
+    Proposal { hash: Digest::of_bytes(text.as_bytes()).to_string(), steps }
 }
 
 /// Whether a plan needs approval at all, by the object's wish.
@@ -43,32 +47,32 @@ pub fn needs_approval(approval: Option<&Approval>, plan: &Plan) -> bool {
 }
 
 /// Whether a plan must wait: it needs approval, and this very plan has none.
-pub fn must_wait(approval: Option<&Approval>, plan: &Plan, proposal: &Proposal) -> bool {
+pub fn is_awaiting_approval(approval: Option<&Approval>, plan: &Plan, proposal: &Proposal) -> bool {
     let approved = approval.and_then(|approval| approval.approved_plan.as_deref());
     needs_approval(approval, plan) && approved != Some(proposal.hash.as_str())
 }
 
 /// Whether a plan interrupts people. A create interrupts nobody.
 fn is_risky(plan: &Plan) -> bool {
-    let creates = plan.steps.iter().any(|step| matches!(step, Step::Create(_)));
-    let suspends = plan.steps.contains(&Step::Suspend);
+    let creates = plan.steps.iter().any(|step| matches!(step, PlanStep::Create(_)));
+    let suspends = plan.steps.contains(&PlanStep::Suspend);
     !creates && (suspends || plan.differences.iter().any(|difference| difference.risk() == Risk::Disruptive))
 }
 
-fn words(plan: &Plan, desired: &Desired) -> Vec<String> {
+fn describe_steps(plan: &Plan, desired: &DesiredTenant) -> Vec<String> {
     let mut words = Vec::new();
     for step in &plan.steps {
         match step {
-            Step::Create(_) => {
-                let name = desired.effective.value(Field::Name).map(Value::json).unwrap_or_default();
+            PlanStep::Create(_) => {
+                let name = desired.effective.value(Field::Name).map(Value::to_json).unwrap_or_default();
                 words.push(format!("create tenant {name}"));
-                words.extend(changes(plan, false));
+                words.extend(describe_changes(plan, false));
             }
-            Step::Mark => words.push("write the mark of this object and nothing else".to_owned()),
-            Step::Activate => words.push("activate the tenant".to_owned()),
-            Step::Update(_) => words.extend(changes(plan, false)),
-            Step::Brand(_) => words.extend(changes(plan, true)),
-            Step::Suspend => words.push("suspend the tenant (disruptive)".to_owned()),
+            PlanStep::Mark => words.push("write the mark of this object and nothing else".to_owned()),
+            PlanStep::Activate => words.push("activate the tenant".to_owned()),
+            PlanStep::Update(_) => words.extend(describe_changes(plan, false)),
+            PlanStep::Brand(_) => words.extend(describe_changes(plan, true)),
+            PlanStep::Suspend => words.push("suspend the tenant (disruptive)".to_owned()),
         }
     }
     if plan.differences.iter().any(|difference| difference.field.path().starts_with("security.passwordPolicy")) {
@@ -77,46 +81,49 @@ fn words(plan: &Plan, desired: &Desired) -> Vec<String> {
     words
 }
 
-fn changes(plan: &Plan, is_branding: bool) -> impl Iterator<Item = String> {
-    plan.differences.iter().filter(move |difference| difference.field.is_branding() == is_branding).map(sentence)
+fn describe_changes(plan: &Plan, is_branding: bool) -> impl Iterator<Item = String> {
+    plan.differences
+        .iter()
+        .filter(move |difference| difference.field.is_branding() == is_branding)
+        .map(describe_difference)
 }
 
-fn sentence(difference: &Difference) -> String {
-    let Difference { field, desired, observed, origin } = difference;
-    let from = observed.as_ref().map_or_else(|| "what is not shown".to_owned(), Value::json);
+fn describe_difference(difference: &SettingDifference) -> String {
+    let SettingDifference { field, desired, observed, origin } = difference;
+    let from = observed.as_ref().map_or_else(|| "what is not shown".to_owned(), Value::to_json);
     let risk = if difference.risk() == Risk::Disruptive { ", disruptive" } else { "" };
-    format!("update {} from {from} to {} ({}{risk})", field.path(), desired.json(), origin.name())
+    format!("update {} from {from} to {} ({}{risk})", field.path(), desired.to_json(), origin.name())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Effective, Kind, Origin, Written, diff};
+    use crate::plan::{EffectiveSettings, TenantKind, ValueOrigin, WriteRecord, diff};
 
-    fn desired(city: &str, ips: &[&str]) -> Desired {
+    fn desired_tenant(city: &str, ips: &[&str]) -> DesiredTenant {
         let values = [(Field::City, Value::text(city)), (Field::AllowedIps, Value::set(ips.iter().copied()))];
-        Desired {
-            kind: Kind::Client,
-            effective: Effective {
-                values: values.into_iter().map(|(field, value)| (field, (value, Origin::Spec))).collect(),
-                ..Effective::default()
+        DesiredTenant {
+            kind: TenantKind::Client,
+            effective: EffectiveSettings {
+                values: values.into_iter().map(|(field, value)| (field, (value, ValueOrigin::Spec))).collect(),
+                ..EffectiveSettings::default()
             },
             state: None,
             mark: "c/Client/n/a/u".parse().unwrap(),
         }
     }
 
-    fn observed(city: &str) -> Observed {
-        Observed {
+    fn observed_tenant(city: &str) -> ObservedTenant {
+        ObservedTenant {
             unique_id: "client_2".into(),
-            served: [].into(),
+            served_images: [].into(),
             account_id: None,
             name: "A".into(),
-            life: crate::plan::TenantLife::Active,
-            mark: crate::plan::MarkSeen::Whole("c/Client/n/a/u".parse().unwrap()),
-            seen: [
-                (Field::City, crate::plan::Seen::Value(Value::text(city))),
-                (Field::AllowedIps, crate::plan::Seen::Value(Value::set(["10.0.0.1"]))),
+            life: crate::plan::LifecycleState::Active,
+            mark: crate::plan::ObservedMark::Full("c/Client/n/a/u".parse().unwrap()),
+            values: [
+                (Field::City, crate::plan::ObservedValue::Value(Value::text(city))),
+                (Field::AllowedIps, crate::plan::ObservedValue::Value(Value::set(["10.0.0.1"]))),
             ]
             .into(),
             created: None,
@@ -124,22 +131,22 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
-            unknown: crate::plan::Unknown::default(),
+            unknown: crate::plan::UnknownAnswers::default(),
         }
     }
 
-    fn proposal(desired: &Desired, observed: &Observed) -> (Plan, Proposal) {
-        let plan = diff(desired, Some(observed), &Written::default());
-        let proposal = propose(desired, Some(observed), (&plan, "msp_1"));
+    fn plan_and_proposal(desired: &DesiredTenant, observed: &ObservedTenant) -> (Plan, Proposal) {
+        let plan = diff(desired, Some(observed), &WriteRecord::default());
+        let proposal = propose_plan(desired, Some(observed), (&plan, "msp_1"));
         (plan, proposal)
     }
 
     #[test]
     fn a_changed_world_or_a_changed_spec_makes_another_hash() {
-        let (_, one) = proposal(&desired("Berlin", &["10.0.0.1"]), &observed("Bonn"));
-        let (_, same) = proposal(&desired("Berlin", &["10.0.0.1"]), &observed("Bonn"));
-        let (_, world) = proposal(&desired("Berlin", &["10.0.0.1"]), &observed("Kiel"));
-        let (_, spec) = proposal(&desired("Hamm", &["10.0.0.1"]), &observed("Bonn"));
+        let (_, one) = plan_and_proposal(&desired_tenant("Berlin", &["10.0.0.1"]), &observed_tenant("Bonn"));
+        let (_, same) = plan_and_proposal(&desired_tenant("Berlin", &["10.0.0.1"]), &observed_tenant("Bonn"));
+        let (_, world) = plan_and_proposal(&desired_tenant("Berlin", &["10.0.0.1"]), &observed_tenant("Kiel"));
+        let (_, spec) = plan_and_proposal(&desired_tenant("Hamm", &["10.0.0.1"]), &observed_tenant("Bonn"));
         assert_eq!(one, same);
         assert_ne!(one.hash, world.hash);
         assert_ne!(one.hash, spec.hash);
@@ -150,22 +157,26 @@ mod tests {
     fn only_what_interrupts_people_waits_where_that_is_asked() {
         let approval =
             |mode, approved: Option<&str>| Approval { mode: Some(mode), approved_plan: approved.map(Into::into) };
-        let (quiet, proposed) = proposal(&desired("Berlin", &["10.0.0.1"]), &observed("Bonn"));
-        assert!(!must_wait(Some(&approval(ApprovalMode::ManualIfRisky, None)), &quiet, &proposed));
-        assert!(must_wait(Some(&approval(ApprovalMode::Manual, None)), &quiet, &proposed));
-        let (risky, proposed) = proposal(&desired("Berlin", &["10.0.0.9"]), &observed("Bonn"));
-        assert!(must_wait(Some(&approval(ApprovalMode::ManualIfRisky, None)), &risky, &proposed));
-        assert!(!must_wait(Some(&approval(ApprovalMode::ManualIfRisky, Some(&proposed.hash))), &risky, &proposed));
-        assert!(!must_wait(None, &risky, &proposed));
+        let (quiet, proposed) = plan_and_proposal(&desired_tenant("Berlin", &["10.0.0.1"]), &observed_tenant("Bonn"));
+        assert!(!is_awaiting_approval(Some(&approval(ApprovalMode::ManualIfRisky, None)), &quiet, &proposed));
+        assert!(is_awaiting_approval(Some(&approval(ApprovalMode::Manual, None)), &quiet, &proposed));
+        let (risky, proposed) = plan_and_proposal(&desired_tenant("Berlin", &["10.0.0.9"]), &observed_tenant("Bonn"));
+        assert!(is_awaiting_approval(Some(&approval(ApprovalMode::ManualIfRisky, None)), &risky, &proposed));
+        assert!(!is_awaiting_approval(
+            Some(&approval(ApprovalMode::ManualIfRisky, Some(&proposed.hash))),
+            &risky,
+            &proposed
+        ));
+        assert!(!is_awaiting_approval(None, &risky, &proposed));
     }
 
     /// A plan of these steps that changes these settings.
-    fn plan(steps: Vec<Step>, fields: &[Field]) -> Plan {
-        let difference = |field: &Field| Difference {
+    fn plan_with(steps: Vec<PlanStep>, fields: &[Field]) -> Plan {
+        let difference = |field: &Field| SettingDifference {
             field: *field,
             desired: Value::set(["new"]),
             observed: Some(Value::set(["old"])),
-            origin: Origin::Spec,
+            origin: ValueOrigin::Spec,
         };
         Plan { steps, differences: fields.iter().map(difference).collect(), ..Plan::default() }
     }
@@ -176,7 +187,7 @@ mod tests {
             let approval = Approval { mode: Some(ApprovalMode::ManualIfRisky), approved_plan: None };
             needs_approval(Some(&approval), plan)
         };
-        let update = || vec![Step::Update(Vec::new())];
+        let update = || vec![PlanStep::Update(Vec::new())];
         for (fields, waits) in [
             (&[Field::Name][..], true),
             (&[Field::Packages], true),
@@ -189,14 +200,14 @@ mod tests {
             (&[Field::City], false),
             (&[Field::AddOns, Field::Logo, Field::TwoFactorAuthentication], false),
         ] {
-            assert_eq!(asks(&plan(update(), fields)), waits, "{fields:?}");
+            assert_eq!(asks(&plan_with(update(), fields)), waits, "{fields:?}");
         }
-        assert!(asks(&plan(vec![Step::Suspend], &[])), "a suspension interrupts everybody");
-        for step in [Step::Activate, Step::Mark, Step::Create(Vec::new())] {
-            assert!(!asks(&plan(vec![step.clone()], &[])), "{step:?}");
+        assert!(asks(&plan_with(vec![PlanStep::Suspend], &[])), "a suspension interrupts everybody");
+        for step in [PlanStep::Activate, PlanStep::Mark, PlanStep::Create(Vec::new())] {
+            assert!(!asks(&plan_with(vec![step.clone()], &[])), "{step:?}");
         }
-        assert!(!asks(&plan(vec![Step::Create(Vec::new())], &[Field::Name])), "a create interrupts nobody");
-        let (risky, no_mode) = (plan(vec![Step::Suspend], &[Field::Name]), Approval::default());
+        assert!(!asks(&plan_with(vec![PlanStep::Create(Vec::new())], &[Field::Name])), "a create interrupts nobody");
+        let (risky, no_mode) = (plan_with(vec![PlanStep::Suspend], &[Field::Name]), Approval::default());
         assert!(!needs_approval(None, &risky) && !needs_approval(Some(&no_mode), &risky), "the default is Automatic");
     }
 }

@@ -8,32 +8,32 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{AppliedSecrets, Digest, Field, Form, SecretRead, Value};
+use super::{AppliedSecrets, Digest, Field, SecretLookup, Value, ValueType};
 use crate::api::{
-    ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
-    ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy,
-    Phone, Reason, SecretKeyRef,
+    ALLOW_REFERENCE, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
+    ConfigMapKeyRef, CustomPasswordPolicy, DuoSpec, PartnerAccess, PartnerDetails, PartnerSecurity, PartnerSpec,
+    PasswordPolicySpec, PciDssPolicy, Phone, Reason, SecretKeyRef,
 };
 use crate::catalog::{AddOn, Package};
 
 /// What the spec refers to, as far as it was found.
 #[derive(Clone, Debug, Default)]
-pub struct Material {
+pub struct ResolvedReferences {
     /// Where the object stands; empty where that is not known.
     pub namespace: String,
     /// Files by reference; one whose ConfigMap does not exist is not among them.
-    pub images: BTreeMap<ConfigMapKeyRef, ImageRead>,
+    pub images: BTreeMap<ConfigMapKeyRef, ConfigMapEntry>,
     /// Secrets by reference; one that does not exist is not among them.
-    pub secrets: BTreeMap<SecretKeyRef, SecretRead>,
+    pub secrets: BTreeMap<SecretKeyRef, SecretLookup>,
     /// References to Secrets that were applied to the tenant before.
-    pub applied: AppliedSecrets,
+    pub applied_secrets: AppliedSecrets,
     /// Digests of images that were applied to the tenant before.
     pub applied_images: BTreeMap<Field, Digest>,
 }
 
 /// What a ConfigMap that exists holds under a key that an image names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImageRead {
+pub enum ConfigMapEntry {
     /// The file.
     File(Vec<u8>),
     /// A text, in which no image can be.
@@ -42,9 +42,12 @@ pub enum ImageRead {
     NoKey,
 }
 
-impl ImageRead {
+impl ConfigMapEntry {
     /// What a ConfigMap holds, by key.
-    pub fn all_of(files: BTreeMap<String, Vec<u8>>, texts: impl IntoIterator<Item = String>) -> BTreeMap<String, Self> {
+    pub fn entries_by_key(
+        files: BTreeMap<String, Vec<u8>>,
+        texts: impl IntoIterator<Item = String>,
+    ) -> BTreeMap<String, Self> {
         let texts = texts.into_iter().map(|key| (key, Self::Text));
         texts.chain(files.into_iter().map(|(key, bytes)| (key, Self::File(bytes)))).collect()
     }
@@ -52,7 +55,7 @@ impl ImageRead {
 
 /// The bytes behind digests, needed only to write them.
 #[derive(Clone, Debug, Default)]
-pub struct Payload {
+pub struct SettingsPayload {
     /// Files by field, with the name they are sent under.
     pub images: BTreeMap<Field, (String, Vec<u8>)>,
     /// Secrets by field.
@@ -61,20 +64,20 @@ pub struct Payload {
 
 /// What a spec declares; an absent field is not managed.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct DeclaredSettings {
     /// Values by field.
     pub values: BTreeMap<Field, Value>,
     /// Bytes behind the digests among them.
-    pub payload: Payload,
+    pub payload: SettingsPayload,
     /// Sentences about images that differ from what is recommended.
     pub advice: Vec<String>,
     /// What is refused where it is new, and goes on for now because it was applied before.
-    pub tolerated: Vec<Invalid>,
+    pub tolerated: Vec<InvalidSetting>,
 }
 
 /// A declared setting that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct InvalidSetting {
     /// Where it stands in the spec.
     pub path: String,
     /// The condition's reason.
@@ -83,24 +86,27 @@ pub struct Invalid {
     pub message: String,
 }
 
-impl std::fmt::Display for Invalid {
+impl std::fmt::Display for InvalidSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}` {}", self.path, self.message)
     }
 }
 
 /// Collects settings and what is wrong with them.
-struct Reader<'a> {
-    material: &'a Material,
-    settings: Settings,
-    invalid: Vec<Invalid>,
+struct SettingsReader<'a> {
+    references: &'a ResolvedReferences,
+    settings: DeclaredSettings,
+    invalid: Vec<InvalidSetting>,
 }
 
 /// Settings of a Partner.
 ///
 /// # Errors
 /// Every setting that cannot be applied.
-pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<Invalid>> {
+pub fn partner_settings(
+    spec: &PartnerSpec,
+    material: &ResolvedReferences,
+) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
     let PartnerSpec {
         connection_secret_ref: _,
         details,
@@ -115,21 +121,21 @@ pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<
         hand_over: _,
         deletion: _,
     } = spec;
-    let mut reader = Reader::new(material);
-    reader.partner_details(details);
-    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    let mut reader = SettingsReader::new(material);
+    reader.read_partner_details(details);
+    reader.read_packages_and_add_ons(packages.as_deref(), add_ons.as_deref());
     if let Some(PartnerSecurity { access, password_policy, change_passwords_set_before }) = security {
-        reader.text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
-        if let Some(Access { shared, block_duplicate_cloud_accounts }) = access {
-            reader.access(shared);
-            reader.flag(Field::BlockDuplicateCloudAccounts, *block_duplicate_cloud_accounts);
+        reader.set_text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
+        if let Some(PartnerAccess { shared, block_duplicate_cloud_accounts }) = access {
+            reader.read_access(shared);
+            reader.set_flag(Field::BlockDuplicateCloudAccounts, *block_duplicate_cloud_accounts);
         }
         if let Some(policy) = password_policy {
-            reader.password_policy(policy);
+            reader.read_password_policy(policy);
         }
     }
     if let Some(branding) = branding {
-        reader.branding(branding);
+        reader.read_branding(branding);
     }
     reader.finish()
 }
@@ -138,7 +144,10 @@ pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<
 ///
 /// # Errors
 /// Every setting that cannot be applied.
-pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<Invalid>> {
+pub fn client_settings(
+    spec: &ClientSpec,
+    material: &ResolvedReferences,
+) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
     let ClientSpec {
         connection_secret_ref: _,
         partner_ref: _,
@@ -154,17 +163,17 @@ pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<In
         hand_over: _,
         deletion: _,
     } = spec;
-    let mut reader = Reader::new(material);
-    reader.client_details(details);
-    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    let mut reader = SettingsReader::new(material);
+    reader.read_client_details(details);
+    reader.read_packages_and_add_ons(packages.as_deref(), add_ons.as_deref());
     if let Some(ClientSecurity { access, change_passwords_set_before }) = security {
-        reader.text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
+        reader.set_text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
         if let Some(access) = access {
-            reader.access(access);
+            reader.read_access(access);
         }
     }
     if let Some(branding) = branding {
-        reader.branding(branding);
+        reader.read_branding(branding);
     }
     reader.finish()
 }
@@ -173,58 +182,61 @@ pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<In
 ///
 /// # Errors
 /// Every default that cannot be applied.
-pub fn client_defaults(defaults: &ClientDefaults, material: &Material) -> Result<Settings, Vec<Invalid>> {
+pub fn client_default_settings(
+    defaults: &ClientDefaults,
+    material: &ResolvedReferences,
+) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
     let ClientDefaults { timezone, country, packages, add_ons, access } = defaults;
-    let mut reader = Reader::new(material);
-    reader.text(Field::Timezone, timezone.as_deref());
-    reader.text(Field::Country, country.as_deref());
-    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    let mut reader = SettingsReader::new(material);
+    reader.set_text(Field::Timezone, timezone.as_deref());
+    reader.set_text(Field::Country, country.as_deref());
+    reader.read_packages_and_add_ons(packages.as_deref(), add_ons.as_deref());
     if let Some(access) = access {
-        reader.access(access);
+        reader.read_access(access);
     }
     reader.finish()
 }
 
-impl<'a> Reader<'a> {
-    fn new(material: &'a Material) -> Self {
-        Self { material, settings: Settings::default(), invalid: Vec::new() }
+impl<'a> SettingsReader<'a> {
+    fn new(material: &'a ResolvedReferences) -> Self {
+        Self { references: material, settings: DeclaredSettings::default(), invalid: Vec::new() }
     }
 
-    fn finish(self) -> Result<Settings, Vec<Invalid>> {
+    fn finish(self) -> Result<DeclaredSettings, Vec<InvalidSetting>> {
         if self.invalid.is_empty() { Ok(self.settings) } else { Err(self.invalid) }
     }
 
-    fn put(&mut self, field: Field, value: Value) {
-        self.settings.values.insert(field, value.normal(field));
+    fn set_value(&mut self, field: Field, value: Value) {
+        self.settings.values.insert(field, value.into_normal_form(field));
     }
 
-    fn text(&mut self, field: Field, text: Option<&str>) {
+    fn set_text(&mut self, field: Field, text: Option<&str>) {
         let Some(text) = text else { return };
-        let value = Value::text(text).normal(field);
-        if value == Value::Cleared && field.form() == Form::Name && !text.is_empty() {
+        let value = Value::text(text).into_normal_form(field);
+        if value == Value::Cleared && field.value_type() == ValueType::Name && !text.is_empty() {
             let message = "is blank: write a value, or remove the field".to_owned();
-            return self.refuse(field, Reason::InvalidValue, message);
+            return self.add_invalid(field, Reason::InvalidValue, message);
         }
-        self.put(field, value);
+        self.set_value(field, value);
     }
 
-    fn flag(&mut self, field: Field, flag: Option<bool>) {
+    fn set_flag(&mut self, field: Field, flag: Option<bool>) {
         if let Some(flag) = flag {
-            self.put(field, Value::Flag(flag));
+            self.set_value(field, Value::Flag(flag));
         }
     }
 
-    fn number(&mut self, field: Field, number: Option<i64>) {
+    fn set_number(&mut self, field: Field, number: Option<i64>) {
         if let Some(number) = number {
-            self.put(field, Value::Number(number));
+            self.set_value(field, Value::Number(number));
         }
     }
 
-    fn refuse(&mut self, field: Field, reason: Reason, message: String) {
-        self.invalid.push(Invalid { path: field.path().to_owned(), reason, message });
+    fn add_invalid(&mut self, field: Field, reason: Reason, message: String) {
+        self.invalid.push(InvalidSetting { path: field.path().to_owned(), reason, message });
     }
 
-    fn partner_details(&mut self, details: &PartnerDetails) {
+    fn read_partner_details(&mut self, details: &PartnerDetails) {
         let PartnerDetails {
             name,
             alternate_email,
@@ -237,19 +249,19 @@ impl<'a> Reader<'a> {
             state,
             application_server,
         } = details;
-        self.text(Field::Name, Some(name));
-        self.text(Field::AlternateEmail, alternate_email.as_deref());
-        self.text(Field::NotificationEmail, notification_email.as_deref());
-        self.text(Field::Timezone, timezone.as_deref());
-        self.text(Field::Country, country.as_deref());
-        self.text(Field::City, city.as_deref());
-        self.text(Field::Address, address.as_deref());
-        self.text(Field::PostalCode, postal_code.as_deref());
-        self.text(Field::State, state.as_deref());
-        self.text(Field::ApplicationServer, application_server.as_deref());
+        self.set_text(Field::Name, Some(name));
+        self.set_text(Field::AlternateEmail, alternate_email.as_deref());
+        self.set_text(Field::NotificationEmail, notification_email.as_deref());
+        self.set_text(Field::Timezone, timezone.as_deref());
+        self.set_text(Field::Country, country.as_deref());
+        self.set_text(Field::City, city.as_deref());
+        self.set_text(Field::Address, address.as_deref());
+        self.set_text(Field::PostalCode, postal_code.as_deref());
+        self.set_text(Field::State, state.as_deref());
+        self.set_text(Field::ApplicationServer, application_server.as_deref());
     }
 
-    fn client_details(&mut self, details: &ClientDetails) {
+    fn read_client_details(&mut self, details: &ClientDetails) {
         let ClientDetails {
             name,
             external_id,
@@ -268,108 +280,110 @@ impl<'a> Reader<'a> {
             cli_recording,
             resource_decommission,
         } = details;
-        self.text(Field::Name, Some(name));
-        self.text(Field::ExternalId, external_id.as_deref());
-        self.text(Field::Address, address.as_deref());
-        self.text(Field::City, city.as_deref());
-        self.text(Field::State, state.as_deref());
-        self.text(Field::PostalCode, postal_code.as_deref());
-        self.text(Field::Country, country.as_deref());
-        self.text(Field::Timezone, timezone.as_deref());
+        self.set_text(Field::Name, Some(name));
+        self.set_text(Field::ExternalId, external_id.as_deref());
+        self.set_text(Field::Address, address.as_deref());
+        self.set_text(Field::City, city.as_deref());
+        self.set_text(Field::State, state.as_deref());
+        self.set_text(Field::PostalCode, postal_code.as_deref());
+        self.set_text(Field::Country, country.as_deref());
+        self.set_text(Field::Timezone, timezone.as_deref());
         if let Some(Phone { number, extension, mobile }) = phone {
-            self.text(Field::PhoneNumber, number.as_deref());
-            self.text(Field::PhoneExtension, extension.as_deref());
-            self.text(Field::PhoneMobile, mobile.as_deref());
+            self.set_text(Field::PhoneNumber, number.as_deref());
+            self.set_text(Field::PhoneExtension, extension.as_deref());
+            self.set_text(Field::PhoneMobile, mobile.as_deref());
         }
-        self.number(Field::ChannelId, *channel_id);
-        self.number(Field::NocId, *noc_id);
+        self.set_number(Field::ChannelId, *channel_id);
+        self.set_number(Field::NocId, *noc_id);
         if let Some(BusinessHours { start, end, first_day, last_day }) = business_hours {
-            self.text(Field::BusinessStart, Some(start));
-            self.text(Field::BusinessEnd, Some(end));
-            self.text(Field::BusinessFirstDay, Some(first_day.name()));
-            self.text(Field::BusinessLastDay, Some(last_day.name()));
+            self.set_text(Field::BusinessStart, Some(start));
+            self.set_text(Field::BusinessEnd, Some(end));
+            self.set_text(Field::BusinessFirstDay, Some(first_day.name()));
+            self.set_text(Field::BusinessLastDay, Some(last_day.name()));
         }
-        self.flag(Field::SmsVoiceNotification, *sms_voice_notification);
-        self.flag(Field::RemoteAccess, *remote_access);
-        self.flag(Field::CliRecording, *cli_recording);
-        self.flag(Field::ResourceDecommission, *resource_decommission);
+        self.set_flag(Field::SmsVoiceNotification, *sms_voice_notification);
+        self.set_flag(Field::RemoteAccess, *remote_access);
+        self.set_flag(Field::CliRecording, *cli_recording);
+        self.set_flag(Field::ResourceDecommission, *resource_decommission);
     }
 
-    fn catalog(&mut self, packages: Option<&[Package]>, add_ons: Option<&[AddOn]>) {
+    fn read_packages_and_add_ons(&mut self, packages: Option<&[Package]>, add_ons: Option<&[AddOn]>) {
         if let Some(packages) = packages {
-            self.put(Field::Packages, package_set(packages));
+            self.set_value(Field::Packages, package_set(packages));
         }
         if let Some(add_ons) = add_ons {
-            self.put(Field::AddOns, add_on_set(add_ons));
+            self.set_value(Field::AddOns, add_on_set(add_ons));
         }
     }
 
-    fn access(&mut self, access: &ClientAccess) {
+    fn read_access(&mut self, access: &ClientAccess) {
         let ClientAccess { allowed_ips, two_factor_authentication, duo, skip_user_consent_form, show_copy_clipboard } =
             access;
         if let Some(ips) = allowed_ips {
-            self.put(Field::AllowedIps, Value::set(ips.iter().cloned()));
+            self.set_value(Field::AllowedIps, Value::set(ips.iter().cloned()));
         }
-        self.flag(Field::TwoFactorAuthentication, *two_factor_authentication);
-        if let Some(Duo { integration_key_secret_ref, secret_key_secret_ref, api_hostname }) = duo {
-            self.secret(Field::DuoIntegrationKey, integration_key_secret_ref);
-            self.secret(Field::DuoSecretKey, secret_key_secret_ref);
-            self.text(Field::DuoApiHostname, Some(api_hostname));
+        self.set_flag(Field::TwoFactorAuthentication, *two_factor_authentication);
+        if let Some(DuoSpec { integration_key_secret_ref, secret_key_secret_ref, api_hostname }) = duo {
+            self.read_secret(Field::DuoIntegrationKey, integration_key_secret_ref);
+            self.read_secret(Field::DuoSecretKey, secret_key_secret_ref);
+            self.set_text(Field::DuoApiHostname, Some(api_hostname));
         }
-        self.flag(Field::SkipUserConsentForm, *skip_user_consent_form);
-        self.flag(Field::ShowCopyClipboard, *show_copy_clipboard);
+        self.set_flag(Field::SkipUserConsentForm, *skip_user_consent_form);
+        self.set_flag(Field::ShowCopyClipboard, *show_copy_clipboard);
     }
 
-    fn password_policy(&mut self, policy: &PasswordPolicy) {
-        let PasswordPolicy { pci_dss, custom, change_password_at_next_login } = policy;
-        if let Some(DefaultPolicy {}) = pci_dss {
+    fn read_password_policy(&mut self, policy: &PasswordPolicySpec) {
+        let PasswordPolicySpec { pci_dss, custom, change_password_at_next_login } = policy;
+        if let Some(PciDssPolicy {}) = pci_dss {
             // The figures of the platform's own policy belong to the platform: only the choice of it is compared.
-            self.flag(Field::PolicyPciDss, Some(true));
+            self.set_flag(Field::PolicyPciDss, Some(true));
         }
         if let Some(custom) = custom {
-            let CustomPolicy {
+            let CustomPasswordPolicy {
                 min_length,
                 require_all_character_classes,
                 validity_days,
                 allow_last_four_passwords,
                 attempts_before_lockout,
             } = custom;
-            self.flag(Field::PolicyPciDss, Some(false));
-            self.number(Field::PolicyMinLength, *min_length);
-            self.flag(Field::PolicyAllClasses, *require_all_character_classes);
-            self.number(Field::PolicyValidityDays, *validity_days);
-            self.flag(Field::PolicyLastFour, *allow_last_four_passwords);
-            self.number(Field::PolicyAttempts, *attempts_before_lockout);
-            self.flag(Field::PolicyChangeAtNextLogin, *change_password_at_next_login);
+            self.set_flag(Field::PolicyPciDss, Some(false));
+            self.set_number(Field::PolicyMinLength, *min_length);
+            self.set_flag(Field::PolicyAllClasses, *require_all_character_classes);
+            self.set_number(Field::PolicyValidityDays, *validity_days);
+            self.set_flag(Field::PolicyLastFour, *allow_last_four_passwords);
+            self.set_number(Field::PolicyAttempts, *attempts_before_lockout);
+            self.set_flag(Field::PolicyChangeAtNextLogin, *change_password_at_next_login);
         }
     }
 
     /// Nothing of a Secret without the label is looked at before its reference is known to be an old one: not even whether
     /// it has the key.
-    fn secret(&mut self, field: Field, reference: &SecretKeyRef) {
+    fn read_secret(&mut self, field: Field, reference: &SecretKeyRef) {
         let SecretKeyRef { name, key } = reference;
-        let Some(SecretRead { source, text, is_allowed }) = self.material.secrets.get(reference) else {
-            return self.refuse(field, Reason::SecretNotFound, missing(reference));
+        let Some(SecretLookup { source, text, is_allowed }) = self.references.secrets.get(reference) else {
+            return self.add_invalid(field, Reason::SecretNotFound, missing_secret_message(reference));
         };
         if !is_allowed {
             let message = format!(
                 "names key `{key}` of Secret `{name}`, which lacks the label `{ALLOW_REFERENCE}`: if objects may use it, run `kubectl label secret {name} --namespace {} {ALLOW_REFERENCE}=true`",
                 source.namespace
             );
-            if !self.material.applied.has(field, reference, text.as_ref()) {
-                return self.refuse(field, Reason::ReferenceNotAllowed, message);
+            if !self.references.applied_secrets.has_reference(field, reference, text.as_ref()) {
+                return self.add_invalid(field, Reason::ReferenceNotAllowed, message);
             }
             let message = format!("{message}; it was applied before, and goes on without the label until release 0.3");
             let reason = Reason::ReferenceNotAllowed;
-            self.settings.tolerated.push(Invalid { path: field.path().to_owned(), reason, message });
+            self.settings.tolerated.push(InvalidSetting { path: field.path().to_owned(), reason, message });
         }
-        let Some(text) = text else { return self.refuse(field, Reason::SecretNotFound, missing(reference)) };
-        self.put(field, Value::Secret(source.clone()));
+        let Some(text) = text else {
+            return self.add_invalid(field, Reason::SecretNotFound, missing_secret_message(reference));
+        };
+        self.set_value(field, Value::Secret(source.clone()));
         self.settings.payload.secrets.insert(field, text.clone());
     }
 }
 
-fn missing(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
+fn missing_secret_message(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
     format!(
         "names key `{key}` of Secret `{name}`, which does not exist: create it in this namespace, with the label `{ALLOW_REFERENCE}: \"true\"`"
     )

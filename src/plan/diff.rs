@@ -3,17 +3,20 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Effective, Field, Invalid, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
+use super::{
+    EffectiveSettings, Field, InvalidSetting, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, Risk,
+    TenantKind, Value, ValueOrigin, WriteRecord,
+};
 use crate::api::{Reason, TenantState};
 use crate::wire::Mark;
 
 /// What a tenant should be.
 #[derive(Clone, Debug)]
-pub struct Desired {
+pub struct DesiredTenant {
     /// Kind of the tenant.
-    pub kind: Kind,
+    pub kind: TenantKind,
     /// Settings that hold.
-    pub effective: Effective,
+    pub effective: EffectiveSettings,
     /// State that is asked for.
     pub state: Option<TenantState>,
     /// Who owns it.
@@ -21,30 +24,30 @@ pub struct Desired {
 }
 
 /// How far ahead of ours another clock may be.
-const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+const MAX_CLOCK_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
-impl Desired {
+impl DesiredTenant {
     /// The same without a moment of a password reset that is to come. It holds up nothing else, such as a suspension.
     #[must_use]
-    pub fn refuse_to_come(mut self, now: Timestamp) -> Self {
+    pub fn refuse_future_password_reset(mut self, now: Timestamp) -> Self {
         const FIELD: Field = Field::PasswordsSetBefore;
         let Some(Value::Text(moment)) = self.effective.value(FIELD) else { return self };
-        if moment.parse::<Timestamp>().is_ok_and(|at| at > now + AHEAD) {
+        if moment.parse::<Timestamp>().is_ok_and(|at| at > now + MAX_CLOCK_AHEAD) {
             self.effective.values.remove(&FIELD);
             let message = "is more than 60 seconds ahead and is not applied: write the time of now, or wait for it";
             let (path, reason) = (FIELD.path().to_owned(), Reason::InvalidValue);
-            self.effective.refused.push(Invalid { path, reason, message: message.to_owned() });
+            self.effective.refused.push(InvalidSetting { path, reason, message: message.to_owned() });
         }
         self
     }
 }
 
 /// How often a mark is written that the platform does not show.
-const MOST_MARKS: i64 = 2;
+const MAX_MARK_WRITES: i64 = 2;
 
 /// A setting to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct SettingChange {
     /// The setting.
     pub field: Field,
     /// Its new value.
@@ -53,7 +56,7 @@ pub struct Change {
 
 /// A setting that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct SettingDifference {
     /// The setting.
     pub field: Field,
     /// What is wanted.
@@ -61,10 +64,10 @@ pub struct Difference {
     /// What the platform shows; nothing where it shows nothing.
     pub observed: Option<Value>,
     /// Who wants it.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
-impl Difference {
+impl SettingDifference {
     /// What the change does to people. Packages that are only added interrupt nobody.
     pub fn risk(&self) -> Risk {
         let removes =
@@ -78,17 +81,17 @@ impl Difference {
 
 /// One request to the platform, each idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PlanStep {
     /// Make the tenant with its settings and mark.
-    Create(Vec<Change>),
+    Create(Vec<SettingChange>),
     /// Write the mark and nothing else.
     Mark,
     /// Put the tenant back in service.
     Activate,
     /// Write settings.
-    Update(Vec<Change>),
+    Update(Vec<SettingChange>),
     /// Write branding.
-    Brand(Vec<Change>),
+    Brand(Vec<SettingChange>),
     /// Stop the tenant.
     Suspend,
 }
@@ -97,18 +100,18 @@ pub enum Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Requests in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// Settings that differ.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<SettingDifference>,
     /// Declared settings that the platform cannot hold.
     pub unsupported: Vec<Field>,
     /// Settings that the platform keeps in a form of its own.
     pub normalised: Vec<Field>,
     /// Branding that waits until the tenant is in service again.
-    pub waiting: Vec<Field>,
+    pub deferred: Vec<Field>,
     /// Declared settings whose value on the platform cannot be read. A list of a catalogue is not written then, since that
     /// might take away what it holds; any other setting is written once.
-    pub unread: Vec<Field>,
+    pub unreadable: Vec<Field>,
     /// The state of the tenant, where this release does not know the word for it.
     pub unknown_state: Option<String>,
     /// The platform takes the mark and does not show it, so it counts as one that keeps none.
@@ -125,69 +128,79 @@ impl Plan {
 }
 
 /// The steps from what is there to what is wanted. `observed` is nothing for a tenant that does not exist yet.
-pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -> Plan {
+pub fn diff(desired: &DesiredTenant, observed: Option<&ObservedTenant>, written: &WriteRecord) -> Plan {
     let mut plan = Plan::default();
     let (mut update, mut brand) = (Vec::new(), Vec::new());
-    for (field, value, origin) in desired.effective.written() {
-        let seen = observed.map(|observed| observed.seen.get(&field).cloned().unwrap_or(Seen::Unsupported));
+    for (field, value, origin) in desired.effective.written_settings() {
+        let seen = observed.map(|observed| observed.values.get(&field).cloned().unwrap_or(ObservedValue::Unsupported));
         if observed.is_some_and(|observed| observed.unknown.unreadable.contains_key(&field)) && !is_never_shown(field) {
-            plan.unread.push(field);
+            plan.unreadable.push(field);
         }
         let observed_value = match seen {
-            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore && written.has_sent(value) => continue,
-            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore && observed.is_some_and(takes_switch) => {
-                // Without the field there is the switch, which forgets: it is turned on once for each moment.
-                plan.differences.push(Difference { field, desired: value.clone(), observed: None, origin });
-                update.push(Change { field, to: Value::Flag(true) });
+            Some(ObservedValue::Unsupported) if field == Field::PasswordsSetBefore && written.has_sent(value) => {
                 continue;
             }
-            Some(Seen::Unsupported) => {
+            Some(ObservedValue::Unsupported)
+                if field == Field::PasswordsSetBefore && observed.is_some_and(can_use_reset_switch) =>
+            {
+                // Without the field there is the switch, which forgets: it is turned on once for each moment.
+                plan.differences.push(SettingDifference { field, desired: value.clone(), observed: None, origin });
+                update.push(SettingChange { field, to: Value::Flag(true) });
+                continue;
+            }
+            Some(ObservedValue::Unsupported) => {
                 plan.unsupported.push(field);
                 continue;
             }
-            Some(Seen::Value(seen)) if field == Field::PasswordsSetBefore && is_reached(&seen, value) => continue,
-            Some(Seen::Value(seen)) if seen == *value => continue,
-            Some(Seen::Value(_) | Seen::Unreadable) if observed.is_some_and(|seen| seen.serves(field, value)) => {
+            Some(ObservedValue::Value(seen)) if field == Field::PasswordsSetBefore && is_at_or_after(&seen, value) => {
                 continue;
             }
-            Some(Seen::Value(seen)) if written.is_echo(field, value, &seen) => {
+            Some(ObservedValue::Value(seen)) if seen == *value => continue,
+            Some(ObservedValue::Value(_) | ObservedValue::Unreadable)
+                if observed.is_some_and(|seen| seen.is_served(field, value)) =>
+            {
+                continue;
+            }
+            Some(ObservedValue::Value(seen)) if written.is_normalised_form(field, value, &seen) => {
                 plan.normalised.push(field);
                 continue;
             }
-            Some(Seen::Value(seen)) => Some(seen),
-            Some(Seen::Unreadable) if is_catalogued(field) => continue,
-            Some(Seen::Unreadable) if written.has(field, value, &desired.effective.payload) => continue,
-            Some(Seen::Unreadable) | None => None,
+            Some(ObservedValue::Value(seen)) => Some(seen),
+            Some(ObservedValue::Unreadable) if is_catalogue_list(field) => continue,
+            Some(ObservedValue::Unreadable) if written.is_recorded(field, value, &desired.effective.payload) => {
+                continue;
+            }
+            Some(ObservedValue::Unreadable) | None => None,
         };
-        let change = Change { field, to: with_unknown(field, value, observed) };
+        let change = SettingChange { field, to: with_unknown_entries(field, value, observed) };
         if observed.is_none() && *value == Value::Cleared {
             // A tenant that does not exist yet has nothing to clear.
             continue;
         }
-        plan.differences.push(Difference { field, desired: value.clone(), observed: observed_value, origin });
+        plan.differences.push(SettingDifference { field, desired: value.clone(), observed: observed_value, origin });
         if field.is_branding() { brand.push(change) } else { update.push(change) }
     }
     match observed {
-        None => create(&mut plan, desired, update, brand),
-        Some(observed) => change(&mut plan, desired, observed, Changes { update, brand, written }),
+        None => plan_create(&mut plan, desired, update, brand),
+        Some(observed) => plan_update(&mut plan, desired, observed, PendingChanges { update, brand, written }),
     }
     plan
 }
 
 /// Whether the switch that the public API has instead of a moment does anything: it acts when it is turned on, nobody edits
 /// the platform's own policy, and a client's policy is its partner's, for which the platform refuses the whole update.
-fn takes_switch(observed: &Observed) -> bool {
+fn can_use_reset_switch(observed: &ObservedTenant) -> bool {
     let is_off = |field| observed.value(field) == Some(&Value::Flag(false));
     is_off(Field::PolicyPciDss) && is_off(Field::PolicyChangeAtNextLogin)
 }
 
 /// Whether a moment is as late as another one: it never moves back.
-fn is_reached(seen: &Value, wanted: &Value) -> bool {
+fn is_at_or_after(seen: &Value, wanted: &Value) -> bool {
     matches!((seen, wanted), (Value::Text(seen), Value::Text(wanted)) if seen >= wanted)
 }
 
 /// Whether the entries of a setting are those of a catalogue, which the platform's may be ahead of.
-const fn is_catalogued(field: Field) -> bool {
+const fn is_catalogue_list(field: Field) -> bool {
     matches!(field, Field::Packages | Field::AddOns)
 }
 
@@ -198,60 +211,61 @@ const fn is_never_shown(field: Field) -> bool {
 
 /// A value with the entries that the catalogue does not know: a write replaces the whole list, and what a manifest cannot
 /// name must not be taken away by it.
-fn with_unknown(field: Field, value: &Value, observed: Option<&Observed>) -> Value {
-    let unknown = observed.and_then(|observed| observed.unknown.values.get(&field)).filter(|_| is_catalogued(field));
+fn with_unknown_entries(field: Field, value: &Value, observed: Option<&ObservedTenant>) -> Value {
+    let unknown =
+        observed.and_then(|observed| observed.unknown.values.get(&field)).filter(|_| is_catalogue_list(field));
     match unknown {
         Some(unknown) => Value::set(value.entries().map(str::to_owned).chain(unknown.iter().cloned())),
         None => value.clone(),
     }
 }
 
-struct Changes<'a> {
-    update: Vec<Change>,
-    brand: Vec<Change>,
-    written: &'a Written,
+struct PendingChanges<'a> {
+    update: Vec<SettingChange>,
+    brand: Vec<SettingChange>,
+    written: &'a WriteRecord,
 }
 
-fn create(plan: &mut Plan, desired: &Desired, update: Vec<Change>, brand: Vec<Change>) {
-    plan.steps.push(Step::Create(update));
+fn plan_create(plan: &mut Plan, desired: &DesiredTenant, update: Vec<SettingChange>, brand: Vec<SettingChange>) {
+    plan.steps.push(PlanStep::Create(update));
     if !brand.is_empty() {
-        plan.steps.push(Step::Brand(brand));
+        plan.steps.push(PlanStep::Brand(brand));
     }
     if desired.state == Some(TenantState::Suspended) {
-        plan.steps.push(Step::Suspend);
+        plan.steps.push(PlanStep::Suspend);
     }
 }
 
-fn change(plan: &mut Plan, desired: &Desired, observed: &Observed, changes: Changes<'_>) {
-    let Changes { update, brand, written } = changes;
-    plan.keeps_no_mark = observed.mark == MarkSeen::None && written.marks >= MOST_MARKS;
-    if !observed.mark.is(&desired.mark) && observed.mark.may_be_written() && !plan.keeps_no_mark {
-        plan.steps.push(Step::Mark);
+fn plan_update(plan: &mut Plan, desired: &DesiredTenant, observed: &ObservedTenant, changes: PendingChanges<'_>) {
+    let PendingChanges { update, brand, written } = changes;
+    plan.keeps_no_mark = observed.mark == ObservedMark::None && written.unconfirmed_marks >= MAX_MARK_WRITES;
+    if !observed.mark.is_exactly(&desired.mark) && observed.mark.can_be_written() && !plan.keeps_no_mark {
+        plan.steps.push(PlanStep::Mark);
     }
-    if observed.life == TenantLife::Unknown {
+    if observed.life == LifecycleState::Unknown {
         plan.unknown_state = Some(observed.unknown.state.clone().unwrap_or_default());
     }
-    let mut is_active = observed.life == TenantLife::Active;
+    let mut is_active = observed.life == LifecycleState::Active;
     if desired.state == Some(TenantState::Active) && !is_active && plan.unknown_state.is_none() {
-        let may = observed.life == TenantLife::Suspended || written.suspended_by_us;
+        let may = observed.life == LifecycleState::Suspended || written.suspended_by_us;
         if may {
-            plan.steps.push(Step::Activate);
+            plan.steps.push(PlanStep::Activate);
             is_active = true;
         } else {
             plan.is_inactive_without_reason = true;
         }
     }
     if !update.is_empty() {
-        plan.steps.push(Step::Update(update));
+        plan.steps.push(PlanStep::Update(update));
     }
     if is_active && !brand.is_empty() {
-        plan.steps.push(Step::Brand(brand));
+        plan.steps.push(PlanStep::Brand(brand));
     } else {
         // The branding call answers 410 under a suspended tenant.
-        plan.waiting.extend(brand.into_iter().map(|change| change.field));
+        plan.deferred.extend(brand.into_iter().map(|change| change.field));
     }
     if desired.state == Some(TenantState::Suspended) && is_active {
-        plan.steps.push(Step::Suspend);
+        plan.steps.push(PlanStep::Suspend);
     }
 }
 

@@ -10,17 +10,17 @@ pub struct Digest(String);
 
 impl Digest {
     /// Digest of bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(hex(&Sha256::digest(bytes)))
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(to_hex(&Sha256::digest(bytes)))
     }
 
     /// Digest of bytes together with a salt, so that equal values of two objects do not look equal.
-    pub fn salted(salt: &str, bytes: &[u8]) -> Self {
+    pub fn of_salted_bytes(salt: &str, bytes: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update((salt.len() as u64).to_be_bytes());
         hash.update(salt.as_bytes());
         hash.update(bytes);
-        Self(hex(&hash.finalize()))
+        Self(to_hex(&hash.finalize()))
     }
 
     /// A digest that the platform answered.
@@ -35,7 +35,7 @@ impl Digest {
 }
 
 /// Lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(super) fn to_hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn a_salt_changes_the_digest_and_cannot_be_shifted_into_the_value() {
-        assert_eq!(Digest::of(b"abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_ne!(Digest::salted("a", b"x"), Digest::salted("b", b"x"));
-        assert_ne!(Digest::salted("ab", b"c"), Digest::salted("a", b"bc"));
+        assert_eq!(Digest::of_bytes(b"abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_ne!(Digest::of_salted_bytes("a", b"x"), Digest::of_salted_bytes("b", b"x"));
+        assert_ne!(Digest::of_salted_bytes("ab", b"c"), Digest::of_salted_bytes("a", b"bc"));
     }
 }

@@ -2,14 +2,14 @@
 
 /// Kind of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum TenantKind {
     /// A managed service provider.
     Partner,
     /// An end customer under a partner.
     Client,
 }
 
-impl Kind {
+impl TenantKind {
     /// The name of the custom resource.
     pub const fn name(self) -> &'static str {
         match self {
@@ -21,7 +21,7 @@ impl Kind {
 
 /// Where a setting's value comes from; each setting has exactly one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub enum InheritanceRule {
     /// What the spec says, else the Partner's `clients.defaults`, else not managed.
     Own,
     /// As `Own`, and never more than the Partner has.
@@ -43,7 +43,7 @@ pub enum Risk {
 
 /// Form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum ValueType {
     /// Text; empty clears.
     Text,
     /// Text that must not be empty once set.
@@ -60,17 +60,17 @@ pub enum Form {
     Secret,
 }
 
-struct Row {
+struct FieldRow {
     path: &'static str,
-    kinds: &'static [Kind],
-    rule: Rule,
+    kinds: &'static [TenantKind],
+    rule: InheritanceRule,
     risk: Risk,
-    form: Form,
+    form: ValueType,
 }
 
-const BOTH: &[Kind] = &[Kind::Partner, Kind::Client];
-const PARTNER: &[Kind] = &[Kind::Partner];
-const CLIENT: &[Kind] = &[Kind::Client];
+const BOTH: &[TenantKind] = &[TenantKind::Partner, TenantKind::Client];
+const PARTNER: &[TenantKind] = &[TenantKind::Partner];
+const CLIENT: &[TenantKind] = &[TenantKind::Client];
 
 macro_rules! fields {
     ($($name:ident: $path:literal, $kinds:ident, $rule:ident, $risk:ident, $form:ident;)+) => {
@@ -84,10 +84,10 @@ macro_rules! fields {
             /// Every setting.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            const fn row(self) -> Row {
+            const fn row(self) -> FieldRow {
                 match self {
-                    $(Self::$name => Row {
-                        path: $path, kinds: $kinds, rule: Rule::$rule, risk: Risk::$risk, form: Form::$form,
+                    $(Self::$name => FieldRow {
+                        path: $path, kinds: $kinds, rule: InheritanceRule::$rule, risk: Risk::$risk, form: ValueType::$form,
                     },)+
                 }
             }
@@ -156,7 +156,7 @@ impl Field {
     }
 
     /// Where its value comes from.
-    pub const fn rule(self) -> Rule {
+    pub const fn rule(self) -> InheritanceRule {
         self.row().rule
     }
 
@@ -166,12 +166,12 @@ impl Field {
     }
 
     /// Form of its value.
-    pub const fn form(self) -> Form {
+    pub const fn value_type(self) -> ValueType {
         self.row().form
     }
 
     /// Whether a tenant of this kind has the setting.
-    pub fn is_of(self, kind: Kind) -> bool {
+    pub fn is_available_for(self, kind: TenantKind) -> bool {
         self.row().kinds.contains(&kind)
     }
 
@@ -187,11 +187,11 @@ impl Field {
 
     /// Whether there are platforms that never show the setting.
     pub const fn is_write_only(self) -> bool {
-        matches!(self.form(), Form::Secret | Form::Image)
+        matches!(self.value_type(), ValueType::Secret | ValueType::Image)
     }
 
     /// Why a platform cannot hold the setting, where its name does not tell.
-    pub const fn lack(self) -> Option<&'static str> {
+    pub const fn unsupported_reason(self) -> Option<&'static str> {
         match self {
             Self::PasswordsSetBefore => Some(
                 "it has no field for the moment, and its own switch resets passwords only when it is turned on in a partner's own policy",
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn what_only_a_partner_has_is_marked_so() {
-        for field in Field::ALL.iter().filter(|field| field.rule() == Rule::PartnerOnly) {
-            assert!(!field.is_of(Kind::Client), "{}", field.path());
+        for field in Field::ALL.iter().filter(|field| field.rule() == InheritanceRule::PartnerOnly) {
+            assert!(!field.is_available_for(TenantKind::Client), "{}", field.path());
         }
     }
 }

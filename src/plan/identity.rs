@@ -43,9 +43,9 @@ pub struct SentMoment {
 
 /// The mark as far as the platform shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MarkSeen {
+pub enum ObservedMark {
     /// All of it (extension `managedBy`).
-    Whole(Mark),
+    Full(Mark),
     /// The form of at most 64 characters in the tenant's external id.
     Short(String),
     /// None, and one can be written.
@@ -56,11 +56,11 @@ pub enum MarkSeen {
     Unreadable,
 }
 
-impl MarkSeen {
+impl ObservedMark {
     /// Whether it is exactly this mark.
-    pub fn is(&self, mark: &Mark) -> bool {
+    pub fn is_exactly(&self, mark: &Mark) -> bool {
         match self {
-            Self::Whole(seen) => seen == mark,
+            Self::Full(seen) => seen == mark,
             Self::Short(seen) => *seen == short_mark(mark),
             Self::None | Self::Occupied | Self::Unreadable => false,
         }
@@ -69,7 +69,7 @@ impl MarkSeen {
     /// Whether it names the same UID: this very object made the tenant.
     fn is_same_object(&self, mark: &Mark) -> bool {
         match self {
-            Self::Whole(seen) => seen.is_same_place(mark) && seen.uid == mark.uid,
+            Self::Full(seen) => seen.is_same_place(mark) && seen.uid == mark.uid,
             Self::Short(seen) => *seen == short_mark(mark),
             Self::None | Self::Occupied | Self::Unreadable => false,
         }
@@ -78,27 +78,27 @@ impl MarkSeen {
     /// Whether it names the same place, whatever the UID.
     pub fn is_same_place(&self, mark: &Mark) -> bool {
         match self {
-            Self::Whole(seen) => seen.is_same_place(mark),
-            Self::Short(seen) => place_of_short(seen).is_some_and(|place| place == place_of(mark)),
+            Self::Full(seen) => seen.is_same_place(mark),
+            Self::Short(seen) => place_in_short_mark(seen).is_some_and(|place| place == place_digest_of(mark)),
             Self::None | Self::Occupied | Self::Unreadable => false,
         }
     }
 
     /// Whether it names another place.
     pub fn is_foreign(&self, mark: &Mark) -> bool {
-        matches!(self, Self::Whole(_) | Self::Short(_)) && !self.is_same_place(mark)
+        matches!(self, Self::Full(_) | Self::Short(_)) && !self.is_same_place(mark)
     }
 
     /// Whether a mark of ours may be put there without overwriting anything of somebody else's.
-    pub const fn may_be_written(&self) -> bool {
-        matches!(self, Self::Whole(_) | Self::Short(_) | Self::None)
+    pub const fn can_be_written(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Short(_) | Self::None)
     }
 
     /// Reads the short form out of an external id.
     pub fn from_external_id(external_id: Option<&str>) -> Self {
         match external_id {
             None | Some("") => Self::None,
-            Some(text) if place_of_short(text).is_some() => Self::Short(text.to_owned()),
+            Some(text) if place_in_short_mark(text).is_some() => Self::Short(text.to_owned()),
             Some(_) => Self::Occupied,
         }
     }
@@ -108,46 +108,46 @@ const SHORT_PREFIX: &str = "tny:";
 
 /// The form of a mark of at most 64 characters: a digest of the place and one of the UID.
 pub fn short_mark(mark: &Mark) -> String {
-    let uid = Digest::of(mark.uid.as_bytes());
-    format!("{SHORT_PREFIX}{}:{}", place_of(mark), &uid.hex()[..27])
+    let uid = Digest::of_bytes(mark.uid.as_bytes());
+    format!("{SHORT_PREFIX}{}:{}", place_digest_of(mark), &uid.hex()[..27])
 }
 
-fn place_of(mark: &Mark) -> String {
-    digest_of_place(&mark.place())
+fn place_digest_of(mark: &Mark) -> String {
+    digest_place(&mark.place())
 }
 
-fn digest_of_place(place: &str) -> String {
-    Digest::of(place.as_bytes()).hex()[..32].to_owned()
+fn digest_place(place: &str) -> String {
+    Digest::of_bytes(place.as_bytes()).hex()[..32].to_owned()
 }
 
 /// Whether a mark in the short form is one of this place, written as `cluster/kind/namespace/name`.
-pub fn is_short_of(short: &str, place: &str) -> bool {
-    place_of_short(short).is_some_and(|digest| digest == digest_of_place(place))
+pub fn is_short_mark_of(short: &str, place: &str) -> bool {
+    place_in_short_mark(short).is_some_and(|digest| digest == digest_place(place))
 }
 
-fn place_of_short(text: &str) -> Option<&str> {
+fn place_in_short_mark(text: &str) -> Option<&str> {
     let (place, uid) = text.strip_prefix(SHORT_PREFIX)?.split_once(':')?;
     (place.len() == 32 && uid.len() == 27).then_some(place)
 }
 
 /// A tenant that could be this object's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct TenantCandidate {
     /// Unique id.
     pub unique_id: String,
     /// Name on the platform.
     pub name: String,
     /// Its mark.
-    pub mark: MarkSeen,
+    pub mark: ObservedMark,
 }
 
 /// What the look before a create found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
+pub enum TenantMatch {
     /// No tenant is or could be this object's, and the name is free.
-    Free,
+    NotFound,
     /// This very object made it.
-    Ours(String),
+    Owned(String),
     /// An earlier object of the same place made it, under the same tenant name.
     Reattach(String),
     /// More than one could be it, or the ones found cannot be told apart.
@@ -158,16 +158,16 @@ pub enum Identity {
 
 /// The names under which an object's tenant may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Names<'a> {
+pub struct TenantNames<'a> {
     /// The one declared now.
     pub declared: &'a str,
     /// The one of the intent: a create may have been sent with it.
     pub sent: Option<&'a str>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> TenantNames<'a> {
     /// Each of them once.
-    pub fn all(&self) -> Vec<&'a str> {
+    pub fn distinct_names(&self) -> Vec<&'a str> {
         let sent = self.sent.filter(|sent| *sent != self.declared);
         std::iter::once(self.declared).chain(sent).collect()
     }
@@ -179,35 +179,37 @@ impl<'a> Names<'a> {
 }
 
 /// Judges living tenants that share the mark's place or one of the names.
-pub fn identify(mark: &Mark, names: Names<'_>, candidates: &[Candidate]) -> Identity {
-    let ids = |chosen: Vec<&Candidate>| chosen.into_iter().map(|candidate| candidate.unique_id.clone()).collect();
-    let has_name = |candidate: &&Candidate| names.contains(&candidate.name);
-    let ours: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.mark.is_same_object(mark)).collect();
+pub fn identify_tenant(mark: &Mark, names: TenantNames<'_>, candidates: &[TenantCandidate]) -> TenantMatch {
+    let ids = |chosen: Vec<&TenantCandidate>| chosen.into_iter().map(|candidate| candidate.unique_id.clone()).collect();
+    let has_name = |candidate: &&TenantCandidate| names.contains(&candidate.name);
+    let ours: Vec<&TenantCandidate> =
+        candidates.iter().filter(|candidate| candidate.mark.is_same_object(mark)).collect();
     match ours[..] {
         [] => {}
-        [one] => return Identity::Ours(one.unique_id.clone()),
-        [..] => return Identity::Ambiguous(ids(ours)),
+        [one] => return TenantMatch::Owned(one.unique_id.clone()),
+        [..] => return TenantMatch::Ambiguous(ids(ours)),
     }
-    let place: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.mark.is_same_place(mark)).collect();
+    let place: Vec<&TenantCandidate> =
+        candidates.iter().filter(|candidate| candidate.mark.is_same_place(mark)).collect();
     match place[..] {
         [] => {}
-        [one] if has_name(&one) => return Identity::Reattach(one.unique_id.clone()),
-        [..] => return Identity::Ambiguous(ids(place)),
+        [one] if has_name(&one) => return TenantMatch::Reattach(one.unique_id.clone()),
+        [..] => return TenantMatch::Ambiguous(ids(place)),
     }
-    let is_declared = |candidate: &&Candidate| candidate.name == names.declared;
+    let is_declared = |candidate: &&TenantCandidate| candidate.name == names.declared;
     // Whatever this object sent carried its mark, wherever one can be kept: a tenant under the name that was sent and
     // without the mark is somebody else's, and no hindrance to another name.
-    let may_be_ours = |candidate: &&Candidate| match candidate.mark {
-        MarkSeen::Unreadable => has_name(candidate),
-        MarkSeen::Occupied => has_name(candidate) && !is_declared(candidate),
-        MarkSeen::Whole(_) | MarkSeen::Short(_) | MarkSeen::None => false,
+    let may_be_ours = |candidate: &&TenantCandidate| match candidate.mark {
+        ObservedMark::Unreadable => has_name(candidate),
+        ObservedMark::Occupied => has_name(candidate) && !is_declared(candidate),
+        ObservedMark::Full(_) | ObservedMark::Short(_) | ObservedMark::None => false,
     };
-    let doubtful: Vec<&Candidate> = candidates.iter().filter(may_be_ours).collect();
+    let doubtful: Vec<&TenantCandidate> = candidates.iter().filter(may_be_ours).collect();
     if !doubtful.is_empty() {
-        return Identity::Ambiguous(ids(doubtful));
+        return TenantMatch::Ambiguous(ids(doubtful));
     }
-    let taken: Vec<&Candidate> = candidates.iter().filter(is_declared).collect();
-    if taken.is_empty() { Identity::Free } else { Identity::NameTaken(ids(taken)) }
+    let taken: Vec<&TenantCandidate> = candidates.iter().filter(is_declared).collect();
+    if taken.is_empty() { TenantMatch::NotFound } else { TenantMatch::NameTaken(ids(taken)) }
 }
 
 #[cfg(test)]
@@ -224,57 +226,63 @@ mod tests {
         }
     }
 
-    fn names(declared: &str) -> Names<'_> {
-        Names { declared, sent: None }
+    fn declared_name(declared: &str) -> TenantNames<'_> {
+        TenantNames { declared, sent: None }
     }
 
-    fn candidate(id: &str, name: &str, mark: MarkSeen) -> Candidate {
-        Candidate { unique_id: id.into(), name: name.into(), mark }
+    fn candidate(id: &str, name: &str, mark: ObservedMark) -> TenantCandidate {
+        TenantCandidate { unique_id: id.into(), name: name.into(), mark }
     }
 
     #[test]
     fn this_object_s_own_tenant_is_found_under_any_name_and_in_both_forms_of_the_mark() {
-        for seen in [MarkSeen::Whole(mark("u1")), MarkSeen::Short(short_mark(&mark("u1")))] {
-            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Renamed", seen)]);
-            assert_eq!(found, Identity::Ours("client_2".into()));
+        for seen in [ObservedMark::Full(mark("u1")), ObservedMark::Short(short_mark(&mark("u1")))] {
+            let found =
+                identify_tenant(&mark("u1"), declared_name("Globex"), &[candidate("client_2", "Renamed", seen)]);
+            assert_eq!(found, TenantMatch::Owned("client_2".into()));
         }
     }
 
     #[test]
     fn the_same_place_and_name_under_another_uid_re_attaches() {
-        for seen in [MarkSeen::Whole(mark("u0")), MarkSeen::Short(short_mark(&mark("u0")))] {
-            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", seen.clone())]);
-            assert_eq!(found, Identity::Reattach("client_2".into()));
-            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Other", seen)]);
-            assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
+        for seen in [ObservedMark::Full(mark("u0")), ObservedMark::Short(short_mark(&mark("u0")))] {
+            let found =
+                identify_tenant(&mark("u1"), declared_name("Globex"), &[candidate("client_2", "Globex", seen.clone())]);
+            assert_eq!(found, TenantMatch::Reattach("client_2".into()));
+            let found = identify_tenant(&mark("u1"), declared_name("Globex"), &[candidate("client_2", "Other", seen)]);
+            assert_eq!(found, TenantMatch::Ambiguous(vec!["client_2".into()]));
         }
     }
 
     #[test]
     fn a_name_of_somebody_else_is_taken_and_one_whose_mark_cannot_be_read_is_ambiguous() {
         let foreign = Mark { cluster: "c2".into(), ..mark("u9") };
-        for seen in [MarkSeen::None, MarkSeen::Occupied, MarkSeen::Whole(foreign)] {
-            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", seen)]);
-            assert_eq!(found, Identity::NameTaken(vec!["client_2".into()]));
+        for seen in [ObservedMark::None, ObservedMark::Occupied, ObservedMark::Full(foreign)] {
+            let found = identify_tenant(&mark("u1"), declared_name("Globex"), &[candidate("client_2", "Globex", seen)]);
+            assert_eq!(found, TenantMatch::NameTaken(vec!["client_2".into()]));
         }
-        let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", MarkSeen::Unreadable)]);
-        assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
-        assert_eq!(identify(&mark("u1"), names("Globex"), &[]), Identity::Free);
+        let found = identify_tenant(
+            &mark("u1"),
+            declared_name("Globex"),
+            &[candidate("client_2", "Globex", ObservedMark::Unreadable)],
+        );
+        assert_eq!(found, TenantMatch::Ambiguous(vec!["client_2".into()]));
+        assert_eq!(identify_tenant(&mark("u1"), declared_name("Globex"), &[]), TenantMatch::NotFound);
     }
 
     #[test]
     fn a_stranger_under_the_name_that_was_sent_is_no_hindrance_to_another_name_unless_no_mark_can_tell() {
         let foreign = Mark { cluster: "c2".into(), ..mark("u9") };
-        let names = Names { declared: "Globex Two", sent: Some("Globex") };
+        let names = TenantNames { declared: "Globex Two", sent: Some("Globex") };
         for (seen, wanted) in [
-            (MarkSeen::None, Identity::Free),
-            (MarkSeen::Whole(foreign), Identity::Free),
-            (MarkSeen::Occupied, Identity::Ambiguous(vec!["client_2".into()])),
-            (MarkSeen::Unreadable, Identity::Ambiguous(vec!["client_2".into()])),
-            (MarkSeen::Whole(mark("u1")), Identity::Ours("client_2".into())),
-            (MarkSeen::Whole(mark("u0")), Identity::Reattach("client_2".into())),
+            (ObservedMark::None, TenantMatch::NotFound),
+            (ObservedMark::Full(foreign), TenantMatch::NotFound),
+            (ObservedMark::Occupied, TenantMatch::Ambiguous(vec!["client_2".into()])),
+            (ObservedMark::Unreadable, TenantMatch::Ambiguous(vec!["client_2".into()])),
+            (ObservedMark::Full(mark("u1")), TenantMatch::Owned("client_2".into())),
+            (ObservedMark::Full(mark("u0")), TenantMatch::Reattach("client_2".into())),
         ] {
-            assert_eq!(identify(&mark("u1"), names, &[candidate("client_2", "Globex", seen)]), wanted);
+            assert_eq!(identify_tenant(&mark("u1"), names, &[candidate("client_2", "Globex", seen)]), wanted);
         }
     }
 
@@ -282,8 +290,8 @@ mod tests {
     fn the_short_mark_fits_64_characters_and_a_customers_number_is_no_mark() {
         let short = short_mark(&mark("0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"));
         assert_eq!(short.len(), 64);
-        assert_eq!(MarkSeen::from_external_id(Some(&short)), MarkSeen::Short(short.clone()));
-        assert_eq!(MarkSeen::from_external_id(Some("CRM-1007")), MarkSeen::Occupied);
-        assert_eq!(MarkSeen::from_external_id(Some("")), MarkSeen::None);
+        assert_eq!(ObservedMark::from_external_id(Some(&short)), ObservedMark::Short(short.clone()));
+        assert_eq!(ObservedMark::from_external_id(Some("CRM-1007")), ObservedMark::Occupied);
+        assert_eq!(ObservedMark::from_external_id(Some("")), ObservedMark::None);
     }
 }

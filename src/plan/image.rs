@@ -6,14 +6,14 @@ use super::Field;
 
 /// Kind of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageKind {
+pub enum ImageFormat {
     /// PNG.
     Png,
     /// JPEG.
     Jpeg,
 }
 
-impl ImageKind {
+impl ImageFormat {
     /// Ending of the file's name.
     pub const fn extension(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl ImageKind {
 
 /// What the width and the height of an image have to do with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ImageShape {
     /// As wide as high; anything else is refused.
     Square,
     /// Recommended: exactly as high as the recommended size.
@@ -38,18 +38,18 @@ pub enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub struct ImageRule {
     /// Most bytes.
-    pub most_bytes: usize,
+    pub max_bytes: usize,
     /// Recommended: at most this many bytes; 0 where none is recommended.
     pub recommended_bytes: usize,
     /// Recommended: at most this wide and high, in pixels.
     pub recommended_size: (usize, usize),
     /// Which shape it has.
-    pub shape: Shape,
+    pub shape: ImageShape,
 }
 
 impl ImageRule {
     /// The rule of a field that is an image.
-    pub const fn of(field: Field) -> Option<Self> {
+    pub const fn for_field(field: Field) -> Option<Self> {
         match field {
             Field::Logo => Some(Self::LOGO),
             Field::Favicon => Some(Self::FAVICON),
@@ -59,67 +59,71 @@ impl ImageRule {
     }
 
     /// Longest side, in pixels.
-    pub const MOST_SIDE: usize = 4096;
+    pub const MAX_SIDE: usize = 4096;
     /// The logo: recommended less than 10 KB, 512 px high and at most 512 px wide.
     pub const LOGO: Self = Self {
-        most_bytes: 64 * 1024,
+        max_bytes: 64 * 1024,
         recommended_bytes: 10_000,
         recommended_size: (512, 512),
-        shape: Shape::FullHeight,
+        shape: ImageShape::FullHeight,
     };
     /// The favicon: square, recommended less than 10 KB and 128 x 128 px.
-    pub const FAVICON: Self =
-        Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (128, 128), shape: Shape::Square };
+    pub const FAVICON: Self = Self {
+        max_bytes: 64 * 1024,
+        recommended_bytes: 10_000,
+        recommended_size: (128, 128),
+        shape: ImageShape::Square,
+    };
     /// The background: recommended 1440 x 900 px; a smaller one is tiled.
     pub const BACKGROUND: Self =
-        Self { most_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900), shape: Shape::Any };
+        Self { max_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900), shape: ImageShape::Any };
 }
 
 /// Judges an image: its kind and, where it goes beyond what is recommended, a sentence that says so.
 ///
 /// # Errors
 /// A clause that says what is wrong and what would be right.
-pub fn judge(bytes: &[u8], rule: ImageRule) -> Result<(ImageKind, Option<String>), String> {
-    if bytes.len() > rule.most_bytes {
-        return Err(format!("is {} bytes, at most {} are allowed: use a smaller file", bytes.len(), rule.most_bytes));
+pub fn check_image(bytes: &[u8], rule: ImageRule) -> Result<(ImageFormat, Option<String>), String> {
+    if bytes.len() > rule.max_bytes {
+        return Err(format!("is {} bytes, at most {} are allowed: use a smaller file", bytes.len(), rule.max_bytes));
     }
     let kind = match imagesize::image_type(bytes) {
-        Ok(ImageType::Png) => ImageKind::Png,
-        Ok(ImageType::Jpeg) => ImageKind::Jpeg,
+        Ok(ImageType::Png) => ImageFormat::Png,
+        Ok(ImageType::Jpeg) => ImageFormat::Jpeg,
         Ok(_) | Err(_) => return Err("is neither PNG nor JPEG: convert it to one of them".to_owned()),
     };
     let size =
         imagesize::blob_size(bytes).map_err(|_| "has a damaged header: export it again as PNG or JPEG".to_owned())?;
-    if size.width == 0 || size.height == 0 || size.width.max(size.height) > ImageRule::MOST_SIDE {
+    if size.width == 0 || size.height == 0 || size.width.max(size.height) > ImageRule::MAX_SIDE {
         return Err(format!(
             "is {} x {} pixels, at most {} a side are allowed: scale it down",
             size.width,
             size.height,
-            ImageRule::MOST_SIDE
+            ImageRule::MAX_SIDE
         ));
     }
-    if rule.shape == Shape::Square && size.width != size.height {
+    if rule.shape == ImageShape::Square && size.width != size.height {
         return Err(format!(
             "is {} x {} pixels and must be square: cut it or pad it, {} x {} is recommended",
             size.width, size.height, rule.recommended_size.0, rule.recommended_size.1
         ));
     }
-    Ok((kind, advice(size, bytes.len(), rule)))
+    Ok((kind, recommendation(size, bytes.len(), rule)))
 }
 
 /// What the documentation recommends, where an image differs from that.
-fn advice(ImageSize { width, height }: ImageSize, bytes: usize, rule: ImageRule) -> Option<String> {
+fn recommendation(ImageSize { width, height }: ImageSize, bytes: usize, rule: ImageRule) -> Option<String> {
     let (wide, high) = rule.recommended_size;
     let is_heavy = rule.recommended_bytes > 0 && bytes >= rule.recommended_bytes;
-    let is_low = rule.shape == Shape::FullHeight && height < high;
+    let is_low = rule.shape == ImageShape::FullHeight && height < high;
     let weight = if rule.recommended_bytes > 0 {
         format!(" and less than {} bytes", rule.recommended_bytes)
     } else {
         String::new()
     };
     let size = match rule.shape {
-        Shape::FullHeight => format!("a height of {high} and a width of at most {wide}"),
-        Shape::Square | Shape::Any => format!("at most {wide} x {high}"),
+        ImageShape::FullHeight => format!("a height of {high} and a width of at most {wide}"),
+        ImageShape::Square | ImageShape::Any => format!("at most {wide} x {high}"),
     };
     (is_heavy || is_low || width > wide || height > high)
         .then(|| format!("is {width} x {height} pixels and {bytes} bytes, recommended are {size}{weight}"))
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     /// The first bytes of a PNG of the given size; enough for its header.
-    fn png(width: u32, height: u32) -> Vec<u8> {
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         bytes.extend(width.to_be_bytes());
         bytes.extend(height.to_be_bytes());
@@ -140,16 +144,18 @@ mod tests {
 
     #[test]
     fn png_passes_and_large_ones_get_advice() {
-        assert_eq!(judge(&png(128, 128), ImageRule::FAVICON), Ok((ImageKind::Png, None)));
-        let (_, advice) = judge(&png(256, 256), ImageRule::FAVICON).unwrap();
+        assert_eq!(check_image(&png_header(128, 128), ImageRule::FAVICON), Ok((ImageFormat::Png, None)));
+        let (_, advice) = check_image(&png_header(256, 256), ImageRule::FAVICON).unwrap();
         assert!(advice.unwrap().contains("128 x 128"));
     }
 
     #[test]
     fn other_formats_and_sizes_are_refused_with_the_way_out() {
-        assert!(judge(b"<svg/>", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG"));
-        assert!(judge(b"GIF89a\x01\0\x01\0\0\0\0", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG"));
-        assert!(judge(&png(5000, 10), ImageRule::LOGO).unwrap_err().contains("scale it down"));
-        assert!(judge(&vec![0; 70_000], ImageRule::LOGO).unwrap_err().contains("smaller file"));
+        assert!(check_image(b"<svg/>", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG"));
+        assert!(
+            check_image(b"GIF89a\x01\0\x01\0\0\0\0", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG")
+        );
+        assert!(check_image(&png_header(5000, 10), ImageRule::LOGO).unwrap_err().contains("scale it down"));
+        assert!(check_image(&vec![0; 70_000], ImageRule::LOGO).unwrap_err().contains("smaller file"));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Field, Invalid, Payload, Rule, Settings, Value};
+use super::{DeclaredSettings, Field, InheritanceRule, InvalidSetting, SettingsPayload, Value};
 use crate::api::{LockedDefault, Reason};
 
 /// Who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// The object's own spec.
     Spec,
     /// The Partner's `clients.defaults`.
@@ -16,7 +16,7 @@ pub enum Origin {
     Platform,
 }
 
-impl Origin {
+impl ValueOrigin {
     /// The word in `status.effective`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,25 +29,25 @@ impl Origin {
 
 /// The settings that hold for a tenant.
 #[derive(Clone, Debug, Default)]
-pub struct Effective {
+pub struct EffectiveSettings {
     /// Values by field, each with who says so.
-    pub values: BTreeMap<Field, (Value, Origin)>,
+    pub values: BTreeMap<Field, (Value, ValueOrigin)>,
     /// Bytes behind the digests among them.
-    pub payload: Payload,
+    pub payload: SettingsPayload,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
     /// What is refused where it is new, and goes on for now because it was applied before.
-    pub tolerated: Vec<Invalid>,
+    pub tolerated: Vec<InvalidSetting>,
     /// What is not applied although it is declared, while everything else is.
-    pub refused: Vec<Invalid>,
+    pub refused: Vec<InvalidSetting>,
 }
 
-impl Effective {
+impl EffectiveSettings {
     /// Settings that are written to the tenant: all but those the platform applies by itself.
-    pub fn written(&self) -> impl Iterator<Item = (Field, &Value, Origin)> {
+    pub fn written_settings(&self) -> impl Iterator<Item = (Field, &Value, ValueOrigin)> {
         self.values
             .iter()
-            .filter(|(_, (_, origin))| *origin != Origin::Platform)
+            .filter(|(_, (_, origin))| *origin != ValueOrigin::Platform)
             .map(|(field, (value, origin))| (*field, value, *origin))
     }
 
@@ -58,20 +58,30 @@ impl Effective {
 }
 
 /// A Partner's settings: its own and nothing else.
-pub fn own(settings: Settings) -> Effective {
-    let Settings { values, payload, advice, tolerated } = settings;
-    Effective { values: tagged(values, Origin::Spec), payload, advice, tolerated, refused: Vec::new() }
+pub fn own_settings(settings: DeclaredSettings) -> EffectiveSettings {
+    let DeclaredSettings { values, payload, advice, tolerated } = settings;
+    EffectiveSettings {
+        values: with_origin(values, ValueOrigin::Spec),
+        payload,
+        advice,
+        tolerated,
+        refused: Vec::new(),
+    }
 }
 
 /// A Client's settings: its own; what it leaves out from the Partner's defaults; and, shown but never written, what
 /// the platform takes from the Partner itself.
-pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, Value>) -> Effective {
-    let Settings { values, payload: Payload { images, secrets }, advice, tolerated } = client;
+pub fn inherit_settings(
+    client: DeclaredSettings,
+    defaults: DeclaredSettings,
+    partner: &BTreeMap<Field, Value>,
+) -> EffectiveSettings {
+    let DeclaredSettings { values, payload: SettingsPayload { images, secrets }, advice, tolerated } = client;
     // A default that the Client does not take is nothing to say at the Client.
     let of_defaults = defaults.tolerated.into_iter().filter(|one| values.keys().all(|field| field.path() != one.path));
-    let mut result = Effective {
+    let mut result = EffectiveSettings {
         values: BTreeMap::new(),
-        payload: Payload {
+        payload: SettingsPayload {
             images: images.into_iter().chain(defaults.payload.images).collect(),
             secrets: defaults.payload.secrets,
         },
@@ -81,21 +91,25 @@ pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, V
     };
     for (field, value) in partner {
         match field.rule() {
-            Rule::PlatformCascades | Rule::PartnerOnly => {
-                result.values.insert(*field, (value.clone(), Origin::Platform));
+            InheritanceRule::PlatformCascades | InheritanceRule::PartnerOnly => {
+                result.values.insert(*field, (value.clone(), ValueOrigin::Platform));
             }
             // Never from the Partner's own settings: its staff's IP list would lock every customer out.
-            Rule::Own | Rule::WithinPartner => {}
+            InheritanceRule::Own | InheritanceRule::WithinPartner => {}
         }
     }
-    result.values.extend(tagged(defaults.values, Origin::PartnerDefault));
-    result.values.extend(tagged(values, Origin::Spec));
+    result.values.extend(with_origin(defaults.values, ValueOrigin::PartnerDefault));
+    result.values.extend(with_origin(values, ValueOrigin::Spec));
     result.payload.secrets.extend(secrets);
     result
 }
 
 /// What a Client sets differently from a default that its Partner has locked.
-pub fn beyond_locked(client: &Settings, defaults: &Settings, locked: &[LockedDefault]) -> Vec<Invalid> {
+pub fn find_locked_violations(
+    client: &DeclaredSettings,
+    defaults: &DeclaredSettings,
+    locked: &[LockedDefault],
+) -> Vec<InvalidSetting> {
     let is_locked = |field: &Field| {
         locked.iter().any(|one| match one {
             LockedDefault::Timezone => *field == Field::Timezone,
@@ -111,20 +125,20 @@ pub fn beyond_locked(client: &Settings, defaults: &Settings, locked: &[LockedDef
         .filter(|(field, _)| is_locked(field))
         .filter_map(|(field, default)| {
             let own = client.values.get(field).filter(|own| *own != default)?;
-            Some(Invalid {
+            Some(InvalidSetting {
                 path: field.path().to_owned(),
                 reason: Reason::PolicyViolation,
                 message: format!(
                     "is {} and the Partner has locked it at {}: remove it here, or ask the Partner's owner",
-                    own.json(),
-                    default.json()
+                    own.to_json(),
+                    default.to_json()
                 ),
             })
         })
         .collect()
 }
 
-fn tagged(values: BTreeMap<Field, Value>, origin: Origin) -> BTreeMap<Field, (Value, Origin)> {
+fn with_origin(values: BTreeMap<Field, Value>, origin: ValueOrigin) -> BTreeMap<Field, (Value, ValueOrigin)> {
     values.into_iter().map(|(field, value)| (field, (value, origin))).collect()
 }
 
@@ -132,10 +146,10 @@ fn tagged(values: BTreeMap<Field, Value>, origin: Origin) -> BTreeMap<Field, (Va
 mod tests {
     use super::*;
 
-    fn settings(values: &[(Field, &str)]) -> Settings {
-        Settings {
+    fn settings(values: &[(Field, &str)]) -> DeclaredSettings {
+        DeclaredSettings {
             values: values.iter().map(|(field, text)| (*field, Value::text(text))).collect(),
-            ..Settings::default()
+            ..DeclaredSettings::default()
         }
     }
 
@@ -144,18 +158,18 @@ mod tests {
     fn the_client_wins_over_the_default_and_an_empty_value_is_a_value() {
         let client = settings(&[(Field::Country, "France"), (Field::City, "")]);
         let defaults = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Berlin")]);
-        let effective = inherit(client, defaults, &BTreeMap::new());
-        assert_eq!(effective.values[&Field::Country], (Value::text("France"), Origin::Spec));
-        assert_eq!(effective.values[&Field::Timezone], (Value::text("Europe/Berlin"), Origin::PartnerDefault));
-        assert_eq!(effective.values[&Field::City], (Value::Cleared, Origin::Spec));
+        let effective = inherit_settings(client, defaults, &BTreeMap::new());
+        assert_eq!(effective.values[&Field::Country], (Value::text("France"), ValueOrigin::Spec));
+        assert_eq!(effective.values[&Field::Timezone], (Value::text("Europe/Berlin"), ValueOrigin::PartnerDefault));
+        assert_eq!(effective.values[&Field::City], (Value::Cleared, ValueOrigin::Spec));
     }
 
     #[test]
     fn a_locked_default_may_be_repeated_and_not_changed() {
         let defaults = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Berlin")]);
         let same = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Paris")]);
-        assert!(beyond_locked(&same, &defaults, &[LockedDefault::Country]).is_empty());
-        let beyond = beyond_locked(&same, &defaults, &[LockedDefault::Country, LockedDefault::Timezone]);
+        assert!(find_locked_violations(&same, &defaults, &[LockedDefault::Country]).is_empty());
+        let beyond = find_locked_violations(&same, &defaults, &[LockedDefault::Country, LockedDefault::Timezone]);
         assert_eq!(beyond[0].path, "details.timezone");
         assert_eq!(beyond[0].reason, Reason::PolicyViolation);
     }
@@ -165,9 +179,9 @@ mod tests {
         use LockedDefault::{Access, AddOns, Country, Packages, Timezone};
         let all: BTreeMap<Field, Value> =
             Field::ALL.iter().map(|field| (*field, Value::text("the Partner's"))).collect();
-        let defaults = Settings { values: all.clone(), ..Settings::default() };
+        let defaults = DeclaredSettings { values: all.clone(), ..DeclaredSettings::default() };
         let others = all.keys().map(|field| (*field, Value::text("another"))).collect();
-        let client = Settings { values: others, ..Settings::default() };
+        let client = DeclaredSettings { values: others, ..DeclaredSettings::default() };
         // Typed by hand, and not taken from the names of the fields.
         let access = [
             "security.access.allowedIPs",
@@ -188,7 +202,7 @@ mod tests {
                 Access => &access,
             };
             let beyond: Vec<String> =
-                beyond_locked(&client, &defaults, &[one]).into_iter().map(|invalid| invalid.path).collect();
+                find_locked_violations(&client, &defaults, &[one]).into_iter().map(|invalid| invalid.path).collect();
             assert_eq!(beyond, locked, "{one:?}");
         }
     }
@@ -201,9 +215,12 @@ mod tests {
             (Field::WebsiteTitle, Value::text("Acme")),
             (Field::PolicyMinLength, Value::Number(14)),
         ]);
-        let effective = inherit(Settings::default(), Settings::default(), &partner);
+        let effective = inherit_settings(DeclaredSettings::default(), DeclaredSettings::default(), &partner);
         let shown: Vec<_> = effective.values.iter().map(|(field, (_, origin))| (*field, *origin)).collect();
-        assert_eq!(shown, [(Field::PolicyMinLength, Origin::Platform), (Field::WebsiteTitle, Origin::Platform)]);
-        assert_eq!(effective.written().count(), 0);
+        assert_eq!(
+            shown,
+            [(Field::PolicyMinLength, ValueOrigin::Platform), (Field::WebsiteTitle, ValueOrigin::Platform)]
+        );
+        assert_eq!(effective.written_settings().count(), 0);
     }
 }

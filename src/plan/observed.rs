@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Digest, Field, MarkSeen, Value};
+use super::{Digest, Field, ObservedMark, Value};
 
 /// What the platform answers for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum ObservedValue {
     /// The value.
     Value(Value),
     /// Written but never shown.
@@ -19,7 +19,7 @@ pub enum Seen {
 
 /// State of a tenant as far as the platform tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TenantLife {
+pub enum LifecycleState {
     /// In service.
     Active,
     /// Stopped, can be activated again.
@@ -34,7 +34,7 @@ pub enum TenantLife {
 
 /// What the platform answers and this release does not understand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownAnswers {
     /// Word for the state.
     pub state: Option<String>,
     /// Entries that the catalogue does not know, as the platform writes them; they are sent back with every write.
@@ -45,7 +45,7 @@ pub struct Unknown {
 
 /// An image as everybody can load it. A platform may write again what was uploaded, so the digest of the upload is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
+pub struct ServedImage {
     /// Its path on the platform.
     pub path: String,
     /// Digest of its bytes, where it is known.
@@ -54,7 +54,7 @@ pub struct Served {
 
 /// A tenant as it is on the platform.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
+pub struct ObservedTenant {
     /// Unique id.
     pub unique_id: String,
     /// Number of the account.
@@ -62,15 +62,15 @@ pub struct Observed {
     /// Name on the platform.
     pub name: String,
     /// State.
-    pub life: TenantLife,
+    pub life: LifecycleState,
     /// Who owns it.
-    pub mark: MarkSeen,
+    pub mark: ObservedMark,
     /// Every field of the kind.
-    pub seen: BTreeMap<Field, Seen>,
+    pub values: BTreeMap<Field, ObservedValue>,
     /// Images that the platform serves.
-    pub served: BTreeMap<Field, Served>,
+    pub served_images: BTreeMap<Field, ServedImage>,
     /// What is not understood of it.
-    pub unknown: Unknown,
+    pub unknown: UnknownAnswers,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// When anything under it last changed.
@@ -83,18 +83,18 @@ pub struct Observed {
     pub api_endpoint: Option<String>,
 }
 
-impl Observed {
+impl ObservedTenant {
     /// Name of the settings' values that the platform shows.
     pub fn value(&self, field: Field) -> Option<&Value> {
-        match self.seen.get(&field) {
-            Some(Seen::Value(value)) => Some(value),
-            Some(Seen::Unreadable | Seen::Unsupported) | None => None,
+        match self.values.get(&field) {
+            Some(ObservedValue::Value(value)) => Some(value),
+            Some(ObservedValue::Unreadable | ObservedValue::Unsupported) | None => None,
         }
     }
 
     /// Whether a declared image is the one that the platform serves.
-    pub fn serves(&self, field: Field, value: &Value) -> bool {
-        let served = self.served.get(&field).and_then(|served| served.digest.as_ref());
+    pub fn is_served(&self, field: Field, value: &Value) -> bool {
+        let served = self.served_images.get(&field).and_then(|served| served.digest.as_ref());
         matches!((value, served), (Value::Image(declared), Some(served)) if declared == served)
     }
 }

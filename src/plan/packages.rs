@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Effective, Field, Invalid, Value};
+use super::{EffectiveSettings, Field, InvalidSetting, Value};
 use crate::api::Reason;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
 
@@ -16,42 +16,42 @@ pub struct ClientUse {
 }
 
 /// What of a Client's packages and add-ons goes beyond its Partner's, and which add-ons lack their package.
-pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<Invalid> {
+pub fn check_within_partner(effective: &EffectiveSettings, partner: &BTreeMap<Field, Value>) -> Vec<InvalidSetting> {
     let mut invalid = Vec::new();
     for field in [Field::Packages, Field::AddOns] {
         let (Some(wanted), Some(allowed)) = (effective.value(field), partner.get(&field)) else { continue };
         let allowed: BTreeSet<&str> = allowed.entries().collect();
         let beyond: Vec<&str> = wanted.entries().filter(|entry| !allowed.contains(entry)).collect();
         if !beyond.is_empty() {
-            invalid.push(Invalid {
+            invalid.push(InvalidSetting {
                 path: field.path().to_owned(),
                 reason: Reason::PackageNotAvailable,
-                message: beyond_the_partner(field, &beyond),
+                message: beyond_partner_message(field, &beyond),
             });
         }
     }
-    invalid.extend(Package::ALL.into_iter().filter_map(|package| without_package(effective, package)));
+    invalid.extend(Package::ALL.into_iter().filter_map(|package| add_ons_without_package(effective, package)));
     invalid
 }
 
 /// A switch that is on without the add-on that it needs.
 #[derive(Clone, Debug)]
-pub struct Lacking {
+pub struct MissingAddOn {
     /// The switch.
     pub field: Field,
     /// What it needs.
     pub add_on: AddOn,
     /// What is wrong, and what to do.
-    pub invalid: Invalid,
+    pub invalid: InvalidSetting,
 }
 
 /// The switches that are on without their add-on.
-pub fn without_add_ons(effective: &Effective) -> Vec<Lacking> {
-    SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)).collect()
+pub fn switches_without_add_ons(effective: &EffectiveSettings) -> Vec<MissingAddOn> {
+    SWITCHES.into_iter().filter_map(|(field, add_on)| switch_without_add_on(effective, field, add_on)).collect()
 }
 
 /// A partner adds packages itself; what add-ons it may have is decided by the support of the platform.
-fn beyond_the_partner(field: Field, beyond: &[&str]) -> String {
+fn beyond_partner_message(field: Field, beyond: &[&str]) -> String {
     let advice = if field == Field::AddOns {
         format!("; where the platform does not permit it to the partner, ask the platform's support: {CONTACT_SUPPORT}")
     } else {
@@ -59,7 +59,7 @@ fn beyond_the_partner(field: Field, beyond: &[&str]) -> String {
     };
     format!(
         "holds {}, which the partner does not have: add it to the Partner's `{}` or remove it here{advice}",
-        quoted(beyond),
+        quote_names(beyond),
         field.path()
     )
 }
@@ -70,36 +70,36 @@ const SWITCHES: [(Field, AddOn); 2] =
 
 /// A switch that is on without its add-on; the schema cannot see add-ons that come from defaults. Where add-ons are not
 /// managed the platform judges.
-fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<Lacking> {
+fn switch_without_add_on(effective: &EffectiveSettings, field: Field, add_on: AddOn) -> Option<MissingAddOn> {
     let is_on = effective.value(field) == Some(&Value::Flag(true));
     let add_ons = effective.value(Field::AddOns).filter(|_| is_on)?;
     add_ons.entries().all(|name| name != add_on.name()).then(|| {
         let message = format!("needs the add-on `{}`: add it to `addOns`, or set this to false", add_on.name());
         let (path, reason) = (field.path().to_owned(), Reason::PackageNotAvailable);
-        Lacking { field, add_on, invalid: Invalid { path, reason, message } }
+        MissingAddOn { field, add_on, invalid: InvalidSetting { path, reason, message } }
     })
 }
 
 /// Add-ons whose package is not among the effective ones; the schema cannot see packages that come from defaults.
-fn without_package(effective: &Effective, package: Package) -> Option<Invalid> {
+fn add_ons_without_package(effective: &EffectiveSettings, package: Package) -> Option<InvalidSetting> {
     let is_there = effective.value(Field::Packages)?.entries().any(|entry| entry == package.name());
     let of_package = |name: &&str| AddOn::from_name(name).is_some_and(|add_on| add_on.package() == package);
     let names: Vec<&str> = effective.value(Field::AddOns)?.entries().filter(of_package).collect();
-    (!is_there && !names.is_empty()).then(|| Invalid {
+    (!is_there && !names.is_empty()).then(|| InvalidSetting {
         path: Field::AddOns.path().to_owned(),
         reason: Reason::PackageNotAvailable,
         message: format!(
             "holds {} without the package `{}`: add the package or remove the add-on",
-            quoted(&names),
+            quote_names(&names),
             package.name()
         ),
     })
 }
 
 /// Which Clients still use what a Partner is about to drop: a sentence that names up to five, or nothing.
-pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
-    let declared: Vec<(&Value, IsOf)> =
-        [(effective.value(Field::Packages), is_package as IsOf), (effective.value(Field::AddOns), is_add_on)]
+pub fn clients_still_using(effective: &EffectiveSettings, uses: &[ClientUse]) -> Option<String> {
+    let declared: Vec<(&Value, NamePredicate)> =
+        [(effective.value(Field::Packages), is_package as NamePredicate), (effective.value(Field::AddOns), is_add_on)]
             .into_iter()
             .filter_map(|(value, is_kind)| value.map(|value| (value, is_kind)))
             .collect();
@@ -122,8 +122,8 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
     if clients.is_empty() {
         return None;
     }
-    let named = quoted(&clients.iter().copied().take(5).collect::<Vec<_>>());
-    let dropped = quoted(&dropped.into_iter().collect::<Vec<_>>());
+    let named = quote_names(&clients.iter().copied().take(5).collect::<Vec<_>>());
+    let dropped = quote_names(&dropped.into_iter().collect::<Vec<_>>());
     let (count, verb, among, those) = match clients.len() {
         1 => ("1 Client".to_owned(), "uses", "", "that Client"),
         many => (format!("{many} Clients"), "use", "among them ", "those Clients"),
@@ -134,7 +134,7 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
 }
 
 /// Whether a manifest name is of one list.
-type IsOf = fn(&str) -> bool;
+type NamePredicate = fn(&str) -> bool;
 
 fn is_package(name: &str) -> bool {
     Package::from_name(name).is_some()
@@ -144,19 +144,19 @@ fn is_add_on(name: &str) -> bool {
     AddOn::from_name(name).is_some()
 }
 
-fn quoted(names: &[&str]) -> String {
+fn quote_names(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Origin;
+    use crate::plan::ValueOrigin;
 
-    fn effective(packages: &[&str], add_ons: &[&str]) -> Effective {
+    fn effective_settings(packages: &[&str], add_ons: &[&str]) -> EffectiveSettings {
         let values = [(Field::Packages, packages), (Field::AddOns, add_ons)]
-            .map(|(field, names)| (field, (Value::set(names.iter().copied()), Origin::Spec)));
-        Effective { values: values.into(), ..Effective::default() }
+            .map(|(field, names)| (field, (Value::set(names.iter().copied()), ValueOrigin::Spec)));
+        EffectiveSettings { values: values.into(), ..EffectiveSettings::default() }
     }
 
     #[test]
@@ -165,8 +165,11 @@ mod tests {
             Field::Packages,
             Value::set(["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"]),
         )]);
-        assert!(within(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner).is_empty());
-        let invalid = within(&effective(&["RemediationAndAutomation"], &[]), &partner);
+        assert!(
+            check_within_partner(&effective_settings(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner)
+                .is_empty()
+        );
+        let invalid = check_within_partner(&effective_settings(&["RemediationAndAutomation"], &[]), &partner);
         assert_eq!(invalid[0].reason, Reason::PackageNotAvailable);
         assert!(invalid[0].message.contains("`RemediationAndAutomation`"));
     }
@@ -174,7 +177,8 @@ mod tests {
     #[test]
     fn an_add_on_that_the_partner_lacks_names_whose_support_decides() {
         let partner = BTreeMap::from([(Field::AddOns, Value::set(["OfflineAlerts"]))]);
-        let invalid = within(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner);
+        let invalid =
+            check_within_partner(&effective_settings(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner);
         let asks = format!("ask the platform's support: {CONTACT_SUPPORT}");
         assert!(invalid[0].message.ends_with(&asks), "{}", invalid[0].message);
     }
@@ -182,13 +186,19 @@ mod tests {
     /// shows: seeds/packages/add-ons
     #[test]
     fn an_add_on_needs_its_package_wherever_that_comes_from() {
-        let invalid = within(&effective(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]), &BTreeMap::new());
+        let invalid = check_within_partner(
+            &effective_settings(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]),
+            &BTreeMap::new(),
+        );
         assert!(invalid[0].message.contains("without the package `EventAndIncidentManagement`"));
     }
 
     #[test]
     fn each_package_that_is_missing_is_named_with_its_own_add_ons() {
-        let invalid = within(&effective(&[], &["SLAManagement", "SMSAndVoice", "ProcessAutomation"]), &BTreeMap::new());
+        let invalid = check_within_partner(
+            &effective_settings(&[], &["SLAManagement", "SMSAndVoice", "ProcessAutomation"]),
+            &BTreeMap::new(),
+        );
         let messages: Vec<&str> = invalid.iter().map(|one| one.message.as_str()).collect();
         let [of_events, of_remediation] = messages[..] else { panic!("{messages:?}") };
         assert!(
@@ -201,14 +211,15 @@ mod tests {
     #[test]
     fn a_switch_needs_its_add_on_wherever_that_comes_from() {
         let on = |add_ons: &[&str]| {
-            let mut effective = effective(&["EventAndIncidentManagement", "RemediationAndAutomation"], add_ons);
+            let mut effective =
+                effective_settings(&["EventAndIncidentManagement", "RemediationAndAutomation"], add_ons);
             for field in [Field::SmsVoiceNotification, Field::RemoteAccess] {
-                effective.values.insert(field, (Value::Flag(true), Origin::Spec));
+                effective.values.insert(field, (Value::Flag(true), ValueOrigin::Spec));
             }
             effective
         };
-        let paths = |effective: &Effective| -> Vec<String> {
-            without_add_ons(effective).into_iter().map(|lacking| lacking.invalid.path).collect()
+        let paths = |effective: &EffectiveSettings| -> Vec<String> {
+            switches_without_add_ons(effective).into_iter().map(|lacking| lacking.invalid.path).collect()
         };
         assert_eq!(paths(&on(&[])), ["details.smsVoiceNotification", "details.remoteAccess"]);
         assert_eq!(paths(&on(&["SMSAndVoice"])), ["details.remoteAccess"]);
@@ -223,8 +234,11 @@ mod tests {
         let uses: Vec<ClientUse> = (0..7)
             .map(|n| ClientUse { client: format!("ns/c{n}"), entries: ["SLAManagement".to_owned()].into() })
             .collect();
-        assert_eq!(still_used(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &uses), None);
-        let message = still_used(&effective(&["EventAndIncidentManagement"], &[]), &uses).unwrap();
+        assert_eq!(
+            clients_still_using(&effective_settings(&["EventAndIncidentManagement"], &["SLAManagement"]), &uses),
+            None
+        );
+        let message = clients_still_using(&effective_settings(&["EventAndIncidentManagement"], &[]), &uses).unwrap();
         assert!(message.starts_with("7 Clients still use `SLAManagement` (among them `ns/c0`"));
         assert!(message.contains("`ns/c4`") && !message.contains("`ns/c5`"));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
     /// `management.mode` is `Paused`.
-    Open,
+    Indefinite,
     /// `management.pausedUntil` lies ahead.
     Until(Timestamp),
     /// `management.pausedUntil` is no time. It may have been meant to lie ahead, so nothing is written.
@@ -15,9 +15,9 @@ pub enum Pause {
 
 impl Pause {
     /// What holds now, of a mode that is `Paused` or not and a time as it is declared.
-    pub fn of(is_paused: bool, until: Option<&str>, now: Timestamp) -> Option<Self> {
+    pub fn from_spec(is_paused: bool, until: Option<&str>, now: Timestamp) -> Option<Self> {
         if is_paused {
-            return Some(Self::Open);
+            return Some(Self::Indefinite);
         }
         match until?.parse::<Timestamp>() {
             Ok(until) => (until > now).then_some(Self::Until(until)),
@@ -26,17 +26,17 @@ impl Pause {
     }
 
     /// When it ends by itself.
-    pub const fn end(self) -> Option<Timestamp> {
+    pub const fn ends_at(self) -> Option<Timestamp> {
         match self {
             Self::Until(until) => Some(until),
-            Self::Open | Self::Unreadable => None,
+            Self::Indefinite | Self::Unreadable => None,
         }
     }
 
     /// What an object says about it.
     pub fn message(self) -> String {
         match self {
-            Self::Open => {
+            Self::Indefinite => {
                 "`management.mode` is `Paused`: nothing is read, written or ended until it is `Manage` again".to_owned()
             }
             Self::Until(until) => {
@@ -59,15 +59,15 @@ mod tests {
         let later = now + jiff::SignedDuration::from_secs(1);
         for (is_paused, until, expected) in [
             (false, None, None),
-            (true, None, Some(Pause::Open)),
+            (true, None, Some(Pause::Indefinite)),
             (false, Some("2026-12-01T12:00:01Z"), Some(Pause::Until(later))),
             (false, Some("2026-12-01T13:00:01+01:00"), Some(Pause::Until(later))),
             (false, Some("2026-12-01T12:00:00Z"), None),
-            (true, Some("2026-12-01T12:00:00Z"), Some(Pause::Open)),
+            (true, Some("2026-12-01T12:00:00Z"), Some(Pause::Indefinite)),
             (false, Some("tomorrow"), Some(Pause::Unreadable)),
         ] {
-            assert_eq!(Pause::of(is_paused, until, now), expected, "{is_paused} {until:?}");
+            assert_eq!(Pause::from_spec(is_paused, until, now), expected, "{is_paused} {until:?}");
         }
-        assert_eq!(Pause::Until(later).end(), Some(later));
+        assert_eq!(Pause::Until(later).ends_at(), Some(later));
     }
 }

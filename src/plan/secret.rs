@@ -5,7 +5,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use super::{Field, record};
+use super::{Field, write_record};
 use crate::api::SecretKeyRef;
 
 /// A key of a Secret in one of its versions.
@@ -31,7 +31,7 @@ impl fmt::Display for SecretSource {
 
 /// What was read of a reference to a Secret.
 #[derive(Clone, Debug)]
-pub struct SecretRead {
+pub struct SecretLookup {
     /// Where it was read.
     pub source: SecretSource,
     /// The value; nothing where the Secret lacks the key.
@@ -42,7 +42,7 @@ pub struct SecretRead {
 
 /// The reference of a setting as status shows that it was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Applied {
+enum AppliedReference {
     /// `name/key@version`.
     Source(String),
     /// The digest that releases before 0.2 showed instead.
@@ -54,29 +54,31 @@ enum Applied {
 pub struct AppliedSecrets {
     /// UID of the object.
     uid: String,
-    by_field: BTreeMap<Field, Applied>,
+    by_field: BTreeMap<Field, AppliedReference>,
 }
 
 impl AppliedSecrets {
     /// From what status shows of the settings of one origin, as JSON by field.
-    pub fn of(uid: &str, shown: impl IntoIterator<Item = (Field, String)>) -> Self {
+    pub fn from_status(uid: &str, shown: impl IntoIterator<Item = (Field, String)>) -> Self {
         let applied = |(field, json): (Field, String)| {
             let text = json.trim_matches('"').to_owned();
-            let is_legacy = record::is_legacy_digest(field, &json);
-            (field, if is_legacy { Applied::Legacy(text) } else { Applied::Source(text) })
+            let is_legacy = write_record::is_legacy_digest(field, &json);
+            (field, if is_legacy { AppliedReference::Legacy(text) } else { AppliedReference::Source(text) })
         };
         Self { uid: uid.to_owned(), by_field: shown.into_iter().map(applied).collect() }
     }
 
     /// Whether this reference was applied to the setting already, in whichever version.
-    pub(super) fn has(&self, field: Field, reference: &SecretKeyRef, text: Option<&SecretString>) -> bool {
+    pub(super) fn has_reference(&self, field: Field, reference: &SecretKeyRef, text: Option<&SecretString>) -> bool {
         match self.by_field.get(&field) {
             None => false,
-            Some(Applied::Source(shown)) => {
+            Some(AppliedReference::Source(shown)) => {
                 let SecretKeyRef { name, key } = reference;
                 shown.split('@').next() == Some(format!("{name}/{key}").as_str())
             }
-            Some(Applied::Legacy(digest)) => text.is_some_and(|text| record::legacy_digest(&self.uid, text) == *digest),
+            Some(AppliedReference::Legacy(digest)) => {
+                text.is_some_and(|text| write_record::legacy_digest(&self.uid, text) == *digest)
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Digest, Field, Form, SecretSource};
+use super::{Digest, Field, SecretSource, ValueType};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +44,9 @@ impl Value {
     /// The form in which two spellings of the same thing are equal: white space around texts, aliases of time zones and
     /// countries, colours with `#`, letters of addresses.
     #[must_use]
-    pub fn normal(self, field: Field) -> Self {
+    pub fn into_normal_form(self, field: Field) -> Self {
         match self {
-            Self::Text(text) => Self::text(&normal_text(field, &text)),
+            Self::Text(text) => Self::text(&normalise_text(field, &text)),
             Self::Set(set) if field == Field::AllowedIps => {
                 Self::set(set.into_iter().map(|entry| entry.trim().to_ascii_lowercase()))
             }
@@ -61,7 +61,7 @@ impl Value {
 
     /// The value as JSON in a string, as status and plans show it: an image as its digest, a secret as Secret, key and
     /// version.
-    pub fn json(&self) -> String {
+    pub fn to_json(&self) -> String {
         match self {
             Self::Cleared => "null".to_owned(),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
@@ -73,20 +73,20 @@ impl Value {
         }
     }
 
-    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written, and for a
+    /// Reads back what [`Value::to_json`] wrote for this field; nothing for a text that it cannot have written, and for a
     /// secret, whose namespace is not in it.
     pub fn from_json(field: Field, json: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(json).ok()?;
         let digest = |text: &str| Some(Digest::from_hex(text.strip_prefix("sha256:")?));
-        match (field.form(), value) {
+        match (field.value_type(), value) {
             (_, serde_json::Value::Null) => Some(Self::Cleared),
-            (Form::Text | Form::Name, serde_json::Value::String(text)) => Some(Self::text(&text)),
-            (Form::Flag, serde_json::Value::Bool(flag)) => Some(Self::Flag(flag)),
-            (Form::Number, serde_json::Value::Number(number)) => number.as_i64().map(Self::Number),
-            (Form::Set, serde_json::Value::Array(entries)) => {
+            (ValueType::Text | ValueType::Name, serde_json::Value::String(text)) => Some(Self::text(&text)),
+            (ValueType::Flag, serde_json::Value::Bool(flag)) => Some(Self::Flag(flag)),
+            (ValueType::Number, serde_json::Value::Number(number)) => number.as_i64().map(Self::Number),
+            (ValueType::Set, serde_json::Value::Array(entries)) => {
                 Some(Self::set(entries.iter().filter_map(|entry| entry.as_str()).map(str::to_owned)))
             }
-            (Form::Image, serde_json::Value::String(text)) => digest(&text).map(Self::Image),
+            (ValueType::Image, serde_json::Value::String(text)) => digest(&text).map(Self::Image),
             _ => None,
         }
     }
@@ -94,30 +94,30 @@ impl Value {
 
 /// White space around a text is no part of it, as platforms store it: a block of YAML ends with a line feed, and a text of
 /// blanks alone is empty. Line ends within it are single line feeds.
-fn normal_text(field: Field, text: &str) -> String {
+fn normalise_text(field: Field, text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let text = text.trim();
     match field {
         Field::LoginTextColor | Field::LoginBackgroundColor => {
             text.trim_start_matches('#').trim_start().to_ascii_uppercase()
         }
-        Field::Country => crate::catalog::country(text).unwrap_or(text).to_owned(),
-        Field::Timezone => crate::catalog::timezone(text).to_owned(),
-        Field::DuoApiHostname => bare(text).to_ascii_lowercase(),
-        Field::PasswordsSetBefore => moment(text).unwrap_or_else(|| text.to_owned()),
+        Field::Country => crate::catalog::find_country(text).unwrap_or(text).to_owned(),
+        Field::Timezone => crate::catalog::canonical_timezone(text).to_owned(),
+        Field::DuoApiHostname => strip_scheme(text).to_ascii_lowercase(),
+        Field::PasswordsSetBefore => normalise_time(text).unwrap_or_else(|| text.to_owned()),
         _ => text.to_owned(),
     }
 }
 
 /// A time of the wire or of RFC 3339 in whole seconds of UTC, in which texts are in the order of time.
-fn moment(text: &str) -> Option<String> {
+fn normalise_time(text: &str) -> Option<String> {
     let of_wire = jiff::fmt::strtime::parse(crate::wire::TIME_FORMAT, text).and_then(|parsed| parsed.to_timestamp());
     let time: jiff::Timestamp = of_wire.or_else(|_| text.parse()).ok()?;
     Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
 }
 
 /// A host name without the scheme and slash that documented samples show.
-fn bare(host: &str) -> &str {
+fn strip_scheme(host: &str) -> &str {
     host.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').trim()
 }
 
@@ -140,9 +140,9 @@ mod tests {
             (Field::RemoteAccess, Value::Flag(true)),
             (Field::NocId, Value::Number(7)),
             (Field::AddOns, Value::set(["A", "B"])),
-            (Field::Logo, Value::Image(Digest::of(b"x"))),
+            (Field::Logo, Value::Image(Digest::of_bytes(b"x"))),
         ] {
-            assert_eq!(Value::from_json(field, &value.json()), Some(value));
+            assert_eq!(Value::from_json(field, &value.to_json()), Some(value));
         }
         assert_eq!(Value::from_json(Field::NocId, "\"7\""), None);
     }
@@ -159,7 +159,11 @@ mod tests {
             (Field::DuoApiHostname, "https://API-1.duosecurity.com/ ", "api-1.duosecurity.com"),
             (Field::ApplicationServer, "acme.app.example\n", "acme.app.example"),
         ] {
-            assert_eq!(Value::text(one).normal(field), Value::text(other).normal(field), "{field:?}");
+            assert_eq!(
+                Value::text(one).into_normal_form(field),
+                Value::text(other).into_normal_form(field),
+                "{field:?}"
+            );
         }
     }
 }

@@ -6,15 +6,15 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use super::audit::{Action, Actor, Event, Seal, append};
-use super::console::{Whose, with_log};
-use super::hashing::{Hasher, Work};
-use super::login::source::Source;
+use super::audit::{Actor, AuditAction, AuditEvent, Seal, append_event};
+use super::database_command::{TenantArg, with_store_and_seal};
+use super::hashing::{PasswordHashCost, PasswordHasher};
+use super::login_policy::source::RequestSource;
 use super::names::LoginName;
-use super::people::defaults::administrator;
-use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
-use super::{Login, StartError, credential, error, time};
-use crate::wire::{State, User};
+use super::people::defaults::administrator_role;
+use super::store::{NewPassword, NewPerson, Store, find_login_holder, insert_person, lock_tenant, set_person_roles};
+use super::{LoginConfig, PlatformStartError, credential, error, time};
+use crate::wire::{User, WireTenantState};
 
 /// Milliseconds of an hour.
 const HOUR: i64 = 60 * 60 * 1000;
@@ -24,17 +24,17 @@ const HOUR: i64 = 60 * 60 * 1000;
 pub enum AdminCommand {
     /// Make an administrator, and print a first password, which is good for nothing but the choice of another. Only the line
     /// with the password goes to stdout
-    Create(Create),
+    Create(CreateAdmin),
 }
 
 /// A new administrator.
 #[derive(Args, Clone, Debug)]
-pub struct Create {
+pub struct CreateAdmin {
     /// Login name, unique over the platform
     #[arg(long)]
     login: String,
     #[command(flatten)]
-    whose: Whose,
+    whose: TenantArg,
     /// Hours that the printed password is good for
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=720))]
     hours: u16,
@@ -45,7 +45,7 @@ pub struct Create {
 pub enum AdminError {
     /// The database cannot be used.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] PlatformStartError),
     /// A write failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -71,21 +71,21 @@ pub enum AdminError {
     Output(#[from] std::io::Error),
 }
 
-impl From<error::Error> for AdminError {
-    fn from(_: error::Error) -> Self {
+impl From<error::ApiError> for AdminError {
+    fn from(_: error::ApiError) -> Self {
         Self::Internal
     }
 }
 
 /// What is told beside the password, which stands alone on stdout.
-struct Said<'a> {
+struct NewAdminNotice<'a> {
     tenant: &'a str,
     user: &'a str,
     login: &'a str,
     until: &'a str,
 }
 
-impl std::fmt::Display for Said<'_> {
+impl std::fmt::Display for NewAdminNotice<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { tenant, user, login, until } = self;
         writeln!(f, "tenant:   {tenant}")?;
@@ -103,26 +103,26 @@ impl AdminCommand {
     /// Nothing was made.
     pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
         let Self::Create(create) = self;
-        with_log(database, key, async move |store, seal| create.run(store, seal, out).await).await
+        with_store_and_seal(database, key, async move |store, seal| create.run(store, seal, out).await).await
     }
 }
 
-impl Create {
+impl CreateAdmin {
     async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), AdminError> {
         let Self { login, whose, hours } = self;
-        let wanted_name = LoginName::read(login).map_err(|why| AdminError::Name { name: login.clone(), why })?;
+        let wanted_name = LoginName::parse(login).map_err(|why| AdminError::Name { name: login.clone(), why })?;
         let login = wanted_name.as_str();
-        let tenant = whose.find(store, AdminError::Tenant).await?;
+        let tenant = whose.find_tenant(store, AdminError::Tenant).await?;
         let password = credential::random_password();
         let until = time::now() + i64::from(*hours) * HOUR;
-        let hasher = Hasher::new(Work::default(), Login::default().queue);
-        let hash = hasher.hash(password.clone(), Source::UNKNOWN).await?;
+        let hasher = PasswordHasher::new(PasswordHashCost::default(), LoginConfig::default().max_hash_wait);
+        let hash = hasher.hash(password.clone(), RequestSource::UNKNOWN).await?;
         let mut tx = store.begin().await?;
-        let tenant = lock(&mut tx, tenant.id).await?;
-        if tenant.state != State::Active {
+        let tenant = lock_tenant(&mut tx, tenant.id).await?;
+        if tenant.state != WireTenantState::Active {
             return Err(AdminError::Tenant(tenant.unique_id));
         }
-        if holder_of_login(&mut tx, login).await?.is_some() {
+        if find_login_holder(&mut tx, login).await?.is_some() {
             return Err(AdminError::Taken(login.to_owned()));
         }
         let new = NewPerson {
@@ -136,9 +136,15 @@ impl Create {
             by: "api@platform",
         };
         let (id, unique_id) = insert_person(&mut tx, &new).await?;
-        set_roles_of(&mut tx, id, &[administrator(tenant.kind.scope())]).await?;
-        append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::UserCreate, &unique_id)).await?;
-        let said = Said { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::wire(until) };
+        set_person_roles(&mut tx, id, &[administrator_role(tenant.kind.role_scope())]).await?;
+        append_event(
+            seal,
+            &mut tx,
+            (tenant.id, &Actor::for_console()),
+            AuditEvent::success(AuditAction::UserCreate, &unique_id),
+        )
+        .await?;
+        let said = NewAdminNotice { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::to_wire(until) };
         // With stderr closed there is nobody to tell.
         let _ = write!(std::io::stderr(), "{said}");
         // Printed before it is kept: a password that nobody saw would only be in the way.

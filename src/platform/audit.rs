@@ -6,40 +6,43 @@
 //! transaction of what they tell: neither is there without the other. Each is also a line of the program's log, which is how
 //! it leaves the machine.
 
+mod actor;
 mod anchor;
+mod anchor_check;
 mod chain;
-mod check;
 mod command;
+mod denial_sampler;
+mod denied_requests;
 mod key;
 mod list;
-mod refused;
-mod request;
-mod sample;
+mod log_writer;
 mod seal;
 mod trim;
 mod verify;
-mod write;
 
-pub(super) use chain::{Beside, Hash, Row};
-pub(super) use check::check;
-pub use command::{AuditCommand, AuditError, export, verify};
-pub use key::new_key;
-pub(super) use key::open;
-pub(super) use list::list;
-pub(super) use refused::{denied, watch};
-pub(super) use request::{Actor, RequestId};
-pub(super) use sample::{Denial, Samples, append_sampled, sampled, tell_left_out, tell_minutes};
+pub(super) use actor::{Actor, RequestId};
+pub(super) use anchor_check::check_anchor;
+pub(super) use chain::{AuditRow, PrecedingRow, RowHash};
+pub use command::{AuditCommand, AuditError, export_log, verify_log};
+pub(super) use denial_sampler::{
+    Denial, DenialSampler, append_sampled_denial, record_omitted_denials, record_sampled_denial,
+    run_omitted_denials_report,
+};
+pub(super) use denied_requests::{audit_forbidden_requests, record_denial};
+pub(super) use key::open_seal;
+pub use key::rotate_key;
+pub(super) use list::list_audit_log;
+pub(super) use log_writer::{PendingEntry, write_pending};
 pub(super) use seal::Seal;
-pub(super) use trim::trim;
-pub use verify::{Finding, Verified};
-pub(super) use write::{Pending, write};
+pub(super) use trim::trim_logs_before;
+pub use verify::{AuditFinding, VerificationReport};
 
 use super::store::Tx;
-use write::Content;
+use log_writer::RowContent;
 
 /// What was done. The words stand in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Action {
+pub(super) enum AuditAction {
     /// A tenant was made.
     TenantCreate,
     /// A tenant's settings changed.
@@ -85,7 +88,7 @@ pub(super) enum Action {
     /// A login was refused because of too many failures before it.
     LoginLocked,
     /// A login or a session was refused because of the address that it came from.
-    LoginElsewhere,
+    LoginIpDenied,
     /// A person logged out.
     Logout,
     /// A second factor was proved, or refused.
@@ -138,9 +141,9 @@ pub(super) enum Action {
     Request,
 }
 
-impl Action {
+impl AuditAction {
     /// How the log writes it.
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::TenantCreate => "tenant.create",
             Self::TenantUpdate => "tenant.update",
@@ -164,7 +167,7 @@ impl Action {
             Self::ExportStreamEnd => "export.streamEnd",
             Self::Login => "login",
             Self::LoginLocked => "login.locked",
-            Self::LoginElsewhere => "login.ip_denied",
+            Self::LoginIpDenied => "login.ip_denied",
             Self::Logout => "logout",
             Self::Factor => "factor",
             Self::FactorLocked => "factor.locked",
@@ -196,15 +199,15 @@ impl Action {
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AuditOutcome {
     /// It was done.
     Done,
     /// It was refused.
     Denied,
 }
 
-impl Outcome {
-    const fn word(self) -> &'static str {
+impl AuditOutcome {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Denied => "denied",
@@ -214,51 +217,51 @@ impl Outcome {
 
 /// What a row tells. `object` names ids and never a value: neither data nor a secret may stand in the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Event<'a> {
+pub(super) struct AuditEvent<'a> {
     /// What was done.
-    pub(super) action: Action,
+    pub(super) action: AuditAction,
     /// To what.
     pub(super) object: &'a str,
     /// How it ended.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AuditOutcome,
 }
 
-impl<'a> Event<'a> {
+impl<'a> AuditEvent<'a> {
     /// Something that was done.
-    pub(super) const fn done(action: Action, object: &'a str) -> Self {
-        Self { action, object, outcome: Outcome::Done }
+    pub(super) const fn success(action: AuditAction, object: &'a str) -> Self {
+        Self { action, object, outcome: AuditOutcome::Done }
     }
 
     /// Something that was refused.
-    pub(super) const fn denied(action: Action, object: &'a str) -> Self {
-        Self { action, object, outcome: Outcome::Denied }
+    pub(super) const fn denial(action: AuditAction, object: &'a str) -> Self {
+        Self { action, object, outcome: AuditOutcome::Denied }
     }
 }
 
 /// Adds a row to a tenant's chain, in the caller's transaction: it is written when that commits.
 #[allow(clippy::unused_async, reason = "a caller need not know that the log is written later")]
-pub(super) async fn append(
+pub(super) async fn append_event(
     seal: &Seal,
     tx: &mut Tx,
     (tenant, actor): (i64, &Actor),
-    event: Event<'_>,
+    event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
-    tx.at_last(Pending::row(seal, Content::new(tenant, actor, event)));
+    tx.add_pending(PendingEntry::for_row(seal, RowContent::new(tenant, actor, event)));
     Ok(())
 }
 
 /// Two rows for what was done to a child: in the chain of its parent, which outlives it, and in its own.
-pub(super) async fn append_both(
+pub(super) async fn append_to_parent_and_child(
     seal: &Seal,
     tx: &mut Tx,
     (parent, child, actor): (i64, i64, &Actor),
-    event: Event<'_>,
+    event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
-    append(seal, tx, (parent, actor), event).await?;
-    append(seal, tx, (child, actor), event).await
+    append_event(seal, tx, (parent, actor), event).await?;
+    append_event(seal, tx, (child, actor), event).await
 }
 
 /// Ends a tenant's chain, in the caller's transaction.
-pub(super) fn end_log(seal: &Seal, tx: &mut Tx, tenant: i64) {
-    tx.at_last(Pending::purged(seal, tenant));
+pub(super) fn end_tenant_log(seal: &Seal, tx: &mut Tx, tenant: i64) {
+    tx.add_pending(PendingEntry::for_purge(seal, tenant));
 }

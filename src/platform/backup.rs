@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::audit::{Action, Actor, Event, append, open as open_log};
+use super::audit::{Actor, AuditAction, AuditEvent, append_event, open_seal as open_log};
 use super::store::Store;
-use super::store::copies;
-use super::{DATABASE_WAIT, StartError, error};
+use super::store::backup_copies;
+use super::{DATABASE_WAIT, PlatformStartError, error};
 
 /// A copy of the database.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct Restore {
 pub enum BackupError {
     /// The database cannot be used.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] PlatformStartError),
     /// A statement failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -62,19 +62,19 @@ pub enum BackupError {
     Output(#[from] io::Error),
 }
 
-impl From<error::Error> for BackupError {
-    fn from(_: error::Error) -> Self {
+impl From<error::ApiError> for BackupError {
+    fn from(_: error::ApiError) -> Self {
         Self::Internal
     }
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     |reason| BackupError::File { path, reason }
 }
 
 /// What a file beside another is called.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn sibling_path(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
@@ -84,20 +84,20 @@ impl Backup {
     /// Copies the database while the platform runs or not, and says what else belongs to it.
     pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
         let how = "take `pg_dump --format=custom`, which copies it while the platform runs";
-        let from = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
+        let from = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
         let Self { to } = self;
         // Both fail where the file is not there or is there already, before anything is written.
-        File::open(&from).map_err(at(&from))?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
-        let draft = beside(to, ".part");
+        File::open(&from).map_err(file_error(&from))?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
+        let draft = sibling_path(to, ".part");
         let _ = std::fs::remove_file(&draft);
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(at(&draft))?;
-        if let Err(error) = copies::copy(&from, &draft).await {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error(&draft))?;
+        if let Err(error) = backup_copies::copy_database(&from, &draft).await {
             let _ = (std::fs::remove_file(&draft), std::fs::remove_file(to));
             return Err(error.into());
         }
-        File::open(&draft).and_then(|file| file.sync_all()).map_err(at(&draft))?;
-        std::fs::rename(&draft, to).map_err(at(to))?;
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error(&draft))?;
+        std::fs::rename(&draft, to).map_err(file_error(to))?;
         writeln!(out, "`{}` is a copy of the database", to.display())?;
         writeln!(out, "it is worth nothing without the audit key `{}`: keep that one elsewhere", key.display())?;
         Ok(())
@@ -109,7 +109,7 @@ impl Restore {
     pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
         let Self { from, skip_ids } = self;
         let Some(from) = from else {
-            let ended = self.settle(database, key).await?;
+            let ended = self.finish_restore(database, key).await?;
             writeln!(
                 out,
                 "the database goes on; {skip_ids} ids of each kind are left out, {ended} sessions and tokens ended"
@@ -117,76 +117,81 @@ impl Restore {
             return Ok(());
         };
         let how = "bring it back with `pg_restore`, and run this again without `--from`";
-        let file = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
-        for taken in [file.clone(), beside(&file, "-wal"), beside(&file, "-shm")] {
+        let file = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
+        for taken in [file.clone(), sibling_path(&file, "-wal"), sibling_path(&file, "-shm")] {
             if taken.exists() {
                 let reason =
                     io::Error::other("it is there already; move it away first, it belongs to the database before");
-                return Err(at(&taken)(reason));
+                return Err(file_error(&taken)(reason));
             }
         }
-        let draft = beside(&file, ".restored");
-        let restored = self.bring_back(from, &draft, key).await;
+        let draft = sibling_path(&file, ".restored");
+        let restored = self.restore_copy(from, &draft, key).await;
         if restored.is_err() {
-            for left in [draft.clone(), beside(&draft, "-wal"), beside(&draft, "-shm")] {
+            for left in [draft.clone(), sibling_path(&draft, "-wal"), sibling_path(&draft, "-shm")] {
                 let _ = std::fs::remove_file(left);
             }
         }
         let ended = restored?;
-        std::fs::rename(&draft, &file).map_err(at(&file))?;
+        std::fs::rename(&draft, &file).map_err(file_error(&file))?;
         writeln!(out, "`{}` is as it was in `{}`", file.display(), from.display())?;
         writeln!(out, "{skip_ids} ids of each kind are left out, {ended} sessions and tokens ended")?;
         Ok(())
     }
 
-    async fn bring_back(&self, from: &Path, draft: &Path, key: &Path) -> Result<u64, BackupError> {
-        let mut source = File::open(from).map_err(at(from))?;
-        let mut target =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft).map_err(at(draft))?;
-        io::copy(&mut source, &mut target).map_err(at(draft))?;
-        target.sync_all().map_err(at(draft))?;
-        if let Some(damage) = copies::damage(draft).await? {
-            return Err(at(from)(io::Error::other(format!("the copy is damaged: {damage}"))));
+    async fn restore_copy(&self, from: &Path, draft: &Path, key: &Path) -> Result<u64, BackupError> {
+        let mut source = File::open(from).map_err(file_error(from))?;
+        let mut target = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(draft)
+            .map_err(file_error(draft))?;
+        io::copy(&mut source, &mut target).map_err(file_error(draft))?;
+        target.sync_all().map_err(file_error(draft))?;
+        if let Some(damage) = backup_copies::find_damage(draft).await? {
+            return Err(file_error(from)(io::Error::other(format!("the copy is damaged: {damage}"))));
         }
-        self.settle(&draft.display().to_string(), key).await
+        self.finish_restore(&draft.display().to_string(), key).await
     }
 
     /// Answers how many sessions and tokens ended.
-    async fn settle(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
+    async fn finish_restore(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
         // The log would else go on with a key that is made just now.
-        File::open(key).map_err(at(key))?;
-        if let Some(file) = copies::file(database)? {
-            File::open(&file).map_err(at(&file))?;
+        File::open(key).map_err(file_error(key))?;
+        if let Some(file) = backup_copies::database_file(database)? {
+            File::open(&file).map_err(file_error(&file))?;
         }
-        if !copies::holds_a_platform(database).await? {
+        if !backup_copies::has_tenants(database).await? {
             return Err(BackupError::Empty);
         }
         let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
-        let ended = self.settled(&store, key).await;
+        let ended = self.finish_restore_in(&store, key).await;
         store.close().await;
         ended
     }
 
-    async fn settled(&self, store: &Store, key: &Path) -> Result<u64, BackupError> {
+    async fn finish_restore_in(&self, store: &Store, key: &Path) -> Result<u64, BackupError> {
         let seal = open_log(store, Some(key)).await?;
-        let provider = Box::pin(store.home(false)).await?;
+        let provider = Box::pin(store.ensure_home_tenant(false)).await?;
         let mut tx = store.begin().await?;
-        copies::skip_ids(&mut tx, self.skip_ids).await?;
-        let ended = copies::forget_sessions(&mut tx).await?;
-        let event = Event::done(Action::DatabaseRestore, "database");
-        append(&seal, &mut tx, (provider.id, &Actor::console()), event).await?;
+        backup_copies::skip_ids(&mut tx, self.skip_ids).await?;
+        let ended = backup_copies::forget_sessions(&mut tx).await?;
+        let event = AuditEvent::success(AuditAction::DatabaseRestore, "database");
+        append_event(&seal, &mut tx, (provider.id, &Actor::for_console()), event).await?;
         tx.commit().await?;
         Ok(ended)
     }
 }
 
 /// Writes a SQLite file again without free space.
-pub(super) async fn compact(database: &str, mut out: impl Write) -> Result<(), BackupError> {
+pub(super) async fn compact_database(database: &str, mut out: impl Write) -> Result<(), BackupError> {
     let how = "it does this by itself";
-    let file = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
-    let size = |file: &Path| std::fs::metadata(file).map(|file| file.len()).map_err(at(file));
+    let file = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
+    let size = |file: &Path| std::fs::metadata(file).map(|file| file.len()).map_err(file_error(file));
     let before = size(&file)?;
-    copies::compact(&file).await?;
+    backup_copies::compact_file(&file).await?;
     writeln!(out, "`{}` had {before} bytes and has {}", file.display(), size(&file)?)?;
     Ok(())
 }

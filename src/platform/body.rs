@@ -7,52 +7,55 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::bounds;
-use super::error::Error;
-use super::held::{Account, declared};
+use super::error::ApiError;
+use super::memory_budget::{RequestMemory, declared_length};
 
 /// Name that an error gets when no single field is to blame.
-const WHOLE: &str = "body";
+const BODY_FIELD: &str = "body";
 
 /// A request body of at most `LIMIT` bytes, read as `T`. Members that `T` does not know are ignored, as the real
 /// platform does; the content type is not looked at.
-pub(super) struct Strict<T, const LIMIT: usize>(pub(super) T);
+pub(super) struct StrictJson<T, const LIMIT: usize>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for Strict<T, LIMIT> {
-    type Rejection = Error;
+impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for StrictJson<T, LIMIT> {
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let bytes = collect(request, LIMIT).await?;
-        read(&bytes, LIMIT).map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = collect_body(request, LIMIT).await?;
+        parse_json(&bytes, LIMIT).map(Self)
     }
 }
 
 /// A body that may be left out.
-pub(super) async fn optional<T: DeserializeOwned + Default>(request: Request, limit: usize) -> Result<T, Error> {
-    let bytes = collect(request, limit).await?;
-    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes, limit) }
+pub(super) async fn read_optional_body<T: DeserializeOwned + Default>(
+    request: Request,
+    limit: usize,
+) -> Result<T, ApiError> {
+    let bytes = collect_body(request, limit).await?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { parse_json(&bytes, limit) }
 }
 
-fn too_long(limit: usize) -> Error {
-    Error::field(WHOLE, format!("The body broke off or is longer than {limit} bytes"))
+fn body_too_long(limit: usize) -> ApiError {
+    ApiError::field(BODY_FIELD, format!("The body broke off or is longer than {limit} bytes"))
 }
 
 /// The whole body, unless there is no room for it, it is longer than the limit, breaks off or takes too long.
-pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Error> {
-    let bytes = declared(&request, limit);
-    let has_room = request.extensions().get::<Account>().is_none_or(|account| account.has_room_for_body(bytes));
+pub(super) async fn collect_body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let bytes = declared_length(&request, limit);
+    let has_room = request.extensions().get::<RequestMemory>().is_none_or(|account| account.reserve_body(bytes));
     let body = request.into_body();
     if !has_room {
         // A client that sends the body slowly must not keep a task busy.
-        let _ = tokio::time::timeout(bounds::BODY_TIME, throw_away(body, limit)).await;
-        return Err(Error::Full);
+        let _ = tokio::time::timeout(bounds::BODY_TIME, drain_body(body, limit)).await;
+        return Err(ApiError::MemoryLimitReached);
     }
-    let whole = whole(body, bytes, limit);
-    tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(Error::TooSlow))
+    let whole = read_to_end(body, bytes, limit);
+    tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(ApiError::RequestTimeout))
 }
 
 /// Takes what is on its way already, so that the answer arrives, and keeps none of it.
-async fn throw_away(body: Body, limit: usize) {
-    let (mut parts, mut left) = (body.into_data_stream(), limit + bounds::SURPLUS);
+async fn drain_body(body: Body, limit: usize) {
+    let (mut parts, mut left) = (body.into_data_stream(), limit + bounds::BODY_SURPLUS);
     while let Ok(Some(Ok(part))) = tokio::time::timeout(bounds::REFUSED_PAUSE, parts.next()).await {
         if part.len() > left {
             return;
@@ -61,41 +64,43 @@ async fn throw_away(body: Body, limit: usize) {
     }
 }
 
-async fn whole(body: Body, declared: usize, limit: usize) -> Result<Bytes, Error> {
+async fn read_to_end(body: Body, declared: usize, limit: usize) -> Result<Bytes, ApiError> {
     let (mut parts, mut bytes, mut length) = (body.into_data_stream(), Vec::with_capacity(declared), 0_usize);
-    while let Some(part) = tokio::time::timeout(bounds::BODY_PAUSE, parts.next()).await.map_err(|_| Error::TooSlow)? {
-        let part = part.map_err(|_| too_long(limit))?;
+    while let Some(part) =
+        tokio::time::timeout(bounds::BODY_PAUSE, parts.next()).await.map_err(|_| ApiError::RequestTimeout)?
+    {
+        let part = part.map_err(|_| body_too_long(limit))?;
         length = length.saturating_add(part.len());
         if length <= limit {
             bytes.extend_from_slice(&part);
-        } else if length > limit + bounds::SURPLUS {
+        } else if length > limit + bounds::BODY_SURPLUS {
             break;
         }
     }
-    if length > limit { Err(too_long(limit)) } else { Ok(bytes.into()) }
+    if length > limit { Err(body_too_long(limit)) } else { Ok(bytes.into()) }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, Error> {
+fn parse_json<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, ApiError> {
     // Only a branding carries texts of that length, its images.
-    bounds::json(bytes, if limit == bounds::BRANDING { limit } else { bounds::TEXT })?;
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| Error::field(WHOLE, format!("The body is not JSON: {error}")))?;
+    bounds::check_json(bytes, if limit == bounds::BRANDING { limit } else { bounds::TEXT })?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::field(BODY_FIELD, format!("The body is not JSON: {error}")))?;
     let Value::Object(members) = &value else {
-        return Err(Error::field(WHOLE, "The body must be a JSON object"));
+        return Err(ApiError::field(BODY_FIELD, "The body must be a JSON object"));
     };
     // A derived struct also reads a JSON array, member by member; on the wire the two are not the same.
-    if let Some(name) = OBJECTS.into_iter().find(|name| members.get(*name).is_some_and(Value::is_array)) {
-        return Err(Error::field(name, "The value must be a JSON object"));
+    if let Some(name) = OBJECT_MEMBERS.into_iter().find(|name| members.get(*name).is_some_and(Value::is_array)) {
+        return Err(ApiError::field(name, "The value must be a JSON object"));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { WHOLE.to_owned() } else { path };
-        Error::field(field, format!("The value is not acceptable: {}", error.inner()))
+        let field = if path == "." { BODY_FIELD.to_owned() } else { path };
+        ApiError::field(field, format!("The value is not acceptable: {}", error.inner()))
     })
 }
 
 /// Members of the wire that are objects.
-const OBJECTS: [&str; 13] = [
+const OBJECT_MEMBERS: [&str; 13] = [
     "accessEndpoint",
     "channel",
     "clientDetails",
@@ -116,24 +121,24 @@ mod tests {
     use super::*;
     use crate::wire::Tenant;
 
-    fn blamed(body: &str) -> String {
-        match read::<Tenant>(body.as_bytes(), bounds::TENANT) {
-            Err(Error::Fields(fields)) => fields[0].field_name.clone(),
+    fn blamed_field(body: &str) -> String {
+        match parse_json::<Tenant>(body.as_bytes(), bounds::TENANT) {
+            Err(ApiError::Fields(fields)) => fields[0].field_name.clone(),
             other => panic!("{body} gave {other:?}"),
         }
     }
 
     #[test]
     fn the_field_with_the_wrong_type_is_named() {
-        assert_eq!(blamed(r#"{"name":1}"#), "name");
-        assert_eq!(blamed(r#"{"channel":{"id":"x"}}"#), "channel.id");
-        assert_eq!(blamed(r#"{"channel":[7]}"#), "channel");
-        assert_eq!(blamed(r#"{"packages":["a",2]}"#), "packages[1]");
-        assert_eq!(blamed(r#"{"packages":"a"}"#), "packages");
-        assert_eq!(blamed(r#"{"status":"SLEEPING"}"#), "status");
-        assert_eq!(blamed(r#"{"managedBy":{"cluster":"c"}}"#), "managedBy");
+        assert_eq!(blamed_field(r#"{"name":1}"#), "name");
+        assert_eq!(blamed_field(r#"{"channel":{"id":"x"}}"#), "channel.id");
+        assert_eq!(blamed_field(r#"{"channel":[7]}"#), "channel");
+        assert_eq!(blamed_field(r#"{"packages":["a",2]}"#), "packages[1]");
+        assert_eq!(blamed_field(r#"{"packages":"a"}"#), "packages");
+        assert_eq!(blamed_field(r#"{"status":"SLEEPING"}"#), "status");
+        assert_eq!(blamed_field(r#"{"managedBy":{"cluster":"c"}}"#), "managedBy");
         for whole in ["", "[]", "{", "{} x", "nope"] {
-            assert_eq!(blamed(whole), "body", "{whole}");
+            assert_eq!(blamed_field(whole), "body", "{whole}");
         }
     }
 
@@ -144,15 +149,15 @@ mod tests {
             Some((Ok::<_, std::io::Error>(vec![b'x']), ()))
         });
         let mut request = Request::new(Body::from_stream(drops));
-        request.extensions_mut().insert(Account::without_room());
+        request.extensions_mut().insert(RequestMemory::without_room());
         let begun = tokio::time::Instant::now();
-        assert!(matches!(collect(request, bounds::TENANT).await, Err(Error::Full)));
+        assert!(matches!(collect_body(request, bounds::TENANT).await, Err(ApiError::MemoryLimitReached)));
         assert_eq!(begun.elapsed().as_secs(), bounds::BODY_TIME.as_secs(), "of the clock of this test");
     }
 
     #[test]
     fn unknown_members_and_null_are_ignored() {
-        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#, bounds::TENANT).unwrap();
+        let tenant: Tenant = parse_json(br#"{"name":"A","zip":null,"saClient":true}"#, bounds::TENANT).unwrap();
         assert_eq!(tenant, Tenant { name: Some("A".to_owned()), ..Tenant::default() });
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::error::Error;
+use super::error::ApiError;
 
 /// Longest body of a tenant, a user, a role, a permission set or an export.
 pub(super) const TENANT: usize = 1 << 20;
@@ -18,7 +18,7 @@ pub(super) const FORM: usize = 16 << 10;
 
 /// Bytes beyond the longest body that are read and thrown away: a connection that is closed while its client still sends takes
 /// the answer with it.
-pub(super) const SURPLUS: usize = 4 << 20;
+pub(super) const BODY_SURPLUS: usize = 4 << 20;
 
 /// Deepest nesting of a JSON body.
 pub(super) const NESTING: usize = 32;
@@ -33,11 +33,11 @@ pub(super) const NAME: usize = 255;
 pub(super) const EMAIL: usize = 254;
 pub(super) const TELEPHONE: usize = 64;
 pub(super) const ZIP: usize = 32;
-pub(super) const LONG: usize = 1024;
+pub(super) const LONG_TEXT: usize = 1024;
 /// Longest password in characters: far beyond any pass phrase, so that nothing is ever cut off; and how many of them are judged
 /// for how easily they are guessed: the numbers of `zxcvbn` overflow on much longer runs over a keyboard.
 pub(super) const PASSWORD: usize = 1024;
-pub(super) const GUESSED: usize = 20;
+pub(super) const GUESSED_PREFIX: usize = 20;
 /// Rows of a user's notifications.
 pub(super) const NOTIFICATIONS: usize = 100;
 
@@ -57,7 +57,7 @@ pub(super) const RECORD_PAGE_BYTES: usize = 2 << 20;
 /// Pages that are read at the same time, before anything of their answers is counted.
 pub(super) const READERS: usize = 4;
 /// Of those the pages of one partner with its clients and people.
-pub(super) const READERS_OF_ONE: usize = 2;
+pub(super) const READERS_PER_PARTNER: usize = 2;
 /// Rows of a page of the audit log.
 pub(super) const LOG_PAGE: i64 = 100;
 /// Records and bytes of one file of a batch export.
@@ -65,7 +65,7 @@ pub(super) const EXPORT_RECORDS: usize = 5000;
 pub(super) const EXPORT_BYTES: usize = 8 << 20;
 
 /// Bytes of a word that masking looks into; a longer one is masked whole.
-pub(super) const WORD: usize = 1 << 10;
+pub(super) const MASKED_WORD: usize = 1 << 10;
 
 /// Longest side of an image.
 pub(super) const SIDE: u32 = 4096;
@@ -76,12 +76,12 @@ pub(super) const PIXELS: u64 = 40 << 20;
 pub(super) const SERVED: usize = 1 << 20;
 /// Passwords that are hashed at the same time, 19 MiB each, and what part of the queue's wait one source may fill.
 pub(super) const HASHES: usize = 4;
-pub(super) const SHARE: u32 = 4;
+pub(super) const SOURCE_QUEUE_SHARE: u32 = 4;
 
 /// Open connections, those of one address that is no trusted proxy, and files that are left for everything else.
 pub(super) const CONNECTIONS: usize = 1024;
 pub(super) const CONNECTIONS_OF_ADDRESS: usize = 256;
-pub(super) const FILES: usize = 64;
+pub(super) const RESERVED_FILES: usize = 64;
 /// Connections beyond those for `/healthz` and `/readyz` alone, where all others are busy.
 pub(super) const PROBES: usize = 16;
 /// Bytes of a request's head.
@@ -107,9 +107,9 @@ pub(super) const BACKGROUND: usize = 512 << 10;
 
 /// Bytes of bodies and answers that are held at once, and of those the part of one partner with its clients and people, and that of
 /// one source. An answer up to a size is not counted.
-pub(super) const HELD: usize = 64 << 20;
-pub(super) const HELD_BY_ONE: usize = 16 << 20;
-pub(super) const UNCOUNTED: usize = 16 << 10;
+pub(super) const MEMORY_TOTAL: usize = 64 << 20;
+pub(super) const MEMORY_PER_OWNER: usize = 16 << 20;
+pub(super) const UNTRACKED_ANSWER: usize = 16 << 10;
 /// How long a body stands still that is thrown away, since there is no room for it.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
@@ -122,7 +122,7 @@ struct Container {
 
 /// Refuses a JSON body whose nesting, lists or texts are beyond the bounds, in one pass over its bytes and before anything is
 /// built of it. Whether the body is JSON at all is the parser's to say.
-pub(super) fn json(bytes: &[u8], text: usize) -> Result<(), Error> {
+pub(super) fn check_json(bytes: &[u8], text: usize) -> Result<(), ApiError> {
     let mut open: Vec<Container> = Vec::with_capacity(NESTING);
     // The member of the whole object that is being read, for the answer.
     let (mut member, mut last) = (0..0, 0..0);
@@ -132,14 +132,14 @@ pub(super) fn json(bytes: &[u8], text: usize) -> Result<(), Error> {
             b'"' => {
                 let end = end_of_text(bytes, at + 1);
                 if end - at > text {
-                    return Err(beyond(bytes, member, format!("A text is longer than {text} bytes")));
+                    return Err(bound_error(bytes, member, format!("A text is longer than {text} bytes")));
                 }
                 last = at + 1..end;
                 at = end;
             }
             b':' if open.len() == 1 => member = last.clone(),
             b'[' | b'{' if open.len() == NESTING => {
-                return Err(beyond(bytes, member, format!("The value is nested deeper than {NESTING} levels")));
+                return Err(bound_error(bytes, member, format!("The value is nested deeper than {NESTING} levels")));
             }
             b'[' | b'{' => open.push(Container { commas: 0 }),
             b']' | b'}' => drop(open.pop()),
@@ -148,7 +148,7 @@ pub(super) fn json(bytes: &[u8], text: usize) -> Result<(), Error> {
                     container.commas += 1;
                     if container.commas >= ELEMENTS {
                         let message = format!("A list or an object has more than {ELEMENTS} elements");
-                        return Err(beyond(bytes, member, message));
+                        return Err(bound_error(bytes, member, message));
                     }
                 }
             }
@@ -171,19 +171,19 @@ fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-fn beyond(bytes: &[u8], member: std::ops::Range<usize>, message: String) -> Error {
+fn bound_error(bytes: &[u8], member: std::ops::Range<usize>, message: String) -> ApiError {
     let name = bytes.get(member).map(String::from_utf8_lossy).unwrap_or_default();
     let name: String = name.chars().take(80).collect();
-    Error::field(if name.is_empty() { "body".to_owned() } else { name }, message)
+    ApiError::field(if name.is_empty() { "body".to_owned() } else { name }, message)
 }
 
 /// Refuses a path or a query that is longer than any of ours.
-pub(super) fn uri(uri: &axum::http::Uri) -> Result<(), Error> {
+pub(super) fn check_uri(uri: &axum::http::Uri) -> Result<(), ApiError> {
     if uri.path().len() > PATH {
-        return Err(Error::field("path", format!("The path is longer than {PATH} bytes")));
+        return Err(ApiError::field("path", format!("The path is longer than {PATH} bytes")));
     }
     if uri.query().is_some_and(|query| query.len() > QUERY) {
-        return Err(Error::field(
+        return Err(ApiError::field(
             "queryString",
             format!("The query is longer than {QUERY} bytes; ask for less at once"),
         ));
@@ -195,10 +195,10 @@ pub(super) fn uri(uri: &axum::http::Uri) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn blamed(body: &str) -> Option<String> {
-        match json(body.as_bytes(), 100) {
+    fn blamed_member(body: &str) -> Option<String> {
+        match check_json(body.as_bytes(), 100) {
             Ok(()) => None,
-            Err(Error::Fields(fields)) => Some(fields[0].field_name.clone()),
+            Err(ApiError::Fields(fields)) => Some(fields[0].field_name.clone()),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -221,7 +221,7 @@ mod tests {
             (r#"{"note":"broken off"#.to_owned(), None),
             (r#"{"note":"broken off\"#.to_owned(), None),
         ] {
-            assert_eq!(blamed(&body).as_deref(), member, "{body:.80}");
+            assert_eq!(blamed_member(&body).as_deref(), member, "{body:.80}");
         }
     }
 }

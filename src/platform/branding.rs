@@ -6,76 +6,82 @@ use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 
-use super::audit::{Action, Actor, Event, append};
-use super::body::Strict;
+use super::audit::{Actor, AuditAction, AuditEvent, append_event};
+use super::authorize::RequestScope;
+use super::body::StrictJson;
 use super::bounds;
-use super::error::Error;
-use super::gate::Scope;
-use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place, Sent};
+use super::error::ApiError;
+use super::image::{self, BACKGROUND, FAV_ICON, ImageSlot, ImageUpload, LOGO};
 use super::settings::{self, Problems};
-use super::standing::{Act, admit};
-use super::store::{Kind, Record, StoredImage, load_branding, lock, save, save_branding};
+use super::store::{StoredImage, TenantLevel, TenantRecord, load_branding, lock_tenant, save_branding, save_tenant};
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, pages, query};
 use crate::wire::{Branding, ImageFile, ImagePaths};
 
 /// A picture that a request sets (with its bytes) or removes.
-type Picture = (&'static str, Option<(StoredImage, ImagePaths)>);
+type ImageChange = (&'static str, Option<(StoredImage, ImagePaths)>);
 
 /// Merges a branding: absent members are unchanged, an empty text clears, an image without a file is removed.
-pub(super) async fn put(
+pub(super) async fn update_branding(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    Strict(mut change): Strict<Branding, { bounds::BRANDING }>,
-) -> Result<Json<Value>, Error> {
-    let tenant = branded(&scope)?;
-    admit(tenant, Act::Write)?;
+    StrictJson(mut change): StrictJson<Branding, { bounds::BRANDING }>,
+) -> Result<Json<Value>, ApiError> {
+    let tenant = branded_tenant(&scope)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
     if !app.extensions {
         change.documentation_url = None;
     }
     // Pictures are checked before the write starts: decoding takes long, and a write holds up the others.
-    let pictures = pictures(&app, &mut change, tenant.id).await?;
-    let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    let pictures = check_images(&app, &mut change, tenant.id).await?;
+    let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
     let mut tx = app.store.begin_under(parent.id).await?;
-    lock(&mut tx, parent.id).await?;
-    let mut record = lock(&mut tx, tenant.id).await?;
-    admit(&record, Act::Write)?;
+    lock_tenant(&mut tx, parent.id).await?;
+    let mut record = lock_tenant(&mut tx, tenant.id).await?;
+    ensure_tenant_accepts(&record, TenantOperation::Write)?;
     let before = load_branding(&mut *tx, record.id).await?;
-    let mut next = merge(before.clone(), change)?;
+    let mut next = merge_branding(before.clone(), change)?;
     let mut stored = Vec::new();
     for (name, picture) in pictures {
         let (image, paths) = picture.unzip();
-        *slot(&mut next, name) = paths;
+        *image_slot(&mut next, name) = paths;
         stored.push((name, image));
     }
-    let shown = shown(&app, &record, next.clone())?;
+    let shown = tenant_branding_json(&app, &record, next.clone())?;
     if next != before {
-        scope.proof().spend(&mut tx).await?;
+        scope.proof().consume(&mut tx).await?;
         save_branding(&mut tx, record.id, &next, &stored).await?;
-        save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::BrandingUpdate, &record.unique_id)).await?;
+        save_tenant(&mut tx, &mut record, app.extensions, &scope.caller.author_name()).await?;
+        append_event(
+            &app.seal,
+            &mut tx,
+            (record.id, &actor),
+            AuditEvent::success(AuditAction::BrandingUpdate, &record.unique_id),
+        )
+        .await?;
         tx.commit().await?;
     }
     Ok(Json(shown))
 }
 
 /// The tenant's own branding; with `cascade=true` a client's missing members come from its partner.
-pub(super) async fn get(
+pub(super) async fn read_branding(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Value>, Error> {
-    let tenant = branded(&scope)?;
-    admit(tenant, Act::Read)?;
-    let mut own = shown(&app, tenant, app.store.branding(tenant.id).await?)?;
-    let cascade = match query::parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default() {
+) -> Result<Json<Value>, ApiError> {
+    let tenant = branded_tenant(&scope)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let mut own = tenant_branding_json(&app, tenant, app.store.branding(tenant.id).await?)?;
+    let cascade = match query::query_parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default() {
         "" | "false" => false,
         "true" => true,
-        _ => return Err(Error::field("cascade", "The value is true or false")),
+        _ => return Err(ApiError::field("cascade", "The value is true or false")),
     };
-    if let Some(partner) = tenant.parent.as_ref().filter(|_| cascade && tenant.kind == Kind::Client) {
-        let from = addressed(app.store.branding(partner.id).await?);
-        let inherited = visible(&app, from)?;
+    if let Some(partner) = tenant.parent.as_ref().filter(|_| cascade && tenant.kind == TenantLevel::Client) {
+        let from = with_addresses(app.store.branding(partner.id).await?);
+        let inherited = branding_json(&app, from)?;
         if let (Value::Object(own), Value::Object(inherited)) = (&mut own, inherited) {
             for (name, value) in inherited {
                 own.entry(name).or_insert(value);
@@ -86,16 +92,16 @@ pub(super) async fn get(
 }
 
 /// The tenant of the path, unless it is the service provider, which has no branding.
-fn branded(scope: &Scope) -> Result<&Record, Error> {
+fn branded_tenant(scope: &RequestScope) -> Result<&TenantRecord, ApiError> {
     let tenant = scope.tenant()?;
-    if tenant.kind == Kind::ServiceProvider {
-        return Err(Error::not_found("Branding of", &tenant.unique_id));
+    if tenant.kind == TenantLevel::ServiceProvider {
+        return Err(ApiError::not_found("Branding of", &tenant.unique_id));
     }
     Ok(tenant)
 }
 
-async fn pictures(app: &App, change: &mut Branding, org: i64) -> Result<Vec<Picture>, Error> {
-    let wanted: [(Place, Option<ImageFile>); 3] =
+async fn check_images(app: &App, change: &mut Branding, org: i64) -> Result<Vec<ImageChange>, ApiError> {
+    let wanted: [(ImageSlot, Option<ImageFile>); 3] =
         [(LOGO, change.logo.take()), (FAV_ICON, change.fav_icon.take()), (BACKGROUND, change.login_page_image.take())];
     let mut pictures = Vec::new();
     if wanted.iter().all(|(_, file)| file.is_none()) {
@@ -107,15 +113,16 @@ async fn pictures(app: &App, change: &mut Branding, org: i64) -> Result<Vec<Pict
             None => {}
             Some(file) if file.file.trim().is_empty() => pictures.push((place.name, None)),
             Some(file) => {
-                let held = slot(&mut there, place.name).as_ref().and_then(|paths| paths.sha256.clone());
-                pictures.push((place.name, Some(image::check(app, Sent { place, file, org, held }).await?)));
+                let held = image_slot(&mut there, place.name).as_ref().and_then(|paths| paths.sha256.clone());
+                pictures
+                    .push((place.name, Some(image::check_image(app, ImageUpload { place, file, org, held }).await?)));
             }
         }
     }
     Ok(pictures)
 }
 
-fn slot<'b>(branding: &'b mut Branding<ImagePaths>, name: &str) -> &'b mut Option<ImagePaths> {
+fn image_slot<'b>(branding: &'b mut Branding<ImagePaths>, name: &str) -> &'b mut Option<ImagePaths> {
     match name {
         "logo" => &mut branding.logo,
         "favIcon" => &mut branding.fav_icon,
@@ -123,7 +130,7 @@ fn slot<'b>(branding: &'b mut Branding<ImagePaths>, name: &str) -> &'b mut Optio
     }
 }
 
-fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<ImagePaths>, Error> {
+fn merge_branding(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<ImagePaths>, ApiError> {
     let mut problems = Problems::default();
     let colours = [
         ("headerBackgroundColor", &mut next.header_background_color, change.header_background_color),
@@ -135,7 +142,7 @@ fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<Im
         if value.as_ref().is_some_and(|value| !value.is_empty() && !is_colour(value)) {
             problems.refuse(name, "A colour is six hex digits without #, for example 1F2937");
         } else {
-            settings::text(slot, value);
+            settings::merge_text(slot, value);
         }
     }
     let texts = [
@@ -147,16 +154,16 @@ fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<Im
         ("loginPageSubHeaderText", &mut next.login_page_sub_header_text, change.login_page_sub_header_text),
     ];
     for (name, slot, value) in texts {
-        match value.as_deref().filter(|value| !value.trim().is_empty()).and_then(|value| wrong(name, value)) {
+        match value.as_deref().filter(|value| !value.trim().is_empty()).and_then(|value| text_problem(name, value)) {
             Some(message) => problems.refuse(name, message),
-            None => settings::text(slot, value),
+            None => settings::merge_text(slot, value),
         }
     }
     problems.finish()?;
     Ok(next)
 }
 
-fn wrong(name: &str, value: &str) -> Option<&'static str> {
+fn text_problem(name: &str, value: &str) -> Option<&'static str> {
     let is_url = || {
         !value.contains(|character: char| character.is_whitespace() || character.is_control())
             && ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme))
@@ -164,8 +171,10 @@ fn wrong(name: &str, value: &str) -> Option<&'static str> {
                 .is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none())
     };
     match name {
-        _ if value.chars().count() > bounds::LONG => Some("The text is longer than 1024 characters"),
-        "subDomain" | "domain" if settings::host(value) != Some(value) => Some("The text is not a part of a host name"),
+        _ if value.chars().count() > bounds::LONG_TEXT => Some("The text is longer than 1024 characters"),
+        "subDomain" | "domain" if settings::host_name(value) != Some(value) => {
+            Some("The text is not a part of a host name")
+        }
         "documentationURL" if !is_url() => Some("The text is not an http:// or https:// URL without a user name"),
         _ => None,
     }
@@ -176,7 +185,7 @@ fn is_colour(text: &str) -> bool {
 }
 
 /// A partner with both parts of a host name has addresses.
-fn addressed(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
+fn with_addresses(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
     if let (Some(sub_domain), Some(domain)) = (&branding.sub_domain, &branding.domain) {
         branding.app_url = Some(format!("{sub_domain}.app.{domain}"));
         branding.api_url = Some(format!("{sub_domain}.api.{domain}"));
@@ -184,12 +193,12 @@ fn addressed(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
     branding
 }
 
-fn shown(app: &App, tenant: &Record, branding: Branding<ImagePaths>) -> Result<Value, Error> {
-    visible(app, if tenant.kind == Kind::Partner { addressed(branding) } else { branding })
+fn tenant_branding_json(app: &App, tenant: &TenantRecord, branding: Branding<ImagePaths>) -> Result<Value, ApiError> {
+    branding_json(app, if tenant.kind == TenantLevel::Partner { with_addresses(branding) } else { branding })
 }
 
-fn visible(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, Error> {
-    let warning = pages::unreadable(&branding).filter(|_| app.extensions);
+fn branding_json(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, ApiError> {
+    let warning = pages::contrast_warning(&branding).filter(|_| app.extensions);
     if !app.extensions {
         let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
         images.into_iter().flatten().for_each(|image| (image.sha256, image.served_sha256) = (None, None));

@@ -1,30 +1,30 @@
 //! The consent form: who is asked, and what becomes of the answer.
 
-use super::audit::{Action, Actor, Event, RequestId, append};
-use super::error::Error;
+use super::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
+use super::error::ApiError;
 use super::principal::Caller;
 use super::store::{accept_consent, end_session};
 use super::{App, time};
 use crate::wire::Tenant;
 
 /// Whether a tenant's people are let off; what a client has not said its partner says.
-pub(super) fn skipped(settings: &Tenant, partner: Option<&Tenant>) -> bool {
+pub(super) fn is_consent_skipped(settings: &Tenant, partner: Option<&Tenant>) -> bool {
     let said = settings.skip_user_consent_form.or_else(|| partner.and_then(|partner| partner.skip_user_consent_form));
     said == Some(true)
 }
 
 /// A person's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ConsentDecision {
     /// ACCEPT: kept with the person, and not asked again.
     Accept,
     /// DENY: ends the session, and the next login asks again.
     Deny,
 }
 
-impl Answer {
+impl ConsentDecision {
     /// The button's word, which the log has too.
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "ACCEPT",
             Self::Deny => "DENY",
@@ -32,32 +32,32 @@ impl Answer {
     }
 
     /// The answer of a word.
-    pub(super) fn of(word: &str) -> Option<Self> {
-        [Self::Accept, Self::Deny].into_iter().find(|answer| answer.word() == word)
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Accept, Self::Deny].into_iter().find(|answer| answer.as_str() == word)
     }
 }
 
 /// Keeps an answer.
-pub(super) async fn answered(
+pub(super) async fn record_consent_decision(
     app: &App,
     caller: &Caller,
-    (answer, request): (Answer, Option<&RequestId>),
-) -> Result<(), Error> {
-    let person = caller.person().ok_or(Error::Internal)?;
-    let actor = Actor::user(&person.unique_id, request);
+    (answer, request): (ConsentDecision, Option<&RequestId>),
+) -> Result<(), ApiError> {
+    let person = caller.person().ok_or(ApiError::Internal)?;
+    let actor = Actor::for_user(&person.unique_id, request);
     let now = time::now();
     let mut tx = app.store.begin().await?;
     let event = match answer {
-        Answer::Accept => {
+        ConsentDecision::Accept => {
             accept_consent(&mut tx, person.id, now).await?;
-            Event::done(Action::Consent, answer.word())
+            AuditEvent::success(AuditAction::Consent, answer.as_str())
         }
-        Answer::Deny => {
-            end_session(&mut tx, &person.session, now).await?;
-            Event::denied(Action::Consent, answer.word())
+        ConsentDecision::Deny => {
+            end_session(&mut tx, &person.session_hash, now).await?;
+            AuditEvent::denial(AuditAction::Consent, answer.as_str())
         }
     };
-    append(&app.seal, &mut tx, (caller.id, &actor), event).await?;
+    append_event(&app.seal, &mut tx, (caller.id, &actor), event).await?;
     Ok(tx.commit().await?)
 }
 
@@ -76,7 +76,7 @@ mod tests {
             (Some(true), Some(Some(false)), true),
             (Some(false), Some(Some(true)), false),
         ] {
-            assert_eq!(skipped(&of(own), partner.map(of).as_ref()), skips, "{own:?} {partner:?}");
+            assert_eq!(is_consent_skipped(&of(own), partner.map(of).as_ref()), skips, "{own:?} {partner:?}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! API credentials and tokens: random, kept as SHA-256 only, compared in constant time.
 
 mod command;
-mod first;
+mod first_credential;
 mod routes;
-mod show;
+mod show_command;
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-pub(super) use command::Files as CredentialFiles;
+pub(super) use command::CredentialFiles;
 pub use command::{CredentialCommand, CredentialError};
-pub(super) use first::first;
+pub(super) use first_credential::load_or_create_first;
 pub(super) use routes::{create, list, revoke, rotate};
-pub(super) use show::FirstCredential;
+pub(super) use show_command::FirstCredential;
 
 /// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
 const KEY: usize = 32;
@@ -48,48 +48,48 @@ impl std::fmt::Debug for Credential {
 impl Credential {
     /// A new one; whoever calls it must store its hashes.
     pub(super) fn random(tenant_id: &str) -> Self {
-        Self { tenant_id: tenant_id.to_owned(), client_id: random(KEY), client_secret: random(SECRET) }
+        Self { tenant_id: tenant_id.to_owned(), client_id: random_text(KEY), client_secret: random_text(SECRET) }
     }
 
     /// What the store keeps of it.
-    fn hashes(&self) -> Hashes {
-        Hashes::of(&self.client_id, &self.client_secret)
+    fn hashes(&self) -> CredentialHashes {
+        CredentialHashes::from_key_and_secret(&self.client_id, &self.client_secret)
     }
 }
 
 /// SHA-256 of a credential's key and secret.
-pub(super) struct Hashes {
+pub(super) struct CredentialHashes {
     /// Of the key.
     pub(super) key: String,
     /// Of the secret.
     pub(super) secret: String,
 }
 
-impl Hashes {
+impl CredentialHashes {
     /// Of what somebody claims to have.
-    pub(super) fn of(key: &str, secret: &str) -> Self {
-        Self { key: hash(key), secret: hash(secret) }
+    pub(super) fn from_key_and_secret(key: &str, secret: &str) -> Self {
+        Self { key: sha256_hex(key), secret: sha256_hex(secret) }
     }
 }
 
 /// A new secret.
 fn random_secret() -> String {
-    random(SECRET)
+    random_text(SECRET)
 }
 
 /// A new bearer token.
 pub(super) fn random_token() -> String {
-    random(TOKEN)
+    random_text(TOKEN)
 }
 
 /// A new key of a person's session.
-pub(super) fn random_session() -> String {
-    random(SESSION)
+pub(super) fn random_session_key() -> String {
+    random_text(SESSION)
 }
 
 /// A new first password: long, and with the kinds of characters that policies ask for.
 pub(super) fn random_password() -> SecretString {
-    format!("{}-a1A!", random(PASSWORD)).into()
+    format!("{}-a1A!", random_text(PASSWORD)).into()
 }
 
 /// A new version 4 UUID.
@@ -101,12 +101,12 @@ pub(super) fn random_uuid() -> String {
     [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
-fn random(length: usize) -> String {
+fn random_text(length: usize) -> String {
     rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }
 
 /// Lower-case hex SHA-256. The input has full entropy, so no slow hash is needed.
-pub(super) fn hash(text: &str) -> String {
+pub(super) fn sha256_hex(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
@@ -121,7 +121,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether two hashes are equal, in a time that does not tell where they differ.
-pub(super) fn same(left: &str, right: &str) -> bool {
+pub(super) fn constant_time_eq(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 
@@ -132,8 +132,8 @@ mod tests {
     /// shows: security/asvs/11.2.4
     #[test]
     fn hashes_are_hex_and_compare() {
-        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert!(same("ab", "ab") && !same("ab", "ac") && !same("ab", "abc"));
+        assert_eq!(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(constant_time_eq("ab", "ab") && !constant_time_eq("ab", "ac") && !constant_time_eq("ab", "abc"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::wire::{FieldError, OAuthError, PlatformError, code};
 
 /// A refusal or failure.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(super) enum ApiError {
     /// No token, a wrong one or an expired one.
     InvalidToken,
     /// A token request with a wrong key or secret.
@@ -17,31 +17,31 @@ pub(super) enum Error {
     /// A login with a wrong name or password, of somebody who may not log in, or with a password that has ended.
     BadLogin,
     /// A person lacks a permission; the text names it.
-    Forbidden(String),
+    MissingPermission(String),
     /// A person must change the password before anything else; the text is the path for it.
-    ChangeFirst(String),
+    PasswordChangeRequired(String),
     /// A session must prove a second factor before anything else.
-    FactorFirst,
+    SecondFactorRequired,
     /// A session must answer the consent form before anything else.
-    ConsentFirst,
+    ConsentRequired,
     /// A save asks for a fresh proof of the second factor.
-    ProveAgain,
+    FactorProofRequired,
     /// A save asks for a fresh proof of the password, of somebody without a second factor.
-    PasswordAgain,
+    PasswordProofRequired,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
-    Elsewhere(String),
+    SourceIpNotAllowed(String),
     /// A browser's request that another site may have caused.
-    OtherSite,
+    CrossSiteRequest,
     /// Too many passwords are being checked.
-    Busy,
+    TooManyLogins,
     /// A token request of another grant type.
-    GrantType(String),
+    UnsupportedGrantType(String),
     /// The budget of this minute is used up; the seconds until there is another.
     Throttled(i64),
     /// A body did not come in time.
-    TooSlow,
+    RequestTimeout,
     /// The path exists, the method does not.
-    Method,
+    MethodNotAllowed,
     /// Fields of the request are not acceptable.
     Fields(Vec<FieldError>),
     /// The entity does not exist, or not for this caller.
@@ -51,9 +51,9 @@ pub(super) enum Error {
     /// The caller may not.
     Denied(String),
     /// Somebody changed it since it was read.
-    Changed(String),
+    RevisionConflict(String),
     /// As many bodies and answers are held as may be.
-    Full,
+    MemoryLimitReached,
     /// What is needed does not answer now: nothing was done, and the same request may succeed later.
     Unavailable(String),
     /// The tenant is suspended or ended.
@@ -64,10 +64,10 @@ pub(super) enum Error {
     Internal,
 }
 
-impl Error {
+impl ApiError {
     /// One unacceptable field.
     pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Fields(vec![field(name, message)])
+        Self::Fields(vec![field_error(name, message)])
     }
 
     /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
@@ -88,18 +88,18 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// An element of the validation shape.
-pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> FieldError {
+pub(super) fn field_error(name: impl Into<String>, message: impl Into<String>) -> FieldError {
     FieldError { code: code::INVALID.to_owned(), field_name: name.into(), message: message.into(), holder: None }
 }
 
-impl From<sqlx::Error> for Error {
+impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
             tracing::warn!(%error, "another write took what had to be single");
             return Self::Conflict;
         }
         tracing::error!(%error, "the database failed");
-        match trouble(&error) {
+        match database_error_message(&error) {
             Some(message) => Self::Unavailable(message.to_owned()),
             None => Self::Internal,
         }
@@ -107,13 +107,13 @@ impl From<sqlx::Error> for Error {
 }
 
 /// What is said where the database broke off: the change may be made or not, and the answer must not say which.
-pub(super) const UNKNOWN: &str =
+pub(super) const OUTCOME_UNKNOWN: &str =
     "The database broke off; whether the change was made is not known, so read before you try again";
 
 /// What was read for the answer of a write, after its commit: that it cannot be read is not that nothing was changed.
-pub(super) fn after_commit<T>(read: Result<T, Error>) -> Result<T, Error> {
+pub(super) fn answer_after_commit<T>(read: Result<T, ApiError>) -> Result<T, ApiError> {
     read.map_err(|error| match error {
-        Error::Unavailable(_) | Error::Internal => Error::Unavailable(MADE.to_owned()),
+        ApiError::Unavailable(_) | ApiError::Internal => ApiError::Unavailable(CHANGE_MADE.to_owned()),
         error => error,
     })
 }
@@ -122,10 +122,10 @@ pub(super) fn after_commit<T>(read: Result<T, Error>) -> Result<T, Error> {
 pub(super) const FULL: &str = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; \
                                nothing was done, try again with fewer at once";
 
-const MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
+const CHANGE_MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
 
 /// What a later attempt may get over. The transaction was rolled back or committed whole, so nothing is half done.
-fn trouble(error: &sqlx::Error) -> Option<&'static str> {
+fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
     const BUSY: &str = "The database is busy; nothing was changed, try again";
     const FULL: &str = "The database cannot be written, its disk may be full; nothing was changed";
     const READS: &str = "The database only reads at this moment; nothing was changed, try again";
@@ -135,7 +135,7 @@ fn trouble(error: &sqlx::Error) -> Option<&'static str> {
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(SILENT),
         // It may have been the answer to a commit that is missing.
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
-            return Some(UNKNOWN);
+            return Some(OUTCOME_UNKNOWN);
         }
         sqlx::Error::Database(database) => database,
         _ => return None,
@@ -150,107 +150,107 @@ fn trouble(error: &sqlx::Error) -> Option<&'static str> {
             "53100" => Some(FULL),
             "25006" => Some(READS),
             "57P03" => Some(SILENT),
-            code if code.starts_with("57P") || code.starts_with("08") => Some(UNKNOWN),
+            code if code.starts_with("57P") || code.starts_with("08") => Some(OUTCOME_UNKNOWN),
             _ => None,
         },
     }
 }
 
-impl From<serde_json::Error> for Error {
+impl From<serde_json::Error> for ApiError {
     fn from(error: serde_json::Error) -> Self {
         tracing::error!(%error, "a stored document cannot be read");
         Self::Internal
     }
 }
 
-impl IntoResponse for Error {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::InvalidToken => {
-                let mut response = oauth(StatusCode::UNAUTHORIZED, "invalid_token", "Invalid access token");
+                let mut response = oauth_error(StatusCode::UNAUTHORIZED, "invalid_token", "Invalid access token");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
-            Self::BadCredentials => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad API credentials"),
-            Self::BadLogin => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad login name or password"),
-            Self::Forbidden(missing) => {
+            Self::BadCredentials => oauth_error(StatusCode::UNAUTHORIZED, "unauthorized", "Bad API credentials"),
+            Self::BadLogin => oauth_error(StatusCode::UNAUTHORIZED, "unauthorized", "Bad login name or password"),
+            Self::MissingPermission(missing) => {
                 let text = format!("The permission {missing} is missing; ask for a role that has it");
-                oauth(StatusCode::FORBIDDEN, "access_denied", &text)
+                oauth_error(StatusCode::FORBIDDEN, "access_denied", &text)
             }
-            Self::ChangeFirst(path) => {
+            Self::PasswordChangeRequired(path) => {
                 let text = format!("The password must be changed before anything else: POST {path}");
-                oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
+                oauth_error(StatusCode::FORBIDDEN, "password_change_required", &text)
             }
-            Self::FactorFirst => {
+            Self::SecondFactorRequired => {
                 let text = "A second factor is needed before anything else: log in on the page /login, or ask for a token \
                             with the form member otp, a code of the app that was not used or a recovery code; enrolment \
                             and Duo have the page only";
-                oauth(StatusCode::FORBIDDEN, "two_factor_required", text)
+                oauth_error(StatusCode::FORBIDDEN, "two_factor_required", text)
             }
-            Self::ProveAgain => {
+            Self::FactorProofRequired => {
                 let text = "Saving this asks for the second factor again: send a code that was not used in the header \
                             X-Two-Factor-Code, or confirm on the page /factor and save within two minutes";
-                oauth(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
+                oauth_error(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
             }
-            Self::PasswordAgain => {
+            Self::PasswordProofRequired => {
                 let text = "Saving this asks for the password again: log in again and save within five minutes, or enter it on \
                             the page /factor and save within two minutes";
-                oauth(StatusCode::FORBIDDEN, "password_proof_required", text)
+                oauth_error(StatusCode::FORBIDDEN, "password_proof_required", text)
             }
-            Self::ConsentFirst => {
+            Self::ConsentRequired => {
                 let text = "The consent form must be accepted before anything else: open /consent in the browser";
-                oauth(StatusCode::FORBIDDEN, "consent_required", text)
+                oauth_error(StatusCode::FORBIDDEN, "consent_required", text)
             }
-            Self::Elsewhere(sentence) => oauth(StatusCode::FORBIDDEN, "access_denied", &sentence),
-            Self::OtherSite => {
+            Self::SourceIpNotAllowed(sentence) => oauth_error(StatusCode::FORBIDDEN, "access_denied", &sentence),
+            Self::CrossSiteRequest => {
                 let text = "A session of a browser changes nothing for another site; open the platform's own pages";
-                oauth(StatusCode::FORBIDDEN, "access_denied", text)
+                oauth_error(StatusCode::FORBIDDEN, "access_denied", text)
             }
-            Self::Busy => {
+            Self::TooManyLogins => {
                 let text = "Too many people log in at this moment; try again in two seconds";
-                let mut response = oauth(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
+                let mut response = oauth_error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-                response.extensions_mut().insert(TurnedAway);
+                response.extensions_mut().insert(LoadShed);
                 response
             }
-            Self::GrantType(grant) => {
+            Self::UnsupportedGrantType(grant) => {
                 let text = format!("Unsupported grant type: {grant}");
-                oauth(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
+                oauth_error(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
             }
             Self::Throttled(seconds) => {
-                let mut response = oauth(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too Many Requests");
+                let mut response = oauth_error(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too Many Requests");
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
                 response
             }
-            Self::TooSlow => {
+            Self::RequestTimeout => {
                 let text = "The body did not come within 30 seconds, or nothing of it for 10; send it again";
-                oauth(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
+                oauth_error(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
             }
-            Self::Method => {
-                oauth(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take that method")
+            Self::MethodNotAllowed => {
+                oauth_error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take that method")
             }
             Self::Fields(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
-            Self::NotFound(message) => platform(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
-            Self::NotSubscribed => oauth(StatusCode::FORBIDDEN, "access_denied", NOT_SUBSCRIBED),
-            Self::Denied(message) => oauth(StatusCode::FORBIDDEN, "access_denied", &message),
-            Self::Changed(message) => platform(StatusCode::CONFLICT, code::INVALID, message),
-            Self::Full => {
+            Self::NotFound(message) => platform_error(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
+            Self::NotSubscribed => oauth_error(StatusCode::FORBIDDEN, "access_denied", NOT_SUBSCRIBED),
+            Self::Denied(message) => oauth_error(StatusCode::FORBIDDEN, "access_denied", &message),
+            Self::RevisionConflict(message) => platform_error(StatusCode::CONFLICT, code::INVALID, message),
+            Self::MemoryLimitReached => {
                 let mut response = Self::Unavailable(FULL.to_owned()).into_response();
-                response.extensions_mut().insert(TurnedAway);
+                response.extensions_mut().insert(LoadShed);
                 response
             }
             Self::Unavailable(message) => {
-                let mut response = platform(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL, message);
+                let mut response = platform_error(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL, message);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
-            Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
+            Self::Gone(message) => platform_error(StatusCode::GONE, code::NOT_FOUND, message),
             Self::Conflict => {
                 let message =
                     "Another request took a name or number that had to be single; nothing was changed, try again";
-                platform(StatusCode::CONFLICT, code::INVALID, message.to_owned())
+                platform_error(StatusCode::CONFLICT, code::INVALID, message.to_owned())
             }
-            Self::Internal => internal(),
+            Self::Internal => internal_error(),
         }
     }
 }
@@ -258,19 +258,19 @@ impl IntoResponse for Error {
 /// Goes with the answer to a login that found no place, and to a request that found no room for its bytes: the platform does what
 /// it should.
 #[derive(Clone, Copy)]
-pub(super) struct TurnedAway;
+pub(super) struct LoadShed;
 
 /// The answer to a failure of ours, without its cause.
-pub(super) fn internal() -> Response {
+pub(super) fn internal_error() -> Response {
     let message = "The platform failed on this request; its log has the cause".to_owned();
-    platform(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
+    platform_error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
 }
 
-fn oauth(status: StatusCode, error: &str, description: &str) -> Response {
+fn oauth_error(status: StatusCode, error: &str, description: &str) -> Response {
     let body = OAuthError { error: error.to_owned(), error_description: description.to_owned() };
     (status, Json(body)).into_response()
 }
 
-fn platform(status: StatusCode, code: &str, message: String) -> Response {
+fn platform_error(status: StatusCode, code: &str, message: String) -> Response {
     (status, Json(PlatformError { code: code.to_owned(), message })).into_response()
 }

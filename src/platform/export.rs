@@ -9,12 +9,12 @@
 //!
 //! The platform writes and posts to configured destinations only: a tenant cannot make it reach anything else.
 
-mod allowed;
+mod allowlist;
 pub(super) mod batch;
 mod bucket;
 pub(super) mod schedule;
-mod signature;
 pub(super) mod stream;
+mod webhook_signature;
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use secrecy::SecretString;
 
 use super::Config;
 
-use allowed::Allowed;
-pub(super) use stream::{publish, run};
+use allowlist::DestinationAllowlist;
+pub(super) use stream::{publish_event, run_deliveries};
 
 /// Longest wait for a destination's answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The key with which exports write to S3.
 #[derive(Clone, Debug)]
@@ -41,12 +41,12 @@ pub struct S3Key {
 
 /// Where exports may go, and how.
 pub(super) struct Exports {
-    allowed: Allowed,
+    allowlist: DestinationAllowlist,
     s3: Option<S3Key>,
     http: reqwest::Client,
     retry: Duration,
     /// After which time a scheduled run is given up.
-    longest: Duration,
+    run_timeout: Duration,
 }
 
 impl Exports {
@@ -55,13 +55,14 @@ impl Exports {
         // Whoever is first wins; all want the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // No redirect is followed: it could lead anywhere.
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).no_proxy();
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIMEOUT).no_proxy();
         Ok(Self {
-            allowed: Allowed::new(&config.export_destinations)?,
+            allowlist: DestinationAllowlist::new(&config.export_destinations)?,
             s3: config.export_s3.clone(),
             http: http.build().map_err(|error| error.to_string())?,
             retry: config.retry,
-            longest: config.export_time.min(schedule::LONGEST),
+            run_timeout: config.export_timeout.min(schedule::RUN_TIMEOUT),
         })
     }
 }

@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::App;
-use super::error::Error;
-use super::gate::Scope;
-use super::standing::{Act, admit};
-use crate::catalog::Category;
-use crate::wire::Impact;
+use super::authorize::RequestScope;
+use super::error::ApiError;
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::catalog::DataCategory;
+use crate::wire::ImpactCounts;
 use axum::extract::State;
 use axum::{Extension, Json};
 
 /// Counts what lives under a tenant.
-pub(super) async fn impact(
+pub(super) async fn count_impact(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
-) -> Result<Json<Impact>, Error> {
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<ImpactCounts>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let stored = app.store.counts(tenant.id).await?;
-    let count = |category: Category| {
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let stored = app.store.record_counts(tenant.id).await?;
+    let count = |category: DataCategory| {
         let name = category.segment();
         (name.to_owned(), stored.get(name).copied().unwrap_or_default())
     };
-    let mut counts: BTreeMap<String, i64> = Category::ALL.map(count).into();
-    counts.insert("clients".to_owned(), app.store.living(tenant.id).await?);
-    counts.insert("people".to_owned(), app.store.living_people(tenant.id).await?);
-    Ok(Json(Impact { unique_id: tenant.unique_id.clone(), counts }))
+    let mut counts: BTreeMap<String, i64> = DataCategory::ALL.map(count).into();
+    counts.insert("clients".to_owned(), app.store.count_living_children(tenant.id).await?);
+    counts.insert("people".to_owned(), app.store.count_living_people(tenant.id).await?);
+    Ok(Json(ImpactCounts { unique_id: tenant.unique_id.clone(), counts }))
 }

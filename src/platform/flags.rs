@@ -11,15 +11,15 @@ use clap::{Parser, Subcommand};
 use super::credential::{CredentialFiles, FirstCredential};
 use super::{
     AdminCommand, AdminError, AuditCommand, AuditError, Backup, BackupError, Config, CredentialCommand,
-    CredentialError, DATABASE_CONNECTIONS, Duo, DuoDomain, Limits, Login, NamesCommand, NamesError, Network, PRODUCT,
-    PublicUrl, Restore, S3Key, backup,
+    CredentialError, DATABASE_CONNECTIONS, DuoConfig, DuoDomain, IpNetwork, LoginConfig, NamesCommand, NamesError,
+    PRODUCT, PublicUrl, RateLimits, Restore, S3Key, backup,
 };
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `TENANTRY_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
 #[derive(Parser, Clone)]
-#[command(name = "tenantry-platform", version = crate::build::text())]
-pub struct Flags {
+#[command(name = "tenantry-platform", version = crate::build::version_text())]
+pub struct PlatformFlags {
     /// Address to listen on
     #[arg(long, env = "TENANTRY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -45,7 +45,7 @@ pub struct Flags {
     no_rate_limits: bool,
     /// Proxies whose X-Forwarded-For is believed: addresses or CIDR blocks, comma-separated
     #[arg(long, env = "TENANTRY_TRUSTED_PROXIES", value_delimiter = ',')]
-    trusted_proxies: Vec<Network>,
+    trusted_proxies: Vec<IpNetwork>,
     /// What the product is called where people read it
     #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
     product_name: String,
@@ -56,13 +56,13 @@ pub struct Flags {
     #[arg(long, env = "TENANTRY_DUO_HOSTS", value_delimiter = ',', default_value = DuoDomain::KNOWN)]
     duo_hosts: Vec<DuoDomain>,
     /// POST, PUT and DELETE calls per tenant and minute
-    #[arg(long, env = "TENANTRY_WRITES_PER_MINUTE", default_value_t = Limits::default().writes)]
+    #[arg(long, env = "TENANTRY_WRITES_PER_MINUTE", default_value_t = RateLimits::default().writes)]
     writes_per_minute: u32,
     /// Paginated reads per tenant and minute
-    #[arg(long, env = "TENANTRY_PAGES_PER_MINUTE", default_value_t = Limits::default().pages)]
+    #[arg(long, env = "TENANTRY_PAGES_PER_MINUTE", default_value_t = RateLimits::default().pages)]
     pages_per_minute: u32,
     /// Other reads per tenant and minute
-    #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
+    #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = RateLimits::default().reads)]
     reads_per_minute: u32,
     /// File with the key that seals the audit log and the secrets of second factors, made where it is not there
     /// [default: beside the credential file]
@@ -94,12 +94,12 @@ pub struct Flags {
     database_wait_seconds: u32,
     /// What to do instead of answering requests
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<PlatformCommand>,
 }
 
 /// What the program does besides answering requests.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Command {
+pub enum PlatformCommand {
     /// Make administrators, people who can log in
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -140,13 +140,13 @@ pub enum CommandError {
     Backup(#[from] BackupError),
 }
 
-impl Command {
+impl PlatformCommand {
     /// Does one thing with the database. The code is 1 where the log does not hold or names collide.
     ///
     /// # Errors
     /// Database, key or output failed, or what is asked for cannot be.
-    pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, CommandError> {
-        let (database, key) = (&flags.database, flags.key());
+    pub async fn run(&self, flags: &PlatformFlags, out: impl Write) -> Result<ExitCode, CommandError> {
+        let (database, key) = (&flags.database, flags.audit_key_path());
         Ok(match self {
             Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
             Self::Credential(command) => {
@@ -160,34 +160,34 @@ impl Command {
             Self::Audit(command) => command.run(database, &key, out).await?,
             Self::Backup(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
             Self::Restore(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
-            Self::Compact => backup::compact(database, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Compact => backup::compact_database(database, out).await.map(|()| ExitCode::SUCCESS)?,
         })
     }
 }
 
-impl Flags {
+impl PlatformFlags {
     /// With what its files say.
     ///
     /// # Errors
     /// A file cannot be read, or says nothing.
-    pub fn read(mut self) -> Result<Self, String> {
+    pub fn resolve_files(mut self) -> Result<Self, String> {
         if let Some(file) = self.database_url_file.take() {
-            self.database = line_of("--database-url-file", &file)?;
+            self.database = read_one_line("--database-url-file", &file)?;
         }
         if let Some(file) = self.export_s3_secret_file.take() {
-            self.export_s3_secret = Some(line_of("--export-s3-secret-file", &file)?);
+            self.export_s3_secret = Some(read_one_line("--export-s3-secret-file", &file)?);
         }
         Ok(self)
     }
 
     /// The file of the audit log's key.
-    fn key(&self) -> PathBuf {
+    fn audit_key_path(&self) -> PathBuf {
         self.audit_key.clone().unwrap_or_else(|| self.credential_file.with_file_name("tenantry-audit.key"))
     }
 }
 
 /// What a file says, without the blanks around it.
-fn line_of(flag: &str, file: &Path) -> Result<String, String> {
+fn read_one_line(flag: &str, file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("`{}` of `{flag}` cannot be read: {error}", file.display()))?;
     let text = text.trim();
@@ -197,11 +197,14 @@ fn line_of(flag: &str, file: &Path) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-impl From<Flags> for Config {
-    fn from(flags: Flags) -> Self {
-        let limits =
-            Limits { writes: flags.writes_per_minute, pages: flags.pages_per_minute, reads: flags.reads_per_minute };
-        let audit_key = Some(flags.key());
+impl From<PlatformFlags> for Config {
+    fn from(flags: PlatformFlags) -> Self {
+        let limits = RateLimits {
+            writes: flags.writes_per_minute,
+            pages: flags.pages_per_minute,
+            reads: flags.reads_per_minute,
+        };
+        let audit_key = Some(flags.audit_key_path());
         Self {
             listen: flags.listen,
             credential_file: Some(flags.credential_file),
@@ -217,11 +220,11 @@ impl From<Flags> for Config {
             log_retention: Duration::from_hours(24 * u64::from(flags.log_retention_days)),
             database_connections: flags.database_connections,
             database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
-            login: Login::default(),
+            login: LoginConfig::default(),
             proxies: flags.trusted_proxies,
             product: flags.product_name,
             public_url: flags.public_url,
-            duo: Duo { domains: flags.duo_hosts, ..Duo::default() },
+            duo: DuoConfig { domains: flags.duo_hosts, ..DuoConfig::default() },
             limits: (!flags.no_rate_limits).then_some(limits),
             ..Self::new(flags.database)
         }
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_flag_has_its_environment_variable() {
-        let command = Flags::command();
+        let command = PlatformFlags::command();
         command.clone().debug_assert();
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str().to_uppercase();
@@ -247,13 +250,13 @@ mod tests {
 
     #[test]
     fn no_flag_is_needed() {
-        let config = Config::from(Flags::parse_from(["tenantry-platform"]));
+        let config = Config::from(PlatformFlags::parse_from(["tenantry-platform"]));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
         assert_eq!(config.log_retention, Duration::from_hours(400 * 24));
-        assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
+        assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known_domains()));
         let flags = ["tenantry-platform", "--public-url", "https://tenants.example"];
-        let config = Config::from(Flags::parse_from(flags));
+        let config = Config::from(PlatformFlags::parse_from(flags));
         assert_eq!(config.public_url.map(|url| url.to_string()).as_deref(), Some("https://tenants.example"));
     }
 }

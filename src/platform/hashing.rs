@@ -19,9 +19,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-use super::bounds::{HASHES, SHARE};
-use super::error::Error;
-use super::login::source::Source;
+use super::bounds::{HASHES, SOURCE_QUEUE_SHARE};
+use super::error::ApiError;
+use super::login_policy::source::RequestSource;
 use super::names;
 
 /// Bytes of a salt and of a hash.
@@ -29,21 +29,21 @@ const SALT: usize = 16;
 const HASH: usize = 32;
 
 /// What one hash is assumed to take before any was measured.
-const FIRST_GUESS: Duration = Duration::from_millis(40);
+const ASSUMED_COST: Duration = Duration::from_millis(40);
 
 /// Bounds in which waits are counted, in seconds.
-const WAITS: [f64; 8] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+const WAIT_BUCKETS: [f64; 8] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// The work of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
+pub struct PasswordHashCost {
     /// KiB of memory.
     pub memory: u32,
     /// Passes over it.
     pub passes: u32,
 }
 
-impl Default for Work {
+impl Default for PasswordHashCost {
     /// The minimum that OWASP gives for Argon2id with two passes: 19 MiB.
     fn default() -> Self {
         Self { memory: 19 * 1024, passes: 2 }
@@ -51,27 +51,27 @@ impl Default for Work {
 }
 
 /// The pool.
-pub(super) struct Hasher {
-    work: Work,
+pub(super) struct PasswordHasher {
+    work: PasswordHashCost,
     longest: Duration,
     cores: usize,
     running: Arc<Semaphore>,
     /// Asked for and not yet done.
-    queue: Arc<Mutex<Queue>>,
-    memory: Arc<Memory>,
+    queue: Arc<Mutex<HashQueue>>,
+    memory: Arc<HashMemoryPool>,
     /// Running mean of what a hash took, in microseconds.
     cost: Arc<AtomicU64>,
     /// How long each waited for its turn, in seconds.
     waits: Histogram,
     /// What an unknown person's password is compared with.
-    nobody: String,
+    dummy_hash: String,
 }
 
-impl Hasher {
+impl PasswordHasher {
     /// A pool as wide as the machine, up to a bound; `longest` is the longest expected wait.
-    pub(super) fn new(work: Work, longest: Duration) -> Self {
+    pub(super) fn new(work: PasswordHashCost, longest: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(HASHES);
-        let nobody = text(work, &[0; SALT], &[0; HASH]);
+        let nobody = to_phc_string(work, &[0; SALT], &[0; HASH]);
         Self {
             work,
             longest,
@@ -79,19 +79,19 @@ impl Hasher {
             running: Arc::new(Semaphore::new(cores)),
             queue: Arc::default(),
             memory: Arc::default(),
-            cost: Arc::new(AtomicU64::new(micros(FIRST_GUESS))),
-            waits: Histogram::new(WAITS),
-            nobody,
+            cost: Arc::new(AtomicU64::new(to_micros(ASSUMED_COST))),
+            waits: Histogram::new(WAIT_BUCKETS),
+            dummy_hash: nobody,
         }
     }
 
     /// The hash of a password under a fresh salt.
-    pub(super) async fn hash(&self, password: SecretString, source: Source) -> Result<String, Error> {
-        let place = self.place(source)?;
+    pub(super) async fn hash(&self, password: SecretString, source: RequestSource) -> Result<String, ApiError> {
+        let place = self.reserve_slot(source)?;
         let work = self.work;
-        self.run(place, move |memory| {
+        self.run_blocking(place, move |memory| {
             let salt: [u8; SALT] = rand::rng().random();
-            derive(memory, (work, &salt), &password).map(|hash| text(work, &salt, &hash))
+            derive_hash(memory, (work, &salt), &password).map(|hash| to_phc_string(work, &salt, &hash))
         })
         .await?
     }
@@ -99,94 +99,96 @@ impl Hasher {
     /// Whether a password is the one of a hash. Without a hash the same work is done, and the answer is no.
     pub(super) async fn verify(
         &self,
-        place: Place,
-        (password, stored): (impl Into<Typed>, Option<String>),
-    ) -> Result<bool, Error> {
+        place: QueueSlot,
+        (password, stored): (impl Into<TypedPassword>, Option<String>),
+    ) -> Result<bool, ApiError> {
         let known = stored.is_some();
-        let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.nobody.clone()));
-        let same = self.run(place, move |memory| password.is_one_of(memory, &[stored])).await??;
+        let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.dummy_hash.clone()));
+        let same = self.run_blocking(place, move |memory| password.matches_one_of(memory, &[stored])).await??;
         Ok(same && known)
     }
 
     /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
-    pub(super) async fn any(
+    pub(super) async fn matches_any(
         &self,
-        (password, stored): (impl Into<Typed>, Vec<String>),
-        source: Source,
-    ) -> Result<bool, Error> {
-        let (place, password) = (self.place(source)?, password.into());
-        self.run(place, move |memory| password.is_one_of(memory, &stored)).await?
+        (password, stored): (impl Into<TypedPassword>, Vec<String>),
+        source: RequestSource,
+    ) -> Result<bool, ApiError> {
+        let (place, password) = (self.reserve_slot(source)?, password.into());
+        self.run_blocking(place, move |memory| password.matches_one_of(memory, &stored)).await?
     }
 
     /// How long hashes waited for their turn.
-    pub(super) fn waits(&self) -> Histogram {
+    pub(super) fn wait_histogram(&self) -> Histogram {
         self.waits.clone()
     }
 
     /// How many are asked for and not done.
-    pub(super) fn length(&self) -> usize {
+    pub(super) fn queue_length(&self) -> usize {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 
-    async fn run<T: Send + 'static>(
+    async fn run_blocking<T: Send + 'static>(
         &self,
-        place: Place,
-        job: impl FnOnce(&Memory) -> T + Send + 'static,
-    ) -> Result<T, Error> {
+        place: QueueSlot,
+        job: impl FnOnce(&HashMemoryPool) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
         let asked = Instant::now();
-        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Internal)?;
+        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| ApiError::Internal)?;
         self.waits.observe(asked.elapsed().as_secs_f64());
         let (cost, memory) = (Arc::clone(&self.cost), Arc::clone(&self.memory));
         let job = move || {
             let start = Instant::now();
             let done = job(&memory);
-            let (before, took) = (cost.load(Ordering::Relaxed), micros(start.elapsed()));
+            let (before, took) = (cost.load(Ordering::Relaxed), to_micros(start.elapsed()));
             cost.store((before * 7 + took) / 8, Ordering::Relaxed);
             // Given back by the work and not by the request: a caller who hangs up does not make the pool wider.
             drop((permit, place));
             done
         };
-        tokio::task::spawn_blocking(job).await.map_err(|_| Error::Internal)
+        tokio::task::spawn_blocking(job).await.map_err(|_| ApiError::Internal)
     }
 
     /// A place in the queue, unless the wait would be too long or the source has its share of places. Asked for before anything
     /// else of a login is done.
-    pub(super) fn place(&self, source: Source) -> Result<Place, Error> {
-        let network = source.network();
+    pub(super) fn reserve_slot(&self, source: RequestSource) -> Result<QueueSlot, ApiError> {
+        let network = source.network_key();
         let cost = Duration::from_micros(self.cost.load(Ordering::Relaxed));
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let own = queue.by_network.get(&network).copied().unwrap_or_default();
-        if wait(queue.all, self.cores, cost) > self.longest || wait(own, self.cores, cost) > self.longest / SHARE {
-            return Err(Error::Busy);
+        if expected_wait(queue.all, self.cores, cost) > self.longest
+            || expected_wait(own, self.cores, cost) > self.longest / SOURCE_QUEUE_SHARE
+        {
+            return Err(ApiError::TooManyLogins);
         }
         queue.all += 1;
         *queue.by_network.entry(network.clone()).or_default() += 1;
         drop(queue);
-        Ok(Place { queue: Arc::clone(&self.queue), network })
+        Ok(QueueSlot { queue: Arc::clone(&self.queue), network })
     }
 }
 
 /// A password that somebody typed.
-pub(super) struct Typed(Vec<SecretString>);
+pub(super) struct TypedPassword(Vec<SecretString>);
 
-impl Typed {
+impl TypedPassword {
     /// In its normal form, in which passwords are hashed, and as its bytes came, in which they were hashed once.
     pub(super) fn new(password: SecretString) -> Self {
         let typed = password.expose_secret();
-        match names::password(typed) {
+        match names::normalize_password(typed) {
             Some(normal) if normal != *typed => Self(vec![normal.into(), password]),
             _ => Self(vec![password]),
         }
     }
 
     /// Whether it has one of some hashes. All are compared, so that the time does not tell which.
-    fn is_one_of(&self, memory: &Memory, stored: &[String]) -> Result<bool, Error> {
+    fn matches_one_of(&self, memory: &HashMemoryPool, stored: &[String]) -> Result<bool, ApiError> {
         let pairs = self.0.iter().flat_map(|form| stored.iter().map(move |stored| (form, stored)));
-        pairs.into_iter().try_fold(false, |found, (form, stored)| Ok(matches(memory, stored, form)? || found))
+        pairs.into_iter().try_fold(false, |found, (form, stored)| Ok(matches_hash(memory, stored, form)? || found))
     }
 }
 
-impl From<SecretString> for Typed {
+impl From<SecretString> for TypedPassword {
     fn from(password: SecretString) -> Self {
         Self::new(password)
     }
@@ -194,18 +196,18 @@ impl From<SecretString> for Typed {
 
 /// Who waits or is served: all, and those of each network.
 #[derive(Default)]
-struct Queue {
+struct HashQueue {
     all: usize,
     by_network: HashMap<String, usize>,
 }
 
 /// One who waits or is served.
-pub(super) struct Place {
-    queue: Arc<Mutex<Queue>>,
+pub(super) struct QueueSlot {
+    queue: Arc<Mutex<HashQueue>>,
     network: String,
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.all = queue.all.saturating_sub(1);
@@ -220,11 +222,11 @@ impl Drop for Place {
 
 /// The memory of hashes that are done, for those to come: never more than run at once.
 #[derive(Default)]
-struct Memory(Mutex<Vec<Vec<Block>>>);
+struct HashMemoryPool(Mutex<Vec<Vec<Block>>>);
 
-impl Memory {
+impl HashMemoryPool {
     /// Does a hash in memory of so many blocks.
-    fn with<T>(&self, blocks: usize, job: impl FnOnce(&mut [Block]) -> T) -> T {
+    fn with_blocks<T>(&self, blocks: usize, job: impl FnOnce(&mut [Block]) -> T) -> T {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut memory = kept.unwrap_or_default();
         // One hash of more work, from other days, is no reason to keep as much for ever.
@@ -239,60 +241,64 @@ impl Memory {
 }
 
 /// How long the next one waits for a core when so many are ahead, each of which takes so long.
-fn wait(ahead: usize, cores: usize, cost: Duration) -> Duration {
+fn expected_wait(ahead: usize, cores: usize, cost: Duration) -> Duration {
     let rounds = (ahead + 1).saturating_sub(cores).div_ceil(cores);
     cost.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
 }
 
-fn micros(time: Duration) -> u64 {
+fn to_micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX / 16)
 }
 
-fn derive(memory: &Memory, (work, salt): (Work, &[u8]), password: &SecretString) -> Result<[u8; HASH], Error> {
+fn derive_hash(
+    memory: &HashMemoryPool,
+    (work, salt): (PasswordHashCost, &[u8]),
+    password: &SecretString,
+) -> Result<[u8; HASH], ApiError> {
     let mut hash = [0; HASH];
     Params::new(work.memory, work.passes, 1, Some(HASH))
         .and_then(|params| {
             let blocks = params.block_count();
             let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let password = password.expose_secret().as_bytes();
-            memory.with(blocks, |blocks| argon.hash_password_into_with_memory(password, salt, &mut hash, blocks))
+            memory.with_blocks(blocks, |blocks| argon.hash_password_into_with_memory(password, salt, &mut hash, blocks))
         })
         .map_err(|error| {
             tracing::error!(%error, "a password cannot be hashed");
-            Error::Internal
+            ApiError::Internal
         })?;
     Ok(hash)
 }
 
-fn text(Work { memory, passes }: Work, salt: &[u8], hash: &[u8]) -> String {
+fn to_phc_string(PasswordHashCost { memory, passes }: PasswordHashCost, salt: &[u8], hash: &[u8]) -> String {
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
     format!("$argon2id$v=19$m={memory},t={passes},p=1${salt}${hash}")
 }
 
-fn read(text: &str) -> Option<(Work, Vec<u8>, Vec<u8>)> {
+fn parse_phc_string(text: &str) -> Option<(PasswordHashCost, Vec<u8>, Vec<u8>)> {
     let mut parts = text.strip_prefix("$argon2id$v=19$")?.split('$');
     let mut work = parts.next()?.split(',');
     let memory = work.next()?.strip_prefix("m=")?.parse().ok()?;
     let passes = work.next()?.strip_prefix("t=")?.parse().ok()?;
     let salt = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
     let hash = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
-    Some((Work { memory, passes }, salt, hash))
+    Some((PasswordHashCost { memory, passes }, salt, hash))
 }
 
-fn matches(memory: &Memory, stored: &str, password: &SecretString) -> Result<bool, Error> {
-    let (work, salt, hash) = read(stored).ok_or(Error::Internal)?;
-    Ok(derive(memory, (work, &salt), password)?.as_slice().ct_eq(&hash).into())
+fn matches_hash(memory: &HashMemoryPool, stored: &str, password: &SecretString) -> Result<bool, ApiError> {
+    let (work, salt, hash) = parse_phc_string(stored).ok_or(ApiError::Internal)?;
+    Ok(derive_hash(memory, (work, &salt), password)?.as_slice().ct_eq(&hash).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CHEAP: Work = Work { memory: 8, passes: 1 };
-    const NOBODY: Source = Source::UNKNOWN;
+    const CHEAP: PasswordHashCost = PasswordHashCost { memory: 8, passes: 1 };
+    const NOBODY: RequestSource = RequestSource::UNKNOWN;
 
-    fn source(address: &str) -> Source {
-        Source::at(address.parse().unwrap())
+    fn source_at(address: &str) -> RequestSource {
+        RequestSource::from_address(address.parse().unwrap())
     }
 
     fn secret(text: &str) -> SecretString {
@@ -302,14 +308,18 @@ mod tests {
     /// shows: security/asvs/6.2.8
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_and_no_two_hashes_are_alike() {
-        let hasher = Hasher::new(CHEAP, Duration::from_secs(9));
+        let hasher = PasswordHasher::new(CHEAP, Duration::from_secs(9));
         let hash = hasher.hash(secret("zebra"), NOBODY).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
         assert_ne!(hasher.hash(secret("zebra"), NOBODY).await.unwrap(), hash);
-        assert!(hasher.verify(hasher.place(NOBODY).unwrap(), (secret("zebra"), Some(hash.clone()))).await.unwrap());
-        assert!(!hasher.verify(hasher.place(NOBODY).unwrap(), (secret("Zebra"), Some(hash.clone()))).await.unwrap());
-        assert!(!hasher.verify(hasher.place(NOBODY).unwrap(), (secret(""), None)).await.unwrap());
-        assert!(hasher.any((secret("zebra"), vec![hasher.nobody.clone(), hash]), NOBODY).await.unwrap());
+        assert!(
+            hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("zebra"), Some(hash.clone()))).await.unwrap()
+        );
+        assert!(
+            !hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("Zebra"), Some(hash.clone()))).await.unwrap()
+        );
+        assert!(!hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret(""), None)).await.unwrap());
+        assert!(hasher.matches_any((secret("zebra"), vec![hasher.dummy_hash.clone(), hash]), NOBODY).await.unwrap());
     }
 
     /// The vector was made with the `argon2` program of the algorithm's authors.
@@ -317,45 +327,53 @@ mod tests {
     #[test]
     fn the_text_form_is_the_usual_one() {
         let usual = "$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Gpj7qOY5RCXJvcMzqcdQqvgR3wcPX7SleI4c9NtXk6E";
-        assert!(matches(&Memory::default(), usual, &secret("password")).unwrap());
-        assert!(!matches(&Memory::default(), usual, &secret("passwore")).unwrap());
-        assert!(matches(&Memory::default(), "$argon2id$v=19$m=64", &secret("x")).is_err());
+        assert!(matches_hash(&HashMemoryPool::default(), usual, &secret("password")).unwrap());
+        assert!(!matches_hash(&HashMemoryPool::default(), usual, &secret("passwore")).unwrap());
+        assert!(matches_hash(&HashMemoryPool::default(), "$argon2id$v=19$m=64", &secret("x")).is_err());
     }
 
     /// shows: security/asvs/11.4.2
     #[test]
     fn the_default_work_is_no_less_than_the_minimum() {
-        assert_eq!(Work::default(), Work { memory: 19_456, passes: 2 });
+        assert_eq!(PasswordHashCost::default(), PasswordHashCost { memory: 19_456, passes: 2 });
     }
 
     #[test]
     fn the_expected_wait_counts_those_ahead_by_the_cores() {
         let cost = Duration::from_millis(40);
-        let wait = |ahead| wait(ahead, 2, cost).as_millis();
+        let wait = |ahead| expected_wait(ahead, 2, cost).as_millis();
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(wait), [0, 0, 40, 40, 80, 80, 120]);
-        assert_eq!(super::wait(7, 1, cost).as_millis(), 280);
+        assert_eq!(super::expected_wait(7, 1, cost).as_millis(), 280);
     }
 
     #[test]
     fn a_queue_that_is_too_long_takes_nobody_more() {
-        let mut hasher = Hasher::new(CHEAP, Duration::from_millis(400));
+        let mut hasher = PasswordHasher::new(CHEAP, Duration::from_millis(400));
         hasher.cores = 1;
-        let places: Vec<_> =
-            (0..11).map_while(|number: u8| hasher.place(source(&format!("198.51.100.{number}"))).ok()).collect();
+        let places: Vec<_> = (0..11)
+            .map_while(|number: u8| hasher.reserve_slot(source_at(&format!("198.51.100.{number}"))).ok())
+            .collect();
         assert_eq!(places.len(), 11);
-        assert!(matches!(hasher.place(source("203.0.113.1")), Err(Error::Busy)), "440 ms are more than 400");
+        assert!(
+            matches!(hasher.reserve_slot(source_at("203.0.113.1")), Err(ApiError::TooManyLogins)),
+            "440 ms are more than 400"
+        );
         drop(places);
-        assert!(hasher.place(source("203.0.113.1")).is_ok());
+        assert!(hasher.reserve_slot(source_at("203.0.113.1")).is_ok());
     }
 
     #[test]
     fn one_source_has_a_share_of_the_queue_and_others_still_find_a_place() {
-        let mut hasher = Hasher::new(CHEAP, Duration::from_millis(400));
+        let mut hasher = PasswordHasher::new(CHEAP, Duration::from_millis(400));
         hasher.cores = 1;
-        let flood: Vec<_> = std::iter::from_fn(|| hasher.place(source("2001:db8::1")).ok()).take(100).collect();
+        let flood: Vec<_> =
+            std::iter::from_fn(|| hasher.reserve_slot(source_at("2001:db8::1")).ok()).take(100).collect();
         assert_eq!(flood.len(), 3, "a quarter of the wait");
-        assert!(matches!(hasher.place(source("2001:db8::2")), Err(Error::Busy)), "the same customer");
-        let other = hasher.place(source("2001:db8:0:1::1"));
+        assert!(
+            matches!(hasher.reserve_slot(source_at("2001:db8::2")), Err(ApiError::TooManyLogins)),
+            "the same customer"
+        );
+        let other = hasher.reserve_slot(source_at("2001:db8:0:1::1"));
         assert!(other.is_ok());
         drop((flood, other));
         assert!(hasher.queue.lock().unwrap().by_network.is_empty());
@@ -363,15 +381,15 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_hash_is_used_again_and_not_kept_where_it_was_larger_than_usual() {
-        let memory = Memory::default();
+        let memory = HashMemoryPool::default();
         let kept = || memory.0.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
         for _ in 0..3 {
-            memory.with(8, |_| ());
+            memory.with_blocks(8, |_| ());
         }
         assert_eq!(kept(), [8]);
-        memory.with(8, |_| memory.with(8, |_| ()));
+        memory.with_blocks(8, |_| memory.with_blocks(8, |_| ()));
         assert_eq!(kept(), [8, 8]);
-        memory.with(64, |blocks| assert_eq!(blocks.len(), 64));
+        memory.with_blocks(64, |blocks| assert_eq!(blocks.len(), 64));
         assert_eq!(kept(), [8]);
     }
 }

@@ -23,24 +23,24 @@ use tokio::sync::Mutex;
 use super::App;
 use super::bounds::{self, PIXELS, SERVED, SIDE};
 use super::credential::hex;
-use super::error::Error;
-use super::held::{Account, Counted, Held};
+use super::error::ApiError;
+use super::memory_budget::{AlreadyCounted, RequestMemory, TrackedBytes};
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
 
 /// Qualities of a JPEG that is written again, best first: the first that fits its place.
 const QUALITIES: [u8; 6] = [95, 92, 85, 75, 60, 45];
 /// The best quality of a JPEG that fits its place in none: no loss that people see, since nothing is won by more.
-const VISIBLY_SAME: u8 = 85;
+const FALLBACK_QUALITY: u8 = 85;
 
 /// Bytes of pixels up to which a PNG is compressed well: the work and the copies of a larger one would be too many.
-const COMPRESSED_WELL: u64 = 2 << 20;
+const PNG_STRONG_LIMIT: u64 = 2 << 20;
 /// Bytes of pixels up to which a PNG is compressed better than its encoder does.
-const COMPRESSED: u64 = 16 << 20;
+const PNG_OPTIMIZED_LIMIT: u64 = 16 << 20;
 
 /// A place for a picture.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct ImageSlot {
     /// Its member on the wire.
     pub(super) name: &'static str,
     /// Bytes at most.
@@ -50,16 +50,17 @@ pub(super) struct Place {
 }
 
 /// Logo of navigation bar and login page.
-pub(super) const LOGO: Place = Place { name: "logo", most: bounds::LOGO, is_square: false };
+pub(super) const LOGO: ImageSlot = ImageSlot { name: "logo", most: bounds::LOGO, is_square: false };
 /// Image of the browser tab.
-pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: bounds::LOGO, is_square: true };
+pub(super) const FAV_ICON: ImageSlot = ImageSlot { name: "favIcon", most: bounds::LOGO, is_square: true };
 /// Background of the login page.
-pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: bounds::BACKGROUND, is_square: false };
+pub(super) const BACKGROUND: ImageSlot =
+    ImageSlot { name: "loginPageImage", most: bounds::BACKGROUND, is_square: false };
 
 /// A picture as a request sends it.
-pub(super) struct Sent {
+pub(super) struct ImageUpload {
     /// Where it is shown.
-    pub(super) place: Place,
+    pub(super) place: ImageSlot,
     /// Its bytes.
     pub(super) file: ImageFile,
     /// Number of the tenant.
@@ -69,17 +70,17 @@ pub(super) struct Sent {
 }
 
 /// Checks a picture; a sentence says what is wrong with it.
-pub(super) async fn check(app: &App, sent: Sent) -> Result<(StoredImage, ImagePaths), Error> {
-    let _turn = app.decoders.acquire().await.map_err(|_| Error::Internal)?;
+pub(super) async fn check_image(app: &App, sent: ImageUpload) -> Result<(StoredImage, ImagePaths), ApiError> {
+    let _turn = app.decoders.acquire().await.map_err(|_| ApiError::Internal)?;
     let place = sent.place;
     // Decoding a full picture takes tens of milliseconds, which the other requests need not wait for.
-    tokio::task::spawn_blocking(move || examine(&sent))
+    tokio::task::spawn_blocking(move || examine_image(&sent))
         .await
-        .map_err(|_| Error::Internal)?
-        .map_err(|message| Error::field(format!("{}.file", place.name), message))
+        .map_err(|_| ApiError::Internal)?
+        .map_err(|message| ApiError::field(format!("{}.file", place.name), message))
 }
 
-fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, ImagePaths), String> {
+fn examine_image(ImageUpload { place, file, org, held }: &ImageUpload) -> Result<(StoredImage, ImagePaths), String> {
     let bytes = STANDARD.decode(file.file.trim()).map_err(|_| "The file is not base64".to_owned())?;
     if bytes.len() > place.most {
         return Err(format!("The image has {} bytes; at most {} are taken", bytes.len(), place.most));
@@ -89,7 +90,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
         Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "image/jpeg", "jpg"),
         _ => return Err("The file is neither PNG nor JPEG, as its first bytes tell".to_owned()),
     };
-    let picture = decode(&bytes, format)?;
+    let picture = decode_image(&bytes, format)?;
     let sha256 = hex(&Sha256::digest(&bytes));
     // What is there may be sent back: it may be from before this rule.
     if place.is_square && held.as_ref() != Some(&sha256) && picture.width() != picture.height() {
@@ -99,7 +100,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
             picture.height()
         ));
     }
-    let clean = encode(&picture, (format, place.most))?;
+    let clean = encode_image(&picture, (format, place.most))?;
     let name = place.name;
     if clean.len() > SERVED {
         return Err(format!(
@@ -124,7 +125,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
     Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(clean) }, paths))
 }
 
-fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
+fn decode_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(PIXELS));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -140,7 +141,7 @@ fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
         ImageFormat::Png => png_orientation(bytes),
         _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
     };
-    let depth = depth(format, u64::from(decoder.color_type().bytes_per_pixel()), orientation);
+    let depth = bytes_per_pixel(format, u64::from(decoder.color_type().bytes_per_pixel()), orientation);
     if u64::from(width) * u64::from(height) * depth > PIXELS {
         return Err(format!(
             "The image has {width} x {height} pixels of {depth} bytes; at most {} MiB are taken, make it smaller or use 8 bits \
@@ -172,7 +173,7 @@ fn png_orientation(bytes: &[u8]) -> Orientation {
 
 /// Bytes that a pixel takes from its file to the new one. A PNG of 16 bits a colour is copied while it is written, and a
 /// progressive JPEG is decoded from coefficients of 2 bytes. What is turned is copied once.
-fn depth(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
+fn bytes_per_pixel(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
     match format {
         ImageFormat::Jpeg => decoded * 3,
         _ if decoded > 4 || orientation != Orientation::NoTransforms => decoded * 2,
@@ -182,7 +183,7 @@ fn depth(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
 
 /// The picture alone: what else a file carried, texts about it or another format behind it, is not kept. An export of the
 /// tenant takes this file, so it should be one of at most `most` bytes, which its place takes.
-fn encode(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
+fn encode_image(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
     let written = match format {
         ImageFormat::Jpeg => encode_jpeg(image, most),
         _ => encode_png(image),
@@ -193,11 +194,11 @@ fn encode(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<
 fn encode_jpeg(image: &DynamicImage, most: usize) -> Result<Vec<u8>, ImageError> {
     let (mut served, mut last) = (None, Vec::new());
     for quality in QUALITIES {
-        let clean = jpeg(image, quality)?;
+        let clean = encode_jpeg_at(image, quality)?;
         if clean.len() <= most {
             return Ok(clean);
         }
-        if quality <= VISIBLY_SAME && served.is_none() && clean.len() <= SERVED {
+        if quality <= FALLBACK_QUALITY && served.is_none() && clean.len() <= SERVED {
             served = Some(clean);
         } else {
             last = clean;
@@ -206,7 +207,7 @@ fn encode_jpeg(image: &DynamicImage, most: usize) -> Result<Vec<u8>, ImageError>
     Ok(served.unwrap_or(last))
 }
 
-fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, ImageError> {
+fn encode_jpeg_at(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, ImageError> {
     let mut clean = Vec::new();
     JpegEncoder::new_with_quality(&mut clean, quality).encode_image(image)?;
     Ok(clean)
@@ -215,28 +216,28 @@ fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, ImageError> {
 fn encode_png(image: &DynamicImage) -> Result<Vec<u8>, ImageError> {
     let mut clean = Cursor::new(Vec::new());
     let pixels = image.as_bytes().len() as u64;
-    let is_small = pixels <= COMPRESSED;
+    let is_small = pixels <= PNG_OPTIMIZED_LIMIT;
     let compression = if is_small { CompressionType::Fast } else { CompressionType::Default };
     image.write_with_encoder(PngEncoder::new_with_quality(&mut clean, compression, FilterType::Adaptive))?;
     let clean = clean.into_inner();
     if !is_small {
         return Ok(clean);
     }
-    let options = oxipng::Options::from_preset(u8::from(pixels <= COMPRESSED_WELL));
+    let options = oxipng::Options::from_preset(u8::from(pixels <= PNG_STRONG_LIMIT));
     // The file is the encoder's own: should it not be compressed, it is as good, and larger.
     Ok(oxipng::optimize_from_memory(&clean, &options).unwrap_or(clean))
 }
 
 /// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.
-pub(super) async fn show(
+pub(super) async fn serve_image(
     State(app): State<Arc<App>>,
-    Extension(account): Extension<Account>,
+    Extension(account): Extension<RequestMemory>,
     Path((org, file)): Path<(i64, String)>,
-) -> Result<Response, Error> {
-    let missing = || Error::not_found("Image", &file);
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::not_found("Image", &file);
     let content_type = app.store.image_type(org, &file).await?.ok_or_else(missing)?;
-    let picture = app.pictures.load(&app, (org, &file), &account).await?.ok_or_else(missing)?;
-    let content_type = HeaderValue::from_str(&content_type).map_err(|_| Error::Internal)?;
+    let picture = app.image_cache.load_image(&app, (org, &file), &account).await?.ok_or_else(missing)?;
+    let content_type = HeaderValue::from_str(&content_type).map_err(|_| ApiError::Internal)?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
@@ -245,32 +246,32 @@ pub(super) async fn show(
         // A console elsewhere may show the brand too; the picture is anybody's to see.
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
-    let mut response = (StatusCode::OK, headers, Body::from(Bytes::from_owner(Picture(picture)))).into_response();
-    response.extensions_mut().insert(Counted);
+    let mut response = (StatusCode::OK, headers, Body::from(Bytes::from_owner(ImageBody(picture)))).into_response();
+    response.extensions_mut().insert(AlreadyCounted);
     Ok(response)
 }
 
 /// An image that is sent.
-struct Picture(Arc<Held>);
+struct ImageBody(Arc<TrackedBytes>);
 
-impl AsRef<[u8]> for Picture {
+impl AsRef<[u8]> for ImageBody {
     fn as_ref(&self) -> &[u8] {
-        Held::as_ref(&self.0)
+        TrackedBytes::as_ref(&self.0)
     }
 }
 
 /// Images that are sent at this moment: all who read one share its bytes.
 #[derive(Default)]
-pub(super) struct Pictures(Mutex<HashMap<(i64, String), Weak<Held>>>);
+pub(super) struct ImageCache(Mutex<HashMap<(i64, String), Weak<TrackedBytes>>>);
 
-impl Pictures {
+impl ImageCache {
     /// An image from the database, one at a time, unless somebody has it already; whoever makes it be loaded is charged with it.
-    pub(super) async fn load(
+    pub(super) async fn load_image(
         &self,
         app: &App,
         (org, file): (i64, &str),
-        account: &Account,
-    ) -> Result<Option<Arc<Held>>, Error> {
+        account: &RequestMemory,
+    ) -> Result<Option<Arc<TrackedBytes>>, ApiError> {
         let mut sent = self.0.lock().await;
         let key = (org, file.to_owned());
         if let Some(picture) = sent.get(&key).and_then(Weak::upgrade) {
@@ -278,9 +279,9 @@ impl Pictures {
         }
         sent.retain(|_, picture| picture.strong_count() > 0);
         let Some((_, content)) = app.store.image(org, file).await? else { return Ok(None) };
-        let hold = account.hold(content.len())?;
-        let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?.into();
-        let picture = Arc::new(Held { bytes, _hold: hold });
+        let hold = account.reserve_bytes(content.len())?;
+        let bytes = STANDARD.decode(content).map_err(|_| ApiError::Internal)?.into();
+        let picture = Arc::new(TrackedBytes { bytes, _hold: hold });
         sent.insert(key, Arc::downgrade(&picture));
         Ok(Some(picture))
     }

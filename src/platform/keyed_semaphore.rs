@@ -9,12 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The semaphores of all keys. A key takes memory only while a task has or awaits a permit of it.
 pub(super) struct KeyedSemaphore<K: Eq + Hash> {
     each: usize,
-    keys: Arc<Keys<K>>,
+    keys: Arc<KeyMap<K>>,
 }
 
-type Keys<K> = Mutex<HashMap<K, Key>>;
+type KeyMap<K> = Mutex<HashMap<K, KeyEntry>>;
 
-struct Key {
+struct KeyEntry {
     semaphore: Arc<Semaphore>,
     /// How many tasks have or await a permit.
     asked: usize,
@@ -23,7 +23,7 @@ struct Key {
 /// A permit, until it is dropped.
 pub(super) struct KeyedPermit<K: Eq + Hash> {
     key: K,
-    keys: Arc<Keys<K>>,
+    keys: Arc<KeyMap<K>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -35,16 +35,16 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
     /// A permit; tasks get them in the order of asking.
     pub(super) async fn acquire(&self, key: K) -> KeyedPermit<K> {
-        let (mut keyed, semaphore) = self.ask(key);
+        let (mut keyed, semaphore) = self.register_waiter(key);
         // Nobody closes it; without it this would bound nothing and refuse nobody.
         keyed.permit = semaphore.acquire_owned().await.ok();
         keyed
     }
 
     /// Counted before the wait, so that a task that gives it up is no longer counted.
-    fn ask(&self, key: K) -> (KeyedPermit<K>, Arc<Semaphore>) {
+    fn register_waiter(&self, key: K) -> (KeyedPermit<K>, Arc<Semaphore>) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Key { semaphore: Arc::new(Semaphore::new(self.each)), asked: 0 };
+        let new = || KeyEntry { semaphore: Arc::new(Semaphore::new(self.each)), asked: 0 };
         let found = keys.entry(key.clone()).or_insert_with(new);
         found.asked += 1;
         (KeyedPermit { key, keys: Arc::clone(&self.keys), permit: None }, Arc::clone(&found.semaphore))

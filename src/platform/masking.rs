@@ -14,25 +14,26 @@ use super::bounds;
 pub(super) const MASK: &str = "****";
 
 /// Words of member names that hold an identity, and what they may be part of.
-const IDENTITIES: [&str; 11] = ["host", "hosts", "ip", "ips", "ipv4", "ipv6", "mac", "macs", "dns", "fqdn", "fqdns"];
-const WITHIN: [&str; 3] = ["hostname", "ipaddr", "macaddr"];
+const IDENTITY_WORDS: [&str; 11] =
+    ["host", "hosts", "ip", "ips", "ipv4", "ipv6", "mac", "macs", "dns", "fqdn", "fqdns"];
+const IDENTITY_PARTS: [&str; 3] = ["hostname", "ipaddr", "macaddr"];
 
 /// A record with its identities masked.
-pub(super) fn mask(value: Value) -> Value {
-    let mut known = Known::default();
-    collect(&value, false, &mut known);
-    masked(value, false, &known)
+pub(super) fn mask_record(value: Value) -> Value {
+    let mut known = KnownIdentities::default();
+    collect_identities(&value, false, &mut known);
+    mask_value(value, false, &known)
 }
 
 /// What members that hold an identity say, in lower case.
 #[derive(Default)]
-struct Known {
+struct KnownIdentities {
     texts: HashSet<String>,
     /// Lengths of them: a text of another length need not be looked up.
     lengths: BTreeSet<usize>,
 }
 
-impl Known {
+impl KnownIdentities {
     fn add(&mut self, text: &str) {
         let text = text.to_lowercase();
         self.lengths.insert(text.len());
@@ -40,13 +41,13 @@ impl Known {
     }
 
     /// Whether a text in lower case is among them.
-    fn has(&self, lower: &str) -> bool {
+    fn contains(&self, lower: &str) -> bool {
         self.lengths.contains(&lower.len()) && self.texts.contains(lower)
     }
 }
 
 /// `hostName`, `management_ip`, `IPv4Address`, but neither `ghost` nor `zip`.
-fn is_identity(name: &str) -> bool {
+fn is_identity_name(name: &str) -> bool {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for character in name.chars() {
@@ -59,41 +60,43 @@ fn is_identity(name: &str) -> bool {
         }
         before = character;
     }
-    words.iter().any(|word| IDENTITIES.contains(&word.as_str()))
-        || WITHIN.iter().any(|within| words.concat().contains(within))
+    words.iter().any(|word| IDENTITY_WORDS.contains(&word.as_str()))
+        || IDENTITY_PARTS.iter().any(|within| words.concat().contains(within))
 }
 
-fn collect(value: &Value, identity: bool, known: &mut Known) {
+fn collect_identities(value: &Value, identity: bool, known: &mut KnownIdentities) {
     match value {
         Value::String(text) if identity && text.trim().len() > 1 => known.add(text.trim()),
-        Value::Array(list) => list.iter().for_each(|value| collect(value, identity, known)),
+        Value::Array(list) => list.iter().for_each(|value| collect_identities(value, identity, known)),
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| collect(value, identity || is_identity(name), known));
+            members
+                .iter()
+                .for_each(|(name, value)| collect_identities(value, identity || is_identity_name(name), known));
         }
         _ => {}
     }
 }
 
-fn masked(value: Value, identity: bool, known: &Known) -> Value {
+fn mask_value(value: Value, identity: bool, known: &KnownIdentities) -> Value {
     match value {
         Value::String(text) if text.is_empty() => Value::String(text),
         Value::String(_) | Value::Number(_) if identity => Value::String(MASK.to_owned()),
-        Value::String(text) => Value::String(words(&text, known)),
-        Value::Array(list) => list.into_iter().map(|value| masked(value, identity, known)).collect(),
-        Value::Object(members) => Value::Object(members_masked(members, identity, known)),
+        Value::String(text) => Value::String(mask_words(&text, known)),
+        Value::Array(list) => list.into_iter().map(|value| mask_value(value, identity, known)).collect(),
+        Value::Object(members) => Value::Object(mask_members(members, identity, known)),
         other => other,
     }
 }
 
 /// Names of members can be addresses too, of a map by host for example.
-fn members_masked(members: Map<String, Value>, identity: bool, known: &Known) -> Map<String, Value> {
+fn mask_members(members: Map<String, Value>, identity: bool, known: &KnownIdentities) -> Map<String, Value> {
     let mut masked = Map::new();
     // How many members have had a masked name: two hosts would else become one member. A number keeps the names short where
     // many of them mask to the same.
     let mut taken: HashMap<String, usize> = HashMap::new();
     for (name, value) in members {
-        let value = self::masked(value, identity || is_identity(&name), known);
-        let shown = words(&name, known);
+        let value = self::mask_value(value, identity || is_identity_name(&name), known);
+        let shown = mask_words(&name, known);
         let mut unique = shown.clone();
         while masked.contains_key(&unique) {
             let count = taken.entry(shown.clone()).or_insert(1);
@@ -106,21 +109,21 @@ fn members_masked(members: Map<String, Value>, identity: bool, known: &Known) ->
 }
 
 /// Masks the words of a text that are identities.
-fn words(text: &str, known: &Known) -> String {
+fn mask_words(text: &str, known: &KnownIdentities) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(is_part) {
+    while let Some(start) = rest.find(is_word_char) {
         let (before, from) = rest.split_at(start);
-        let (word, after) = from.split_at(from.find(|character| !is_part(character)).unwrap_or(from.len()));
+        let (word, after) = from.split_at(from.find(|character| !is_word_char(character)).unwrap_or(from.len()));
         shown.push_str(before);
-        push(&mut shown, word, known);
+        push_masked_word(&mut shown, word, known);
         rest = after;
     }
     shown.push_str(rest);
     shown
 }
 
-fn is_part(character: char) -> bool {
+fn is_word_char(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '.' | ':' | '-' | '_' | '\u{3002}' | '\u{ff0e}')
 }
 
@@ -130,39 +133,39 @@ const SEPARATORS: [char; 4] = ['.', ':', '-', '_'];
 /// Masks a word, or what follows one of its seams: it can begin with a label, as in `host:10.0.0.1` or `at-10.0.0.1`. Each part
 /// is looked at once: what makes a rest an identity makes the whole word one, but for a known
 /// text, a MAC address in fours and the host name behind a colon.
-fn push(shown: &mut String, word: &str, known: &Known) {
+fn push_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
     let core = word.trim_matches(SEPARATORS);
     if core.is_empty() {
         shown.push_str(word);
         return;
     }
-    if word.len() > bounds::WORD || is_identity_word(word) {
+    if word.len() > bounds::MASKED_WORD || is_identity_word(word) {
         shown.push_str(MASK);
         return;
     }
     // Seams are no letters, so both have the same ones.
     let lower = word.to_lowercase();
-    let (mut word, mut lower) = (Rest::new(word), Rest::new(&lower));
+    let (mut word, mut lower) = (WordCursor::new(word), WordCursor::new(&lower));
     let mut after_colon = true;
     while !word.is_empty() {
-        let core = word.core();
-        if known.has(lower.core()) || is_mac(core) || (after_colon && is_host(core)) {
+        let core = word.trimmed_rest();
+        if known.contains(lower.trimmed_rest()) || is_mac(core) || (after_colon && is_host_name(core)) {
             shown.push_str(MASK);
             return;
         }
         let (segment, lower_segment) = (word.segment(), lower.segment());
         let alone = segment.trim_matches('.');
-        let hides = known.has(lower_segment.trim_matches('.')) || is_mac(alone);
+        let hides = known.contains(lower_segment.trim_matches('.')) || is_mac(alone);
         shown.push_str(if hides { MASK } else { segment });
-        let separator = word.next();
-        lower.next();
+        let separator = word.skip_segment();
+        lower.skip_segment();
         shown.extend(separator);
         after_colon = separator == Some(':');
     }
 }
 
 /// What of a word is not looked at yet.
-struct Rest<'w> {
+struct WordCursor<'w> {
     word: &'w str,
     start: usize,
     /// Where the first part begins at or behind `start`, and where the last one ends.
@@ -170,7 +173,7 @@ struct Rest<'w> {
     end: usize,
 }
 
-impl<'w> Rest<'w> {
+impl<'w> WordCursor<'w> {
     fn new(word: &'w str) -> Self {
         Self { word, start: 0, core: 0, end: word.trim_end_matches(SEPARATORS).len() }
     }
@@ -180,7 +183,7 @@ impl<'w> Rest<'w> {
     }
 
     /// The rest without the separators around it.
-    fn core(&mut self) -> &'w str {
+    fn trimmed_rest(&mut self) -> &'w str {
         // Never backwards, so that each separator is passed over once.
         self.core = self.core.max(self.start);
         let from = self.word.get(self.core..self.end).unwrap_or_default();
@@ -195,7 +198,7 @@ impl<'w> Rest<'w> {
     }
 
     /// Goes behind the next seam.
-    fn next(&mut self) -> Option<char> {
+    fn skip_segment(&mut self) -> Option<char> {
         self.start += self.segment().len();
         let separator = self.word.get(self.start..).and_then(|rest| rest.chars().next());
         self.start += 1;
@@ -234,7 +237,7 @@ fn has_run(word: &str, length: usize, is: impl Fn(&str) -> bool) -> bool {
 
 /// Two labels in a row, the second no number: `db1.acme.example`, also `db1.acme.example:5432`, and with whatever a sentence
 /// puts behind its full stop.
-fn is_host(word: &str) -> bool {
+fn is_host_name(word: &str) -> bool {
     let name = word.split(':').next().unwrap_or_default();
     let is_end = |label: &str| label.chars().nth(1).is_some() && label.chars().any(char::is_alphabetic);
     let mut before = "";
@@ -253,7 +256,7 @@ mod tests {
     use super::*;
 
     fn mask_text(text: &str) -> String {
-        words(text, &Known::default())
+        mask_words(text, &KnownIdentities::default())
     }
 
     #[test]
@@ -290,7 +293,7 @@ mod tests {
             "subject": "**** is down; see ****-backup", "zip": "53113", "ghost": "Casper", "ipv4": "****",
             "peers": { "****": "up", "**** (2)": "down" }, "up": true, "note": null,
         });
-        assert_eq!(mask(record), shown);
+        assert_eq!(mask_record(record), shown);
     }
 
     fn identity() -> impl Strategy<Value = String> {
@@ -307,7 +310,7 @@ mod tests {
     fn many_names_that_mask_to_the_same_stay_short_and_are_all_there() {
         let peers: Map<String, Value> =
             (0..1000).map(|number| (format!("h{number}.acme.example"), json!(number))).collect();
-        let shown = mask(json!({ "peers": peers }));
+        let shown = mask_record(json!({ "peers": peers }));
         let shown = shown["peers"].as_object().unwrap();
         assert_eq!(shown.len(), 1000);
         assert!(shown.keys().all(|name| name.starts_with(MASK) && name.len() <= "**** (1000)".len()));
@@ -319,7 +322,7 @@ mod tests {
         for seam in ["_", "-", ":", ".", ":-", "-.", "_:", "..", "-_:.", "\u{3002}"] {
             for part in ["z", "zz", "12", "aabb", "core1", "Σ", ""] {
                 let word = format!("{part}{seam}").repeat(60_000 / (part.len() + seam.len()));
-                let shown = mask(json!({ "hostName": known, "note": word, "short": word.get(..1000) }));
+                let shown = mask_record(json!({ "hostName": known, "note": word, "short": word.get(..1000) }));
                 let shown = shown["note"].as_str().unwrap();
                 // Nothing but separators hides nothing.
                 assert_eq!(shown == MASK, !part.is_empty() || seam == "\u{3002}", "{part}{seam}: {shown:.40}");
@@ -338,7 +341,7 @@ mod tests {
             // Sentences that run into a host name.
             for after in [after, ".a".to_owned(), ".\u{b9} ".to_owned(), "..x".to_owned(), ".-".to_owned()] {
                 let text = format!("{before}{identity}{after}");
-                let shown = mask(json!({ "text": text, "list": [{ "x": identity.clone() }] }));
+                let shown = mask_record(json!({ "text": text, "list": [{ "x": identity.clone() }] }));
                 prop_assert!(!shown["text"].as_str().unwrap().contains(&identity), "{shown}");
                 prop_assert_eq!(&shown["list"][0]["x"], MASK);
             }

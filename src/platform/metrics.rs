@@ -16,17 +16,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::RequestId;
-use super::error::{Error, TurnedAway};
-use super::hashing::Hasher;
-use super::login::source::Source;
-use super::store::{Fill, Store};
+use super::error::{ApiError, LoadShed};
+use super::hashing::PasswordHasher;
+use super::login_policy::source::RequestSource;
+use super::store::{PoolUsage, Store};
 use super::{App, time};
 
 /// Media type of the exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Bounds in which durations are counted, in seconds.
-const DURATIONS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
+const DURATION_BUCKETS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
 /// How an attempt at a delivery ends.
 pub(super) const ARRIVED: &str = "arrived";
@@ -38,7 +38,7 @@ const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
 pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct HttpRequestLabels {
     method: String,
     route: String,
     status: u16,
@@ -63,13 +63,13 @@ struct PoolLabels {
     state: &'static str,
 }
 
-type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
+type DurationFamily = Family<RouteLabels, Histogram, fn() -> Histogram>;
 
 /// The platform's metrics.
-pub(super) struct Metrics {
+pub(super) struct PlatformMetrics {
     registry: Registry,
-    requests: Family<Labels, Counter>,
-    durations: Durations,
+    requests: Family<HttpRequestLabels, Counter>,
+    durations: DurationFamily,
     passwords: Gauge,
     connections: Family<PoolLabels, Gauge>,
     deliveries: Family<OutcomeLabels, Counter>,
@@ -79,35 +79,35 @@ pub(super) struct Metrics {
     last_round: Gauge,
 }
 
-fn durations() -> Histogram {
-    Histogram::new(DURATIONS)
+fn duration_histogram() -> Histogram {
+    Histogram::new(DURATION_BUCKETS)
 }
 
-impl Metrics {
+impl PlatformMetrics {
     /// With what database and passwords tell of themselves.
-    pub(super) fn new(store: &Store, hasher: &Hasher) -> Self {
+    pub(super) fn new(store: &Store, hasher: &PasswordHasher) -> Self {
         let new = Self {
             registry: Registry::with_prefix("tenantry_platform"),
             requests: Family::default(),
-            durations: Family::new_with_constructor(durations),
+            durations: Family::new_with_constructor(duration_histogram),
             passwords: Gauge::default(),
             connections: Family::default(),
             deliveries: Family::default(),
-            attempts: durations(),
+            attempts: duration_histogram(),
             purges: Counter::default(),
-            rounds: durations(),
+            rounds: duration_histogram(),
             last_round: Gauge::default(),
         };
-        new.registered(store, hasher)
+        new.register_all(store, hasher)
     }
 
-    fn registered(mut self, store: &Store, hasher: &Hasher) -> Self {
+    fn register_all(mut self, store: &Store, hasher: &PasswordHasher) -> Self {
         let registry = &mut self.registry;
         let mut seconds = |name: &str, help: &str, histogram: Histogram| {
             registry.register_with_unit(name, help, Unit::Seconds, histogram);
         };
-        seconds("password_wait", "How long a password waited for its turn to be hashed", hasher.waits());
-        seconds("database_wait", "How long a write waited for its connection", store.waits());
+        seconds("password_wait", "How long a password waited for its turn to be hashed", hasher.wait_histogram());
+        seconds("database_wait", "How long a write waited for its connection", store.wait_histogram());
         seconds("delivery_duration", "How long attempts at a delivery took", self.attempts.clone());
         seconds("housekeeping_duration", "How long rounds of the housekeeping took", self.rounds.clone());
         registry.register("requests", "Requests answered, by route template", self.requests.clone());
@@ -126,35 +126,35 @@ impl Metrics {
     }
 
     /// Counts an attempt at a delivery.
-    pub(super) fn delivered(&self, outcome: &'static str) {
+    pub(super) fn count_delivery(&self, outcome: &'static str) {
         self.deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts how long an attempt took.
-    pub(super) fn tried(&self, took: Duration) {
+    pub(super) fn observe_attempt(&self, took: Duration) {
         self.attempts.observe(took.as_secs_f64());
     }
 
     /// Counts a tenant whose data was erased.
-    pub(super) fn purged(&self) {
+    pub(super) fn count_purge(&self) {
         self.purges.inc();
     }
 
     /// Notes that the housekeeping began: its first round has as much time as any other.
-    pub(super) fn began_housekeeping(&self) {
+    pub(super) fn note_housekeeping_start(&self) {
         self.last_round.set(time::now() / 1000);
     }
 
     /// Counts a round of the housekeeping.
-    pub(super) fn kept_house(&self, took: Duration) {
+    pub(super) fn observe_housekeeping(&self, took: Duration) {
         self.rounds.observe(took.as_secs_f64());
         self.last_round.set(time::now() / 1000);
     }
 
     /// What is counted at the moment of the scrape.
-    fn look(&self, app: &App) {
-        self.passwords.set(i64::try_from(app.hasher.length()).unwrap_or(i64::MAX));
-        for Fill { pool, open, idle } in app.store.fill() {
+    fn update_gauges(&self, app: &App) {
+        self.passwords.set(i64::try_from(app.hasher.queue_length()).unwrap_or(i64::MAX));
+        for PoolUsage { pool, open, idle } in app.store.pool_usage() {
             let idle = i64::try_from(idle).unwrap_or(i64::MAX);
             let busy = i64::from(open).saturating_sub(idle);
             for (state, count) in [("idle", idle), ("busy", busy)] {
@@ -166,19 +166,19 @@ impl Metrics {
 
 /// Counts a request under its route's template, so that the number of series does not grow with the tenants, and writes the line of
 /// the access log.
-pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn count_requests(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = match request.method().as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS") => known.to_owned(),
         _ => "OTHER".to_owned(),
     };
-    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+    let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let start = Instant::now();
     let response = next.run(request).await;
     let took = start.elapsed();
     let status = response.status().as_u16();
-    let turned_away = response.extensions().get::<TurnedAway>().is_some();
+    let turned_away = response.extensions().get::<LoadShed>().is_some();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if response.status() == StatusCode::OK && PROBES.contains(&route.as_str()) {
         tracing::debug!(target: "access", method, route, status, milliseconds, %source, request = id, "answered");
@@ -187,14 +187,14 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     }
     let labels = RouteLabels { method: method.clone(), route: route.clone() };
     app.metrics.durations.get_or_create(&labels).observe(took.as_secs_f64());
-    app.metrics.requests.get_or_create(&Labels { method, route, status, turned_away }).inc();
+    app.metrics.requests.get_or_create(&HttpRequestLabels { method, route, status, turned_away }).inc();
     response
 }
 
 /// `GET /metrics`.
-pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    app.metrics.look(&app);
+pub(super) async fn serve_metrics(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    app.metrics.update_gauges(&app);
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(|_| Error::Internal)?;
+    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(|_| ApiError::Internal)?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }

@@ -11,7 +11,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use unicode_security::{MixedScript as _, skeleton};
 
 use super::bounds;
-use super::error::{Error, quote};
+use super::error::{ApiError, quote};
 
 pub use command::{NamesCommand, NamesError};
 
@@ -21,7 +21,7 @@ pub(super) struct LoginName(String);
 
 impl LoginName {
     /// A login name as it was typed: blanks at its ends do not count, and letters keep their case where it is shown.
-    pub(super) fn read(typed: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(typed: &str) -> Result<Self, &'static str> {
         let name = typed.trim();
         if name.is_empty() {
             return Err("The text is required");
@@ -36,7 +36,7 @@ impl LoginName {
         else {
             return Err("The login name has invisible characters or signs that are neither letters, digits nor ASCII");
         };
-        refused(&key).map_or_else(|| Ok(Self(shown.into_owned())), Err)
+        refusal_reason(&key).map_or_else(|| Ok(Self(shown.into_owned())), Err)
     }
 
     /// As it is shown.
@@ -46,7 +46,7 @@ impl LoginName {
 }
 
 /// Why nobody gets a name of a normal form, if that is so.
-fn refused(key: &str) -> Option<&'static str> {
+fn refusal_reason(key: &str) -> Option<&'static str> {
     if is_reserved(key) {
         // Answers and logs name credentials and people so.
         return Some("Login names that begin with api@, api#, user: or are USR and digits are reserved; take another");
@@ -84,54 +84,54 @@ pub(super) fn masked_login_key(unique_id: &str) -> String {
 }
 
 /// A password in the form in which it is hashed; none where it has characters that no password may have.
-pub(super) fn password(typed: &str) -> Option<String> {
+pub(super) fn normalize_password(typed: &str) -> Option<String> {
     OpaqueString::new().enforce(typed).ok().map(std::borrow::Cow::into_owned)
 }
 
 /// The name of a tenant, a role or a permission set, without blanks at its ends.
 ///
 /// One that is not in NFC is refused and not changed: its sender would find another name than the one that was sent.
-pub(super) fn name(name: &str) -> Result<String, Error> {
+pub(super) fn validate_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
-        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
+        return Err(ApiError::field("name", "The name must have 1 to 255 printable characters"));
     }
-    if let Some(why) = unreadable(name) {
-        return Err(Error::field("name", why));
+    if let Some(why) = unreadable_character(name) {
+        return Err(ApiError::field("name", why));
     }
     if !is_nfc(name) {
         let normal: String = name.nfc().collect();
         let message = format!("The name is not in the normal form NFC of Unicode; send {}", quote(&normal));
-        return Err(Error::field("name", message));
+        return Err(ApiError::field("name", message));
     }
     Ok(name.to_owned())
 }
 
 /// The form in which names of tenants are held to be unique: two that look the same are the same.
-pub(super) fn claim(name: &str) -> String {
+pub(super) fn name_claim(name: &str) -> String {
     name.chars().filter(|letter| !is_ignorable(*letter)).collect()
 }
 
 /// What is wrong with a text that people tell others by: a character that nobody sees, or that stands for nothing.
-pub(super) fn unreadable(text: &str) -> Option<String> {
-    let found = pairs(text).find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter));
-    found.map(|(_, letter)| advice(letter))
+pub(super) fn unreadable_character(text: &str) -> Option<String> {
+    let found = char_pairs(text).find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter));
+    found.map(|(_, letter)| unreadable_advice(letter))
 }
 
 /// The same of what a person is called: scripts such as the Arabic join and part letters by marks without width.
-pub(super) fn unreadable_of_person(text: &str) -> Option<String> {
+pub(super) fn unreadable_in_person_name(text: &str) -> Option<String> {
     let joins = |before: char, letter: char| matches!(letter, '\u{200c}' | '\u{200d}') && !before.is_ascii();
-    let found = pairs(text)
+    let found = char_pairs(text)
         .find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter) && !joins(*before, *letter));
-    found.map(|(_, letter)| advice(letter))
+    found.map(|(_, letter)| unreadable_advice(letter))
 }
 
 /// Each character with the one before it.
-fn pairs(text: &str) -> impl Iterator<Item = (char, char)> {
+fn char_pairs(text: &str) -> impl Iterator<Item = (char, char)> {
     std::iter::once(' ').chain(text.chars()).zip(text.chars())
 }
 
-fn advice(letter: char) -> String {
+fn unreadable_advice(letter: char) -> String {
     let what = match letter.general_category() {
         GeneralCategory::Unassigned | GeneralCategory::PrivateUse => "that stands for nothing",
         _ => "that nobody sees",
@@ -183,7 +183,7 @@ mod tests {
             ("A\u{30a}sa", "\u{c5}sa", "\u{e5}sa"),
             ("\u{430}\u{43d}\u{43d}\u{430}", "\u{430}\u{43d}\u{43d}\u{430}", "\u{430}\u{43d}\u{43d}\u{430}"),
         ] {
-            assert_eq!(LoginName::read(typed).unwrap().as_str(), shown, "{typed:?}");
+            assert_eq!(LoginName::parse(typed).unwrap().as_str(), shown, "{typed:?}");
             assert_eq!(login_key(typed), key, "{typed:?}");
         }
     }
@@ -207,22 +207,22 @@ mod tests {
             "a\u{a0}b",
             "\u{2665}",
         ] {
-            assert!(LoginName::read(typed).is_err(), "{typed:?}");
+            assert!(LoginName::parse(typed).is_err(), "{typed:?}");
         }
         for typed in
             ["usr", "usra1", "user", "api", "\u{430}\u{43d}\u{43d}\u{430}@ada.example", "\u{5c71}\u{7530}\u{306e}"]
         {
-            assert!(LoginName::read(typed).is_ok(), "{typed:?}");
+            assert!(LoginName::parse(typed).is_ok(), "{typed:?}");
         }
     }
 
     /// shows: security/asvs/6.2.8
     #[test]
     fn a_password_is_hashed_in_its_normal_form() {
-        assert_eq!(password("pa\u{a0}ss").as_deref(), Some("pa ss"));
-        assert_eq!(password("u\u{308}ber").as_deref(), Some("\u{fc}ber"));
-        assert_eq!(password("Case Stays").as_deref(), Some("Case Stays"));
-        assert_eq!((password(""), password("a\u{7}b")), (None, None));
+        assert_eq!(normalize_password("pa\u{a0}ss").as_deref(), Some("pa ss"));
+        assert_eq!(normalize_password("u\u{308}ber").as_deref(), Some("\u{fc}ber"));
+        assert_eq!(normalize_password("Case Stays").as_deref(), Some("Case Stays"));
+        assert_eq!((normalize_password(""), normalize_password("a\u{7}b")), (None, None));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         for wrong in
             ["", " ", "\u{200b}", "Ac\u{200b}me", "Acme\u{202e}", "\u{3164}", "u\u{308}ber", "a\nb", "\u{2800}"]
         {
-            assert!(name(wrong).is_err(), "{wrong:?}");
+            assert!(validate_name(wrong).is_err(), "{wrong:?}");
         }
         for mark in [
             '\u{fe0f}',
@@ -252,21 +252,21 @@ mod tests {
             '\u{ad}',
         ] {
             for wrong in [mark.to_string(), format!("Ac{mark}me"), format!("Acme{mark}")] {
-                assert!(name(&wrong).is_err(), "{wrong:?}");
-                assert!(unreadable_of_person(&wrong).is_some(), "{wrong:?}");
+                assert!(validate_name(&wrong).is_err(), "{wrong:?}");
+                assert!(unreadable_in_person_name(&wrong).is_some(), "{wrong:?}");
             }
         }
         for right in ["Acme", "\u{fc}ber", "\u{65e5}\u{672c}", "I \u{2764}\u{fe0f} NY"] {
-            assert_eq!(name(right).unwrap(), right);
+            assert_eq!(validate_name(right).unwrap(), right);
         }
-        assert_eq!(name("  Acme ").unwrap(), "Acme");
+        assert_eq!(validate_name("  Acme ").unwrap(), "Acme");
     }
 
     #[test]
     fn a_name_is_unique_without_what_nobody_sees() {
-        assert_eq!(claim("I \u{2764}\u{fe0f} NY"), claim("I \u{2764} NY"));
-        assert_eq!(claim("Acme \u{fc}ber \u{65e5}"), "Acme \u{fc}ber \u{65e5}");
-        assert_ne!(claim("Acme"), claim("acme"));
+        assert_eq!(name_claim("I \u{2764}\u{fe0f} NY"), name_claim("I \u{2764} NY"));
+        assert_eq!(name_claim("Acme \u{fc}ber \u{65e5}"), "Acme \u{fc}ber \u{65e5}");
+        assert_ne!(name_claim("Acme"), name_claim("acme"));
     }
 
     #[test]
@@ -274,10 +274,10 @@ mod tests {
         for right in
             ["Zo\u{eb}", "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}", "\u{915}\u{94d}\u{200d}\u{937}", ""]
         {
-            assert_eq!(unreadable_of_person(right), None, "{right:?}");
+            assert_eq!(unreadable_in_person_name(right), None, "{right:?}");
         }
         for wrong in ["\u{3164}", "\u{2800}", "\u{200c}", "A\u{200d}da", "\u{202e}adA"] {
-            assert!(unreadable_of_person(wrong).is_some(), "{wrong:?}");
+            assert!(unreadable_in_person_name(wrong).is_some(), "{wrong:?}");
         }
     }
 }

@@ -1,20 +1,20 @@
 //! The pages for people, made on the server and usable without JavaScript.
 
-mod brand;
 mod colour;
 mod consent;
 mod duo;
-mod factor;
 mod form;
-mod headers;
 mod home;
 mod login;
 mod menus;
+mod page_session;
 mod password;
 mod screens;
 mod script;
+mod second_factor;
+mod security_headers;
 mod style;
-mod visitor;
+mod theme;
 
 use std::sync::Arc;
 
@@ -25,32 +25,32 @@ use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
 use super::App;
-use super::error::{Error, FULL, TurnedAway};
-use super::factor::duo::CALLBACK;
-use brand::Look;
+use super::error::{ApiError, FULL, LoadShed};
+use super::mfa::duo::CALLBACK;
+use theme::Theme;
 
-pub(super) use brand::unreadable;
-pub(super) use headers::add as add_headers;
+pub(super) use security_headers::add_security_headers as add_headers;
+pub(super) use theme::contrast_warning;
 
 /// Every page.
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn page_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(home::show))
-        .route("/consent", get(consent::show).post(consent::decide))
-        .route("/factor", get(factor::show).post(factor::answer_code))
-        .route("/factor/duo", get(duo::go))
-        .route(CALLBACK, get(duo::back))
-        .route("/login", get(login::show).post(login::log_in))
-        .route("/login/{tenant}", get(login::show_of).post(login::log_in_of))
-        .route("/logout", post(home::log_out))
-        .route("/password", get(password::show).post(password::change))
-        .route("/screens/{screen}", get(screens::show))
-        .route(script::PATH, get(script::show))
-        .route("/style/{file}", get(style::show))
+        .route("/", get(home::show_home_page))
+        .route("/consent", get(consent::show_consent_page).post(consent::submit_consent))
+        .route("/factor", get(second_factor::show_factor_page).post(second_factor::submit_factor))
+        .route("/factor/duo", get(duo::start_duo))
+        .route(CALLBACK, get(duo::finish_duo))
+        .route("/login", get(login::show_login_page).post(login::submit_login))
+        .route("/login/{tenant}", get(login::show_tenant_login_page).post(login::submit_tenant_login))
+        .route("/logout", post(home::submit_logout))
+        .route("/password", get(password::show_password_page).post(password::submit_password))
+        .route("/screens/{screen}", get(screens::show_screen_page))
+        .route(script::SCRIPT_PATH, get(script::serve_script))
+        .route("/style/{file}", get(style::serve_stylesheet))
 }
 
 /// A whole page.
-fn page(look: &Look, place: &str, content: &Markup, scripted: bool) -> String {
+fn render_html(look: &Theme, place: &str, content: &Markup, scripted: bool) -> String {
     let whole = html! {
         (DOCTYPE)
         html lang="en" {
@@ -58,11 +58,11 @@ fn page(look: &Look, place: &str, content: &Markup, scripted: bool) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (look.title()) }
-                link rel="stylesheet" href=(look.stylesheet());
+                link rel="stylesheet" href=(look.stylesheet_path());
                 @if let Some(icon) = look.favicon() {
                     link rel="icon" type=(icon.image_type) href=(icon.logo_path);
                 }
-                @if scripted { script src=(script::PATH) defer {} }
+                @if scripted { script src=(script::SCRIPT_PATH) defer {} }
             }
             body class=(place) { (content) }
         }
@@ -71,36 +71,38 @@ fn page(look: &Look, place: &str, content: &Markup, scripted: bool) -> String {
 }
 
 /// A page as an answer.
-fn answer(status: StatusCode, look: &Look, place: &str, content: &Markup) -> Response {
-    (status, Html(page(look, place, content, false))).into_response()
+fn html_response(status: StatusCode, look: &Theme, place: &str, content: &Markup) -> Response {
+    (status, Html(render_html(look, place, content, false))).into_response()
 }
 
 /// A page with the script of the copy buttons.
-fn answer_with_script(look: &Look, place: &str, content: &Markup) -> Response {
-    let mut response = Html(page(look, place, content, true)).into_response();
-    response.extensions_mut().insert(script::Scripted);
+fn html_response_with_script(look: &Theme, place: &str, content: &Markup) -> Response {
+    let mut response = Html(render_html(look, place, content, true)).into_response();
+    response.extensions_mut().insert(script::NeedsScript);
     response
 }
 
 /// A page with one sentence, in the words that the API has for it.
-fn refusal(look: &Look, error: Error) -> Response {
-    let is_turned_away = matches!(error, Error::Busy | Error::Full);
+fn refusal_page(look: &Theme, error: ApiError) -> Response {
+    let is_turned_away = matches!(error, ApiError::TooManyLogins | ApiError::MemoryLimitReached);
     let (status, sentence) = match error {
-        Error::Elsewhere(sentence) => (StatusCode::FORBIDDEN, sentence),
-        Error::OtherSite => {
+        ApiError::SourceIpNotAllowed(sentence) => (StatusCode::FORBIDDEN, sentence),
+        ApiError::CrossSiteRequest => {
             (StatusCode::FORBIDDEN, "This form is too old or came from another site. Go back and try again.".to_owned())
         }
-        Error::Busy => (
+        ApiError::TooManyLogins => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
-        Error::Full => (StatusCode::SERVICE_UNAVAILABLE, format!("{FULL}.")),
-        Error::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned()),
-        Error::Fields(_) => {
+        ApiError::MemoryLimitReached => (StatusCode::SERVICE_UNAVAILABLE, format!("{FULL}.")),
+        ApiError::RequestTimeout => {
+            (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned())
+        }
+        ApiError::Fields(_) => {
             (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. Go back and write less.".to_owned())
         }
-        Error::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
-        Error::Gone(sentence) => (StatusCode::GONE, sentence),
+        ApiError::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
+        ApiError::Gone(sentence) => (StatusCode::GONE, sentence),
         // Everything else a page answers itself, or it is a failure of ours.
         _ => {
             let sentence = "The platform failed on this request; its log has the cause.".to_owned();
@@ -108,19 +110,19 @@ fn refusal(look: &Look, error: Error) -> Response {
         }
     };
     let content = html! { main { p.refusal role="alert" { (sentence) } p.notes { a href="/" { "First page" } } } };
-    let mut response = answer(status, look, "plain", &content);
+    let mut response = html_response(status, look, "plain", &content);
     if is_turned_away {
-        response.extensions_mut().insert(TurnedAway);
+        response.extensions_mut().insert(LoadShed);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response
 }
 
 /// What a handler answers, or the page of its refusal in the default look.
-fn or_refusal(app: &App, answered: Result<Response, Error>) -> Response {
+fn or_refusal_page(app: &App, answered: Result<Response, ApiError>) -> Response {
     answered.unwrap_or_else(|error| match error {
         // The session ended while its page was asked for.
-        Error::InvalidToken => Redirect::to("/login").into_response(),
-        error => refusal(&Look::plain(app), error),
+        ApiError::InvalidToken => Redirect::to("/login").into_response(),
+        error => refusal_page(&Theme::default_theme(app), error),
     })
 }

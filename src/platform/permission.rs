@@ -1,16 +1,18 @@
 //! What people may do: the permissions, and one table that says which of them each route needs.
 
+mod route_operation;
+mod route_table;
 mod rule;
-mod table;
 
-pub(super) use rule::{Asked, missing};
-pub use rule::{Position, Rule};
-pub(super) use table::row;
-pub use table::{Again, Call, Needs, Row, TABLE, Verb};
+pub use route_operation::{ReauthPolicy, RouteOperation};
+pub(super) use route_table::find_route;
+pub use route_table::{ApiRoute, HttpMethod, ROUTES, RouteRequirements};
+pub use rule::{CallerRelation, PermissionRule};
+pub(super) use rule::{PermissionScope, missing_permission};
 
 /// A level on which a permission can be given, as role and permission set call it in `scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum RoleScope {
     /// People of the service provider.
     Provider,
     /// People of a partner.
@@ -19,7 +21,7 @@ pub enum Scope {
     Client,
 }
 
-impl Scope {
+impl RoleScope {
     /// Every scope, from the top.
     pub const ALL: [Self; 3] = [Self::Provider, Self::Partner, Self::Client];
 
@@ -69,12 +71,12 @@ macro_rules! permissions {
             }
 
             /// Whether people of a level can have it.
-            pub const fn is_for(self, scope: Scope) -> bool {
+            pub const fn is_for(self, scope: RoleScope) -> bool {
                 match (self, scope) {
                     $(
-                        (Self::$variant, Scope::Provider) => $provider,
-                        (Self::$variant, Scope::Partner) => $partner,
-                        (Self::$variant, Scope::Client) => $client,
+                        (Self::$variant, RoleScope::Provider) => $provider,
+                        (Self::$variant, RoleScope::Partner) => $partner,
+                        (Self::$variant, RoleScope::Client) => $client,
                     )+
                 }
             }
@@ -132,7 +134,7 @@ impl std::fmt::Debug for Permissions {
 
 impl Permissions {
     /// Everything that people of a level can have.
-    pub(super) fn every(scope: Scope) -> Self {
+    pub(super) fn all_of_scope(scope: RoleScope) -> Self {
         Permission::ALL.iter().copied().filter(|permission| permission.is_for(scope)).collect()
     }
 
@@ -142,17 +144,17 @@ impl Permissions {
     }
 
     /// Those of both.
-    pub(super) const fn with(self, other: Self) -> Self {
+    pub(super) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Those that the other has not.
-    pub(super) const fn beyond(self, other: Self) -> Self {
+    pub(super) const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// Whether they let somebody decide who gets in and what others may do.
-    pub(super) const fn give_power(self) -> bool {
+    pub(super) const fn allows_administration(self) -> bool {
         self.has(Permission::Administration) || self.has(Permission::UsersManage) || self.has(Permission::RolesManage)
     }
 
@@ -172,12 +174,12 @@ impl Permissions {
     }
 
     /// As the store keeps them. A name that is no longer known is no permission.
-    pub(super) fn stored(self) -> String {
+    pub(super) fn to_stored(self) -> String {
         self.iter().map(Permission::name).collect::<Vec<_>>().join(" ")
     }
 
     /// From the store.
-    pub(super) fn of_stored(text: &str) -> Self {
+    pub(super) fn from_stored(text: &str) -> Self {
         let named = |name: &str| Permission::ALL.iter().copied().find(|permission| permission.name() == name);
         text.split(' ').filter_map(named).collect()
     }
@@ -195,10 +197,10 @@ mod tests {
 
     #[test]
     fn permissions_are_read_back_from_store_and_wire() {
-        for scope in Scope::ALL {
-            let every = Permissions::every(scope);
-            assert_eq!(Permissions::of_stored(&every.stored()), every);
-            assert_eq!(Scope::from_wire(scope.wire()), Some(scope));
+        for scope in RoleScope::ALL {
+            let every = Permissions::all_of_scope(scope);
+            assert_eq!(Permissions::from_stored(&every.to_stored()), every);
+            assert_eq!(RoleScope::from_wire(scope.wire()), Some(scope));
         }
         for permission in Permission::ALL.iter().copied() {
             for kind in [permission.kind().to_owned(), permission.label() + " "] {
@@ -206,6 +208,6 @@ mod tests {
             }
         }
         assert_eq!(Permission::from_wire("Clients", "Sell"), None);
-        assert!(Permissions::of_stored("Of_Yesterday").is_empty());
+        assert!(Permissions::from_stored("Of_Yesterday").is_empty());
     }
 }

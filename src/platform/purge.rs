@@ -1,19 +1,19 @@
 //! What an ended tenant left is erased after the retention, for ever: from the rows, and on SQLite from the file.
 
 use super::App;
-use super::audit::{Action, Actor, Event, append, end_log};
-use super::error::Error;
-use super::store::{Ended, erase, lock, take_purge};
+use super::audit::{Actor, AuditAction, AuditEvent, append_event, end_tenant_log};
+use super::error::ApiError;
+use super::store::{TerminatedTenant, claim_purge, erase_tenant, lock_tenant};
 
 /// Erases what tenants left that ended before `now` less the retention; answers their unique ids.
-pub(super) async fn purge(app: &App, now: i64) -> Result<Vec<String>, Error> {
+pub(super) async fn purge_ended_tenants(app: &App, now: i64) -> Result<Vec<String>, ApiError> {
     let retention = i64::try_from(app.purge_after.as_millis()).unwrap_or(i64::MAX);
     let (mut purged, mut failed) = (Vec::new(), None);
-    for tenant in app.store.ended(now.saturating_sub(retention)).await? {
-        match one(app, &tenant, now).await {
+    for tenant in app.store.tenants_to_purge(now.saturating_sub(retention)).await? {
+        match purge_tenant(app, &tenant, now).await {
             Ok(true) => {
                 tracing::info!(tenant = tenant.unique_id, "purged");
-                app.metrics.purged();
+                app.metrics.count_purge();
                 purged.push(tenant.unique_id);
             }
             Ok(false) => {}
@@ -24,28 +24,28 @@ pub(super) async fn purge(app: &App, now: i64) -> Result<Vec<String>, Error> {
             }
         }
     }
-    if app.store.wants_scrub().await? {
-        app.store.scrub().await?;
+    if app.store.needs_scrub().await? {
+        app.store.scrub_file().await?;
     }
     failed.map_or(Ok(purged), Err)
 }
 
 /// Its parent's log says so; its own goes with it. False where another platform on the same database was first: each finds the
 /// same tenants, and under the lock one of them finds the work done.
-async fn one(app: &App, tenant: &Ended, now: i64) -> Result<bool, Error> {
+async fn purge_tenant(app: &App, tenant: &TerminatedTenant, now: i64) -> Result<bool, ApiError> {
     let mut tx = app.store.begin_long().await?;
     if let Some(parent) = tenant.parent {
-        lock(&mut tx, parent).await?;
+        lock_tenant(&mut tx, parent).await?;
     }
-    if !take_purge(&mut tx, tenant.id, now).await? {
+    if !claim_purge(&mut tx, tenant.id, now).await? {
         return Ok(false);
     }
     if let Some(parent) = tenant.parent {
-        let event = Event::done(Action::TenantPurge, &tenant.unique_id);
-        append(&app.seal, &mut tx, (parent, &Actor::platform()), event).await?;
+        let event = AuditEvent::success(AuditAction::TenantPurge, &tenant.unique_id);
+        append_event(&app.seal, &mut tx, (parent, &Actor::for_platform()), event).await?;
     }
-    erase(&mut tx, tenant).await?;
-    end_log(&app.seal, &mut tx, tenant.id);
+    erase_tenant(&mut tx, tenant).await?;
+    end_tenant_log(&app.seal, &mut tx, tenant.id);
     tx.commit().await?;
     Ok(true)
 }

@@ -3,13 +3,13 @@
 //! Real clients send the joining `+` raw or as `%2B`, and blanks as `%20` or as `+`. So the text is decoded here: a plus
 //! that a known key and its colon follow separates, any other raw `+` is a blank, any other `%2B` is a plus.
 
-use super::error::{Error, quote};
-use super::store::{Filter, folded};
+use super::error::{ApiError, quote};
+use super::store::{TenantFilter, fold_case};
 use super::time;
-use crate::wire::State;
+use crate::wire::WireTenantState;
 
 /// Keys that the public API documents, and `id`, which real clients send.
-const KEYS: &[&str] = &[
+const DOCUMENTED_KEYS: &[&str] = &[
     "uniqueId",
     "name",
     "activeStatus",
@@ -21,10 +21,10 @@ const KEYS: &[&str] = &[
 ];
 
 /// Keys of the extensions.
-const OURS: &[&str] = &["managedBy", "managedByUid", "nameContains", "status"];
+const EXTENSION_KEYS: &[&str] = &["managedBy", "managedByUid", "nameContains", "status"];
 
 /// The raw value of a parameter in a query, still encoded.
-pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(super) fn query_parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then_some(value)
@@ -32,33 +32,37 @@ pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
 }
 
 /// The filters of a raw `queryString`; an empty one filters nothing.
-pub(super) fn filters(raw: &str, extensions: bool) -> Result<Vec<Filter>, Error> {
-    let keys = if extensions { [KEYS, OURS].concat() } else { KEYS.to_vec() };
-    pairs(raw, &keys)?.iter().map(|(key, value)| filter(key, value)).collect()
+pub(super) fn parse_filters(raw: &str, extensions: bool) -> Result<Vec<TenantFilter>, ApiError> {
+    let keys = if extensions { [DOCUMENTED_KEYS, EXTENSION_KEYS].concat() } else { DOCUMENTED_KEYS.to_vec() };
+    parse_pairs(raw, &keys)?.iter().map(|(key, value)| parse_filter(key, value)).collect()
 }
 
 /// The keys and values of a raw `queryString`, of which only some keys are known.
-pub(super) fn pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, String)>, Error> {
+pub(super) fn parse_pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, String)>, ApiError> {
     let known = |key: &str| keys.contains(&key);
     let mut pairs = Vec::new();
-    for pair in split(&decode(raw), known) {
-        let text = String::from_utf8(pair).map_err(|_| refusal("The text is not UTF-8"))?;
+    for pair in split_pairs(&decode_query(raw), known) {
+        let text = String::from_utf8(pair).map_err(|_| query_error("The text is not UTF-8"))?;
         if text.trim().is_empty() {
             continue;
         }
-        let (key, value) = text.split_once(':').ok_or_else(|| refusal(format!("{} is not key:value", quote(&text))))?;
+        let (key, value) =
+            text.split_once(':').ok_or_else(|| query_error(format!("{} is not key:value", quote(&text))))?;
         let (key, value) = (key.trim(), value.trim());
         if value.contains('\0') {
             // PostgreSQL cannot even compare with it.
-            return Err(refusal("The text has a NUL character"));
+            return Err(query_error("The text has a NUL character"));
         }
         if pairs.iter().any(|(before, _): &(String, String)| before == key) {
             // All terms must hold, so a second one never finds more; and each number of terms is a statement of its own.
-            return Err(refusal(format!("The key {} stands there twice; one term for each key is taken", quote(key))));
+            return Err(query_error(format!(
+                "The key {} stands there twice; one term for each key is taken",
+                quote(key)
+            )));
         }
         if !known(key) {
             let keys = keys.join(", ");
-            return Err(refusal(format!("The key {} is not known; the keys are {keys}", quote(key))));
+            return Err(query_error(format!("The key {} is not known; the keys are {keys}", quote(key))));
         }
         pairs.push((key.to_owned(), value.to_owned()));
     }
@@ -68,9 +72,9 @@ pub(super) fn pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, String)>, E
 }
 
 /// A decoded byte, and whether it was a raw `+`.
-type Decoded = Vec<(u8, bool)>;
+type DecodedQuery = Vec<(u8, bool)>;
 
-fn decode(raw: &str) -> Decoded {
+fn decode_query(raw: &str) -> DecodedQuery {
     let bytes = raw.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -86,7 +90,7 @@ fn decode(raw: &str) -> Decoded {
     decoded
 }
 
-fn split(decoded: &Decoded, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+fn split_pairs(decoded: &DecodedQuery, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
     let mut pairs = vec![Vec::new()];
     for (index, (byte, raw_plus)) in decoded.iter().enumerate() {
         let separates = *byte == b'+' && starts_pair(&decoded[index + 1..], &known);
@@ -104,94 +108,94 @@ fn starts_pair(rest: &[(u8, bool)], known: impl Fn(&str) -> bool) -> bool {
     rest.get(key.len()).is_some_and(|(byte, _)| *byte == b':') && std::str::from_utf8(&key).is_ok_and(known)
 }
 
-fn filter(key: &str, value: &str) -> Result<Filter, Error> {
-    let span = || time::span(value).ok_or_else(|| not_a_date(key, value));
+fn parse_filter(key: &str, value: &str) -> Result<TenantFilter, ApiError> {
+    let span = || time::parse_span(value).ok_or_else(|| not_a_date_error(key, value));
     Ok(match key {
-        "uniqueId" => Filter::UniqueId(value.to_owned()),
-        "name" => Filter::Name(value.to_owned()),
-        "nameContains" => Filter::NameContains(folded(value)),
+        "uniqueId" => TenantFilter::UniqueId(value.to_owned()),
+        "name" => TenantFilter::Name(value.to_owned()),
+        "nameContains" => TenantFilter::NameContains(fold_case(value)),
         "status" => {
-            let state = State::ALL.into_iter().find(|state| state.word() == value);
-            Filter::State(
-                state.ok_or_else(|| {
-                    refusal(format!("status {} is none of ACTIVE, SUSPENDED, TERMINATED", quote(value)))
-                })?,
-            )
+            let state = WireTenantState::ALL.into_iter().find(|state| state.word() == value);
+            TenantFilter::State(state.ok_or_else(|| {
+                query_error(format!("status {} is none of ACTIVE, SUSPENDED, TERMINATED", quote(value)))
+            })?)
         }
-        "managedBy" => Filter::Place(value.to_owned()),
-        "managedByUid" => Filter::Uid(value.to_owned()),
-        "id" => Filter::Id(value.parse().map_err(|_| refusal(format!("id {} is not a number", quote(value))))?),
+        "managedBy" => TenantFilter::Place(value.to_owned()),
+        "managedByUid" => TenantFilter::Uid(value.to_owned()),
+        "id" => {
+            TenantFilter::Id(value.parse().map_err(|_| query_error(format!("id {} is not a number", quote(value))))?)
+        }
         "activeStatus" => match value {
-            "true" => Filter::Active(true),
-            "false" => Filter::Active(false),
-            _ => return Err(refusal(format!("activeStatus {} is neither true nor false", quote(value)))),
+            "true" => TenantFilter::Active(true),
+            "false" => TenantFilter::Active(false),
+            _ => return Err(query_error(format!("activeStatus {} is neither true nor false", quote(value)))),
         },
-        "startCreationDate" => Filter::CreatedFrom(span()?.0),
-        "endCreationDate" => Filter::CreatedBefore(span()?.1),
-        "startUpdationDate" => Filter::UpdatedFrom(span()?.0),
-        "endUpdationDate" => Filter::UpdatedBefore(span()?.1),
-        _ => return Err(Error::Internal),
+        "startCreationDate" => TenantFilter::CreatedFrom(span()?.0),
+        "endCreationDate" => TenantFilter::CreatedBefore(span()?.1),
+        "startUpdationDate" => TenantFilter::UpdatedFrom(span()?.0),
+        "endUpdationDate" => TenantFilter::UpdatedBefore(span()?.1),
+        _ => return Err(ApiError::Internal),
     })
 }
 
 const EXAMPLE: &str = "2016-08-29T12:05:08+0000 or 2016-08-29";
 
 /// The answer to a date that cannot be read.
-pub(super) fn not_a_date(key: &str, value: &str) -> Error {
-    refusal(format!("{key} {} is not a date such as {EXAMPLE}", quote(value)))
+pub(super) fn not_a_date_error(key: &str, value: &str) -> ApiError {
+    query_error(format!("{key} {} is not a date such as {EXAMPLE}", quote(value)))
 }
 
 /// The answer to a `queryString` that is not acceptable.
-pub(super) fn refusal(message: impl Into<String>) -> Error {
-    Error::field("queryString", message)
+pub(super) fn query_error(message: impl Into<String>) -> ApiError {
+    ApiError::field("queryString", message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(raw: &str) -> Vec<Filter> {
-        filters(raw, true).unwrap()
+    fn parse_all(raw: &str) -> Vec<TenantFilter> {
+        parse_filters(raw, true).unwrap()
     }
 
-    fn name(text: &str) -> Filter {
-        Filter::Name(text.to_owned())
+    fn name_filter(text: &str) -> TenantFilter {
+        TenantFilter::Name(text.to_owned())
     }
 
     #[test]
     fn pairs_are_joined_by_a_plus_raw_or_encoded() {
-        let both = [Filter::Active(false), name("A")];
-        assert_eq!(read("name:A+activeStatus:false"), both);
-        assert_eq!(read("name%3AA%2BactiveStatus%3Afalse"), both);
-        assert_eq!(read("name:A%2bactiveStatus:false+"), both);
-        assert_eq!(read(""), []);
+        let both = [TenantFilter::Active(false), name_filter("A")];
+        assert_eq!(parse_all("name:A+activeStatus:false"), both);
+        assert_eq!(parse_all("name%3AA%2BactiveStatus%3Afalse"), both);
+        assert_eq!(parse_all("name:A%2bactiveStatus:false+"), both);
+        assert_eq!(parse_all(""), []);
     }
 
     #[test]
     fn a_plus_inside_a_value_is_a_blank_or_a_plus() {
-        assert_eq!(read("name:Acme+Managed%20Services"), [name("Acme Managed Services")]);
-        assert_eq!(read("name:A%2BB"), [name("A+B")]);
-        assert_eq!(read("name:A+B:C+id:7"), [Filter::Id(7), name("A B:C")]);
-        assert_eq!(read("name:100%25%zz"), [name("100%%zz")]);
-        assert_eq!(read("name:Z%C3%BCrich"), [name("Zürich")]);
+        assert_eq!(parse_all("name:Acme+Managed%20Services"), [name_filter("Acme Managed Services")]);
+        assert_eq!(parse_all("name:A%2BB"), [name_filter("A+B")]);
+        assert_eq!(parse_all("name:A+B:C+id:7"), [TenantFilter::Id(7), name_filter("A B:C")]);
+        assert_eq!(parse_all("name:100%25%zz"), [name_filter("100%%zz")]);
+        assert_eq!(parse_all("name:Z%C3%BCrich"), [name_filter("Zürich")]);
     }
 
     #[test]
     fn marks_are_found_by_place_and_by_uid() {
         assert_eq!(
-            read("managedBy:c/Client/ns/n+managedByUid:u-1"),
-            [Filter::Place("c/Client/ns/n".to_owned()), Filter::Uid("u-1".to_owned())]
+            parse_all("managedBy:c/Client/ns/n+managedByUid:u-1"),
+            [TenantFilter::Place("c/Client/ns/n".to_owned()), TenantFilter::Uid("u-1".to_owned())]
         );
         for extension in ["managedByUid:u", "nameContains:u", "status:ACTIVE"] {
-            assert!(filters(extension, false).is_err(), "{extension}");
+            assert!(parse_filters(extension, false).is_err(), "{extension}");
         }
     }
 
     #[test]
     fn dates_bound_whole_seconds() {
         assert_eq!(
-            read("startUpdationDate:2016-08-29T12:05:08+0000+endUpdationDate:2016-08-29T12:05:08%2B0000"),
-            [Filter::UpdatedBefore(1_472_472_309_000), Filter::UpdatedFrom(1_472_472_308_000)]
+            parse_all("startUpdationDate:2016-08-29T12:05:08+0000+endUpdationDate:2016-08-29T12:05:08%2B0000"),
+            [TenantFilter::UpdatedBefore(1_472_472_309_000), TenantFilter::UpdatedFrom(1_472_472_308_000)]
         );
     }
 
@@ -208,7 +212,7 @@ mod tests {
             "name:%ff",
             "id:1+id:1",
         ] {
-            assert!(filters(raw, true).is_err(), "{raw}");
+            assert!(parse_filters(raw, true).is_err(), "{raw}");
         }
     }
 }

@@ -7,10 +7,10 @@
 //! * `POST .../records/{category}/{record}` changes members, a null removes; it names the `revision` that it was read at, and
 //!   a later one refuses it with 409.
 
-mod account;
 mod change;
-mod offline;
-mod shown;
+mod cloud_account;
+mod offline_alert;
+mod record_view;
 
 use std::sync::Arc;
 
@@ -18,69 +18,70 @@ use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 use serde_json::{Map, Value};
 
-use super::audit::{Action, Actor, Event, append};
-use super::body::Strict;
+use super::audit::{Actor, AuditAction, AuditEvent, append_event};
+use super::authorize::RequestScope;
+use super::body::StrictJson;
 use super::bounds::{RECORD, RECORD_PAGE};
-use super::error::{Error, field, quote};
-use super::gate::Scope;
-use super::standing::{Act, admit};
+use super::error::{ApiError, field_error, quote};
 use super::store::{
-    Datum, Part, Record, Shelf, Tx, holder_of_datum, insert_datum, lock, locked_datum, next_number, save_datum,
+    PageRange, Record, RecordScope, TenantRecord, Tx, find_record_id_by_name, insert_record, lock_record, lock_tenant,
+    next_number, save_record,
 };
 use super::subscription::Subscription;
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, export, retention, search, time};
-use crate::catalog::{AddOn, Category};
-use crate::wire::Envelope;
+use crate::catalog::{AddOn, DataCategory};
+use crate::wire::PageEnvelope;
 
-use offline::{Alert, Turned};
-use shown::Contents;
-pub(super) use shown::Shown;
+use offline_alert::{AlertSource, OfflineAlert};
+use record_view::RecordContents;
+pub(super) use record_view::RecordView;
 
 /// Records that a page shows.
-const NEWEST: i64 = 20;
+const NEWEST_COUNT: i64 = 20;
 
 /// No record: a new one is nobody's rival but its holder's.
-const NOBODY: i64 = -1;
+const NO_RECORD: i64 = -1;
 
-type Body = Strict<Map<String, Value>, RECORD>;
+type RecordBody = StrictJson<Map<String, Value>, RECORD>;
 
 /// The category of a path that the tenant may use.
-fn category(tenant: &Record, segment: &str) -> Result<(Category, Subscription), Error> {
-    let category = Category::from_segment(segment).ok_or_else(|| Error::not_found("Category", segment))?;
-    let subscription = Subscription::of_record(tenant);
-    subscription.admit(category)?;
+fn allowed_category(tenant: &TenantRecord, segment: &str) -> Result<(DataCategory, Subscription), ApiError> {
+    let category = DataCategory::from_segment(segment).ok_or_else(|| ApiError::not_found("Category", segment))?;
+    let subscription = Subscription::of_tenant(tenant);
+    subscription.ensure_category(category)?;
     Ok((category, subscription))
 }
 
 /// `POST .../records/{category}`.
-pub(super) async fn create(
+pub(super) async fn create_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, segment)): Path<(String, String)>,
-    Strict(body): Body,
-) -> Result<Json<Value>, Error> {
+    StrictJson(body): RecordBody,
+) -> Result<Json<Value>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Write)?;
-    let (category, subscription) = category(tenant, &segment)?;
-    let empty = Datum {
-        id: NOBODY,
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
+    let (category, subscription) = allowed_category(tenant, &segment)?;
+    let empty = Record {
+        id: NO_RECORD,
         name: String::new(),
         at: time::now(),
         revision: 0,
         members: Map::new(),
         cloud_account: None,
     };
-    let mut datum = change::merge(empty, body, retention::shelf(tenant, category, time::now()))?;
-    let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = Alert::of((tenant, &subscription), category, (None, &datum)).await?;
+    let mut datum = change::merge_record(empty, body, retention::record_scope(tenant, category, time::now()))?;
+    let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
+    let alert = OfflineAlert::for_change((tenant, &subscription), category, (None, &datum)).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
-    let place = locked(&mut tx, &scope, &segment).await?;
-    datum.id = checked(&mut tx, &place, &datum).await?;
-    insert_datum(&mut tx, place.shelf, &datum).await?;
-    let shown = prepared.complete(&place, &datum)?;
-    noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordCreate)).await?;
+    let place = lock_target(&mut tx, &scope, &segment).await?;
+    datum.id = check_record(&mut tx, &place, &datum).await?;
+    insert_record(&mut tx, place.shelf, &datum).await?;
+    let shown = prepared.into_json(&place, &datum)?;
+    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordCreate)).await?;
     if let Some(alert) = alert {
-        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
+        alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
     tx.commit().await?;
     app.deliveries.notify_one();
@@ -88,35 +89,35 @@ pub(super) async fn create(
 }
 
 /// `POST .../records/{category}/{record}`.
-pub(super) async fn update(
+pub(super) async fn update_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, segment, id)): Path<(String, String, String)>,
-    Strict(body): Body,
-) -> Result<Json<Value>, Error> {
+    StrictJson(body): RecordBody,
+) -> Result<Json<Value>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Write)?;
-    let (category, subscription) = category(tenant, &segment)?;
-    let shelf = retention::shelf(tenant, category, time::now());
-    let missing = || Error::not_found("Record", &id);
-    let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(missing)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
+    let (category, subscription) = allowed_category(tenant, &segment)?;
+    let shelf = retention::record_scope(tenant, category, time::now());
+    let missing = || ApiError::not_found("Record", &id);
+    let found = app.store.find_record(shelf, parse_number(&id)).await?.ok_or_else(missing)?;
     let read_at = body.get("revision").and_then(Value::as_i64);
-    change::current(&found, read_at)?;
+    change::ensure_current_revision(&found, read_at)?;
     let before = found.clone();
-    let datum = change::merge(found, body, shelf)?;
-    let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = Alert::of((tenant, &subscription), category, (Some(&before), &datum)).await?;
+    let datum = change::merge_record(found, body, shelf)?;
+    let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
+    let alert = OfflineAlert::for_change((tenant, &subscription), category, (Some(&before), &datum)).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
-    let place = locked(&mut tx, &scope, &segment).await?;
+    let place = lock_target(&mut tx, &scope, &segment).await?;
     // Of the same revision it is what it was before the lock.
-    let found = locked_datum(&mut tx, place.shelf, number(&id)).await?.ok_or_else(missing)?;
-    change::current(&found, read_at)?;
-    checked(&mut tx, &place, &datum).await?;
-    save_datum(&mut tx, &datum).await?;
-    let shown = prepared.complete(&place, &datum)?;
-    noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordUpdate)).await?;
+    let found = lock_record(&mut tx, place.shelf, parse_number(&id)).await?.ok_or_else(missing)?;
+    change::ensure_current_revision(&found, read_at)?;
+    check_record(&mut tx, &place, &datum).await?;
+    save_record(&mut tx, &datum).await?;
+    let shown = prepared.into_json(&place, &datum)?;
+    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordUpdate)).await?;
     if let Some(alert) = alert {
-        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
+        alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
     tx.commit().await?;
     app.deliveries.notify_one();
@@ -124,130 +125,135 @@ pub(super) async fn update(
 }
 
 /// Where a record is written: under a tenant that is locked until the commit.
-struct Place {
-    tenant: Record,
+struct RecordTarget {
+    tenant: TenantRecord,
     subscription: Subscription,
-    category: Category,
-    shelf: Shelf,
+    category: DataCategory,
+    shelf: RecordScope,
 }
 
-async fn locked(tx: &mut Tx, scope: &Scope, segment: &str) -> Result<Place, Error> {
-    let tenant = lock(tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
-    let (category, subscription) = category(&tenant, segment)?;
-    let shelf = retention::shelf(&tenant, category, time::now());
-    Ok(Place { tenant, subscription, category, shelf })
+async fn lock_target(tx: &mut Tx, scope: &RequestScope, segment: &str) -> Result<RecordTarget, ApiError> {
+    let tenant = lock_tenant(tx, scope.tenant()?.id).await?;
+    ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
+    let (category, subscription) = allowed_category(&tenant, segment)?;
+    let shelf = retention::record_scope(&tenant, category, time::now());
+    Ok(RecordTarget { tenant, subscription, category, shelf })
 }
 
 /// What a record will show, made before the write that stores it.
-struct Prepared {
-    shown: Shown,
-    contents: Contents,
+struct PreparedRecord {
+    shown: RecordView,
+    contents: RecordContents,
 }
 
-impl Prepared {
+impl PreparedRecord {
     async fn new(
-        tenant: &Record,
+        tenant: &TenantRecord,
         subscription: &Subscription,
-        (category, datum): (Category, &Datum),
-    ) -> Result<Self, Error> {
-        let shown = Shown::new(tenant, subscription);
-        let contents = shown.contents(category, datum).await?;
+        (category, datum): (DataCategory, &Record),
+    ) -> Result<Self, ApiError> {
+        let shown = RecordView::new(tenant, subscription);
+        let contents = shown.prepare_contents(category, datum).await?;
         Ok(Self { shown, contents })
     }
 
     /// Refuses where the tenant's add-ons changed meanwhile: what was masked may be shown now, or the other way round.
-    fn complete(self, place: &Place, datum: &Datum) -> Result<Value, Error> {
-        if Shown::new(&place.tenant, &place.subscription) != self.shown {
+    fn into_json(self, place: &RecordTarget, datum: &Record) -> Result<Value, ApiError> {
+        if RecordView::new(&place.tenant, &place.subscription) != self.shown {
             let message = "The tenant's add-ons changed at this moment; nothing was changed, try again";
-            return Err(Error::Unavailable(message.to_owned()));
+            return Err(ApiError::Unavailable(message.to_owned()));
         }
-        Ok(self.shown.complete(self.contents, place.category, datum))
+        Ok(self.shown.render_contents(self.contents, place.category, datum))
     }
 }
 
 /// `GET .../records/{category}/{record}`.
-pub(super) async fn read(
+pub(super) async fn read_record(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, segment, id)): Path<(String, String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let (category, subscription) = category(tenant, &segment)?;
-    let shelf = retention::shelf(tenant, category, time::now());
-    let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(|| Error::not_found("Record", &id))?;
-    let mut shown = Shown::new(tenant, &subscription).all(category, vec![found]).await?;
-    Ok(Json(shown.pop().ok_or(Error::Internal)?))
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let (category, subscription) = allowed_category(tenant, &segment)?;
+    let shelf = retention::record_scope(tenant, category, time::now());
+    let found =
+        app.store.find_record(shelf, parse_number(&id)).await?.ok_or_else(|| ApiError::not_found("Record", &id))?;
+    let mut shown = RecordView::new(tenant, &subscription).render_all(category, vec![found]).await?;
+    Ok(Json(shown.pop().ok_or(ApiError::Internal)?))
 }
 
 /// The newest records of a category, and how many there are: for a page, which has asked before whether it may show them.
-pub(super) async fn newest(app: &App, tenant: &Record, category: Category) -> Result<(Vec<Value>, i64), Error> {
-    let subscription = Subscription::of_record(tenant);
-    subscription.admit(category)?;
-    let shelf = retention::shelf(tenant, category, time::now());
-    let part = Part { descending: true, size: NEWEST, offset: 0 };
+pub(super) async fn newest_records(
+    app: &App,
+    tenant: &TenantRecord,
+    category: DataCategory,
+) -> Result<(Vec<Value>, i64), ApiError> {
+    let subscription = Subscription::of_tenant(tenant);
+    subscription.ensure_category(category)?;
+    let shelf = retention::record_scope(tenant, category, time::now());
+    let part = PageRange { descending: true, size: NEWEST_COUNT, offset: 0 };
     // Records from before their bound must not take the page away: fewer are shown.
-    let size = app.store.fitting(shelf, part).await?;
-    let (rows, total) = app.store.data_page(shelf, Part { size, ..part }).await?;
-    Ok((Shown::new(tenant, &subscription).all(category, rows).await?, total))
+    let size = app.store.fitting_count(shelf, part).await?;
+    let (rows, total) = app.store.record_page(shelf, PageRange { size, ..part }).await?;
+    Ok((RecordView::new(tenant, &subscription).render_all(category, rows).await?, total))
 }
 
 /// `GET .../records/{category}`.
-pub(super) async fn list(
+pub(super) async fn list_records(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, segment)): Path<(String, String)>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Envelope<Value>>, Error> {
+) -> Result<Json<PageEnvelope<Value>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let (category, subscription) = category(tenant, &segment)?;
-    let paging = search::Paging::read_up_to(raw.as_deref().unwrap_or_default(), RECORD_PAGE)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let (category, subscription) = allowed_category(tenant, &segment)?;
+    let paging = search::Paging::parse_with_max(raw.as_deref().unwrap_or_default(), RECORD_PAGE)?;
     if !matches!(paging.order.as_str(), "" | "id") {
-        return Err(Error::field("sortName", "The list sorts by id"));
+        return Err(ApiError::field("sortName", "The list sorts by id"));
     }
-    let shelf = retention::shelf(tenant, category, time::now());
-    let (rows, total) = app.store.data_page(shelf, paging.part()).await?;
-    let results = Shown::new(tenant, &subscription).all(category, rows).await?;
+    let shelf = retention::record_scope(tenant, category, time::now());
+    let (rows, total) = app.store.record_page(shelf, paging.range()).await?;
+    let results = RecordView::new(tenant, &subscription).render_all(category, rows).await?;
     Ok(Json(paging.envelope(results, total, format!("{segment}.id"))))
 }
 
 /// Whether a record may stand as it is to be; answers its number, a new one for a new record.
-async fn checked(tx: &mut Tx, place: &Place, datum: &Datum) -> Result<i64, Error> {
-    let Place { tenant, subscription, category, shelf } = place;
+async fn check_record(tx: &mut Tx, place: &RecordTarget, datum: &Record) -> Result<i64, ApiError> {
+    let RecordTarget { tenant, subscription, category, shelf } = place;
     let kind = datum.members.get("kind").and_then(Value::as_str).unwrap_or_default();
-    subscription.admit_kind(*category, kind)?;
-    if let Some(holder) = holder_of_datum(tx, *shelf, &datum.name, datum.id).await? {
-        let mut refusal = field("name", format!("The name {} is taken by record {holder}", quote(&datum.name)));
+    subscription.ensure_record_kind(*category, kind)?;
+    if let Some(holder) = find_record_id_by_name(tx, *shelf, &datum.name, datum.id).await? {
+        let mut refusal = field_error("name", format!("The name {} is taken by record {holder}", quote(&datum.name)));
         refusal.holder = Some(holder.to_string());
-        return Err(Error::Fields(vec![refusal]));
+        return Err(ApiError::Fields(vec![refusal]));
     }
-    if datum.id != NOBODY && datum.cloud_account.is_none() {
+    if datum.id != NO_RECORD && datum.cloud_account.is_none() {
         return Ok(datum.id);
     }
     let next = next_number(tx).await?;
-    account::free(tx, tenant, datum).await?;
-    Ok(if datum.id == NOBODY { next } else { datum.id })
+    cloud_account::ensure_account_free(tx, tenant, datum).await?;
+    Ok(if datum.id == NO_RECORD { next } else { datum.id })
 }
 
 /// The rows that a change leaves besides itself: in the audit log, and for the tenant's streams.
-async fn noted(
+async fn note_change(
     app: &App,
     tx: &mut Tx,
-    (place, datum, shown): (&Place, &Datum, &Value),
-    (actor, action): (&Actor, Action),
-) -> Result<(), Error> {
+    (place, datum, shown): (&RecordTarget, &Record, &Value),
+    (actor, action): (&Actor, AuditAction),
+) -> Result<(), ApiError> {
     let object = format!("{}/{}", place.category.segment(), datum.id);
-    append(&app.seal, tx, (place.tenant.id, actor), Event::done(action, &object)).await?;
+    append_event(&app.seal, tx, (place.tenant.id, actor), AuditEvent::success(action, &object)).await?;
     if place.subscription.has_add_on(AddOn::StreamExports) {
         let event = if datum.revision == 1 { "create" } else { "update" };
-        export::publish(tx, &place.tenant, event, shown).await?;
+        export::publish_event(tx, &place.tenant, event, shown).await?;
     }
     Ok(())
 }
 
 /// The number of a path; no record has a negative one.
-fn number(id: &str) -> i64 {
-    id.parse().unwrap_or(NOBODY)
+fn parse_number(id: &str) -> i64 {
+    id.parse().unwrap_or(NO_RECORD)
 }

@@ -11,149 +11,149 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::error::{self, Error};
+use super::error::{self, ApiError};
 use super::export::{batch, schedule, stream};
-use super::people::{actions, factor, lists, roles, sets, users};
-use super::permission::{Call, Row, TABLE, Verb};
-use super::server::Hostless;
+use super::people::{permission_sets, roles, user_actions, user_factor, user_lists, users};
+use super::permission::{ApiRoute, HttpMethod, ROUTES, RouteOperation};
+use super::server::MissingHost;
 use super::{
-    App, audit, bounds, branding, credential, extensions, gate, held, image, lifecycle, metrics, pages, records,
-    reference, refusals, search, subscription, tenant, token,
+    App, audit, authorize, bounds, branding, credential, extensions, image, lifecycle, memory_budget, metrics, pages,
+    records, reference_data, refusal_log, search, subscription, tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
-pub(super) fn router(app: &Arc<App>) -> Router {
-    let rows = TABLE.iter().filter(|row| row.documented || app.extensions);
-    let api = rows.fold(Router::new(), |api, row| api.route(row.path, answered(row)));
+pub(super) fn build_router(app: &Arc<App>) -> Router {
+    let rows = ROUTES.iter().filter(|row| row.documented || app.extensions);
+    let api = rows.fold(Router::new(), |api, row| api.route(row.path, route_handler(row)));
     let api = api
-        .method_not_allowed_fallback(no_method)
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), audit::watch))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::guard));
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), audit::audit_forbidden_requests))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), authorize::authorize_request));
     let mut open = Router::new()
-        .route("/tenancy/auth/oauth/token", post(token::issue))
-        .route("/auth/oauth/token", post(token::issue))
-        .route("/images/org/{org}/{file}", get(image::show))
+        .route("/tenancy/auth/oauth/token", post(token::issue_token))
+        .route("/auth/oauth/token", post(token::issue_token))
+        .route("/images/org/{org}/{file}", get(image::serve_image))
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics::show));
+        .route("/readyz", get(serve_readiness))
+        .route("/metrics", get(metrics::serve_metrics));
     if app.extensions {
-        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke)).merge(pages::routes());
+        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke_token)).merge(pages::page_routes());
     }
-    let open = open.method_not_allowed_fallback(no_method);
-    around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))
+    let open = open.method_not_allowed_fallback(method_not_allowed);
+    with_layers(app, api.merge(open).fallback(path_not_found)).with_state(Arc::clone(app))
 }
 
 /// Who answers a row of the table.
-fn answered(row: &Row) -> MethodRouter<Arc<App>> {
-    let method = match row.verb {
-        Verb::Get => MethodFilter::GET,
-        Verb::Post => MethodFilter::POST,
-        Verb::Put => MethodFilter::PUT,
-        Verb::Delete => MethodFilter::DELETE,
+fn route_handler(row: &ApiRoute) -> MethodRouter<Arc<App>> {
+    let method = match row.method {
+        HttpMethod::Get => MethodFilter::GET,
+        HttpMethod::Post => MethodFilter::POST,
+        HttpMethod::Put => MethodFilter::PUT,
+        HttpMethod::Delete => MethodFilter::DELETE,
     };
-    match row.call {
-        Call::CreateTenant => on(method, tenant::create),
-        Call::MinimalTenants => on(method, tenant::minimal),
-        Call::SearchTenants => on(method, search::search),
-        Call::ReadTenant => on(method, tenant::read),
-        Call::UpdateTenant => on(method, tenant::update),
-        Call::ActivateTenant => on(method, lifecycle::activate),
-        Call::SuspendTenant => on(method, lifecycle::suspend),
-        Call::TerminateTenant => on(method, lifecycle::terminate),
-        Call::ReadItself => on(method, tenant::read_itself),
-        Call::UpdateItself => on(method, tenant::update_itself),
-        Call::ReadBranding => on(method, branding::get),
-        Call::WriteBranding => on(method, branding::put),
-        Call::Countries => on(method, reference::countries),
-        Call::Timezones => on(method, reference::timezones),
-        Call::Channels => on(method, reference::channels),
-        Call::Nocs => on(method, reference::nocs),
-        Call::Impact => on(method, extensions::impact),
-        Call::CreateCredential => on(method, credential::create),
-        Call::ListCredentials => on(method, credential::list),
-        Call::RotateCredential => on(method, credential::rotate),
-        Call::RevokeCredential => on(method, credential::revoke),
-        Call::SearchAudit => on(method, audit::list),
-        Call::ReadSubscription => on(method, subscription::show),
-        Call::CreateRecord => on(method, records::create),
-        Call::ListRecords => on(method, records::list),
-        Call::ReadRecord => on(method, records::read),
-        Call::UpdateRecord => on(method, records::update),
-        Call::ExportBatch => on(method, batch::write),
-        Call::ListSchedules => on(method, schedule::list),
-        Call::DeleteSchedule => on(method, schedule::remove),
-        Call::CreateStream => on(method, stream::create),
-        Call::ListStreams => on(method, stream::list),
-        Call::DeleteStream => on(method, stream::remove),
-        Call::CreateUser => on(method, users::create),
-        Call::MinimalUsers => on(method, lists::minimal),
-        Call::SearchUsers => on(method, lists::search),
-        Call::SearchLogins => on(method, lists::logins),
-        Call::ReadUser => on(method, users::read),
-        Call::UpdateUser => on(method, users::update),
-        Call::ActivateUser => on(method, actions::activate),
-        Call::DeactivateUser => on(method, actions::deactivate),
-        Call::TerminateUser => on(method, actions::terminate),
-        Call::ResetFactor => on(method, factor::reset),
-        Call::ChangePassword => on(method, actions::change_password),
-        Call::CreateRole => on(method, roles::create),
-        Call::SearchRoles => on(method, roles::search),
-        Call::ReadRole => on(method, roles::read),
-        Call::UpdateRole => on(method, roles::update),
-        Call::DeleteRole => on(method, roles::delete),
-        Call::ListSets => on(method, sets::list),
-        Call::CreateSet => on(method, sets::create),
-        Call::ReadSet => on(method, sets::read),
-        Call::UpdateSet => on(method, sets::update),
-        Call::DeleteSet => on(method, sets::delete),
+    match row.operation {
+        RouteOperation::CreateTenant => on(method, tenant::create_tenant),
+        RouteOperation::MinimalTenants => on(method, tenant::list_minimal),
+        RouteOperation::SearchTenants => on(method, search::search_tenants),
+        RouteOperation::ReadTenant => on(method, tenant::read_tenant),
+        RouteOperation::UpdateTenant => on(method, tenant::update_tenant),
+        RouteOperation::ActivateTenant => on(method, lifecycle::activate),
+        RouteOperation::SuspendTenant => on(method, lifecycle::suspend),
+        RouteOperation::TerminateTenant => on(method, lifecycle::terminate),
+        RouteOperation::ReadItself => on(method, tenant::read_itself),
+        RouteOperation::UpdateItself => on(method, tenant::update_itself),
+        RouteOperation::ReadBranding => on(method, branding::read_branding),
+        RouteOperation::WriteBranding => on(method, branding::update_branding),
+        RouteOperation::Countries => on(method, reference_data::list_countries),
+        RouteOperation::Timezones => on(method, reference_data::list_timezones),
+        RouteOperation::Channels => on(method, reference_data::list_channels),
+        RouteOperation::Nocs => on(method, reference_data::list_nocs),
+        RouteOperation::Impact => on(method, extensions::count_impact),
+        RouteOperation::CreateCredential => on(method, credential::create),
+        RouteOperation::ListCredentials => on(method, credential::list),
+        RouteOperation::RotateCredential => on(method, credential::rotate),
+        RouteOperation::RevokeCredential => on(method, credential::revoke),
+        RouteOperation::SearchAudit => on(method, audit::list_audit_log),
+        RouteOperation::ReadSubscription => on(method, subscription::read_subscription),
+        RouteOperation::CreateRecord => on(method, records::create_record),
+        RouteOperation::ListRecords => on(method, records::list_records),
+        RouteOperation::ReadRecord => on(method, records::read_record),
+        RouteOperation::UpdateRecord => on(method, records::update_record),
+        RouteOperation::ExportBatch => on(method, batch::export_batch),
+        RouteOperation::ListSchedules => on(method, schedule::list_schedules),
+        RouteOperation::DeleteSchedule => on(method, schedule::end_schedule),
+        RouteOperation::CreateStream => on(method, stream::create_stream),
+        RouteOperation::ListStreams => on(method, stream::list_streams),
+        RouteOperation::DeleteStream => on(method, stream::end_stream),
+        RouteOperation::CreateUser => on(method, users::create_user),
+        RouteOperation::MinimalUsers => on(method, user_lists::list_minimal_users),
+        RouteOperation::SearchUsers => on(method, user_lists::search_users),
+        RouteOperation::SearchLogins => on(method, user_lists::search_logins),
+        RouteOperation::ReadUser => on(method, users::read_user),
+        RouteOperation::UpdateUser => on(method, users::update_user),
+        RouteOperation::ActivateUser => on(method, user_actions::activate),
+        RouteOperation::DeactivateUser => on(method, user_actions::deactivate),
+        RouteOperation::TerminateUser => on(method, user_actions::terminate),
+        RouteOperation::ResetFactor => on(method, user_factor::reset_factor),
+        RouteOperation::ChangePassword => on(method, user_actions::change_password),
+        RouteOperation::CreateRole => on(method, roles::create_role),
+        RouteOperation::SearchRoles => on(method, roles::search_roles),
+        RouteOperation::ReadRole => on(method, roles::read_role),
+        RouteOperation::UpdateRole => on(method, roles::update_role),
+        RouteOperation::DeleteRole => on(method, roles::remove_role),
+        RouteOperation::ListSets => on(method, permission_sets::list_sets),
+        RouteOperation::CreateSet => on(method, permission_sets::create_set),
+        RouteOperation::ReadSet => on(method, permission_sets::read_set),
+        RouteOperation::UpdateSet => on(method, permission_sets::update_set),
+        RouteOperation::DeleteSet => on(method, permission_sets::remove_set),
     }
 }
 
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
-fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
-    catching(router)
-        .layer(middleware::from_fn_with_state(Arc::clone(app), held::count))
-        .layer(middleware::from_fn(shaped))
-        .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(short))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), refusals::watch))
+fn with_layers(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
+    with_panic_handler(router)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), memory_budget::track_memory))
+        .layer(middleware::from_fn(reshape_bad_request))
+        .layer(middleware::from_fn(limit_answer_time))
+        .layer(middleware::from_fn(check_request_line))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), add_extension_header))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count_requests))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), refusal_log::log_refusals))
         .layer(middleware::from_fn(pages::add_headers))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), audit::RequestId::give))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), audit::RequestId::assign_request_id))
 }
 
-fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal()))
+fn with_panic_handler<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal_error()))
 }
 
 /// What axum itself refuses, such as a path that is not UTF-8, in one of the documented shapes.
-async fn shaped(request: Request, next: Next) -> Response {
+async fn reshape_bad_request(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
     if response.status() == StatusCode::BAD_REQUEST
         && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
     {
         let message = "The path is not UTF-8, or has a text where a number belongs";
-        return Error::field("path", message).into_response();
+        return ApiError::field("path", message).into_response();
     }
     response
 }
 
 /// Refuses addresses beyond the bounds before anybody reads them, and requests that do not say which host they are for.
-async fn short(request: Request, next: Next) -> Response {
-    if request.extensions().get::<Hostless>().is_some() {
-        return Error::field("host", "A request of HTTP/1.1 has the header Host exactly once").into_response();
+async fn check_request_line(request: Request, next: Next) -> Response {
+    if request.extensions().get::<MissingHost>().is_some() {
+        return ApiError::field("host", "A request of HTTP/1.1 has the header Host exactly once").into_response();
     }
-    match bounds::uri(request.uri()) {
+    match bounds::check_uri(request.uri()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
 
 /// Answers for a handler whose database went silent in the middle. An export is as slow as where it goes to, and bounded there.
-async fn in_time(request: Request, next: Next) -> Response {
+async fn limit_answer_time(request: Request, next: Next) -> Response {
     let exports =
         request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str().ends_with("/exports/batch"));
     if exports && request.method() == Method::POST {
@@ -162,20 +162,20 @@ async fn in_time(request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await;
     answered.unwrap_or_else(|_| {
         tracing::error!("no answer within {:?}", bounds::ANSWER_TIME);
-        Error::Unavailable(error::UNKNOWN.to_owned()).into_response()
+        ApiError::Unavailable(error::OUTCOME_UNKNOWN.to_owned()).into_response()
     })
 }
 
 /// `GET /readyz`: whether requests would be served, which takes a database that can be written. `/healthz` fails for nothing that
 /// a restart does not mend.
-async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Error> {
-    if app.readiness.ask(&app.store).await {
+async fn serve_readiness(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
+    if app.readiness.is_ready(&app.store).await {
         return Ok("ok");
     }
-    Err(Error::Unavailable("The database cannot be written at this moment".to_owned()))
+    Err(ApiError::Unavailable("The database cannot be written at this moment".to_owned()))
 }
 
-async fn introduce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn add_extension_header(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if app.extensions {
         let name = HeaderName::from_static(EXTENSIONS_HEADER);
@@ -184,12 +184,12 @@ async fn introduce(State(app): State<Arc<App>>, request: Request, next: Next) ->
     response
 }
 
-async fn no_method() -> Error {
-    Error::Method
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
 }
 
-async fn nothing(uri: Uri) -> Error {
-    Error::not_found("Path", uri.path())
+async fn path_not_found(uri: Uri) -> ApiError {
+    ApiError::not_found("Path", uri.path())
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
         async fn fail() {
             panic!("zebra");
         }
-        let mut service = catching(Router::<()>::new().route("/", get(fail))).into_service();
+        let mut service = with_panic_handler(Router::<()>::new().route("/", get(fail))).into_service();
         let request = Request::builder().uri("/").body(Body::empty()).unwrap();
         let response = service.call(request).await.unwrap();
         assert_eq!(response.status(), 500);

@@ -5,38 +5,39 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 
+use super::authorize::RequestScope;
 use super::bounds::PAGE;
-use super::error::Error;
-use super::gate::Scope;
-use super::standing::{Act, admit};
-use super::store::{Kind, Order, Page, Part};
+use super::error::ApiError;
+use super::store::{ChildrenPage, PageRange, TenantLevel, TenantOrder};
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, query};
-use crate::wire::{Envelope, SearchItem};
+use crate::wire::{PageEnvelope, TenantSearchItem};
 
 /// Rows of a page unless asked otherwise.
-const SIZE: i64 = 100;
+const DEFAULT_PAGE_SIZE: i64 = 100;
 
 /// One page of a tenant's children. Tombstones are among them, since only `activeStatus` says which are wanted.
-pub(super) async fn search(
+pub(super) async fn search_tenants(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Envelope<SearchItem>>, Error> {
+) -> Result<Json<PageEnvelope<TenantSearchItem>>, ApiError> {
     let parent = scope.tenant()?;
-    admit(parent, Act::Read)?;
+    ensure_tenant_accepts(parent, TenantOperation::Read)?;
     let raw = raw.unwrap_or_default();
-    let filters = query::filters(query::parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
-    let paging = Paging::read(&raw)?;
-    let (order, name) = order(&paging.order)?;
-    let Part { descending, size, offset } = paging.part();
-    let page = Page { reach: scope.reach(), order, descending, size, offset };
-    let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
+    let filters =
+        query::parse_filters(query::query_parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
+    let paging = Paging::parse(&raw)?;
+    let (order, name) = parse_order(&paging.order)?;
+    let PageRange { descending, size, offset } = paging.range();
+    let page = ChildrenPage { reach: scope.client_scope(), order, descending, size, offset };
+    let (mut results, total) = app.store.search_tenants(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
             (row.status, row.managed_by, row.revision) = (None, None, None);
         }
     }
-    let prefix = if parent.kind.below() == Kind::Client { "client" } else { "msp" };
+    let prefix = if parent.kind.level_below() == TenantLevel::Client { "client" } else { "msp" };
     Ok(Json(paging.envelope(results, total, format!("{prefix}.{name}"))))
 }
 
@@ -51,31 +52,31 @@ pub(super) struct Paging {
 
 impl Paging {
     /// Of a raw query.
-    pub(super) fn read(raw: &str) -> Result<Self, Error> {
-        Self::read_up_to(raw, PAGE)
+    pub(super) fn parse(raw: &str) -> Result<Self, ApiError> {
+        Self::parse_with_max(raw, PAGE)
     }
 
     /// The same where a page has fewer rows.
-    pub(super) fn read_up_to(raw: &str, most: i64) -> Result<Self, Error> {
-        let order = query::parameter(raw, "sortName").unwrap_or_default();
+    pub(super) fn parse_with_max(raw: &str, most: i64) -> Result<Self, ApiError> {
+        let order = query::query_parameter(raw, "sortName").unwrap_or_default();
         Ok(Self {
-            number: number(raw, "pageNo", 1, 1..=1_000_000)?,
-            size: number(raw, "pageSize", SIZE.min(most), 1..=most)?,
-            descending: descending(raw)?,
+            number: parse_number(raw, "pageNo", 1, 1..=1_000_000)?,
+            size: parse_number(raw, "pageSize", DEFAULT_PAGE_SIZE.min(most), 1..=most)?,
+            descending: parse_descending(raw)?,
             order: order.rsplit('.').next().unwrap_or_default().to_owned(),
         })
     }
 
     /// The part of the list.
-    pub(super) fn part(&self) -> Part {
-        Part { descending: self.descending, size: self.size, offset: (self.number - 1) * self.size }
+    pub(super) fn range(&self) -> PageRange {
+        PageRange { descending: self.descending, size: self.size, offset: (self.number - 1) * self.size }
     }
 
     /// The answer.
-    pub(super) fn envelope<T>(&self, results: Vec<T>, total: i64, order_by: String) -> Envelope<T> {
+    pub(super) fn envelope<T>(&self, results: Vec<T>, total: i64, order_by: String) -> PageEnvelope<T> {
         let Self { number, size, descending, order: _ } = *self;
         let pages = (total + size - 1) / size;
-        Envelope {
+        PageEnvelope {
             results,
             total_results: total,
             order_by,
@@ -90,28 +91,28 @@ impl Paging {
     }
 }
 
-fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, Error> {
-    let Some(text) = query::parameter(raw, name).filter(|text| !text.is_empty()) else { return Ok(default) };
+fn parse_number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, ApiError> {
+    let Some(text) = query::query_parameter(raw, name).filter(|text| !text.is_empty()) else { return Ok(default) };
     text.parse()
         .ok()
         .filter(|number| range.contains(number))
-        .ok_or_else(|| Error::field(name, format!("The number must be {} to {}", range.start(), range.end())))
+        .ok_or_else(|| ApiError::field(name, format!("The number must be {} to {}", range.start(), range.end())))
 }
 
-fn order(name: &str) -> Result<(Order, &'static str), Error> {
+fn parse_order(name: &str) -> Result<(TenantOrder, &'static str), ApiError> {
     match name {
-        "" | "id" | "uniqueId" => Ok((Order::Id, "id")),
-        "name" => Ok((Order::Name, "name")),
-        "createdTime" => Ok((Order::Created, "createdTime")),
-        "updatedTime" => Ok((Order::Updated, "updatedTime")),
-        _ => Err(Error::field("sortName", "The list sorts by id, name, createdTime or updatedTime")),
+        "" | "id" | "uniqueId" => Ok((TenantOrder::Id, "id")),
+        "name" => Ok((TenantOrder::Name, "name")),
+        "createdTime" => Ok((TenantOrder::Created, "createdTime")),
+        "updatedTime" => Ok((TenantOrder::Updated, "updatedTime")),
+        _ => Err(ApiError::field("sortName", "The list sorts by id, name, createdTime or updatedTime")),
     }
 }
 
-fn descending(raw: &str) -> Result<bool, Error> {
-    match query::parameter(raw, "isDescendingOrder").unwrap_or_default() {
+fn parse_descending(raw: &str) -> Result<bool, ApiError> {
+    match query::query_parameter(raw, "isDescendingOrder").unwrap_or_default() {
         "" | "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Error::field("isDescendingOrder", "The value is true or false")),
+        _ => Err(ApiError::field("isDescendingOrder", "The value is true or false")),
     }
 }

@@ -31,20 +31,20 @@ use tower::Service as _;
 
 use self::connections::{ConnectionLimit, ConnectionSlot};
 use super::bounds::{HEAD, HEAD_TIME, WRITE_TIME};
-use super::error::{self, Error};
-use super::login::address::Network;
+use super::error::{self, ApiError};
+use super::login_policy::ip_network::IpNetwork;
 
 /// Pause after the system has no more files for a connection.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Mark of a request of HTTP/1.1 that does not say once which host it is for (RFC 9112, 3.2).
 #[derive(Clone, Copy)]
-pub(super) struct Hostless;
+pub(super) struct MissingHost;
 
 /// Answers until it is told to stop, and then what is in flight.
 pub(super) async fn serve(
     listener: TcpListener,
-    (router, proxies): (Router, Vec<Network>),
+    (router, proxies): (Router, Vec<IpNetwork>),
     mut stop: watch::Receiver<bool>,
 ) {
     let limit = Arc::new(ConnectionLimit::new(proxies));
@@ -52,19 +52,19 @@ pub(super) async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = told(&mut stop) => break,
+            () = wait_for_stop(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
                 // A client without a slot is told by the closed connection: an answer would cost what is scarce.
-                if let Some(slot) = limit.take(peer.ip()) {
-                    connections.spawn(connection((stream, peer), router.clone(), (slot, stop.clone())));
+                if let Some(slot) = limit.acquire(peer.ip()) {
+                    connections.spawn(serve_connection((stream, peer), router.clone(), (slot, stop.clone())));
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -73,12 +73,12 @@ pub(super) async fn serve(
 }
 
 /// Until the platform stops, or is dropped.
-async fn told(stop: &mut watch::Receiver<bool>) {
+async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     // A dropped sender means the same as a sent stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(
+async fn serve_connection(
     (stream, peer): (TcpStream, SocketAddr),
     router: Router,
     (slot, mut stop): (ConnectionSlot, watch::Receiver<bool>),
@@ -86,22 +86,22 @@ async fn connection(
     // Small answers are not held back for more.
     let _ = stream.set_nodelay(true);
     // With the connection end its requests: where it is cut off, nothing of them goes on.
-    let requests = Arc::new(Requests::default());
+    let requests = Arc::new(ConnectionRequests::default());
     let slot = Arc::new(slot);
     let service = service_fn(|request: axum::http::Request<Incoming>| {
-        let (in_use, path) = (SlotInUse::at(&slot), request.uri().path().to_owned());
+        let (in_use, path) = (SlotInUse::begin(&slot), request.uri().path().to_owned());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-            request.extensions_mut().insert(Hostless);
+            request.extensions_mut().insert(MissingHost);
         }
-        let answer = whole(router.clone(), request, Arc::clone(&requests));
-        let only_probes = slot.only_probes();
+        let answer = run_request(router.clone(), request, Arc::clone(&requests));
+        let only_probes = slot.is_probe_only();
         async move {
-            let Some(in_use) = in_use.filter(|_| !only_probes || ASKED_BY_PROBES.contains(&&*path)) else {
-                return Ok(turned_away());
+            let Some(in_use) = in_use.filter(|_| !only_probes || PROBE_PATHS.contains(&&*path)) else {
+                return Ok(no_connection_response());
             };
-            let mut response = answer.await?.map(|body| Body::new(Sending { body, in_use }));
+            let mut response = answer.await?.map(|body| Body::new(TrackedBody { body, in_use }));
             if only_probes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -110,11 +110,12 @@ async fn connection(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(Patient { stream, stalled: None }), service));
+    let mut served =
+        pin!(builder.serve_connection(TokioIo::new(StallTimeoutStream { stream, stalled: None }), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        () = slot.given_away() => Ok(()),
-        () = told(&mut stop) => {
+        () = slot.wait_until_reassigned() => Ok(()),
+        () = wait_for_stop(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -128,14 +129,18 @@ async fn connection(
 
 /// The requests of a connection, one at a time; those that run end where this is dropped.
 #[derive(Default)]
-struct Requests {
+struct ConnectionRequests {
     busy: Arc<Turn<()>>,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
 /// Does a request to its end, also where its client hangs up meanwhile: what was refused, or has left the platform already, would
 /// else stand in no row of the audit log.
-async fn whole(mut router: Router, request: Request, requests: Arc<Requests>) -> Result<Response, Infallible> {
+async fn run_request(
+    mut router: Router,
+    request: Request,
+    requests: Arc<ConnectionRequests>,
+) -> Result<Response, Infallible> {
     let busy = Arc::clone(&requests.busy).lock_owned().await;
     let (answered, answer) = oneshot::channel();
     let task = async move {
@@ -150,17 +155,17 @@ async fn whole(mut router: Router, request: Request, requests: Arc<Requests>) ->
         tasks.spawn(task);
     }
     // The router catches panics itself; what is left is a runtime that ends.
-    answer.await.unwrap_or_else(|_| Ok(error::internal()))
+    answer.await.unwrap_or_else(|_| Ok(error::internal_error()))
 }
 
 /// What may be asked for where all other connections are busy.
-const ASKED_BY_PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// For a connection that was given away as its request came, and for a request that is none of a probe where only those have a
 /// connection left: nothing was done.
-fn turned_away() -> Response {
+fn no_connection_response() -> Response {
     let text = "The platform has no connection left; nothing was done, try again";
-    let mut response = Error::Unavailable(text.to_owned()).into_response();
+    let mut response = ApiError::Unavailable(text.to_owned()).into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -170,36 +175,36 @@ struct SlotInUse(Arc<ConnectionSlot>);
 
 impl SlotInUse {
     /// None where the connection was given away just before.
-    fn at(slot: &Arc<ConnectionSlot>) -> Option<Arc<Self>> {
-        slot.begin().then(|| Arc::new(Self(Arc::clone(slot))))
+    fn begin(slot: &Arc<ConnectionSlot>) -> Option<Arc<Self>> {
+        slot.mark_busy().then(|| Arc::new(Self(Arc::clone(slot))))
     }
 }
 
 impl Drop for SlotInUse {
     fn drop(&mut self) {
-        self.0.wait();
+        self.0.mark_waiting();
     }
 }
 
 /// A body that keeps its connection busy until each part of it was written.
-struct Sending {
+struct TrackedBody {
     body: Body,
     in_use: Arc<SlotInUse>,
 }
 
 /// A part of an answer.
-struct Part {
+struct TrackedChunk {
     bytes: Bytes,
     _in_use: Arc<SlotInUse>,
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for TrackedChunk {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl HttpBody for Sending {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -209,7 +214,9 @@ impl HttpBody for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let in_use = &self.in_use;
-        frame.map_ok(|frame| frame.map_data(|bytes| Bytes::from_owner(Part { bytes, _in_use: Arc::clone(in_use) })))
+        frame.map_ok(|frame| {
+            frame.map_data(|bytes| Bytes::from_owner(TrackedChunk { bytes, _in_use: Arc::clone(in_use) }))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -222,13 +229,13 @@ impl HttpBody for Sending {
 }
 
 /// A connection whose client must go on reading what it asked for.
-struct Patient {
+struct StallTimeoutStream {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    fn watched<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+impl StallTimeoutStream {
+    fn check_stall<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
             self.stalled = None;
             return done;
@@ -241,7 +248,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for StallTimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -251,10 +258,10 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for StallTimeoutStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watched(context, done)
+        self.check_stall(context, done)
     }
 
     fn poll_write_vectored(
@@ -263,7 +270,7 @@ impl AsyncWrite for Patient {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watched(context, done)
+        self.check_stall(context, done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -272,7 +279,7 @@ impl AsyncWrite for Patient {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_flush(context);
-        self.watched(context, done)
+        self.check_stall(context, done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -294,11 +301,11 @@ mod tests {
     use crate::platform::body;
 
     /// A server of which one route reads a body and another never ends its answer.
-    async fn served() -> (SocketAddr, watch::Sender<bool>) {
+    async fn start_test_server() -> (SocketAddr, watch::Sender<bool>) {
         let endless =
             || async { Body::from_stream(futures::stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 1 << 16]))) };
         let read = |request: Request| async {
-            body::collect(request, 100)
+            body::collect_body(request, 100)
                 .await
                 .map_or_else(axum::response::IntoResponse::into_response, |_| ().into_response())
         };
@@ -311,7 +318,7 @@ mod tests {
     }
 
     /// What is read of a connection until the server ends it, after how long a silence.
-    async fn until_the_end(address: SocketAddr, sent: &str, pause: Duration) -> (String, Duration) {
+    async fn read_until_end(address: SocketAddr, sent: &str, pause: Duration) -> (String, Duration) {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
         let start = Instant::now();
@@ -325,18 +332,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_a_body_and_a_reader_each_have_their_time() {
-        let (address, stop) = served().await;
+        let (address, stop) = start_test_server().await;
         let head = "POST /read HTTP/1.1\r\nHost: x\r\n";
-        let (answer, took) = until_the_end(address, head, Duration::ZERO).await;
+        let (answer, took) = read_until_end(address, head, Duration::ZERO).await;
         assert_eq!((&*answer, took.as_secs()), ("", 30), "a head that breaks off");
         let body = format!("{head}Content-Length: 9\r\n\r\nabc");
-        let (answer, took) = until_the_end(address, &body, Duration::ZERO).await;
+        let (answer, took) = read_until_end(address, &body, Duration::ZERO).await;
         assert!(answer.starts_with("HTTP/1.1 408") && took.as_secs() == 10, "{took:?} {answer}");
         let whole = format!("{head}Content-Length: 3\r\n\r\nabc");
-        let (answer, took) = until_the_end(address, &whole, Duration::ZERO).await;
+        let (answer, took) = read_until_end(address, &whole, Duration::ZERO).await;
         assert!(answer.starts_with("HTTP/1.1 200") && took.as_secs() == 30, "idle after its answer: {took:?} {answer}");
         let endless = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
-        let (answer, _) = until_the_end(address, endless, Duration::from_secs(45)).await;
+        let (answer, _) = read_until_end(address, endless, Duration::from_secs(45)).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "whoever does not read is cut off: {answer}");
         stop.send_replace(true);
     }

@@ -2,48 +2,50 @@
 
 use axum::http::{HeaderMap, Method, header};
 
-use super::error::Error;
-use super::factor::Owed;
+use super::error::ApiError;
+use super::mfa::RequiredAction;
 use super::principal::Caller;
-use super::store::{Carrier, Clock};
+use super::store::{SessionCarrier, SessionClock};
 use super::{App, credential, time};
 
 /// Name of the cookie. The prefix makes browsers take it over TLS (or loopback) only, for this host and every path.
-pub(super) const COOKIE: &str = "__Host-tenantry";
+pub(super) const SESSION_COOKIE: &str = "__Host-tenantry";
 
 /// The key that a request's cookie carries.
-pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn session_key(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, key)| key)
+    pairs.find(|(name, _)| *name == SESSION_COOKIE).map(|(_, key)| key)
 }
 
 /// How sessions are judged now.
-pub(super) fn clock(app: &App) -> Clock {
-    Clock { now: time::now(), idle: app.login.idle_milliseconds() }
+pub(super) fn session_clock(app: &App) -> SessionClock {
+    SessionClock { now: time::now(), idle: app.login.idle_milliseconds() }
 }
 
 /// The key of a browser's session and whoever it belongs to; nobody where there is no cookie or no living session.
-pub(super) async fn holder<'h>(app: &App, headers: &'h HeaderMap) -> Result<Option<(&'h str, Caller)>, Error> {
-    let Some(key) = key(headers) else { return Ok(None) };
-    let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock(app)).await?;
+pub(super) async fn find_session<'h>(app: &App, headers: &'h HeaderMap) -> Result<Option<(&'h str, Caller)>, ApiError> {
+    let Some(key) = session_key(headers) else { return Ok(None) };
+    let caller =
+        app.store.find_session_caller(&credential::sha256_hex(key), SessionCarrier::Cookie, session_clock(app)).await?;
     Ok(caller.map(|caller| (key, caller)))
 }
 
 /// What the browser's session of a key must do before anything else.
-pub(super) async fn owes(app: &App, key: &str) -> Result<Option<Owed>, Error> {
-    let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock(app)).await?;
-    Ok(caller.and_then(|caller| caller.person().and_then(|person| person.owes)))
+pub(super) async fn required_action(app: &App, key: &str) -> Result<Option<RequiredAction>, ApiError> {
+    let caller =
+        app.store.find_session_caller(&credential::sha256_hex(key), SessionCarrier::Cookie, session_clock(app)).await?;
+    Ok(caller.and_then(|caller| caller.person().and_then(|person| person.required_action)))
 }
 
 /// Whether a method may change something.
-pub(super) fn changes(method: &Method) -> bool {
+pub(super) fn is_unsafe_method(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Whether a page of this very site caused the request: browsers say so in a header that pages cannot set, older ones in
 /// `Origin`. Whoever says neither is no browser and has no business with a cookie.
-pub(super) fn same_site(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
     }
@@ -65,9 +67,9 @@ mod tests {
 
     #[test]
     fn the_cookie_is_found_among_others() {
-        assert_eq!(key(&headers(&[("cookie", "a=1; __Host-tenantry=k; b=2")])), Some("k"));
-        assert_eq!(key(&headers(&[("cookie", "a=1; x__Host-tenantry=k")])), None);
-        assert_eq!(key(&headers(&[])), None);
+        assert_eq!(session_key(&headers(&[("cookie", "a=1; __Host-tenantry=k; b=2")])), Some("k"));
+        assert_eq!(session_key(&headers(&[("cookie", "a=1; x__Host-tenantry=k")])), None);
+        assert_eq!(session_key(&headers(&[])), None);
     }
 
     /// shows: security/asvs/3.5.1
@@ -84,8 +86,10 @@ mod tests {
             (&[("host", "a.example")], false),
             (&[], false),
         ] {
-            assert_eq!(same_site(&headers(rows)), same, "{rows:?}");
+            assert_eq!(is_same_site(&headers(rows)), same, "{rows:?}");
         }
-        assert!(changes(&Method::POST) && changes(&Method::DELETE) && !changes(&Method::GET));
+        assert!(
+            is_unsafe_method(&Method::POST) && is_unsafe_method(&Method::DELETE) && !is_unsafe_method(&Method::GET)
+        );
     }
 }

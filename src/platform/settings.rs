@@ -2,23 +2,25 @@
 //!
 //! An absent member is unchanged, an empty text or list clears, an object merges member by member, a list replaces.
 
-mod addresses;
-mod endpoint;
-mod moment;
+mod access_endpoint;
+mod cutoff;
+mod ip_allowlist;
 mod packages;
-mod policy;
+mod password_policy;
 
 use super::bounds;
-use super::error::{Error, field, quote};
-use super::reference;
-use super::store::{Kind, Record};
+use super::error::{ApiError, field_error, quote};
+use super::reference_data;
+use super::store::{TenantLevel, TenantRecord};
 use crate::catalog;
-use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
+use crate::wire::{DuoSecurity, FieldError, IdRef, Mark, PasswordPolicy, Tenant, WireClientDetails};
 
-pub(super) use super::names::name;
-pub(super) use endpoint::{api_server, host};
-pub(super) use moment::passwords_set_before;
-pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons, within_own};
+pub(super) use super::names::validate_name;
+pub(super) use access_endpoint::{api_server, host_name};
+pub(super) use cutoff::password_cutoff;
+pub(super) use packages::{
+    add_ons_of, apply_add_on_switches, dropped_packages, has_add_on, packages_of, refuse_beyond_own,
+};
 
 /// What is wrong with a request so far.
 #[derive(Default)]
@@ -37,80 +39,87 @@ impl Problems {
     /// The same, where the message is dear: it is made for those problems only that the answer names.
     pub(super) fn refuse_with(&mut self, name: impl Into<String>, message: impl FnOnce() -> String) {
         if self.named.len() < bounds::PROBLEMS {
-            self.named.push(field(name, message()));
+            self.named.push(field_error(name, message()));
         } else {
             self.more += 1;
         }
     }
 
     /// All problems at once, so that one answer names every field; of very many the first ones.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    pub(super) fn finish(mut self) -> Result<(), ApiError> {
         if self.more > 0 {
             let message = format!("{} more problems are not named; solve these first", self.more);
-            self.named.push(field("body", message));
+            self.named.push(field_error("body", message));
         }
-        if self.named.is_empty() { Ok(()) } else { Err(Error::Fields(self.named)) }
+        if self.named.is_empty() { Ok(()) } else { Err(ApiError::Fields(self.named)) }
     }
 }
 
 /// Settings of a new tenant before its request is merged in.
-pub(super) fn initial(kind: Kind) -> Tenant {
+pub(super) fn initial_settings(kind: TenantLevel) -> Tenant {
     Tenant {
-        packages: Some(vec![catalog::Package::HybridDiscoveryAndMonitoring.wire().to_owned()]),
+        packages: Some(vec![catalog::Package::HybridDiscoveryAndMonitoring.wire_name().to_owned()]),
         add_ons: Some(Vec::new()),
-        password_policy: (kind != Kind::Client).then(policy::pci_dss),
-        client_details: (kind == Kind::Client).then(office_hours),
+        password_policy: (kind != TenantLevel::Client).then(password_policy::pci_dss_policy),
+        client_details: (kind == TenantLevel::Client).then(office_hours),
         ..Tenant::default()
     }
 }
 
 /// Settings of a new child: what its parent hands down, then the request.
-pub(super) fn create(parent: &Record, change: Tenant) -> Result<Tenant, Error> {
-    let kind = parent.kind.below();
-    let mut start = initial(kind);
-    if kind == Kind::Client {
+pub(super) fn create_settings(parent: &TenantRecord, change: Tenant) -> Result<Tenant, ApiError> {
+    let kind = parent.kind.level_below();
+    let mut start = initial_settings(kind);
+    if kind == TenantLevel::Client {
         start.country.clone_from(&parent.settings.country);
         start.time_zone.clone_from(&parent.settings.time_zone);
     }
-    update(kind, &start, &parent.settings, change)
+    update_settings(kind, &start, &parent.settings, change)
 }
 
 /// Settings after a change. `parent` bounds a client's packages and gives its password policy.
-pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: Tenant) -> Result<Tenant, Error> {
+pub(super) fn update_settings(
+    kind: TenantLevel,
+    current: &Tenant,
+    parent: &Tenant,
+    mut change: Tenant,
+) -> Result<Tenant, ApiError> {
     let mut problems = Problems::default();
     let mut next = current.clone();
-    texts(&mut next, &mut change, &mut problems);
-    switches(&mut next, &change);
-    moment::merge(&mut next, change.change_passwords_set_before.take(), &mut problems);
-    places(&mut next, &mut change, &mut problems);
-    references(&mut next, &change, &mut problems);
+    merge_texts(&mut next, &mut change, &mut problems);
+    merge_switches(&mut next, &change);
+    cutoff::merge_cutoff(&mut next, change.change_passwords_set_before.take(), &mut problems);
+    merge_places(&mut next, &mut change, &mut problems);
+    merge_references(&mut next, &change, &mut problems);
     if let Some(duo) = change.duo_security.take() {
         merge_duo(next.duo_security.get_or_insert_default(), duo, &mut problems);
     }
     match kind {
-        Kind::Client => of_client(&mut next, &mut change, parent, &mut problems),
-        Kind::Partner | Kind::ServiceProvider => of_partner(&mut next, &mut change, &mut problems),
+        TenantLevel::Client => merge_client_settings(&mut next, &mut change, parent, &mut problems),
+        TenantLevel::Partner | TenantLevel::ServiceProvider => {
+            merge_partner_settings(&mut next, &mut change, &mut problems);
+        }
     }
-    let bound = (kind == Kind::Client).then_some(parent);
-    packages::merge(&mut next, (change.packages, change.add_ons), bound, &mut problems);
+    let bound = (kind == TenantLevel::Client).then_some(parent);
+    packages::merge_packages(&mut next, (change.packages, change.add_ons), bound, &mut problems);
     problems.finish()?;
     Ok(next)
 }
 
 /// A mark whose parts can be told apart again.
-pub(super) fn mark(mark: &Mark) -> Result<(), Error> {
+pub(super) fn check_mark(mark: &Mark) -> Result<(), ApiError> {
     let Mark { cluster, kind, namespace, name, uid } = mark;
     for (part, text) in [("cluster", cluster), ("kind", kind), ("namespace", namespace), ("name", name), ("uid", uid)] {
         if text.is_empty() || text.len() > 253 || text.contains('/') || text.chars().any(char::is_control) {
             let message = "The text must have 1 to 253 characters and no slash";
-            return Err(Error::field(format!("managedBy.{part}"), message));
+            return Err(ApiError::field(format!("managedBy.{part}"), message));
         }
     }
     Ok(())
 }
 
 /// Takes the extensions out of a request or an answer.
-pub(super) fn documented(tenant: &mut Tenant) {
+pub(super) fn strip_extensions(tenant: &mut Tenant) {
     tenant.managed_by = None;
     tenant.status = None;
     tenant.terminated_time = None;
@@ -127,16 +136,16 @@ pub(super) fn documented(tenant: &mut Tenant) {
 }
 
 /// Merges a text: absent leaves, empty clears.
-pub(super) fn text(current: &mut Option<String>, change: Option<String>) {
+pub(super) fn merge_text(current: &mut Option<String>, change: Option<String>) {
     if let Some(text) = change {
         *current = Some(text).filter(|text| !text.trim().is_empty());
     }
 }
 
-fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+fn merge_texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     for (name, most, slot, value) in [
         ("extOrgId", bounds::NAME, &mut next.ext_org_id, change.ext_org_id.take()),
-        ("address", bounds::LONG, &mut next.address, change.address.take()),
+        ("address", bounds::LONG_TEXT, &mut next.address, change.address.take()),
         ("city", bounds::NAME, &mut next.city, change.city.take()),
         ("state", bounds::NAME, &mut next.state, change.state.take()),
         ("zip", bounds::ZIP, &mut next.zip, change.zip.take()),
@@ -154,7 +163,7 @@ fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
         } else if name.ends_with("Email") && !value.trim().is_empty() && !is_email(&value) {
             problems.refuse(name, "The text is not an e-mail address");
         } else {
-            text(slot, Some(value));
+            merge_text(slot, Some(value));
         }
     }
 }
@@ -166,7 +175,7 @@ pub(super) fn is_email(text: &str) -> bool {
         && !text.chars().any(|character| character.is_whitespace() || character.is_control())
 }
 
-fn switches(next: &mut Tenant, change: &Tenant) {
+fn merge_switches(next: &mut Tenant, change: &Tenant) {
     for (slot, value) in [
         (&mut next.rdp2swf_state, change.rdp2swf_state),
         (&mut next.enable_cli_recording, change.enable_cli_recording),
@@ -179,11 +188,11 @@ fn switches(next: &mut Tenant, change: &Tenant) {
     }
 }
 
-fn places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+fn merge_places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     match change.country.take() {
         None => {}
         Some(country) if country.trim().is_empty() => next.country = None,
-        Some(country) => match catalog::country(&country) {
+        Some(country) => match catalog::find_country(&country) {
             Some(name) => next.country = Some(name.to_owned()),
             None => problems.refuse(
                 "country",
@@ -192,14 +201,14 @@ fn places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
         },
     }
     match change.time_zone.take() {
-        Some(zone) if !zone.trim().is_empty() && !reference::is_timezone(zone.trim()) => problems.refuse(
+        Some(zone) if !zone.trim().is_empty() && !reference_data::is_timezone(zone.trim()) => problems.refuse(
             "timeZone",
             format!("The time zone {} is not an IANA name; /api/v2/cfg/timezones lists them", quote(&zone)),
         ),
-        zone => text(&mut next.time_zone, zone.map(|zone| zone.trim().to_owned())),
+        zone => merge_text(&mut next.time_zone, zone.map(|zone| zone.trim().to_owned())),
     }
     if let Some(list) = change.white_listed_ips.take() {
-        match addresses::normal(&list) {
+        match ip_allowlist::normalize_allowlist(&list) {
             Ok(list) => next.white_listed_ips = Some(list).filter(|list| !list.is_empty()),
             Err(message) => problems.refuse("whiteListedIps", message),
         }
@@ -207,10 +216,10 @@ fn places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
 }
 
 /// Channel and operations centre; number 0 clears, since an absent one is unchanged.
-fn references(next: &mut Tenant, change: &Tenant, problems: &mut Problems) {
+fn merge_references(next: &mut Tenant, change: &Tenant, problems: &mut Problems) {
     let known = [
-        ("channel", &change.channel, &mut next.channel, reference::CHANNELS, "channels"),
-        ("nocDetails", &change.noc_details, &mut next.noc_details, reference::NOCS, "nocs"),
+        ("channel", &change.channel, &mut next.channel, reference_data::CHANNELS, "channels"),
+        ("nocDetails", &change.noc_details, &mut next.noc_details, reference_data::NOCS, "nocs"),
     ];
     for (name, wanted, slot, table, list) in known {
         match wanted {
@@ -227,7 +236,7 @@ fn references(next: &mut Tenant, change: &Tenant, problems: &mut Problems) {
     }
 }
 
-fn merge_duo(current: &mut Duo, change: Duo, problems: &mut Problems) {
+fn merge_duo(current: &mut DuoSecurity, change: DuoSecurity, problems: &mut Problems) {
     for (name, slot, value) in [
         ("integrationKey", &mut current.integration_key, change.integration_key),
         ("secretKey", &mut current.secret_key, change.secret_key),
@@ -237,21 +246,21 @@ fn merge_duo(current: &mut Duo, change: Duo, problems: &mut Problems) {
         if value.as_ref().is_some_and(|value| !fits(value)) {
             problems.refuse(format!("duoSecurity.{name}"), "The text must have at most 255 characters and no blanks");
         } else {
-            text(slot, value);
+            merge_text(slot, value);
         }
     }
 }
 
-fn of_partner(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+fn merge_partner_settings(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     if let Some(policy) = change.password_policy.take() {
-        let current = next.password_policy.clone().unwrap_or_else(policy::pci_dss);
-        next.password_policy = Some(policy::merge(current, &policy, problems));
+        let current = next.password_policy.clone().unwrap_or_else(password_policy::pci_dss_policy);
+        next.password_policy = Some(password_policy::merge_policy(current, &policy, problems));
     }
     next.block_duplicate_cloud_accounts = change.block_duplicate_cloud_accounts.or(next.block_duplicate_cloud_accounts);
     if let Some(server) = change.access_endpoint.take().and_then(|endpoint| endpoint.application_server) {
         if server.trim().is_empty() {
             next.access_endpoint = None;
-        } else if host(&server).is_none() {
+        } else if host_name(&server).is_none() {
             problems.refuse("accessEndpoint.applicationServer", "The text is not a host name or its URL");
         } else {
             next.access_endpoint.get_or_insert_default().application_server = Some(server.trim().to_owned());
@@ -263,10 +272,10 @@ fn of_partner(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
 }
 
 /// A client shows its partner's policy, so a request that sends it back unchanged is taken.
-fn of_client(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: &mut Problems) {
+fn merge_client_settings(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: &mut Problems) {
     if let Some(policy) = change.password_policy.take() {
-        let partners = policy_of(parent);
-        if policy::merge(partners.clone(), &policy, &mut Problems::default()) != partners {
+        let partners = password_policy_of(parent);
+        if password_policy::merge_policy(partners.clone(), &policy, &mut Problems::default()) != partners {
             problems.refuse("passwordPolicy", "The partner's password policy applies to its clients; change it there");
         }
     }
@@ -283,13 +292,13 @@ fn of_client(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: 
 }
 
 /// A tenant's password policy.
-pub(super) fn policy_of(tenant: &Tenant) -> PasswordPolicy {
-    tenant.password_policy.clone().unwrap_or_else(policy::pci_dss)
+pub(super) fn password_policy_of(tenant: &Tenant) -> PasswordPolicy {
+    tenant.password_policy.clone().unwrap_or_else(password_policy::pci_dss_policy)
 }
 
 /// What real clients assume where nothing was said: Monday to Friday, nine to five.
-fn office_hours() -> ClientDetails {
-    ClientDetails {
+fn office_hours() -> WireClientDetails {
+    WireClientDetails {
         business_start_hour: Some(9),
         business_start_min: Some(0),
         business_end_hour: Some(17),
@@ -301,7 +310,7 @@ fn office_hours() -> ClientDetails {
     }
 }
 
-fn merge_details(current: &mut ClientDetails, change: &ClientDetails, problems: &mut Problems) {
+fn merge_details(current: &mut WireClientDetails, change: &WireClientDetails, problems: &mut Problems) {
     for (name, range, slot, value) in [
         ("businessStartHour", 0..=23, &mut current.business_start_hour, change.business_start_hour),
         ("businessStartMin", 0..=59, &mut current.business_start_min, change.business_start_min),

@@ -3,22 +3,23 @@
 //! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
 //! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
 
-mod attempts;
 mod audit;
+pub(super) mod backup_copies;
 mod branding;
-mod connect;
-pub(super) mod copies;
 mod credentials;
 mod defaults;
 mod duo;
 mod factors;
 mod lists;
+mod login_attempts;
 mod names;
+mod paged_queries;
 mod people;
-mod ping;
-#[cfg(test)]
-mod plans;
+mod pools;
 mod purge;
+#[cfg(test)]
+mod query_plans;
+mod readiness;
 mod records;
 mod roles;
 mod schedules;
@@ -27,7 +28,6 @@ mod sessions;
 mod sets;
 mod streams;
 mod tenants;
-mod terms;
 mod tx;
 
 use std::fmt::Write as _;
@@ -37,50 +37,60 @@ use prometheus_client::metrics::histogram::Histogram;
 use sqlx::AnyPool;
 use sqlx::any::AnyConnectOptions;
 
-use super::StartError;
+use super::PlatformStartError;
 use super::keyed_semaphore::KeyedSemaphore;
 
-pub(super) use attempts::{forget_all_attempts, forget_attempts};
 pub(super) use audit::{
-    Head, Kept, Read, SealedHeads, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor,
-    reseal, save_anchor, some_head,
+    ChainHead, SealedHeads, SealedRow, StatementTable, StoredAnchor, VerifiableRow, check_sealed_heads, insert_row,
+    last_row, lock_anchor, lock_head, purge_chain, reseal_statements, save_anchor, trim_chain,
 };
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use connect::Pools;
 pub(super) use credentials::{
-    CREDENTIAL_ID, CredentialRecord, EndedToken, Held, Known, NewCredential, NewSecret, NewToken, credential_id,
-    credentials_ever, end_token, insert_credential, insert_token, living_credentials, revoke, revoke_credential,
-    rotate_credential,
+    CREDENTIAL_ID, CredentialRecord, CredentialStatus, EndedToken, NewCredential, NewSecret, NewToken, ValidCredential,
+    count_active_credentials, count_all_credentials, credential_id, delete_tenant_credentials, end_token,
+    insert_credential, insert_token, revoke_credential, rotate_credential,
 };
-pub(super) use duo::{note_sent, take_sent};
+pub(super) use duo::{save_duo_state, take_duo_state};
 pub(super) use factors::{
-    NewFactor, accept_consent, began_after, forget_factor, held_factor, hold_pending, insert_factor, note_codes,
-    pending_of, prove_session, spend_verification, use_recovery_code, use_step, verify_session,
+    NewFactor, accept_consent, forget_factor, grant_fresh_proof, insert_factor, lock_factor, lock_pending_secret,
+    mark_session_verified, save_failed_codes, save_pending_secret, session_began_after, use_code_step, use_fresh_proof,
+    use_recovery_code,
 };
-pub(super) use lists::{Filter, Order, Page, folded, living_settings};
-pub(super) use names::Named;
+pub(super) use lists::{ChildrenPage, TenantFilter, TenantOrder, fold_case, living_child_settings};
+pub(super) use login_attempts::{forget_all_attempts, forget_attempts};
+pub(super) use names::NameRecord;
+pub(super) use paged_queries::{PageRange, Term, TermValue};
 pub(super) use people::{
-    Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
-    insert_person, must_change_under, person_of, rename_author, save_password, save_person,
+    LoginCandidate, NewPassword, NewPerson, PersonRecord, PersonStatus, UserOrder, deactivate_people,
+    find_login_holder, find_person, insert_person, rename_author, require_password_change, save_password, save_person,
 };
-pub(super) use ping::{Fill, Readiness};
-pub(super) use purge::{Ended, erase, take_purge};
+pub(super) use pools::PoolConfig;
+pub(super) use purge::{TerminatedTenant, claim_purge, erase_tenant};
+pub(super) use readiness::{PoolUsage, Readiness};
 pub(super) use records::{
-    Datum, Shelf, erase_aged, holder_of_datum, holders_of_account, insert_datum, locked_datum, next_number, save_datum,
+    Record, RecordScope, account_holder_settings, erase_old_records, find_record_id_by_name, insert_record,
+    lock_record, next_number, save_record,
 };
 pub(super) use roles::{
-    RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
+    RoleContent, RoleRecord, delete_role, find_role_by_name, role_unique_id, save_role, set_person_roles,
+    set_role_users,
 };
-pub(super) use schedules::{Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, schedules_of};
-pub(super) use scrub::want_scrub;
+pub(super) use schedules::{
+    Schedule, ScheduleResponse, delete_schedule, finish_run, insert_schedule, tenant_schedules,
+};
+pub(super) use scrub::request_scrub;
 pub(super) use sessions::{
-    Carrier, Clock, NewSession, end_session, end_sessions_begun_before, end_sessions_of, end_sessions_under,
-    failed_login, failed_nobody, start_session,
+    NewSession, SessionCarrier, SessionClock, end_session, end_sessions_begun_before, end_sessions_of,
+    end_sessions_under, insert_failed_login, simulate_failed_login, start_session,
 };
-pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
-pub(super) use streams::{Delivery, NewStream, Stream, delete_stream, enqueue, insert_stream, streams_of};
-pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
-pub(super) use terms::{Part, Term, Value};
+pub(super) use sets::{SetRecord, delete_set, find_set_by_name, save_set};
+pub(super) use streams::{
+    Delivery, NewStream, WebhookStream, delete_stream, enqueue_delivery, insert_stream, tenant_streams,
+};
+pub(super) use tenants::{
+    NewTenant, TenantLevel, TenantRecord, find_child, find_formerly_marked, find_mark_holder, find_name_holder,
+    insert_tenant, lock_tenant, save_tenant,
+};
 pub(super) use tx::Tx;
 
 /// The open database.
@@ -95,50 +105,50 @@ pub(super) struct Store {
 }
 
 /// Bounds in which waits are counted, in seconds.
-const WAITS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0];
+const WAIT_BUCKETS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0];
 
 /// One tenant's writes have at most this part of the connections for writing.
-const SHARE: u32 = 4;
+const TENANT_WRITE_SHARE: u32 = 4;
 
 impl Store {
     /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
-    pub(super) async fn open(database: &str, wait: Duration) -> Result<Self, StartError> {
-        Self::open_with(database, Pools { wait, ..Pools::default() }).await
+    pub(super) async fn open(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
+        Self::open_with(database, PoolConfig { wait, ..PoolConfig::default() }).await
     }
 
     /// The same with so many connections.
-    pub(super) async fn open_with(database: &str, pools: Pools) -> Result<Self, StartError> {
+    pub(super) async fn open_with(database: &str, pools: PoolConfig) -> Result<Self, PlatformStartError> {
         sqlx::any::install_default_drivers();
-        let url = url(database)?;
+        let url = database_url(database)?;
         let sqlite = url.starts_with("sqlite:");
-        connect::make_private(&url)?;
+        pools::make_private(&url)?;
         let options: AnyConnectOptions = url.parse()?;
         // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
         let writer = if sqlite {
-            connect::sqlite(connect::WRITING, pools.wait, 1).connect_with(options.clone()).await?
+            pools::sqlite_pool(pools::WRITER_PRAGMAS, pools.wait, 1).connect_with(options.clone()).await?
         } else {
             // A migration may take longer than any request.
-            let patient = connect::patient().connect_with(options.clone()).await?;
+            let patient = pools::unlimited_connection().connect_with(options.clone()).await?;
             sqlx::migrate!("./migrations").run(&patient).await?;
             patient.close().await;
-            connect::postgres(&url, pools.connections).connect_with(options.clone()).await?
+            pools::postgres_pool(&url, pools.connections).connect_with(options.clone()).await?
         };
         if sqlite {
             sqlx::migrate!("./migrations").run(&writer).await?;
         }
         let readers = if sqlite {
-            connect::sqlite(connect::READING, pools.wait, pools.connections)
+            pools::sqlite_pool(pools::READER_PRAGMAS, pools.wait, pools.connections)
         } else {
-            connect::postgres(&url, pools.connections)
+            pools::postgres_pool(&url, pools.connections)
         };
         let readers = readers.connect_with(options).await?;
         if sqlite {
             let pages = sqlx::query("SELECT pgno FROM sqlite_dbpage LIMIT 1");
-            pages.execute(&readers).await.map_err(|_| StartError::WithoutPages)?;
+            pages.execute(&readers).await.map_err(|_| PlatformStartError::MissingDbpage)?;
         }
-        let each = usize::try_from(pools.connections / SHARE).unwrap_or_default();
+        let each = usize::try_from(pools.connections / TENANT_WRITE_SHARE).unwrap_or_default();
         let row_permits = (!sqlite).then(|| KeyedSemaphore::new(each));
-        let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAITS) };
+        let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAIT_BUCKETS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
         store.write_name_claims().await?;
@@ -147,18 +157,19 @@ impl Store {
     }
 
     /// Opens a database that is there, only to read it: nothing is created, migrated or written.
-    pub(super) async fn open_to_read(database: &str, wait: Duration) -> Result<Self, StartError> {
+    pub(super) async fn open_to_read(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
         sqlx::any::install_default_drivers();
-        let url = url(database)?;
+        let url = database_url(database)?;
         let sqlite = url.starts_with("sqlite:");
-        let url = if sqlite { reading(&url) } else { url };
+        let url = if sqlite { read_only_url(&url) } else { url };
         let options: AnyConnectOptions = url.parse()?;
         // One connection, in one transaction: all that is read is of one moment, also while a platform writes.
-        let one = if sqlite { connect::sqlite("PRAGMA query_only = ON;", wait, 1) } else { connect::patient() };
+        let one =
+            if sqlite { pools::sqlite_pool("PRAGMA query_only = ON;", wait, 1) } else { pools::unlimited_connection() };
         let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
         let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         sqlx::query(begin).execute(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers, sqlite, row_permits: None, waits: Histogram::new(WAITS) })
+        Ok(Self { writer: readers.clone(), readers, sqlite, row_permits: None, waits: Histogram::new(WAIT_BUCKETS) })
     }
 
     /// Starts a write.
@@ -178,7 +189,7 @@ impl Store {
             let permit = row_permits.acquire(tenant).await;
             Ok(Tx::new(self.writer.begin().await?).with_permit(permit))
         };
-        let begun = tokio::time::timeout(connect::ACQUIRE, write).await;
+        let begun = tokio::time::timeout(pools::ACQUIRE_TIMEOUT, write).await;
         self.waits.observe(asked.elapsed().as_secs_f64());
         begun.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
@@ -193,7 +204,7 @@ impl Store {
     }
 
     /// How long writes waited for their connection.
-    pub(super) fn waits(&self) -> Histogram {
+    pub(super) fn wait_histogram(&self) -> Histogram {
         self.waits.clone()
     }
 
@@ -205,7 +216,7 @@ impl Store {
 }
 
 /// The URL of a SQLite file that is only read.
-fn reading(url: &str) -> String {
+fn read_only_url(url: &str) -> String {
     match url.split_once('?') {
         Some((file, "mode=rwc")) => format!("{file}?mode=ro"),
         _ => url.to_owned(),
@@ -213,7 +224,7 @@ fn reading(url: &str) -> String {
 }
 
 /// A URL of what was given: a path becomes the SQLite file there.
-fn url(database: &str) -> Result<String, sqlx::Error> {
+fn database_url(database: &str) -> Result<String, sqlx::Error> {
     let is = |scheme: &str| database.starts_with(scheme);
     if is("postgres:") || is("postgresql:") {
         return Ok(database.to_owned());
@@ -244,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_path_becomes_the_url_of_its_file() {
-        assert_eq!(url("/tmp/a b?.db").unwrap(), "sqlite:///tmp/a%20b%3F.db?mode=rwc");
-        assert_eq!(url("sqlite:/tmp/a.db").unwrap(), "sqlite:///tmp/a.db?mode=rwc");
-        assert!(url("a.db").unwrap().ends_with("/a.db?mode=rwc"));
-        assert_eq!(url("postgres://u@h/d").unwrap(), "postgres://u@h/d");
-        assert!(url("sqlite::memory:").is_err());
+        assert_eq!(database_url("/tmp/a b?.db").unwrap(), "sqlite:///tmp/a%20b%3F.db?mode=rwc");
+        assert_eq!(database_url("sqlite:/tmp/a.db").unwrap(), "sqlite:///tmp/a.db?mode=rwc");
+        assert!(database_url("a.db").unwrap().ends_with("/a.db?mode=rwc"));
+        assert_eq!(database_url("postgres://u@h/d").unwrap(), "postgres://u@h/d");
+        assert!(database_url("sqlite::memory:").is_err());
     }
 }

@@ -3,17 +3,17 @@
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::error::Error;
-use super::gate::Scope;
-use super::settings::{add_ons, packages};
-use super::standing::{Act, admit};
-use super::store::{Kind, Record};
-use crate::catalog::{AddOn, CONTACT_SUPPORT, Category, NOT_SUBSCRIBED, Package, needs};
+use super::authorize::RequestScope;
+use super::error::ApiError;
+use super::settings::{add_ons_of, packages_of};
+use super::store::{TenantLevel, TenantRecord};
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::catalog::{AddOn, CONTACT_SUPPORT, DataCategory, NOT_SUBSCRIBED, Package, required_add_on};
 use crate::wire::Tenant;
 
 /// A screen that warns where a package is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Screen {
+pub(super) enum PackageScreen {
     /// Alerts.
     Alerts,
     /// Service Desk.
@@ -22,7 +22,7 @@ pub(super) enum Screen {
     Automation,
 }
 
-impl Screen {
+impl PackageScreen {
     /// Every screen that warns.
     pub(super) const ALL: [Self; 3] = [Self::Alerts, Self::ServiceDesk, Self::Automation];
 
@@ -45,16 +45,16 @@ impl Screen {
     }
 
     /// The records that the screen lists, in the part of the package that carries them.
-    pub(super) const fn records(self) -> Category {
+    pub(super) const fn record_category(self) -> DataCategory {
         match self {
-            Self::Alerts => Category::Alerts,
-            Self::ServiceDesk => Category::Tickets,
-            Self::Automation => Category::MaintenanceWindows,
+            Self::Alerts => DataCategory::Alerts,
+            Self::ServiceDesk => DataCategory::Tickets,
+            Self::Automation => DataCategory::MaintenanceWindows,
         }
     }
 
     /// Modules that the screen shows, by the package that carries them: nothing else of it is denied.
-    pub(super) const fn parts(self) -> [(Package, &'static [&'static str]); 2] {
+    pub(super) const fn modules_by_package(self) -> [(Package, &'static [&'static str]); 2] {
         use Package::{EventAndIncidentManagement as Events, RemediationAndAutomation as Remediation};
         match self {
             Self::Alerts => [
@@ -74,19 +74,19 @@ impl Screen {
 }
 
 /// `GET /api/v2/tenants/{tenant}/subscription` (ours): what a tenant has, and for each screen that warns what is denied.
-pub(super) async fn show(Extension(scope): Extension<Scope>) -> Result<Json<Value>, Error> {
+pub(super) async fn read_subscription(Extension(scope): Extension<RequestScope>) -> Result<Json<Value>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let has = Subscription::of_record(tenant);
-    let screen = |screen: Screen| {
-        let (modules, denied) = has.screen(screen);
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let has = Subscription::of_tenant(tenant);
+    let screen = |screen: PackageScreen| {
+        let (modules, denied) = has.screen_modules(screen);
         let warning = (!denied.is_empty()).then_some(NOT_SUBSCRIBED);
         (screen.segment().to_owned(), json!({ "modules": modules, "denied": denied, "warning": warning }))
     };
-    let screens: Map<String, Value> = Screen::ALL.map(screen).into_iter().collect();
+    let screens: Map<String, Value> = PackageScreen::ALL.map(screen).into_iter().collect();
     Ok(Json(json!({
-        "packages": has.packages.iter().map(|package| package.wire()).collect::<Vec<_>>(),
-        "addOns": has.add_ons.iter().map(|add_on| add_on.wire()).collect::<Vec<_>>(),
+        "packages": has.packages.iter().map(|package| package.wire_name()).collect::<Vec<_>>(),
+        "addOns": has.add_ons.iter().map(|add_on| add_on.wire_name()).collect::<Vec<_>>(),
         "hiddenMenus": has.hidden_menus(),
         "withheldPermissionSets": has.withheld_permission_sets(),
         "screens": screens,
@@ -102,9 +102,9 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// What a tenant has: its own, and of a client only what its partner has too.
-    pub(super) fn of(own: &Tenant, partner: Option<&Tenant>) -> Self {
-        let bound = |tenant: Option<&Tenant>| tenant.map(|tenant| (packages(tenant), add_ons(tenant)));
-        let (mut packages, mut add_ons) = (packages(own), add_ons(own));
+    pub(super) fn from_settings(own: &Tenant, partner: Option<&Tenant>) -> Self {
+        let bound = |tenant: Option<&Tenant>| tenant.map(|tenant| (packages_of(tenant), add_ons_of(tenant)));
+        let (mut packages, mut add_ons) = (packages_of(own), add_ons_of(own));
         if let Some((at_most, add_ons_at_most)) = bound(partner) {
             packages.retain(|package| at_most.contains(package));
             add_ons.retain(|add_on| add_ons_at_most.contains(add_on));
@@ -118,12 +118,12 @@ impl Subscription {
     }
 
     /// What the tenant of a row has: of a service provider nothing is withheld, since its partners differ.
-    pub(super) fn of_record(tenant: &Record) -> Self {
-        if tenant.kind == Kind::ServiceProvider {
+    pub(super) fn of_tenant(tenant: &TenantRecord) -> Self {
+        if tenant.kind == TenantLevel::ServiceProvider {
             return Self { packages: Package::ALL.to_vec(), add_ons: AddOn::ALL.to_vec() };
         }
-        let partner = tenant.parent.as_ref().filter(|_| tenant.kind == Kind::Client);
-        Self::of(&tenant.settings, partner.map(|partner| &partner.settings))
+        let partner = tenant.parent.as_ref().filter(|_| tenant.kind == TenantLevel::Client);
+        Self::from_settings(&tenant.settings, partner.map(|partner| &partner.settings))
     }
 
     /// The packages.
@@ -132,7 +132,7 @@ impl Subscription {
     }
 
     /// Whether the tenant has a package.
-    pub(super) fn has(&self, package: Package) -> bool {
+    pub(super) fn has_package(&self, package: Package) -> bool {
         self.packages.contains(&package)
     }
 
@@ -142,47 +142,48 @@ impl Subscription {
     }
 
     /// Packages that the tenant does not have.
-    pub(super) fn missing(&self) -> impl Iterator<Item = Package> + '_ {
-        Package::ALL.into_iter().filter(|package| !self.has(*package))
+    pub(super) fn missing_packages(&self) -> impl Iterator<Item = Package> + '_ {
+        Package::ALL.into_iter().filter(|package| !self.has_package(*package))
     }
 
     /// Menu entries that do not show.
     pub(super) fn hidden_menus(&self) -> Vec<&'static str> {
-        self.missing().flat_map(|package| package.unavailable_without().menus).copied().collect()
+        self.missing_packages().flat_map(|package| package.unavailable_without().menus).copied().collect()
     }
 
     /// Permission sets that cannot be granted.
     pub(super) fn withheld_permission_sets(&self) -> Vec<&'static str> {
-        self.missing().flat_map(|package| package.unavailable_without().permission_sets).copied().collect()
+        self.missing_packages().flat_map(|package| package.unavailable_without().permission_sets).copied().collect()
     }
 
     /// Modules of a screen that the tenant has, and those that are denied.
-    pub(super) fn screen(&self, screen: Screen) -> (Vec<&'static str>, Vec<&'static str>) {
+    pub(super) fn screen_modules(&self, screen: PackageScreen) -> (Vec<&'static str>, Vec<&'static str>) {
         let modules = |has: bool| {
-            let parts = screen.parts().into_iter().filter(|(package, _)| self.has(*package) == has);
+            let parts =
+                screen.modules_by_package().into_iter().filter(|(package, _)| self.has_package(*package) == has);
             parts.flat_map(|(_, modules)| modules).copied().collect()
         };
         (modules(true), modules(false))
     }
 
     /// Refuses a category that only a package brings which the tenant does not have.
-    pub(super) fn admit(&self, category: Category) -> Result<(), Error> {
-        if self.has(category.carried().package) { Ok(()) } else { Err(Error::NotSubscribed) }
+    pub(super) fn ensure_category(&self, category: DataCategory) -> Result<(), ApiError> {
+        if self.has_package(category.package_requirement().package) { Ok(()) } else { Err(ApiError::NotSubscribed) }
     }
 
     /// Refuses a kind of record that only an add-on brings.
-    pub(super) fn admit_kind(&self, category: Category, kind: &str) -> Result<(), Error> {
-        self.admit(category)?;
-        needs(category, kind).map_or(Ok(()), |add_on| self.need(add_on))
+    pub(super) fn ensure_record_kind(&self, category: DataCategory, kind: &str) -> Result<(), ApiError> {
+        self.ensure_category(category)?;
+        required_add_on(category, kind).map_or(Ok(()), |add_on| self.ensure_add_on(add_on))
     }
 
     /// Refuses what only an add-on brings.
-    pub(super) fn need(&self, add_on: AddOn) -> Result<(), Error> {
+    pub(super) fn ensure_add_on(&self, add_on: AddOn) -> Result<(), ApiError> {
         if self.has_add_on(add_on) {
             return Ok(());
         }
-        let name = add_on.screen();
-        Err(Error::Denied(format!("The tenant does not have the add-on {name:?}. {CONTACT_SUPPORT}")))
+        let name = add_on.display_name();
+        Err(ApiError::Denied(format!("The tenant does not have the add-on {name:?}. {CONTACT_SUPPORT}")))
     }
 }
 
@@ -190,10 +191,10 @@ impl Subscription {
 mod tests {
     use super::*;
 
-    fn tenant(packages: &[Package], add_ons: &[AddOn]) -> Tenant {
+    fn tenant_with(packages: &[Package], add_ons: &[AddOn]) -> Tenant {
         Tenant {
-            packages: Some(packages.iter().map(|package| package.wire().to_owned()).collect()),
-            add_ons: Some(add_ons.iter().map(|add_on| add_on.wire().to_owned()).collect()),
+            packages: Some(packages.iter().map(|package| package.wire_name().to_owned()).collect()),
+            add_ons: Some(add_ons.iter().map(|add_on| add_on.wire_name().to_owned()).collect()),
             ..Tenant::default()
         }
     }
@@ -203,33 +204,38 @@ mod tests {
 
     #[test]
     fn a_client_has_at_most_what_its_partner_has() {
-        let client = tenant(&[EVENTS, REMEDIATION], &[AddOn::SLAManagement, AddOn::BatchExports]);
-        let partner = tenant(&[EVENTS], &[AddOn::SLAManagement, AddOn::StreamExports]);
-        let has = Subscription::of(&client, Some(&partner));
-        assert!(has.has(EVENTS) && !has.has(REMEDIATION) && has.has(Package::HybridDiscoveryAndMonitoring));
+        let client = tenant_with(&[EVENTS, REMEDIATION], &[AddOn::SLAManagement, AddOn::BatchExports]);
+        let partner = tenant_with(&[EVENTS], &[AddOn::SLAManagement, AddOn::StreamExports]);
+        let has = Subscription::from_settings(&client, Some(&partner));
+        assert!(
+            has.has_package(EVENTS)
+                && !has.has_package(REMEDIATION)
+                && has.has_package(Package::HybridDiscoveryAndMonitoring)
+        );
         assert_eq!(has.add_ons, [AddOn::SLAManagement]);
-        assert!(Subscription::of(&client, None).has(REMEDIATION));
+        assert!(Subscription::from_settings(&client, None).has_package(REMEDIATION));
         // An add-on goes with its package.
-        assert_eq!(Subscription::of(&client, Some(&tenant(&[], &[AddOn::SLAManagement]))).add_ons, []);
+        assert_eq!(Subscription::from_settings(&client, Some(&tenant_with(&[], &[AddOn::SLAManagement]))).add_ons, []);
     }
 
     #[test]
     fn what_is_missing_hides_its_menus_and_permission_sets() {
-        let none = Subscription::of(&tenant(&[], &[]), None);
+        let none = Subscription::from_settings(&tenant_with(&[], &[]), None);
         assert_eq!(none.hidden_menus(), ["Setup > Alerts", "Workspace > Automation"]);
         assert_eq!(none.withheld_permission_sets().len(), 13);
-        let all = Subscription::of(&tenant(&[EVENTS, REMEDIATION], &[]), None);
+        let all = Subscription::from_settings(&tenant_with(&[EVENTS, REMEDIATION], &[]), None);
         assert!(all.hidden_menus().is_empty() && all.withheld_permission_sets().is_empty());
     }
 
     #[test]
     fn each_screen_denies_something_for_either_missing_package_and_only_what_that_package_carries() {
-        let all = Subscription::of(&tenant(&[EVENTS, REMEDIATION], &[]), None);
-        for screen in Screen::ALL {
-            assert!(all.screen(screen).1.is_empty());
+        let all = Subscription::from_settings(&tenant_with(&[EVENTS, REMEDIATION], &[]), None);
+        for screen in PackageScreen::ALL {
+            assert!(all.screen_modules(screen).1.is_empty());
             for package in [EVENTS, REMEDIATION] {
                 let others = [EVENTS, REMEDIATION].into_iter().filter(|other| *other != package).collect::<Vec<_>>();
-                let (kept, denied) = Subscription::of(&tenant(&others, &[]), None).screen(screen);
+                let (kept, denied) =
+                    Subscription::from_settings(&tenant_with(&others, &[]), None).screen_modules(screen);
                 assert!(!denied.is_empty() && denied.iter().all(|module| package.modules().contains(module)));
                 assert!(!kept.is_empty() && kept.iter().all(|module| others[0].modules().contains(module)));
             }

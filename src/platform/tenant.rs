@@ -6,183 +6,203 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 
-use super::audit::{Action, Actor, Event, append, append_both};
-use super::body::Strict;
+use super::audit::{Actor, AuditAction, AuditEvent, append_event, append_to_parent_and_child};
+use super::authorize::RequestScope;
+use super::body::StrictJson;
 use super::bounds;
-use super::error::{Error, field, quote};
-use super::factor::duo;
-use super::gate::Scope;
-use super::login::policy::turned_on;
-use super::settings::{self, Problems, policy_of};
-use super::standing::{Act, admit};
+use super::error::{ApiError, field_error, quote};
+use super::login_policy::password_policy::is_change_newly_required;
+use super::mfa::duo;
+use super::settings::{self, Problems, password_policy_of};
 use super::store::{
-    Kind, New, Record, Tx, child, end_sessions_begun_before, end_sessions_under, holder_of_mark, holder_of_name,
-    insert, living_settings, lock, must_change_under, once_marked, save,
+    NewTenant, TenantLevel, TenantRecord, Tx, end_sessions_begun_before, end_sessions_under, find_child,
+    find_formerly_marked, find_mark_holder, find_name_holder, insert_tenant, living_child_settings, lock_tenant,
+    require_password_change, save_tenant,
 };
-use super::{App, answer, time};
-use crate::wire::{self, Created, Mark, Minimal, Tenant};
+use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use super::{App, tenant_response, time};
+use crate::wire::{self, CreatedTenant, Mark, MinimalTenant, Tenant};
 
 /// No tenant: a new one is nobody's rival but its holder's.
-const NOBODY: i64 = -1;
+const NO_TENANT: i64 = -1;
 
 /// `POST .../clients` and `.../msps`.
-pub(super) async fn create(
+pub(super) async fn create_tenant(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
-) -> Result<Json<Created>, Error> {
-    ignore(&app, &mut change);
-    let name = settings::name(change.name.take().as_deref().unwrap_or_default())?;
+    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+) -> Result<Json<CreatedTenant>, ApiError> {
+    drop_extensions(&app, &mut change);
+    let name = settings::validate_name(change.name.take().as_deref().unwrap_or_default())?;
     let mark = change.managed_by.take();
-    mark.as_ref().map_or(Ok(()), settings::mark)?;
+    mark.as_ref().map_or(Ok(()), settings::check_mark)?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
-    let parent = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&parent, Act::Write)?;
+    let parent = lock_tenant(&mut tx, scope.tenant()?.id).await?;
+    ensure_tenant_accepts(&parent, TenantOperation::Write)?;
     if app.extensions {
-        name_is_free(&mut tx, parent.id, &name, NOBODY).await?;
+        ensure_name_free(&mut tx, parent.id, &name, NO_TENANT).await?;
     }
     if let Some(mark) = &mark {
-        mark_is_free(&mut tx, parent.id, mark, NOBODY).await?;
-        if let Some(holder) = once_marked(&mut tx, parent.id, &mark.uid).await? {
-            return Err(mark_taken(mark, holder));
+        ensure_mark_free(&mut tx, parent.id, mark, NO_TENANT).await?;
+        if let Some(holder) = find_formerly_marked(&mut tx, parent.id, &mark.uid).await? {
+            return Err(mark_taken_error(mark, holder));
         }
     }
     let wanted = change.client_details.clone();
-    let mut settings = settings::create(&parent, change)?;
+    let mut settings = settings::create_settings(&parent, change)?;
     if app.extensions {
-        settings::with_their_add_ons(&Tenant::default(), wanted.as_ref(), &mut settings)?;
+        settings::apply_add_on_switches(&Tenant::default(), wanted.as_ref(), &mut settings)?;
     }
-    duo::seal(&app.vault, &Tenant::default(), &mut settings)?;
-    let new = New {
-        kind: parent.kind.below(),
+    duo::seal_secret_key(&app.vault, &Tenant::default(), &mut settings)?;
+    let new = NewTenant {
+        kind: parent.kind.level_below(),
         parent: Some(parent.id),
         name: &name,
         claim: app.extensions,
         mark: mark.as_ref(),
         settings: &settings,
-        by: &scope.caller.login(),
+        by: &scope.caller.author_name(),
     };
-    let (id, unique_id) = insert(&mut tx, &new).await?;
-    append_both(&app.seal, &mut tx, (parent.id, id, &actor), Event::done(Action::TenantCreate, &unique_id)).await?;
+    let (id, unique_id) = insert_tenant(&mut tx, &new).await?;
+    append_to_parent_and_child(
+        &app.seal,
+        &mut tx,
+        (parent.id, id, &actor),
+        AuditEvent::success(AuditAction::TenantCreate, &unique_id),
+    )
+    .await?;
     tx.commit().await?;
-    Ok(Json(Created { unique_id, name, id: Some(id) }))
+    Ok(Json(CreatedTenant { unique_id, name, id: Some(id) }))
 }
 
 /// `POST .../clients/{client}` and `.../msps/{msp}`: a partial update.
-pub(super) async fn update(
+pub(super) async fn update_tenant(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
-) -> Result<Json<Value>, Error> {
-    ignore(&app, &mut change);
+    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+) -> Result<Json<Value>, ApiError> {
+    drop_extensions(&app, &mut change);
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
-    let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
-    Box::pin(save_change(&app, &scope, &actor, Edit { tx, parent, record, change })).await
+    let (parent, record) = lock_child(&mut tx, &scope, &id, TenantOperation::Write).await?;
+    Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
 
 /// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
 /// packages and add-ons are is agreed with the service provider: here they can be given back and not taken.
 pub(super) async fn update_itself(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
-    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
-) -> Result<Json<Value>, Error> {
-    ignore(&app, &mut change);
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+) -> Result<Json<Value>, ApiError> {
+    drop_extensions(&app, &mut change);
     // Who owns the tenant is nobody's to say but its owner's.
     change.managed_by = None;
     let tenant = scope.tenant()?;
-    let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
     let mut tx = app.store.begin_under(parent.id).await?;
-    let parent = lock(&mut tx, parent.id).await?;
-    admit(&parent, Act::Write)?;
-    let record = living(Some(lock(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
-    admit(&record, Act::Write)?;
+    let parent = lock_tenant(&mut tx, parent.id).await?;
+    ensure_tenant_accepts(&parent, TenantOperation::Write)?;
+    let record = require_living_tenant(Some(lock_tenant(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
+    ensure_tenant_accepts(&record, TenantOperation::Write)?;
     if scope.caller.id == record.id {
-        settings::within_own(&record.settings, &change)?;
+        settings::refuse_beyond_own(&record.settings, &change)?;
     }
-    Box::pin(save_change(&app, &scope, &actor, Edit { tx, parent, record, change })).await
+    Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
 
 /// What a request changes of a tenant, which is locked, and so is the one above it.
-struct Edit {
+struct TenantEdit {
     tx: Tx,
-    parent: Record,
-    record: Record,
+    parent: TenantRecord,
+    record: TenantRecord,
     change: Tenant,
 }
 
-async fn save_change(app: &App, scope: &Scope, actor: &Actor, edit: Edit) -> Result<Json<Value>, Error> {
-    let Edit { mut tx, parent, mut record, mut change } = edit;
+async fn save_change(
+    app: &App,
+    scope: &RequestScope,
+    actor: &Actor,
+    edit: TenantEdit,
+) -> Result<Json<Value>, ApiError> {
+    let TenantEdit { mut tx, parent, mut record, mut change } = edit;
     let before = record.clone();
-    rename(app, &mut tx, &mut record, change.name.take()).await?;
+    rename_tenant(app, &mut tx, &mut record, change.name.take()).await?;
     if let Some(mark) = change.managed_by.take() {
-        settings::mark(&mark)?;
-        mark_is_free(&mut tx, parent.id, &mark, record.id).await?;
+        settings::check_mark(&mark)?;
+        ensure_mark_free(&mut tx, parent.id, &mark, record.id).await?;
         record.mark = Some(mark);
     }
     let wanted = change.client_details.clone();
-    record.settings = settings::update(record.kind, &record.settings, &parent.settings, change)?;
+    record.settings = settings::update_settings(record.kind, &record.settings, &parent.settings, change)?;
     if app.extensions {
-        settings::with_their_add_ons(&before.settings, wanted.as_ref(), &mut record.settings)?;
+        settings::apply_add_on_switches(&before.settings, wanted.as_ref(), &mut record.settings)?;
     }
-    duo::seal(&app.vault, &before.settings, &mut record.settings)?;
-    if record.kind == Kind::Partner {
-        unused_by_clients(&mut tx, &before, &record).await?;
+    duo::seal_secret_key(&app.vault, &before.settings, &mut record.settings)?;
+    if record.kind == TenantLevel::Partner {
+        ensure_unused_by_clients(&mut tx, &before, &record).await?;
     }
-    let is_changed = changed(&before, &record);
+    let is_changed = has_changed(&before, &record);
     if is_changed {
         // Before any session ends: the proof stands in the caller's own, which may be one of them.
-        scope.proof().spend(&mut tx).await?;
+        scope.proof().consume(&mut tx).await?;
     }
-    if record.kind != Kind::Client && turned_on(&policy_of(&before.settings), &policy_of(&record.settings)) {
-        must_change_under(&mut tx, record.id).await?;
+    if record.kind != TenantLevel::Client
+        && is_change_newly_required(&password_policy_of(&before.settings), &password_policy_of(&record.settings))
+    {
+        require_password_change(&mut tx, record.id).await?;
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
-    let moment = |tenant: &Tenant| settings::passwords_set_before(tenant, None);
+    let moment = |tenant: &Tenant| settings::password_cutoff(tenant, None);
     if let Some(at) = moment(&record.settings).filter(|at| Some(*at) > moment(&before.settings)) {
         end_sessions_begun_before(&mut tx, record.id, at, time::now()).await?;
     }
     if is_changed {
-        save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, (record.id, actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
+        save_tenant(&mut tx, &mut record, app.extensions, &scope.caller.author_name()).await?;
+        append_event(
+            &app.seal,
+            &mut tx,
+            (record.id, actor),
+            AuditEvent::success(AuditAction::TenantUpdate, &record.unique_id),
+        )
+        .await?;
         tx.commit().await?;
     }
-    Ok(Json(answer::tenant(&record, app.extensions)?))
+    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
 }
 
 /// `GET .../clients/{client}` and `.../msps/{msp}`.
-pub(super) async fn read(
+pub(super) async fn read_tenant(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Result<Json<Value>, ApiError> {
     let parent = scope.tenant()?;
-    admit(parent, Act::Read)?;
-    let record = app.store.child(parent.id, &id).await?;
-    let record = living(record, parent.kind.below(), &id)?;
-    Ok(Json(answer::tenant(&record, app.extensions)?))
+    ensure_tenant_accepts(parent, TenantOperation::Read)?;
+    let record = app.store.find_child(parent.id, &id).await?;
+    let record = require_living_tenant(record, parent.kind.level_below(), &id)?;
+    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
 }
 
 /// `GET /api/v2/tenants/{tenant}` for a partner and `GET /api/v2/tenants/client/{tenant}`: the tenant of the path itself.
 pub(super) async fn read_itself(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
-) -> Result<Json<Value>, Error> {
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<Value>, ApiError> {
     let record = scope.tenant()?;
-    let record = living(Some(record.clone()), record.kind, &record.unique_id)?;
-    Ok(Json(answer::tenant(&record, app.extensions)?))
+    let record = require_living_tenant(Some(record.clone()), record.kind, &record.unique_id)?;
+    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
 }
 
 /// `GET .../minimal`: a bare array.
-pub(super) async fn minimal(
+pub(super) async fn list_minimal(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
-) -> Result<Json<Vec<Minimal>>, Error> {
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<Vec<MinimalTenant>>, ApiError> {
     let parent = scope.tenant()?;
-    admit(parent, Act::Read)?;
-    let mut rows = app.store.minimal(parent.id, scope.reach()).await?;
+    ensure_tenant_accepts(parent, TenantOperation::Read)?;
+    let mut rows = app.store.list_minimal_tenants(parent.id, scope.client_scope()).await?;
     if !app.extensions {
         for row in &mut rows {
             row.managed_by = None;
@@ -192,70 +212,83 @@ pub(super) async fn minimal(
 }
 
 /// Locks a parent and finds its living child: nothing of either changes until the commit.
-pub(super) async fn locked_child(tx: &mut Tx, scope: &Scope, id: &str, act: Act) -> Result<(Record, Record), Error> {
-    let parent = lock(tx, scope.tenant()?.id).await?;
-    admit(&parent, act)?;
-    let kind = parent.kind.below();
-    let record = living(child(&mut **tx, parent.id, id).await?, kind, id)?;
-    if kind != Kind::Partner {
+pub(super) async fn lock_child(
+    tx: &mut Tx,
+    scope: &RequestScope,
+    id: &str,
+    act: TenantOperation,
+) -> Result<(TenantRecord, TenantRecord), ApiError> {
+    let parent = lock_tenant(tx, scope.tenant()?.id).await?;
+    ensure_tenant_accepts(&parent, act)?;
+    let kind = parent.kind.level_below();
+    let record = require_living_tenant(find_child(&mut **tx, parent.id, id).await?, kind, id)?;
+    if kind != TenantLevel::Partner {
         return Ok((parent, record));
     }
     // The partner's own clients must not change either.
-    let record = living(Some(lock(tx, record.id).await?), kind, id)?;
+    let record = require_living_tenant(Some(lock_tenant(tx, record.id).await?), kind, id)?;
     Ok((parent, record))
 }
 
 /// A tenant that exists and is not ended; a tombstone answers as if it did not exist.
-fn living(record: Option<Record>, kind: Kind, id: &str) -> Result<Record, Error> {
-    record.filter(|record| record.state != wire::State::Terminated).ok_or_else(|| Error::not_found(kind.noun(), id))
+fn require_living_tenant(record: Option<TenantRecord>, kind: TenantLevel, id: &str) -> Result<TenantRecord, ApiError> {
+    record
+        .filter(|record| record.state != wire::WireTenantState::Terminated)
+        .ok_or_else(|| ApiError::not_found(kind.noun(), id))
 }
 
 /// Under `--documented-only` the extensions are members that nobody knows.
-fn ignore(app: &App, change: &mut Tenant) {
+fn drop_extensions(app: &App, change: &mut Tenant) {
     if !app.extensions {
-        settings::documented(change);
+        settings::strip_extensions(change);
     }
 }
 
-fn changed(before: &Record, after: &Record) -> bool {
+fn has_changed(before: &TenantRecord, after: &TenantRecord) -> bool {
     before.name != after.name || before.mark != after.mark || before.settings != after.settings
 }
 
-async fn rename(app: &App, tx: &mut Tx, record: &mut Record, name: Option<String>) -> Result<(), Error> {
+async fn rename_tenant(
+    app: &App,
+    tx: &mut Tx,
+    record: &mut TenantRecord,
+    name: Option<String>,
+) -> Result<(), ApiError> {
     // A name from before today's rules can be sent back as it is.
     let Some(name) = name.filter(|name| name.trim() != record.name) else { return Ok(()) };
-    let name = settings::name(&name)?;
+    let name = settings::validate_name(&name)?;
     if let Some(parent) = record.parent.as_ref().filter(|_| app.extensions) {
-        name_is_free(tx, parent.id, &name, record.id).await?;
+        ensure_name_free(tx, parent.id, &name, record.id).await?;
     }
     record.name = name;
     Ok(())
 }
 
-async fn name_is_free(tx: &mut Tx, parent: i64, name: &str, except: i64) -> Result<(), Error> {
-    let Some(holder) = holder_of_name(tx, parent, name, except).await? else { return Ok(()) };
-    let mut refusal = field("name", format!("The name {} is taken by {holder}", quote(name)));
+async fn ensure_name_free(tx: &mut Tx, parent: i64, name: &str, except: i64) -> Result<(), ApiError> {
+    let Some(holder) = find_name_holder(tx, parent, name, except).await? else { return Ok(()) };
+    let mut refusal = field_error("name", format!("The name {} is taken by {holder}", quote(name)));
     refusal.holder = Some(holder);
-    Err(Error::Fields(vec![refusal]))
+    Err(ApiError::Fields(vec![refusal]))
 }
 
-async fn mark_is_free(tx: &mut Tx, parent: i64, mark: &Mark, except: i64) -> Result<(), Error> {
-    let holder = holder_of_mark(tx, parent, &mark.uid, except).await?;
-    holder.map_or(Ok(()), |holder| Err(mark_taken(mark, holder)))
+async fn ensure_mark_free(tx: &mut Tx, parent: i64, mark: &Mark, except: i64) -> Result<(), ApiError> {
+    let holder = find_mark_holder(tx, parent, &mark.uid, except).await?;
+    holder.map_or(Ok(()), |holder| Err(mark_taken_error(mark, holder)))
 }
 
-fn mark_taken(mark: &Mark, holder: String) -> Error {
-    let mut refusal = field("managedBy", format!("The object with UID {} already has {holder}", quote(&mark.uid)));
+fn mark_taken_error(mark: &Mark, holder: String) -> ApiError {
+    let mut refusal =
+        field_error("managedBy", format!("The object with UID {} already has {holder}", quote(&mark.uid)));
     refusal.holder = Some(holder);
-    Error::Fields(vec![refusal])
+    ApiError::Fields(vec![refusal])
 }
 
-async fn unused_by_clients(tx: &mut Tx, before: &Record, after: &Record) -> Result<(), Error> {
-    let dropped = settings::dropped(&before.settings, &after.settings);
+async fn ensure_unused_by_clients(tx: &mut Tx, before: &TenantRecord, after: &TenantRecord) -> Result<(), ApiError> {
+    let dropped = settings::dropped_packages(&before.settings, &after.settings);
     if dropped.is_empty() {
         return Ok(());
     }
     let mut problems = Problems::default();
-    dropped.used_by(&living_settings(tx, after.id).await?, &mut problems);
+    dropped.report_users(&living_child_settings(tx, after.id).await?, &mut problems);
     problems.finish()
 }

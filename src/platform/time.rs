@@ -15,27 +15,27 @@ pub(super) fn now() -> i64 {
 }
 
 /// A stored time as the wire writes it.
-pub(super) fn wire(milliseconds: i64) -> String {
+pub(super) fn to_wire(milliseconds: i64) -> String {
     let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(TimeZone::UTC).strftime(TIME_FORMAT).to_string()
 }
 
 /// The same with its milliseconds, for texts that must tell two times within a second apart.
-pub(super) fn exact(milliseconds: i64) -> String {
+pub(super) fn to_wire_millis(milliseconds: i64) -> String {
     let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(TimeZone::UTC).strftime(&TIME_FORMAT.replace("%S", "%S%.3f")).to_string()
 }
 
 /// The half-open range of stored times that a search date names: a second, or for a bare date a day. Dates are in GMT
 /// unless they carry an offset. A `+` of the offset that reached us as a blank is taken back.
-pub(super) fn span(text: &str) -> Option<(i64, i64)> {
+pub(super) fn parse_span(text: &str) -> Option<(i64, i64)> {
     let text = text.trim();
     if let Ok(date) = Date::strptime("%Y-%m-%d", text) {
-        let start = at(date.to_datetime(jiff::civil::Time::midnight()))?;
+        let start = to_millis(date.to_datetime(jiff::civil::Time::midnight()))?;
         return Some((start, start + 24 * 60 * 60 * SECOND));
     }
     let start = if let Ok(datetime) = DateTime::strptime("%Y-%m-%dT%H:%M:%S", text) {
-        at(datetime)?
+        to_millis(datetime)?
     } else if let Ok(time) = text.parse::<Timestamp>() {
         time.as_millisecond() / SECOND * SECOND
     } else {
@@ -45,7 +45,7 @@ pub(super) fn span(text: &str) -> Option<(i64, i64)> {
     Some((start, start + SECOND))
 }
 
-fn at(datetime: DateTime) -> Option<i64> {
+fn to_millis(datetime: DateTime) -> Option<i64> {
     Some(datetime.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
@@ -55,9 +55,9 @@ mod tests {
 
     #[test]
     fn a_time_is_written_as_the_wire_writes_it() {
-        assert_eq!(wire(1_472_472_308_123), "2016-08-29T12:05:08+0000");
-        assert_eq!(exact(1_472_472_308_037), "2016-08-29T12:05:08.037+0000");
-        assert_eq!(exact(1_472_472_308_000), "2016-08-29T12:05:08.000+0000");
+        assert_eq!(to_wire(1_472_472_308_123), "2016-08-29T12:05:08+0000");
+        assert_eq!(to_wire_millis(1_472_472_308_037), "2016-08-29T12:05:08.037+0000");
+        assert_eq!(to_wire_millis(1_472_472_308_000), "2016-08-29T12:05:08.000+0000");
     }
 
     #[test]
@@ -70,9 +70,9 @@ mod tests {
             "2016-08-29T12:05:08Z",
             "2016-08-29T12:05:08",
         ] {
-            assert_eq!(span(text), second, "{text}");
+            assert_eq!(parse_span(text), second, "{text}");
         }
-        assert_eq!(span("2016-08-29"), Some((1_472_428_800_000, 1_472_515_200_000)));
-        assert_eq!(span("yesterday"), None);
+        assert_eq!(parse_span("2016-08-29"), Some((1_472_428_800_000, 1_472_515_200_000)));
+        assert_eq!(parse_span("yesterday"), None);
     }
 }

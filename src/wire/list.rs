@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mark, PersonRef, State};
+use super::{Mark, PersonRef, WireTenantState};
 
 /// One page of a list. `nextPageNo` is present only where there is a next page.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct Envelope<T> {
+pub struct PageEnvelope<T> {
     /// The page's rows.
     pub results: Vec<T>,
     /// Rows on all pages.
@@ -42,7 +42,7 @@ pub struct Envelope<T> {
 /// Row of `minimal`, which answers a bare array of living tenants.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Minimal {
+pub struct MinimalTenant {
     /// Unique id.
     pub unique_id: String,
     /// Name.
@@ -55,7 +55,7 @@ pub struct Minimal {
 /// Row of `search`.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct SearchItem {
+pub struct TenantSearchItem {
     /// The number in the id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
@@ -79,7 +79,7 @@ pub struct SearchItem {
     pub last_updated_by: Option<PersonRef>,
     /// Tells suspended from terminated; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<State>,
+    pub status: Option<WireTenantState>,
     /// Owner; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<Mark>,
@@ -91,7 +91,7 @@ pub struct SearchItem {
 /// What a termination would erase (extension): rows by category.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Impact {
+pub struct ImpactCounts {
     /// Tenant that was counted.
     pub unique_id: String,
     /// Count by category, for example `clients`.

@@ -47,7 +47,7 @@ pub struct Role {
     pub user_groups: Option<Vec<IgnoredRef>>,
     /// Its permission sets.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub permissions: Option<Vec<SetRef>>,
+    pub permissions: Option<Vec<PermissionSetRef>>,
     /// Whether every tenant has it from the start; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_role: Option<bool>,
@@ -78,7 +78,7 @@ pub struct UserRef {
 /// A permission set where a role refers to it.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct SetRef {
+pub struct PermissionSetRef {
     /// Its number.
     pub id: i64,
     /// Its name; answers only.

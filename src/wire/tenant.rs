@@ -85,7 +85,7 @@ pub struct Tenant {
     pub two_factor_authentication: Option<bool>,
     /// Duo Security; only the host (and, as an extension, the integration key's presence) is ever answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub duo_security: Option<Duo>,
+    pub duo_security: Option<DuoSecurity>,
     /// Password policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
@@ -101,7 +101,7 @@ pub struct Tenant {
     pub skip_user_consent_form: Option<bool>,
     /// Business hours and switches of a client.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_details: Option<ClientDetails>,
+    pub client_details: Option<WireClientDetails>,
     /// Packages by their display names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packages: Option<Vec<String>>,
@@ -116,7 +116,7 @@ pub struct Tenant {
     pub activated: Option<bool>,
     /// Tells suspended from terminated; extension, answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<State>,
+    pub status: Option<WireTenantState>,
     /// When the tenant was created; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_time: Option<String>,
@@ -144,7 +144,7 @@ pub struct Tenant {
 /// Answer to a create.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Created {
+pub struct CreatedTenant {
     /// Id of the new tenant.
     pub unique_id: String,
     /// Its name.
@@ -183,7 +183,7 @@ pub struct AccessEndpoint {
 /// Duo Security settings.
 #[derive(Serialize, Deserialize, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Duo {
+pub struct DuoSecurity {
     /// Integration key; requests only (extension).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integration_key: Option<String>,
@@ -195,7 +195,7 @@ pub struct Duo {
     pub api_host_name: Option<String>,
 }
 
-impl fmt::Debug for Duo {
+impl fmt::Debug for DuoSecurity {
     /// The secret key is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { integration_key, secret_key, api_host_name } = self;
@@ -236,7 +236,7 @@ pub struct PasswordPolicy {
 /// Business hours and switches of a client. Days: 1 is Sunday, 7 is Saturday.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ClientDetails {
+pub struct WireClientDetails {
     /// Hour at which business starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub business_start_hour: Option<i64>,
@@ -283,7 +283,7 @@ pub struct PersonRef {
 /// State of a tenant (extension `status`).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum State {
+pub enum WireTenantState {
     /// In service.
     Active,
     /// Stopped, can be activated again.
@@ -292,7 +292,7 @@ pub enum State {
     Terminated,
 }
 
-impl State {
+impl WireTenantState {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Terminated];
 
@@ -308,7 +308,7 @@ impl State {
 
 /// What can be asked of a living tenant; the last segment of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifecycle {
+pub enum LifecycleAction {
     /// All operations active again.
     Activate,
     /// Operations temporarily stopped.
@@ -317,7 +317,7 @@ pub enum Lifecycle {
     Terminate,
 }
 
-impl Lifecycle {
+impl LifecycleAction {
     /// The path segment, lower case.
     pub const fn segment(self) -> &'static str {
         match self {
@@ -335,8 +335,11 @@ mod tests {
     #[test]
     fn the_secret_key_of_duo_is_never_printed() {
         let text = |text: &str| Some(text.to_owned());
-        let duo =
-            Duo { integration_key: text("DIKEY"), secret_key: text("hush"), api_host_name: text("api-1.duo.example") };
+        let duo = DuoSecurity {
+            integration_key: text("DIKEY"),
+            secret_key: text("hush"),
+            api_host_name: text("api-1.duo.example"),
+        };
         let shown = format!("{:?}", Tenant { duo_security: Some(duo), ..Tenant::default() });
         assert!(shown.contains("DIKEY") && shown.contains("api-1.duo.example") && !shown.contains("hush"), "{shown}");
     }

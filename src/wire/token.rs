@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use serde_json::Value;
 
-use super::Hidden;
+use super::HiddenText;
 use super::lenient::or_default;
 
 /// Form of a token request.
@@ -22,10 +22,10 @@ pub struct TokenRequest {
     pub username: String,
     /// Password of a person; extension.
     #[serde(skip_serializing)]
-    pub password: Hidden,
+    pub password: HiddenText,
     /// Code of a person's second factor, or a recovery code; extension.
     #[serde(skip_serializing)]
-    pub otp: Hidden,
+    pub otp: HiddenText,
 }
 
 /// Answer with a token.
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    fn read(members: &Value) -> TokenResponse {
+    fn parse_token_response(members: &Value) -> TokenResponse {
         let mut body = json!({"access_token": "t"});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         serde_json::from_value(body).unwrap()
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn expires_in_is_read_in_each_form_and_what_is_no_time_is_unknown() {
         for form in [json!(7199), json!("7199"), json!(7199.0), json!(7199.9), json!("7199.0"), json!(" 7199 ")] {
-            assert_eq!(read(&json!({"expires_in": form})).expires_in, Some(7199), "{form}");
+            assert_eq!(parse_token_response(&json!({"expires_in": form})).expires_in, Some(7199), "{form}");
         }
         for form in [
             json!(null),
@@ -88,10 +88,10 @@ mod tests {
             json!(true),
             json!({}),
         ] {
-            assert_eq!(read(&json!({"expires_in": form})).expires_in, None, "{form}");
+            assert_eq!(parse_token_response(&json!({"expires_in": form})).expires_in, None, "{form}");
         }
-        assert_eq!(read(&json!({})).expires_in, None);
-        assert_eq!(read(&json!({"expires_in": 1e300})).expires_in, Some(u64::MAX));
+        assert_eq!(parse_token_response(&json!({})).expires_in, None);
+        assert_eq!(parse_token_response(&json!({"expires_in": 1e300})).expires_in, Some(u64::MAX));
     }
 
     #[test]
@@ -99,8 +99,8 @@ mod tests {
         for members in
             [json!({"scope": null, "token_type": null}), json!({"scope": ["a", "b"]}), json!({"refresh_token": null})]
         {
-            assert_eq!(read(&members).scope, "");
+            assert_eq!(parse_token_response(&members).scope, "");
         }
-        assert_eq!(read(&json!({"scope": "global:manage"})).scope, "global:manage");
+        assert_eq!(parse_token_response(&json!({"scope": "global:manage"})).scope, "global:manage");
     }
 }

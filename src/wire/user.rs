@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A text of a request that is never printed and never answered.
 #[derive(Deserialize, Clone, Default, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct Hidden(pub String);
+pub struct HiddenText(pub String);
 
-impl std::fmt::Debug for Hidden {
+impl std::fmt::Debug for HiddenText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[hidden]")
     }
@@ -25,7 +25,7 @@ pub struct User {
     pub login_name: Option<String>,
     /// Password; requests only.
     #[serde(skip_serializing)]
-    pub password: Option<Hidden>,
+    pub password: Option<HiddenText>,
     /// First name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_name: Option<String>,
@@ -183,17 +183,17 @@ pub struct UserAction {
 #[serde(rename_all = "camelCase", default)]
 pub struct PasswordChange {
     /// The password of today.
-    pub current_password: Hidden,
+    pub current_password: HiddenText,
     /// The new one.
-    pub new_password: Hidden,
+    pub new_password: HiddenText,
     /// The new one again.
-    pub confirm_password: Hidden,
+    pub confirm_password: HiddenText,
 }
 
 /// Row of a login history.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Login {
+pub struct LoginHistoryEntry {
     /// Number of the login.
     pub id: i64,
     /// Partner of the user, where there is one.

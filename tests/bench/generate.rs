@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use tenantry::api::TenantClient;
 
 use super::process::Result;
-use super::round::usage;
+use super::round::cpu_and_peak_memory;
 
 /// Requests at the same time.
 const WORKERS: usize = 16;
 
-struct Platform {
+struct BenchPlatform {
     http: reqwest::Client,
     base: String,
     token: String,
 }
 
 /// Runs with: kubeconfig, platform URL, partner id, client id, client secret, file for CPU and memory.
-pub fn run(arguments: &[String]) -> Result<()> {
+pub fn run_generator(arguments: &[String]) -> Result<()> {
     let [kubeconfig, url, partner, id, secret, report] = arguments else {
         return Err("the generator is started by the benchmark alone".into());
     };
@@ -37,21 +37,21 @@ pub fn run(arguments: &[String]) -> Result<()> {
         let answer: Value =
             http.post(format!("{url}/tenancy/auth/oauth/token")).form(&form).send().await?.json().await?;
         let token = answer["access_token"].as_str().unwrap_or_default().to_owned();
-        let platform = Arc::new(Platform { http, base: format!("{url}/api/v2/tenants/{partner}/clients"), token });
+        let platform = Arc::new(BenchPlatform { http, base: format!("{url}/api/v2/tenants/{partner}/clients"), token });
         let list = Api::<TenantClient>::all(client.clone()).list(&ListParams::default()).await?;
         let done: Vec<Result<()>> = futures::stream::iter(list.items)
-            .map(|object| one(client.clone(), Arc::clone(&platform), object))
+            .map(|object| process_client(client.clone(), Arc::clone(&platform), object))
             .buffer_unordered(WORKERS)
             .collect()
             .await;
         done.into_iter().collect::<Result<Vec<()>>>()
     })?;
-    let (cpu, memory) = usage(std::process::id())?;
+    let (cpu, memory) = cpu_and_peak_memory(std::process::id())?;
     std::fs::write(report, serde_json::to_string(&[cpu, memory])?)?;
     Ok(())
 }
 
-async fn one(client: Client, platform: Arc<Platform>, object: TenantClient) -> Result<()> {
+async fn process_client(client: Client, platform: Arc<BenchPlatform>, object: TenantClient) -> Result<()> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let api = Api::<TenantClient>::namespaced(client.clone(), &namespace);
     let metadata = json!({"metadata": {
@@ -63,7 +63,7 @@ async fn one(client: Client, platform: Arc<Platform>, object: TenantClient) -> R
         "name": object.spec.details.name, "city": "Berlin",
         "managedBy": {"cluster": "c", "kind": "Client", "namespace": namespace, "name": name, "uid": object.uid()},
     });
-    let Platform { http, base, token } = platform.as_ref();
+    let BenchPlatform { http, base, token } = platform.as_ref();
     let created: Value =
         http.post(base).bearer_auth(token).json(&body).send().await?.error_for_status()?.json().await?;
     let id = created["uniqueId"].as_str().unwrap_or_default();

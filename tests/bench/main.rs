@@ -13,13 +13,13 @@ pub mod controlplane;
 pub mod generate;
 #[path = "../stack/http.rs"]
 pub mod http;
+pub mod idle;
 #[path = "../stack/kubectl.rs"]
 pub mod kubectl;
 #[path = "../stack/process.rs"]
 pub mod process;
 #[path = "../stack/programs.rs"]
 pub mod programs;
-pub mod rest;
 pub mod round;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
@@ -27,14 +27,14 @@ pub mod tenancy;
 use std::process::ExitCode;
 
 use process::Result;
-use round::{Contender, Figures};
+use round::{BenchSubject, RoundFigures};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
-        Some("generate") => generate::run(&arguments[1..]),
-        Some("rest") => rest::table(),
-        _ => compare(),
+        Some("generate") => generate::run_generator(&arguments[1..]),
+        Some("rest") => idle::print_table(),
+        _ => compare_subjects(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,22 +45,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn number(name: &str, default: usize) -> usize {
+fn env_number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[allow(clippy::print_stdout, reason = "the table is what the program is for")]
-fn compare() -> Result<()> {
-    let (tenants, rounds) = (number("BENCH_TENANTS", 1000), number("BENCH_ROUNDS", 3));
-    let mut all: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
+fn compare_subjects() -> Result<()> {
+    let (tenants, rounds) = (env_number("BENCH_TENANTS", 1000), env_number("BENCH_ROUNDS", 3));
+    let mut all: [Vec<RoundFigures>; 2] = [Vec::new(), Vec::new()];
     for round in 0..rounds {
-        for (contender, figures) in [Contender::Generator, Contender::Operator].into_iter().zip(&mut all) {
-            let one = round::play(contender, tenants)?;
+        for (contender, figures) in [BenchSubject::Generator, BenchSubject::Operator].into_iter().zip(&mut all) {
+            let one = round::run_round(contender, tenants)?;
             eprintln!("round {} {contender:?}: {one:?}", round + 1);
             figures.push(one);
         }
     }
-    let [generator, operator] = all.map(|figures| median(&figures));
+    let [generator, operator] = all.map(|figures| median_figures(&figures));
     println!("{tenants} clients, {rounds} rounds, medians; times in ms for each tenant");
     println!(
         "{:<16} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8}",
@@ -85,13 +85,13 @@ fn compare() -> Result<()> {
     Ok(())
 }
 
-fn median(figures: &[Figures]) -> Figures {
-    let of = |pick: fn(&Figures) -> f64| {
+fn median_figures(figures: &[RoundFigures]) -> RoundFigures {
+    let of = |pick: fn(&RoundFigures) -> f64| {
         let mut values: Vec<f64> = figures.iter().map(pick).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    Figures {
+    RoundFigures {
         wall: of(|one| one.wall),
         cpu: of(|one| one.cpu),
         memory: of(|one| one.memory),

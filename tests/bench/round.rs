@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::assets;
-use super::controlplane::{ControlPlane, Options, install_kinds};
+use super::controlplane::{ControlPlane, ControlPlaneOptions, install_kinds};
 use super::kubectl::Kubectl;
-use super::process::{Process, Program, Result};
-use super::programs::{self, OperatorOptions, Platform, PlatformOptions};
-use super::tenancy::Tenancy;
+use super::process::{ChildProcess, ProgramCommand, Result};
+use super::programs::{self, OperatorOptions, PlatformOptions, PlatformProcess};
+use super::tenancy::TenancyApi;
 
 /// Who does the work.
 #[derive(Clone, Copy, Debug)]
-pub enum Contender {
+pub enum BenchSubject {
     /// The bare load generator.
     Generator,
     /// The operator.
@@ -26,7 +26,7 @@ pub enum Contender {
 
 /// What one round showed.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct RoundFigures {
     /// Seconds from the start of the contender to the last tenant.
     pub wall: f64,
     /// Milliseconds of CPU for each tenant.
@@ -42,17 +42,20 @@ pub struct Figures {
 }
 
 /// Plays one round on empty data.
-pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
+pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures> {
     let folder = assets::target()?.join("bench").join(format!("{contender:?}"));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
-    let control_plane = ControlPlane::start(&folder.join("cluster"), &Options { durable: true, ..Options::default() })?;
-    let platform = Platform::start(&folder.join("platform"), &PlatformOptions::default())?;
+    let control_plane = ControlPlane::start(
+        &folder.join("cluster"),
+        &ControlPlaneOptions { durable: true, ..ControlPlaneOptions::default() },
+    )?;
+    let platform = PlatformProcess::start(&folder.join("platform"), &PlatformOptions::default())?;
     let kubectl = control_plane.kubectl("admin")?;
     let credential = &platform.credential;
     let key = (credential.client_id.as_str(), credential.client_secret.as_str());
-    let tenancy = Tenancy::connect(&credential.url, &credential.tenant_id, key)?;
-    prepare(&kubectl, &platform)?;
+    let tenancy = TenancyApi::connect(&credential.url, &credential.tenant_id, key)?;
+    install_prerequisites(&kubectl, &platform)?;
     let options = OperatorOptions {
         drift_interval: "10m".to_owned(),
         ..OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host())
@@ -60,24 +63,24 @@ pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
     let partner = {
         let _first = programs::start_operator(&folder, &options)?;
         kubectl.run(&["wait", "--for=condition=Ready", "partner/acme", "--timeout=60s"])?;
-        kubectl.read("partner/acme", "{.status.uniqueId}")?
+        kubectl.read_json_path("partner/acme", "{.status.uniqueId}")?
     };
-    declare(&kubectl, 0..tenants)?;
-    let before = counts(&kubectl, &tenancy)?;
+    declare_clients(&kubectl, 0..tenants)?;
+    let before = read_server_counters(&kubectl, &tenancy)?;
     let (wall, cpu, memory) = match contender {
-        Contender::Operator => operate(&folder, &options, tenants)?,
-        Contender::Generator => generate(&folder, &options, (&platform, &partner))?,
+        BenchSubject::Operator => run_operator(&folder, &options, tenants)?,
+        BenchSubject::Generator => run_generator(&folder, &options, (&platform, &partner))?,
     };
-    let after = counts(&kubectl, &tenancy)?;
+    let after = read_server_counters(&kubectl, &tenancy)?;
     #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
     let each = |index: usize| (after[index] - before[index]) / tenants as f64;
     #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
     let cpu = cpu / tenants as f64;
-    Ok(Figures { wall, cpu, memory, writes: each(0), events: each(1), creates: each(2) })
+    Ok(RoundFigures { wall, cpu, memory, writes: each(0), events: each(1), creates: each(2) })
 }
 
 /// Installs the kinds, a connection and a Partner.
-pub fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
+pub fn install_prerequisites(kubectl: &Kubectl, platform: &PlatformProcess) -> Result<()> {
     install_kinds(kubectl)?;
     kubectl.run(&["create", "namespace", "tenantry-system"])?;
     let credential = &platform.credential;
@@ -97,7 +100,7 @@ pub fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
 }
 
 /// Declares the Clients of these numbers.
-pub fn declare(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
+pub fn declare_clients(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
     let mut text = String::new();
     if numbers.is_empty() {
         return Ok(());
@@ -115,7 +118,7 @@ pub fn declare(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
 }
 
 /// Object writes, events, creates, from the servers' own counters.
-fn counts(kubectl: &Kubectl, tenancy: &Tenancy) -> Result<[f64; 3]> {
+fn read_server_counters(kubectl: &Kubectl, tenancy: &TenancyApi) -> Result<[f64; 3]> {
     let text = kubectl.run(&["get", "--raw", "/metrics"])?;
     let writes = |group: &str| -> f64 {
         text.lines()
@@ -126,10 +129,10 @@ fn counts(kubectl: &Kubectl, tenancy: &Tenancy) -> Result<[f64; 3]> {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     };
-    Ok([writes("tenantry.dev"), writes("events.k8s.io"), f64::from(u32::try_from(tenancy.creates()?.clients)?)])
+    Ok([writes("tenantry.dev"), writes("events.k8s.io"), f64::from(u32::try_from(tenancy.create_counts()?.clients)?)])
 }
 
-fn operate(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) -> Result<(f64, f64, f64)> {
+fn run_operator(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) -> Result<(f64, f64, f64)> {
     let begin = Instant::now();
     let mut operator = programs::start_operator(folder, options)?;
     #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
@@ -142,24 +145,25 @@ fn operate(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) 
         std::thread::sleep(Duration::from_millis(20));
     }
     let wall = begin.elapsed().as_secs_f64();
-    let (cpu, memory) = usage(operator.process().pid())?;
+    let (cpu, memory) = cpu_and_peak_memory(operator.process().pid())?;
     // Events are sent in the background: the counters are read when they are through.
     std::thread::sleep(Duration::from_secs(1));
     Ok((wall, cpu, memory))
 }
 
-fn generate(
+fn run_generator(
     folder: &std::path::Path,
     options: &OperatorOptions,
-    (platform, partner): (&Platform, &str),
+    (platform, partner): (&PlatformProcess, &str),
 ) -> Result<(f64, f64, f64)> {
     let credential = &platform.credential;
     let report = folder.join("generator.json");
     let begin = Instant::now();
-    let mut process: Process = Program::new("generator", std::env::current_exe()?, folder.join("generator.log"))
-        .args(["generate", &options.kubeconfig.display().to_string(), &credential.url, partner])
-        .args([&credential.client_id, &credential.client_secret, &report.display().to_string()])
-        .start()?;
+    let mut process: ChildProcess =
+        ProgramCommand::new("generator", std::env::current_exe()?, folder.join("generator.log"))
+            .args(["generate", &options.kubeconfig.display().to_string(), &credential.url, partner])
+            .args([&credential.client_id, &credential.client_secret, &report.display().to_string()])
+            .start()?;
     let status = process.wait(Duration::from_mins(10))?;
     if status != Some(0) {
         return Err(format!("the generator failed: {}", fs::read_to_string(process.log()).unwrap_or_default()).into());
@@ -170,20 +174,20 @@ fn generate(
 }
 
 /// Milliseconds of CPU and largest resident memory in MB of a process.
-pub fn usage(pid: u32) -> Result<(f64, f64)> {
+pub fn cpu_and_peak_memory(pid: u32) -> Result<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // Clock ticks of 10 ms: user and system time are fields 14 and 15 of the line, 12 and 13 after the name.
     let ticks: f64 = fields.get(11).unwrap_or(&"0").parse::<f64>()? + fields.get(12).unwrap_or(&"0").parse::<f64>()?;
-    Ok((ticks * 10.0, megabytes(pid, "VmHWM:")?))
+    Ok((ticks * 10.0, read_memory_field(pid, "VmHWM:")?))
 }
 
 /// Resident memory of a process at this moment, in MB.
-pub fn resident(pid: u32) -> Result<f64> {
-    megabytes(pid, "VmRSS:")
+pub fn resident_memory(pid: u32) -> Result<f64> {
+    read_memory_field(pid, "VmRSS:")
 }
 
-fn megabytes(pid: u32, field: &str) -> Result<f64> {
+fn read_memory_field(pid: u32, field: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
     let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-const HEAD: &str = "# The kubectl plugin
+const PAGE_HEAD: &str = "# The kubectl plugin
 
 `kubectl tenantry` looks at the tenants of the platform and at the objects that declare them, and does what people on call
 reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on the PATH:
@@ -28,10 +28,10 @@ This page is made from the help of the program by `make crds`.
 
 /// The page.
 #[allow(clippy::format_push_string, reason = "a page is short")]
-pub(crate) fn page() -> String {
-    let mut command = tenantry::cli::Command::command();
+pub(crate) fn render_page() -> String {
+    let mut command = tenantry::cli::Cli::command();
     command.build();
-    let mut page = HEAD.to_owned();
+    let mut page = PAGE_HEAD.to_owned();
     page += "\n| verb | what it does |\n| --- | --- |\n";
     let verbs = || {
         let all = command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
@@ -43,23 +43,23 @@ pub(crate) fn page() -> String {
     }
     page += "\n## Flags of every verb\n\n";
     let whole = command.clone().render_long_help().to_string();
-    page += &block(&section(&whole, "Cluster:"));
+    page += &code_block(&section(&whole, "Cluster:"));
     for mut verb in verbs() {
         let name = verb.get_name().to_owned();
         let help = verb.render_long_help().to_string();
-        page += &format!("\n## {name}\n\n{}", block(&without(&help, "Cluster:")));
+        page += &format!("\n## {name}\n\n{}", code_block(&without_section(&help, "Cluster:")));
     }
     page
 }
 
 /// A text as a block that shows it as it is.
-fn block(text: &str) -> String {
+fn code_block(text: &str) -> String {
     let lines: String = text.trim().lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     format!("```text\n{lines}```\n")
 }
 
 /// Where a section begins and ends.
-fn bounds(help: &str, title: &str) -> Option<(usize, usize)> {
+fn section_bounds(help: &str, title: &str) -> Option<(usize, usize)> {
     let begin = help.find(&format!("\n{title}\n"))? + 1;
     let is_title = |line: &str| line.ends_with(':') && !line.starts_with(' ');
     let mut end = begin + title.len() + 1;
@@ -73,9 +73,10 @@ fn bounds(help: &str, title: &str) -> Option<(usize, usize)> {
 }
 
 fn section(help: &str, title: &str) -> String {
-    bounds(help, title).map(|(begin, end)| help[begin..end].to_owned()).unwrap_or_default()
+    section_bounds(help, title).map(|(begin, end)| help[begin..end].to_owned()).unwrap_or_default()
 }
 
-fn without(help: &str, title: &str) -> String {
-    bounds(help, title).map_or_else(|| help.to_owned(), |(begin, end)| format!("{}{}", &help[..begin], &help[end..]))
+fn without_section(help: &str, title: &str) -> String {
+    section_bounds(help, title)
+        .map_or_else(|| help.to_owned(), |(begin, end)| format!("{}{}", &help[..begin], &help[end..]))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// A line of the reference.
-struct Row {
+struct ReferenceRow {
     path: String,
     kind: String,
     is_required: bool,
@@ -13,7 +13,7 @@ struct Row {
 }
 
 /// The page, from the definitions as JSON.
-pub(crate) fn page(definitions: &[Value]) -> String {
+pub(crate) fn render_page(definitions: &[Value]) -> String {
     let mut page = "# Reference of the API\n\nWritten by `make crds` from the types, as are the files in [`crds/`](../crds); \
         `kubectl explain partner.spec` says the same.\nA field with a star must be there where what it stands in is there. `[]` is \
         each entry of a list. The rules are what\nthe API server refuses, in the words that it says.\n"
@@ -21,31 +21,34 @@ pub(crate) fn page(definitions: &[Value]) -> String {
     for definition in definitions {
         let spec = &definition["spec"];
         for version in spec["versions"].as_array().into_iter().flatten() {
-            kind(&mut page, spec, version);
+            write_kind(&mut page, spec, version);
         }
     }
     page
 }
 
-fn kind(page: &mut String, spec: &Value, version: &Value) {
+fn write_kind(page: &mut String, spec: &Value, version: &Value) {
     let schema = &version["schema"]["openAPIV3Schema"];
     let names = &spec["names"];
     // Writing to a String cannot fail.
     let _ = write!(
         page,
         "\n## {}\n\n{}\n`apiVersion: {}/{}`; short name `{}`.\n",
-        text(&names["kind"]),
-        text(&schema["description"]),
-        text(&spec["group"]),
-        text(&version["name"]),
-        text(&names["shortNames"][0])
+        as_text(&names["kind"]),
+        as_text(&schema["description"]),
+        as_text(&spec["group"]),
+        as_text(&version["name"]),
+        as_text(&names["shortNames"][0])
     );
     for part in ["spec", "status"] {
         let (mut rows, mut rules) = (Vec::new(), Vec::new());
-        walk(part, &schema["properties"][part], (&mut rows, &mut rules));
-        let _ =
-            write!(page, "\n### {}: {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n", text(&names["kind"]));
-        for Row { path, kind, is_required, meaning } in rows {
+        collect_rows(part, &schema["properties"][part], (&mut rows, &mut rules));
+        let _ = write!(
+            page,
+            "\n### {}: {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n",
+            as_text(&names["kind"])
+        );
+        for ReferenceRow { path, kind, is_required, meaning } in rows {
             let star = if is_required { " *" } else { "" };
             let _ = writeln!(page, "| `{path}`{star} | {kind} | {meaning} |");
         }
@@ -53,7 +56,7 @@ fn kind(page: &mut String, spec: &Value, version: &Value) {
             let _ = write!(
                 page,
                 "\n### {}: rules of {part}\n\n| at | the API server says |\n| --- | --- |\n",
-                text(&names["kind"])
+                as_text(&names["kind"])
             );
             for (path, message) in rules {
                 let _ = writeln!(page, "| `{path}` | {message} |");
@@ -63,29 +66,29 @@ fn kind(page: &mut String, spec: &Value, version: &Value) {
 }
 
 /// Adds the rows below a node, and the rules of all nodes.
-fn walk(path: &str, schema: &Value, (rows, rules): (&mut Vec<Row>, &mut Vec<(String, String)>)) {
+fn collect_rows(path: &str, schema: &Value, (rows, rules): (&mut Vec<ReferenceRow>, &mut Vec<(String, String)>)) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
-        rules.push((path.to_owned(), cell(&rule["message"], path)));
+        rules.push((path.to_owned(), table_cell(&rule["message"], path)));
     }
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
         let is_required = required.contains(&name.as_str());
-        rows.push(Row {
+        rows.push(ReferenceRow {
             path: path.clone(),
-            kind: kind_of(inner),
+            kind: describe_type(inner),
             is_required,
-            meaning: cell(&inner["description"], &path),
+            meaning: table_cell(&inner["description"], &path),
         });
-        walk(&path, inner, (&mut *rows, &mut *rules));
+        collect_rows(&path, inner, (&mut *rows, &mut *rules));
     }
     if let Some(items) = schema.get("items") {
-        walk(&format!("{path}[]"), items, (rows, rules));
+        collect_rows(&format!("{path}[]"), items, (rows, rules));
     }
 }
 
 /// The type with its bounds, in words.
-fn kind_of(schema: &Value) -> String {
+fn describe_type(schema: &Value) -> String {
     let bounds = |least: &str, most: &str, unit: &str| match (schema[least].as_f64(), schema[most].as_f64()) {
         (Some(least), Some(most)) if least > 0.0 => format!(", {least} to {most}{unit}"),
         (_, Some(most)) => format!(", at most {most}{unit}"),
@@ -93,10 +96,10 @@ fn kind_of(schema: &Value) -> String {
         _ => String::new(),
     };
     let default = schema.get("default").map(|value| format!("; default `{value}`")).unwrap_or_default();
-    let kind = match text(&schema["type"]) {
+    let kind = match as_text(&schema["type"]) {
         "string" if schema["enum"].is_array() => {
             let words: Vec<String> =
-                schema["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", text(word))).collect();
+                schema["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", as_text(word))).collect();
             format!("one of {}", words.join(", "))
         }
         // What may be a number is a text by a rule.
@@ -104,10 +107,14 @@ fn kind_of(schema: &Value) -> String {
         "boolean" => "`true` or `false`".to_owned(),
         "array" => {
             let most = bounds("minItems", "maxItems", "");
-            format!("list{most}: {}", kind_of(&schema["items"]))
+            format!("list{most}: {}", describe_type(&schema["items"]))
         }
         "object" if schema["additionalProperties"].is_object() => {
-            format!("map{}: {}", bounds("minProperties", "maxProperties", ""), kind_of(&schema["additionalProperties"]))
+            format!(
+                "map{}: {}",
+                bounds("minProperties", "maxProperties", ""),
+                describe_type(&schema["additionalProperties"])
+            )
         }
         "object" => "object".to_owned(),
         kind => format!("{kind}{}", bounds("minimum", "maximum", "")),
@@ -115,13 +122,13 @@ fn kind_of(schema: &Value) -> String {
     format!("{kind}{default}")
 }
 
-fn text(value: &Value) -> &str {
+fn as_text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// A text that stays within a cell of a table; where the field stands is in its path already.
-fn cell(value: &Value, path: &str) -> String {
-    let whole = text(value).split_whitespace().collect::<Vec<_>>().join(" ");
+fn table_cell(value: &Value, path: &str) -> String {
+    let whole = as_text(value).split_whitespace().collect::<Vec<_>>().join(" ");
     let inside = path.rsplit_once('.').map(|(inside, _)| format!(" (In `{inside}`.)")).unwrap_or_default();
     whole.strip_suffix(&inside).unwrap_or(&whole).replace('|', "\\|")
 }

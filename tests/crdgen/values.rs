@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// The page, from the texts of `values.schema.json` and `values.yaml`.
-pub(crate) fn page(schema: &str, values: &str) -> String {
+pub(crate) fn render_page(schema: &str, values: &str) -> String {
     let schema: Value = serde_json::from_str(schema).unwrap_or_default();
     let defaults: Value = serde_yaml::from_str(values).unwrap_or_default();
     let mut page = "# The chart\n\nThe operator, its resource definitions and rights, and if you want it the self-hosted platform. \
@@ -14,7 +14,7 @@ pub(crate) fn page(schema: &str, values: &str) -> String {
         [`values.schema.json`](values.schema.json) and [`values.yaml`](values.yaml). What is not in the table is refused.\n\n\
         | value | type | default | meaning |\n| --- | --- | --- | --- |\n"
         .to_owned();
-    for path in paths(values) {
+    for path in key_paths(values) {
         let Some(node) = path.iter().try_fold(&schema, |node, key| node["properties"].get(key)) else { continue };
         if node.get("properties").is_some() {
             continue;
@@ -22,13 +22,13 @@ pub(crate) fn page(schema: &str, values: &str) -> String {
         let default = path.iter().fold(&defaults, |value, key| &value[key.as_str()]);
         let meaning = node["description"].as_str().unwrap_or_default().replace('|', "\\|");
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{}` | {} | `{default}` | {meaning} |", path.join("."), kind(node));
+        let _ = writeln!(page, "| `{}` | {} | `{default}` | {meaning} |", path.join("."), type_name(node));
     }
     page
 }
 
 /// Paths of all keys, in the order of the text.
-fn paths(text: &str) -> Vec<Vec<String>> {
+fn key_paths(text: &str) -> Vec<Vec<String>> {
     let mut above: Vec<(usize, String)> = Vec::new();
     let mut found = Vec::new();
     for line in text.lines() {
@@ -44,7 +44,7 @@ fn paths(text: &str) -> Vec<Vec<String>> {
 }
 
 /// A type in the words of YAML.
-fn kind(node: &Value) -> String {
+fn type_name(node: &Value) -> String {
     if let Some(values) = node["enum"].as_array() {
         let values: Vec<String> =
             values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or_default())).collect();

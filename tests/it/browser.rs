@@ -10,12 +10,12 @@ mod pictures;
 mod session;
 mod whole;
 
-use crate::platform::Platform;
+use crate::platform::TestPlatform;
 
 /// What a partner without a package reads.
 const DENIED: &str = "Access Denied! The partner is not subscribed to this product package.";
 
 /// Gives a tenant a branding.
-async fn brand(platform: &Platform, tenant: &str, body: serde_json::Value) -> serde_json::Value {
+async fn set_branding(platform: &TestPlatform, tenant: &str, body: serde_json::Value) -> serde_json::Value {
     platform.sp.put(&format!("/tenants/{tenant}/customBranding"), body).await.json()
 }

@@ -13,7 +13,7 @@ fn run(command: &mut Command) -> String {
 
 /// The build script, as a program.
 fn script() -> PathBuf {
-    let script = support::folder("build-script").unwrap().join("script");
+    let script = support::test_folder("build-script").unwrap().join("script");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     run(rustc.args(["--edition", "2024", "-o"]).arg(&script).arg(assets::root().join("build.rs")));
     script
@@ -37,7 +37,7 @@ fn told(script: &Path, folder: &Path, given: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn a_build_names_the_commit_of_its_own_repository_alone() {
-    let (script, folder) = (script(), support::folder("build-of").unwrap());
+    let (script, folder) = (script(), support::test_folder("build-of").unwrap());
     let inside = folder.join("inside");
     std::fs::create_dir(&inside).unwrap();
     git(&folder, &["init", "-q"]);

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{assets, support};
 
 /// Values for what no other value says: further arguments, variables and volumes of both programs.
-const EXTRA: [&str; 10] = [
+const EXTRA_VALUES: [&str; 10] = [
     "extraArgs={--concurrency=3}",
     "extraEnv[0].name=A",
     "extraEnv[0].value=b",
@@ -40,14 +40,14 @@ pub(crate) struct Helm {
 
 impl Helm {
     /// Without a cluster.
-    pub(crate) fn alone(name: &str) -> Self {
-        let home = support::folder(&format!("helm-{name}")).unwrap();
+    pub(crate) fn without_cluster(name: &str) -> Self {
+        let home = support::test_folder(&format!("helm-{name}")).unwrap();
         Self { program: assets::helm().unwrap(), home, kubeconfig: None }
     }
 
     /// On a cluster, as who the kubeconfig says.
-    pub(crate) fn on(kubeconfig: &Path, name: &str) -> Self {
-        Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::alone(name) }
+    pub(crate) fn on_cluster(kubeconfig: &Path, name: &str) -> Self {
+        Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::without_cluster(name) }
     }
 
     /// What it printed, or what it complained about.
@@ -78,14 +78,14 @@ impl Helm {
 }
 
 /// The objects of a text of many.
-pub(crate) fn objects(text: &str) -> Vec<Value> {
+pub(crate) fn parse_objects(text: &str) -> Vec<Value> {
     let parts = text.split("\n---\n").map(|part| part.trim_start_matches("---\n"));
     let read = parts.map(|part| serde_yaml::from_str::<Value>(part).unwrap_or_else(|error| panic!("{error}: {part}")));
     read.filter(|object| !object.is_null()).collect()
 }
 
 /// The one object of that kind and name.
-pub(crate) fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+pub(crate) fn find_object<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut found = objects.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     let first = found.next().unwrap_or_else(|| panic!("no {kind} `{name}`"));
     assert!(found.next().is_none(), "more than one {kind} `{name}`");
@@ -93,7 +93,7 @@ pub(crate) fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Valu
 }
 
 /// Flags and environment of the operator's container in a Deployment.
-pub(crate) fn flags(deployment: &Value) -> (Vec<String>, Vec<(String, String)>) {
+pub(crate) fn operator_flags_and_env(deployment: &Value) -> (Vec<String>, Vec<(String, String)>) {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let args = container["args"].as_array().unwrap().iter().map(text).collect();

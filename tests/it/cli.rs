@@ -34,11 +34,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 use crate::assets;
-use crate::world::Space;
+use crate::world::TestNamespace;
 
 /// What a run of the plugin left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ran {
+pub(crate) struct PluginRun {
     /// Exit status.
     pub(crate) code: i32,
     /// What it printed.
@@ -47,37 +47,37 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-impl Ran {
+impl PluginRun {
     /// The JSON that it printed.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
-static NEXT: AtomicU32 = AtomicU32::new(1);
+static NEXT_FOLDER: AtomicU32 = AtomicU32::new(1);
 
 /// A folder of one test, with the plugin in it.
-pub(crate) struct Desk {
+pub(crate) struct PluginFolder {
     /// The folder.
     pub(crate) folder: PathBuf,
     kubeconfig: Option<PathBuf>,
 }
 
-impl Desk {
+impl PluginFolder {
     /// A desk without a cluster.
-    pub(crate) fn alone() -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = crate::support::folder(&format!("desk-{number}")).unwrap();
+    pub(crate) fn without_cluster() -> Self {
+        let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
+        let folder = crate::support::test_folder(&format!("desk-{number}")).unwrap();
         Self { folder, kubeconfig: None }
     }
 
     /// A desk of the administrator of a cluster.
-    pub(crate) fn at(space: &Space<'_>) -> Self {
-        Self { kubeconfig: Some(space.world.control_plane.kubeconfig("admin")), ..Self::alone() }
+    pub(crate) fn on_cluster_of(space: &TestNamespace<'_>) -> Self {
+        Self { kubeconfig: Some(space.world.control_plane.kubeconfig("admin")), ..Self::without_cluster() }
     }
 
     /// Puts a file on the desk.
-    pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write_file(&self, name: &str, text: &str) -> PathBuf {
         let file = self.folder.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, text).unwrap();
@@ -85,26 +85,26 @@ impl Desk {
     }
 
     /// A file of the platform's connection.
-    pub(crate) fn connection(&self, space: &Space<'_>) -> String {
+    pub(crate) fn write_connection_file(&self, space: &TestNamespace<'_>) -> String {
         let data = space.credential();
         let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
         let text: String = ["url", "tenantId", "clientId", "clientSecret"].map(line).concat();
-        self.put("platform.env", &text).display().to_string()
+        self.write_file("platform.env", &text).display().to_string()
     }
 
     /// Runs the plugin.
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> PluginRun {
         self.run_with(args, "")
     }
 
     /// Runs the plugin with something on its standard input.
-    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Ran {
-        let file = self.put("stdin", input);
-        let mut command = self.command(&assets::own("kubectl-tenantry").unwrap());
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> PluginRun {
+        let file = self.write_file("stdin", input);
+        let mut command = self.command(&assets::own_program("kubectl-tenantry").unwrap());
         command.args(args).stdin(std::fs::File::open(file).unwrap());
         let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+        PluginRun { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
     /// A program at the desk.
@@ -112,7 +112,7 @@ impl Desk {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).stdin(Stdio::null());
         command.env_clear().env("NO_PROXY", "127.0.0.1,localhost").env("HOME", &self.folder);
-        command.env("PATH", path());
+        command.env("PATH", kubectl_path());
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
@@ -121,7 +121,7 @@ impl Desk {
 }
 
 /// A PATH on which `kubectl` is the one of this cluster.
-fn path() -> PathBuf {
+fn kubectl_path() -> PathBuf {
     let kubectl = assets::kubectl().unwrap();
     kubectl.parent().map(Path::to_owned).unwrap_or_default()
 }

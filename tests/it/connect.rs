@@ -19,52 +19,52 @@ mod token;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenantry::connect::{Connection, Place, Platform};
-use tenantry::plan::{Change, Field, Payload, Value};
+use tenantry::connect::{Connection, Place, PlatformClient};
+use tenantry::plan::{Field, SettingChange, SettingsPayload, Value};
 use tenantry::wire::Mark;
 
-use fake::Fake;
+use fake::FakePlatform;
 
 /// Secret values that must never be shown.
 pub(crate) const SECRETS: [&str; 4] = ["key-of-the-client", "s3cr3t-of-the-client", "token-number-1", "duo-s3cr3t"];
 
 /// A client of a server at this address.
-pub(crate) fn platform(url: &str, timeout: Duration) -> Platform {
-    Platform::new(Connection::from_secret(&secret(url)).unwrap(), timeout).unwrap()
+pub(crate) fn client_for_url(url: &str, timeout: Duration) -> PlatformClient {
+    PlatformClient::new(Connection::from_secret(&connection_secret(url)).unwrap(), timeout).unwrap()
 }
 
 /// The Secret of a connection.
-pub(crate) fn secret(url: &str) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn connection_secret(url: &str) -> BTreeMap<String, Vec<u8>> {
     [("url", url), ("tenantId", "msp_1"), ("clientId", SECRETS[0]), ("clientSecret", SECRETS[1])]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
         .collect()
 }
 
-impl Fake {
+impl FakePlatform {
     /// A client of this server that gives a call three seconds.
-    pub(crate) fn platform(&self) -> Platform {
-        platform(&self.url, Duration::from_secs(3))
+    pub(crate) fn client_of_fake(&self) -> PlatformClient {
+        client_for_url(&self.url, Duration::from_secs(3))
     }
 }
 
-pub(crate) fn clients() -> Place {
+pub(crate) fn clients_place() -> Place {
     Place::Clients { msp: "msp_1".to_owned() }
 }
 
-pub(crate) fn partners() -> Place {
+pub(crate) fn partners_place() -> Place {
     Place::Partners { sp: "sp_1".to_owned() }
 }
 
-pub(crate) fn mark() -> Mark {
+pub(crate) fn test_mark() -> Mark {
     "c1/Client/ns/globex/u1".parse().unwrap()
 }
 
 /// A change of the city.
-pub(crate) fn city() -> [Change; 1] {
-    [Change { field: Field::City, to: Value::text("Berlin") }]
+pub(crate) fn city_change() -> [SettingChange; 1] {
+    [SettingChange { field: Field::City, to: Value::text("Berlin") }]
 }
 
-pub(crate) fn nothing() -> Payload {
-    Payload::default()
+pub(crate) fn no_payload() -> SettingsPayload {
+    SettingsPayload::default()
 }

@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use page::masked;
+use page::mask_text;
 
-use crate::console::{self, Entry};
+use crate::console::{self, ConsoleEntry};
 use crate::{assets, support};
 
 /// Commands that change nothing.
-const LOOKS: [&str; 3] = ["kubectl get ", "kubectl tenantry status", "kubectl tenantry list"];
-const LIMIT: Duration = Duration::from_secs(30);
+const READ_COMMANDS: [&str; 3] = ["kubectl get ", "kubectl tenantry status", "kubectl tenantry list"];
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the commands of a page run: a folder, a cluster, and words of the page that mean something here.
-pub(crate) struct Console {
+pub(crate) struct PageConsole {
     folder: PathBuf,
     kubeconfig: PathBuf,
     /// Where programs keep what is theirs.
@@ -30,53 +30,53 @@ pub(crate) struct Console {
     words: Vec<(&'static str, String)>,
 }
 
-impl Console {
+impl PageConsole {
     pub(crate) fn new(folder: &Path, kubeconfig: PathBuf) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let home = support::folder(&format!("console-{}", NEXT.fetch_add(1, Ordering::Relaxed))).unwrap();
+        let home = support::test_folder(&format!("console-{}", NEXT.fetch_add(1, Ordering::Relaxed))).unwrap();
         Self { folder: folder.to_owned(), kubeconfig, home, words: Vec::new() }
     }
 
     /// A word that stands for something else here.
-    pub(crate) fn word(mut self, word: &'static str, meaning: impl Into<String>) -> Self {
+    pub(crate) fn replacing(mut self, word: &'static str, meaning: impl Into<String>) -> Self {
         self.words.push((word, meaning.into()));
         self
     }
 
     /// Runs each command of a page, or of a part of it, in order, and says what differs. Calls `ran` after each.
-    pub(crate) fn play(&self, text: &str, mut ran: impl FnMut(&str)) -> Vec<String> {
-        for block in console::blocks(text) {
+    pub(crate) fn run_page(&self, text: &str, mut ran: impl FnMut(&str)) -> Vec<String> {
+        for block in console::fenced_blocks(text) {
             let file = block.before.rsplit("** ").next().unwrap_or_default();
             if let Some(file) = file.strip_prefix("Write this to `").and_then(|rest| rest.strip_suffix("`:")) {
                 std::fs::write(self.folder.join(file), block.lines.join("\n")).unwrap();
             }
         }
-        let entries = console::entries(text);
+        let entries = console::console_entries(text);
         assert!(!entries.is_empty(), "there is no console");
         let mut faults = Vec::new();
         for entry in &entries {
-            faults.extend(self.judge(entry));
+            faults.extend(self.check_entry(entry));
             ran(&entry.command);
         }
         faults
     }
 
     /// A command that only looks is run until it prints what the page says, as a reader does it.
-    fn judge(&self, entry: &Entry) -> Option<String> {
+    fn check_entry(&self, entry: &ConsoleEntry) -> Option<String> {
         let begin = Instant::now();
         loop {
-            let fault = self.run(entry)?;
-            if !LOOKS.iter().any(|look| entry.command.starts_with(look)) || begin.elapsed() > LIMIT {
+            let fault = self.run_entry(entry)?;
+            if !READ_COMMANDS.iter().any(|look| entry.command.starts_with(look)) || begin.elapsed() > OUTPUT_TIMEOUT {
                 return Some(fault);
             }
             thread::sleep(Duration::from_millis(200));
         }
     }
 
-    fn run(&self, entry: &Entry) -> Option<String> {
+    fn run_entry(&self, entry: &ConsoleEntry) -> Option<String> {
         let put = |text: &str| self.words.iter().fold(text.to_owned(), |text, (word, to)| text.replace(word, to));
-        let Entry { command, output } = entry;
-        let programs = assets::own("kubectl-tenantry").unwrap();
+        let ConsoleEntry { command, output } = entry;
+        let programs = assets::own_program("kubectl-tenantry").unwrap();
         // Helm is beside kubectl.
         let folders = [assets::kubectl().unwrap().parent().unwrap().to_owned(), programs.parent().unwrap().to_owned()];
         let path = [folders.map(|folder| folder.display().to_string()).join(":"), std::env::var("PATH").unwrap()];
@@ -99,7 +99,7 @@ impl Console {
             return Some(format!("`{command}`: {}\n{out}", ran.status));
         }
         let wanted = output.as_deref().map(put)?;
-        let fits = page::fits(&masked(&wanted), &masked(&out));
+        let fits = page::matches_output(&mask_text(&wanted), &mask_text(&out));
         (!fits).then(|| format!("`{command}` printed\n{out}\nand the page says\n{wanted}"))
     }
 }

@@ -9,11 +9,11 @@ use tenantry::api;
 use crate::assets;
 use crate::consoles::apart::{DEFINITIONS, strs};
 use crate::reference;
-use crate::support::schema::{self, Node};
-use crate::support::{apply, kubectl, namespace};
+use crate::support::schema::{self, SchemaNode};
+use crate::support::{admin_kubectl, create_namespace, kubectl_apply};
 
 /// Holds the files of a folder to what `make crds` writes there.
-fn is_fresh(folder: &str, is_kept: bool) {
+fn assert_files_current(folder: &str, is_kept: bool) {
     let mut expected = BTreeSet::new();
     for mut crd in api::crds() {
         if is_kept {
@@ -33,19 +33,19 @@ fn is_fresh(folder: &str, is_kept: bool) {
 
 #[test]
 fn the_files_are_what_the_types_say() {
-    is_fresh("crds", false);
+    assert_files_current("crds", false);
 }
 
 #[test]
 fn the_chart_carries_what_the_types_say_and_keeps_it_when_it_goes() {
-    is_fresh("charts/tenantry/kinds", true);
+    assert_files_current("charts/tenantry/kinds", true);
 }
 
 #[test]
 fn the_reference_is_what_the_types_say() {
     let definitions: Vec<Value> = api::crds().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
     let written = fs::read_to_string(assets::root().join("docs/reference.md")).unwrap_or_default();
-    assert!(written == reference::page(&definitions), "docs/reference.md is stale: run `make crds`");
+    assert!(written == reference::render_page(&definitions), "docs/reference.md is stale: run `make crds`");
     for row in ["| `spec.details.name` * |", "| `spec.deletion.confirm.notAfter` * |", "| `status.drift[].path` * |"] {
         assert_eq!(written.matches(row).count(), 2, "each kind has {row}");
     }
@@ -55,7 +55,7 @@ fn the_reference_is_what_the_types_say() {
 fn the_api_server_takes_both_without_a_warning() {
     let mut again = DEFINITIONS.words("kubectl", &[]);
     again.extend(["--warnings-as-errors", "-o", "name"].map(str::to_owned));
-    let output = kubectl().output(&strs(&again), "").unwrap();
+    let output = admin_kubectl().run_for_output(&strs(&again), "").unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
     let names = String::from_utf8_lossy(&output.stdout);
@@ -69,7 +69,7 @@ fn the_api_server_takes_both_without_a_warning() {
     for crd in api::crds() {
         let new = api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
         let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
-        let output = kubectl().output(&args, &new).unwrap();
+        let output = admin_kubectl().run_for_output(&args, &new).unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{said}");
         assert!(String::from_utf8_lossy(&output.stdout).contains(".new.tenantry.dev"), "nothing new was tried");
@@ -79,7 +79,7 @@ fn the_api_server_takes_both_without_a_warning() {
 /// Argo CD and Flux apply that way. "None" and "left out" mean different things for packages, add-ons and addresses.
 #[test]
 fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
-    let namespace = namespace("emptied");
+    let namespace = create_namespace("emptied");
     let apply = |list: &[&str], addresses: &[&str]| {
         let object = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme"},
@@ -89,8 +89,8 @@ fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
             },
         });
         let args = ["-n", &namespace, "apply", "--server-side", "-f", "-"];
-        kubectl().run_with(&args, &object.to_string()).unwrap();
-        let read = kubectl().run(&["-n", &namespace, "get", "partner/acme", "-o", "json"]).unwrap();
+        admin_kubectl().run_with(&args, &object.to_string()).unwrap();
+        let read = admin_kubectl().run(&["-n", &namespace, "get", "partner/acme", "-o", "json"]).unwrap();
         serde_json::from_str::<Value>(&read).unwrap()["spec"].clone()
     };
     apply(&["EventAndIncidentManagement"], &["10.0.0.1"]);
@@ -100,8 +100,8 @@ fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
 }
 
 /// Nodes whose size nothing limits, so that the server must expect the worst of each rule over them.
-fn unlimited(nodes: &[Node]) -> Vec<String> {
-    let is_unlimited = |node: &&Node| match node.text("type") {
+fn nodes_without_limit(nodes: &[SchemaNode]) -> Vec<String> {
+    let is_unlimited = |node: &&SchemaNode| match node.text("type") {
         // A date has its own form; what may be a number is a text by a rule.
         "string" | "" => {
             ["maxLength", "enum"].iter().all(|key| node.schema.get(key).is_none()) && node.text("format").is_empty()
@@ -111,13 +111,13 @@ fn unlimited(nodes: &[Node]) -> Vec<String> {
         "integer" => node.path.starts_with("spec") && node.schema.get("maximum").is_none(),
         _ => false,
     };
-    nodes.iter().filter(is_unlimited).map(Node::place).collect()
+    nodes.iter().filter(is_unlimited).map(SchemaNode::kind_and_path).collect()
 }
 
 #[test]
 fn every_text_list_map_and_number_has_a_maximum() {
-    assert_eq!(unlimited(&schema::nodes()), [""; 0]);
-    let node = |schema: Value| Node { kind: "Client".to_owned(), path: "spec.x".to_owned(), schema };
+    assert_eq!(nodes_without_limit(&schema::schema_nodes()), [""; 0]);
+    let node = |schema: Value| SchemaNode { kind: "Client".to_owned(), path: "spec.x".to_owned(), schema };
     let bad = [
         node(json!({"type": "string"})),
         node(json!({"x-kubernetes-int-or-string": true})),
@@ -125,14 +125,14 @@ fn every_text_list_map_and_number_has_a_maximum() {
         node(json!({"type": "object", "additionalProperties": {}})),
         node(json!({"type": "integer", "minimum": 1})),
     ];
-    assert_eq!(unlimited(&bad).len(), bad.len());
+    assert_eq!(nodes_without_limit(&bad).len(), bad.len());
 }
 
 /// Names, namespaces and keys in references of the specs that have no form, so that they could be paths of requests.
-fn formless(nodes: &[Node]) -> Vec<String> {
+fn references_without_pattern(nodes: &[SchemaNode]) -> Vec<String> {
     // What people and the platform call a tenant.
     let is_tenants = |path: &str| path == "spec.details.name" || path == "spec.deletion.confirm.name";
-    let is_reference = |node: &&Node| {
+    let is_reference = |node: &&SchemaNode| {
         let last = node.path.rsplit('.').next().unwrap_or_default();
         // Keys of labels are compared with labels that exist, and never sent.
         let is_label = node.path.ends_with("matchExpressions[*].key");
@@ -140,15 +140,15 @@ fn formless(nodes: &[Node]) -> Vec<String> {
         node.path.starts_with("spec.") && is_named
     };
     let is_formless =
-        |node: &&Node| ["pattern", "minLength", "maxLength"].iter().any(|key| node.schema.get(key).is_none());
-    nodes.iter().filter(is_reference).filter(is_formless).map(Node::place).collect()
+        |node: &&SchemaNode| ["pattern", "minLength", "maxLength"].iter().any(|key| node.schema.get(key).is_none());
+    nodes.iter().filter(is_reference).filter(is_formless).map(SchemaNode::kind_and_path).collect()
 }
 
 /// shows: faults/69
 #[test]
 fn every_name_namespace_and_key_of_a_reference_has_the_form_of_kubernetes() {
-    let nodes = schema::nodes();
-    assert_eq!(formless(&nodes), [""; 0]);
+    let nodes = schema::schema_nodes();
+    assert_eq!(references_without_pattern(&nodes), [""; 0]);
     let found = |path: &str| nodes.iter().find(|node| node.kind == "Client" && node.path == path).unwrap();
     let reference = found("spec.partnerRef.name");
     assert_eq!(reference.schema["maxLength"], 253);
@@ -156,21 +156,24 @@ fn every_name_namespace_and_key_of_a_reference_has_the_form_of_kubernetes() {
     for key in ["pattern", "maxLength"] {
         let mut bad = reference.clone();
         bad.schema.as_object_mut().unwrap().remove(key);
-        assert_eq!(formless(&[bad]).len(), 1, "{key}");
+        assert_eq!(references_without_pattern(&[bad]).len(), 1, "{key}");
     }
 }
 
 #[test]
 fn null_means_left_out() {
-    let nullable: Vec<String> =
-        schema::nodes().iter().filter(|node| node.schema.get("nullable").is_some()).map(Node::place).collect();
+    let nullable: Vec<String> = schema::schema_nodes()
+        .iter()
+        .filter(|node| node.schema.get("nullable").is_some())
+        .map(SchemaNode::kind_and_path)
+        .collect();
     assert_eq!(nullable, [""; 0], "`nullable` would store null, which Helm writes for what is left out");
-    let namespace = namespace("null");
+    let namespace = create_namespace("null");
     let client = "apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: globex}\nspec:\n  \
         partnerRef: {name: acme, namespace: null}\n  details: {name: Globex, city: null}\n  packages: null\n  \
         tenantState: null\n  deletion: null\n";
-    apply(&namespace, client).unwrap();
-    let spec = kubectl().run(&["get", "client", "globex", "-n", &namespace, "-o", "jsonpath={.spec}"]).unwrap();
+    kubectl_apply(&namespace, client).unwrap();
+    let spec = admin_kubectl().run(&["get", "client", "globex", "-n", &namespace, "-o", "jsonpath={.spec}"]).unwrap();
     let spec: Value = serde_json::from_str(&spec).unwrap();
     assert_eq!(spec, json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}));
 }
@@ -181,7 +184,7 @@ fn names_and_selectable_fields_are_what_the_server_offers() {
         ("partners", "msp", vec![".status.phase", ".status.uniqueId"]),
         ("clients", "tclient", vec![".status.phase", ".status.uniqueId", ".spec.partnerRef.name"]),
     ] {
-        let crd = kubectl().run(&["get", "crd", &format!("{plural}.tenantry.dev"), "-o", "json"]).unwrap();
+        let crd = admin_kubectl().run(&["get", "crd", &format!("{plural}.tenantry.dev"), "-o", "json"]).unwrap();
         let crd: Value = serde_json::from_str(&crd).unwrap();
         assert_eq!(crd["status"]["acceptedNames"]["categories"], json!(["tenantry"]));
         assert_eq!(crd["status"]["acceptedNames"]["shortNames"], json!([short]));
@@ -195,14 +198,14 @@ fn names_and_selectable_fields_are_what_the_server_offers() {
 }
 
 /// A Partner and two Clients of different Partners, one of them with a status.
-fn some_tenants(namespace: &str) {
+fn create_tenants(namespace: &str) {
     let objects = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadata: {name: acme}\nspec:\n  \
         details: {name: Acme Managed Services}\n---\n\
         apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: globex}\nspec:\n  \
         partnerRef: {name: acme}\n  details: {name: Globex GmbH}\n  deletion: {policy: Suspend}\n---\n\
         apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: initech}\nspec:\n  \
         partnerRef: {name: other}\n  details: {name: Initech}\n";
-    apply(namespace, objects).expect("right objects are taken");
+    kubectl_apply(namespace, objects).expect("right objects are taken");
     let condition = |kind: &str, status: &str, reason: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": format!("{kind} is {status}"),
                "lastTransitionTime": "2026-11-22T09:30:00Z"})
@@ -216,27 +219,27 @@ fn some_tenants(namespace: &str) {
     }});
     let status = status.to_string();
     let patch = ["patch", "client", "globex", "-n", namespace, "--subresource=status", "--type=merge", "-p", &status];
-    kubectl().run(&patch).expect("a status can be written");
+    admin_kubectl().run(&patch).expect("a status can be written");
 }
 
 #[test]
 fn a_new_object_says_that_nothing_was_observed_yet() {
-    let namespace = namespace("observed");
-    some_tenants(&namespace);
+    let namespace = create_namespace("observed");
+    create_tenants(&namespace);
     for object in ["partner/acme", "client/initech"] {
         let args = ["get", object, "-n", &namespace, "-o", "jsonpath={.status}"];
-        assert_eq!(kubectl().run(&args).unwrap(), r#"{"observedGeneration":-1}"#, "{object}");
+        assert_eq!(admin_kubectl().run(&args).unwrap(), r#"{"observedGeneration":-1}"#, "{object}");
     }
 }
 
 /// shows: seeds/details/search, seeds/termination/search, seeds/filter/active
 #[test]
 fn tenants_are_found_by_phase_id_and_partner() {
-    let namespace = namespace("select");
-    some_tenants(&namespace);
+    let namespace = create_namespace("select");
+    create_tenants(&namespace);
     let found = |selector: &str| {
         let selector = format!("--field-selector={selector}");
-        kubectl().run(&["get", "clients", "-n", &namespace, "-o", "name", &selector]).unwrap()
+        admin_kubectl().run(&["get", "clients", "-n", &namespace, "-o", "name", &selector]).unwrap()
     };
     assert_eq!(found("status.phase=Active"), "client.tenantry.dev/globex\n");
     assert_eq!(found("status.uniqueId=client_93"), "client.tenantry.dev/globex\n");
@@ -244,13 +247,13 @@ fn tenants_are_found_by_phase_id_and_partner() {
 }
 
 /// The header and the row of `name` in a table of `kubectl get`, column by column.
-fn row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
+fn table_row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
     let mut header = "";
     for line in table.lines() {
         if line.starts_with("NAME") {
             header = line;
         } else if line.contains(&format!("{kind}.tenantry.dev/{name}")) {
-            let starts: Vec<usize> = columns(header);
+            let starts: Vec<usize> = column_starts(header);
             return starts
                 .iter()
                 .enumerate()
@@ -271,7 +274,7 @@ fn row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
 const CREATED: &str = "2026-11-22T09:30:00Z";
 
 /// Where the words of a header begin.
-fn columns(header: &str) -> Vec<usize> {
+fn column_starts(header: &str) -> Vec<usize> {
     let begins = |at: &usize| {
         let before = header[..*at].chars().next_back();
         !header[*at..].starts_with(' ') && before.is_none_or(|letter| letter == ' ')
@@ -279,7 +282,7 @@ fn columns(header: &str) -> Vec<usize> {
     (0..header.len()).filter(begins).collect()
 }
 
-fn pairs(row: &[(String, String)]) -> Vec<(&str, &str)> {
+fn row_pairs(row: &[(String, String)]) -> Vec<(&str, &str)> {
     row.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| *name != "AGE").collect()
 }
 
@@ -287,15 +290,15 @@ fn pairs(row: &[(String, String)]) -> Vec<(&str, &str)> {
 /// shows: seeds/details/created
 #[test]
 fn one_word_lists_both_kinds_with_their_columns() {
-    let namespace = namespace("columns");
-    some_tenants(&namespace);
-    let everywhere = kubectl().run(&["get", "tenantry", "-A"]).unwrap();
+    let namespace = create_namespace("columns");
+    create_tenants(&namespace);
+    let everywhere = admin_kubectl().run(&["get", "tenantry", "-A"]).unwrap();
     assert!(everywhere.lines().filter(|line| line.starts_with(&namespace)).count() == 3, "{everywhere}");
-    let table = kubectl().run(&["get", "tenantry", "-n", &namespace]).unwrap();
-    let partner = row(&table, "partner", "acme");
+    let table = admin_kubectl().run(&["get", "tenantry", "-n", &namespace]).unwrap();
+    let partner = table_row(&table, "partner", "acme");
     let empty = ("READY", "");
     assert_eq!(
-        pairs(&partner),
+        row_pairs(&partner),
         [
             ("NAME", "partner.tenantry.dev/acme"),
             empty,
@@ -308,9 +311,9 @@ fn one_word_lists_both_kinds_with_their_columns() {
             ("ON-DELETE", ""),
         ]
     );
-    let client = row(&table, "client", "globex");
+    let client = table_row(&table, "client", "globex");
     assert_eq!(
-        pairs(&client),
+        row_pairs(&client),
         [
             ("NAME", "client.tenantry.dev/globex"),
             ("READY", "True"),
@@ -325,7 +328,7 @@ fn one_word_lists_both_kinds_with_their_columns() {
         ]
     );
     assert_eq!(client.last().map(|(name, _)| name.as_str()), Some("AGE"));
-    let table = kubectl().run(&["get", "tenantry", "-n", &namespace, "-o", "wide"]).unwrap();
-    let client = row(&table, "client", "globex");
-    assert_eq!(pairs(&client)[10..], [("IN-SYNC", "False"), ("MESSAGE", "Ready is True")]);
+    let table = admin_kubectl().run(&["get", "tenantry", "-n", &namespace, "-o", "wide"]).unwrap();
+    let client = table_row(&table, "client", "globex");
+    assert_eq!(row_pairs(&client)[10..], [("IN-SYNC", "False"), ("MESSAGE", "Ready is True")]);
 }

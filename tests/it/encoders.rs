@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 /// 64 x 64 pixels each: a PNG of Pillow with a palette, notes and a colour that is clear; an interlaced one of `PyPNG` with
 /// its gamma; a progressive JPEG of libjpeg-turbo with notes of a camera.
-pub(crate) const ALL: [(&str, &[u8]); 3] = [
+pub(crate) const ENCODED_PICTURES: [(&str, &[u8]); 3] = [
     ("palette.png", include_bytes!("encoders/palette.png")),
     ("interlaced.png", include_bytes!("encoders/interlaced.png")),
     ("progressive.jpg", include_bytes!("encoders/progressive.jpg")),
 ];
 
 /// One of them as a request carries it.
-pub(crate) fn upload(index: usize) -> Value {
-    let (name, bytes) = ALL[index % ALL.len()];
+pub(crate) fn upload_body(index: usize) -> Value {
+    let (name, bytes) = ENCODED_PICTURES[index % ENCODED_PICTURES.len()];
     json!({"name": name, "file": base64::engine::general_purpose::STANDARD.encode(bytes)})
 }

@@ -9,19 +9,19 @@ use serde_json::json;
 use tenantry::api::{ConditionType, Reason};
 
 use crate::assets;
-use crate::support::kubectl;
-use crate::support::schema::{self, Node};
+use crate::support::admin_kubectl;
+use crate::support::schema::{self, SchemaNode};
 
 /// Sentences shorter than this say no more than the field's name.
-const SHORTEST: usize = 30;
+const MIN_SENTENCE_LENGTH: usize = 30;
 
 /// What is wrong with the sentences of these fields.
-fn weak(nodes: &[Node]) -> Vec<String> {
+fn weak_descriptions(nodes: &[SchemaNode]) -> Vec<String> {
     let mut weak = Vec::new();
     let mut seen = BTreeMap::new();
     for node in nodes.iter().filter(|node| node.is_named() && !node.is_upstream()) {
-        let (place, text) = (node.place(), node.text("description"));
-        if text.chars().count() < SHORTEST {
+        let (place, text) = (node.kind_and_path(), node.text("description"));
+        if text.chars().count() < MIN_SENTENCE_LENGTH {
             weak.push(format!("{place} says too little: {text}"));
         }
         // Of status, only what holds a value; an object there is the sum of its members.
@@ -39,15 +39,15 @@ fn weak(nodes: &[Node]) -> Vec<String> {
 
 #[test]
 fn every_field_has_a_sentence_of_its_own_with_default_or_example() {
-    let nodes = schema::nodes();
-    let weak = weak(&nodes);
+    let nodes = schema::schema_nodes();
+    let weak = weak_descriptions(&nodes);
     assert!(weak.is_empty(), "{}:\n{}", weak.len(), weak.join("\n"));
     println!("{} fields", nodes.iter().filter(|node| node.is_named() && !node.is_upstream()).count());
 }
 
 #[test]
 fn lists_name_the_words_that_they_allow() {
-    let nodes = schema::nodes();
+    let nodes = schema::schema_nodes();
     let sentence = |kind: &str, path: &str| {
         let node = nodes.iter().find(|node| node.kind == kind && node.path == path).unwrap();
         node.text("description").to_owned()
@@ -67,19 +67,19 @@ fn lists_name_the_words_that_they_allow() {
 
 #[test]
 fn weak_sentences_are_found() {
-    let node = |path: &str, text: &str| Node {
+    let node = |path: &str, text: &str| SchemaNode {
         kind: "Client".to_owned(),
         path: path.to_owned(),
         schema: json!({"type": "string", "description": text}),
     };
     let good = node("spec.city", "City in which the client sits, for example Berlin.");
-    assert_eq!(weak(std::slice::from_ref(&good)), [""; 0]);
+    assert_eq!(weak_descriptions(std::slice::from_ref(&good)), [""; 0]);
     for (bad, finding) in [
         (node("spec.x", "City, `Berlin`."), "says too little"),
         (node("status.x", "City in which the client sits and works."), "has neither default nor example"),
         (node("spec.x", good.text("description")), "says the same as spec.city"),
     ] {
-        let found = weak(&[good.clone(), bad]);
+        let found = weak_descriptions(&[good.clone(), bad]);
         assert!(found.len() == 1 && found[0].contains(finding), "{found:?}");
     }
 }
@@ -88,7 +88,9 @@ fn weak_sentences_are_found() {
 fn kubectl_explains_fields_in_our_words() {
     // The server publishes the documents that this reads a moment after it serves the kinds.
     let end = Instant::now() + Duration::from_mins(1);
-    while ["partner", "client"].iter().any(|kind| kubectl().run(&["explain", kind]).is_err()) && Instant::now() < end {
+    while ["partner", "client"].iter().any(|kind| admin_kubectl().run(&["explain", kind]).is_err())
+        && Instant::now() < end
+    {
         thread::sleep(Duration::from_millis(100));
     }
     for (path, word) in [
@@ -104,7 +106,7 @@ fn kubectl_explains_fields_in_our_words() {
         ("tclient.spec.deletion.confirm.acknowledge", "DataErased, NotRecoverable, UsersDeactivated"),
         ("client.status.termination.howToConfirm", "The block to paste"),
     ] {
-        let said = kubectl().run(&["explain", path]).unwrap();
+        let said = admin_kubectl().run(&["explain", path]).unwrap();
         // It breaks lines where it likes.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("VERSION: v1alpha1") && said.contains(word), "{path}: `{word}` is not in: {said}");
@@ -112,7 +114,7 @@ fn kubectl_explains_fields_in_our_words() {
 }
 
 /// What a part of the page lists and what the code has: neither may have more.
-fn compare(page: &str, part: &str, rows: &[String]) {
+fn compare_page_section(page: &str, part: &str, rows: &[String]) {
     let part_of_page = page.split("\n## ").find(|text| text.starts_with(part)).unwrap_or_default();
     let listed: Vec<&str> = part_of_page.lines().filter(|line| line.starts_with("| `")).collect();
     for row in rows {
@@ -132,10 +134,10 @@ fn the_page_of_conditions_lists_exactly_what_the_code_has() {
     let page = fs::read_to_string(assets::root().join("docs/conditions.md")).unwrap();
     // The sentences on types are the page's own.
     let types: Vec<String> = ConditionType::ALL.iter().map(|kind| format!("| `{}` |", kind.name())).collect();
-    compare(&page, "Types", &types);
+    compare_page_section(&page, "Types", &types);
     let reason = |reason: &Reason| {
         let person = if reason.needs_person() { "yes" } else { "no" };
         format!("| `{}` | {} | {person} |", reason.name(), reason.meaning().trim())
     };
-    compare(&page, "Reasons", &Reason::ALL.iter().map(reason).collect::<Vec<_>>());
+    compare_page_section(&page, "Reasons", &Reason::ALL.iter().map(reason).collect::<Vec<_>>());
 }

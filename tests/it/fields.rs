@@ -8,19 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Method;
-use tenantry::connect::{Connection, Place, Platform};
+use tenantry::connect::{Connection, Place, PlatformClient};
 use tenantry::plan::{
-    Desired, Effective, Field, Form, Kind, Observed, Origin, Payload, Plan, RecordKey, Seen, Step, Value, Written, diff,
+    DesiredTenant, EffectiveSettings, Field, ObservedTenant, ObservedValue, Plan, PlanStep, RecordKey, SettingsPayload,
+    TenantKind, Value, ValueOrigin, ValueType, WriteRecord, diff,
 };
 use tenantry::platform::Credential;
 use tenantry::wire::Mark;
 
-use crate::platform::{Caller, Platform as Server};
-use rows::Row;
+use crate::platform::{ApiCaller, TestPlatform as Server};
+use rows::FieldValues;
 
 /// What is done to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Action {
+enum FieldAction {
     Set,
     Change,
     Clear,
@@ -29,95 +30,103 @@ enum Action {
 
 /// A tenant, as the operator holds it: every field that was set so far stays declared, so that a field which
 /// changes another one is found out.
-struct Tenant {
-    kind: Kind,
+struct FieldTenant {
+    kind: TenantKind,
     place: Place,
     id: String,
-    platform: Platform,
+    platform: PlatformClient,
     /// Another client of the API.
-    other: Caller,
+    other: ApiCaller,
     declared: BTreeMap<Field, Value>,
-    payload: Payload,
-    written: Written,
+    payload: SettingsPayload,
+    written: WriteRecord,
 }
 
-impl Tenant {
+impl FieldTenant {
     fn mark(&self) -> Mark {
         format!("c1/{}/ns/x/u1", self.kind.name()).parse().unwrap()
     }
 
-    fn desired(&self) -> Desired {
-        let values = self.declared.iter().map(|(field, value)| (*field, (value.clone(), Origin::Spec))).collect();
-        let effective = Effective { values, payload: self.payload.clone(), ..Effective::default() };
-        Desired { kind: self.kind, effective, state: None, mark: self.mark() }
+    fn desired_state(&self) -> DesiredTenant {
+        let values = self.declared.iter().map(|(field, value)| (*field, (value.clone(), ValueOrigin::Spec))).collect();
+        let effective = EffectiveSettings { values, payload: self.payload.clone(), ..EffectiveSettings::default() };
+        DesiredTenant { kind: self.kind, effective, state: None, mark: self.mark() }
     }
 
-    async fn read(&self) -> Observed {
-        self.platform.read(&self.place, &self.id, true).await.unwrap().unwrap()
+    async fn observe(&self) -> ObservedTenant {
+        self.platform.read_tenant(&self.place, &self.id, true).await.unwrap().unwrap()
     }
 
-    async fn plan(&self) -> Plan {
-        diff(&self.desired(), Some(&self.read().await), &self.written)
+    async fn plan_changes(&self) -> Plan {
+        diff(&self.desired_state(), Some(&self.observe().await), &self.written)
     }
 
     /// Carries a plan out and remembers, as status does, what the platform will not show.
-    async fn apply(&mut self, plan: &Plan) {
+    async fn apply_plan(&mut self, plan: &Plan) {
         for step in &plan.steps {
             match step {
-                Step::Update(changes) => self.platform.update(&self.place, &self.id, changes, &self.payload).await,
-                Step::Brand(changes) => self.platform.brand(&self.id, changes, &self.payload).await,
-                Step::Mark => self.platform.mark(&self.place, &self.id, &self.mark()).await,
-                Step::Create(_) | Step::Activate | Step::Suspend => panic!("{step:?} is no change of a setting"),
+                PlanStep::Update(changes) => {
+                    self.platform.update_tenant(&self.place, &self.id, changes, &self.payload).await
+                }
+                PlanStep::Brand(changes) => self.platform.write_branding(&self.id, changes, &self.payload).await,
+                PlanStep::Mark => self.platform.write_mark(&self.place, &self.id, &self.mark()).await,
+                PlanStep::Create(_) | PlanStep::Activate | PlanStep::Suspend => {
+                    panic!("{step:?} is no change of a setting")
+                }
             }
             .unwrap_or_else(|error| panic!("{step:?}: {error}"));
         }
         for difference in &plan.differences {
-            let record = self.written.record(difference.field, &difference.desired, &self.payload);
+            let record = self.written.record_value(difference.field, &difference.desired, &self.payload);
             self.written.records.insert(difference.field, record);
         }
     }
 
-    fn declare(&mut self, field: Field, value: &Value, row: &Row) {
+    fn declare_value(&mut self, field: Field, value: &Value, row: &FieldValues) {
         self.declared.insert(field, value.clone());
-        if let Some(file) = row.images.get(value.json().as_str()) {
+        if let Some(file) = row.images.get(value.to_json().as_str()) {
             self.payload.images.insert(field, ("x.png".to_owned(), file.clone()));
         }
-        if let Some(secret) = row.secrets.get(value.json().as_str()) {
+        if let Some(secret) = row.secrets.get(value.to_json().as_str()) {
             self.payload.secrets.insert(field, secret.as_str().into());
         }
     }
 
     /// The plan names this field alone; carried out, nothing is left to do.
-    async fn converge(&mut self, field: Field, action: Action) {
+    async fn check_action(&mut self, field: Field, action: FieldAction) {
         let told = || format!("{} of a {}, {action:?}", field.path(), self.kind.name());
-        let plan = self.plan().await;
+        let plan = self.plan_changes().await;
         let names: Vec<Field> = plan.differences.iter().map(|difference| difference.field).collect();
         assert_eq!(names, [field], "{}", told());
-        assert_eq!((&plan.unsupported, &plan.waiting), (&Vec::new(), &Vec::new()), "{}", told());
-        self.apply(&plan).await;
+        assert_eq!((&plan.unsupported, &plan.deferred), (&Vec::new(), &Vec::new()), "{}", told());
+        self.apply_plan(&plan).await;
         let told = || format!("{} of a {}, {action:?}", field.path(), self.kind.name());
-        let mut rest = self.plan().await;
+        let mut rest = self.plan_changes().await;
         assert_eq!(rest.differences, [], "{}", told());
-        if rest.steps == [Step::Mark] && field == Field::ExternalId {
+        if rest.steps == [PlanStep::Mark] && field == Field::ExternalId {
             // The customer's number made room for the mark.
-            self.apply(&rest).await;
-            rest = self.plan().await;
+            self.apply_plan(&rest).await;
+            rest = self.plan_changes().await;
         }
         assert!(rest.is_empty(), "{}: {rest:?}", self.kind.name());
     }
 
     /// Another client writes the row's second value.
-    async fn meddle(&self, field: Field, row: &Row) {
+    async fn write_second_value(&self, field: Field, row: &FieldValues) {
         let (method, path) = match (field.is_branding(), self.place.kind()) {
             (true, _) => (Method::PUT, format!("/tenants/{}/customBranding", self.id)),
-            (false, Kind::Partner) => (Method::POST, format!("/tenants/{}/msps/{}", self.place.parent(), self.id)),
-            (false, Kind::Client) => (Method::POST, format!("/tenants/{}/clients/{}", self.place.parent(), self.id)),
+            (false, TenantKind::Partner) => {
+                (Method::POST, format!("/tenants/{}/msps/{}", self.place.parent_id(), self.id))
+            }
+            (false, TenantKind::Client) => {
+                (Method::POST, format!("/tenants/{}/clients/{}", self.place.parent_id(), self.id))
+            }
         };
-        self.other.raw(method, &format!("/api/v2{path}"), row.raw.to_string().into_bytes()).await.json();
+        self.other.send(method, &format!("/api/v2{path}"), row.wire_value.to_string().into_bytes()).await.json();
     }
 
     /// Gives a client the add-ons of its switches, or takes them away: the switches go off with them.
-    async fn switchable(&self, is_on: bool) {
+    async fn set_switch_add_ons(&self, is_on: bool) {
         let packages = ["Event and Incident Management", "Remediation and Automation"];
         let add_ons = ["SMS and Voice", "Remote Access Management"];
         let mut body = serde_json::json!({
@@ -126,40 +135,40 @@ impl Tenant {
         if !is_on {
             body["clientDetails"] = serde_json::json!({ "smsVoiceNotification": false, "remoteAccess": false });
         }
-        let path = format!("/tenants/{}/clients/{}", self.place.parent(), self.id);
+        let path = format!("/tenants/{}/clients/{}", self.place.parent_id(), self.id);
         self.other.post(&path, body).await.json();
     }
 
     /// Every action that the field's form and the platform allow.
-    async fn exercise(&mut self, field: Field) -> Vec<Action> {
-        let before = self.read().await;
-        let row = rows::row(self.kind, field, before.value(field));
-        self.declare(field, &row.first, &row);
-        self.converge(field, Action::Set).await;
-        let is_readable = match &self.read().await.seen[&field] {
-            Seen::Value(value) => {
+    async fn run_field_actions(&mut self, field: Field) -> Vec<FieldAction> {
+        let before = self.observe().await;
+        let row = rows::field_values(self.kind, field, before.value(field));
+        self.declare_value(field, &row.first, &row);
+        self.check_action(field, FieldAction::Set).await;
+        let is_readable = match &self.observe().await.values[&field] {
+            ObservedValue::Value(value) => {
                 assert_eq!(*value, row.first, "{}", field.path());
                 true
             }
-            Seen::Unreadable => false,
-            Seen::Unsupported => panic!("{} was set and is not supported", field.path()),
+            ObservedValue::Unreadable => false,
+            ObservedValue::Unsupported => panic!("{} was set and is not supported", field.path()),
         };
-        let mut ran = vec![Action::Set, Action::Change];
-        self.declare(field, &row.second, &row);
-        self.converge(field, Action::Change).await;
-        if matches!(field.form(), Form::Text | Form::Set | Form::Image) {
-            self.declare(field, &row.cleared, &row);
-            self.converge(field, Action::Clear).await;
-            ran.push(Action::Clear);
+        let mut ran = vec![FieldAction::Set, FieldAction::Change];
+        self.declare_value(field, &row.second, &row);
+        self.check_action(field, FieldAction::Change).await;
+        if matches!(field.value_type(), ValueType::Text | ValueType::Set | ValueType::Image) {
+            self.declare_value(field, &row.cleared, &row);
+            self.check_action(field, FieldAction::Clear).await;
+            ran.push(FieldAction::Clear);
         }
-        self.declare(field, &row.first, &row);
-        let plan = self.plan().await;
-        self.apply(&plan).await;
+        self.declare_value(field, &row.first, &row);
+        let plan = self.plan_changes().await;
+        self.apply_plan(&plan).await;
         if is_readable {
-            self.meddle(field, &row).await;
-            assert_eq!(self.read().await.value(field), Some(&row.second), "{} as others write it", field.path());
-            self.converge(field, Action::BehindOurBack).await;
-            ran.push(Action::BehindOurBack);
+            self.write_second_value(field, &row).await;
+            assert_eq!(self.observe().await.value(field), Some(&row.second), "{} as others write it", field.path());
+            self.check_action(field, FieldAction::BehindOurBack).await;
+            ran.push(FieldAction::BehindOurBack);
         }
         ran
     }
@@ -167,33 +176,33 @@ impl Tenant {
 
 /// A moment is not among them: it never moves back, so it can be neither changed to any value nor corrected. It has tests of
 /// its own (`sim::moment`).
-fn of(kind: Kind) -> impl Iterator<Item = Field> {
-    Field::ALL.iter().copied().filter(move |field| field.is_of(kind) && *field != Field::PasswordsSetBefore)
+fn fields_of_kind(kind: TenantKind) -> impl Iterator<Item = Field> {
+    Field::ALL.iter().copied().filter(move |field| field.is_available_for(kind) && *field != Field::PasswordsSetBefore)
 }
 
 /// Cells that ran, and fields that the platform cannot hold.
 #[derive(Default)]
-struct Tally {
-    ran: BTreeMap<Action, usize>,
+struct FieldActionCounts {
+    ran: BTreeMap<FieldAction, usize>,
     unsupported: BTreeSet<&'static str>,
 }
 
-impl Tally {
-    async fn run(&mut self, mut tenant: Tenant, fields: impl Fn(Field) -> bool) {
-        let seen = tenant.read().await.seen;
-        for field in of(tenant.kind).filter(|field| fields(*field)) {
-            if seen[&field] == Seen::Unsupported {
+impl FieldActionCounts {
+    async fn run_fields(&mut self, mut tenant: FieldTenant, fields: impl Fn(Field) -> bool) {
+        let seen = tenant.observe().await.values;
+        for field in fields_of_kind(tenant.kind).filter(|field| fields(*field)) {
+            if seen[&field] == ObservedValue::Unsupported {
                 self.unsupported.insert(field.path());
                 continue;
             }
             let switched = matches!(field, Field::SmsVoiceNotification | Field::RemoteAccess);
             if switched {
-                tenant.switchable(true).await;
+                tenant.set_switch_add_ons(true).await;
             }
-            let actions = tenant.exercise(field).await;
+            let actions = tenant.run_field_actions(field).await;
             if switched {
                 tenant.declared.remove(&field);
-                tenant.switchable(false).await;
+                tenant.set_switch_add_ons(false).await;
             }
             for action in actions {
                 *self.ran.entry(action).or_default() += 1;
@@ -202,7 +211,8 @@ impl Tally {
     }
 
     fn counts(&self) -> [usize; 4] {
-        [Action::Set, Action::Change, Action::Clear, Action::BehindOurBack].map(|action| self.ran[&action])
+        [FieldAction::Set, FieldAction::Change, FieldAction::Clear, FieldAction::BehindOurBack]
+            .map(|action| self.ran[&action])
     }
 
     fn print(&self, platform: &str) {
@@ -211,7 +221,7 @@ impl Tally {
     }
 }
 
-fn connect(url: &str, credential: &Credential) -> Platform {
+fn connect_client(url: &str, credential: &Credential) -> PlatformClient {
     let data = [
         ("url", url),
         ("tenantId", &credential.tenant_id),
@@ -219,37 +229,37 @@ fn connect(url: &str, credential: &Credential) -> Platform {
         ("clientSecret", &credential.client_secret),
     ];
     let data = data.into_iter().map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).collect();
-    Platform::new(Connection::from_secret(&data).unwrap(), Duration::from_secs(20)).unwrap()
+    PlatformClient::new(Connection::from_secret(&data).unwrap(), Duration::from_secs(20)).unwrap()
 }
 
-async fn tenant(server: &Server, credential: &Credential, place: Place, id: &str) -> Tenant {
-    Tenant {
+async fn field_tenant(server: &Server, credential: &Credential, place: Place, id: &str) -> FieldTenant {
+    FieldTenant {
         kind: place.kind(),
         place,
         id: id.to_owned(),
-        platform: connect(server.url(), credential),
-        other: Caller::new(server.url(), credential).await,
+        platform: connect_client(server.url(), credential),
+        other: ApiCaller::new(server.url(), credential).await,
         declared: BTreeMap::new(),
-        payload: Payload::default(),
-        written: Written { uid: "u1".to_owned(), key: RecordKey::from_bytes(&[1; 32]), ..Written::default() },
+        payload: SettingsPayload::default(),
+        written: WriteRecord { uid: "u1".to_owned(), key: RecordKey::from_bytes(&[1; 32]), ..WriteRecord::default() },
     }
 }
 
 /// A tenant with nothing but a name, made through the client.
-async fn made(server: &Server, credential: &Credential, place: Place) -> Tenant {
-    let mut tenant = tenant(server, credential, place, "").await;
-    let name = [tenantry::plan::Change { field: Field::Name, to: Value::text("Before") }];
-    tenant.id = tenant.platform.create(&tenant.place, &name, &tenant.payload, &tenant.mark()).await.unwrap();
+async fn create_field_tenant(server: &Server, credential: &Credential, place: Place) -> FieldTenant {
+    let mut tenant = field_tenant(server, credential, place, "").await;
+    let name = [tenantry::plan::SettingChange { field: Field::Name, to: Value::text("Before") }];
+    tenant.id = tenant.platform.create_tenant(&tenant.place, &name, &tenant.payload, &tenant.mark()).await.unwrap();
     tenant
 }
 
-fn first(server: &Server) -> &Credential {
+fn first_credential(server: &Server) -> &Credential {
     &server.credential
 }
 
 /// A partner that has what its clients may want.
-async fn partner(server: &Server) -> String {
-    let id = server.partner("Above").await;
+async fn create_full_partner(server: &Server) -> String {
+    let id = server.create_partner("Above").await;
     let add_ons = [
         "SLA Management",
         "Offline Alerts",
@@ -258,7 +268,7 @@ async fn partner(server: &Server) -> String {
         "SMS and Voice",
         "Remote Access Management",
     ];
-    let path = format!("{}/{id}", server.msps());
+    let path = format!("{}/{id}", server.partners_path());
     server.sp.post(&path, serde_json::json!({ "addOns": add_ons })).await.json();
     id
 }
@@ -266,10 +276,17 @@ async fn partner(server: &Server) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_field_can_be_set_changed_cleared_and_corrected() {
     let server = Server::start().await;
-    let mut tally = Tally::default();
-    let msp = partner(&server).await;
-    tally.run(made(&server, first(&server), Place::Clients { msp }).await, |_| true).await;
-    tally.run(made(&server, first(&server), Place::Partners { sp: server.sp_id.clone() }).await, |_| true).await;
+    let mut tally = FieldActionCounts::default();
+    let msp = create_full_partner(&server).await;
+    tally
+        .run_fields(create_field_tenant(&server, first_credential(&server), Place::Clients { msp }).await, |_| true)
+        .await;
+    tally
+        .run_fields(
+            create_field_tenant(&server, first_credential(&server), Place::Partners { sp: server.sp_id.clone() }).await,
+            |_| true,
+        )
+        .await;
     tally.print("our platform");
     assert_eq!(tally.unsupported, BTreeSet::new());
     // 75 fields of both kinds; 36 of them are switches, numbers and texts that must not be empty, which cannot be
@@ -281,17 +298,19 @@ async fn every_field_can_be_set_changed_cleared_and_corrected() {
 async fn what_the_public_api_documents_can_be_set_changed_cleared_and_corrected_without_the_extensions() {
     let mut server = Server::start().await;
     // No documented call makes a partner or gives it packages.
-    let msp = partner(&server).await;
-    let shown = server.sp.act(&format!("/tenants/{msp}/credentials")).await.json();
+    let msp = create_full_partner(&server).await;
+    let shown = server.sp.post_empty(&format!("/tenants/{msp}/credentials")).await.json();
     let text = |key: &str| shown[key].as_str().unwrap().to_owned();
     let credential =
         Credential { tenant_id: msp.clone(), client_id: text("clientId"), client_secret: text("clientSecret") };
     server.restart(|config| config.documented_only = true).await;
-    let mut tally = Tally::default();
-    tally.run(made(&server, &credential, Place::Clients { msp: msp.clone() }).await, |_| true).await;
+    let mut tally = FieldActionCounts::default();
+    tally
+        .run_fields(create_field_tenant(&server, &credential, Place::Clients { msp: msp.clone() }).await, |_| true)
+        .await;
     // Of a partner only the branding can be written.
     let place = Place::Partners { sp: "sp_1".to_owned() };
-    tally.run(tenant(&server, &credential, place, &msp).await, Field::is_branding).await;
+    tally.run_fields(field_tenant(&server, &credential, place, &msp).await, Field::is_branding).await;
     tally.print("documented API");
     assert_eq!(tally.unsupported.len(), 4, "{:?}", tally.unsupported);
     // 35 fields of a client and 8 of a partner's branding; images are answered without their digest.
@@ -302,17 +321,20 @@ async fn what_the_public_api_documents_can_be_set_changed_cleared_and_corrected_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_made_with_every_field_has_every_field() {
     let server = Server::start().await;
-    let msp = partner(&server).await;
+    let msp = create_full_partner(&server).await;
     for place in [Place::Clients { msp }, Place::Partners { sp: server.sp_id.clone() }] {
-        let mut tenant = tenant(&server, first(&server), place, "").await;
-        for field in of(tenant.kind) {
-            let row = rows::row(tenant.kind, field, None);
-            tenant.declare(field, &row.first, &row);
+        let mut tenant = field_tenant(&server, first_credential(&server), place, "").await;
+        for field in fields_of_kind(tenant.kind) {
+            let row = rows::field_values(tenant.kind, field, None);
+            tenant.declare_value(field, &row.first, &row);
         }
-        let plan = diff(&tenant.desired(), None, &tenant.written);
-        let [Step::Create(create), brand @ Step::Brand(_)] = &plan.steps[..] else { panic!("{:?}", plan.steps) };
-        tenant.id = tenant.platform.create(&tenant.place, create, &tenant.payload, &tenant.mark()).await.unwrap();
-        tenant.apply(&Plan { steps: vec![brand.clone()], ..plan.clone() }).await;
-        assert_eq!(tenant.plan().await, Plan::default(), "{}", tenant.kind.name());
+        let plan = diff(&tenant.desired_state(), None, &tenant.written);
+        let [PlanStep::Create(create), brand @ PlanStep::Brand(_)] = &plan.steps[..] else {
+            panic!("{:?}", plan.steps)
+        };
+        tenant.id =
+            tenant.platform.create_tenant(&tenant.place, create, &tenant.payload, &tenant.mark()).await.unwrap();
+        tenant.apply_plan(&Plan { steps: vec![brand.clone()], ..plan.clone() }).await;
+        assert_eq!(tenant.plan_changes().await, Plan::default(), "{}", tenant.kind.name());
     }
 }

@@ -17,41 +17,42 @@ use std::sync::OnceLock;
 
 use crate::assets;
 use crate::chart::Helm;
-use crate::chart::stage::Release;
-use crate::controlplane::Options;
+use crate::chart::stage::ChartRelease;
+use crate::controlplane::ControlPlaneOptions;
 use crate::programs::{OperatorOptions, PlatformOptions};
-use crate::world::{Ground, Space, World};
-use flux::Flux;
+use crate::world::{TestNamespace, TestServers, TestWorld};
+use flux::FluxController;
 
-const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+const RELEASE: ChartRelease = ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 
 /// The one world of these tests, and the Flux in it.
-struct Stage {
-    world: World,
-    flux: Flux,
+struct GitopsFixture {
+    world: TestWorld,
+    flux: FluxController,
 }
 
-fn stage() -> &'static Stage {
-    static STAGE: OnceLock<Stage> = OnceLock::new();
+fn shared_fixture() -> &'static GitopsFixture {
+    static STAGE: OnceLock<GitopsFixture> = OnceLock::new();
     STAGE.get_or_init(|| {
-        let ground = Ground::start("gitops", (Options::default(), &PlatformOptions::default())).unwrap();
+        let ground =
+            TestServers::start("gitops", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
         let kubeconfig = ground.control_plane.kubeconfig("admin");
-        let helm = Helm::on(&kubeconfig, "gitops");
-        RELEASE.install(&helm, (Path::new("charts/tenantry"), &ground), &[]);
-        let operator = RELEASE.operator("gitops", (&ground.control_plane, &ground.kubectl)).unwrap();
-        let flux = Flux::start("gitops", (&kubeconfig, &ground.kubectl)).unwrap();
-        let world = ground.with(operator, OperatorOptions::new(&kubeconfig, ""));
-        Stage { world, flux }
+        let helm = Helm::on_cluster(&kubeconfig, "gitops");
+        RELEASE.install_chart(&helm, (Path::new("charts/tenantry"), &ground), &[]);
+        let operator = RELEASE.start_deployed_operator("gitops", (&ground.control_plane, &ground.kubectl)).unwrap();
+        let flux = FluxController::start("gitops", (&kubeconfig, &ground.kubectl)).unwrap();
+        let world = ground.into_world(operator, OperatorOptions::new(&kubeconfig, ""));
+        GitopsFixture { world, flux }
     })
 }
 
 /// A file of the examples.
-fn example(path: &str) -> PathBuf {
+fn example_path(path: &str) -> PathBuf {
     assets::root().join("examples/gitops").join(path)
 }
 
 /// How many tenants there ever were under a Partner, ended ones included: what was created.
-fn created(space: &Space<'_>, partner: &str) -> usize {
-    let list = |active| space.world.tenancy.list(&format!("{partner}/clients"), active).unwrap().len();
+fn count_created_tenants(space: &TestNamespace<'_>, partner: &str) -> usize {
+    let list = |active| space.world.tenancy.list_tenants(&format!("{partner}/clients"), active).unwrap().len();
     list(true) + list(false)
 }

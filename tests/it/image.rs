@@ -12,11 +12,11 @@ use serde_json::Value;
 use crate::{assets, support};
 
 /// Most bytes of the image, on the wire and unpacked.
-const MOST: usize = 25_000_000;
+const MAX_IMAGE_BYTES: usize = 25_000_000;
 const OPERATOR: &str = "tenantry-operator";
 
 /// The image that `make image-test` left, or the one of the folder that `TENANTRY_IMAGE` names.
-struct Image {
+struct OperatorImage {
     folder: PathBuf,
     layout: PathBuf,
     digest: String,
@@ -24,8 +24,8 @@ struct Image {
     config: Value,
 }
 
-impl Image {
-    fn built() -> Self {
+impl OperatorImage {
+    fn load() -> Self {
         let given = std::env::var_os("TENANTRY_IMAGE").map(PathBuf::from);
         let folder = given.unwrap_or_else(|| assets::target().unwrap().join("image/test"));
         let layout = folder.join(OPERATOR);
@@ -63,11 +63,12 @@ impl Image {
     /// Unpacks it into an empty folder, with the owners and modes that it says.
     fn unpack(&self, folder: &Path) {
         let folder = folder.to_str().unwrap();
-        run(Command::new("tar").arg("-xzf").arg(self.layer()).args(["--same-permissions", "-C", folder])).unwrap();
+        run_command(Command::new("tar").arg("-xzf").arg(self.layer()).args(["--same-permissions", "-C", folder]))
+            .unwrap();
     }
 
     /// The bill of materials: the one that refers to this image.
-    fn bill(&self) -> Value {
+    fn bill_of_materials(&self) -> Value {
         let listed = self.index();
         let manifests = listed.iter().map(|one| self.json(one));
         let mut bills = manifests.filter(|one| one["subject"]["digest"] == self.digest.as_str());
@@ -78,23 +79,23 @@ impl Image {
 }
 
 /// What a command printed, or what it complained about.
-fn run(command: &mut Command) -> Result<String, String> {
+fn run_command(command: &mut Command) -> Result<String, String> {
     let output = command.current_dir(assets::root()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
 }
 
 /// Checks a layout as a user does, after the page on the image.
-fn verify(key: &Path, layout: &Path) -> Result<String, String> {
-    run(Command::new("python3").args(["packaging/image/image.py", "verify", "--key"]).arg(key).arg(layout))
+fn verify_layout(key: &Path, layout: &Path) -> Result<String, String> {
+    run_command(Command::new("python3").args(["packaging/image/image.py", "verify", "--key"]).arg(key).arg(layout))
 }
 
 #[test]
 fn the_image_holds_the_operator_and_nothing_else() {
-    let image = Image::built();
-    let folder = support::folder("image-contents").unwrap();
+    let image = OperatorImage::load();
+    let folder = support::test_folder("image-contents").unwrap();
     image.unpack(&folder);
-    let listed = run(Command::new("tar").arg("-tzf").arg(image.layer())).unwrap();
+    let listed = run_command(Command::new("tar").arg("-tzf").arg(image.layer())).unwrap();
     let mut files: Vec<&str> = listed.lines().filter(|name| !name.ends_with('/')).collect();
     files.sort_unstable();
     // So neither a shell nor a package manager, nor a library that a program could be loaded from.
@@ -106,7 +107,7 @@ fn the_image_holds_the_operator_and_nothing_else() {
     let packed = fs::metadata(image.layer()).unwrap().len();
     let unpacked: u64 = files.iter().map(|name| fs::metadata(folder.join(name)).unwrap().len()).sum();
     println!("{packed} bytes compressed, {unpacked} unpacked");
-    assert!(unpacked < MOST as u64 && packed < unpacked, "{packed} compressed, {unpacked} unpacked");
+    assert!(unpacked < MAX_IMAGE_BYTES as u64 && packed < unpacked, "{packed} compressed, {unpacked} unpacked");
     let authorities = fs::read(folder.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     assert!(reqwest::Certificate::from_pem_bundle(&authorities).unwrap().len() > 100);
     let program = fs::read(folder.join(OPERATOR)).unwrap();
@@ -119,41 +120,41 @@ fn the_image_holds_the_operator_and_nothing_else() {
     };
     let when = if day == "1970-01-01" { String::new() } else { format!(", {day}") };
     let told = format!("{OPERATOR} {} ({of}{when})\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), told);
+    assert_eq!(run_command(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), told);
     let own = assets::root().to_str().unwrap().as_bytes();
     assert!(!program.windows(own.len()).any(|bytes| bytes == own), "the program names a folder of this machine");
 }
 
 #[test]
 fn the_same_program_gives_the_same_image() {
-    let image = Image::built();
-    let folder = support::folder("image-again").unwrap();
+    let image = OperatorImage::load();
+    let folder = support::test_folder("image-again").unwrap();
     let root = folder.join("root");
     fs::create_dir(&root).unwrap();
     image.unpack(&root);
     let program = root.join(OPERATOR);
     let created: jiff::Timestamp = image.config["created"].as_str().unwrap().parse().unwrap();
-    run(Command::new("touch").args(["-d", "2001-01-01"]).arg(&program)).unwrap();
+    run_command(Command::new("touch").args(["-d", "2001-01-01"]).arg(&program)).unwrap();
     let again = ["-c", "umask 077; TZ=Asia/Tokyo exec sh packaging/image/image.sh tenantry-operator"];
     let mut command = Command::new("sh");
     command.args(again).env("IMAGE_PROGRAM", &program).env("IMAGE_FOLDER", &folder);
     command.env("SOURCE_DATE_EPOCH", created.as_second().to_string()).env_remove("IMAGE_KEY");
     command.env("IMAGE_REVISION", image.manifest["annotations"]["org.opencontainers.image.revision"].as_str().unwrap());
-    let said = run(&mut command).unwrap();
+    let said = run_command(&mut command).unwrap();
     assert!(said.contains(&image.digest), "{} became {said}", image.digest);
-    let other = Image { layout: folder.join(OPERATOR), ..Image::built() };
+    let other = OperatorImage { layout: folder.join(OPERATOR), ..OperatorImage::load() };
     let digests =
-        |image: &Image| -> Vec<Value> { image.index()[..2].iter().map(|one| one["digest"].clone()).collect() };
+        |image: &OperatorImage| -> Vec<Value> { image.index()[..2].iter().map(|one| one["digest"].clone()).collect() };
     assert_eq!(digests(&other), digests(&image), "the bill of materials differs");
 }
 
 #[test]
 fn one_changed_byte_anywhere_breaks_the_signature() {
-    let image = Image::built();
+    let image = OperatorImage::load();
     let key = image.folder.join("key.pub.pem");
-    assert!(verify(&key, &image.layout).unwrap().contains(&image.digest));
-    let copy = support::folder("image-changed").unwrap().join("layout");
-    run(Command::new("cp").arg("-R").args([&image.layout, &copy])).unwrap();
+    assert!(verify_layout(&key, &image.layout).unwrap().contains(&image.digest));
+    let copy = support::test_folder("image-changed").unwrap().join("layout");
+    run_command(Command::new("cp").arg("-R").args([&image.layout, &copy])).unwrap();
     let blobs: Vec<PathBuf> =
         fs::read_dir(copy.join("blobs/sha256")).unwrap().map(|entry| entry.unwrap().path()).collect();
     // Image and bill: manifest, config and content each; two signatures: manifest, config and payload each.
@@ -163,31 +164,32 @@ fn one_changed_byte_anywhere_breaks_the_signature() {
         let mut changed = whole.clone();
         changed[whole.len() / 2] ^= 1;
         fs::write(blob, &changed).unwrap();
-        let error = verify(&key, &copy).unwrap_err();
+        let error = verify_layout(&key, &copy).unwrap_err();
         assert!(error.contains("is not what its digest says"), "{}: {error}", blob.display());
         fs::write(blob, &whole).unwrap();
     }
-    verify(&key, &copy).unwrap();
+    verify_layout(&key, &copy).unwrap();
     // Where the digests are made anew too, the signature is what does not hold any more.
     let index = fs::read_to_string(copy.join("index.json")).unwrap();
     let signatures = image.index().split_off(2);
     let unsigned: Vec<Value> = image.index()[..2].to_vec();
     fs::write(copy.join("index.json"), serde_json::json!({"manifests": unsigned}).to_string()).unwrap();
-    assert!(verify(&key, &copy).unwrap_err().contains("not signed: sha256:"));
+    assert!(verify_layout(&key, &copy).unwrap_err().contains("not signed: sha256:"));
     fs::write(copy.join("index.json"), index).unwrap();
     let payload = image.json(&signatures[0])["layers"][0].clone();
     assert_eq!(image.json(&payload)["critical"]["image"]["docker-manifest-digest"], image.digest.as_str());
     let foreign = copy.join("foreign.pem");
     let generate = ["genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"];
-    run(Command::new("openssl").args(generate).arg(&foreign)).unwrap();
+    run_command(Command::new("openssl").args(generate).arg(&foreign)).unwrap();
     let public = copy.join("foreign.pub.pem");
-    run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&foreign).arg("-out").arg(&public)).unwrap();
-    assert!(verify(&public, &copy).unwrap_err().contains("does not hold"));
+    run_command(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&foreign).arg("-out").arg(&public))
+        .unwrap();
+    assert!(verify_layout(&public, &copy).unwrap_err().contains("does not hold"));
 }
 
 #[test]
 fn the_bill_of_materials_names_what_the_operator_is_made_of() {
-    let bill = Image::built().bill();
+    let bill = OperatorImage::load().bill_of_materials();
     assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
     assert_eq!(bill["metadata"]["component"]["name"], "tenantry");
     assert!(!bill.to_string().contains(assets::root().to_str().unwrap()), "it names a folder of this machine");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::controlplane::{Options, User};
-use crate::programs::{OperatorOptions, PlatformOptions, Service};
-use crate::world::{Space, World, short_lease};
+use crate::controlplane::{ControlPlaneOptions, KubernetesUser};
+use crate::programs::{OperatorOptions, PlatformOptions, ServiceProcess};
+use crate::world::{TestNamespace, TestWorld, use_short_lease};
 
 mod cut_off;
 mod installations;
@@ -29,15 +29,15 @@ rules:
 ";
 
 /// A world whose first operator is the user `first`, so that the API server's log tells it from others.
-fn world(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> World {
-    let user = |name: &str| User { name: name.to_owned(), groups: vec!["system:masters".to_owned()] };
-    let limited = User { name: "limited".to_owned(), groups: Vec::new() };
-    let options = Options {
+fn start_world(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> TestWorld {
+    let user = |name: &str| KubernetesUser { name: name.to_owned(), groups: vec!["system:masters".to_owned()] };
+    let limited = KubernetesUser { name: "limited".to_owned(), groups: Vec::new() };
+    let options = ControlPlaneOptions {
         users: vec![user("first"), user("second"), limited],
         audit_policy: Some(AUDIT.to_owned()),
-        ..Options::default()
+        ..ControlPlaneOptions::default()
     };
-    World::start_on(name, (options, &PlatformOptions::default()), |options| {
+    TestWorld::start_on(name, (options, &PlatformOptions::default()), |options| {
         options.kubeconfig = options.kubeconfig.with_file_name("first.kubeconfig");
         change(options);
     })
@@ -45,7 +45,7 @@ fn world(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> World {
 }
 
 /// What a user changed in the cluster, by the API server's own log.
-fn changes(world: &World, user: &str) -> Vec<String> {
+fn audited_changes(world: &TestWorld, user: &str) -> Vec<String> {
     let log = fs::read_to_string(world.control_plane.audit_log()).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events
@@ -55,87 +55,87 @@ fn changes(world: &World, user: &str) -> Vec<String> {
 }
 
 /// The same without those of the lease itself.
-fn works(world: &World, user: &str) -> usize {
-    changes(world, user).iter().filter(|change| !change.ends_with(" leases")).count()
+fn count_changes_without_leases(world: &TestWorld, user: &str) -> usize {
+    audited_changes(world, user).iter().filter(|change| !change.ends_with(" leases")).count()
 }
 
 /// What a user asked of leases, by the API server's own log.
-fn asked_of_leases(world: &World, user: &str) -> Vec<Value> {
+fn asked_of_leases(world: &TestWorld, user: &str) -> Vec<Value> {
     let log = fs::read_to_string(world.control_plane.audit_log()).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["user"]["username"] == user && event["objectRef"]["resource"] == "leases").collect()
 }
 
-fn leads(operator: &Service) -> bool {
+fn is_leading(operator: &ServiceProcess) -> bool {
     operator.metric("tenantry_operator_leader", &[]).is_ok_and(|leads| leads > 0.5)
 }
 
-fn passes(operator: &Service) -> f64 {
+fn pass_count(operator: &ServiceProcess) -> f64 {
     operator.metric("tenantry_operator_reconciles_total", &[]).unwrap()
 }
 
 /// How long it took from `begin` until an operator led.
-fn led_after(operator: &Service, begin: Instant) -> Duration {
-    while !leads(operator) {
+fn wait_for_leadership(operator: &ServiceProcess, begin: Instant) -> Duration {
+    while !is_leading(operator) {
         assert!(begin.elapsed() < Duration::from_mins(1), "it never led:\n{}", operator.log().unwrap());
         std::thread::sleep(Duration::from_millis(10));
     }
     begin.elapsed()
 }
 
-fn clients(space: &Space<'_>, numbers: std::ops::Range<usize>) {
+fn create_clients(space: &TestNamespace<'_>, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        space.client(&format!("c{number}"), &json!({}));
+        space.apply_client(&format!("c{number}"), &json!({}));
     }
 }
 
 /// shows: faults/28
 #[test]
 fn of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died() {
-    let mut world = world("leader", |options| "1h".clone_into(&mut options.drift_interval));
+    let mut world = start_world("leader", |options| "1h".clone_into(&mut options.drift_interval));
     let begin = Instant::now();
-    let alone = led_after(&world.operator, begin);
+    let alone = wait_for_leadership(&world.operator, begin);
     assert!(alone < Duration::from_secs(5), "one that is alone led only after {alone:?}");
-    let mut second = world.another("second", "second").unwrap();
-    let space = world.namespace("leader");
-    space.partner("acme", &json!({}));
-    clients(&space, 0..5);
+    let mut second = world.start_another_operator("second", "second").unwrap();
+    let space = world.create_namespace("leader");
+    space.apply_partner("acme", &json!({}));
+    create_clients(&space, 0..5);
     for number in 0..5 {
-        space.ready(&format!("client/c{number}"));
+        space.wait_until_ready(&format!("client/c{number}"));
     }
-    assert!(leads(&world.operator) && !leads(&second));
-    assert_eq!(changes(&world, "second"), Vec::<String>::new());
-    assert!(passes(&second).abs() < 0.5, "a standby makes no pass, so it asks the platform for nothing");
+    assert!(is_leading(&world.operator) && !is_leading(&second));
+    assert_eq!(audited_changes(&world, "second"), Vec::<String>::new());
+    assert!(pass_count(&second).abs() < 0.5, "a standby makes no pass, so it asks the platform for nothing");
     let name = space.name.clone();
 
     let begin = Instant::now();
     world.operator.process().signal("TERM").unwrap();
-    let handed = led_after(&second, begin);
+    let handed = wait_for_leadership(&second, begin);
     println!("handed over after {handed:?}");
     assert!(handed < Duration::from_secs(2), "a leader that was asked to end handed over after {handed:?}");
     assert_eq!(world.operator.process().wait(Duration::from_secs(5)).unwrap(), Some(0));
-    let before = works(&world, "first");
-    let space = Space::at(&world, name.clone());
-    clients(&space, 5..8);
+    let before = count_changes_without_leases(&world, "first");
+    let space = TestNamespace::existing(&world, name.clone());
+    create_clients(&space, 5..8);
     for number in 5..8 {
-        space.ready(&format!("client/c{number}"));
+        space.wait_until_ready(&format!("client/c{number}"));
     }
-    assert_eq!(works(&world, "first"), before);
+    assert_eq!(count_changes_without_leases(&world, "first"), before);
 
-    let third = world.another("third", "admin").unwrap();
+    let third = world.start_another_operator("third", "admin").unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let begin = Instant::now();
     second.process().kill().unwrap();
     // Nobody leads: the one that stands by hears of this and must not have forgotten it when it leads.
-    let space = Space::at(&world, name);
-    space.client("c0", &json!({"details": {"city": "Bonn"}}));
-    let waited = led_after(&third, begin);
+    let space = TestNamespace::existing(&world, name);
+    space.apply_client("c0", &json!({"details": {"city": "Bonn"}}));
+    let waited = wait_for_leadership(&third, begin);
     println!("taken over after {waited:?}");
     // It renewed at most a retry period before, and the standby looked a quarter of that later.
     assert!(waited > Duration::from_millis(12_500), "it took over {waited:?} after the last leader's death");
     assert!(waited < Duration::from_secs(25), "it took over only {waited:?} after the last leader's death");
-    clients(&space, 8..9);
-    space.ready("client/c8");
-    space.ready("client/c0");
-    assert_eq!(world.tenancy.creates().unwrap().clients, 9);
+    create_clients(&space, 8..9);
+    space.wait_until_ready("client/c8");
+    space.wait_until_ready("client/c0");
+    assert_eq!(world.tenancy.create_counts().unwrap().clients, 9);
 }

@@ -28,7 +28,7 @@ fn program(file: &Path, script: &str) {
 
 impl Machine {
     fn new(name: &str) -> Self {
-        let folder = support::folder(name).unwrap();
+        let folder = support::test_folder(name).unwrap();
         let (programs, target) = (folder.join("programs"), folder.join("target"));
         fs::create_dir_all(&programs).unwrap();
         for name in BASICS {

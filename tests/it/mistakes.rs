@@ -9,8 +9,8 @@ mod values;
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::cli::Desk;
-use crate::world::{Space, World};
+use crate::cli::PluginFolder;
+use crate::world::{TestNamespace, TestWorld};
 
 /// A Partner that is right.
 const PARTNER: &str = "
@@ -23,7 +23,7 @@ spec:
 ";
 
 /// The same with a Client.
-const BOTH: &str = "
+const PARTNER_AND_CLIENT: &str = "
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -41,19 +41,19 @@ spec:
 
 /// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `<URL>`,
 /// `<TENANT>`, `<ID>` and `<SECRET>` for its connection, and `ZEROS(n)` for n bytes in base64.
-struct Mistake {
-    given: &'static str,
-    steps: &'static [Step],
+struct MistakeCase {
+    manifests: &'static str,
+    steps: &'static [MistakeStep],
 }
 
 /// Something done, and what is told then.
-struct Step {
-    act: Act,
-    told: &'static [Told],
+struct MistakeStep {
+    action: MistakeAction,
+    messages: &'static [ExpectedMessage],
 }
 
 /// What somebody does.
-enum Act {
+enum MistakeAction {
     /// `kubectl apply`, as it comes.
     Apply(&'static str),
     /// `kubectl apply --server-side`.
@@ -65,7 +65,7 @@ enum Act {
 }
 
 /// Where something is told, and the words there.
-enum Told {
+enum ExpectedMessage {
     /// The answer of the command, which failed.
     Refused(&'static str),
     /// `Ready` of an object, which is False.
@@ -83,71 +83,75 @@ macro_rules! mistakes {
     ($($name:ident: $mistake:expr;)+) => {
         $(#[test]
         fn $name() {
-            const MISTAKE: $crate::mistakes::Mistake = $mistake;
-            $crate::mistakes::make(stringify!($name), &MISTAKE);
+            const MISTAKE: $crate::mistakes::MistakeCase = $mistake;
+            $crate::mistakes::run_mistake(stringify!($name), &MISTAKE);
         })+
     };
 }
 use mistakes;
 
 /// Makes a mistake, and compares all that is told with what should be.
-fn make(name: &str, mistake: &Mistake) {
-    let space = World::shared().namespace("mistake");
-    for document in documents(&fill(mistake.given, &space)) {
-        assert_eq!(apply(&space, &document, &[]), "", "{name}: what is given is right");
+fn run_mistake(name: &str, mistake: &MistakeCase) {
+    let space = TestWorld::shared_world().create_namespace("mistake");
+    for document in split_documents(&fill_placeholders(mistake.manifests, &space)) {
+        assert_eq!(apply_manifests(&space, &document, &[]), "", "{name}: what is given is right");
     }
-    for object in tenants(mistake.given) {
-        space.ready(&object);
+    for object in tenant_objects(mistake.manifests) {
+        space.wait_until_ready(&object);
     }
-    for Step { act, told } in mistake.steps {
-        let answer = done(act, &space);
-        let wrong: Vec<String> = told.iter().filter_map(|told| differs(told, &answer, &space)).collect();
+    for MistakeStep { action: act, messages: told } in mistake.steps {
+        let answer = perform_action(act, &space);
+        let wrong: Vec<String> = told.iter().filter_map(|told| message_difference(told, &answer, &space)).collect();
         assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
-        let is_refused = told.iter().any(|told| matches!(told, Told::Refused(_)));
+        let is_refused = told.iter().any(|told| matches!(told, ExpectedMessage::Refused(_)));
         assert!(is_refused || answer.is_empty(), "{name}: refused without being told so: {answer}");
     }
 }
 
 /// Does something; what the command complained about.
-fn done(act: &Act, space: &Space<'_>) -> String {
+fn perform_action(act: &MistakeAction, space: &TestNamespace<'_>) -> String {
     match act {
-        Act::Apply(text) => apply(space, &fill(text, space), &[]),
-        Act::ApplyServerSide(text) => apply(space, &fill(text, space), &["--server-side"]),
-        Act::Delete(object) => {
+        MistakeAction::Apply(text) => apply_manifests(space, &fill_placeholders(text, space), &[]),
+        MistakeAction::ApplyServerSide(text) => {
+            apply_manifests(space, &fill_placeholders(text, space), &["--server-side"])
+        }
+        MistakeAction::Delete(object) => {
             space.delete(object);
             String::new()
         }
-        Act::Lint(text) => {
-            let desk = Desk::alone();
-            desk.put("tenants.yaml", &fill(text, space));
-            plain(&desk.run(&["lint", "-f", "tenants.yaml"]).out, space)
+        MistakeAction::Lint(text) => {
+            let desk = PluginFolder::without_cluster();
+            desk.write_file("tenants.yaml", &fill_placeholders(text, space));
+            mask_message(&desk.run(&["lint", "-f", "tenants.yaml"]).out, space)
         }
     }
 }
 
 /// What is told otherwise than it should be.
-fn differs(told: &Told, answer: &str, space: &Space<'_>) -> Option<String> {
+fn message_difference(told: &ExpectedMessage, answer: &str, space: &TestNamespace<'_>) -> Option<String> {
     let (place, wanted, found) = match *told {
-        Told::Refused(words) => ("the answer".to_owned(), words, answer.to_owned()),
-        Told::NotReady(object, reason, words) => {
-            (format!("Ready of {object}"), words, plain(&space.not_ready(object, reason), space))
+        ExpectedMessage::Refused(words) => ("the answer".to_owned(), words, answer.to_owned()),
+        ExpectedMessage::NotReady(object, reason, words) => {
+            (format!("Ready of {object}"), words, mask_message(&space.wait_until_not_ready(object, reason), space))
         }
-        Told::Condition(object, kind, reason, words) => {
+        ExpectedMessage::Condition(object, kind, reason, words) => {
             let mut message = String::new();
-            space.until(&format!("{object} is {kind} because of {reason}"), || {
+            space.wait_until(&format!("{object} is {kind} because of {reason}"), || {
                 let found = space
                     .condition(object, kind)
                     .filter(|found| (found.0.as_str(), found.1.as_str()) == ("True", reason));
                 message = found.as_ref().map(|found| found.2.clone()).unwrap_or_default();
                 Ok(found.is_some())
             });
-            (format!("{kind} of {object}"), words, plain(&message, space))
+            (format!("{kind} of {object}"), words, mask_message(&message, space))
         }
-        Told::Event(object, reason, words) => {
-            (format!("event {reason} of {object}"), words, plain(&event(space, object, reason), space))
-        }
-        Told::Ready(object) => {
-            space.ready(object);
+        ExpectedMessage::Event(object, reason, words) => (
+            format!("event {reason} of {object}"),
+            words,
+            mask_message(&wait_for_warning_event(space, object, reason), space),
+        ),
+        ExpectedMessage::Ready(object) => {
+            space.wait_until_ready(object);
             return None;
         }
     };
@@ -155,11 +159,11 @@ fn differs(told: &Told, answer: &str, space: &Space<'_>) -> Option<String> {
 }
 
 /// Waits for a Warning event; what it says.
-fn event(space: &Space<'_>, object: &str, reason: &str) -> String {
+fn wait_for_warning_event(space: &TestNamespace<'_>, object: &str, reason: &str) -> String {
     let name = object.split('/').nth(1).unwrap();
     let fields = format!("regarding.name={name},reason={reason},type=Warning");
     let mut note = String::new();
-    space.until(&format!("there is an event {reason} of {object}"), || {
+    space.wait_until(&format!("there is an event {reason} of {object}"), || {
         note = space.kubectl(&[
             "get",
             "events.v1.events.k8s.io",
@@ -175,24 +179,24 @@ fn event(space: &Space<'_>, object: &str, reason: &str) -> String {
 }
 
 /// Applies manifests; what `kubectl` complained about.
-fn apply(space: &Space<'_>, text: &str, flags: &[&str]) -> String {
+fn apply_manifests(space: &TestNamespace<'_>, text: &str, flags: &[&str]) -> String {
     // An object that names its namespace goes there.
     let object: Value = serde_yaml::from_str(text).unwrap();
     let is_elsewhere = object["metadata"]["namespace"].is_string() || object["kind"] == "Namespace";
     let namespace: &[&str] = if is_elsewhere { &[] } else { &["-n", &space.name] };
     let args = [namespace, &["apply", "-f", "-"], flags].concat();
-    let output = space.world.kubectl.output(&args, text).unwrap();
-    if output.status.success() { String::new() } else { plain(&String::from_utf8_lossy(&output.stderr), space) }
+    let output = space.world.kubectl.run_for_output(&args, text).unwrap();
+    if output.status.success() { String::new() } else { mask_message(&String::from_utf8_lossy(&output.stderr), space) }
 }
 
 /// What differs from run to run, by the word that stands for it.
-fn plain(said: &str, space: &Space<'_>) -> String {
+fn mask_message(said: &str, space: &TestNamespace<'_>) -> String {
     let host = space.credential()["url"].as_str().unwrap().replace("http://", "");
-    masked(&said.trim().replace(&space.name, "SPACE").replace(&host, "HOST"), "client_")
+    mask_numbers(&said.trim().replace(&space.name, "SPACE").replace(&host, "HOST"), "client_")
 }
 
 /// A text without the numbers after a word.
-fn masked(text: &str, word: &str) -> String {
+fn mask_numbers(text: &str, word: &str) -> String {
     let mut parts = text.split(word);
     let first = parts.next().unwrap_or_default().to_owned();
     let number = |part: &str| format!("{word}N{}", part.trim_start_matches(|one: char| one.is_ascii_digit()));
@@ -200,29 +204,29 @@ fn masked(text: &str, word: &str) -> String {
 }
 
 /// Manifests with the values of a test.
-fn fill(text: &str, space: &Space<'_>) -> String {
+fn fill_placeholders(text: &str, space: &TestNamespace<'_>) -> String {
     let credential = space.credential();
     let value = |key: &str| credential[key].as_str().unwrap().to_owned();
     let places = [("<URL>", "url"), ("<TENANT>", "tenantId"), ("<ID>", "clientId"), ("<SECRET>", "clientSecret")];
     let filled = |text: String, (place, key): (&str, &str)| text.replace(place, &value(key));
-    zeros(&places.into_iter().fold(text.replace("SPACE", &space.name), filled))
+    expand_zeros(&places.into_iter().fold(text.replace("SPACE", &space.name), filled))
 }
 
 /// Bytes where a text asks for them.
-fn zeros(text: &str) -> String {
+fn expand_zeros(text: &str) -> String {
     let Some((before, rest)) = text.split_once("ZEROS(") else { return text.to_owned() };
     let (count, after) = rest.split_once(')').unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.encode(vec![0; count.parse().unwrap()]);
     format!("{before}{bytes}{after}")
 }
 
-fn documents(text: &str) -> Vec<String> {
+fn split_documents(text: &str) -> Vec<String> {
     text.split("---\n").filter(|document| !document.trim().is_empty()).map(str::to_owned).collect()
 }
 
 /// Partners and Clients of the own namespace, as `kubectl` names them.
-fn tenants(text: &str) -> Vec<String> {
-    let parsed = documents(text).into_iter().map(|document| serde_yaml::from_str::<Value>(&document).unwrap());
+fn tenant_objects(text: &str) -> Vec<String> {
+    let parsed = split_documents(text).into_iter().map(|document| serde_yaml::from_str::<Value>(&document).unwrap());
     let own = |object: Value| {
         let is_here = object["metadata"]["namespace"].is_null();
         let is_tenant = |kind: &&str| is_here && ["Partner", "Client"].contains(kind);

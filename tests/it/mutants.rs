@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::assets;
-use crate::platform::Folder;
+use crate::platform::TestFolder;
 use crate::shown;
 
 /// The patches, in the order of their numbers.
-fn patches() -> Vec<PathBuf> {
+fn mutant_patches() -> Vec<PathBuf> {
     let folder = assets::root().join("tests/mutants");
     let mut patches: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     patches.sort();
@@ -18,7 +18,7 @@ fn patches() -> Vec<PathBuf> {
 }
 
 /// What is wrong with a patch, given the names of all tests.
-fn faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
+fn patch_faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
     let applied = Command::new("git").arg("apply").arg("--check").arg(patch).current_dir(assets::root()).output();
     let applied = applied.expect("`git` is needed to try patches: install it");
@@ -36,19 +36,19 @@ fn faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn each_mutant_fits_the_code_and_names_tests_that_exist() {
-    let (patches, tests) = (patches(), shown::of_all_tests());
+    let (patches, tests) = (mutant_patches(), shown::all_test_names());
     assert!(patches.len() >= 57, "{patches:?}");
-    let faults: Vec<_> = patches.iter().map(|patch| (patch, faults(patch, &tests))).collect();
+    let faults: Vec<_> = patches.iter().map(|patch| (patch, patch_faults(patch, &tests))).collect();
     let faults: Vec<_> = faults.iter().filter(|(_, faults)| !faults.is_empty()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
 fn a_mutant_of_former_code_is_found() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let patch = folder.path("99-stale.patch");
     let stale =
         "nothing\ntest: it::mutants::no_such_test\n\n--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-gone\n+new\n";
     fs::write(&patch, stale).unwrap();
-    assert_eq!(faults(&patch, &shown::of_all_tests()).len(), 2);
+    assert_eq!(patch_faults(&patch, &shown::all_test_names()).len(), 2);
 }

@@ -9,25 +9,25 @@ use std::fs;
 use serde_json::Value;
 
 use crate::assets;
-use names::Exported;
+use names::ExportedMetrics;
 
 /// Text of a file of the project.
-fn text(path: &str) -> String {
+fn read_file(path: &str) -> String {
     fs::read_to_string(assets::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// A program with metrics of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watched {
+pub(crate) enum MonitoredProgram {
     Operator,
     Platform,
 }
 
-impl Watched {
+impl MonitoredProgram {
     const ALL: [Self; 2] = [Self::Operator, Self::Platform];
 
     /// What all its metrics begin with.
-    const fn prefix(self) -> &'static str {
+    const fn metric_prefix(self) -> &'static str {
         match self {
             Self::Operator => "tenantry_operator_",
             Self::Platform => "tenantry_platform_",
@@ -35,7 +35,7 @@ impl Watched {
     }
 
     /// Its alerts, here and in `charts/tenantry/observability`.
-    const fn file(self) -> &'static str {
+    const fn alerts_file(self) -> &'static str {
         match self {
             Self::Operator => "alerts.yaml",
             Self::Platform => "platform.yaml",
@@ -43,7 +43,7 @@ impl Watched {
     }
 
     /// Where an alert of its leads to.
-    fn entry(self, alert: &str) -> String {
+    fn runbook_entry(self, alert: &str) -> String {
         match self {
             Self::Operator => format!("docs/runbook.md#{}", alert.to_lowercase()),
             Self::Platform => "docs/operations.md#the-platforms-alerts".to_owned(),
@@ -52,18 +52,19 @@ impl Watched {
 }
 
 /// The alerts by name.
-fn alerts(of: Watched) -> BTreeMap<String, Value> {
-    let rules: Value = serde_yaml::from_str(&text(&format!("charts/tenantry/observability/{}", of.file()))).unwrap();
+fn alerts_by_name(of: MonitoredProgram) -> BTreeMap<String, Value> {
+    let rules: Value =
+        serde_yaml::from_str(&read_file(&format!("charts/tenantry/observability/{}", of.alerts_file()))).unwrap();
     let groups = rules["groups"].as_array().unwrap().iter();
     let all = groups.flat_map(|group| group["rules"].as_array().unwrap().clone());
     all.map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
 }
 
 /// Every expression of the dashboard with where it stands.
-fn shown() -> Vec<(String, String)> {
+fn dashboard_expressions() -> Vec<(String, String)> {
     let string = |value: &Value| value.as_str().unwrap().to_owned();
     let mut all = Vec::new();
-    let dashboard: Value = serde_json::from_str(&text("charts/tenantry/observability/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&read_file("charts/tenantry/observability/dashboard.json")).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
             all.push((string(&panel["title"]), string(&target["expr"])));
@@ -79,19 +80,19 @@ fn shown() -> Vec<(String, String)> {
 }
 
 /// Makes sure that rules and dashboard rest on what this scrape shows, and that nothing which is exported is left out.
-pub(crate) fn rest_on(scrape: &str, of: Watched) {
-    let exported = Exported::of(scrape, of);
-    let alerts = alerts(of).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
-    let shown = shown().into_iter().filter(|(_, expression)| expression.contains(of.prefix()));
+pub(crate) fn check_against_scrape(scrape: &str, of: MonitoredProgram) {
+    let exported = ExportedMetrics::from_scrape(scrape, of);
+    let alerts = alerts_by_name(of).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
+    let shown = dashboard_expressions().into_iter().filter(|(_, expression)| expression.contains(of.metric_prefix()));
     let all: Vec<(String, String)> = alerts.chain(shown).collect();
     let faults: Vec<String> = all
         .iter()
         .flat_map(|(place, expression)| {
-            exported.faults(expression).into_iter().map(move |fault| format!("{place}: {fault}"))
+            exported.expression_faults(expression).into_iter().map(move |fault| format!("{place}: {fault}"))
         })
         .collect();
     assert!(faults.is_empty(), "{faults:#?}\n{scrape}");
-    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metrics(expression, of)).collect();
+    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metric_names(expression, of)).collect();
     let unused: Vec<&String> =
         exported.families().filter(|name| !used.iter().any(|one| one.starts_with(*name))).collect();
     assert!(unused.is_empty(), "no panel and no alert shows {unused:?}");
@@ -99,15 +100,17 @@ pub(crate) fn rest_on(scrape: &str, of: Watched) {
 
 #[test]
 fn each_expression_of_the_dashboard_is_about_one_program() {
-    for (place, expression) in shown() {
-        let named = Watched::ALL.into_iter().filter(|of| expression.contains(of.prefix())).count();
+    for (place, expression) in dashboard_expressions() {
+        let named = MonitoredProgram::ALL.into_iter().filter(|of| expression.contains(of.metric_prefix())).count();
         assert_eq!(named, 1, "{place}: {expression}");
     }
 }
 
 #[test]
 fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
-    for (of, (name, rule)) in Watched::ALL.into_iter().flat_map(|of| alerts(of).into_iter().map(move |one| (of, one))) {
+    for (of, (name, rule)) in
+        MonitoredProgram::ALL.into_iter().flat_map(|of| alerts_by_name(of).into_iter().map(move |one| (of, one)))
+    {
         let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
         assert!(["critical", "warning"].contains(&severity), "{name}: severity `{severity}`");
         assert!(rule["for"].is_string(), "{name} says no time for which it must hold");
@@ -121,23 +124,25 @@ fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
             ["_objects", "_terminations", "_drifted_settings"].iter().any(|end| expression.contains(end));
         let objects = rule["annotations"]["objects"].as_str().unwrap_or_default();
         assert_eq!(is_of_objects, objects.starts_with("kubectl "), "{name}: `objects` is `{objects}`");
-        assert_eq!(rule["annotations"]["runbook_url"], of.entry(&name), "{name}");
+        assert_eq!(rule["annotations"]["runbook_url"], of.runbook_entry(&name), "{name}");
     }
-    let page = text("docs/operations.md");
-    let missing: Vec<String> =
-        alerts(Watched::Platform).into_keys().filter(|name| !page.contains(&format!("| {name} |"))).collect();
+    let page = read_file("docs/operations.md");
+    let missing: Vec<String> = alerts_by_name(MonitoredProgram::Platform)
+        .into_keys()
+        .filter(|name| !page.contains(&format!("| {name} |")))
+        .collect();
     assert!(missing.is_empty(), "docs/operations.md says of {missing:?} not what to do");
 }
 
 #[test]
 fn each_alert_is_raised_in_one_test_and_not_raised_in_another() {
-    for of in Watched::ALL {
-        each_is_raised_and_not_raised(of);
+    for of in MonitoredProgram::ALL {
+        check_each_alert_case(of);
     }
 }
 
-fn each_is_raised_and_not_raised(of: Watched) {
-    let tests: Value = serde_yaml::from_str(&text(&format!("tests/observability/{}", of.file()))).unwrap();
+fn check_each_alert_case(of: MonitoredProgram) {
+    let tests: Value = serde_yaml::from_str(&read_file(&format!("tests/observability/{}", of.alerts_file()))).unwrap();
     let mut raised = BTreeSet::new();
     let mut silent = BTreeSet::new();
     for case in tests["tests"].as_array().unwrap().iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()) {
@@ -149,13 +154,13 @@ fn each_is_raised_and_not_raised(of: Watched) {
             silent.insert(name)
         };
     }
-    let wanted: BTreeSet<String> = alerts(of).into_keys().collect();
+    let wanted: BTreeSet<String> = alerts_by_name(of).into_keys().collect();
     assert_eq!((&raised, &silent), (&wanted, &wanted));
 }
 
 #[test]
 fn no_two_panels_of_the_dashboard_have_one_number_or_lie_on_each_other() {
-    let dashboard: Value = serde_json::from_str(&text("charts/tenantry/observability/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&read_file("charts/tenantry/observability/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let numbers: BTreeSet<i64> = panels.iter().map(|panel| panel["id"].as_i64().unwrap()).collect();
     assert_eq!(numbers.len(), panels.len());

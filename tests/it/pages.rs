@@ -12,7 +12,7 @@ use crate::assets;
 use crate::shown;
 
 /// Every page by its path from the root.
-fn pages() -> BTreeMap<String, String> {
+fn read_pages() -> BTreeMap<String, String> {
     let root = assets::root();
     let mut found = BTreeMap::new();
     for folder in [root.to_path_buf(), root.join("docs")] {
@@ -28,7 +28,7 @@ fn pages() -> BTreeMap<String, String> {
 }
 
 /// Places within a page that a link can name.
-fn anchors(page: &str) -> BTreeSet<String> {
+fn page_anchors(page: &str) -> BTreeSet<String> {
     let headings = page
         .lines()
         .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
@@ -41,20 +41,20 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 /// Where the links of a page lead.
-fn links(page: &str) -> Vec<&str> {
+fn page_links(page: &str) -> Vec<&str> {
     page.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
 }
 
 /// What is wrong with the links of a page.
-fn faults(name: &str, page: &str, pages: &BTreeMap<String, String>) -> Vec<String> {
+fn link_faults(name: &str, page: &str, pages: &BTreeMap<String, String>) -> Vec<String> {
     let mut faults = Vec::new();
-    for link in links(page).into_iter().filter(|link| !link.contains("://")) {
+    for link in page_links(page).into_iter().filter(|link| !link.contains("://")) {
         let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
         let folder = PathBuf::from(name).parent().map(PathBuf::from).unwrap_or_default();
-        let target = if path.is_empty() { name.to_owned() } else { clean(&folder.join(path)) };
+        let target = if path.is_empty() { name.to_owned() } else { normalize_path(&folder.join(path)) };
         if !assets::root().join(&target).exists() {
             faults.push(format!("{name}: `{link}` leads nowhere"));
-        } else if !anchor.is_empty() && !pages.get(&target).is_some_and(|page| anchors(page).contains(anchor)) {
+        } else if !anchor.is_empty() && !pages.get(&target).is_some_and(|page| page_anchors(page).contains(anchor)) {
             faults.push(format!("{name}: `{link}` names no heading"));
         }
     }
@@ -62,7 +62,7 @@ fn faults(name: &str, page: &str, pages: &BTreeMap<String, String>) -> Vec<Strin
 }
 
 /// The path without `..`.
-fn clean(path: &std::path::Path) -> String {
+fn normalize_path(path: &std::path::Path) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.to_str().unwrap().split('/') {
         match part {
@@ -75,18 +75,18 @@ fn clean(path: &std::path::Path) -> String {
 
 #[test]
 fn every_link_of_a_page_leads_somewhere() {
-    let pages = pages();
-    let faults: Vec<String> = pages.iter().flat_map(|(name, page)| faults(name, page, &pages)).collect();
+    let pages = read_pages();
+    let faults: Vec<String> = pages.iter().flat_map(|(name, page)| link_faults(name, page, &pages)).collect();
     assert!(faults.is_empty(), "{faults:#?}");
-    let linked: BTreeSet<String> = links(&pages["README.md"]).into_iter().map(str::to_owned).collect();
+    let linked: BTreeSet<String> = page_links(&pages["README.md"]).into_iter().map(str::to_owned).collect();
     let missing: Vec<&String> = pages.keys().filter(|name| *name != "README.md" && !linked.contains(*name)).collect();
     assert!(missing.is_empty(), "README.md does not lead to {missing:?}");
 }
 
 #[test]
 fn a_test_that_a_page_names_exists() {
-    let tests = shown::of_all_tests();
-    for (name, page) in pages() {
+    let tests = shown::all_test_names();
+    for (name, page) in read_pages() {
         let is_test = |word: &&str| word.starts_with("it::") || word.contains("::tests::");
         for word in page.split('`').filter(|word| is_test(word) && !word.contains([' ', '\n'])) {
             let is_there = tests.contains(word) || tests.iter().any(|test| test.starts_with(&format!("{word}::")));
@@ -103,7 +103,7 @@ fn a_link_that_leads_nowhere_is_found_out() {
         ("docs/model.md".to_owned(), page.to_owned()),
         ("README.md".to_owned(), String::new()),
     ]);
-    let of = |page: &str| faults("docs/faults.md", page, &pages);
+    let of = |page: &str| link_faults("docs/faults.md", page, &pages);
     assert_eq!(of(&page.replace("other.md", "model.md")), Vec::<String>::new());
     assert_eq!(of(page), ["docs/faults.md: `other.md#two-words-three` leads nowhere"]);
     assert_eq!(of("[a](model.md#two)"), ["docs/faults.md: `model.md#two` names no heading"]);

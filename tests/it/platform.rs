@@ -48,18 +48,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tenantry::platform::{self, Config, Credential, Running, Work};
+use tenantry::platform::{self, Config, Credential, PasswordHashCost, RunningPlatform};
 
 /// Password hashes of tests: the cost is not what they are about.
-pub(crate) const CHEAP: Work = Work { memory: 8, passes: 1 };
+pub(crate) const CHEAP_HASH: PasswordHashCost = PasswordHashCost { memory: 8, passes: 1 };
 
 /// URL of a PostgreSQL server whose databases tests may make; each test has SQLite files where it is not set.
 const POSTGRES: &str = "TENANTRY_TEST_POSTGRES";
 
 /// A folder that goes with its test, and the database that belongs to it.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct TestFolder(PathBuf);
 
-impl Folder {
+impl TestFolder {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("platform-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -93,7 +93,7 @@ impl Folder {
     }
 
     /// Every byte that the database has: of SQLite's file, its log and its index, of PostgreSQL a dump.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let database = self.database();
         let bytes = if database.contains("://") {
             Command::new("pg_dump").arg(&database).output().unwrap().stdout
@@ -106,8 +106,8 @@ impl Folder {
     }
 
     /// Whether a text stands in the database.
-    pub(crate) fn has(&self, text: &str) -> bool {
-        self.bytes().windows(text.len()).any(|window| window == text.as_bytes())
+    pub(crate) fn contains_text(&self, text: &str) -> bool {
+        self.database_bytes().windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// The database itself, whatever runs on it.
@@ -119,7 +119,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
         let name = self.0.file_name().unwrap().to_str().unwrap();
@@ -129,13 +129,13 @@ impl Drop for Folder {
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl ApiResponse {
     /// The JSON of a success.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
@@ -145,7 +145,7 @@ impl Answer {
 
     /// Asserts the validation shape for a field and answers its message.
     #[track_caller]
-    pub(crate) fn refuses(&self, field: &str) -> String {
+    pub(crate) fn assert_field_refused(&self, field: &str) -> String {
         assert_eq!(self.status, 400, "{}", self.text);
         let body: Value = serde_json::from_str(&self.text).unwrap();
         let found = body.as_array().and_then(|list| list.iter().find(|error| error["fieldName"] == field));
@@ -156,7 +156,7 @@ impl Answer {
 
     /// Asserts the application shape.
     #[track_caller]
-    pub(crate) fn is(&self, status: u16, message: &str) {
+    pub(crate) fn assert_error(&self, status: u16, message: &str) {
         assert_eq!(self.status, status, "{}", self.text);
         let body: Value = serde_json::from_str(&self.text).unwrap();
         assert_eq!(body["code"], "0003");
@@ -166,13 +166,13 @@ impl Answer {
 
 /// Sends requests with one token.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct ApiCaller {
     http: reqwest::Client,
     url: String,
     token: String,
 }
 
-impl Caller {
+impl ApiCaller {
     pub(crate) async fn new(url: &str, credential: &Credential) -> Self {
         // Whoever is first wins; all want the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -189,23 +189,23 @@ impl Caller {
     }
 
     /// The answer to a person's token request.
-    pub(crate) async fn login(&self, login_name: &str, password: &str) -> Answer {
+    pub(crate) async fn login(&self, login_name: &str, password: &str) -> ApiResponse {
         self.login_with(login_name, password, "").await
     }
 
     /// The same with a code.
-    pub(crate) async fn login_with(&self, login_name: &str, password: &str, otp: &str) -> Answer {
+    pub(crate) async fn login_with(&self, login_name: &str, password: &str, otp: &str) -> ApiResponse {
         let mut form = vec![("grant_type", "password"), ("username", login_name), ("password", password)];
         form.extend(Some(("otp", otp)).filter(|_| !otp.is_empty()));
         let request = self.http.post(format!("{}/tenancy/auth/oauth/token", self.url)).form(&form);
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.unwrap() }
+        ApiResponse { status, headers, text: response.text().await.unwrap() }
     }
 
     /// A person who is logged in.
     #[track_caller]
-    pub(crate) fn person(&self, login_name: &str, password: &str) -> impl Future<Output = Self> {
+    pub(crate) fn log_in_person(&self, login_name: &str, password: &str) -> impl Future<Output = Self> {
         let (caller, login_name, password) = (self.clone(), login_name.to_owned(), password.to_owned());
         async move {
             let answer = caller.login(&login_name, &password).await.json();
@@ -218,76 +218,81 @@ impl Caller {
     }
 
     /// A path below `/api/v2`, or any other that starts with a slash of its own.
-    pub(crate) async fn raw(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
-        self.raw_with(method, path, (body, "")).await
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> ApiResponse {
+        self.send_with_code(method, path, (body, "")).await
     }
 
     /// The same with a code of the second factor.
-    pub(crate) async fn raw_with(&self, method: Method, path: &str, (body, code): (Vec<u8>, &str)) -> Answer {
+    pub(crate) async fn send_with_code(
+        &self,
+        method: Method,
+        path: &str,
+        (body, code): (Vec<u8>, &str),
+    ) -> ApiResponse {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if !code.is_empty() {
             request = request.header("x-two-factor-code", code);
         }
         let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.unwrap() }
+        ApiResponse { status, headers, text: response.text().await.unwrap() }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.raw(Method::GET, &format!("/api/v2{path}"), Vec::new()).await
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
+        self.send(Method::GET, &format!("/api/v2{path}"), Vec::new()).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.raw(Method::POST, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
+    pub(crate) async fn post(&self, path: &str, body: Value) -> ApiResponse {
+        self.send(Method::POST, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
     }
 
-    pub(crate) async fn act(&self, path: &str) -> Answer {
-        self.raw(Method::POST, &format!("/api/v2{path}"), Vec::new()).await
+    pub(crate) async fn post_empty(&self, path: &str) -> ApiResponse {
+        self.send(Method::POST, &format!("/api/v2{path}"), Vec::new()).await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.raw(Method::PUT, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
+    pub(crate) async fn put(&self, path: &str, body: Value) -> ApiResponse {
+        self.send(Method::PUT, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
     }
 
     /// Creates under a list's path and answers the unique id.
     #[track_caller]
-    pub(crate) fn make(&self, list: String, body: Value) -> impl Future<Output = String> {
+    pub(crate) fn create_tenant(&self, list: String, body: Value) -> impl Future<Output = String> {
         let caller = self.clone();
         async move { caller.post(&list, body).await.json()["uniqueId"].as_str().unwrap().to_owned() }
     }
 
     /// Creates a client with a name.
-    pub(crate) async fn client(&self, partner: &str, name: &str) -> String {
-        self.make(format!("/tenants/{partner}/clients"), json!({ "name": name })).await
+    pub(crate) async fn create_client(&self, partner: &str, name: &str) -> String {
+        self.create_tenant(format!("/tenants/{partner}/clients"), json!({ "name": name })).await
     }
 }
 
 /// A platform of its own for a test, with the service provider's token.
-pub(crate) struct Platform {
-    pub(crate) folder: Folder,
-    pub(crate) running: Option<Running>,
-    pub(crate) sp: Caller,
+pub(crate) struct TestPlatform {
+    pub(crate) folder: TestFolder,
+    pub(crate) running: Option<RunningPlatform>,
+    pub(crate) sp: ApiCaller,
     pub(crate) sp_id: String,
     /// The first credential.
     pub(crate) credential: Credential,
 }
 
-impl Platform {
+impl TestPlatform {
     pub(crate) async fn start() -> Self {
-        Self::with(|_| ()).await
+        Self::start_with(|_| ()).await
     }
 
     /// Without rate limits unless the test wants some. A test that runs another program on the same file needs a second thread:
     /// while it waits for that program, the platform may hold the lock of a write that it cannot end.
-    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = Folder::new();
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = TestFolder::new();
         let mut config = Config::new(folder.database());
         config.limits = None;
-        config.login.work = CHEAP;
+        config.login.password_hash_cost = CHEAP_HASH;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
         let credential = running.credential.clone().unwrap();
-        let sp = Caller::new(&running.url, &credential).await;
+        let sp = ApiCaller::new(&running.url, &credential).await;
         let sp_id = credential.tenant_id.clone();
         Self { folder, running: Some(running), sp, sp_id, credential }
     }
@@ -302,13 +307,13 @@ impl Platform {
     pub(crate) async fn resume(&mut self, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new(self.folder.database());
         config.limits = None;
-        config.login.work = CHEAP;
+        config.login.password_hash_cost = CHEAP_HASH;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
         if let Some(made) = &running.credential {
             self.credential = made.clone();
         }
-        self.sp = Caller::new(&running.url, &self.credential).await;
+        self.sp = ApiCaller::new(&running.url, &self.credential).await;
         self.running = Some(running);
     }
 
@@ -318,7 +323,7 @@ impl Platform {
     }
 
     /// Changes the database behind the platform's back.
-    pub(crate) async fn sql(&self, text: &'static str) {
+    pub(crate) async fn execute_sql(&self, text: &'static str) {
         sqlx::query(text).execute(&self.pool().await).await.unwrap();
     }
 
@@ -326,26 +331,26 @@ impl Platform {
         &self.running.as_ref().unwrap().url
     }
 
-    pub(crate) fn msps(&self) -> String {
+    pub(crate) fn partners_path(&self) -> String {
         format!("/tenants/{}/msps", self.sp_id)
     }
 
     /// A partner with every package and no add-on.
-    pub(crate) async fn partner(&self, name: &str) -> String {
+    pub(crate) async fn create_partner(&self, name: &str) -> String {
         let packages =
             ["Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation"];
-        self.sp.make(self.msps(), json!({ "name": name, "packages": packages })).await
+        self.sp.create_tenant(self.partners_path(), json!({ "name": name, "packages": packages })).await
     }
 
     /// A caller with a credential of its own of a tenant.
-    pub(crate) async fn caller_of(&self, tenant: &str) -> Caller {
-        let made = self.sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
+    pub(crate) async fn caller_for_tenant(&self, tenant: &str) -> ApiCaller {
+        let made = self.sp.post_empty(&format!("/tenants/{tenant}/credentials")).await.json();
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
         let credential = Credential {
             tenant_id: tenant.to_owned(),
             client_id: text("clientId"),
             client_secret: text("clientSecret"),
         };
-        Caller::new(self.url(), &credential).await
+        ApiCaller::new(self.url(), &credential).await
     }
 }

@@ -6,34 +6,34 @@ mod references;
 
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
 /// A Partner `acme` in a namespace of its own, Ready, with its tenant's id.
-fn acme(prefix: &str) -> (Space<'static>, String) {
-    let space = World::shared().namespace(prefix);
-    space.partner("acme", &json!({}));
-    let id = space.ready("partner/acme");
+fn create_ready_partner(prefix: &str) -> (TestNamespace<'static>, String) {
+    let space = TestWorld::shared_world().create_namespace(prefix);
+    space.apply_partner("acme", &json!({}));
+    let id = space.wait_until_ready("partner/acme");
     (space, id)
 }
 
 /// Makes sure that the message asks for this, in these words.
-fn asks(message: &str, words: &[&str]) {
+fn assert_message_contains(message: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "`{message}` does not say `{word}`");
     }
 }
 
 /// Removes an object whose tenant stays.
-fn let_go(space: &Space<'_>, object: &str) {
+fn delete_and_wait(space: &TestNamespace<'_>, object: &str) {
     space.delete(object);
-    space.gone(object);
+    space.wait_until_gone(object);
 }
 
 /// A tenant under a partner that somebody made by hand.
-fn clicked(space: &Space<'_>, partner: &str, tenant: &Value) -> String {
+fn create_manual_tenant(space: &TestNamespace<'_>, partner: &str, tenant: &Value) -> String {
     let path = format!("{partner}/clients");
-    space.world.tenancy.change(&path, tenant).unwrap();
-    let living = space.world.tenancy.list(&path, true).unwrap();
+    space.world.tenancy.change_tenant(&path, tenant).unwrap();
+    let living = space.world.tenancy.list_tenants(&path, true).unwrap();
     let found = living.iter().find(|one| one["name"] == tenant["name"]).unwrap();
     found["uniqueId"].as_str().unwrap().to_owned()
 }

@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
 /// Objects of the backup, by kind and name.
-const OBJECTS: [&str; 6] =
+const BACKED_UP_OBJECTS: [&str; 6] =
     ["partner/acme", "client/plain", "client/branded", "client/resting", "client/taken", "client/keyed"];
 
 /// Everything that is not in the platform's hands, with the tenants' ids.
-fn family(space: &Space<'_>) -> BTreeMap<&'static str, String> {
-    space.referenced_secret(
+fn create_objects(space: &TestNamespace<'_>) -> BTreeMap<&'static str, String> {
+    space.apply_referenced_secret(
         "duo",
         &json!({"key": "DIXXXXXXXXXXXXXXXXXX", "secret": "aSecretKeyOfDuoThatIsFortyCharactersLong0"}),
     );
-    space.partner(
+    space.apply_partner(
         "acme",
         &json!({"branding": {"websiteTitle": "Acme"}, "clients": {"defaults": {"country": "Germany"}}}),
     );
-    let partner = space.ready("partner/acme");
+    let partner = space.wait_until_ready("partner/acme");
     let path = format!("{partner}/clients");
-    space.world.tenancy.change(&path, &json!({"name": "Clicked", "country": "Germany"})).unwrap();
-    let clicked = space.world.tenancy.list(&path, true).unwrap()[0]["uniqueId"].as_str().unwrap().to_owned();
+    space.world.tenancy.change_tenant(&path, &json!({"name": "Clicked", "country": "Germany"})).unwrap();
+    let clicked = space.world.tenancy.list_tenants(&path, true).unwrap()[0]["uniqueId"].as_str().unwrap().to_owned();
     let taken = json!({"details": {"name": "Clicked"}, "adoption": {"policy": "IfIdentical", "uniqueId": clicked}});
     let key = |key: &str| json!({"name": "duo", "key": key});
     let duo = json!({"integrationKeySecretRef": key("key"), "secretKeySecretRef": key("secret"), "apiHostname": "a.duo.example"});
-    space.client("plain", &json!({"details": {"city": "Berlin"}, "deletion": {"policy": "Terminate"}}));
-    space.client("branded", &json!({"branding": {"websiteTitle": "Globex"}}));
-    space.client("resting", &json!({"tenantState": "Suspended"}));
-    space.client("taken", &taken);
-    space.client("keyed", &json!({"security": {"access": {"duo": duo}}}));
-    OBJECTS.into_iter().map(|object| (object, space.ready(object))).collect()
+    space.apply_client("plain", &json!({"details": {"city": "Berlin"}, "deletion": {"policy": "Terminate"}}));
+    space.apply_client("branded", &json!({"branding": {"websiteTitle": "Globex"}}));
+    space.apply_client("resting", &json!({"tenantState": "Suspended"}));
+    space.apply_client("taken", &taken);
+    space.apply_client("keyed", &json!({"security": {"access": {"duo": duo}}}));
+    BACKED_UP_OBJECTS.into_iter().map(|object| (object, space.wait_until_ready(object))).collect()
 }
 
 /// What a backup tool puts back.
-fn backup(space: &Space<'_>) -> String {
+fn export_objects(space: &TestNamespace<'_>) -> String {
     let mut list: Value = serde_json::from_str(&space.kubectl(&["get", "partners,clients", "-o", "json"])).unwrap();
     for object in list["items"].as_array_mut().unwrap() {
         object.as_object_mut().unwrap().remove("status");
@@ -49,15 +49,15 @@ fn backup(space: &Space<'_>) -> String {
 }
 
 /// The objects are gone, and no operator has seen it.
-fn lose(space: &Space<'_>) {
-    for object in OBJECTS {
-        space.patch(object, &json!({"metadata": {"finalizers": []}}));
+fn delete_without_operator(space: &TestNamespace<'_>) {
+    for object in BACKED_UP_OBJECTS {
+        space.merge_patch(object, &json!({"metadata": {"finalizers": []}}));
         space.kubectl(&["delete", object]);
     }
 }
 
 /// What the operator changed, by object: operation and settings.
-fn changes(world: &World, namespace: &str) -> BTreeMap<String, Vec<(String, String)>> {
+fn audited_changes(world: &TestWorld, namespace: &str) -> BTreeMap<String, Vec<(String, String)>> {
     let mut changes: BTreeMap<String, Vec<_>> = BTreeMap::new();
     let log = world.operator.log().unwrap();
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -72,17 +72,17 @@ fn changes(world: &World, namespace: &str) -> BTreeMap<String, Vec<(String, Stri
 
 #[test]
 fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_but_marks_and_what_is_never_shown() {
-    let mut world = World::start("restored", |_| {}).unwrap();
+    let mut world = TestWorld::start("restored", |_| {}).unwrap();
     let cluster = world.kubectl.run(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]).unwrap();
     let (name, ids, backup) = {
-        let space = world.namespace("restored");
-        let ids = family(&space);
-        (space.name.clone(), ids, backup(&space))
+        let space = world.create_namespace("restored");
+        let ids = create_objects(&space);
+        (space.name.clone(), ids, export_objects(&space))
     };
     world.operator.process().stop().unwrap();
-    lose(&Space::at(&world, name.clone()));
+    delete_without_operator(&TestNamespace::existing(&world, name.clone()));
     let before = world.platform_writes();
-    let written = |world: &World| world.platform_writes() - before;
+    let written = |world: &TestWorld| world.platform_writes() - before;
 
     // The new cluster has another id, so for the operator the tenants are somebody else's.
     world.kubectl.run_with(&["apply", "-f", "-"], &backup).unwrap();
@@ -90,34 +90,35 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     world.options.flags.extend(["--cluster-id".to_owned(), "new".to_owned()]);
     world.restart_operator().unwrap();
     {
-        let space = Space::at(&world, name.clone());
-        let message = space.not_ready("partner/acme", "NameTaken");
+        let space = TestNamespace::existing(&world, name.clone());
+        let message = space.wait_until_not_ready("partner/acme", "NameTaken");
         assert!(message.contains(&ids["partner/acme"]), "{message}");
         assert!(message.contains(&format!("`--cluster-id {cluster}`")), "it does not say how: {message}");
-        space.not_ready("client/plain", "PartnerNotReady");
+        space.wait_until_not_ready("client/plain", "PartnerNotReady");
     }
     assert!(written(&world) < 0.5, "{} writes under another id", written(&world));
 
     world.options.flags = [flags, vec!["--cluster-id".to_owned(), cluster]].concat();
     world.restart_operator().unwrap();
-    let space = Space::at(&world, name.clone());
+    let space = TestNamespace::existing(&world, name.clone());
     for (object, id) in &ids {
-        assert_eq!(space.ready(object), *id, "{object}");
+        assert_eq!(space.wait_until_ready(object), *id, "{object}");
     }
     let mark = || vec![("mark".to_owned(), String::new())];
-    let mut wanted: BTreeMap<String, _> = OBJECTS.into_iter().map(|object| (object.to_owned(), mark())).collect();
+    let mut wanted: BTreeMap<String, _> =
+        BACKED_UP_OBJECTS.into_iter().map(|object| (object.to_owned(), mark())).collect();
     // The keys of Duo are never shown, and what was written last was in the status that is lost.
     let keys = "security.access.duo.integrationKeySecretRef,security.access.duo.secretKeySecretRef";
     wanted.get_mut("client/keyed").unwrap().push(("update".to_owned(), keys.to_owned()));
-    assert_eq!(changes(&world, &name), wanted);
+    assert_eq!(audited_changes(&world, &name), wanted);
     assert!((written(&world) - 7.0).abs() < 0.5, "{} writes", written(&world));
-    space.until("the event is there", || Ok(space.events("plain").contains(&"Reattached".to_owned())));
+    space.wait_until("the event is there", || Ok(space.event_reasons("plain").contains(&"Reattached".to_owned())));
     // A restored object that is deleted must not end its tenant on the consent of the lost one: it waits for a new one.
     space.delete("client/plain");
-    space.until("the end waits for consent", || {
+    space.wait_until("the end waits for consent", || {
         Ok(space
             .condition("client/plain", "DeletionBlocked")
             .is_some_and(|(_, reason, _)| reason == "ConfirmationNeeded"))
     });
-    assert_eq!(space.platform_client(&ids["partner/acme"], &ids["client/plain"])["status"], "ACTIVE");
+    assert_eq!(space.read_client_tenant(&ids["partner/acme"], &ids["client/plain"])["status"], "ACTIVE");
 }

@@ -9,16 +9,16 @@ mod world;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use allowed::{ROOMS, Room};
-use reader::Place;
-use world::World;
+use allowed::{LayerRules, ROOMS};
+use reader::SourceFile;
+use world::ModuleGraph;
 
 use crate::assets;
 
 /// A file with more lines is two rooms.
-const LONGEST: usize = 440;
+const MAX_FILE_LINES: usize = 440;
 /// A program parses, wires and waits; more than this is something that a room should do.
-const LONGEST_PROGRAM: usize = 60;
+const MAX_PROGRAM_LINES: usize = 60;
 
 /// The room of a module: a folder of the library, or a program.
 fn room_of(path: &[String]) -> &str {
@@ -38,7 +38,7 @@ fn is_below(path: &[String], prefixes: &[&str]) -> bool {
 }
 
 /// Why a room may not use a path, if it may not.
-fn objection(room: &Room, path: &[String], in_test: bool) -> Option<&'static str> {
+fn path_objection(room: &LayerRules, path: &[String], in_test: bool) -> Option<&'static str> {
     let first = path.first().map(String::as_str).unwrap_or_default();
     if first == "crate" {
         let other = room_of(path);
@@ -56,7 +56,7 @@ fn objection(room: &Room, path: &[String], in_test: bool) -> Option<&'static str
 }
 
 /// Everything that a room uses and may not.
-fn violations(world: &World) -> Vec<String> {
+fn layer_violations(world: &ModuleGraph) -> Vec<String> {
     let mut violations = Vec::new();
     for (path, module) in &world.modules {
         let name = room_of(path);
@@ -69,7 +69,7 @@ fn violations(world: &World) -> Vec<String> {
         };
         for named in &module.named {
             let Some((written, meant)) = world.resolve(path, named) else { continue };
-            let found = [&written, &meant].into_iter().find_map(|path| objection(room, path, named.in_test));
+            let found = [&written, &meant].into_iter().find_map(|path| path_objection(room, path, named.in_test));
             if let Some(why) = found {
                 let (file, line, path) = (&module.file, named.line, meant.join("::"));
                 violations.push(format!("{file}:{line}: `{name}` names `{path}`: {why}"));
@@ -81,49 +81,49 @@ fn violations(world: &World) -> Vec<String> {
 
 /// The whole of `src`, and the files that belong to it.
 #[derive(Default)]
-struct House {
-    world: World,
-    seen: Vec<PathBuf>,
+struct SourceTree {
+    world: ModuleGraph,
+    files_seen: Vec<PathBuf>,
 }
 
-impl House {
-    fn read() -> Self {
+impl SourceTree {
+    fn read_sources() -> Self {
         let mut house = Self::default();
         let src = assets::root().join("src");
-        house.add(&src.join("lib.rs"), &["crate"], false);
-        house.add(&src.join("main.rs"), &["main"], false);
-        for program in files(&src.join("bin")) {
+        house.add_file(&src.join("lib.rs"), &["crate"], false);
+        house.add_file(&src.join("main.rs"), &["main"], false);
+        for program in rust_files(&src.join("bin")) {
             let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-            house.add(&program, &[&format!("bin/{name}")], false);
+            house.add_file(&program, &[&format!("bin/{name}")], false);
         }
         house
     }
 
     /// Adds a file and the files of its modules; `path` is its place in the tree of modules.
-    fn add(&mut self, file: &Path, path: &[&str], in_test: bool) {
+    fn add_file(&mut self, file: &Path, path: &[&str], in_test: bool) {
         let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let shown = file.strip_prefix(assets::root()).unwrap_or(file).display().to_string();
-        let inner = self.world.add(place(&shown, path, in_test), &source);
-        self.seen.push(file.to_owned());
+        let inner = self.world.add_file(source_file(&shown, path, in_test), &source);
+        self.files_seen.push(file.to_owned());
         let is_root = ["lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
         let folder = if is_root { file.with_file_name("") } else { file.with_extension("") };
         for (name, in_test) in inner {
-            self.add(&folder.join(format!("{name}.rs")), &[path, &[&name]].concat(), in_test);
+            self.add_file(&folder.join(format!("{name}.rs")), &[path, &[&name]].concat(), in_test);
         }
     }
 }
 
-fn place(file: &str, path: &[&str], in_test: bool) -> Place {
-    Place { file: file.to_owned(), path: path.iter().map(ToString::to_string).collect(), in_test }
+fn source_file(file: &str, path: &[&str], in_test: bool) -> SourceFile {
+    SourceFile { file: file.to_owned(), path: path.iter().map(ToString::to_string).collect(), in_test }
 }
 
 /// Every Rust file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            files.extend(self::files(&path));
+            files.extend(self::rust_files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
@@ -133,8 +133,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn each_room_uses_only_what_is_on_its_list() {
-    let House { world, seen } = House::read();
-    let violations = violations(&world);
+    let SourceTree { world, files_seen: seen } = SourceTree::read_sources();
+    let violations = layer_violations(&world);
     assert!(violations.is_empty(), "{}:\n{}", violations.len(), violations.join("\n"));
     let named: usize = world.modules.values().map(|module| module.named.len()).sum();
     println!("{} files, {} modules, {named} paths", seen.len(), world.modules.len());
@@ -142,9 +142,9 @@ fn each_room_uses_only_what_is_on_its_list() {
 
 #[test]
 fn every_source_file_belongs_to_the_house() {
-    let seen = House::read().seen;
+    let seen = SourceTree::read_sources().files_seen;
     let strays: Vec<PathBuf> =
-        files(&assets::root().join("src")).into_iter().filter(|file| !seen.contains(file)).collect();
+        rust_files(&assets::root().join("src")).into_iter().filter(|file| !seen.contains(file)).collect();
     assert!(strays.is_empty(), "no module names these files, so nobody compiles or checks them: {strays:?}");
 }
 
@@ -154,10 +154,10 @@ fn no_file_is_two_rooms() {
         let lines = fs::read_to_string(file).unwrap().lines().count();
         let is_program =
             file.ends_with("src/main.rs") || file.parent().is_some_and(|folder| folder.ends_with("src/bin"));
-        let most = if is_program { LONGEST_PROGRAM } else { LONGEST };
+        let most = if is_program { MAX_PROGRAM_LINES } else { MAX_FILE_LINES };
         (lines > most).then(|| format!("{} has {lines} lines, {most} are enough", file.display()))
     };
-    let all = [files(&assets::root().join("src")), files(&assets::root().join("tests"))].concat();
+    let all = [rust_files(&assets::root().join("src")), rust_files(&assets::root().join("tests"))].concat();
     let long: Vec<String> = all.iter().filter_map(long).collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
     let named_mod: Vec<&PathBuf> = all.iter().filter(|file| file.ends_with("mod.rs")).collect();
@@ -165,9 +165,9 @@ fn no_file_is_two_rooms() {
 }
 
 /// What is found wrong in one file of a room, among others that stand around it.
-fn judge(room: &str, source: &str) -> Vec<String> {
-    let mut world = World::default();
-    let mut add = |file: &str, path: &[&str], source: &str| world.add(place(file, path, false), source);
+fn violations_of_source(room: &str, source: &str) -> Vec<String> {
+    let mut world = ModuleGraph::default();
+    let mut add = |file: &str, path: &[&str], source: &str| world.add_file(source_file(file, path, false), source);
     add("lib.rs", &["crate"], "pub mod api; pub mod catalog; pub mod connect; pub mod plan; pub mod wire;");
     add("plan.rs", &["crate", "plan"], "mod file; mod time; pub use time::Moment;");
     add("plan/time.rs", &["crate", "plan", "time"], "pub use jiff::Timestamp as Moment;");
@@ -177,7 +177,7 @@ fn judge(room: &str, source: &str) -> Vec<String> {
         "main" => add("seed.rs", &["main"], source),
         room => add("seed.rs", &["crate", room], source),
     };
-    violations(&world).into_iter().filter(|line| line.starts_with("seed.rs")).collect()
+    layer_violations(&world).into_iter().filter(|line| line.starts_with("seed.rs")).collect()
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn seeded_violations_are_found() {
         ("main", "use tenantry::plan::diff;", "crate::plan::diff"),
         ("attic", "fn f() {}", "`attic` has no list"),
     ] {
-        let violations = judge(room, source);
+        let violations = violations_of_source(room, source);
         assert!(violations.iter().any(|line| line.contains(found)), "{room}: {source}: {violations:?}");
     }
 }
@@ -231,14 +231,14 @@ fn what_is_allowed_is_let_pass() {
         ("api", "use kube::{CustomResource, KubeSchema}; #[derive(CustomResource)] struct S;"),
         ("main", "use tenantry::{operator, telemetry}; mod inner { use crate::f; } fn f() { operator::run() }"),
     ] {
-        assert_eq!(judge(room, source), [""; 0], "{room}: {source}");
+        assert_eq!(violations_of_source(room, source), [""; 0], "{room}: {source}");
     }
-    let tests_keep_to_rooms = judge("plan", "#[cfg(test)] mod tests { use crate::operator::Context; }");
+    let tests_keep_to_rooms = violations_of_source("plan", "#[cfg(test)] mod tests { use crate::operator::Context; }");
     assert_eq!(tests_keep_to_rooms.len(), 1, "{tests_keep_to_rooms:?}");
 }
 
 /// Sources that ask the environment themselves, past the flags.
-fn asks_the_environment(sources: &[(PathBuf, String)]) -> Vec<String> {
+fn sources_reading_environment(sources: &[(PathBuf, String)]) -> Vec<String> {
     let asks = |text: &str| {
         let variables = text.split("env::var").skip(1);
         variables.filter(|rest| !rest.starts_with("(\"HOSTNAME\")")).count()
@@ -248,12 +248,12 @@ fn asks_the_environment(sources: &[(PathBuf, String)]) -> Vec<String> {
 
 #[test]
 fn no_source_asks_the_environment_past_the_flags() {
-    let sources: Vec<(PathBuf, String)> = files(&assets::root().join("src"))
+    let sources: Vec<(PathBuf, String)> = rust_files(&assets::root().join("src"))
         .into_iter()
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
         .collect();
     assert!(sources.len() > 100, "{}", sources.len());
-    assert_eq!(asks_the_environment(&sources), [""; 0]);
+    assert_eq!(sources_reading_environment(&sources), [""; 0]);
     let switch = [(PathBuf::from("a.rs"), "std::env::var(\"MUT\").is_ok()".to_owned())];
-    assert_eq!(asks_the_environment(&switch), ["a.rs"]);
+    assert_eq!(sources_reading_environment(&switch), ["a.rs"]);
 }

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use tenantry::api;
 use tenantry::catalog::{AddOn, Package};
 
-use crate::support::schema::{self, Node};
-use crate::support::{apply, cluster, namespace};
+use crate::support::schema::{self, SchemaNode};
+use crate::support::{create_namespace, kubectl_apply, shared_cluster};
 
 /// A rule with values for its place: those it lets pass and those it refuses.
-struct Row {
+struct RuleRow {
     kind: &'static str,
     path: &'static str,
     says: &'static str,
@@ -30,34 +30,36 @@ struct Row {
 
 /// Why the API server took no object: a field and a sentence each.
 #[derive(Debug)]
-pub(crate) struct Refusal(pub(crate) Vec<(String, String)>);
+pub(crate) struct ApiRejection(pub(crate) Vec<(String, String)>);
 
-impl Refusal {
-    fn says(&self, field: &str, sentence: &str) -> bool {
+impl ApiRejection {
+    fn has_cause(&self, field: &str, sentence: &str) -> bool {
         self.0.iter().any(|(at, said)| at == field && said.contains(sentence))
     }
 }
 
 /// Every object of these tables, right and wrong: its kind and its spec.
-pub(crate) fn specs() -> Vec<(String, Value)> {
-    let of_row = |row: &Row| {
+pub(crate) fn all_specs() -> Vec<(String, Value)> {
+    let of_row = |row: &RuleRow| {
         let texts = row.accepted.iter().chain(row.refused);
-        texts.map(|text| (row.kind.to_owned(), at(row.kind, row.path, yaml(text)).0)).collect::<Vec<_>>()
+        texts
+            .map(|text| (row.kind.to_owned(), spec_at_schema_path(row.kind, row.path, parse_yaml(text)).0))
+            .collect::<Vec<_>>()
     };
-    let changed = changes::ROWS.iter().flat_map(changes::Change::specs);
-    let rows = table::ROWS.iter().chain(limits::ROWS).flat_map(of_row);
-    rows.chain(changed).chain(bounds::specs()).chain(names::specs()).collect()
+    let changed = changes::CHANGE_ROWS.iter().flat_map(changes::ChangeRow::row_specs);
+    let rows = table::RULE_ROWS.iter().chain(limits::LIMIT_ROWS).flat_map(of_row);
+    rows.chain(changed).chain(bounds::edge_specs()).chain(names::invalid_name_specs()).collect()
 }
 
 /// The API server, asked without keeping what it takes.
-pub(crate) struct Server {
+pub(crate) struct DryRunServer {
     client: kube::Client,
     namespace: String,
 }
 
-impl Server {
+impl DryRunServer {
     pub(crate) async fn new(name: &str) -> Self {
-        Self { client: cluster().client().await, namespace: namespace(name) }
+        Self { client: shared_cluster().client().await, namespace: create_namespace(name) }
     }
 
     fn objects(&self, kind: &str) -> Api<DynamicObject> {
@@ -66,16 +68,21 @@ impl Server {
     }
 
     /// Creates an object, for good or as a try.
-    async fn create(&self, (kind, name): (&str, &str), spec: &Value, dry_run: bool) -> Result<DynamicObject, Refusal> {
+    async fn create(
+        &self,
+        (kind, name): (&str, &str),
+        spec: &Value,
+        dry_run: bool,
+    ) -> Result<DynamicObject, ApiRejection> {
         let object = json!({"apiVersion": format!("{}/{}", api::GROUP, api::VERSION), "kind": kind,
                             "metadata": {"name": name}, "spec": spec});
         let object = serde_json::from_value(object).expect("this is an object");
         let params = PostParams { dry_run, ..PostParams::default() };
-        self.objects(kind).create(&params, &object).await.map_err(refusal)
+        self.objects(kind).create(&params, &object).await.map_err(to_rejection)
     }
 
     /// Whether a spec is taken, and taken whole.
-    pub(crate) async fn judge(&self, kind: &str, spec: &Value) -> Result<(), Refusal> {
+    pub(crate) async fn dry_run(&self, kind: &str, spec: &Value) -> Result<(), ApiRejection> {
         let taken = self.create((kind, "tried"), spec, true).await?;
         // A field that the schema does not know is pruned: then something else was tried than is written here.
         assert_eq!(&taken.data["spec"], spec, "{kind}: not all of it was taken");
@@ -83,15 +90,15 @@ impl Server {
     }
 }
 
-fn refusal(error: kube::Error) -> Refusal {
+fn to_rejection(error: kube::Error) -> ApiRejection {
     let kube::Error::Api(status) = error else { panic!("the API server does not answer: {error}") };
     let causes = status.details.map(|details| details.causes).unwrap_or_default();
     assert!(!causes.is_empty(), "no cause is named: {}", status.message);
-    Refusal(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
+    ApiRejection(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
 }
 
 /// The least that a spec must hold.
-fn least(kind: &str) -> Value {
+fn minimal_spec(kind: &str) -> Value {
     match kind {
         "Partner" => json!({"details": {"name": "Acme"}}),
         _ => json!({"details": {"name": "Globex"}, "partnerRef": {"name": "acme"}}),
@@ -99,7 +106,7 @@ fn least(kind: &str) -> Value {
 }
 
 /// What must stand beside a value for its parent to be whole.
-fn around(parent: &str) -> Value {
+fn required_siblings(parent: &str) -> Value {
     let key = |name: &str, key: &str| json!({"name": name, "key": key});
     match parent {
         "businessHours" => json!({"start": "09:00", "end": "17:00", "firstDay": "Monday", "lastDay": "Friday"}),
@@ -117,22 +124,22 @@ fn around(parent: &str) -> Value {
 
 /// The least spec of a kind with `value` at `path`.
 fn spec_with(kind: &str, path: &str, value: Value) -> Value {
-    let mut spec = least(kind);
+    let mut spec = minimal_spec(kind);
     let mut place = &mut spec;
     for name in path.split('.').skip(1) {
         let object = place.as_object_mut().expect("a path leads through objects");
-        place = object.entry(name).or_insert_with(|| around(name));
+        place = object.entry(name).or_insert_with(|| required_siblings(name));
     }
     *place = value;
     if path == "spec.management.mode" {
         // What is observed must be named.
-        spec["adoption"] = around("adoption");
+        spec["adoption"] = required_siblings("adoption");
     }
     spec
 }
 
 /// The least spec with a value at a place of the schema, and the field by which the server calls that place.
-fn at(kind: &str, path: &str, value: Value) -> (Value, String) {
+fn spec_at_schema_path(kind: &str, path: &str, value: Value) -> (Value, String) {
     if let Some((list, member)) = path.rsplit_once("[*].") {
         // A member of the entries of a list; lists in them are none of ours but at their end.
         let (member, inner) = match member.strip_suffix("[*]") {
@@ -150,12 +157,12 @@ fn at(kind: &str, path: &str, value: Value) -> (Value, String) {
     }
 }
 
-fn yaml(text: &str) -> Value {
+fn parse_yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The rules of a node, each with the member that its refusal names.
-fn rules(node: &Node) -> Vec<(String, String)> {
+fn node_rules(node: &SchemaNode) -> Vec<(String, String)> {
     let rules = node.schema["x-kubernetes-validations"].as_array();
     let rule = |rule: &Value| {
         let below = rule["fieldPath"].as_str().unwrap_or_default();
@@ -166,13 +173,13 @@ fn rules(node: &Node) -> Vec<(String, String)> {
 
 #[test]
 fn every_rule_of_the_schemas_has_a_row() {
-    let of_schema: BTreeSet<(String, String, String)> = schema::roots()
+    let of_schema: BTreeSet<(String, String, String)> = schema::root_nodes()
         .iter()
-        .chain(&schema::nodes())
-        .flat_map(|node| rules(node).into_iter().map(|(says, _)| (node.kind.clone(), node.path.clone(), says)))
+        .chain(&schema::schema_nodes())
+        .flat_map(|node| node_rules(node).into_iter().map(|(says, _)| (node.kind.clone(), node.path.clone(), says)))
         .collect();
-    let of_rows = table::ROWS.iter().map(|row| (row.kind, row.path, row.says));
-    let of_changes = changes::ROWS.iter().map(|row| (row.kind, row.path, row.says));
+    let of_rows = table::RULE_ROWS.iter().map(|row| (row.kind, row.path, row.says));
+    let of_changes = changes::CHANGE_ROWS.iter().map(|row| (row.kind, row.path, row.says));
     let of_tables =
         of_rows.chain(of_changes).map(|(kind, path, says)| (kind.to_owned(), path.to_owned(), says.to_owned()));
     let of_tables: BTreeSet<(String, String, String)> = of_tables.collect();
@@ -180,31 +187,31 @@ fn every_rule_of_the_schemas_has_a_row() {
     assert_eq!(only(&of_schema, &of_tables), [], "rules that nobody tries");
     assert_eq!(only(&of_tables, &of_schema), [], "rows without a rule");
     assert!(
-        table::ROWS.iter().all(|row| !row.accepted.is_empty() && !row.refused.is_empty()),
+        table::RULE_ROWS.iter().all(|row| !row.accepted.is_empty() && !row.refused.is_empty()),
         "both sides need an object"
     );
 }
 
 /// Tries every object of a table and says all that is wrong at once; how many there were.
-async fn try_rows(server: &Server, rows: &[Row]) -> usize {
-    let nodes = schema::nodes();
+async fn try_rows(server: &DryRunServer, rows: &[RuleRow]) -> usize {
+    let nodes = schema::schema_nodes();
     let mut wrong = Vec::new();
     let mut tried = 0;
     for row in rows {
-        let Row { kind, path, says, .. } = row;
+        let RuleRow { kind, path, says, .. } = row;
         let node = nodes.iter().find(|node| node.kind == *kind && node.path == *path).expect("a row names a place");
-        let below = rules(node).into_iter().find(|rule| rule.0 == *says).map(|rule| rule.1).unwrap_or_default();
+        let below = node_rules(node).into_iter().find(|rule| rule.0 == *says).map(|rule| rule.1).unwrap_or_default();
         for text in row.accepted {
-            if let Err(refusal) = server.judge(kind, &at(kind, path, yaml(text)).0).await {
+            if let Err(refusal) = server.dry_run(kind, &spec_at_schema_path(kind, path, parse_yaml(text)).0).await {
                 wrong.push(format!("{kind} {path}: {text} is refused: {refusal:?}"));
             }
         }
         for text in row.refused {
-            let (spec, field) = at(kind, path, yaml(text));
+            let (spec, field) = spec_at_schema_path(kind, path, parse_yaml(text));
             let field = field + &below;
-            match server.judge(kind, &spec).await {
+            match server.dry_run(kind, &spec).await {
                 Ok(()) => wrong.push(format!("{kind} {path}: {text} is taken")),
-                Err(refusal) if refusal.says(&field, says) => {}
+                Err(refusal) if refusal.has_cause(&field, says) => {}
                 Err(refusal) => wrong.push(format!("{kind} {path}: {text}: `{field}: {says}` is not in {refusal:?}")),
             }
         }
@@ -219,20 +226,20 @@ async fn try_rows(server: &Server, rows: &[Row]) -> usize {
 /// shows: seeds/branding/text-color, seeds/branding/background-color
 #[tokio::test(flavor = "multi_thread")]
 async fn each_rule_lets_the_right_pass_and_refuses_the_wrong_with_field_and_remedy() {
-    let tried = try_rows(&Server::new("rules").await, table::ROWS).await;
-    println!("{} rules, {tried} objects", table::ROWS.len());
+    let tried = try_rows(&DryRunServer::new("rules").await, table::RULE_ROWS).await;
+    println!("{} rules, {tried} objects", table::RULE_ROWS.len());
 }
 
 /// What `kubectl apply` says to a manifest that is wrong.
-fn complaint(namespace: &str, kind: &str, spec: &str) -> String {
+fn kubectl_error(namespace: &str, kind: &str, spec: &str) -> String {
     let yaml = format!("apiVersion: tenantry.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: wrong}}\nspec: {spec}\n");
-    apply(namespace, &yaml).expect_err("this is wrong and was taken")
+    kubectl_apply(namespace, &yaml).expect_err("this is wrong and was taken")
 }
 
 /// shows: seeds/account/api-server-read-only, seeds/access/block-duplicates
 #[test]
 fn an_unknown_field_is_refused_by_its_name() {
-    let namespace = namespace("unknown");
+    let namespace = create_namespace("unknown");
     for (kind, spec, field) in [
         ("Partner", "{details: {nmae: Acme, name: Acme}}", "spec.details.nmae"),
         ("Partner", "{details: {name: Acme}, management: {modus: Observe}}", "spec.management.modus"),
@@ -251,7 +258,7 @@ fn an_unknown_field_is_refused_by_its_name() {
             "spec.security.access.blockDuplicateCloudAccounts",
         ),
     ] {
-        let said = complaint(&namespace, kind, spec);
+        let said = kubectl_error(&namespace, kind, spec);
         assert!(said.contains(&format!("unknown field \"{field}\"")), "{said}");
     }
 }
@@ -259,7 +266,7 @@ fn an_unknown_field_is_refused_by_its_name() {
 /// shows: seeds/account/postal-code
 #[test]
 fn kubectl_shows_the_field_and_the_way_out() {
-    let namespace = namespace("shown");
+    let namespace = create_namespace("shown");
     for (kind, spec, field, remedy) in [
         ("Partner", "{details: {name: A, postalCode: 10117}}", "spec.details.postalCode", "write it in quotes"),
         (
@@ -290,7 +297,7 @@ fn kubectl_shows_the_field_and_the_way_out() {
         ("Client", "{details: {name: G}}", "spec", "set exactly one of `partnerRef` and `partnerUniqueId`"),
         ("Client", "{partnerRef: {name: acme}}", "spec.details", "Required value"),
     ] {
-        let said = complaint(&namespace, kind, spec);
+        let said = kubectl_error(&namespace, kind, spec);
         assert!(said.contains(&format!("{field}: ")) && said.contains(remedy), "`{field}`, `{remedy}`: {said}");
     }
 }
@@ -302,24 +309,24 @@ fn kubectl_shows_the_field_and_the_way_out() {
 /// shows: seeds/without-events/sms-voice-add-on
 #[tokio::test(flavor = "multi_thread")]
 async fn each_add_on_of_the_catalog_needs_its_package() {
-    let server = Server::new("add-ons").await;
+    let server = DryRunServer::new("add-ons").await;
     for add_on in AddOn::ALL {
         let package = add_on.package();
         let is_always_there = package == Package::HybridDiscoveryAndMonitoring;
         for kind in ["Partner", "Client"] {
-            let mut spec = least(kind);
+            let mut spec = minimal_spec(kind);
             spec["addOns"] = json!([add_on.name()]);
             spec["packages"] = json!([package.name()]);
-            server.judge(kind, &spec).await.expect("an add-on goes with its package");
+            server.dry_run(kind, &spec).await.expect("an add-on goes with its package");
             spec["packages"] = json!([]);
             let remedy = format!(
                 "`addOns` holds `{}`, without the package `{}`: add it to `packages`",
                 add_on.name(),
                 package.name()
             );
-            match server.judge(kind, &spec).await {
+            match server.dry_run(kind, &spec).await {
                 Ok(()) => assert!(is_always_there, "{kind}: {} is taken without its package", add_on.name()),
-                Err(refusal) => assert!(!is_always_there && refusal.says("spec.addOns", &remedy), "{refusal:?}"),
+                Err(refusal) => assert!(!is_always_there && refusal.has_cause("spec.addOns", &remedy), "{refusal:?}"),
             }
         }
     }

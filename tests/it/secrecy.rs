@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::TestWorld;
 
 const SEEDS: [&str; 3] = ["seed-integration-key-7c1f", "seed-secret-key-9b2e", "seed-wrong-client-secret-4d3a"];
 
@@ -12,26 +12,26 @@ const SEEDS: [&str; 3] = ["seed-integration-key-7c1f", "seed-secret-key-9b2e", "
 /// shows: security/credential/log-reader
 #[test]
 fn no_secret_is_found_in_logs_status_events_or_metrics() {
-    let world = World::start("secrecy", |options| {
+    let world = TestWorld::start("secrecy", |options| {
         options.env.push(("TENANTRY_LOG".to_owned(), "trace".to_owned()));
     })
     .unwrap();
-    let space = world.namespace("secrecy");
-    space.referenced_secret("duo", &json!({"integrationKey": SEEDS[0], "secretKey": SEEDS[1]}));
+    let space = world.create_namespace("secrecy");
+    space.apply_referenced_secret("duo", &json!({"integrationKey": SEEDS[0], "secretKey": SEEDS[1]}));
     let duo = json!({
         "integrationKeySecretRef": {"name": "duo", "key": "integrationKey"},
         "secretKeySecretRef": {"name": "duo", "key": "secretKey"},
         "apiHostname": "api-1.duo.example",
     });
-    space.partner("acme", &json!({"security": {"access": {"duo": duo}}}));
-    let partner = space.ready("partner/acme");
+    space.apply_partner("acme", &json!({"security": {"access": {"duo": duo}}}));
+    let partner = space.wait_until_ready("partner/acme");
     let mut wrong = space.credential();
     wrong["clientSecret"] = json!(SEEDS[2]);
-    space.secret("wrong", &wrong);
-    space.partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
-    space.not_ready("partner/refused", "CredentialsRefused");
+    space.apply_secret("wrong", &wrong);
+    space.apply_partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
+    space.wait_until_not_ready("partner/refused", "CredentialsRefused");
     std::thread::sleep(Duration::from_secs(2));
-    let sp = world.tenancy.tenant();
+    let sp = world.tenancy.provider_id();
     let places = [
         ("operator log", world.operator.log().unwrap()),
         ("platform log", world.platform.service.log().unwrap()),

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::assets;
-use crate::shown::table::{Page, Row};
-use crate::shown::{Test, all_tests, of_all_tests};
+use crate::shown::table::{DocsPage, DocsRow};
+use crate::shown::{TestEntry, all_test_names, all_tests};
 use crate::support::schema;
 
 /// The statements of each part of the two pages, counted there and not here.
-const COUNTED: [(&str, usize); 21] = [
+const STATEMENT_COUNTS: [(&str, usize); 21] = [
     ("Clients: introduction", 9),
     ("Clients: permissions", 6),
     ("Partners: introduction", 8),
@@ -40,7 +40,7 @@ const COUNTED: [(&str, usize); 21] = [
 
 /// How far a statement is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StatementState {
     Felt,
     Api,
     Stored,
@@ -48,10 +48,10 @@ enum State {
     Elsewhere,
 }
 
-impl State {
+impl StatementState {
     const ALL: [Self; 5] = [Self::Felt, Self::Api, Self::Stored, Self::NotBuilt, Self::Elsewhere];
 
-    const fn word(self) -> &'static str {
+    const fn to_word(self) -> &'static str {
         match self {
             Self::Felt => "felt",
             Self::Api => "API",
@@ -62,11 +62,11 @@ impl State {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
+        Self::ALL.into_iter().find(|state| state.to_word() == word)
     }
 
     /// Something shows it.
-    const fn is_shown(self) -> bool {
+    const fn needs_test(self) -> bool {
         match self {
             Self::Felt | Self::Api | Self::Stored => true,
             Self::NotBuilt | Self::Elsewhere => false,
@@ -76,16 +76,16 @@ impl State {
 
 /// A row of the page.
 #[derive(Debug)]
-struct Statement {
-    row: Row,
-    state: State,
+struct PageStatement {
+    row: DocsRow,
+    state: StatementState,
 }
 
-impl Statement {
-    fn new(row: Row) -> Result<Self, String> {
+impl PageStatement {
+    fn new(row: DocsRow) -> Result<Self, String> {
         let id = row.id();
         let word = row.cell("state").unwrap_or_default();
-        let Some(state) = State::parse(word) else { return Err(format!("{id}: `{word}` is no state")) };
+        let Some(state) = StatementState::parse(word) else { return Err(format!("{id}: `{word}` is no state")) };
         if ["statement", "where it lives"].iter().any(|column| row.cell(column).is_none_or(str::is_empty)) {
             return Err(format!("{id}: a statement and a place are wanted"));
         }
@@ -96,105 +96,111 @@ impl Statement {
         self.row.cell("statement").unwrap_or_default()
     }
 
-    fn place(&self) -> &str {
+    fn where_it_lives(&self) -> &str {
         self.row.cell("where it lives").unwrap_or_default()
     }
 }
 
 /// What stands between backticks.
-fn quoted(text: &str) -> Vec<String> {
+fn backticked_texts(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The rows of the page, or what is wrong with its form.
-fn statements(page: &Page) -> Result<Vec<Statement>, String> {
-    page.rows()?.into_iter().map(Statement::new).collect()
+fn page_statements(page: &DocsPage) -> Result<Vec<PageStatement>, String> {
+    page.parse_rows()?.into_iter().map(PageStatement::new).collect()
 }
 
 /// The messages that rows quote.
-pub(crate) fn messages() -> BTreeSet<String> {
-    let all = statements(&Page::read("seeds")).expect("the page has its form");
-    let quoted = all.iter().map(Statement::text).filter(|text| text.starts_with("Message"));
+pub(crate) fn quoted_messages() -> BTreeSet<String> {
+    let all = page_statements(&DocsPage::read("seeds")).expect("the page has its form");
+    let quoted = all.iter().map(PageStatement::text).filter(|text| text.starts_with("Message"));
     quoted.map(|text| text.split_once(": ").expect("a message stands behind a colon").1.to_owned()).collect()
 }
 
 /// The sentence with the counts.
-fn count(all: &[Statement]) -> String {
-    let of = |state: State| all.iter().filter(|statement| statement.state == state).count();
-    let counts: Vec<String> = State::ALL.iter().map(|state| format!("{} {}", of(*state), state.word())).collect();
+fn count_sentence(all: &[PageStatement]) -> String {
+    let of = |state: StatementState| all.iter().filter(|statement| statement.state == state).count();
+    let counts: Vec<String> =
+        StatementState::ALL.iter().map(|state| format!("{} {}", of(*state), state.to_word())).collect();
     format!("{} statements: {}", all.len(), counts.join(", "))
 }
 
 /// The text of the page with the counts of its rows.
-fn counted(page: &Page) -> String {
-    let count = format!("{}.", count(&statements(page).expect("the page has its form")));
+fn text_with_counts(page: &DocsPage) -> String {
+    let count = format!("{}.", count_sentence(&page_statements(page).expect("the page has its form")));
     let is_count = |line: &&str| line.contains(" statements: ") && line.ends_with('.');
     let line = |line: &str| Some(line).filter(is_count).map_or(line.to_owned(), |_| count.clone()) + "\n";
     page.text.lines().map(line).collect()
 }
 
 /// What is wrong with the page, given all tests and the names of all fields.
-fn faults(page: &Page, tests: &[Test], fields: &BTreeSet<String>) -> Vec<String> {
-    let all = match statements(page) {
+fn page_faults(page: &DocsPage, tests: &[TestEntry], fields: &BTreeSet<String>) -> Vec<String> {
+    let all = match page_statements(page) {
         Ok(all) => all,
         Err(fault) => return vec![fault],
     };
-    let is_shown = |row: &Row| row.cell("state").and_then(State::parse).is_some_and(State::is_shown);
-    let mut faults = page.faults(tests, is_shown);
-    let count = format!("\n{}.\n", count(&all));
+    let is_shown =
+        |row: &DocsRow| row.cell("state").and_then(StatementState::parse).is_some_and(StatementState::needs_test);
+    let mut faults = page.page_faults(tests, is_shown);
+    let count = format!("\n{}.\n", count_sentence(&all));
     if !page.text.contains(&count) {
         faults.push(format!("the page should say `{}`", count.trim()));
     }
-    let is_felt = |name: &String| tests.iter().any(|test| test.is_felt && test.name == *name);
+    let is_felt = |name: &String| tests.iter().any(|test| test.uses_ui_or_kubectl && test.name == *name);
     let is_field = |name: &String| name.starts_with("spec.") || name.starts_with("status.");
     for statement in &all {
         let id = statement.row.id();
-        if statement.state == State::Felt && !quoted(&page.shown(&statement.row, tests)).iter().any(is_felt) {
+        if statement.state == StatementState::Felt
+            && !backticked_texts(&page.tests_showing(&statement.row, tests)).iter().any(is_felt)
+        {
             faults.push(format!("{id} is felt, and none of its tests reaches a page, a login or kubectl"));
         }
-        let unknown = quoted(statement.place()).into_iter().filter(|name| is_field(name) && !fields.contains(name));
+        let unknown = backticked_texts(statement.where_it_lives())
+            .into_iter()
+            .filter(|name| is_field(name) && !fields.contains(name));
         faults.extend(unknown.map(|field| format!("{id}: there is no field `{field}`")));
     }
     faults
 }
 
-fn fields() -> BTreeSet<String> {
-    schema::nodes().into_iter().map(|node| node.path).collect()
+fn field_names() -> BTreeSet<String> {
+    schema::schema_nodes().into_iter().map(|node| node.path).collect()
 }
 
 #[test]
 fn every_row_is_shown_as_its_state_says_and_the_counts_are_right() {
     let tests = all_tests();
-    let mut page = Page::renewed("seeds", tests);
+    let mut page = DocsPage::read_renewed("seeds", tests);
     if crate::support::writes_golden_files() {
-        page.text = counted(&page);
-        page.save();
+        page.text = text_with_counts(&page);
+        page.write_file();
     }
-    let faults = faults(&page, tests, &fields());
+    let faults = page_faults(&page, tests, &field_names());
     assert!(faults.is_empty(), "docs/seeds.md: {}:\n{}", faults.len(), faults.join("\n"));
-    let count = count(&statements(&page).unwrap());
+    let count = count_sentence(&page_statements(&page).unwrap());
     let readme = fs::read_to_string(assets::root().join("README.md")).unwrap();
     assert!(readme.contains(&count), "the README should say `{count}`");
 }
 
 #[test]
 fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
-    let page = Page::read("seeds");
-    let rows = page.rows().expect("the page has its form");
+    let page = DocsPage::read("seeds");
+    let rows = page.parse_rows().expect("the page has its form");
     let parts: Vec<&str> = page.text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    assert_eq!(parts, COUNTED.map(|(part, _)| part));
-    for (part, counted) in COUNTED {
+    assert_eq!(parts, STATEMENT_COUNTS.map(|(part, _)| part));
+    for (part, counted) in STATEMENT_COUNTS {
         assert_eq!(rows.iter().filter(|row| row.section == part).count(), counted, "{part}");
     }
 }
 
 #[test]
 fn tests_are_known_by_the_names_that_cargo_prints() {
-    let names = of_all_tests();
+    let names = all_test_names();
     // Of the library, of a module in a file of its own, of this crate, of a shared module, and asynchronous.
     for name in [
         "catalog::tests::older_wire_names_are_read_as_the_same_add_on",
-        "plan::removal::tests::each_part_of_a_confirmation_is_compared",
+        "plan::deletion::tests::each_part_of_a_confirmation_is_compared",
         "it::seeds::tests_are_known_by_the_names_that_cargo_prints",
         "it::process::tests::ports_differ_and_are_free",
         "it::rules::changes::an_object_stays_with_its_partner_and_its_tenant",
@@ -206,7 +212,8 @@ fn tests_are_known_by_the_names_that_cargo_prints() {
 
 #[test]
 fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
-    let felt: BTreeSet<String> = all_tests().iter().filter(|test| test.is_felt).map(|test| test.name.clone()).collect();
+    let felt: BTreeSet<String> =
+        all_tests().iter().filter(|test| test.uses_ui_or_kubectl).map(|test| test.name.clone()).collect();
     for name in [
         "it::operator::life::an_edit_is_applied_and_an_empty_value_clears",
         "it::crds::one_word_lists_both_kinds_with_their_columns",
@@ -221,7 +228,7 @@ fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
     }
     for name in [
         "catalog::tests::every_name_leads_back_to_its_package",
-        "plan::removal::tests::each_part_of_a_confirmation_is_compared",
+        "plan::deletion::tests::each_part_of_a_confirmation_is_compared",
         "it::fields::every_field_can_be_set_changed_cleared_and_corrected",
         "it::sim::fields::each_field_of_a_spec_reaches_its_own_place_on_the_platform",
         "it::seeds::lists::each_package_has_the_modules_of_the_page",
@@ -229,23 +236,29 @@ fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
         "it::platform::purge::three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file",
         "it::platform::people::permissions::a_partners_people_view_create_and_manage_clients_by_permission",
     ] {
-        assert!(of_all_tests().contains(name), "{name} is no test");
+        assert!(all_test_names().contains(name), "{name} is no test");
         assert!(!felt.contains(name), "{name}");
     }
 }
 
 #[test]
 fn a_false_page_is_found_out() {
-    let test = |name: &str, is_felt: bool| Test { name: name.to_owned(), shows: vec!["seeds/a/b".to_owned()], is_felt };
+    let test = |name: &str, is_felt: bool| TestEntry {
+        name: name.to_owned(),
+        shows: vec!["seeds/a/b".to_owned()],
+        uses_ui_or_kubectl: is_felt,
+    };
     let fields = BTreeSet::from(["spec.details.name".to_owned()]);
     let head = "| id | statement | where it lives | state | shown by |\n| --- | --- | --- | --- | --- |";
-    let judge = |count: &str, rows: &str, tests: &[Test]| {
+    let judge = |count: &str, rows: &str, tests: &[TestEntry]| {
         let whole = format!("# Seeds\n\n{count}.\n\n## Part\n\n{head}\n{rows}\n");
-        faults(&Page { name: "seeds", text: whole }, tests, &fields)
+        page_faults(&DocsPage { name: "seeds", text: whole }, tests, &fields)
     };
     let one = |state: &str| {
-        let counts: Vec<String> =
-            State::ALL.iter().map(|known| format!("{} {}", usize::from(known.word() == state), known.word())).collect();
+        let counts: Vec<String> = StatementState::ALL
+            .iter()
+            .map(|known| format!("{} {}", usize::from(known.to_word() == state), known.to_word()))
+            .collect();
         format!("1 statements: {}", counts.join(", "))
     };
     let row = |state: &str, shown: &str| format!("| a/b | Name | `spec.details.name` | {state} | {shown} |");

@@ -6,84 +6,84 @@ pub(crate) mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use reader::{Function, Source};
+use reader::{SourceFunction, SourceIndex};
 
 use crate::assets;
 
 /// The pages in `docs/` that have rows which tests show: an id begins with the name of its page.
-const SHOWING: [&str; 3] = ["seeds", "faults", "security"];
+const PAGES_WITH_TESTS: [&str; 3] = ["seeds", "faults", "security"];
 
 /// Modules whose tests log in or look at pages, all of them.
-const PAGES: [&str; 2] = ["it::browser::", "it::platform::login::"];
+const UI_MODULES: [&str; 2] = ["it::browser::", "it::platform::login::"];
 
 /// What speaks `kubectl`, the plugin, or to a real API server as `kubectl` does.
-const KUBECTL: [&str; 6] = [
-    "crate::world::World",
-    "crate::world::Space",
-    "crate::support::kubectl",
-    "crate::support::apply",
-    "crate::support::cluster",
-    "super::Desk",
+const KUBECTL_WORDS: [&str; 6] = [
+    "crate::world::TestWorld",
+    "crate::world::TestNamespace",
+    "crate::support::admin_kubectl",
+    "crate::support::kubectl_apply",
+    "crate::support::shared_cluster",
+    "super::PluginFolder",
 ];
 
 /// A test of the library or of this crate.
 #[derive(Debug)]
-pub(crate) struct Test {
+pub(crate) struct TestEntry {
     /// As Cargo prints it; those of this crate begin with `it::`.
     pub(crate) name: String,
     /// What it shows: the ids behind `shows: ` in its documentation.
     pub(crate) shows: Vec<String>,
     /// It reaches a page, a login or `kubectl`.
-    pub(crate) is_felt: bool,
+    pub(crate) uses_ui_or_kubectl: bool,
 }
 
 /// All functions of the library and of this crate.
-fn source() -> Source {
+fn read_source_index() -> SourceIndex {
     let root = assets::root();
-    let mut source = Source::default();
-    source.read(&[], &root.join("src/lib.rs"), &root.join("src"));
-    source.read(&["it".to_owned()], &root.join("tests/it/main.rs"), &root.join("tests/it"));
+    let mut source = SourceIndex::default();
+    source.read_module(&[], &root.join("src/lib.rs"), &root.join("src"));
+    source.read_module(&["it".to_owned()], &root.join("tests/it/main.rs"), &root.join("tests/it"));
     source
 }
 
 /// Every test of the library and of this crate.
-pub(crate) fn all_tests() -> &'static [Test] {
-    static TESTS: OnceLock<Vec<Test>> = OnceLock::new();
+pub(crate) fn all_tests() -> &'static [TestEntry] {
+    static TESTS: OnceLock<Vec<TestEntry>> = OnceLock::new();
     TESTS.get_or_init(read_tests)
 }
 
-fn read_tests() -> Vec<Test> {
-    let source = source();
-    let reach = Reach::new(&source);
-    let test = |function: &Function| Test {
+fn read_tests() -> Vec<TestEntry> {
+    let source = read_source_index();
+    let reach = CallGraph::new(&source);
+    let test = |function: &SourceFunction| TestEntry {
         name: function.name(),
         shows: function.shows.clone(),
-        is_felt: reach.is_felt(function),
+        uses_ui_or_kubectl: reach.uses_ui_or_kubectl(function),
     };
     source.functions.iter().filter(|function| function.is_test).map(test).collect()
 }
 
 /// The words of each test by its name: of its body, and of the functions of its module that it calls.
 pub(crate) fn words_of_tests() -> BTreeMap<String, BTreeSet<String>> {
-    let source = source();
-    let reach = Reach::new(&source);
+    let source = read_source_index();
+    let reach = CallGraph::new(&source);
     source.functions.iter().filter(|test| test.is_test).map(|test| (test.name(), reach.words(test))).collect()
 }
 
 /// The names of all tests.
-pub(crate) fn of_all_tests() -> BTreeSet<String> {
+pub(crate) fn all_test_names() -> BTreeSet<String> {
     all_tests().iter().map(|test| test.name.clone()).collect()
 }
 
 /// Which functions a test reaches by the words of its body.
-struct Reach<'s> {
-    source: &'s Source,
+struct CallGraph<'s> {
+    source: &'s SourceIndex,
     /// The functions of a module, by name.
-    by_module: BTreeMap<(&'s [String], &'s str), Vec<&'s Function>>,
+    by_module: BTreeMap<(&'s [String], &'s str), Vec<&'s SourceFunction>>,
 }
 
-impl<'s> Reach<'s> {
-    fn new(source: &'s Source) -> Self {
+impl<'s> CallGraph<'s> {
+    fn new(source: &'s SourceIndex) -> Self {
         let mut by_module: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for function in source.functions.iter().filter(|function| !function.is_test) {
             by_module.entry((function.module.as_slice(), function.ident.as_str())).or_default().push(function);
@@ -91,7 +91,7 @@ impl<'s> Reach<'s> {
         Self { source, by_module }
     }
 
-    fn words(&self, test: &'s Function) -> BTreeSet<String> {
+    fn words(&self, test: &'s SourceFunction) -> BTreeSet<String> {
         let mut words: BTreeSet<&str> = BTreeSet::new();
         let mut open = vec![test];
         while let Some(function) = open.pop() {
@@ -104,8 +104,8 @@ impl<'s> Reach<'s> {
 
     /// Follows words to functions of the same module and of those around it. Where a word has several meanings all are
     /// followed; a helper in an unrelated module is not, so that a common word leads nowhere.
-    fn is_felt(&self, test: &'s Function) -> bool {
-        if PAGES.iter().any(|pages| test.name().starts_with(pages)) {
+    fn uses_ui_or_kubectl(&self, test: &'s SourceFunction) -> bool {
+        if UI_MODULES.iter().any(|pages| test.name().starts_with(pages)) {
             return true;
         }
         let mut seen: BTreeSet<(&[String], &str)> = BTreeSet::new();
@@ -114,7 +114,7 @@ impl<'s> Reach<'s> {
             let imports = self.source.imports.get(&function.module);
             for word in &function.words {
                 let path = imports.and_then(|imports| imports.get(word));
-                if path.is_some_and(|path| KUBECTL.contains(&path.as_str())) {
+                if path.is_some_and(|path| KUBECTL_WORDS.contains(&path.as_str())) {
                     return true;
                 }
                 for depth in (1..=function.module.len()).rev() {
@@ -130,15 +130,18 @@ impl<'s> Reach<'s> {
 }
 
 /// Functions whose `shows:` reaches no page.
-fn astray(functions: &[Function]) -> Vec<String> {
-    let is_known = |id: &String| id.split_once('/').is_some_and(|(page, _)| SHOWING.contains(&page));
+fn misplaced_shows(functions: &[SourceFunction]) -> Vec<String> {
+    let is_known = |id: &String| id.split_once('/').is_some_and(|(page, _)| PAGES_WITH_TESTS.contains(&page));
     let mut faults = Vec::new();
     for function in functions {
         if !function.is_test && !function.shows.is_empty() {
             faults.push(format!("`{}` is no test and shows {}", function.name(), function.shows.join(", ")));
         }
         for id in function.shows.iter().filter(|id| !is_known(id)) {
-            faults.push(format!("`{}` shows `{id}`, which is on none of the pages {SHOWING:?}", function.name()));
+            faults.push(format!(
+                "`{}` shows `{id}`, which is on none of the pages {PAGES_WITH_TESTS:?}",
+                function.name()
+            ));
         }
     }
     faults
@@ -146,7 +149,7 @@ fn astray(functions: &[Function]) -> Vec<String> {
 
 #[test]
 fn whatever_a_function_says_to_show_reaches_a_page() {
-    let faults = astray(&source().functions);
+    let faults = misplaced_shows(&read_source_index().functions);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -155,7 +158,7 @@ fn an_id_on_no_page_and_one_of_no_test_are_found_out() {
     let (module, words) = (vec!["it".to_owned()], BTreeSet::new());
     let judge = |is_test: bool, id: &str| {
         let (module, ident, shows, words) = (module.clone(), "a".to_owned(), vec![id.to_owned()], words.clone());
-        astray(&[Function { module, ident, is_test, shows, words }]).join("; ")
+        misplaced_shows(&[SourceFunction { module, ident, is_test, shows, words }]).join("; ")
     };
     assert_eq!(judge(true, "faults/1"), "");
     assert_eq!(judge(false, "faults/1"), "`it::a` is no test and shows faults/1");

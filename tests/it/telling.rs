@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::programs::{PlatformOptions, sum};
-use crate::world::{Space, World};
+use crate::programs::{PlatformOptions, sum_metric};
+use crate::world::{TestNamespace, TestWorld};
 
 /// The lines of the log that are meant, oldest first.
-fn lines(world: &World, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
+fn log_lines(world: &TestWorld, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
     let log = world.operator.log().unwrap();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(is_meant).collect()
 }
 
-fn passes(world: &World) -> Vec<Value> {
-    lines(world, |line| line["message"] == "pass")
+fn pass_lines(world: &TestWorld) -> Vec<Value> {
+    log_lines(world, |line| line["message"] == "pass")
 }
 
 /// shows: security/credential/metrics-reader
@@ -23,20 +23,20 @@ fn passes(world: &World) -> Vec<Value> {
 fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_is_a_label() {
     // With limits, since what is left of them is told too.
     let limited = PlatformOptions { rate_limits: true, ..PlatformOptions::default() };
-    let world = World::start_with("telling", &limited, |_| {}).unwrap();
-    let space = world.namespace("telling");
-    space.partner("acme", &json!({"branding": {"websiteTitle": "Acme"}}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    space.until("the edit is there", || Ok(space.platform_client(&partner, &client)["city"] == "Bonn"));
-    space.ready("client/globex");
-    space.patch("client/globex", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
-    space.patch("client/globex", &space.confirm("client/globex", 0));
+    let world = TestWorld::start_with("telling", &limited, |_| {}).unwrap();
+    let space = world.create_namespace("telling");
+    space.apply_partner("acme", &json!({"branding": {"websiteTitle": "Acme"}}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    space.wait_until("the edit is there", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Bonn"));
+    space.wait_until_ready("client/globex");
+    space.merge_patch("client/globex", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
+    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 0));
     space.delete("client/globex");
-    space.gone("client/globex");
+    space.wait_until_gone("client/globex");
 
-    let lines = lines(&world, |line| line["target"] == "audit");
+    let lines = log_lines(&world, |line| line["target"] == "audit");
     let told: Vec<(&str, &str)> =
         lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["operation"].as_str().unwrap())).collect();
     let wanted = [
@@ -55,24 +55,24 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
         let (request, trace) = (line["requests"].as_str().unwrap(), line["trace"].as_str().unwrap());
         assert!(trace.len() == 32 && request.starts_with(&format!("{trace}-")), "{line}");
     }
-    each_change_belongs_to_one_pass(&space, &lines);
+    check_change_traces(&space, &lines);
     let update = &lines[3];
     assert_eq!((&update["settings"], &update["tenant"]), (&json!("details.city"), &json!(client)));
     assert_eq!(update["object"], format!("{}/globex", space.name));
     assert_ne!(update["before"], update["after"]);
 
     // Drift that is only reported stays to be counted.
-    space.client("initech", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
-    let initech = space.ready("client/initech");
-    world.tenancy.change(&space.client_path(&partner, &initech), &json!({"city": "Bonn"})).unwrap();
-    space.until("the drift is seen", || {
+    space.apply_client("initech", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
+    let initech = space.wait_until_ready("client/initech");
+    world.tenancy.change_tenant(&space.client_path(&partner, &initech), &json!({"city": "Bonn"})).unwrap();
+    space.wait_until("the drift is seen", || {
         Ok(space.condition("client/initech", "InSync").is_some_and(|(status, _, _)| status == "False"))
     });
 
-    let before = passes(&world).len();
+    let before = pass_lines(&world).len();
     let text = world.operator.metrics().unwrap();
-    let after = passes(&world).len();
-    let counted = sum(&text, "tenantry_operator_reconciles_total", &[]);
+    let after = pass_lines(&world).len();
+    let counted = sum_metric(&text, "tenantry_operator_reconciles_total", &[]);
     // A pass is counted and then told, so the last one may be on its way into the log.
     let told = u32::try_from(before).unwrap()..=u32::try_from(after + 1).unwrap();
     assert!(
@@ -80,7 +80,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
         "{counted} passes, {told:?} lines"
     );
     let is = |name: &str, labels: &[&str], wanted: f64| {
-        let found = sum(&text, &format!("tenantry_operator_{name}"), labels);
+        let found = sum_metric(&text, &format!("tenantry_operator_{name}"), labels);
         assert!((found - wanted).abs() < 0.5, "{name} {labels:?}: {found} instead of {wanted}\n{text}");
     };
     is("platform_requests_total", &["operation=\"create\"", "code=\"200\""], 3.0);
@@ -96,24 +96,24 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     is("terminations", &["state=\"held\""], 0.0);
     is("build_info", &[], 1.0);
     is("leader", &[], 1.0);
-    assert!(sum(&text, "tenantry_operator_queue_duration_seconds_count", &["kind=\"Client\""]) >= 1.0);
-    assert!(sum(&text, "tenantry_operator_last_success_timestamp_seconds", &[]) > 1.0e9);
+    assert!(sum_metric(&text, "tenantry_operator_queue_duration_seconds_count", &["kind=\"Client\""]) >= 1.0);
+    assert!(sum_metric(&text, "tenantry_operator_last_success_timestamp_seconds", &[]) > 1.0e9);
     for kind in ["Partner", "Client"] {
         let done = [&*format!("kind=\"{kind}\""), "outcome=\"done\""];
-        assert!(sum(&text, "tenantry_operator_drift_checks_total", &done) >= 1.0, "{kind}: no look for drift");
+        assert!(sum_metric(&text, "tenantry_operator_drift_checks_total", &done) >= 1.0, "{kind}: no look for drift");
     }
-    stands_on_the_page(&text, &lines);
-    crate::observability::rest_on(&text, crate::observability::Watched::Operator);
+    check_documented(&text, &lines);
+    crate::observability::check_against_scrape(&text, crate::observability::MonitoredProgram::Operator);
     for name in ["acme", "globex", "initech", &space.name, &partner, &client] {
         assert!(!text.contains(name), "`{name}` is in the metrics");
     }
 }
 
 /// Each change has the trace of exactly one pass, over the same object, and the passes count as many changes.
-fn each_change_belongs_to_one_pass(space: &Space<'_>, audit: &[Value]) {
+fn check_change_traces(space: &TestNamespace<'_>, audit: &[Value]) {
     let changes = |passes: &[Value]| passes.iter().map(|pass| pass["changes"].as_u64().unwrap()).sum::<u64>();
-    space.until("the last pass is told", || Ok(changes(&passes(space.world)) >= audit.len() as u64));
-    let passes = passes(space.world);
+    space.wait_until("the last pass is told", || Ok(changes(&pass_lines(space.world)) >= audit.len() as u64));
+    let passes = pass_lines(space.world);
     assert_eq!(changes(&passes), audit.len() as u64);
     for line in audit {
         let of: Vec<&Value> = passes.iter().filter(|pass| pass["trace"] == line["trace"]).collect();
@@ -126,7 +126,7 @@ fn each_change_belongs_to_one_pass(space: &Space<'_>, audit: &[Value]) {
 }
 
 /// Every metric and every field of the audit stands in `docs/operations.md`, and nothing else does.
-fn stands_on_the_page(metrics: &str, audit: &[Value]) {
+fn check_documented(metrics: &str, audit: &[Value]) {
     let page = std::fs::read_to_string(crate::assets::root().join("docs/operations.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let first: Vec<&str> = rows.filter_map(|line| line.split('|').nth(1)).collect();

@@ -12,31 +12,31 @@ use serde_json::{Value, json};
 use crate::controlplane::{self, ControlPlane};
 use crate::kubectl::Kubectl;
 use crate::process::Result;
-use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
-use crate::proxy::Proxy;
-use crate::proxy::rules::Rule;
-use crate::support::folder;
-use crate::tenancy::Tenancy;
+use crate::programs::{self, OperatorOptions, PlatformOptions, PlatformProcess, ServiceProcess};
+use crate::proxy::FaultProxy;
+use crate::proxy::rules::FaultRule;
+use crate::support::test_folder;
+use crate::tenancy::TenancyApi;
 
-pub use ground::Ground;
-use options::{doors, many_ends};
-pub use options::{merge, short_lease};
+pub use ground::TestServers;
+use options::{allow_many_terminations, reserve_proxy_hosts};
+pub use options::{merge_json, use_short_lease};
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
-const LIMIT: Duration = Duration::from_mins(1);
+const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Everything that runs for one or many tests.
-pub struct World {
+pub struct TestWorld {
     /// The operator.
-    pub operator: Service,
+    pub operator: ServiceProcess,
     /// The platform.
-    pub platform: Platform,
+    pub platform: PlatformProcess,
     /// The control plane.
     pub control_plane: ControlPlane,
     /// The administrator's `kubectl`.
     pub kubectl: Kubectl,
     /// The platform's API with the service provider's credential.
-    pub tenancy: Tenancy,
+    pub tenancy: TenancyApi,
     /// Flags of the operator, for another one.
     pub options: OperatorOptions,
     /// Hosts that the operator may talk to and where nobody listens yet.
@@ -46,17 +46,18 @@ pub struct World {
 }
 
 /// The error stays where it did not start, so that one missing program fails every test at once.
-static SHARED: OnceLock<std::result::Result<World, String>> = OnceLock::new();
-static NEXT: AtomicU32 = AtomicU32::new(1);
+static SHARED_WORLD: OnceLock<std::result::Result<TestWorld, String>> = OnceLock::new();
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
 
-impl World {
+impl TestWorld {
     /// The world that tests share which only touch their own namespace.
-    pub fn shared() -> &'static Self {
-        let started = SHARED.get_or_init(|| {
+    pub fn shared_world() -> &'static Self {
+        let started = SHARED_WORLD.get_or_init(|| {
             // A proxy of a test says where people come from; nobody else who comes from here says anything.
             let flags = ["--trusted-proxies", "127.0.0.0/8"].map(str::to_owned).to_vec();
             let platform = PlatformOptions { flags, ..PlatformOptions::default() };
-            let world = Self::start_with("shared", &platform, many_ends).map_err(|error| error.to_string())?;
+            let world =
+                Self::start_with("shared", &platform, allow_many_terminations).map_err(|error| error.to_string())?;
             Ok(Self { is_shared: true, ..world })
         });
         started.as_ref().unwrap_or_else(|error| panic!("the shared world did not start: {error}"))
@@ -78,68 +79,68 @@ impl World {
         platform: &PlatformOptions,
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
-        Self::start_on(name, (controlplane::Options::default(), platform), change)
+        Self::start_on(name, (controlplane::ControlPlaneOptions::default(), platform), change)
     }
 
     /// A world on a control plane and a platform with options.
     pub fn start_on(
         name: &str,
-        with: (controlplane::Options, &PlatformOptions),
+        with: (controlplane::ControlPlaneOptions, &PlatformOptions),
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
-        let ground = Ground::start(name, with)?;
+        let ground = TestServers::start(name, with)?;
         controlplane::install_kinds(&ground.kubectl)?;
         ground.kubectl.run(&["create", "namespace", "tenantry-system"])?;
         let mut options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), ground.platform.host());
         "1s".clone_into(&mut options.drift_interval);
-        let doors = doors()?;
+        let doors = reserve_proxy_hosts()?;
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
         let operator = programs::start_operator(&ground.folder, &options)?;
-        let world = ground.with(operator, options);
+        let world = ground.into_world(operator, options);
         *world.doors.lock().map_err(|_| "the list of doors is lost after a panic")? = doors;
         Ok(world)
     }
 
     /// A proxy before the platform, which the operator may talk to.
-    pub fn proxy(&self, rules: Vec<Rule>) -> Proxy {
+    pub fn start_proxy(&self, rules: Vec<FaultRule>) -> FaultProxy {
         let door = self.doors.lock().unwrap().pop().unwrap();
-        Proxy::start(&door, self.platform.host(), rules).unwrap()
+        FaultProxy::start(&door, self.platform.host(), rules).unwrap()
     }
 
     /// A new namespace whose Secret `platform` leads through a proxy.
-    pub fn behind(&self, proxy: &Proxy, prefix: &str) -> Space<'_> {
-        let space = self.namespace(prefix);
+    pub fn namespace_behind(&self, proxy: &FaultProxy, prefix: &str) -> TestNamespace<'_> {
+        let space = self.create_namespace(prefix);
         let mut data = space.credential();
         data["url"] = json!(proxy.url());
-        space.secret("platform", &data);
+        space.apply_secret("platform", &data);
         space
     }
 
     /// One more operator, with the options of the first and the rights of a user.
-    pub fn another(&self, name: &str, user: &str) -> Result<Service> {
+    pub fn start_another_operator(&self, name: &str, user: &str) -> Result<ServiceProcess> {
         let options = OperatorOptions { kubeconfig: self.control_plane.kubeconfig(user), ..self.options.clone() };
-        programs::start_operator(&folder(&format!("another-{name}"))?, &options)
+        programs::start_operator(&test_folder(&format!("another-{name}"))?, &options)
     }
 
     /// Ends the operator and starts another one with the flags as they are now.
     pub fn restart_operator(&mut self) -> Result<()> {
         self.operator.process().stop()?;
-        self.operator = programs::start_operator(&folder("operator")?.join(self.next_log()), &self.options)?;
+        self.operator = programs::start_operator(&test_folder("operator")?.join(self.next_log()), &self.options)?;
         Ok(())
     }
 
     fn next_log(&self) -> String {
-        format!("{}-{}", self.platform.host().replace(':', "-"), NEXT.fetch_add(1, Ordering::Relaxed))
+        format!("{}-{}", self.platform.host().replace(':', "-"), NEXT_NUMBER.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A new namespace with the Secret `platform` in it.
-    pub fn namespace(&self, prefix: &str) -> Space<'_> {
-        let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    pub fn create_namespace(&self, prefix: &str) -> TestNamespace<'_> {
+        let name = format!("{prefix}-{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
         let leftovers = || Leftovers { kubectl: self.kubectl.clone(), namespace: name.clone() };
-        let space = Space { world: self, _leftovers: self.is_shared.then(leftovers), name };
-        space.secret("platform", &space.credential());
+        let space = TestNamespace { world: self, _leftovers: self.is_shared.then(leftovers), name };
+        space.apply_secret("platform", &space.credential());
         space
     }
 
@@ -155,7 +156,7 @@ impl World {
     }
 
     /// Events that the API server counted.
-    pub fn events(&self) -> f64 {
+    pub fn count_events(&self) -> f64 {
         self.api_writes("events.k8s.io", &["events"])
     }
 
@@ -184,9 +185,9 @@ impl World {
 }
 
 /// A namespace of one test.
-pub struct Space<'a> {
+pub struct TestNamespace<'a> {
     /// The world that it is in.
-    pub world: &'a World,
+    pub world: &'a TestWorld,
     /// Its name.
     pub name: String,
     _leftovers: Option<Leftovers>,
@@ -207,14 +208,14 @@ impl Drop for Leftovers {
     }
 }
 
-impl<'a> Space<'a> {
+impl<'a> TestNamespace<'a> {
     /// A namespace that is there already.
-    pub fn at(world: &'a World, name: String) -> Self {
+    pub fn existing(world: &'a TestWorld, name: String) -> Self {
         Self { world, name, _leftovers: None }
     }
 }
 
-impl Space<'_> {
+impl TestNamespace<'_> {
     /// Data of a Secret with the platform's credential.
     pub fn credential(&self) -> Value {
         let credential = &self.world.platform.credential;
@@ -225,14 +226,14 @@ impl Space<'_> {
     }
 
     /// Puts a Secret into the namespace.
-    pub fn secret(&self, name: &str, data: &Value) {
+    pub fn apply_secret(&self, name: &str, data: &Value) {
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
         }));
     }
 
     /// Puts a Secret into the namespace that objects may reference.
-    pub fn referenced_secret(&self, name: &str, data: &Value) {
+    pub fn apply_referenced_secret(&self, name: &str, data: &Value) {
         let labels = json!({"tenantry.dev/allow-reference": "true"});
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "stringData": data,
@@ -249,24 +250,24 @@ impl Space<'_> {
     }
 
     /// Applies a Partner, by its name in the cluster; its tenant gets a name that no other test uses.
-    pub fn partner(&self, name: &str, spec: &Value) {
-        self.tenant("Partner", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
+    pub fn apply_partner(&self, name: &str, spec: &Value) {
+        self.apply_tenant("Partner", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
     }
 
     /// Applies a Client of the Partner `acme`.
-    pub fn client(&self, name: &str, spec: &Value) {
-        self.tenant("Client", name, &[&json!({"partnerRef": {"name": "acme"}}), spec]);
+    pub fn apply_client(&self, name: &str, spec: &Value) {
+        self.apply_tenant("Client", name, &[&json!({"partnerRef": {"name": "acme"}}), spec]);
     }
 
     /// Applies a Client of a partner that has no object.
-    pub fn orphan(&self, name: &str, spec: &Value) {
-        self.tenant("Client", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
+    pub fn apply_client_without_partner(&self, name: &str, spec: &Value) {
+        self.apply_tenant("Client", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
     }
 
-    fn tenant(&self, kind: &str, name: &str, specs: &[&Value]) {
+    fn apply_tenant(&self, kind: &str, name: &str, specs: &[&Value]) {
         let mut whole = json!({"details": {"name": self.tenant_name(name)}});
         for spec in specs {
-            merge(&mut whole, spec);
+            merge_json(&mut whole, spec);
         }
         self.apply(&json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": whole,
@@ -279,7 +280,7 @@ impl Space<'_> {
     }
 
     /// A merge patch on an object.
-    pub fn patch(&self, object: &str, patch: &Value) {
+    pub fn merge_patch(&self, object: &str, patch: &Value) {
         self.kubectl(&["patch", object, "--type=merge", "-p", &patch.to_string()]);
     }
 
@@ -310,8 +311,8 @@ impl Space<'_> {
     }
 
     /// Waits until Ready is True for the spec as it is now; returns the unique id.
-    pub fn ready(&self, object: &str) -> String {
-        self.until(&format!("{object} is Ready"), || {
+    pub fn wait_until_ready(&self, object: &str) -> String {
+        self.wait_until(&format!("{object} is Ready"), || {
             let Some(found) = self.get(object) else { return Ok(false) };
             let generation = &found["metadata"]["generation"];
             let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -323,9 +324,9 @@ impl Space<'_> {
     }
 
     /// Waits until Ready is False for a reason; returns the message.
-    pub fn not_ready(&self, object: &str, reason: &str) -> String {
+    pub fn wait_until_not_ready(&self, object: &str, reason: &str) -> String {
         let mut message = String::new();
-        self.until(&format!("{object} is not Ready because of {reason}"), || {
+        self.wait_until(&format!("{object} is not Ready because of {reason}"), || {
             let ready = self.condition(object, "Ready");
             let is_so = ready.as_ref().is_some_and(|(status, found, _)| status == "False" && found == reason);
             message = ready.map(|(_, _, message)| message).unwrap_or_default();
@@ -335,19 +336,19 @@ impl Space<'_> {
     }
 
     /// Waits until an object is gone.
-    pub fn gone(&self, object: &str) {
-        self.until(&format!("{object} is gone"), || Ok(self.get(object).is_none()));
+    pub fn wait_until_gone(&self, object: &str) {
+        self.wait_until(&format!("{object} is gone"), || Ok(self.get(object).is_none()));
     }
 
     /// Waits for something to come about.
-    pub fn until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool>) {
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool>) {
         let begin = Instant::now();
         loop {
             let last = is_so();
             if matches!(last, Ok(true)) {
                 return;
             }
-            if begin.elapsed() > LIMIT {
+            if begin.elapsed() > WAIT_TIMEOUT {
                 let objects = self.kubectl(&["get", "partners,clients", "-o", "yaml"]);
                 panic!("in vain waited for: {what} ({last:?})\n{objects}");
             }
@@ -356,7 +357,7 @@ impl Space<'_> {
     }
 
     /// The tenant of a Client of `acme` as the platform holds it.
-    pub fn platform_client(&self, partner: &str, id: &str) -> Value {
+    pub fn read_client_tenant(&self, partner: &str, id: &str) -> Value {
         self.world.tenancy.get(&format!("{partner}/clients/{id}")).unwrap()
     }
 
@@ -366,7 +367,7 @@ impl Space<'_> {
     }
 
     /// Reasons of the events about an object.
-    pub fn events(&self, name: &str) -> Vec<String> {
+    pub fn event_reasons(&self, name: &str) -> Vec<String> {
         let field = format!("regarding.name={name}");
         let text = self.kubectl(&[
             "get",
@@ -380,9 +381,9 @@ impl Space<'_> {
     }
 
     /// The confirmation that the object's status offers, under `deletion`, with a grace period.
-    pub fn confirm(&self, object: &str, grace: u32) -> Value {
+    pub fn offered_confirmation(&self, object: &str, grace: u32) -> Value {
         let mut block = String::new();
-        self.until(&format!("{object} says how to confirm"), || {
+        self.wait_until(&format!("{object} says how to confirm"), || {
             let found = self.get(object).unwrap_or_default();
             found["status"]["termination"]["howToConfirm"].as_str().unwrap_or_default().clone_into(&mut block);
             Ok(!block.is_empty())

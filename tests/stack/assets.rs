@@ -12,7 +12,7 @@ pub fn root() -> &'static Path {
 }
 
 /// The folder into which Cargo put this build's programs (`target/debug`).
-pub fn build() -> Result<PathBuf> {
+pub fn build_folder() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     let folder = here.parent().ok_or("this program has no folder")?;
     match folder.file_name().and_then(|name| name.to_str()) {
@@ -23,14 +23,14 @@ pub fn build() -> Result<PathBuf> {
 
 /// Cargo's output folder (`target`).
 pub fn target() -> Result<PathBuf> {
-    let build = build()?;
+    let build = build_folder()?;
     Ok(build.parent().unwrap_or(&build).to_owned())
 }
 
 /// One of our own programs: of this build, or of the folder that `TENANTRY_PROGRAMS` names.
-pub fn own(name: &str) -> Result<PathBuf> {
+pub fn own_program(name: &str) -> Result<PathBuf> {
     let given = std::env::var_os("TENANTRY_PROGRAMS").map(PathBuf::from);
-    let path = given.map_or_else(build, Ok)?.join(name);
+    let path = given.map_or_else(build_folder, Ok)?.join(name);
     if path.is_file() {
         return Ok(path);
     }
@@ -39,13 +39,13 @@ pub fn own(name: &str) -> Result<PathBuf> {
 
 /// A program of the machine. What `make browser` and `make postgres` unpacked counts first, where it still is: it stands in
 /// for something that is installed and too old, or missing.
-pub fn of_machine(name: &str) -> Option<PathBuf> {
+pub fn find_on_machine(name: &str) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = target().map(|target| target.join("machine/bin")).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     // Where Debian keeps the programs that only a server of PostgreSQL needs, for each version.
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    versions.sort_by_key(|folder| std::cmp::Reverse(major(folder)));
+    versions.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));
     folders.extend(versions);
     folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file() && !is_stale(file))
 }
@@ -60,41 +60,41 @@ pub fn is_stale(file: &Path) -> bool {
 }
 
 /// The major version in a path such as `/usr/lib/postgresql/15/bin`.
-fn major(programs: &Path) -> Option<u32> {
+fn major_version(programs: &Path) -> Option<u32> {
     let version = programs.parent()?.file_name()?.to_str()?;
     version.split('.').next()?.parse().ok()
 }
 
 /// The store behind the API server.
 pub fn etcd() -> Result<PathBuf> {
-    control_plane("etcd", "server", "controlplane")
+    find_built_program("etcd", "server", "controlplane")
 }
 
 /// The API server.
 pub fn kube_apiserver() -> Result<PathBuf> {
-    control_plane("kube-apiserver", "kube-apiserver", "controlplane")
+    find_built_program("kube-apiserver", "kube-apiserver", "controlplane")
 }
 
 /// The controllers of Kubernetes itself.
 pub fn kube_controller_manager() -> Result<PathBuf> {
     let name = "kube-controller-manager";
-    control_plane(name, name, "controller-manager")
+    find_built_program(name, name, "controller-manager")
 }
 
 /// The command line of Kubernetes.
 pub fn kubectl() -> Result<PathBuf> {
-    control_plane("kubectl", "kubectl", "controlplane")
+    find_built_program("kubectl", "kubectl", "controlplane")
 }
 
 /// The installer of charts.
 pub fn helm() -> Result<PathBuf> {
-    control_plane("helm", "helm", "helm")
+    find_built_program("helm", "helm", "helm")
 }
 
 /// Flux's controller of Kustomizations.
 pub fn kustomize_controller() -> Result<PathBuf> {
     let name = "kustomize-controller";
-    control_plane(name, name, "flux")
+    find_built_program(name, name, "flux")
 }
 
 /// A real S3 server.
@@ -115,7 +115,7 @@ pub fn flux_kinds() -> Result<PathBuf> {
     Err("the kinds of Flux are missing: run `make flux`".into())
 }
 
-fn control_plane(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
+fn find_built_program(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| PathBuf::from(folder).join(name));
     // Such a folder holds no controller manager: what it lacks is looked for among what we build.
     let candidates = given.into_iter().chain([target()?.join("controlplane").join(built)]);

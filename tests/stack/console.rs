@@ -4,22 +4,22 @@ use std::fmt::Write as _;
 
 /// A command and, where the page shows it, what it prints.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ConsoleEntry {
     pub(crate) command: String,
     pub(crate) output: Option<String>,
 }
 
 /// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
 /// console with `pods` behind its name needs a node; one with `apart` is run elsewhere. Both are left out.
-pub(crate) fn entries(page: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for line in blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
+pub(crate) fn console_entries(page: &str) -> Vec<ConsoleEntry> {
+    let mut entries: Vec<ConsoleEntry> = Vec::new();
+    for line in fenced_blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
         let last = entries.last_mut();
         if let Some(command) = line.strip_prefix("$ ") {
-            entries.push(Entry { command: command.to_owned(), output: None });
-        } else if let (Some(more), Some(Entry { command, output: None })) = (line.strip_prefix("> "), last) {
+            entries.push(ConsoleEntry { command: command.to_owned(), output: None });
+        } else if let (Some(more), Some(ConsoleEntry { command, output: None })) = (line.strip_prefix("> "), last) {
             let _ = write!(command, "\n{more}");
-        } else if let Some(Entry { output, .. }) =
+        } else if let Some(ConsoleEntry { output, .. }) =
             entries.last_mut().filter(|last| last.output.is_some() || !line.is_empty())
         {
             let _ = writeln!(output.get_or_insert_default(), "{line}");
@@ -35,7 +35,7 @@ pub(crate) fn entries(page: &str) -> Vec<Entry> {
 
 /// A fenced block.
 #[derive(Debug, Default)]
-pub(crate) struct Block<'p> {
+pub(crate) struct FencedBlock<'p> {
     pub(crate) name: &'p str,
     /// The line of text before it.
     #[allow(dead_code, reason = "the demo writes no files")]
@@ -44,16 +44,16 @@ pub(crate) struct Block<'p> {
 }
 
 /// The fenced blocks of a page, those of lists too.
-pub(crate) fn blocks(page: &str) -> Vec<Block<'_>> {
+pub(crate) fn fenced_blocks(page: &str) -> Vec<FencedBlock<'_>> {
     let mut blocks = Vec::new();
-    let mut open: Option<(usize, Block<'_>)> = None;
+    let mut open: Option<(usize, FencedBlock<'_>)> = None;
     let mut before = "";
     for line in page.lines() {
         let fence = line.trim_start().strip_prefix("```");
         match (fence, open.take()) {
             (Some(name), None) => {
                 let indent = line.len() - line.trim_start().len();
-                open = Some((indent, Block { name, before, lines: Vec::new() }));
+                open = Some((indent, FencedBlock { name, before, lines: Vec::new() }));
             }
             (Some(_), Some((_, block))) => blocks.push(block),
             (None, Some((indent, mut block))) => {
@@ -69,15 +69,15 @@ pub(crate) fn blocks(page: &str) -> Vec<Block<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, entries};
+    use super::{ConsoleEntry, console_entries};
 
     #[test]
     fn what_stands_in_a_console_is_read_and_nothing_else() {
         let page = "text\n```console\n$ one\nanswer\n\nmore\n\n$ two\n> more\n```\n$ no\n```sh\n$ neither\n```\n```console pods\n$ logs\n```\n";
-        let entry = |command: &str, output: Option<&str>| Entry {
+        let entry = |command: &str, output: Option<&str>| ConsoleEntry {
             command: command.to_owned(),
             output: output.map(str::to_owned),
         };
-        assert_eq!(entries(page), [entry("one", Some("answer\n\nmore\n")), entry("two\nmore", None)]);
+        assert_eq!(console_entries(page), [entry("one", Some("answer\n\nmore\n")), entry("two\nmore", None)]);
     }
 }

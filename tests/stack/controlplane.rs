@@ -13,17 +13,17 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::assets;
 use super::kubectl::Kubectl;
-use super::process::{Process, Program, Result, free_port};
+use super::process::{ChildProcess, ProgramCommand, Result, free_port};
 
 /// A loaded machine needs far longer than the usual three to five seconds.
-const LIMIT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Ending safely is pointless for data that is thrown away, and takes the API server seconds.
 const NO_GRACE: Duration = Duration::ZERO;
 
 /// A user whom the API server knows by a token.
 #[derive(Clone, Debug)]
-pub struct User {
+pub struct KubernetesUser {
     /// The name, also that of its kubeconfig.
     pub name: String,
     /// The groups; `system:masters` may do everything.
@@ -32,13 +32,13 @@ pub struct User {
 
 /// What to start.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ControlPlaneOptions {
     /// Also the controller manager: namespace deletion, garbage collection, service accounts.
     pub controllers: bool,
     /// Keep every write on disk before it is acknowledged, as a real cluster does.
     pub durable: bool,
     /// Users beside `admin`; they may do what RBAC grants them.
-    pub users: Vec<User>,
+    pub users: Vec<KubernetesUser>,
     /// The text of an audit policy; the log is then [`ControlPlane::audit_log`].
     pub audit_policy: Option<String>,
     /// Further flags of the API server.
@@ -51,14 +51,14 @@ pub struct ControlPlane {
     folder: PathBuf,
     url: String,
     // Dropped in this order: what writes goes before what stores.
-    controllers: Option<Process>,
-    apiserver: Process,
-    etcd: Process,
+    controllers: Option<ChildProcess>,
+    apiserver: ChildProcess,
+    etcd: ChildProcess,
 }
 
 impl ControlPlane {
     /// Starts one with its data in `folder`, which is emptied first, and waits until it is ready.
-    pub fn start(folder: &Path, options: &Options) -> Result<Self> {
+    pub fn start(folder: &Path, options: &ControlPlaneOptions) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -70,14 +70,14 @@ impl ControlPlane {
         let port = free_port()?;
         let url = format!("https://127.0.0.1:{port}");
         let mut apiserver = start_apiserver(&folder, (&store, port), options)?;
-        apiserver.wait_until(LIMIT, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        apiserver.wait_until(START_TIMEOUT, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         for (user, token) in &users {
             write_kubeconfig(&folder, &url, (user, token))?;
         }
         let admin = Kubectl::new(&kubeconfig_path(&folder, "admin"))?;
-        apiserver.wait_until(LIMIT, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
+        apiserver.wait_until(START_TIMEOUT, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
         // The namespace in which everybody begins is made by the server itself, a moment later.
-        apiserver.wait_until(LIMIT, || admin.run(&["get", "namespace", "default"]).is_ok())?;
+        apiserver.wait_until(START_TIMEOUT, || admin.run(&["get", "namespace", "default"]).is_ok())?;
         let controllers = if options.controllers { Some(start_controllers(&folder)?) } else { None };
         Ok(Self { folder, url, controllers, apiserver, etcd })
     }
@@ -109,7 +109,7 @@ impl ControlPlane {
     }
 
     /// The API server's process.
-    pub fn apiserver(&mut self) -> &mut Process {
+    pub fn apiserver(&mut self) -> &mut ChildProcess {
         &mut self.apiserver
     }
 
@@ -117,13 +117,13 @@ impl ControlPlane {
     pub fn check(&mut self) -> Result<()> {
         self.etcd.check()?;
         self.apiserver.check()?;
-        self.controllers.as_mut().map_or(Ok(()), Process::check)
+        self.controllers.as_mut().map_or(Ok(()), ChildProcess::check)
     }
 }
 
-fn start_etcd(folder: &Path, store: &str, options: &Options) -> Result<Process> {
+fn start_etcd(folder: &Path, store: &str, options: &ControlPlaneOptions) -> Result<ChildProcess> {
     let peers = format!("http://127.0.0.1:{}", free_port()?);
-    let mut program = Program::new("etcd", assets::etcd()?, folder.join("etcd.log"))
+    let mut program = ProgramCommand::new("etcd", assets::etcd()?, folder.join("etcd.log"))
         .args(["--data-dir".into(), folder.join("etcd")])
         .args(["--listen-client-urls", store, "--advertise-client-urls", store])
         .args(["--listen-peer-urls", &peers])
@@ -134,11 +134,11 @@ fn start_etcd(folder: &Path, store: &str, options: &Options) -> Result<Process> 
     }
     let mut etcd = program.start()?;
     let address = store.trim_start_matches("http://").to_owned();
-    etcd.wait_until(LIMIT, || TcpStream::connect(&address).is_ok())?;
+    etcd.wait_until(START_TIMEOUT, || TcpStream::connect(&address).is_ok())?;
     Ok(etcd)
 }
 
-fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &Options) -> Result<Process> {
+fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &ControlPlaneOptions) -> Result<ChildProcess> {
     let certificates = folder.join("certificates");
     let flag = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
     let mut args = vec![
@@ -170,14 +170,14 @@ fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &Options)
     }
     args.extend(options.flags.iter().cloned());
     let log = folder.join("kube-apiserver.log");
-    Program::new("kube-apiserver", assets::kube_apiserver()?, log).args(args).grace(NO_GRACE).start()
+    ProgramCommand::new("kube-apiserver", assets::kube_apiserver()?, log).args(args).grace(NO_GRACE).start()
 }
 
-fn start_controllers(folder: &Path) -> Result<Process> {
+fn start_controllers(folder: &Path) -> Result<ChildProcess> {
     let certificates = folder.join("certificates");
     let key = certificates.join("apiserver.key");
     let log = folder.join("kube-controller-manager.log");
-    Program::new("kube-controller-manager", assets::kube_controller_manager()?, log)
+    ProgramCommand::new("kube-controller-manager", assets::kube_controller_manager()?, log)
         .args(["--kubeconfig".into(), kubeconfig_path(folder, "admin")])
         .args(["--service-account-private-key-file".into(), key])
         .args(["--root-ca-file".into(), certificates.join("apiserver.crt")])
@@ -198,11 +198,11 @@ fn start_controllers(folder: &Path) -> Result<Process> {
 }
 
 /// Makes a token for each user and for `admin`.
-fn write_users(folder: &Path, users: &[User]) -> Result<Vec<(String, String)>> {
-    let admin = User { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()] };
+fn write_users(folder: &Path, users: &[KubernetesUser]) -> Result<Vec<(String, String)>> {
+    let admin = KubernetesUser { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()] };
     let mut lines = String::new();
     let mut tokens = Vec::new();
-    for User { name, groups } in std::iter::once(&admin).chain(users) {
+    for KubernetesUser { name, groups } in std::iter::once(&admin).chain(users) {
         let token = format!("{:032x}", rand::random::<u128>());
         let line = format!("{token},{name},{name},\"{}\"\n", groups.join(","));
         lines.push_str(&line);

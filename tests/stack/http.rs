@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::process::Result;
 
 /// No answer on loopback takes this long.
-const LIMIT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Response {
+pub struct HttpResponse {
     /// The status code.
     pub status: u16,
     /// The headers, names in lower case.
@@ -22,7 +22,7 @@ pub struct Response {
     pub body: String,
 }
 
-impl Response {
+impl HttpResponse {
     /// The first header called `name` (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -36,12 +36,12 @@ impl Response {
 }
 
 /// `GET url`.
-pub fn get(url: &str) -> Result<Response> {
+pub fn get(url: &str) -> Result<HttpResponse> {
     send("GET", url, &[], "")
 }
 
 /// Sends one request to an `http://` URL.
-pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<Response> {
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Result<HttpResponse> {
     let rest = url.strip_prefix("http://").ok_or_else(|| format!("`{url}` does not begin with `http://`"))?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
@@ -52,22 +52,23 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Re
         headers.concat(),
         body.len()
     );
-    let answer = exchange(host, &[head.as_bytes(), body.as_bytes()].concat())
+    let answer = exchange_bytes(host, &[head.as_bytes(), body.as_bytes()].concat())
         .map_err(|error| format!("{method} {url}: {error}"))?;
-    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{method} {url}: the answer is no HTTP").into())
+    parse_response(&String::from_utf8_lossy(&answer))
+        .ok_or_else(|| format!("{method} {url}: the answer is no HTTP").into())
 }
 
-fn exchange(host: &str, request: &[u8]) -> std::io::Result<Vec<u8>> {
+fn exchange_bytes(host: &str, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    stream.set_write_timeout(Some(REQUEST_TIMEOUT))?;
     stream.write_all(request)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(answer)
 }
 
-fn parse(answer: &str) -> Option<Response> {
+fn parse_response(answer: &str) -> Option<HttpResponse> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = first.split(' ').nth(1)?.parse().ok()?;
@@ -76,5 +77,5 @@ fn parse(answer: &str) -> Option<Response> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned()))
         .collect();
-    Some(Response { status, headers, body: body.to_owned() })
+    Some(HttpResponse { status, headers, body: body.to_owned() })
 }

@@ -24,7 +24,7 @@ impl Kubectl {
     }
 
     /// Runs it and returns what it printed, whatever its exit status.
-    pub fn output(&self, args: &[&str], input: &str) -> Result<Output> {
+    pub fn run_for_output(&self, args: &[&str], input: &str) -> Result<Output> {
         let mut child = Command::new(&self.program)
             .args(args)
             .current_dir(assets::root())
@@ -54,7 +54,7 @@ impl Kubectl {
 
     /// Like [`Kubectl::run`], with `input` on standard input (`-f -`).
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
-        let output = self.output(args, input)?;
+        let output = self.run_for_output(args, input)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -63,7 +63,7 @@ impl Kubectl {
     }
 
     /// What a path such as `{.status.uniqueId}` finds in an object such as `client/globex`.
-    pub fn read(&self, object: &str, path: &str) -> Result<String> {
+    pub fn read_json_path(&self, object: &str, path: &str) -> Result<String> {
         self.run(&["get", object, "-o", &format!("jsonpath={path}")])
     }
 }

@@ -9,14 +9,14 @@ use super::kubectl::Kubectl;
 use super::process::Result;
 
 /// How long policies may take until they are in force.
-const LIMIT: Duration = Duration::from_mins(1);
+const ENFORCEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where the probe lives while nothing watches it.
 const NAMESPACE: &str = "tenantry-system";
 
 /// Installs them and waits until they are in force, which is some moments after they were applied. Before the operator
 /// starts, since the probe claims a tenant that does not exist.
-pub fn install(kubectl: &Kubectl) -> Result<()> {
+pub fn install_policies(kubectl: &Kubectl) -> Result<()> {
     kubectl.run(&["apply", "--server-side", "-f", "charts/tenantry/policies/"])?;
     let run = |args: &[&str]| kubectl.run(&[&["-n", NAMESPACE], args].concat());
     let probe = json!({
@@ -28,7 +28,7 @@ pub fn install(kubectl: &Kubectl) -> Result<()> {
     kubectl.run_with(&["create", "-f", "-"], &probe.to_string())?;
     let status = json!({"status": {"uniqueId": "client_0"}}).to_string();
     run(&["patch", "client/probe", "--subresource=status", "--type=merge", "-p", &status])?;
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + ENFORCEMENT_TIMEOUT;
     while run(&["delete", "client/probe", "--dry-run=server"]).is_ok() {
         if Instant::now() >= end {
             return Err("the admission policies do not come into force".into());

@@ -15,10 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What went wrong, as a sentence for the person who started this.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type ProcessError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of everything that starts, stops or asks a process.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, ProcessError>;
 
 /// Stands between us and the program. The kernel closes our end of its standard input however we
 /// die, SIGKILL included, and that end of file is what ends the program. `read` is built into the
@@ -45,11 +45,11 @@ exit $status
 "#;
 
 /// How long a program may take to end after SIGTERM before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
 /// A program and how to start it; may be started again and again.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub struct ProgramCommand {
     name: String,
     path: PathBuf,
     args: Vec<OsString>,
@@ -58,7 +58,7 @@ pub struct Program {
     grace: Duration,
 }
 
-impl Program {
+impl ProgramCommand {
     /// The executable at `path`, called `name` in messages, writing both its streams to `log`.
     pub fn new(name: &str, path: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Program {
             args: Vec::new(),
             env: Vec::new(),
             log: log.into(),
-            grace: GRACE,
+            grace: DEFAULT_GRACE,
         }
     }
 
@@ -97,8 +97,8 @@ impl Program {
     }
 
     /// Starts it.
-    pub fn start(&self) -> Result<Process> {
-        let log = append(&self.log)?;
+    pub fn start(&self) -> Result<ChildProcess> {
+        let log = open_log(&self.log)?;
         let mut command = Command::new("sh");
         command.args(["-c", WRAPPER, "sh", &(self.grace.as_millis() / 100).to_string()]);
         command.arg(&self.path).args(&self.args);
@@ -118,11 +118,11 @@ impl Program {
         let line = wrapper.stdin.take();
         let pid = read_pid(&mut wrapper)
             .ok_or_else(|| format!("`{}` cannot be started; see {}", self.name, self.log.display()))?;
-        Ok(Process { program: self.clone(), wrapper, line, pid })
+        Ok(ChildProcess { program: self.clone(), wrapper, line, pid })
     }
 }
 
-fn append(log: &Path) -> Result<File> {
+fn open_log(log: &Path) -> Result<File> {
     if let Some(folder) = log.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -141,14 +141,14 @@ fn read_pid(wrapper: &mut Child) -> Option<u32> {
 
 /// A running program. It ends when this value is dropped or when this process dies.
 #[derive(Debug)]
-pub struct Process {
-    program: Program,
+pub struct ChildProcess {
+    program: ProgramCommand,
     wrapper: Child,
     line: Option<ChildStdin>,
     pid: u32,
 }
 
-impl Process {
+impl ChildProcess {
     /// The process id of the program itself.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -214,7 +214,7 @@ impl Process {
     /// An error with its last words if it has ended.
     pub fn check(&mut self) -> Result<()> {
         if self.has_exited() {
-            return Err(format!("`{}` has ended: {}", self.program.name, self.last_words()).into());
+            return Err(format!("`{}` has ended: {}", self.program.name, self.log_tail()).into());
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl Process {
         while !ready() {
             self.check()?;
             if Instant::now() >= end {
-                let (name, words) = (&self.program.name, self.last_words());
+                let (name, words) = (&self.program.name, self.log_tail());
                 return Err(format!("`{name}` is not ready after {limit:?}: {words}").into());
             }
             thread::sleep(Duration::from_millis(25));
@@ -233,7 +233,7 @@ impl Process {
         Ok(())
     }
 
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         let log = self.log();
         let text = fs::read(log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -243,7 +243,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         // Waiting frees its port and its files before the next one wants them.
         self.line = None;
@@ -271,34 +271,34 @@ pub fn free_port() -> Result<u16> {
 mod tests {
     use super::*;
 
-    fn shell(name: &str, script: &str) -> Program {
+    fn shell_command(name: &str, script: &str) -> ProgramCommand {
         let log = std::env::temp_dir().join(format!("tenantry-{}-{name}.log", std::process::id()));
         // A process id comes again, and what an earlier one wrote must not count.
         let _ = fs::remove_file(&log);
-        Program::new(name, "sh", log).args(["-c", script])
+        ProgramCommand::new(name, "sh", log).args(["-c", script])
     }
 
-    fn words(process: &Process) -> String {
+    fn log_text(process: &ChildProcess) -> String {
         fs::read_to_string(process.log()).unwrap_or_default()
     }
 
     #[test]
     fn the_pid_is_that_of_the_program_and_stop_is_graceful() {
         let script = "trap 'echo ended; exit 7' TERM; echo $$; while :; do sleep 0.05; done";
-        let mut process = shell("graceful", script).start().unwrap();
+        let mut process = shell_command("graceful", script).start().unwrap();
         let pid = process.pid();
         process.wait_until(Duration::from_millis(300), || false).unwrap_err();
-        assert!(words(&process).contains(&pid.to_string()));
+        assert!(log_text(&process).contains(&pid.to_string()));
         assert!(!process.has_exited());
         assert_eq!(process.stop().unwrap(), 7);
-        assert!(words(&process).contains("ended"));
+        assert!(log_text(&process).contains("ended"));
     }
 
     #[test]
     fn what_ignores_sigterm_is_killed_after_its_grace() {
         let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
-        let mut process = shell("deaf", script).grace(Duration::from_millis(500)).start().unwrap();
-        while !words(&process).contains("up") {
+        let mut process = shell_command("deaf", script).grace(Duration::from_millis(500)).start().unwrap();
+        while !log_text(&process).contains("up") {
             thread::sleep(Duration::from_millis(5));
         }
         let begin = Instant::now();
@@ -308,10 +308,10 @@ mod tests {
 
     #[test]
     fn what_dies_early_is_reported_with_its_last_words() {
-        let mut process = shell("hasty", "echo no such folder >&2; exit 3").start().unwrap();
-        let error = process.wait_until(GRACE, || false).unwrap_err().to_string();
+        let mut process = shell_command("hasty", "echo no such folder >&2; exit 3").start().unwrap();
+        let error = process.wait_until(DEFAULT_GRACE, || false).unwrap_err().to_string();
         assert!(error.contains("`hasty` has ended") && error.contains("no such folder"), "{error}");
-        assert_eq!(process.wait(GRACE).unwrap(), Some(3));
+        assert_eq!(process.wait(DEFAULT_GRACE).unwrap(), Some(3));
         assert!(process.signal("TERM").is_err());
     }
 

@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use super::assets;
 use super::http;
-use super::process::{Process, Program, Result, free_port};
+use super::process::{ChildProcess, ProgramCommand, Result, free_port};
 
 /// A debug build on a loaded machine starts within this.
-const LIMIT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One of our programs that serves HTTP: it can be ended and started again on the same port.
 #[derive(Debug)]
-pub struct Service {
-    program: Program,
-    process: Process,
+pub struct ServiceProcess {
+    program: ProgramCommand,
+    process: ChildProcess,
     url: String,
     ready: &'static str,
 }
 
-impl Service {
-    fn start(program: Program, url: String, ready: &'static str) -> Result<Self> {
+impl ServiceProcess {
+    fn start(program: ProgramCommand, url: String, ready: &'static str) -> Result<Self> {
         let mut process = program.start()?;
         wait_ready(&mut process, &url, ready)?;
         Ok(Self { program, process, url, ready })
@@ -41,7 +41,7 @@ impl Service {
     }
 
     /// Its process.
-    pub fn process(&mut self) -> &mut Process {
+    pub fn process(&mut self) -> &mut ChildProcess {
         &mut self.process
     }
 
@@ -71,17 +71,17 @@ impl Service {
 
     /// The sum of all series of `name` that carry each of `labels`, such as `method="POST"`.
     pub fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        Ok(sum(&self.metrics()?, name, labels))
+        Ok(sum_metric(&self.metrics()?, name, labels))
     }
 }
 
-fn wait_ready(process: &mut Process, url: &str, path: &str) -> Result<()> {
+fn wait_ready(process: &mut ChildProcess, url: &str, path: &str) -> Result<()> {
     let url = format!("{url}{path}");
-    process.wait_until(LIMIT, || http::get(&url).is_ok_and(|answer| answer.status == 200))
+    process.wait_until(START_TIMEOUT, || http::get(&url).is_ok_and(|answer| answer.status == 200))
 }
 
 /// The sum of all series of `name` in `text` that carry each of `labels`.
-pub fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
+pub fn sum_metric(text: &str, name: &str, labels: &[&str]) -> f64 {
     let of_series = |line: &str| -> Option<f64> {
         let rest = line.strip_prefix(name)?;
         let carries = rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label));
@@ -94,7 +94,7 @@ pub fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
 /// The platform's first credential, that of a service provider.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Credential {
+pub struct PlatformCredential {
     /// The platform's URL.
     pub url: String,
     /// The service provider's id.
@@ -118,16 +118,16 @@ pub struct PlatformOptions {
 
 /// A running platform with its database in a folder.
 #[derive(Debug)]
-pub struct Platform {
+pub struct PlatformProcess {
     /// The process and its URL.
-    pub service: Service,
+    pub service: ServiceProcess,
     /// Its first credential.
-    pub credential: Credential,
+    pub credential: PlatformCredential,
     /// The file of its database.
     pub database: PathBuf,
 }
 
-impl Platform {
+impl PlatformProcess {
     /// Starts one in `folder`; data that is there already is used.
     pub fn start(folder: &Path, options: &PlatformOptions) -> Result<Self> {
         fs::create_dir_all(folder)?;
@@ -135,7 +135,7 @@ impl Platform {
         let file = folder.join("credential.json");
         let log = folder.join("tenantry-platform.log");
         let database = folder.join("platform.db");
-        let mut program = Program::new("tenantry-platform", assets::own("tenantry-platform")?, log)
+        let mut program = ProgramCommand::new("tenantry-platform", assets::own_program("tenantry-platform")?, log)
             .args(["--listen", &listen])
             .args(["--database".into(), database.clone()])
             .args(["--credential-file".into(), file.clone()]);
@@ -146,10 +146,10 @@ impl Platform {
             program = program.args(["--documented-only"]);
         }
         let program = program.args(&options.flags);
-        let service = Service::start(program, format!("http://{listen}"), "/healthz")?;
+        let service = ServiceProcess::start(program, format!("http://{listen}"), "/healthz")?;
         let text = fs::read_to_string(&file)
             .map_err(|error| format!("`tenantry-platform` left no {}: {error}", file.display()))?;
-        let mut credential: Credential =
+        let mut credential: PlatformCredential =
             serde_json::from_str(&text).map_err(|error| format!("{} is not understood: {error}", file.display()))?;
         // Written once: after a start on another port the file still names the first one.
         service.url().clone_into(&mut credential.url);
@@ -179,7 +179,7 @@ pub fn one_time_login(
     login: &str,
     tenant: Option<&str>,
 ) -> Result<(String, String)> {
-    let mut command = Command::new(assets::own("tenantry-platform")?);
+    let mut command = Command::new(assets::own_program("tenantry-platform")?);
     command.args(["admin", "create", "--login", login]).args(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
     command.arg("--database").arg(database).arg("--audit-key").arg(audit_key);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_")) {
@@ -225,15 +225,15 @@ impl OperatorOptions {
 }
 
 /// Starts an operator with its log in `folder` and waits until it is ready.
-pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<Service> {
-    let (program, url) = operator(folder, options)?;
-    Service::start(program, url, "/readyz")
+pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<ServiceProcess> {
+    let (program, url) = operator_command(folder, options)?;
+    ServiceProcess::start(program, url, "/readyz")
 }
 
 /// Starts an operator that cannot be ready yet.
-pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<Service> {
-    let (program, url) = operator(folder, options)?;
-    Ok(Service { process: program.start()?, program, url, ready: "/readyz" })
+pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<ServiceProcess> {
+    let (program, url) = operator_command(folder, options)?;
+    Ok(ServiceProcess { process: program.start()?, program, url, ready: "/readyz" })
 }
 
 /// Starts an operator as a Deployment says, with an account's rights: all its flags but the address, which is free here.
@@ -241,10 +241,10 @@ pub fn start_deployed(
     folder: &Path,
     (kubeconfig, namespace): (&Path, &str),
     (flags, env): (&[String], &[(String, String)]),
-) -> Result<Service> {
+) -> Result<ServiceProcess> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");
-    let mut program = Program::new("tenantry-operator", assets::own("tenantry-operator")?, log)
+    let mut program = ProgramCommand::new("tenantry-operator", assets::own_program("tenantry-operator")?, log)
         // In a Pod both come from the account's own files.
         .args(["--kubeconfig".into(), kubeconfig.to_owned()])
         .args(["--namespace", namespace])
@@ -255,13 +255,13 @@ pub fn start_deployed(
     for (name, value) in env {
         program = program.env(name, value);
     }
-    Service::start(program, format!("http://{listen}"), "/readyz")
+    ServiceProcess::start(program, format!("http://{listen}"), "/readyz")
 }
 
-fn operator(folder: &Path, options: &OperatorOptions) -> Result<(Program, String)> {
+fn operator_command(folder: &Path, options: &OperatorOptions) -> Result<(ProgramCommand, String)> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");
-    let mut program = Program::new("tenantry-operator", assets::own("tenantry-operator")?, log)
+    let mut program = ProgramCommand::new("tenantry-operator", assets::own_program("tenantry-operator")?, log)
         .args(["--kubeconfig".into(), options.kubeconfig.clone()])
         .args(["--namespace", &options.namespace])
         .args(["--listen", &listen])
@@ -276,16 +276,16 @@ fn operator(folder: &Path, options: &OperatorOptions) -> Result<(Program, String
 
 #[cfg(test)]
 mod tests {
-    use super::sum;
+    use super::sum_metric;
 
     #[test]
     fn sums_the_series_that_carry_all_labels() {
         let text = "# TYPE hits counter\nhits_total{method=\"GET\",status=\"200\"} 3\n\
                     hits_total{method=\"GET\",status=\"404\"} 2 1700000000\n\
                     hits_total{method=\"PUT\",status=\"200\"} 5\nhits_total_more 7\nup 1\n";
-        assert!((sum(text, "hits_total", &["method=\"GET\""]) - 5.0).abs() < 0.1);
-        assert!((sum(text, "hits_total", &[]) - 10.0).abs() < 0.1);
-        assert!((sum(text, "up", &[]) - 1.0).abs() < 0.1);
-        assert!(sum(text, "down", &[]).abs() < 0.1);
+        assert!((sum_metric(text, "hits_total", &["method=\"GET\""]) - 5.0).abs() < 0.1);
+        assert!((sum_metric(text, "hits_total", &[]) - 10.0).abs() < 0.1);
+        assert!((sum_metric(text, "up", &[]) - 1.0).abs() < 0.1);
+        assert!(sum_metric(text, "down", &[]).abs() < 0.1);
     }
 }

@@ -23,48 +23,48 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::process::Result;
-use rules::{Asked, Book, Fault, Rule, Seen};
-use wire::{Reply, Request};
+use rules::{FaultRule, ProxyFault, RequestView, RuleBook, SeenRequest};
+use wire::{ProxyReply, ProxyRequest};
 
 /// The path that no platform has.
-const ADMIN: &str = "/__faults";
+const ADMIN_PATH: &str = "/__faults";
 
 /// A running proxy; it ends, and its connections with it, when this value is dropped.
-pub struct Proxy {
+pub struct FaultProxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-struct Shared {
+struct ProxyShared {
     to: String,
-    book: Mutex<Book>,
+    book: Mutex<RuleBook>,
     /// How often the answers without an end were cut.
     cuts: watch::Sender<u64>,
 }
 
-impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
+impl ProxyShared {
+    fn lock_rules(&self) -> MutexGuard<'_, RuleBook> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Proxy {
+impl FaultProxy {
     /// Listens on `listen` and sends what comes there on to `to`, a host with its port.
-    pub fn start(listen: &str, to: &str, rules: Vec<Rule>) -> Result<Self> {
+    pub fn start(listen: &str, to: &str, rules: Vec<FaultRule>) -> Result<Self> {
         let listener = TcpListener::bind(listen).map_err(|error| format!("`{listen}` cannot be bound: {error}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { to: to.to_owned(), book: Mutex::default(), cuts: watch::Sender::new(0) });
-        shared.book().set(rules);
+        let shared = Arc::new(ProxyShared { to: to.to_owned(), book: Mutex::default(), cuts: watch::Sender::new(0) });
+        shared.lock_rules().set_rules(rules);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let served = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             runtime.block_on(async move {
                 tokio::select! {
-                    _ = accept(listener, served) => {}
+                    _ = accept_connections(listener, served) => {}
                     _ = stopped => {}
                 }
             });
@@ -83,46 +83,46 @@ impl Proxy {
     }
 
     /// Puts other rules in force; their counts begin anew.
-    pub fn set(&self, rules: Vec<Rule>) {
-        self.shared.book().set(rules);
+    pub fn set_rules(&self, rules: Vec<FaultRule>) {
+        self.shared.lock_rules().set_rules(rules);
     }
 
     /// Puts one more rule in force, after the others.
-    pub fn add(&self, rule: Rule) {
-        self.shared.book().add(rule);
+    pub fn add_rule(&self, rule: FaultRule) {
+        self.shared.lock_rules().add_rule(rule);
     }
 
     /// Breaks the connections of all answers that have no end, such as watches.
-    pub fn cut(&self) {
+    pub fn break_streams(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// How often each rule struck.
-    pub fn done(&self) -> Vec<u64> {
-        self.shared.book().done()
+    pub fn fault_counts(&self) -> Vec<u64> {
+        self.shared.lock_rules().fault_counts()
     }
 
     /// The requests that came, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.shared.book().seen()
+    pub fn seen_requests(&self) -> Vec<SeenRequest> {
+        self.shared.lock_rules().seen_requests()
     }
 
     /// The requests that met a fault and whose answer goes on, by their number among those that met one.
     pub fn open(&self) -> BTreeSet<u64> {
-        self.shared.book().open()
+        self.shared.lock_rules().open()
     }
 
     /// How many requests with this method came whose path has this part, with `^` and `$` as in rules.
-    pub fn count(&self, method: &str, path: &str) -> usize {
-        let fits = |seen: &&Seen| {
+    pub fn count_requests(&self, method: &str, path: &str) -> usize {
+        let fits = |seen: &&SeenRequest| {
             let target = seen.target.split('?').next().unwrap_or_default();
             seen.method == method && format!("^{target}$").contains(path)
         };
-        self.seen().iter().filter(fits).count()
+        self.seen_requests().iter().filter(fits).count()
     }
 }
 
-impl Drop for Proxy {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -131,7 +131,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
+async fn accept_connections(listener: TcpListener, shared: Arc<ProxyShared>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut connections = JoinSet::new();
     loop {
@@ -139,33 +139,33 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            connections.spawn(serve(BufReader::new(stream), Arc::clone(&shared)));
+            connections.spawn(serve_connection(BufReader::new(stream), Arc::clone(&shared)));
         }
     }
 }
 
 /// Serves a connection until one side ends it; how it ends is nobody's concern but the client's.
-async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
-    while let Ok(Some(request)) = wire::request(&mut stream).await {
-        let goes_on = if request.target == ADMIN {
-            administer(&request, &shared).write(&mut stream).await.is_ok()
+async fn serve_connection(mut stream: BufReader<TcpStream>, shared: Arc<ProxyShared>) {
+    while let Ok(Some(request)) = wire::read_request(&mut stream).await {
+        let goes_on = if request.target == ADMIN_PATH {
+            handle_admin_request(&request, &shared).write(&mut stream).await.is_ok()
         } else {
             let body = String::from_utf8_lossy(&request.body);
-            let Request { method, target, headers, .. } = &request;
-            let asked = Asked { method, target, headers, body: &body };
-            let fault = shared.book().decide(&asked);
-            if request.has_endless_answer() && matches!(fault, Fault::None) {
+            let ProxyRequest { method, target, headers, .. } = &request;
+            let asked = RequestView { method, target, headers, body: &body };
+            let fault = shared.lock_rules().choose_fault(&asked);
+            if request.has_endless_answer() && matches!(fault, ProxyFault::None) {
                 let mut cuts = shared.cuts.subscribe();
                 tokio::select! {
-                    _ = request.pipe(&shared.to, &mut stream) => {}
+                    _ = request.pipe_stream(&shared.to, &mut stream) => {}
                     _ = cuts.changed() => {}
                 }
                 return;
             }
-            let number = (!matches!(fault, Fault::None)).then(|| shared.book().begin());
-            let answered = answer(&mut stream, &request, (fault, &shared.to)).await;
+            let number = (!matches!(fault, ProxyFault::None)).then(|| shared.lock_rules().begin());
+            let answered = answer_with_fault(&mut stream, &request, (fault, &shared.to)).await;
             if let Some(number) = number {
-                shared.book().end(number);
+                shared.lock_rules().end(number);
             }
             matches!(answered, Ok(true))
         };
@@ -175,39 +175,43 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
     }
 }
 
-fn administer(request: &Request, shared: &Shared) -> Reply {
+fn handle_admin_request(request: &ProxyRequest, shared: &ProxyShared) -> ProxyReply {
     match request.method.as_str() {
-        "GET" => Reply::json(&shared.book().json()),
+        "GET" => ProxyReply::json(&shared.lock_rules().to_json()),
         "PUT" => match serde_json::from_slice(&request.body) {
             Ok(rules) => {
-                shared.book().set(rules);
-                Reply::json(&shared.book().json())
+                shared.lock_rules().set_rules(rules);
+                ProxyReply::json(&shared.lock_rules().to_json())
             }
-            Err(error) => Reply::text(400, &format!("the rules are not understood: {error}")),
+            Err(error) => ProxyReply::text(400, &format!("the rules are not understood: {error}")),
         },
-        _ => Reply::text(405, "say GET or PUT"),
+        _ => ProxyReply::text(405, "say GET or PUT"),
     }
 }
 
 /// Answers a request as its fault wants; whether the connection stays.
-async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, (fault, to): (Fault, &str)) -> io::Result<bool> {
-    let real = || async { request.forward(to).await.unwrap_or_else(|error| Reply::bad_gateway(&error)) };
+async fn answer_with_fault(
+    stream: &mut BufReader<TcpStream>,
+    request: &ProxyRequest,
+    (fault, to): (ProxyFault, &str),
+) -> io::Result<bool> {
+    let real = || async { request.forward(to).await.unwrap_or_else(|error| ProxyReply::bad_gateway(&error)) };
     match fault {
-        Fault::None => real().await.write(stream).await?,
-        Fault::With(line) => {
-            let reply = request.with(&line).forward(to).await;
-            reply.unwrap_or_else(|error| Reply::bad_gateway(&error)).write(stream).await?;
+        ProxyFault::None => real().await.write(stream).await?,
+        ProxyFault::With(line) => {
+            let reply = request.with_header(&line).forward(to).await;
+            reply.unwrap_or_else(|error| ProxyReply::bad_gateway(&error)).write(stream).await?;
         }
-        Fault::Delay(pause) => {
+        ProxyFault::Delay(pause) => {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             real().await.write(stream).await?;
         }
-        Fault::DropAfter => {
+        ProxyFault::DropAfter => {
             real().await;
             return Ok(false);
         }
-        Fault::DropBefore => return Ok(false),
-        Fault::Late(pause) => {
+        ProxyFault::DropBefore => return Ok(false),
+        ProxyFault::Late(pause) => {
             let (request, to) = (request.clone(), to.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -215,41 +219,41 @@ async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, (fault, to
             });
             return Ok(false);
         }
-        Fault::Hang => return until_closed(stream).await,
-        Fault::HangAfter => {
+        ProxyFault::Hang => return wait_until_closed(stream).await,
+        ProxyFault::HangAfter => {
             real().await;
-            return until_closed(stream).await;
+            return wait_until_closed(stream).await;
         }
-        Fault::Truncate(bytes) => {
+        ProxyFault::Truncate(bytes) => {
             real().await.write_part(stream, bytes).await?;
             return Ok(false);
         }
-        Fault::Slow(pause) => real().await.drip(stream, Duration::from_millis(pause)).await?,
-        Fault::Huge(bytes) => {
-            real().await.flood(stream, bytes).await?;
+        ProxyFault::Slow(pause) => real().await.write_slowly(stream, Duration::from_millis(pause)).await?,
+        ProxyFault::Huge(bytes) => {
+            real().await.write_endlessly(stream, bytes).await?;
             return Ok(false);
         }
-        Fault::Malformed => {
+        ProxyFault::Malformed => {
             let mut reply = real().await;
             reply.body.truncate(reply.body.len() / 2);
             reply.write(stream).await?;
         }
-        Fault::Elsewhere(target) => {
-            let reply = request.elsewhere(&target).forward(to).await;
-            reply.unwrap_or_else(|error| Reply::bad_gateway(&error)).write(stream).await?;
+        ProxyFault::Elsewhere(target) => {
+            let reply = request.with_target(&target).forward(to).await;
+            reply.unwrap_or_else(|error| ProxyReply::bad_gateway(&error)).write(stream).await?;
         }
-        Fault::Answer(said) => {
+        ProxyFault::Answer(said) => {
             if said.after {
                 real().await;
             }
-            Reply::from(said).write(stream).await?;
+            ProxyReply::from(said).write(stream).await?;
         }
     }
     Ok(true)
 }
 
 /// Says nothing until the client has had enough.
-async fn until_closed(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+async fn wait_until_closed(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
     let _ = stream.read_u8().await;
     Ok(false)
 }

@@ -8,15 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::assets;
-use super::console::{self, Entry};
-use super::demo::{Demo, LIMIT};
+use super::console::{self, ConsoleEntry};
+use super::demo::{Demo, STEP_TIMEOUT};
 use super::process::Result;
-use super::screen::{block, say};
 use super::supervisor;
+use super::terminal::{print_block, print_line};
 
 /// Runs a command as somebody who has sourced `target/demo/env`; all that it prints, whatever its exit status.
-pub fn shell(command: &str) -> Result<String> {
-    let env = supervisor::folder()?.join("env");
+pub fn run_shell(command: &str) -> Result<String> {
+    let env = supervisor::stack_folder()?.join("env");
     let mut child = Command::new("sh")
         .args(["-c", r#". "$1"; exec 2>&1; eval "$2""#, "sh"])
         .arg(&env)
@@ -33,10 +33,10 @@ pub fn shell(command: &str) -> Result<String> {
     let reader = thread::spawn(move || read_to_string(output));
     let begin = Instant::now();
     while child.try_wait()?.is_none() {
-        if begin.elapsed() > LIMIT {
+        if begin.elapsed() > STEP_TIMEOUT {
             Command::new("sh").args(["-c", r#"kill -9 "-$1""#, "sh", &child.id().to_string()]).status()?;
             child.wait()?;
-            return Err(format!("`{command}` does not end within {LIMIT:?}").into());
+            return Err(format!("`{command}` does not end within {STEP_TIMEOUT:?}").into());
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -44,32 +44,32 @@ pub fn shell(command: &str) -> Result<String> {
 }
 
 /// Each command prints what the README shows.
-pub fn play(demo: &mut Demo) -> Result<()> {
+pub fn check_readme(demo: &mut Demo) -> Result<()> {
     let page = fs::read_to_string(assets::root().join("README.md"))?;
-    let shown = console::entries(&page);
-    demo.same("commands of the README", &shown.len(), &12)?;
+    let shown = console::console_entries(&page);
+    demo.assert_same("commands of the README", &shown.len(), &12)?;
     // The README begins with an empty namespace.
     demo.kubectl(&["delete", "configmap", "brand"])?;
-    for Entry { command, output } in &shown {
+    for ConsoleEntry { command, output } in &shown {
         let output = output.as_deref().ok_or_else(|| format!("the README shows nothing that `{command}` prints"))?;
-        say(format!("  $ {command}"));
-        let printed = output_of(command, output)?;
-        block(&printed);
+        print_line(format!("  $ {command}"));
+        let printed = wait_for_output(command, output)?;
+        print_block(&printed);
         if mask(&printed) != mask(output) {
             return Err(format!("the README shows\n{output}\nand `{command}` prints\n{printed}").into());
         }
-        demo.holds("it prints what the README shows", true)?;
+        demo.assert_holds("it prints what the README shows", true)?;
     }
-    demo.kubectl(&["wait", "--for=delete", "client/globex", &format!("--timeout={}s", LIMIT.as_secs())])?;
+    demo.kubectl(&["wait", "--for=delete", "client/globex", &format!("--timeout={}s", STEP_TIMEOUT.as_secs())])?;
     Ok(())
 }
 
 /// What a command prints. What only reads is asked again until it prints what is wanted: the change before it takes a moment.
-fn output_of(command: &str, wanted: &str) -> Result<String> {
+fn wait_for_output(command: &str, wanted: &str) -> Result<String> {
     let begin = Instant::now();
     loop {
-        let printed = shell(command)?;
-        let is_final = !command.starts_with("kubectl get ") || begin.elapsed() > LIMIT;
+        let printed = run_shell(command)?;
+        let is_final = !command.starts_with("kubectl get ") || begin.elapsed() > STEP_TIMEOUT;
         if is_final || mask(&printed) == mask(wanted) {
             return Ok(printed);
         }

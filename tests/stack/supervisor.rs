@@ -17,26 +17,26 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::assets;
+use super::full_stack::RunningStack;
 use super::process::Result;
-use super::whole::Whole;
 
 /// How often it looks whether everything still runs.
-const LOOK: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long another run may take to come up or to go away.
-const LIMIT: Duration = Duration::from_mins(1);
+const OTHER_RUN_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a stack leaves for those who use it.
-pub fn folder() -> Result<PathBuf> {
+pub fn stack_folder() -> Result<PathBuf> {
     Ok(assets::target()?.join("demo"))
 }
 
 /// A supervisor that this process started and that ends with it.
-pub struct Started(Child);
+pub struct SupervisorHandle(Child);
 
-impl Started {
+impl SupervisorHandle {
     /// Lets the stack run on when this process ends.
-    pub fn keep(mut self) -> Result<()> {
+    pub fn keep_running(mut self) -> Result<()> {
         let mut line = self.0.stdin.take().ok_or("the supervisor has no standard input")?;
         writeln!(line, "keep")?;
         // It answers once it has taken note, so that nothing is lost when we end now.
@@ -48,7 +48,7 @@ impl Started {
     }
 
     /// Ends the stack and waits until it is gone.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop_and_wait(mut self) -> Result<()> {
         drop(self.0.stdin.take());
         self.0.wait()?;
         Ok(())
@@ -56,11 +56,11 @@ impl Started {
 }
 
 /// Starts a stack; `None` when one runs already that was left running.
-pub fn start() -> Result<Option<Started>> {
+pub fn start_stack() -> Result<Option<SupervisorHandle>> {
     let lock = open_lock()?;
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + OTHER_RUN_TIMEOUT;
     while !try_lock(&lock)? {
-        let (_, kept) = holder()?;
+        let (_, kept) = read_lock_holder()?;
         if kept {
             return Ok(None);
         }
@@ -85,7 +85,7 @@ pub fn start() -> Result<Option<Started>> {
     output.read_line(&mut said)?;
     if said.trim() == "ready" {
         child.stdout = Some(output.into_inner());
-        return Ok(Some(Started(child)));
+        return Ok(Some(SupervisorHandle(child)));
     }
     output.read_to_string(&mut said)?;
     child.wait()?;
@@ -93,14 +93,14 @@ pub fn start() -> Result<Option<Started>> {
 }
 
 /// Ends the stack that runs; `false` when there is none.
-pub fn stop() -> Result<bool> {
+pub fn stop_stack() -> Result<bool> {
     let lock = open_lock()?;
     if try_lock(&lock)? {
         return Ok(false);
     }
-    let (pid, _) = holder()?;
+    let (pid, _) = read_lock_holder()?;
     Command::new("sh").args(["-c", r#"kill -s TERM "$1""#, "sh", &pid]).status()?;
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + OTHER_RUN_TIMEOUT;
     while !try_lock(&lock)? {
         if Instant::now() >= end {
             return Err(format!("the supervisor (process {pid}) does not end: kill it").into());
@@ -112,35 +112,35 @@ pub fn stop() -> Result<bool> {
 
 /// The supervisor itself: says `ready` or what failed on standard output.
 pub fn supervise() -> Result<()> {
-    match supervised() {
+    match run_supervisor() {
         Ok(()) => Ok(()),
         Err(error) => {
             // Whoever waits reads this; once nobody does, the file keeps it.
             let _ = writeln!(std::io::stdout(), "{error}");
-            let _ = fs::write(folder()?.join("supervisor.log"), format!("{error}\n"));
+            let _ = fs::write(stack_folder()?.join("supervisor.log"), format!("{error}\n"));
             Err(error)
         }
     }
 }
 
-fn supervised() -> Result<()> {
+fn run_supervisor() -> Result<()> {
     let lock = open_lock()?;
     if !try_lock(&lock)? {
         return Err("another run was faster: try again".into());
     }
-    note(&lock, "starting")?;
+    write_state(&lock, "starting")?;
     let started = Arc::new(AtomicBool::new(false));
     let (sender, events) = mpsc::channel();
     listen_to_parent(sender.clone(), Arc::clone(&started), lock.try_clone()?);
     listen_to_signals(sender, Arc::clone(&started))?;
-    let folder = folder()?;
-    empty(&folder)?;
-    let mut whole = Whole::start(&folder)?;
+    let folder = stack_folder()?;
+    empty_folder(&folder)?;
+    let mut whole = RunningStack::start(&folder)?;
     started.store(true, Ordering::SeqCst);
     writeln!(std::io::stdout(), "ready")?;
     let ended = loop {
-        match events.recv_timeout(LOOK) {
-            Err(RecvTimeoutError::Timeout) => match whole.check() {
+        match events.recv_timeout(CHECK_INTERVAL) {
+            Err(RecvTimeoutError::Timeout) => match whole.restart_ended() {
                 Ok(()) => {}
                 Err(error) => break Err(error),
             },
@@ -158,12 +158,12 @@ fn listen_to_parent(sender: Sender<()>, started: Arc<AtomicBool>, lock: File) {
     thread::spawn(move || {
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
-        if read.is_ok() && line.trim() == "keep" && note(&lock, "kept").is_ok() {
+        if read.is_ok() && line.trim() == "keep" && write_state(&lock, "kept").is_ok() {
             let _ = writeln!(std::io::stdout(), "kept");
             // Waiting for its other end would be waiting for nobody.
             return;
         }
-        end(&sender, &started);
+        end_supervision(&sender, &started);
     });
 }
 
@@ -181,12 +181,12 @@ fn listen_to_signals(sender: Sender<()>, started: Arc<AtomicBool>) -> Result<()>
             Ok(())
         });
         drop(waited);
-        end(&sender, &started);
+        end_supervision(&sender, &started);
     });
     Ok(())
 }
 
-fn end(sender: &Sender<()>, started: &AtomicBool) {
+fn end_supervision(sender: &Sender<()>, started: &AtomicBool) {
     if !started.load(Ordering::SeqCst) {
         // What has been started so far ends with this process.
         std::process::exit(1);
@@ -212,7 +212,7 @@ fn try_lock(lock: &File) -> Result<bool> {
     }
 }
 
-fn note(mut lock: &File, state: &str) -> Result<()> {
+fn write_state(mut lock: &File, state: &str) -> Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
     writeln!(lock, "{} {state}", std::process::id())?;
@@ -220,7 +220,7 @@ fn note(mut lock: &File, state: &str) -> Result<()> {
 }
 
 /// The process that holds the lock, and whether it was left running on purpose.
-fn holder() -> Result<(String, bool)> {
+fn read_lock_holder() -> Result<(String, bool)> {
     let path = assets::target()?.join("demo.lock");
     for _ in 0..50 {
         let text = fs::read_to_string(&path)?;
@@ -233,7 +233,7 @@ fn holder() -> Result<(String, bool)> {
 }
 
 /// Empties the folder; what an earlier run is still writing while it ends may need a moment.
-fn empty(folder: &PathBuf) -> Result<()> {
+fn empty_folder(folder: &PathBuf) -> Result<()> {
     for _ in 0..50 {
         if !folder.exists() || fs::remove_dir_all(folder).is_ok() {
             fs::create_dir_all(folder)?;

@@ -5,18 +5,18 @@
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::http::{self, Response};
+use super::http::{self, HttpResponse};
 use super::process::Result;
 use super::programs;
 
 /// A caller with a token.
-pub struct Tenancy {
+pub struct TenancyApi {
     url: String,
     tenant: String,
     authorization: String,
 }
 
-impl Tenancy {
+impl TenancyApi {
     /// Asks for a token; `tenant` is the service provider's id.
     pub fn connect(url: &str, tenant: &str, key: (&str, &str)) -> Result<Self> {
         let form = Serializer::new(String::new())
@@ -36,7 +36,7 @@ impl Tenancy {
     }
 
     /// Sends a request to a path below `/api/v2/tenants/`.
-    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Response> {
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<HttpResponse> {
         let headers = [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
         let body = body.map(Value::to_string).unwrap_or_default();
         http::send(method, &format!("{}/api/v2/tenants/{path}", self.url), &headers, &body)
@@ -52,7 +52,7 @@ impl Tenancy {
     }
 
     /// Changes a tenant; any status but 200 is an error.
-    pub fn change(&self, path: &str, body: &Value) -> Result<()> {
+    pub fn change_tenant(&self, path: &str, body: &Value) -> Result<()> {
         let answer = self.call("POST", path, Some(body))?;
         if answer.status == 200 {
             return Ok(());
@@ -61,40 +61,40 @@ impl Tenancy {
     }
 
     /// The path of a Partner.
-    pub fn partner(&self, id: &str) -> String {
+    pub fn partner_path(&self, id: &str) -> String {
         format!("{}/msps/{id}", self.tenant)
     }
 
     /// The unique ids below a list such as `sp_1/msps` that are in use, or all that ever were.
-    pub fn list(&self, path: &str, active: bool) -> Result<Vec<Value>> {
+    pub fn list_tenants(&self, path: &str, active: bool) -> Result<Vec<Value>> {
         let page = self.get(&format!("{path}/search?queryString=activeStatus:{active}&pageSize=100"))?;
         let results = page["results"].as_array();
         Ok(results.ok_or_else(|| format!("{path}/search answers without `results`: {page}"))?.clone())
     }
 
     /// The service provider's id.
-    pub fn tenant(&self) -> &str {
+    pub fn provider_id(&self) -> &str {
         &self.tenant
     }
 
     /// How many Partners and Clients the platform has created since it was started.
-    pub fn creates(&self) -> Result<Creates> {
+    pub fn create_counts(&self) -> Result<CreateCounts> {
         let text = http::get(&format!("{}/metrics", self.url))?.body;
         let of = |kind: &str| {
             let route = format!("route=\"/api/v2/tenants/{{tenant}}/{kind}\"");
             let labels = ["method=\"POST\"", &route, "status=\"200\""];
             // A counter of requests: whole, and far below what a float holds exactly.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-            let count = programs::sum(&text, "tenantry_platform_requests_total", &labels) as usize;
+            let count = programs::sum_metric(&text, "tenantry_platform_requests_total", &labels) as usize;
             count
         };
-        Ok(Creates { partners: of("msps"), clients: of("clients") })
+        Ok(CreateCounts { partners: of("msps"), clients: of("clients") })
     }
 }
 
 /// How many tenants of each kind a platform has created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Creates {
+pub struct CreateCounts {
     /// Partners, terminated ones included.
     pub partners: usize,
     /// Clients, terminated ones included.
@@ -102,7 +102,7 @@ pub struct Creates {
 }
 
 /// A tenant in one line.
-pub fn line(tenant: &Value) -> String {
+pub fn format_tenant(tenant: &Value) -> String {
     let text = |key: &str| tenant[key].as_str().unwrap_or("-").to_owned();
     let list = |key: &str| {
         let items = tenant[key].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -112,7 +112,7 @@ pub fn line(tenant: &Value) -> String {
         "{} `{}` {}; {}, {}, {}; packages: {}; add-ons: {}",
         text("uniqueId"),
         text("name"),
-        state(tenant),
+        tenant_state(tenant),
         text("city"),
         text("country"),
         text("timeZone"),
@@ -122,6 +122,6 @@ pub fn line(tenant: &Value) -> String {
 }
 
 /// `ACTIVE`, `SUSPENDED` or `TERMINATED`.
-pub fn state(tenant: &Value) -> &str {
+pub fn tenant_state(tenant: &Value) -> &str {
     tenant["status"].as_str().unwrap_or("-")
 }

@@ -2,78 +2,80 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
+use super::CheckReport;
 use crate::api::{Partner, TenantClient};
 use crate::cli::cluster::Cluster;
 use crate::cli::connection::ConnectionFlags;
 use crate::cli::failure::Failure;
-use crate::cli::ground::named;
-use crate::cli::one::{One, every};
-use crate::cli::reach::message;
-use crate::cli::references::{Lack, References};
-use crate::connect::Platform;
-use crate::object::{Object, connection_secret};
+use crate::cli::inventory::object_label;
+use crate::cli::object_arg::{AnyObject, list_objects};
+use crate::cli::object_platform::outcome_message;
+use crate::cli::references::{ReferenceError, References};
+use crate::connect::PlatformClient;
+use crate::object::{TenantResource, connection_secret};
 
 /// Tries each connection once.
-pub(super) async fn check(
+pub(super) async fn check_connections(
     flags: &ConnectionFlags,
     cluster: &Cluster,
     namespace: Option<&str>,
-    report: &mut Report,
+    report: &mut CheckReport,
 ) -> Result<(), Failure> {
-    let given = flags.given(Some(cluster)).await?;
+    let given = flags.connection_override(Some(cluster)).await?;
     if let Some(platform) = &given.platform {
-        tried(platform, "the connection that was named", report).await;
+        check_platform(platform, "the connection that was named", report).await;
         return Ok(());
     }
-    let connections = connections(cluster, namespace).await?;
+    let connections = list_connections(cluster, namespace).await?;
     if connections.is_empty() {
-        report.unknown("connection", "no Partner and no Client names a Secret with a connection yet");
+        report.add_unknown("connection", "no Partner and no Client names a Secret with a connection yet");
     }
-    let mut references = References::of_the_cluster(given);
+    let mut references = References::from_cluster_only(given);
     for (place, object) in connections {
         let (platform, by) = match &object {
-            One::Partner(partner) => {
-                (references.platform(partner.as_ref(), None, Some(cluster)).await, named(partner.as_ref()))
+            AnyObject::Partner(partner) => {
+                (references.platform_of(partner.as_ref(), None, Some(cluster)).await, object_label(partner.as_ref()))
             }
-            One::Client(client) => {
-                (references.platform(client.as_ref(), None, Some(cluster)).await, named(client.as_ref()))
+            AnyObject::Client(client) => {
+                (references.platform_of(client.as_ref(), None, Some(cluster)).await, object_label(client.as_ref()))
             }
         };
         let used = format!("Secret `{place}` of {by}");
         match platform {
-            Ok(platform) => tried(&platform, &used, report).await,
-            Err(Lack::Failure(failure)) => report.wrong("connection", format!("{used}: {failure}")),
-            Err(Lack::Outcome(outcome)) => report.wrong("connection", format!("{used}: {}", message(outcome))),
+            Ok(platform) => check_platform(&platform, &used, report).await,
+            Err(ReferenceError::Failure(failure)) => report.add_wrong("connection", format!("{used}: {failure}")),
+            Err(ReferenceError::Outcome(outcome)) => {
+                report.add_wrong("connection", format!("{used}: {}", outcome_message(outcome)));
+            }
         }
     }
     Ok(())
 }
 
 /// Every Secret with a connection, and the first object that names it: many share one.
-async fn connections(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeMap<String, One>, Failure> {
+async fn list_connections(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeMap<String, AnyObject>, Failure> {
     let mut connections = BTreeMap::new();
-    for partner in every::<Partner>(cluster, namespace).await?.understood {
-        if let Some(place) = place(&partner) {
-            connections.entry(place).or_insert_with(|| One::Partner(Box::new(partner)));
+    for partner in list_objects::<Partner>(cluster, namespace).await?.understood {
+        if let Some(place) = connection_secret_name(&partner) {
+            connections.entry(place).or_insert_with(|| AnyObject::Partner(Box::new(partner)));
         }
     }
-    for client in every::<TenantClient>(cluster, namespace).await?.understood {
-        if let Some(place) = place(&client) {
-            connections.entry(place).or_insert_with(|| One::Client(Box::new(client)));
+    for client in list_objects::<TenantClient>(cluster, namespace).await?.understood {
+        if let Some(place) = connection_secret_name(&client) {
+            connections.entry(place).or_insert_with(|| AnyObject::Client(Box::new(client)));
         }
     }
     Ok(connections)
 }
 
-fn place<K: Object>(object: &K) -> Option<String> {
+fn connection_secret_name<K: TenantResource>(object: &K) -> Option<String> {
     connection_secret(object, None).map(|(namespace, name)| format!("{namespace}/{name}"))
 }
 
-async fn tried(platform: &Platform, used: &str, report: &mut Report) {
+async fn check_platform(platform: &PlatformClient, used: &str, report: &mut CheckReport) {
     let (host, tenant) = (platform.host(), platform.tenant_id().to_owned());
-    match platform.check().await {
-        Ok(()) => report.well("platform", format!("`{host}` takes the credential of `{tenant}` ({used})")),
-        Err(error) => report.wrong("platform", format!("`{host}` as `{tenant}` ({used}): {error}")),
+    match platform.check_credential().await {
+        Ok(()) => report.add_ok("platform", format!("`{host}` takes the credential of `{tenant}` ({used})")),
+        Err(error) => report.add_wrong("platform", format!("`{host}` as `{tenant}` ({used}): {error}")),
     }
 }

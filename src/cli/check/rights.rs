@@ -4,26 +4,26 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::Api;
 use kube::api::PostParams;
 
-use super::Report;
+use super::CheckReport;
 use crate::api::GROUP;
-use crate::cli::cluster::{Cluster, sentence};
+use crate::cli::cluster::{Cluster, api_error_message};
 
-const WHAT: &str = "rights";
+const CHECK_NAME: &str = "rights";
 
 /// A right that the operator needs.
-struct Right {
+struct RequiredRight {
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
     /// The one object that it is needed for.
     name: &'static str,
     verbs: &'static [&'static str],
-    place: Place,
+    place: RightScope,
 }
 
 /// Where a right is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RightScope {
     /// Where the operator looks for objects.
     Watched,
     /// In the namespace of the operator.
@@ -33,7 +33,7 @@ enum Place {
 }
 
 /// Where the operator looks for objects.
-pub(super) enum Watched {
+pub(super) enum WatchedNamespaces {
     /// In every namespace.
     Everywhere,
     /// In these.
@@ -43,112 +43,130 @@ pub(super) enum Watched {
 }
 
 /// Whose rights are checked.
-pub(super) struct Account {
+pub(super) struct OperatorAccount {
     /// The ServiceAccount as `NAMESPACE/NAME`.
     pub(super) name: String,
     /// Where it must have them.
-    pub(super) watched: Watched,
+    pub(super) watched: WatchedNamespaces,
 }
 
-const fn right(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Right {
-    Right { group, resource, subresource: "", name: "", verbs, place: Place::Watched }
+const fn watched_right(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> RequiredRight {
+    RequiredRight { group, resource, subresource: "", name: "", verbs, place: RightScope::Watched }
 }
 
-const fn own(group: &'static str, resource: &'static str, name: &'static str, verbs: &'static [&'static str]) -> Right {
-    Right { name, place: Place::Own, ..right(group, resource, verbs) }
+const fn own_namespace_right(
+    group: &'static str,
+    resource: &'static str,
+    name: &'static str,
+    verbs: &'static [&'static str],
+) -> RequiredRight {
+    RequiredRight { name, place: RightScope::Own, ..watched_right(group, resource, verbs) }
 }
 
-const fn definition(name: &'static str) -> Right {
-    Right { name, place: Place::Cluster, ..right("apiextensions.k8s.io", "customresourcedefinitions", &["get"]) }
+const fn definition_right(name: &'static str) -> RequiredRight {
+    RequiredRight {
+        name,
+        place: RightScope::Cluster,
+        ..watched_right("apiextensions.k8s.io", "customresourcedefinitions", &["get"])
+    }
 }
 
 /// What the chart gives.
-const RIGHTS: [Right; 15] = [
-    right(GROUP, "partners", &["get", "list", "watch", "patch"]),
-    right(GROUP, "clients", &["get", "list", "watch", "patch"]),
-    Right { subresource: "status", ..right(GROUP, "partners", &["patch"]) },
-    Right { subresource: "status", ..right(GROUP, "clients", &["patch"]) },
-    right("", "secrets", &["get"]),
-    right("", "configmaps", &["get", "list", "watch"]),
-    right("", "namespaces", &["get"]),
-    right("events.k8s.io", "events", &["create", "patch"]),
-    own("coordination.k8s.io", "leases", "", &["create"]),
-    own("coordination.k8s.io", "leases", "tenantry-operator", &["get", "update"]),
-    own("", "configmaps", "", &["create"]),
-    own("", "configmaps", "tenantry-terminations", &["update"]),
-    own("", "secrets", "", &["create"]),
-    definition("partners.tenantry.dev"),
-    definition("clients.tenantry.dev"),
+const REQUIRED_RIGHTS: [RequiredRight; 15] = [
+    watched_right(GROUP, "partners", &["get", "list", "watch", "patch"]),
+    watched_right(GROUP, "clients", &["get", "list", "watch", "patch"]),
+    RequiredRight { subresource: "status", ..watched_right(GROUP, "partners", &["patch"]) },
+    RequiredRight { subresource: "status", ..watched_right(GROUP, "clients", &["patch"]) },
+    watched_right("", "secrets", &["get"]),
+    watched_right("", "configmaps", &["get", "list", "watch"]),
+    watched_right("", "namespaces", &["get"]),
+    watched_right("events.k8s.io", "events", &["create", "patch"]),
+    own_namespace_right("coordination.k8s.io", "leases", "", &["create"]),
+    own_namespace_right("coordination.k8s.io", "leases", "tenantry-operator", &["get", "update"]),
+    own_namespace_right("", "configmaps", "", &["create"]),
+    own_namespace_right("", "configmaps", "tenantry-terminations", &["update"]),
+    own_namespace_right("", "secrets", "", &["create"]),
+    definition_right("partners.tenantry.dev"),
+    definition_right("clients.tenantry.dev"),
 ];
 
 /// Where a right is needed that tells an install for all namespaces from one for some.
-const EVERYWHERE: Right = right(GROUP, "partners", &["list"]);
+const LIST_EVERYWHERE: RequiredRight = watched_right(GROUP, "partners", &["list"]);
 
 /// Asks the API server for each right.
-pub(super) async fn check(account: &Account, cluster: &Cluster, report: &mut Report) {
-    let Account { name: account, watched } = account;
+pub(super) async fn check_rights(account: &OperatorAccount, cluster: &Cluster, report: &mut CheckReport) {
+    let OperatorAccount { name: account, watched } = account;
     let Some((namespace, name)) = account.split_once('/') else {
-        report.wrong(WHAT, format!("`{account}` names no ServiceAccount: write it as `NAMESPACE/NAME`"));
+        report.add_wrong(CHECK_NAME, format!("`{account}` names no ServiceAccount: write it as `NAMESPACE/NAME`"));
         return;
     };
-    match missing(&Subject { namespace, name, cluster }, watched).await {
-        Err(error) => report.unknown(WHAT, format!("what `{account}` may do cannot be asked: {}", sentence(&error))),
-        Ok(missing) => missing.tell(account, report),
+    match find_missing_rights(&ReviewSubject { namespace, name, cluster }, watched).await {
+        Err(error) => report
+            .add_unknown(CHECK_NAME, format!("what `{account}` may do cannot be asked: {}", api_error_message(&error))),
+        Ok(missing) => missing.report_missing(account, report),
     }
 }
 
 /// Rights that are not given.
 #[derive(Default)]
-struct Missing {
+struct MissingRights {
     needed: Vec<String>,
     /// Such that an operator for some namespaces does not need.
-    perhaps: Vec<String>,
+    optional: Vec<String>,
 }
 
-impl Missing {
+impl MissingRights {
     /// Reports what a ServiceAccount may not do.
-    fn tell(&self, account: &str, report: &mut Report) {
-        let Self { needed, perhaps } = self;
+    fn report_missing(&self, account: &str, report: &mut CheckReport) {
+        let Self { needed, optional: perhaps } = self;
         if needed.is_empty() && perhaps.is_empty() {
-            report.well(WHAT, format!("ServiceAccount `{account}` may do everything that the operator does"));
+            report.add_ok(CHECK_NAME, format!("ServiceAccount `{account}` may do everything that the operator does"));
         }
         // Without rights of its own it is no operator yet, wherever it looks.
         if !needed.is_empty() {
             let all: Vec<&str> = needed.iter().chain(perhaps).map(String::as_str).collect();
             let all = all.join(", ");
-            report.wrong(WHAT, format!("ServiceAccount `{account}` may not {all}: give it the rights of the chart"));
+            report.add_wrong(
+                CHECK_NAME,
+                format!("ServiceAccount `{account}` may not {all}: give it the rights of the chart"),
+            );
         } else if !perhaps.is_empty() {
             let message = format!(
                 "ServiceAccount `{account}` may not {}: give it the rights of the chart, unless it watches some namespaces alone",
                 perhaps.join(", ")
             );
-            report.unknown(WHAT, message);
+            report.add_unknown(CHECK_NAME, message);
         }
     }
 }
 
-async fn missing(subject: &Subject<'_>, watched: &Watched) -> Result<Missing, kube::Error> {
+async fn find_missing_rights(
+    subject: &ReviewSubject<'_>,
+    watched: &WatchedNamespaces,
+) -> Result<MissingRights, kube::Error> {
     // An account that may list everywhere is meant to look everywhere.
     let is_everywhere = match watched {
-        Watched::Everywhere => true,
-        Watched::Namespaces(_) => false,
-        Watched::Unknown => EVERYWHERE.is_given("list", None, subject).await?,
+        WatchedNamespaces::Everywhere => true,
+        WatchedNamespaces::Namespaces(_) => false,
+        WatchedNamespaces::Unknown => LIST_EVERYWHERE.is_granted("list", None, subject).await?,
     };
-    let mut missing = Missing::default();
-    for right in &RIGHTS {
+    let mut missing = MissingRights::default();
+    for right in &REQUIRED_RIGHTS {
         let places: Vec<Option<&str>> = match (right.place, watched) {
-            (Place::Own, _) => vec![Some(subject.namespace)],
-            (Place::Watched, Watched::Namespaces(names)) => names.iter().map(|name| Some(name.as_str())).collect(),
-            (Place::Watched | Place::Cluster, _) => vec![None],
+            (RightScope::Own, _) => vec![Some(subject.namespace)],
+            (RightScope::Watched, WatchedNamespaces::Namespaces(names)) => {
+                names.iter().map(|name| Some(name.as_str())).collect()
+            }
+            (RightScope::Watched | RightScope::Cluster, _) => vec![None],
         };
         let is_needed = match (right.place, watched) {
-            (Place::Own, _) | (Place::Watched, Watched::Namespaces(_)) => true,
-            (Place::Watched | Place::Cluster, _) => is_everywhere,
+            (RightScope::Own, _) | (RightScope::Watched, WatchedNamespaces::Namespaces(_)) => true,
+            (RightScope::Watched | RightScope::Cluster, _) => is_everywhere,
         };
         for place in places {
             for verb in right.verbs {
-                if !right.is_given(verb, place, subject).await? {
-                    let list = if is_needed { &mut missing.needed } else { &mut missing.perhaps };
+                if !right.is_granted(verb, place, subject).await? {
+                    let list = if is_needed { &mut missing.needed } else { &mut missing.optional };
                     list.push(right.sentence(verb, place));
                 }
             }
@@ -157,15 +175,15 @@ async fn missing(subject: &Subject<'_>, watched: &Watched) -> Result<Missing, ku
     Ok(missing)
 }
 
-impl Right {
+impl RequiredRight {
     fn sentence(&self, verb: &str, namespace: Option<&str>) -> String {
         let Self { group, resource, subresource, name, verbs: _, place } = self;
         let part =
             |separator: &str, text: &str| if text.is_empty() { String::new() } else { format!("{separator}{text}") };
         let place = match (namespace, place) {
             (Some(name), _) => format!(" in namespace `{name}`"),
-            (None, Place::Cluster) => String::new(),
-            (None, Place::Watched | Place::Own) => " in every namespace".to_owned(),
+            (None, RightScope::Cluster) => String::new(),
+            (None, RightScope::Watched | RightScope::Own) => " in every namespace".to_owned(),
         };
         format!("{verb} `{resource}{}{}{}`{place}", part(".", group), part("/", subresource), part(" ", name))
     }
@@ -179,11 +197,11 @@ impl Right {
     }
 
     /// Whether the API server lets the subject do it.
-    async fn is_given(
+    async fn is_granted(
         &self,
         verb: &str,
         place: Option<&str>,
-        Subject { namespace, name, cluster }: &Subject<'_>,
+        ReviewSubject { namespace, name, cluster }: &ReviewSubject<'_>,
     ) -> Result<bool, kube::Error> {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let attributes = ResourceAttributes {
@@ -211,7 +229,7 @@ impl Right {
 }
 
 /// Whose rights are asked for: a ServiceAccount.
-struct Subject<'a> {
+struct ReviewSubject<'a> {
     namespace: &'a str,
     name: &'a str,
     cluster: &'a Cluster,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::fit::{Schemas, put};
-use super::unchosen::Unchosen;
-use crate::connect::Inspection;
-use crate::plan::{Field, Kind, Value};
+use super::declarable::{DeclarableSchemas, set_at_path};
+use super::new_tenant::NewTenantDefaults;
+use crate::connect::TenantInspection;
+use crate::plan::{Field, TenantKind, Value};
 
 /// Settings that `clients.defaults` may hold, but for secrets.
-const SHARED: [Field; 8] = [
+const SHAREABLE_FIELDS: [Field; 8] = [
     Field::Timezone,
     Field::Country,
     Field::Packages,
@@ -22,20 +22,26 @@ const SHARED: [Field; 8] = [
 ];
 
 /// What every one of several Clients has.
-pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas, unchosen: Unchosen) -> BTreeMap<Field, Value> {
+pub(super) fn common_settings(
+    clients: &[&TenantInspection],
+    schemas: &DeclarableSchemas,
+    unchosen: NewTenantDefaults,
+) -> BTreeMap<Field, Value> {
     let mut shared = BTreeMap::new();
     let [first, _, ..] = clients else { return shared };
-    for field in SHARED.into_iter().filter(|field| !unchosen.holds(*field, first)) {
+    for field in SHAREABLE_FIELDS.into_iter().filter(|field| !unchosen.omits(*field, first)) {
         let Some(value) = first.observed.value(field).filter(|value| **value != Value::Cleared) else { continue };
         let is_common = clients.iter().all(|client| client.observed.value(field) == Some(value));
         // An add-on needs its package beside it.
         let has_packages = field != Field::AddOns || shared.contains_key(&Field::Packages);
         let is_taken = || {
             let packages = shared.get(&Field::Packages).filter(|_| field == Field::AddOns);
-            let together =
-                [(Field::Packages, packages), (field, Some(value))].map(|(field, value)| Some((field, json(value?))));
-            schemas.objection(Kind::Client, field, value).is_none()
-                && schemas.refused(Kind::Client, &together.into_iter().flatten().collect::<Vec<_>>()).is_none()
+            let together = [(Field::Packages, packages), (field, Some(value))]
+                .map(|(field, value)| Some((field, to_json(value?))));
+            schemas.objection(TenantKind::Client, field, value).is_none()
+                && schemas
+                    .settings_refusal(TenantKind::Client, &together.into_iter().flatten().collect::<Vec<_>>())
+                    .is_none()
         };
         if is_common && has_packages && is_taken() {
             shared.insert(field, value.clone());
@@ -44,17 +50,17 @@ pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas, unchosen: Uncho
     shared
 }
 
-fn json(value: &Value) -> Json {
-    serde_json::from_str(&value.json()).unwrap_or_default()
+fn to_json(value: &Value) -> Json {
+    serde_json::from_str(&value.to_json()).unwrap_or_default()
 }
 
 /// The block `clients.defaults`.
-pub(super) fn block(shared: &BTreeMap<Field, Value>) -> Json {
+pub(super) fn defaults_block(shared: &BTreeMap<Field, Value>) -> Json {
     let mut block = json!({});
     for (field, value) in shared {
         let path = field.path();
         let path = path.strip_prefix("details.").or_else(|| path.strip_prefix("security.")).unwrap_or(path);
-        put(&mut block, path, json(value));
+        set_at_path(&mut block, path, to_json(value));
     }
     block
 }

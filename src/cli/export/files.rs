@@ -9,33 +9,33 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::manifest::Document;
+use crate::cli::manifest::YamlDocument;
 use crate::cli::yaml;
-use earlier::Earlier;
+use earlier::EarlierExport;
 
 /// The first line of every file.
-const HEAD: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
+const HEADER_LINE: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
 
 /// Name of the list of all files.
-const LIST: &str = "kustomization.yaml";
+const KUSTOMIZATION_FILE: &str = "kustomization.yaml";
 
 /// Files by their path inside the folder.
 #[derive(Debug, Default)]
-pub(super) struct Files(BTreeMap<String, String>);
+pub(super) struct ExportFiles(BTreeMap<String, String>);
 
-impl Files {
+impl ExportFiles {
     /// Adds an object; `comments` stand above it.
     ///
     /// # Errors
     /// What was written reads back as something else.
-    pub(super) fn add(&mut self, path: String, object: &Value, comments: &[String]) -> Result<(), Failure> {
-        let mut text = format!("{HEAD}\n");
+    pub(super) fn add_object(&mut self, path: String, object: &Value, comments: &[String]) -> Result<(), Failure> {
+        let mut text = format!("{HEADER_LINE}\n");
         for comment in comments {
             // A line break of a tenant's name must not end the comment.
-            let _ = writeln!(text, "# Not exported: {}", comment.replace(is_break, " "));
+            let _ = writeln!(text, "# Not exported: {}", comment.replace(is_line_break, " "));
         }
-        text.push_str(&yaml::document(object));
-        let reads_back = Document::all(&text).is_ok_and(|read| read.len() == 1 && read[0].value == *object);
+        text.push_str(&yaml::to_block_yaml(object));
+        let reads_back = YamlDocument::parse_all(&text).is_ok_and(|read| read.len() == 1 && read[0].value == *object);
         if !reads_back {
             return Err(Failure::new(format!(
                 "`{path}` cannot be written so that it reads back: please report its tenant's settings"
@@ -48,19 +48,22 @@ impl Files {
     /// Adds the kustomization of all files so far.
     ///
     /// # Errors
-    /// As [`Files::add`].
-    pub(super) fn list(&mut self) -> Result<(), Failure> {
+    /// As [`ExportFiles::add_object`].
+    pub(super) fn add_kustomization(&mut self) -> Result<(), Failure> {
         let resources: Vec<&String> = self.0.keys().collect();
         let object = json!({
             "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources,
         });
-        self.add(LIST.to_owned(), &object, &[])
+        self.add_object(KUSTOMIZATION_FILE.to_owned(), &object, &[])
     }
 
     /// All objects in one text, namespaces first; the kustomization is no object.
-    pub(super) fn stream(&self) -> String {
-        let (spaces, others): (Vec<_>, Vec<_>) =
-            self.0.iter().filter(|(path, _)| *path != LIST).partition(|(path, _)| path.ends_with("/namespace.yaml"));
+    pub(super) fn to_stream(&self) -> String {
+        let (spaces, others): (Vec<_>, Vec<_>) = self
+            .0
+            .iter()
+            .filter(|(path, _)| *path != KUSTOMIZATION_FILE)
+            .partition(|(path, _)| path.ends_with("/namespace.yaml"));
         spaces.into_iter().chain(others).map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n")
     }
 
@@ -68,14 +71,14 @@ impl Files {
     ///
     /// # Errors
     /// The folder holds something else, or cannot be written.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), Failure> {
+    pub(super) fn write_to_folder(&self, folder: &Path) -> Result<(), Failure> {
         let failed = |path: &Path, error: &std::io::Error| {
             Failure::new(format!("`{}` cannot be written: {error}", path.display()))
         };
-        let there = yaml_files(folder).map_err(|error| failed(folder, &error))?;
+        let there = find_yaml_files(folder).map_err(|error| failed(folder, &error))?;
         let mut stale = BTreeSet::new();
         for path in there {
-            let is_ours = std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(HEAD));
+            let is_ours = std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(HEADER_LINE));
             let is_new =
                 path.strip_prefix(folder).ok().and_then(Path::to_str).is_some_and(|path| self.0.contains_key(path));
             match (is_ours, is_new) {
@@ -109,16 +112,16 @@ impl Files {
     /// # Errors
     /// The folder cannot be read.
     pub(super) fn keep_earlier(&mut self, folder: &Path, partners: &BTreeSet<&str>) -> Result<(), Failure> {
-        let mut earlier = Earlier::default();
+        let mut earlier = EarlierExport::default();
         let failed = |error: &std::io::Error| Failure::new(format!("`{}` cannot be read: {error}", folder.display()));
-        for path in yaml_files(folder).map_err(|error| failed(&error))? {
+        for path in find_yaml_files(folder).map_err(|error| failed(&error))? {
             let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
-            let name = path.strip_prefix(folder).ok().and_then(Path::to_str).filter(|name| *name != LIST);
-            if let Some(name) = name.filter(|_| text.starts_with(HEAD)) {
-                earlier.add(name, text);
+            let name = path.strip_prefix(folder).ok().and_then(Path::to_str).filter(|name| *name != KUSTOMIZATION_FILE);
+            if let Some(name) = name.filter(|_| text.starts_with(HEADER_LINE)) {
+                earlier.add_file(name, text);
             }
         }
-        for (name, text) in earlier.of(partners) {
+        for (name, text) in earlier.files_of_partners(partners) {
             self.0.entry(name).or_insert(text);
         }
         Ok(())
@@ -126,17 +129,17 @@ impl Files {
 
     /// How many objects there are.
     pub(super) fn count(&self) -> usize {
-        self.0.keys().filter(|path| *path != LIST).count()
+        self.0.keys().filter(|path| *path != KUSTOMIZATION_FILE).count()
     }
 }
 
 /// Whether a letter may end a line, or is not seen.
-fn is_break(letter: char) -> bool {
+fn is_line_break(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{ffff}')
 }
 
-fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
+fn find_yaml_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     let mut files = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
@@ -145,7 +148,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     for entry in entries {
         let path = entry?.path();
         if path.is_dir() {
-            files.extend(yaml_files(&path)?);
+            files.extend(find_yaml_files(&path)?);
         } else if path.extension().is_some_and(|end| end == "yaml") {
             files.push(path);
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 /// Longest name: a namespace's, with room for what makes it unique.
-const LONGEST: usize = 50;
+const MAX_SLUG_LENGTH: usize = 50;
 
 /// Letters that people expect to find again.
-const LETTERS: [(&str, &str); 16] = [
+const TRANSLITERATIONS: [(&str, &str); 16] = [
     ("äæ", "ae"),
     ("öœ", "oe"),
     ("ü", "ue"),
@@ -29,7 +29,7 @@ const LETTERS: [(&str, &str); 16] = [
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for letter in name.to_lowercase().chars() {
-        let known = LETTERS.iter().find(|(letters, _)| letters.contains(letter)).map(|(_, plain)| *plain);
+        let known = TRANSLITERATIONS.iter().find(|(letters, _)| letters.contains(letter)).map(|(_, plain)| *plain);
         match known {
             Some(plain) => slug.push_str(plain),
             None if letter.is_ascii_alphanumeric() => slug.push(letter),
@@ -37,23 +37,23 @@ pub(super) fn slug(name: &str) -> String {
             None => slug.push('-'),
         }
     }
-    slug.truncate(LONGEST);
+    slug.truncate(MAX_SLUG_LENGTH);
     slug.trim_matches('-').to_owned()
 }
 
 /// Names that are in use.
 #[derive(Default)]
-pub(super) struct Taken(BTreeSet<String>);
+pub(super) struct UsedNames(BTreeSet<String>);
 
-impl Taken {
+impl UsedNames {
     /// A name that must be kept.
-    pub(super) fn keep(&mut self, name: &str) {
+    pub(super) fn reserve_name(&mut self, name: &str) {
         self.0.insert(name.to_owned());
     }
 
     /// The name of a tenant; the first of two with the same slug has it, the other adds its id. Where tenants come in the
     /// order of their ids, that never changes when more of them come.
-    pub(super) fn take(&mut self, name: &str, id: &str) -> String {
+    pub(super) fn assign_name(&mut self, name: &str, id: &str) -> String {
         let slug = slug(name);
         let id = self::slug(id);
         let candidates = [slug.clone(), format!("{slug}-{id}"), id.clone(), format!("tenant-{id}")];
@@ -65,7 +65,7 @@ impl Taken {
 }
 
 /// Namespaces that belong to the cluster itself.
-pub(super) fn is_reserved(namespace: &str) -> bool {
+pub(super) fn is_system_namespace(namespace: &str) -> bool {
     namespace == "default" || namespace.starts_with("kube-") || namespace == "tenantry-system"
 }
 
@@ -84,14 +84,14 @@ mod tests {
         ] {
             assert_eq!(slug(name), expected, "{name}");
         }
-        assert!(slug(&"long name ".repeat(20)).len() <= LONGEST);
+        assert!(slug(&"long name ".repeat(20)).len() <= MAX_SLUG_LENGTH);
     }
 
     #[test]
     fn two_of_one_name_are_told_apart_by_their_ids() {
-        let mut taken = Taken::default();
-        assert_eq!(taken.take("Globex", "client_3"), "globex");
-        assert_eq!(taken.take("GLOBEX!", "client_4"), "globex-client-4");
-        assert_eq!(taken.take("日本", "client_5"), "client-5");
+        let mut taken = UsedNames::default();
+        assert_eq!(taken.assign_name("Globex", "client_3"), "globex");
+        assert_eq!(taken.assign_name("GLOBEX!", "client_4"), "globex-client-4");
+        assert_eq!(taken.assign_name("日本", "client_5"), "client-5");
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::fit::{Schemas, cut, put};
-use super::unchosen::Unchosen;
-use crate::connect::{Inspection, Platform};
-use crate::plan::{Field, Form, Kind, Seen, TenantLife, Value};
+use super::declarable::{DeclarableSchemas, set_at_path, truncate_value};
+use super::new_tenant::NewTenantDefaults;
+use crate::connect::{PlatformClient, TenantInspection};
+use crate::plan::{Field, LifecycleState, ObservedValue, TenantKind, Value, ValueType};
 
 /// The spec of a tenant.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct ExportedSpec {
     /// The spec.
     pub(super) spec: Json,
     /// Settings in it.
@@ -22,45 +22,46 @@ pub(super) struct Written {
     pub(super) left_out: Vec<String>,
 }
 
-const POLICY: &str = "security.passwordPolicy.";
-const DUO: &str = "security.access.duo.";
-const HOURS: &str = "details.businessHours.";
+const POLICY_PREFIX: &str = "security.passwordPolicy.";
+const DUO_PREFIX: &str = "security.access.duo.";
+const HOURS_PREFIX: &str = "details.businessHours.";
 
 /// What all specs are written by.
-pub(super) struct Frame<'a> {
+pub(super) struct SpecContext<'a> {
     /// What can be declared.
-    pub(super) schemas: &'a Schemas,
+    pub(super) schemas: &'a DeclarableSchemas,
     /// Name of the `ConfigMap` with the images.
     pub(super) images: &'a str,
     /// What is left out.
-    pub(super) unchosen: Unchosen,
+    pub(super) unchosen: NewTenantDefaults,
 }
 
 /// The spec that declares a tenant; what its Partner's `defaults` say already is left out.
-pub(super) fn write(
-    (kind, found): (Kind, &Inspection),
+pub(super) fn build_exported_spec(
+    (kind, found): (TenantKind, &TenantInspection),
     defaults: &BTreeMap<Field, Value>,
-    frame: &Frame<'_>,
-) -> Written {
-    let Frame { schemas, images, unchosen } = *frame;
-    let mut written = Written { spec: json!({"details": {"name": found.observed.name}}), ..Written::default() };
-    for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
-        match found.observed.seen.get(&field) {
-            Some(Seen::Value(Value::Image(_)))
-                if found.images.get(&field).is_some_and(|path| !Platform::has_image(path)) =>
+    frame: &SpecContext<'_>,
+) -> ExportedSpec {
+    let SpecContext { schemas, images, unchosen } = *frame;
+    let mut written =
+        ExportedSpec { spec: json!({"details": {"name": found.observed.name}}), ..ExportedSpec::default() };
+    for field in Field::ALL.iter().copied().filter(|field| field.is_available_for(kind)) {
+        match found.observed.values.get(&field) {
+            Some(ObservedValue::Value(Value::Image(_)))
+                if found.images.get(&field).is_some_and(|path| !PlatformClient::is_own_image_path(path)) =>
             {
-                written.unreadable(field, found);
+                written.note_unreadable(field, found);
             }
-            Some(Seen::Value(value)) => {
+            Some(ObservedValue::Value(value)) => {
                 let default = defaults.get(&field);
                 // Where the Partner's defaults say otherwise, leaving it out would change it.
-                let is_left_out = default.is_none() && unchosen.holds(field, found);
+                let is_left_out = default.is_none() && unchosen.omits(field, found);
                 if default != Some(value) && !is_left_out {
-                    written.setting((kind, field, value), default, schemas);
+                    written.add_setting((kind, field, value), default, schemas);
                 }
             }
-            Some(Seen::Unreadable) => written.unreadable(field, found),
-            Some(Seen::Unsupported) | None => {}
+            Some(ObservedValue::Unreadable) => written.note_unreadable(field, found),
+            Some(ObservedValue::Unsupported) | None => {}
         }
     }
     for (field, values) in &found.observed.unknown.values {
@@ -70,25 +71,30 @@ pub(super) fn write(
             field.path()
         ));
     }
-    written.groups();
-    written.pictures(images);
+    written.drop_incomplete_groups();
+    written.reference_images(images);
     written
         .left_out
         .extend(found.unmapped.iter().map(|member| format!("`{member}` of the platform has no field in this version")));
-    if matches!(found.observed.life, TenantLife::Suspended) {
+    if matches!(found.observed.life, LifecycleState::Suspended) {
         written.spec["tenantState"] = json!("Suspended");
     }
-    written.finish(kind);
+    written.tidy_up(kind);
     written
 }
 
-impl Written {
-    fn setting(&mut self, (kind, field, value): (Kind, Field, &Value), default: Option<&Value>, schemas: &Schemas) {
-        let empty = match (value, field.form(), default) {
+impl ExportedSpec {
+    fn add_setting(
+        &mut self,
+        (kind, field, value): (TenantKind, Field, &Value),
+        default: Option<&Value>,
+        schemas: &DeclarableSchemas,
+    ) {
+        let empty = match (value, field.value_type(), default) {
             // Nothing is there: left out it is not managed, which is the same.
             (Value::Cleared, _, None) => return,
-            (Value::Cleared, Form::Text, Some(_)) => json!(""),
-            (Value::Cleared, Form::Set, Some(_)) => json!([]),
+            (Value::Cleared, ValueType::Text, Some(_)) => json!(""),
+            (Value::Cleared, ValueType::Set, Some(_)) => json!([]),
             (Value::Cleared, _, Some(_)) => {
                 let why = format!(
                     "`{}` is empty, and the Partner's default would be written: change the default",
@@ -96,23 +102,27 @@ impl Written {
                 );
                 return self.left_out.push(why);
             }
-            (_, Form::Image, _) => {
+            (_, ValueType::Image, _) => {
                 self.values.insert(field, value.clone());
                 return;
             }
-            (value, _, _) => serde_json::from_str(&value.json()).unwrap_or_default(),
+            (value, _, _) => serde_json::from_str(&value.to_json()).unwrap_or_default(),
         };
         if *value != Value::Cleared
             && let Some(why) = schemas.objection(kind, field, value)
         {
-            return self.left_out.push(format!("`{}` {why}: the platform holds {}", field.path(), cut(&value.json())));
+            return self.left_out.push(format!(
+                "`{}` {why}: the platform holds {}",
+                field.path(),
+                truncate_value(&value.to_json())
+            ));
         }
         self.values.insert(field, value.clone());
-        put(&mut self.spec, field.path(), empty);
+        set_at_path(&mut self.spec, field.path(), empty);
     }
 
-    fn unreadable(&mut self, field: Field, found: &Inspection) {
-        if field.form() == Form::Secret {
+    fn note_unreadable(&mut self, field: Field, found: &TenantInspection) {
+        if field.value_type() == ValueType::Secret {
             // Said once, beside the host name that shows whether Duo is in use.
             return;
         }
@@ -131,32 +141,33 @@ impl Written {
     }
 
     /// Settings that can only be declared together.
-    fn groups(&mut self) {
-        let hours = self.values.keys().filter(|field| field.path().starts_with(HOURS)).count();
+    fn drop_incomplete_groups(&mut self) {
+        let hours = self.values.keys().filter(|field| field.path().starts_with(HOURS_PREFIX)).count();
         if (1..4).contains(&hours) {
-            self.remove("details", "businessHours", HOURS);
+            self.remove_section("details", "businessHours", HOURS_PREFIX);
             self.left_out.push("`details.businessHours` is not complete on the platform".to_owned());
         }
         if self.values.contains_key(&Field::DuoApiHostname) {
             if let Some(access) = self.spec["security"]["access"].as_object_mut() {
                 access.remove("duo");
             }
-            self.values.retain(|field, _| !field.path().starts_with(DUO));
+            self.values.retain(|field, _| !field.path().starts_with(DUO_PREFIX));
             self.left_out.push(
                 "`security.access.duo` is in use, and the platform never shows its keys: put them into a Secret with the label `tenantry.dev/allow-reference: \"true\"` and declare all three"
                     .to_owned(),
             );
         }
-        self.policy();
+        self.normalize_password_policy();
     }
 
-    fn policy(&mut self) {
+    fn normalize_password_policy(&mut self) {
         let standard = self.values.get(&Field::PolicyPciDss).cloned();
         let Some(security) = self.spec.get_mut("security").and_then(Json::as_object_mut) else { return };
         match standard {
             Some(Value::Flag(true)) => {
                 security.insert("passwordPolicy".to_owned(), json!({"pciDSS": {}}));
-                self.values.retain(|field, _| *field == Field::PolicyPciDss || !field.path().starts_with(POLICY));
+                self.values
+                    .retain(|field, _| *field == Field::PolicyPciDss || !field.path().starts_with(POLICY_PREFIX));
             }
             Some(_) => {
                 if let Some(policy) = security.get_mut("passwordPolicy").and_then(Json::as_object_mut) {
@@ -166,12 +177,12 @@ impl Written {
             }
             None => {
                 security.remove("passwordPolicy");
-                self.values.retain(|field, _| !field.path().starts_with(POLICY));
+                self.values.retain(|field, _| !field.path().starts_with(POLICY_PREFIX));
             }
         }
     }
 
-    fn remove(&mut self, section: &str, member: &str, prefix: &str) {
+    fn remove_section(&mut self, section: &str, member: &str, prefix: &str) {
         if let Some(section) = self.spec[section].as_object_mut() {
             section.remove(member);
         }
@@ -179,23 +190,24 @@ impl Written {
     }
 
     /// Images become keys of a `ConfigMap`.
-    fn pictures(&mut self, map: &str) {
-        let pictures: Vec<Field> = self.values.keys().copied().filter(|field| field.form() == Form::Image).collect();
+    fn reference_images(&mut self, map: &str) {
+        let pictures: Vec<Field> =
+            self.values.keys().copied().filter(|field| field.value_type() == ValueType::Image).collect();
         for field in pictures {
             let key = match field {
                 Field::Logo => "logo",
                 Field::Favicon => "favicon",
                 _ => "background",
             };
-            put(&mut self.spec, field.path(), json!({"configMapKeyRef": {"name": map, "key": key}}));
+            set_at_path(&mut self.spec, field.path(), json!({"configMapKeyRef": {"name": map, "key": key}}));
             self.images.insert(key.to_owned(), field);
         }
     }
 
     /// Members that hold nothing are left out.
-    fn finish(&mut self, kind: Kind) {
-        prune(&mut self.spec);
-        if kind == Kind::Client {
+    fn tidy_up(&mut self, kind: TenantKind) {
+        prune_empty_members(&mut self.spec);
+        if kind == TenantKind::Client {
             // An add-on needs its package beside it only where packages are declared at all.
             self.left_out.sort();
         }
@@ -203,11 +215,11 @@ impl Written {
     }
 }
 
-fn prune(value: &mut Json) {
+fn prune_empty_members(value: &mut Json) {
     if let Json::Object(members) = value {
         members.iter_mut().for_each(|(name, member)| {
             if name != "pciDSS" && name != "custom" {
-                prune(member);
+                prune_empty_members(member);
             }
         });
         members.retain(|name, member| match member {
@@ -221,17 +233,21 @@ fn prune(value: &mut Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Digest, MarkSeen, Observed, Unknown};
+    use crate::plan::{Digest, ObservedMark, ObservedTenant, UnknownAnswers};
 
-    fn found(seen: impl Into<BTreeMap<Field, Seen>>, unknown: Unknown, images: &[(Field, &str)]) -> Inspection {
-        let observed = Observed {
+    fn build_inspection(
+        seen: impl Into<BTreeMap<Field, ObservedValue>>,
+        unknown: UnknownAnswers,
+        images: &[(Field, &str)],
+    ) -> TenantInspection {
+        let observed = ObservedTenant {
             unique_id: "client_1".to_owned(),
-            served: BTreeMap::new(),
+            served_images: BTreeMap::new(),
             account_id: None,
             name: "Globex".to_owned(),
-            life: TenantLife::Active,
-            mark: MarkSeen::None,
-            seen: seen.into(),
+            life: LifecycleState::Active,
+            mark: ObservedMark::None,
+            values: seen.into(),
             created: None,
             updated: None,
             revision: None,
@@ -240,21 +256,29 @@ mod tests {
             unknown,
         };
         let images = images.iter().map(|(field, path)| (*field, (*path).to_owned())).collect();
-        Inspection { observed, images, unmapped: Vec::new() }
+        TenantInspection { observed, images, unmapped: Vec::new() }
     }
 
-    fn exported(found: &Inspection) -> Written {
-        let unchosen = Unchosen::new(false);
-        write((Kind::Client, found), &BTreeMap::new(), &Frame { schemas: &Schemas::new(), images: "images", unchosen })
+    fn export_client_spec(found: &TenantInspection) -> ExportedSpec {
+        let unchosen = NewTenantDefaults::new(false);
+        build_exported_spec(
+            (TenantKind::Client, found),
+            &BTreeMap::new(),
+            &SpecContext { schemas: &DeclarableSchemas::new(), images: "images", unchosen },
+        )
     }
 
     #[test]
     fn an_add_on_that_is_not_known_costs_none_of_the_others_and_is_told_of() {
-        let unknown = Unknown {
+        let unknown = UnknownAnswers {
             values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(),
-            ..Unknown::default()
+            ..UnknownAnswers::default()
         };
-        let written = exported(&found([(Field::AddOns, Seen::Value(Value::set(["OfflineAlerts"])))], unknown, &[]));
+        let written = export_client_spec(&build_inspection(
+            [(Field::AddOns, ObservedValue::Value(Value::set(["OfflineAlerts"])))],
+            unknown,
+            &[],
+        ));
         assert_eq!(written.spec["addOns"], json!(["OfflineAlerts"]));
         let told = "`addOns` on the platform also holds `Synthetic Monitoring`, which this version does not know: the operator keeps it";
         assert_eq!(written.left_out, [told]);
@@ -262,21 +286,21 @@ mod tests {
 
     #[test]
     fn of_what_cannot_be_read_export_says_what_is_so() {
-        let unknown = Unknown {
+        let unknown = UnknownAnswers {
             unreadable: [(Field::City, "`city` is an object where a text is documented".to_owned())].into(),
-            ..Unknown::default()
+            ..UnknownAnswers::default()
         };
         let seen = [
-            (Field::City, Seen::Unreadable),
-            (Field::Logo, Seen::Unreadable),
-            (Field::Favicon, Seen::Unreadable),
-            (Field::LoginBackgroundImage, Seen::Value(Value::Image(Digest::of(b"png")))),
+            (Field::City, ObservedValue::Unreadable),
+            (Field::Logo, ObservedValue::Unreadable),
+            (Field::Favicon, ObservedValue::Unreadable),
+            (Field::LoginBackgroundImage, ObservedValue::Value(Value::Image(Digest::of_bytes(b"png")))),
         ];
         let images = [
             (Field::Logo, "https://cdn.example/a.png?1600"),
             (Field::LoginBackgroundImage, "https://cdn.example/b.png"),
         ];
-        let written = exported(&found(seen, unknown, &images));
+        let written = export_client_spec(&build_inspection(seen, unknown, &images));
         assert_eq!((written.values.len(), written.images.len()), (0, 0));
         let shown = "is set on the platform, which shows its address and not its content: add the file by hand";
         assert_eq!(

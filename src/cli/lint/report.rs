@@ -4,24 +4,24 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Finding, Mistake, Seen};
-use crate::cli::failure::{Failure, Spot};
-use crate::cli::output::{Machine, count, plain};
+use super::{LintFinding, LintRule, LintSummary};
+use crate::cli::failure::{Failure, FileLocation};
+use crate::cli::output::{OutputFormat, format_count, strip_control_chars};
 
 /// Names in one sentence.
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// A line each, as compilers write it.
-pub(super) fn text(findings: &[Finding]) -> String {
-    let line = |finding: &Finding| {
-        let Finding { mistake, failure, path: _, column } = finding;
+pub(super) fn render_text(findings: &[LintFinding]) -> String {
+    let line = |finding: &LintFinding| {
+        let LintFinding { rule: mistake, failure, path: _, column } = finding;
         let Failure { spot, object, message } = failure;
         let mut place = spot.as_ref().map(ToString::to_string).unwrap_or_default();
         if let Some(column) = column {
             let _ = write!(place, ":{column}");
         }
         let object = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
-        plain(&format!("{place}: {object}{message} [{}]", mistake.name())) + "\n"
+        strip_control_chars(&format!("{place}: {object}{message} [{}]", mistake.name())) + "\n"
     };
     findings.iter().map(line).collect()
 }
@@ -30,9 +30,9 @@ pub(super) fn text(findings: &[Finding]) -> String {
 ///
 /// # Errors
 /// It cannot be written.
-pub(super) fn json(findings: &[Finding]) -> Result<String, Failure> {
-    let one = |finding: &Finding| {
-        let Finding { mistake, failure: Failure { spot, object, message }, path, column } = finding;
+pub(super) fn render_json(findings: &[LintFinding]) -> Result<String, Failure> {
+    let one = |finding: &LintFinding| {
+        let LintFinding { rule: mistake, failure: Failure { spot, object, message }, path, column } = finding;
         json!({
             "rule": mistake.name(),
             "path": path,
@@ -43,21 +43,21 @@ pub(super) fn json(findings: &[Finding]) -> Result<String, Failure> {
             "message": message,
         })
     };
-    Machine::Json.text(&json!({"findings": findings.iter().map(one).collect::<Vec<_>>()}))
+    OutputFormat::Json.text(&json!({"findings": findings.iter().map(one).collect::<Vec<_>>()}))
 }
 
 /// As the Static Analysis Results Interchange Format, which code hosts show beside the lines of a pull request.
 ///
 /// # Errors
 /// It cannot be written.
-pub(super) fn sarif(findings: &[Finding]) -> Result<String, Failure> {
-    let rule = |mistake: Mistake| json!({"id": mistake.name(), "shortDescription": {"text": mistake.meaning()}});
-    let result = |finding: &Finding| {
-        let Finding { mistake, failure: Failure { spot, object, message }, path, column } = finding;
-        let index = Mistake::ALL.iter().position(|one| one == mistake);
+pub(super) fn render_sarif(findings: &[LintFinding]) -> Result<String, Failure> {
+    let rule = |mistake: LintRule| json!({"id": mistake.name(), "shortDescription": {"text": mistake.description()}});
+    let result = |finding: &LintFinding| {
+        let LintFinding { rule: mistake, failure: Failure { spot, object, message }, path, column } = finding;
+        let index = LintRule::ALL.iter().position(|one| one == mistake);
         let mut location = json!({});
         if let Some(spot) = spot {
-            location["physicalLocation"] = physical(spot, *column);
+            location["physicalLocation"] = physical_location(spot, *column);
         }
         if let Some(object) = object {
             let path = path.as_ref().map(|path| format!(" {path}")).unwrap_or_default();
@@ -70,30 +70,30 @@ pub(super) fn sarif(findings: &[Finding]) -> Result<String, Failure> {
             "message": {"text": message}, "locations": [location],
         })
     };
-    Machine::Json.text(&json!({
+    OutputFormat::Json.text(&json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
             "tool": {"driver": {
                 "name": "kubectl-tenantry",
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": Mistake::ALL.map(rule),
+                "rules": LintRule::ALL.map(rule),
             }},
             "results": findings.iter().map(result).collect::<Vec<_>>(),
         }],
     }))
 }
 
-fn physical(spot: &Spot, column: Option<u64>) -> Value {
+fn physical_location(spot: &FileLocation, column: Option<u64>) -> Value {
     let mut region = json!({"startLine": spot.line});
     if let Some(column) = column {
         region["startColumn"] = column.into();
     }
-    json!({"artifactLocation": {"uri": uri(&spot.file.display().to_string())}, "region": region})
+    json!({"artifactLocation": {"uri": to_relative_uri(&spot.file.display().to_string())}, "region": region})
 }
 
 /// A path as a relative reference; standard input has none of its own.
-fn uri(path: &str) -> String {
+fn to_relative_uri(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     if path == "-" {
         return "stdin".to_owned();
@@ -104,16 +104,19 @@ fn uri(path: &str) -> String {
 }
 
 /// What was looked at, in a sentence.
-pub(super) fn sum(found: usize, seen: &Seen) -> String {
-    let Seen { partners, clients, patches, ignored, passed_over, unknown } = seen;
+pub(super) fn summary_line(found: usize, seen: &LintSummary) -> String {
+    let LintSummary { partners, clients, patches, ignored, skipped_files: passed_over, unknown } = seen;
     let found = match found {
         0 => "nothing was found".to_owned(),
-        some => format!("{} found", count(some, "mistake")),
+        some => format!("{} found", format_count(some, "mistake")),
     };
-    let others =
-        if *ignored > 0 { format!(", {} of other kinds left alone", count(*ignored, "object")) } else { String::new() };
-    let more = unknown.len().saturating_sub(MOST_NAMES);
-    let names = unknown.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let others = if *ignored > 0 {
+        format!(", {} of other kinds left alone", format_count(*ignored, "object"))
+    } else {
+        String::new()
+    };
+    let more = unknown.len().saturating_sub(MAX_NAMES);
+    let names = unknown.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let outside = if unknown.is_empty() {
         String::new()
@@ -125,9 +128,12 @@ pub(super) fn sum(found: usize, seen: &Seen) -> String {
         1 => ", 1 patch".to_owned(),
         some => format!(", {some} patches"),
     };
-    let files =
-        if *passed_over > 0 { format!(", {}", crate::cli::output::passed_over(*passed_over)) } else { String::new() };
-    let (partners, clients) = (count(*partners, "Partner"), count(*clients, "Client"));
+    let files = if *passed_over > 0 {
+        format!(", {}", crate::cli::output::skipped_files_text(*passed_over))
+    } else {
+        String::new()
+    };
+    let (partners, clients) = (format_count(*partners, "Partner"), format_count(*clients, "Client"));
     format!("{found} in {partners} and {clients}{patches}{others}{files}{outside}")
 }
 
@@ -143,7 +149,7 @@ mod tests {
             ("-", "stdin"),
             ("/srv/x.yaml", "/srv/x.yaml"),
         ] {
-            assert_eq!(uri(path), reference);
+            assert_eq!(to_relative_uri(path), reference);
         }
     }
 }

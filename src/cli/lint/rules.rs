@@ -3,10 +3,10 @@
 use kube_cel::{CompiledSchema, ErrorKind, ValidationError, ValidationErrors, Validator, compile_schema};
 use serde_json::{Value, json};
 
-use super::schema::Misfit;
+use super::schema::SchemaViolation;
 
 /// The rules of a kind.
-pub(super) struct Rules {
+pub(super) struct CelRules {
     validator: Validator,
     compiled: CompiledSchema,
 }
@@ -15,12 +15,12 @@ pub(super) struct Rules {
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     /// Every rule that it breaks.
-    pub(super) misfits: Vec<Misfit>,
+    pub(super) misfits: Vec<SchemaViolation>,
     /// Rules of which only the API server knows: not evaluated is not broken.
     pub(super) not_evaluated: Vec<String>,
 }
 
-impl Rules {
+impl CelRules {
     /// From the schema of a definition.
     pub(super) fn new(of_definition: &Value) -> Self {
         let mut schema = of_definition.clone();
@@ -29,15 +29,15 @@ impl Rules {
     }
 
     /// Judges an object; `old` is the one that it replaces.
-    pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Verdict {
-        let known = json!({"metadata": object["metadata"], "spec": pruned(&object["spec"])});
-        let old = old.map(pruned);
+    pub(super) fn find_violations(&self, object: &Value, old: Option<&Value>) -> Verdict {
+        let known = json!({"metadata": object["metadata"], "spec": without_nulls(&object["spec"])});
+        let old = old.map(without_nulls);
         let mut verdict = Verdict::default();
         let judged = self.validator.validate_compiled(&self.compiled, &known, old.as_ref());
         for error in judged.err().into_iter().flat_map(ValidationErrors::into_vec) {
             let ValidationError { rule, message, field_path: path, kind, .. } = error;
             if kind == ErrorKind::ValidationFailure {
-                verdict.misfits.push(Misfit { path, message, is_blocking: false });
+                verdict.misfits.push(SchemaViolation { path, message, is_blocking: false });
             } else {
                 let note = format!("a rule of the definition could not be evaluated here ({rule}): {message}");
                 verdict.not_evaluated.push(note);
@@ -64,13 +64,13 @@ fn read_old_self(schema: &mut Value) {
 }
 
 /// Members that are nothing are dropped before the rules are asked.
-fn pruned(value: &Value) -> Value {
+fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members.iter().filter(|(_, member)| !member.is_null());
-            Value::Object(kept.map(|(name, member)| (name.clone(), pruned(member))).collect())
+            Value::Object(kept.map(|(name, member)| (name.clone(), without_nulls(member))).collect())
         }
-        Value::Array(entries) => Value::Array(entries.iter().map(pruned).collect()),
+        Value::Array(entries) => Value::Array(entries.iter().map(without_nulls).collect()),
         other => other.clone(),
     }
 }
@@ -90,8 +90,8 @@ mod tests {
     fn broken(object: &Value, old: Option<&Value>) -> Vec<String> {
         let mut crds = crate::api::crds().into_iter().map(|crd| serde_json::to_value(crd).unwrap());
         let clients = crds.find(|crd| crd["spec"]["names"]["kind"] == "Client").unwrap();
-        let rules = Rules::new(&clients["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
-        let Verdict { misfits, not_evaluated } = rules.judge(object, old);
+        let rules = CelRules::new(&clients["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+        let Verdict { misfits, not_evaluated } = rules.find_violations(object, old);
         assert_eq!(not_evaluated, Vec::<String>::new());
         misfits.into_iter().map(|misfit| misfit.path).collect()
     }

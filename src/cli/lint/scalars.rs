@@ -4,11 +4,11 @@
 //! kubectl, kustomize, Helm and the GitOps tools read YAML 1.1, where more plain words are no texts than in YAML 1.2; what
 //! they make of a word is what counts.
 
-use super::schema::{Schema, is_either};
-use crate::cli::manifest::{Document, Scalar};
+use super::schema::{KindSchema, is_int_or_string};
+use crate::cli::manifest::{ScalarPosition, YamlDocument};
 
 /// A scalar that is read as something else than a text.
-pub(super) struct Misread {
+pub(super) struct MisreadScalar {
     pub(super) path: String,
     pub(super) line: u64,
     pub(super) column: u64,
@@ -16,22 +16,22 @@ pub(super) struct Misread {
 }
 
 /// Every scalar of a document that should be a text and is not read as one.
-pub(super) fn misread(document: &Document, schema: &Schema, source: &str) -> Vec<Misread> {
+pub(super) fn find_misread_scalars(document: &YamlDocument, schema: &KindSchema, source: &str) -> Vec<MisreadScalar> {
     let lines: Vec<&str> = source.lines().collect();
-    let judge = |(path, scalar): (&String, &Scalar)| {
-        let Scalar { line, column, is_null } = *scalar;
-        schema.at(path).filter(|node| node["type"] == "string" || is_either(node))?;
+    let judge = |(path, scalar): (&String, &ScalarPosition)| {
+        let ScalarPosition { line, column, is_null } = *scalar;
+        schema.schema_at(path).filter(|node| node["type"] == "string" || is_int_or_string(node))?;
         let text = *lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
-        let word = if is_null { comment(text, path) } else { Some(word_at(text, column)) }?;
-        let what = if is_null { "a comment" } else { reading(&word)? };
+        let word = if is_null { comment_value(text, path) } else { Some(word_at(text, column)) }?;
+        let what = if is_null { "a comment" } else { yaml_1_1_meaning(&word)? };
         let message = format!("`{word}` without quotes is {what}: write `\"{word}\"`");
-        Some(Misread { path: path.clone(), line, column, message })
+        Some(MisreadScalar { path: path.clone(), line, column, message })
     };
     document.scalars().iter().filter_map(judge).collect()
 }
 
 /// What stands after a `#` that begins a comment, where the value of a member should be.
-fn comment(line: &str, path: &str) -> Option<String> {
+fn comment_value(line: &str, path: &str) -> Option<String> {
     let name = path.rsplit('.').next().unwrap_or(path);
     let (_, after) = line.split_once(&format!("{name}:"))?;
     let word: String = after.trim_start().split([',', '}', ' ']).next().unwrap_or_default().to_owned();
@@ -50,7 +50,7 @@ fn word_at(line: &str, column: u64) -> String {
 }
 
 /// What YAML 1.1 makes of a plain word that is no text.
-fn reading(word: &str) -> Option<&'static str> {
+fn yaml_1_1_meaning(word: &str) -> Option<&'static str> {
     match word {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => Some("the flag `true`"),
         "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
@@ -116,7 +116,7 @@ mod tests {
             ("inf", None),
             ("", None),
         ] {
-            assert_eq!(reading(word), what, "{word}");
+            assert_eq!(yaml_1_1_meaning(word), what, "{word}");
         }
     }
 

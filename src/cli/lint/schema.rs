@@ -4,24 +4,24 @@
 use serde_json::{Map, Number, Value};
 
 use crate::api::names;
-use crate::catalog::did_you_mean;
+use crate::catalog::suggest_nearest;
 
 /// The schema of a kind.
-pub(super) struct Schema {
+pub(super) struct KindSchema {
     /// For everything below `spec`, and for texts of `metadata`.
     root: Value,
 }
 
 /// Something that does not fit, by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
+pub(super) struct SchemaViolation {
     pub(super) path: String,
     pub(super) message: String,
     /// Whether the API server asks its rules nothing then.
     pub(super) is_blocking: bool,
 }
 
-impl Schema {
+impl KindSchema {
     /// From the schema of a definition.
     pub(super) fn new(of_definition: &Value) -> Self {
         let text = serde_json::json!({"type": "string"});
@@ -37,7 +37,7 @@ impl Schema {
     }
 
     /// The schema of a place such as `spec.packages[0]`.
-    pub(super) fn at(&self, path: &str) -> Option<&Value> {
+    pub(super) fn schema_at(&self, path: &str) -> Option<&Value> {
         let mut node = &self.root;
         let mut rest = path;
         while !rest.is_empty() {
@@ -60,67 +60,71 @@ impl Schema {
 
     /// A question for what was meant at a place of an object: the field nearest to its name, or the word nearest to its
     /// value.
-    pub(super) fn near(&self, path: &str, value: &Value) -> Option<String> {
-        if let Some(schema) = self.at(path) {
-            return near_word(value, schema["enum"].as_array()?);
+    pub(super) fn suggest_correction(&self, path: &str, value: &Value) -> Option<String> {
+        if let Some(schema) = self.schema_at(path) {
+            return suggest_word(value, schema["enum"].as_array()?);
         }
         let (parent, name) = path.rsplit_once('.')?;
-        near_field(name, self.at(parent)?.get("properties")?.as_object()?)
+        suggest_field(name, self.schema_at(parent)?.get("properties")?.as_object()?)
     }
 
     /// Everything that does not fit.
-    pub(super) fn judge(&self, object: &Value) -> Vec<Misfit> {
+    pub(super) fn find_violations(&self, object: &Value) -> Vec<SchemaViolation> {
         let mut misfits = Vec::new();
         let properties = &self.root["properties"];
         // Nothing else of the metadata is in a definition's schema.
         for name in ["labels", "annotations"] {
             if let Some(texts) = object["metadata"].get(name).filter(|texts| !texts.is_null()) {
-                value(texts, &properties["metadata"]["properties"][name], (&format!("metadata.{name}"), &mut misfits));
+                check_value(
+                    texts,
+                    &properties["metadata"]["properties"][name],
+                    (&format!("metadata.{name}"), &mut misfits),
+                );
             }
         }
         match object.get("spec").filter(|spec| !spec.is_null()) {
-            None => add(("spec", &mut misfits), REQUIRED),
-            Some(spec) => value(spec, &properties["spec"], ("spec", &mut misfits)),
+            None => add_blocking(("spec", &mut misfits), REQUIRED_MESSAGE),
+            Some(spec) => check_value(spec, &properties["spec"], ("spec", &mut misfits)),
         }
         misfits
     }
 }
 
-impl Misfit {
+impl SchemaViolation {
     /// Whether something is missing.
     pub(super) fn is_missing(&self) -> bool {
-        self.message == REQUIRED
+        self.message == REQUIRED_MESSAGE
     }
 }
 
 /// What the API server says of something that is missing.
-const REQUIRED: &str = "Required value: add it";
+const REQUIRED_MESSAGE: &str = "Required value: add it";
 
-type Place<'a> = (&'a str, &'a mut Vec<Misfit>);
+type ViolationTarget<'a> = (&'a str, &'a mut Vec<SchemaViolation>);
 
-fn add((path, misfits): Place<'_>, message: impl Into<String>) {
-    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: true });
+fn add_blocking((path, misfits): ViolationTarget<'_>, message: impl Into<String>) {
+    misfits.push(SchemaViolation { path: path.to_owned(), message: message.into(), is_blocking: true });
 }
 
 /// Adds something with which the rules can still be asked.
-fn add_beside((path, misfits): Place<'_>, message: impl Into<String>) {
-    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: false });
+fn add_non_blocking((path, misfits): ViolationTarget<'_>, message: impl Into<String>) {
+    misfits.push(SchemaViolation { path: path.to_owned(), message: message.into(), is_blocking: false });
 }
 
 /// Judges a value, and everything in it where it is of the right type.
-fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
+fn check_value(value: &Value, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     match (schema["type"].as_str().unwrap_or_default(), value) {
-        ("object", Value::Object(members)) => object(members, schema, (path, misfits)),
-        ("array", Value::Array(entries)) => array(entries, schema, (path, misfits)),
-        ("string", Value::String(text)) => string(text, schema, (path, misfits)),
-        ("", Value::String(text)) if is_either(schema) => string(text, schema, (path, misfits)),
-        ("", Value::Number(number)) if is_either(schema) && is_whole(number) => {}
-        ("integer", Value::Number(number)) if number.is_i64() => range(value, schema, (path, misfits)),
+        ("object", Value::Object(members)) => check_object(members, schema, (path, misfits)),
+        ("array", Value::Array(entries)) => check_array(entries, schema, (path, misfits)),
+        ("string", Value::String(text)) => check_string(text, schema, (path, misfits)),
+        ("", Value::String(text)) if is_int_or_string(schema) => check_string(text, schema, (path, misfits)),
+        ("", Value::Number(number)) if is_int_or_string(schema) && is_whole(number) => {}
+        ("integer", Value::Number(number)) if number.is_i64() => check_range(value, schema, (path, misfits)),
         ("boolean", Value::Bool(_)) => {}
         (wanted, _) => {
-            let wanted = if is_either(schema) { "integer,string" } else { wanted };
+            let wanted = if is_int_or_string(schema) { "integer,string" } else { wanted };
             let wanted = schema["format"].as_str().filter(|format| *format == "date-time").unwrap_or(wanted);
-            add((path, misfits), format!("`{path}` in body must be of type {wanted}: {}", type_of(value)));
+            add_blocking((path, misfits), format!("`{path}` in body must be of type {wanted}: {}", type_of(value)));
             return;
         }
     }
@@ -128,16 +132,16 @@ fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
     if let Some(words) = words.filter(|words| !words.contains(value)) {
         let known: Vec<String> = words.iter().map(Value::to_string).collect();
         let known = known.join(", ");
-        let advice = match near_word(value, words) {
+        let advice = match suggest_word(value, words) {
             Some(near) => format!("{near} Supported values: {known}"),
             None => format!("supported values: {known}"),
         };
-        add((path, misfits), format!("Unsupported value: {value}: {advice}"));
+        add_blocking((path, misfits), format!("Unsupported value: {value}: {advice}"));
     }
 }
 
 /// Whether a place takes texts and whole numbers; a rule says then what to do about numbers.
-pub(super) fn is_either(schema: &Value) -> bool {
+pub(super) fn is_int_or_string(schema: &Value) -> bool {
     schema["x-kubernetes-int-or-string"] == true
 }
 
@@ -147,11 +151,11 @@ fn is_whole(number: &Number) -> bool {
 }
 
 /// A question for the field that is nearest to a name: one of these, or one inside of them.
-fn near_field(name: &str, known: &Map<String, Value>) -> Option<String> {
-    did_you_mean(name, known.keys().map(String::as_str)).or_else(|| {
+fn suggest_field(name: &str, known: &Map<String, Value>) -> Option<String> {
+    suggest_nearest(name, known.keys().map(String::as_str)).or_else(|| {
         let inside: Vec<(&String, &Map<String, Value>)> =
             known.iter().filter_map(|(outer, schema)| Some((outer, schema.get("properties")?.as_object()?))).collect();
-        let question = did_you_mean(name, inside.iter().flat_map(|(_, below)| below.keys().map(String::as_str)))?;
+        let question = suggest_nearest(name, inside.iter().flat_map(|(_, below)| below.keys().map(String::as_str)))?;
         let named = inside.iter().flat_map(|(outer, below)| below.keys().map(move |inner| (outer, inner)));
         let (outer, inner) = named.into_iter().find(|(_, inner)| question.contains(&format!("`{inner}`")))?;
         Some(question.replace(inner.as_str(), &format!("{outer}.{inner}")))
@@ -159,8 +163,8 @@ fn near_field(name: &str, known: &Map<String, Value>) -> Option<String> {
 }
 
 /// A question for the word that is nearest to a value.
-fn near_word(value: &Value, words: &[Value]) -> Option<String> {
-    did_you_mean(value.as_str()?, words.iter().filter_map(Value::as_str))
+fn suggest_word(value: &Value, words: &[Value]) -> Option<String> {
+    suggest_nearest(value.as_str()?, words.iter().filter_map(Value::as_str))
 }
 
 const fn type_of(value: &Value) -> &'static str {
@@ -174,7 +178,7 @@ const fn type_of(value: &Value) -> &'static str {
     }
 }
 
-fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'_>) {
+fn check_object(members: &Map<String, Value>, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     let known = schema["properties"].as_object();
     let others = schema.get("additionalProperties");
     let there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
@@ -182,63 +186,66 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
         let path = format!("{path}.{name}");
         match known.and_then(|known| known.get(name)).or(others) {
             None => {
-                let near = known.and_then(|known| near_field(name, known));
+                let near = known.and_then(|known| suggest_field(name, known));
                 let advice = near.unwrap_or_else(|| "correct or remove it".to_owned());
-                add_beside((&path, misfits), format!("unknown field `{path}`: {advice}"));
+                add_non_blocking((&path, misfits), format!("unknown field `{path}`: {advice}"));
             }
             // The API server drops it.
             Some(_) if member.is_null() => {}
-            Some(schema) => value(member, schema, (&path, misfits)),
+            Some(schema) => check_value(member, schema, (&path, misfits)),
         }
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !there(name) {
-            add((&format!("{path}.{name}"), misfits), REQUIRED);
+            add_blocking((&format!("{path}.{name}"), misfits), REQUIRED_MESSAGE);
         }
     }
-    size(members.len(), (schema, "Properties", "properties"), (path, misfits));
+    check_size(members.len(), (schema, "Properties", "properties"), (path, misfits));
 }
 
-fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
+fn check_array(entries: &[Value], schema: &Value, (path, misfits): ViolationTarget<'_>) {
     for (number, entry) in entries.iter().enumerate() {
         let path = format!("{path}[{number}]");
-        value(entry, &schema["items"], (&path, misfits));
+        check_value(entry, &schema["items"], (&path, misfits));
     }
-    size(entries.len(), (schema, "Items", "items"), (path, misfits));
+    check_size(entries.len(), (schema, "Items", "items"), (path, misfits));
 }
 
 /// The API server counts the characters of a text and calls them bytes.
-fn string(text: &str, schema: &Value, (path, misfits): Place<'_>) {
+fn check_string(text: &str, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     let length = text.chars().count();
-    size(length, (schema, "Length", "characters"), (path, misfits));
-    if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !names::fits(pattern, text)) {
-        add_beside(
+    check_size(length, (schema, "Length", "characters"), (path, misfits));
+    if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !names::matches_pattern(pattern, text)) {
+        add_non_blocking(
             (path, &mut *misfits),
             format!("`{text}` in body should match '{pattern}': write a name that Kubernetes takes"),
         );
     }
     if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-        add((path, misfits), format!("`{text}` in body must be of type date-time: write it as `2026-12-01T12:00:00Z`"));
+        add_blocking(
+            (path, misfits),
+            format!("`{text}` in body must be of type date-time: write it as `2026-12-01T12:00:00Z`"),
+        );
     }
 }
 
-fn size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits): Place<'_>) {
+fn check_size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits): ViolationTarget<'_>) {
     let bound = |edge: &str| schema[format!("{edge}{what}")].as_u64().and_then(|bound| usize::try_from(bound).ok());
     if let Some(max) = bound("max").filter(|max| size > *max) {
-        add((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));
+        add_blocking((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));
     }
     if let Some(min) = bound("min").filter(|min| size < *min) {
-        add_beside((path, misfits), format!("Too short: it has {size} {unit}, {min} at least are needed"));
+        add_non_blocking((path, misfits), format!("Too short: it has {size} {unit}, {min} at least are needed"));
     }
 }
 
-fn range(number: &Value, schema: &Value, (path, misfits): Place<'_>) {
+fn check_range(number: &Value, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     let value = number.as_f64().unwrap_or_default();
     if let Some(max) = schema["maximum"].as_f64().filter(|max| value > *max) {
-        add_beside((path, &mut *misfits), format!("`{number}` must be less than or equal to {max}"));
+        add_non_blocking((path, &mut *misfits), format!("`{number}` must be less than or equal to {max}"));
     }
     if let Some(min) = schema["minimum"].as_f64().filter(|min| value < *min) {
-        add_beside((path, misfits), format!("`{number}` must be greater than or equal to {min}"));
+        add_non_blocking((path, misfits), format!("`{number}` must be greater than or equal to {min}"));
     }
 }
 
@@ -249,7 +256,7 @@ mod tests {
     use super::*;
 
     /// What this file knows to check, and what only speaks to people or is checked elsewhere.
-    const KNOWN: [&str; 21] = [
+    const KNOWN_KEYWORDS: [&str; 21] = [
         "additionalProperties",
         "description",
         "enum",
@@ -273,16 +280,19 @@ mod tests {
         "x-kubernetes-validations",
     ];
 
-    fn words(schema: &Value, found: &mut BTreeSet<String>) {
+    fn collect_keywords(schema: &Value, found: &mut BTreeSet<String>) {
         for (word, value) in schema.as_object().into_iter().flatten() {
             found.insert(word.clone());
             match word.as_str() {
-                "properties" => value.as_object().into_iter().flatten().for_each(|(_, child)| words(child, found)),
-                "items" | "additionalProperties" => words(value, found),
+                "properties" => {
+                    value.as_object().into_iter().flatten().for_each(|(_, child)| collect_keywords(child, found));
+                }
+                "items" | "additionalProperties" => collect_keywords(value, found),
                 "format" => assert!(["date-time", "int64"].contains(&value.as_str().unwrap()), "{value}"),
                 "pattern" => {
                     assert!(
-                        [names::OBJECT, names::NAMESPACE, names::KEY].contains(&value.as_str().unwrap()),
+                        [names::OBJECT_NAME_PATTERN, names::NAMESPACE_PATTERN, names::DATA_KEY_PATTERN]
+                            .contains(&value.as_str().unwrap()),
                         "{value}"
                     );
                 }
@@ -297,8 +307,11 @@ mod tests {
         for crd in crate::api::crds() {
             let crd = serde_json::to_value(crd).unwrap();
             let mut found = BTreeSet::new();
-            words(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &mut found);
-            let unknown: Vec<&String> = found.iter().filter(|word| !KNOWN.contains(&word.as_str())).collect();
+            collect_keywords(
+                &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"],
+                &mut found,
+            );
+            let unknown: Vec<&String> = found.iter().filter(|word| !KNOWN_KEYWORDS.contains(&word.as_str())).collect();
             assert!(unknown.is_empty() && found.len() > 10, "{unknown:?}");
         }
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Document;
+use super::YamlDocument;
 
 /// Names of a kustomization's file.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// What the kustomizations of some folders say.
 #[derive(Debug, Default)]
@@ -21,14 +21,14 @@ pub(super) struct Kustomizations {
 
 impl Kustomizations {
     /// Reads those of the folders of files. What is wrong with one is kustomize's to say.
-    pub(super) fn beside<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
+    pub(super) fn beside_files<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
         let mut found = Self::default();
         let folders: BTreeSet<&Path> = files.filter_map(Path::parent).collect();
         for folder in folders {
-            for name in NAMES {
+            for name in KUSTOMIZATION_NAMES {
                 let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-                for document in Document::all(&text).unwrap_or_default() {
-                    found.take(folder, &document.value);
+                for document in YamlDocument::parse_all(&text).unwrap_or_default() {
+                    found.add_kustomization(folder, &document.value);
                 }
             }
         }
@@ -45,7 +45,7 @@ impl Kustomizations {
         self.namespaces.get(&file.canonicalize().ok()?).cloned()
     }
 
-    fn take(&mut self, folder: &Path, kustomization: &Value) {
+    fn add_kustomization(&mut self, folder: &Path, kustomization: &Value) {
         let listed = |key: &str| kustomization[key].as_array().cloned().unwrap_or_default();
         let place = |path: &Value| folder.join(path.as_str()?).canonicalize().ok();
         for key in ["patches", "patchesJson6902"] {

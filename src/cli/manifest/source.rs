@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::kustomization::Kustomizations;
-use super::{Document, Intake, Manifests};
+use super::{Manifests, ReadContext, YamlDocument};
 use crate::api::GROUP;
 use crate::cli::failure::Failure;
 
 /// Ends of names that kubectl takes for manifests.
-const MANIFESTS: [&str; 3] = ["json", "yaml", "yml"];
+const MANIFEST_EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 /// Which manifests, as kubectl asks for them.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -37,11 +37,11 @@ impl FileFlags {
     ///
     /// # Errors
     /// All that cannot be read, at once.
-    pub(crate) async fn read(&self, namespace: &str) -> Result<Manifests, Vec<Failure>> {
+    pub(crate) async fn read_manifests(&self, namespace: &str) -> Result<Manifests, Vec<Failure>> {
         let mut manifests = Manifests::default();
         let mut failures = Vec::new();
-        for source in self.texts().await? {
-            manifests.add(&source, &mut Intake { namespace, failures: &mut failures });
+        for source in self.read_sources().await? {
+            manifests.add_source(&source, &mut ReadContext { namespace, failures: &mut failures });
         }
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
@@ -50,24 +50,26 @@ impl FileFlags {
     ///
     /// # Errors
     /// All that cannot be read, at once.
-    pub(crate) async fn texts(&self) -> Result<Vec<Source>, Vec<Failure>> {
+    pub(crate) async fn read_sources(&self) -> Result<Vec<ManifestSource>, Vec<Failure>> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
         for named in &self.files {
-            for file in found(named, self.recursive)? {
-                match text_of(&file) {
-                    Ok(text) => texts.push(Source { is_named: file == *named, ..Source::new(file, text) }),
+            for file in find_files(named, self.recursive)? {
+                match read_text(&file) {
+                    Ok(text) => {
+                        texts.push(ManifestSource { is_named: file == *named, ..ManifestSource::new(file, text) });
+                    }
                     Err(failure) => failures.push(failure),
                 }
             }
         }
-        let beside = Kustomizations::beside(texts.iter().map(|source| source.file.as_path()));
+        let beside = Kustomizations::beside_files(texts.iter().map(|source| source.file.as_path()));
         for source in &mut texts {
             source.is_patch = beside.is_patch(&source.file);
             source.namespace = beside.namespace(&source.file);
         }
         for folder in &self.kustomizations {
-            texts.push(Source::new(folder.clone(), kustomize(folder).await?));
+            texts.push(ManifestSource::new(folder.clone(), build_kustomization(folder).await?));
         }
         if failures.is_empty() { Ok(texts) } else { Err(failures) }
     }
@@ -75,7 +77,7 @@ impl FileFlags {
 
 /// A text with manifests.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct ManifestSource {
     /// The file that it is from.
     pub(crate) file: PathBuf,
     /// The text.
@@ -88,20 +90,20 @@ pub(crate) struct Source {
     pub(crate) namespace: Option<String>,
 }
 
-impl Source {
+impl ManifestSource {
     /// A text that was asked for.
     pub(crate) const fn new(file: PathBuf, text: String) -> Self {
         Self { file, text, is_named: true, is_patch: false, namespace: None }
     }
 
     /// Whether it was found in a folder and holds nothing of Tenantry, nor what objects of Tenantry refer to.
-    pub(crate) fn is_passed_over(&self, documents: &[Document]) -> bool {
-        !self.is_named && !documents.iter().any(is_of_interest)
+    pub(crate) fn is_skipped(&self, documents: &[YamlDocument]) -> bool {
+        !self.is_named && !documents.iter().any(is_relevant)
     }
 }
 
 /// Whether a document is an object of Tenantry, is meant to be one, or is what such an object may refer to.
-fn is_of_interest(document: &Document) -> bool {
+fn is_relevant(document: &YamlDocument) -> bool {
     let text = |key: &str| document.value[key].as_str().unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
     match version.split_once('/').map_or(version, |(group, _)| group) {
@@ -113,7 +115,7 @@ fn is_of_interest(document: &Document) -> bool {
 }
 
 /// The files that a name stands for, in the order of their names.
-fn found(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
+fn find_files(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -125,9 +127,9 @@ fn found(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
     for entry in entries {
         if entry.is_dir() {
             if is_recursive {
-                files.extend(found(&entry, true)?);
+                files.extend(find_files(&entry, true)?);
             }
-        } else if entry.extension().and_then(OsStr::to_str).is_some_and(|end| MANIFESTS.contains(&end)) {
+        } else if entry.extension().and_then(OsStr::to_str).is_some_and(|end| MANIFEST_EXTENSIONS.contains(&end)) {
             files.push(entry);
         }
     }
@@ -135,7 +137,7 @@ fn found(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The text of a file, or of standard input, in any of the encodings that kubectl takes.
-pub(crate) fn text_of(file: &Path) -> Result<String, Failure> {
+pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
     let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
@@ -143,11 +145,11 @@ pub(crate) fn text_of(file: &Path) -> Result<String, Failure> {
         std::fs::read(file)
     };
     let failed = |why: String| Failure::new(format!("`{}` cannot be read: {why}", file.display()));
-    decoded(&read.map_err(|error| failed(error.to_string()))?).map_err(|why| failed(why.to_owned()))
+    decode_text(&read.map_err(|error| failed(error.to_string()))?).map_err(|why| failed(why.to_owned()))
 }
 
 /// Bytes as text: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell's `>` writes it.
-fn decoded(bytes: &[u8]) -> Result<String, &'static str> {
+fn decode_text(bytes: &[u8]) -> Result<String, &'static str> {
     const UTF_16: &str = "it begins as UTF-16 and goes on as something else: save it as UTF-8";
     const UTF_8: &str = "it is neither UTF-8 nor UTF-16 with a byte order mark: save it as UTF-8";
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
@@ -160,11 +162,11 @@ fn decoded(bytes: &[u8]) -> Result<String, &'static str> {
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes)?,
         bytes => String::from_utf8(bytes.to_vec()).map_err(|_| UTF_8)?,
     };
-    Ok(without_marks(&text))
+    Ok(strip_byte_order_marks(&text))
 }
 
 /// A text without the byte order marks that stand before documents: tools that join files leave one before each.
-fn without_marks(text: &str) -> String {
+fn strip_byte_order_marks(text: &str) -> String {
     const MARK: char = '\u{feff}';
     if !text.contains(MARK) {
         return text.to_owned();
@@ -182,7 +184,7 @@ fn without_marks(text: &str) -> String {
     plain
 }
 
-async fn kustomize(folder: &Path) -> Result<String, Failure> {
+async fn build_kustomization(folder: &Path) -> Result<String, Failure> {
     let mut command = std::process::Command::new("kubectl");
     command.arg("kustomize").arg(folder).stdin(Stdio::null());
     let ran = tokio::task::spawn_blocking(move || command.output()).await;
@@ -206,11 +208,11 @@ async fn kustomize(folder: &Path) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::manifest::Document;
+    use crate::cli::manifest::YamlDocument;
 
     const TEXT: &str = "kind: Partner\nspec: {city: Köln}\n---\nkind: Client\n";
 
-    fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    fn encode_utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
         text.encode_utf16().flat_map(bytes).collect()
     }
 
@@ -220,14 +222,14 @@ mod tests {
         for bytes in [
             TEXT.as_bytes().to_vec(),
             wide.clone().into_bytes(),
-            utf_16(&wide, u16::to_le_bytes),
-            utf_16(&wide, u16::to_be_bytes),
+            encode_utf_16(&wide, u16::to_le_bytes),
+            encode_utf_16(&wide, u16::to_be_bytes),
             TEXT.replace("---\n", "---\n\u{feff}").into_bytes(),
             TEXT.replace("---", "\u{feff}---").into_bytes(),
             TEXT.replace("---\n", "---\n# Joined.\n\n\u{feff}").into_bytes(),
         ] {
-            let text = decoded(&bytes).unwrap();
-            let documents = Document::all(&text).unwrap();
+            let text = decode_text(&bytes).unwrap();
+            let documents = YamlDocument::parse_all(&text).unwrap();
             assert_eq!(documents.len(), 2, "{text:?}");
             assert_eq!(documents[0].value["spec"]["city"], "Köln");
             assert_eq!(documents[1].value["kind"], "Client");
@@ -235,17 +237,17 @@ mod tests {
             assert_eq!(lines, TEXT, "lines stay where they are");
         }
         let crlf = TEXT.replace('\n', "\r\n");
-        let text = decoded(&utf_16(&format!("\u{feff}{crlf}"), u16::to_le_bytes)).unwrap();
-        let documents = Document::all(&text).unwrap();
+        let text = decode_text(&encode_utf_16(&format!("\u{feff}{crlf}"), u16::to_le_bytes)).unwrap();
+        let documents = YamlDocument::parse_all(&text).unwrap();
         assert_eq!((documents.len(), &documents[1].value["kind"]), (2, &serde_json::json!("Client")));
     }
 
     #[test]
     fn a_mark_inside_of_a_text_stays_and_what_is_no_text_says_what_to_do() {
         let inside = "city: \"K\u{feff}ln\"\nnote: |\n  \u{feff}x\n";
-        assert_eq!(decoded(inside.as_bytes()).unwrap(), inside);
+        assert_eq!(decode_text(inside.as_bytes()).unwrap(), inside);
         for bytes in [b"city: K\xf6ln".as_slice(), b"\xff\xfea", b"\xff\xfe\x00\xd8"] {
-            assert!(decoded(bytes).unwrap_err().ends_with(": save it as UTF-8"));
+            assert!(decode_text(bytes).unwrap_err().ends_with(": save it as UTF-8"));
         }
     }
 }

@@ -2,114 +2,125 @@
 
 use std::fmt::Write as _;
 
-use super::Planned;
-use super::row::{Action, Request, Row, Setting};
-use super::text::{Broken, broken, head, lines, objects, summary};
-use crate::cli::output::count;
+use super::PlanReport;
+use super::row::{PlanRow, PlannedAction, PlannedRequest, PlannedSetting};
+use super::text::{FailedPlatform, action_headline, failed_platforms, object_names, request_lines, summary_line};
+use crate::cli::output::format_count;
 
 /// Longest comment, in bytes: GitHub takes 65,536 characters, and whoever posts it may add a line of its own.
-const LONGEST: usize = 60_000;
+const MAX_COMMENT_BYTES: usize = 60_000;
 /// What is kept for the lines that say what was left out.
-const CLOSING: usize = 2_000;
+const CLOSING_RESERVE_BYTES: usize = 2_000;
 /// Longest part about one object; a longer one says how much of it there is.
-const LONGEST_OBJECT: usize = 8_000;
+const MAX_OBJECT_BYTES: usize = 8_000;
 
 /// The plan as a comment on a pull request. What needs a person comes first, so that it is not what is left out.
-pub(super) fn markdown(planned: &Planned) -> String {
-    let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary(planned));
-    for Broken { message, objects: behind } in broken(planned).iter().take(MOST_BROKEN) {
-        let _ = write!(text, "\n* not looked at: {}: {}\n", escaped(&objects(behind)), escaped(message));
+pub(super) fn render_markdown(planned: &PlanReport) -> String {
+    let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary_line(planned));
+    for FailedPlatform { message, objects: behind } in failed_platforms(planned).iter().take(MAX_FAILED_PLATFORMS) {
+        let _ = write!(
+            text,
+            "\n* not looked at: {}: {}\n",
+            escape_markdown(&object_names(behind)),
+            escape_markdown(message)
+        );
     }
-    let shown = planned.objects.iter().filter(|row| row.action != Action::Unknown);
-    let mut rows: Vec<&Row> = shown.filter(|row| row.action != Action::Nothing || !row.notes.is_empty()).collect();
+    let shown = planned.objects.iter().filter(|row| row.action != PlannedAction::Unknown);
+    let mut rows: Vec<&PlanRow> =
+        shown.filter(|row| row.action != PlannedAction::Nothing || !row.notes.is_empty()).collect();
     rows.sort_by_key(|row| urgency(row));
-    let mut left_out: Vec<&Row> = Vec::new();
-    let is_short = rows.len() <= UNFOLDED;
+    let mut left_out: Vec<&PlanRow> = Vec::new();
+    let is_short = rows.len() <= MAX_OPEN_OBJECTS;
     for row in rows {
-        let part = object(row, is_short);
-        if left_out.is_empty() && text.len() + part.len() <= LONGEST - CLOSING {
+        let part = render_object(row, is_short);
+        if left_out.is_empty() && text.len() + part.len() <= MAX_COMMENT_BYTES - CLOSING_RESERVE_BYTES {
             text.push_str(&part);
         } else {
             left_out.push(row);
         }
     }
-    text.push_str(&closing(&left_out));
+    text.push_str(&omitted_summary(&left_out));
     text
 }
 
 /// Platforms that are named; more of them broke together.
-const MOST_BROKEN: usize = 20;
+const MAX_FAILED_PLATFORMS: usize = 20;
 
 /// So few objects are all shown open.
-const UNFOLDED: usize = 5;
+const MAX_OPEN_OBJECTS: usize = 5;
 
 /// What comes first: what is refused, what waits, what interrupts people, and the rest.
-fn urgency(row: &Row) -> u8 {
+fn urgency(row: &PlanRow) -> u8 {
     match row.action {
-        Action::Refuse => 0,
-        Action::Wait => 1,
+        PlannedAction::Refuse => 0,
+        PlannedAction::Wait => 1,
         _ if row.requests.iter().any(is_disruptive) => 2,
         _ => 3,
     }
 }
 
 /// What did not fit, counted by what happens to it.
-fn closing(left_out: &[&Row]) -> String {
+fn omitted_summary(left_out: &[&PlanRow]) -> String {
     if left_out.is_empty() {
         return String::new();
     }
-    let mut counts = std::collections::BTreeMap::<Action, usize>::new();
+    let mut counts = std::collections::BTreeMap::<PlannedAction, usize>::new();
     for row in left_out {
         *counts.entry(row.action).or_default() += 1;
     }
-    let counts: Vec<String> = counts.iter().map(|(action, count)| format!("{count} {}", action.words())).collect();
+    let counts: Vec<String> =
+        counts.iter().map(|(action, count)| format!("{count} {}", action.summary_words())).collect();
     format!(
         "\n**{} left out here** ({}): a comment has an end. `kubectl tenantry plan` with the same flags shows the whole plan.\n",
-        count(left_out.len(), "object"),
+        format_count(left_out.len(), "object"),
         counts.join(", ")
     )
 }
 
 /// The part about one object: a line that unfolds.
-fn object(row: &Row, is_open: bool) -> String {
-    let Row { kind, namespace, name, .. } = row;
+fn render_object(row: &PlanRow, is_open: bool) -> String {
+    let PlanRow { kind, namespace, name, .. } = row;
     let sign = match row.action {
-        Action::Refuse => "🛑 ",
-        Action::Wait => "⏸ ",
+        PlannedAction::Refuse => "🛑 ",
+        PlannedAction::Wait => "⏸ ",
         _ if row.requests.iter().any(is_disruptive) => "⚠️ ",
         _ => "",
     };
     let title = format!(
         "{sign}{kind} {}{}: {}",
-        code(&format!("{namespace}/{name}")),
-        row.unique_id.as_ref().map(|id| format!(" ({})", code(id))).unwrap_or_default(),
-        escaped(&head(row))
+        code_span(&format!("{namespace}/{name}")),
+        row.unique_id.as_ref().map(|id| format!(" ({})", code_span(id))).unwrap_or_default(),
+        escape_markdown(&action_headline(row))
     );
-    let inside = inside(row);
+    let inside = render_details(row);
     if inside.is_empty() {
         return format!("\n{title}\n");
     }
     // What needs a person is open.
-    let open = if is_open || matches!(row.action, Action::Refuse | Action::Wait) { " open" } else { "" };
-    let inside = if inside.len() > LONGEST_OBJECT {
+    let open = if is_open || matches!(row.action, PlannedAction::Refuse | PlannedAction::Wait) { " open" } else { "" };
+    let inside = if inside.len() > MAX_OBJECT_BYTES {
         let settings: usize = row.requests.iter().map(|request| request.settings.len()).sum();
-        format!("\n{} and {}: too long for a comment\n", count(settings, "setting"), count(row.notes.len(), "note"))
+        format!(
+            "\n{} and {}: too long for a comment\n",
+            format_count(settings, "setting"),
+            format_count(row.notes.len(), "note")
+        )
     } else {
         inside
     };
     format!("\n<details{open}><summary>{title}</summary>\n{inside}\n</details>\n")
 }
 
-fn inside(row: &Row) -> String {
+fn render_details(row: &PlanRow) -> String {
     let mut text = String::new();
-    table(&mut text, row);
+    write_settings_table(&mut text, row);
     if let Some(message) = &row.message {
-        let _ = write!(text, "\n{}: {}\n", row.reason.unwrap_or("note"), escaped(message));
+        let _ = write!(text, "\n{}: {}\n", row.reason.unwrap_or("note"), escape_markdown(message));
     }
     for note in &row.notes {
-        let _ = write!(text, "\n> {}\n", escaped(note));
+        let _ = write!(text, "\n> {}\n", escape_markdown(note));
     }
-    if let Some(hash) = row.approved_plan.as_ref().filter(|_| row.action == Action::Wait) {
+    if let Some(hash) = row.approved_plan.as_ref().filter(|_| row.action == PlannedAction::Wait) {
         let _ = write!(
             text,
             "\nTo approve exactly this, and nothing else:\n\n```yaml\nspec: {{management: {{approval: {{approvedPlan: \"{hash}\"}}}}}}\n```\n"
@@ -118,37 +129,37 @@ fn inside(row: &Row) -> String {
     text
 }
 
-fn is_disruptive(request: &Request) -> bool {
+fn is_disruptive(request: &PlannedRequest) -> bool {
     request.step == "suspend" || request.settings.iter().any(|setting| setting.risk == "disruptive")
 }
 
-fn table(text: &mut String, row: &Row) {
-    let settings: Vec<(&Setting, bool)> = row
+fn write_settings_table(text: &mut String, row: &PlanRow) {
+    let settings: Vec<(&PlannedSetting, bool)> = row
         .requests
         .iter()
         .flat_map(|request| request.settings.iter().map(|one| (one, request.step == "create")))
         .collect();
     for request in &row.requests {
         if let "activate" | "suspend" | "mark" = request.step {
-            let _ = write!(text, "\n* {}\n", lines(request).join("").trim_start_matches("! "));
+            let _ = write!(text, "\n* {}\n", request_lines(request).join("").trim_start_matches("! "));
         }
     }
     if settings.is_empty() {
         return;
     }
     text.push_str("\n| setting | from | to | source | risk |\n| --- | --- | --- | --- | --- |\n");
-    for (Setting { path, from, to, source, risk }, is_new) in settings {
+    for (PlannedSetting { path, from, to, source, risk }, is_new) in settings {
         let from = match from {
-            Some(from) => code(&from.to_string()),
+            Some(from) => code_span(&from.to_string()),
             None if is_new => String::new(),
             None => "not shown".to_owned(),
         };
-        let _ = writeln!(text, "| {} | {from} | {} | {source} | {risk} |", code(path), code(&to.to_string()));
+        let _ = writeln!(text, "| {} | {from} | {} | {source} | {risk} |", code_span(path), code_span(&to.to_string()));
     }
 }
 
 /// Text from manifests must not become markup, nor end a cell of a table.
-fn escaped(text: &str) -> String {
+fn escape_markdown(text: &str) -> String {
     let mut safe = String::new();
     let mut in_code = false;
     for letter in text.chars() {
@@ -157,25 +168,25 @@ fn escaped(text: &str) -> String {
                 safe.push_str(if in_code { "</code>" } else { "<code>" });
                 in_code = !in_code;
             }
-            letter => safe.push_str(&entity(letter)),
+            letter => safe.push_str(&html_entity(letter)),
         }
     }
     if in_code {
         safe.push_str("</code>");
     }
-    unlinked(&safe)
+    break_links(&safe)
 }
 
-fn code(text: &str) -> String {
-    unlinked(&format!("<code>{}</code>", text.chars().map(entity).collect::<String>()))
+fn code_span(text: &str) -> String {
+    break_links(&format!("<code>{}</code>", text.chars().map(html_entity).collect::<String>()))
 }
 
 /// An address is shown and not made a link.
-fn unlinked(text: &str) -> String {
+fn break_links(text: &str) -> String {
     text.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
-fn entity(letter: char) -> String {
+fn html_entity(letter: char) -> String {
     match letter {
         '&' => "&amp;".to_owned(),
         '<' => "&lt;".to_owned(),
@@ -191,7 +202,7 @@ mod tests {
 
     #[test]
     fn text_of_a_manifest_does_not_become_markup() {
-        let said = escaped("a `b|c` <img src=x> @all [x](http://y) `open");
+        let said = escape_markdown("a `b|c` <img src=x> @all [x](http://y) `open");
         for part in ["|", "<img", "@", "[", "](", "http:"] {
             assert!(!said.contains(part), "{part}: {said}");
         }

@@ -4,20 +4,20 @@ use kube::ResourceExt as _;
 
 use crate::api::{FINALIZER, INTENT, TenantStatus};
 use crate::cli::failure::Failure;
-use crate::cli::ground::named;
-use crate::cli::tenants::Rows;
-use crate::object::{Object, asked_adoption, namespace};
-use crate::plan::{Desired, Intent};
-use crate::wire::{Mark, SearchItem, State};
+use crate::cli::inventory::object_label;
+use crate::cli::tenants::TenantRows;
+use crate::object::{TenantResource, namespace, requested_adoption};
+use crate::plan::{DesiredTenant, Intent};
+use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
 /// Makes an object as the cluster would hold it, where a living tenant carries the mark of its place.
 ///
 /// # Errors
 /// Tenants of several clusters carry one.
-pub(super) fn recognise<K: Object>(
+pub(super) fn attach_by_mark<K: TenantResource>(
     object: &mut K,
-    desired: &mut Desired,
-    (rows, cluster, parent): (&Rows, &str, &str),
+    desired: &mut DesiredTenant,
+    (rows, cluster, parent): (&TenantRows, &str, &str),
 ) -> Result<(), Failure> {
     let (own, name) = (namespace(object), object.name_any());
     let is_same = |mark: &Mark| {
@@ -26,7 +26,7 @@ pub(super) fn recognise<K: Object>(
             && mark.name == name
             && (cluster.is_empty() || mark.cluster == cluster)
     };
-    let is_alive = |row: &&SearchItem| row.status != Some(State::Terminated);
+    let is_alive = |row: &&TenantSearchItem| row.status != Some(WireTenantState::Terminated);
     let mut found = rows
         .values()
         .filter(is_alive)
@@ -37,7 +37,7 @@ pub(super) fn recognise<K: Object>(
             "objects of this place in the clusters `{}` and `{}` own a tenant each: say which cluster with `--cluster-id`",
             mark.cluster, other.cluster
         ))
-        .about(named(object)));
+        .about(object_label(object)));
     }
     let intent = Intent {
         passwords_set_before: None,
@@ -45,7 +45,7 @@ pub(super) fn recognise<K: Object>(
         nonce: String::new(),
         parent_id: parent.to_owned(),
         name: object.declared_name().to_owned(),
-        adopted: asked_adoption(object).and_then(|adoption| adoption.unique_id.clone()),
+        adopted: requested_adoption(object).and_then(|adoption| adoption.unique_id.clone()),
         extensions: None,
         operator: None,
     };

@@ -2,45 +2,52 @@
 
 use kube::{Api, ResourceExt as _};
 
-use super::judge::Site;
-use crate::cli::ground::Subject;
+use super::evaluate::EvaluationContext;
+use crate::cli::inventory::InventoryObject;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, Object, Parent, Reading, Spot, answer, namespace};
-use crate::plan::{Kind, Observed, Owner};
+use crate::object::{
+    ObjectName, OwnerSearchScope, ParentRef, ParsedObject, RequestedTenant, TenantResource, judge_hand_over, namespace,
+};
+use crate::plan::{ObservedTenant, Owner, TenantKind};
 use crate::wire::Mark;
 
 /// An object that asks for a tenant.
-pub(super) struct Asking<'a> {
+pub(super) struct OwnershipQuery<'a> {
     /// The tenant as it was read.
-    pub(super) observed: &'a Observed,
+    pub(super) observed: &'a ObservedTenant,
     /// Mark of the object.
     pub(super) ours: &'a Mark,
     /// Owner that the object names to take the tenant from.
     pub(super) take_from: Option<&'a str>,
     /// Where the tenant stands.
-    pub(super) site: &'a Site<'a>,
+    pub(super) site: &'a EvaluationContext<'a>,
 }
 
-impl Asking<'_> {
+impl OwnershipQuery<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
-    pub(super) async fn owner<K: Object>(&self) -> Owner {
+    pub(super) async fn find_owner<K: TenantResource>(&self) -> Owner {
         let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
-        let claimed =
-            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
-        match claimed.claimant() {
-            Claimant::This => Owner::Nobody,
-            Claimant::Elsewhere => Owner::Elsewhere,
-            Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
-            Claimant::At(mark) => self.answer_of::<K>(spot(mark)).await,
-            Claimant::Among => {
-                let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
+        let claimed = RequestedTenant {
+            id: &observed.unique_id,
+            host: &host,
+            observed_mark: &observed.mark,
+            ours,
+            take_from: *take_from,
+        };
+        match claimed.owner_search_scope() {
+            OwnerSearchScope::SameObject => Owner::Nobody,
+            OwnerSearchScope::OtherCluster => Owner::OtherCluster,
+            OwnerSearchScope::AtPlace(mark) if mark.kind != K::KIND.name() => Owner::KeepsTenant,
+            OwnerSearchScope::AtPlace(mark) => self.ask_owner_at::<K>(mark_place(mark)).await,
+            OwnerSearchScope::AnyObject => {
+                let mut known = site.ground.objects_of_kind::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 match known.find(|subject| claimed.is_owned_by(&subject.object)) {
-                    Some(Subject { object, .. }) => self.of_living(object).await,
-                    None => match claimed.named_here() {
-                        None => claimed.unfound(),
-                        Some(spot) => match self.answer_of::<K>(spot).await {
-                            Owner::Gone => claimed.unfound(),
+                    Some(InventoryObject { object, .. }) => self.ask_living_owner(object).await,
+                    None => match claimed.take_from_object() {
+                        None => claimed.owner_if_not_found(),
+                        Some(spot) => match self.ask_owner_at::<K>(spot).await {
+                            Owner::Gone => claimed.owner_if_not_found(),
                             answer => answer,
                         },
                     },
@@ -50,61 +57,71 @@ impl Asking<'_> {
     }
 
     /// Whether a living object of another namespace owns the tenant, so that the operator shows nothing of it.
-    pub(super) async fn is_anothers<K: Object>(&self) -> bool {
+    pub(super) async fn is_owned_in_other_namespace<K: TenantResource>(&self) -> bool {
         let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
-        let claimed =
-            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
-        match claimed.claimant() {
-            Claimant::This | Claimant::Elsewhere => false,
-            Claimant::At(mark) if mark.namespace == ours.namespace => false,
-            Claimant::At(mark) => self.answer_of::<K>(spot(mark)).await != Owner::Gone,
-            Claimant::Among => {
-                let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
+        let claimed = RequestedTenant {
+            id: &observed.unique_id,
+            host: &host,
+            observed_mark: &observed.mark,
+            ours,
+            take_from: *take_from,
+        };
+        match claimed.owner_search_scope() {
+            OwnerSearchScope::SameObject | OwnerSearchScope::OtherCluster => false,
+            OwnerSearchScope::AtPlace(mark) if mark.namespace == ours.namespace => false,
+            OwnerSearchScope::AtPlace(mark) => self.ask_owner_at::<K>(mark_place(mark)).await != Owner::Gone,
+            OwnerSearchScope::AnyObject => {
+                let mut known = site.ground.objects_of_kind::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 let owner = known.find(|subject| claimed.is_owned_by(&subject.object));
                 owner.is_some_and(|subject| namespace(&subject.object) != ours.namespace)
             }
         }
     }
 
-    async fn answer_of<K: Object>(&self, spot: Spot<'_>) -> Owner {
-        let Spot { namespace, name } = spot;
+    async fn ask_owner_at<K: TenantResource>(&self, spot: ObjectName<'_>) -> Owner {
+        let ObjectName { namespace, name } = spot;
         let key = (namespace.to_owned(), name.to_owned());
-        if let Some(subject) = self.site.ground.subjects::<K>().and_then(|subjects| subjects.get(&key)) {
-            return self.of_living(&subject.object).await;
+        if let Some(subject) = self.site.ground.objects_of_kind::<K>().and_then(|subjects| subjects.get(&key)) {
+            return self.ask_living_owner(&subject.object).await;
         }
-        let Some(cluster) = self.site.cluster else { return Owner::Keeps };
-        let found = Api::<Reading<K>>::namespaced(cluster.client.clone(), namespace).get_opt(name).await;
-        match found.map(|found| found.map(Reading::understood)) {
+        let Some(cluster) = self.site.cluster else { return Owner::KeepsTenant };
+        let found = Api::<ParsedObject<K>>::namespaced(cluster.client.clone(), namespace).get_opt(name).await;
+        match found.map(|found| found.map(ParsedObject::into_understood)) {
             Ok(None) => Owner::Gone,
-            Ok(Some(Ok(owner))) => self.of_living(&owner).await,
-            Ok(Some(Err(_))) | Err(_) => Owner::Keeps,
+            Ok(Some(Ok(owner))) => self.ask_living_owner(&owner).await,
+            Ok(Some(Err(_))) | Err(_) => Owner::KeepsTenant,
         }
     }
 
-    async fn of_living<K: Object>(&self, owner: &K) -> Owner {
-        match answer(owner, self.ours) {
+    async fn ask_living_owner<K: TenantResource>(&self, owner: &K) -> Owner {
+        match judge_hand_over(owner, self.ours) {
             Owner::HandsOver if self.has_clients(owner).await => Owner::HasClients,
             answer => answer,
         }
     }
 
     /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
-    async fn has_clients<K: Object>(&self, owner: &K) -> bool {
-        if K::KIND == Kind::Client {
+    async fn has_clients<K: TenantResource>(&self, owner: &K) -> bool {
+        if K::KIND == TenantKind::Client {
             return false;
         }
         let Self { observed, ours: _, take_from: _, site } = self;
-        let parents = [Parent::Object(namespace(owner), owner.name_any()), Parent::Id(observed.unique_id.clone())];
+        let parents =
+            [ParentRef::Object(namespace(owner), owner.name_any()), ParentRef::Id(observed.unique_id.clone())];
         if site.ground.clients.values().any(|client| parents.contains(&client.object.parent())) {
             return true;
         }
         let under = Place::Clients { msp: observed.unique_id.clone() };
-        !site.platform.living(&under, Freshness::Burst).await.is_ok_and(|living| living.names().next().is_none())
+        !site
+            .platform
+            .list_active_tenants(&under, Freshness::Burst)
+            .await
+            .is_ok_and(|living| living.display_names().next().is_none())
     }
 }
 
 /// Where the object of a mark stands.
-fn spot(mark: &Mark) -> Spot<'_> {
-    Spot { namespace: &mark.namespace, name: &mark.name }
+fn mark_place(mark: &Mark) -> ObjectName<'_> {
+    ObjectName { namespace: &mark.namespace, name: &mark.name }
 }

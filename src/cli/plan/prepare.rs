@@ -4,146 +4,149 @@ use std::collections::BTreeSet;
 
 use crate::api::{Partner, TenantClient};
 use crate::cli::failure::Failure;
-use crate::cli::ground::{Ground, Subject, named};
-use crate::cli::references::{Lack, References, is_labelled};
-use crate::connect::Platform;
+use crate::cli::inventory::{Inventory, InventoryObject, object_label};
+use crate::cli::references::{ReferenceError, References, has_namespace_labels};
+use crate::connect::PlatformClient;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, namespace, no_partner, not_allowed,
-    not_allowed_by_id, of_id, partner_not_understood, pause, resolve, written,
+    NamespacePermission, ParentRef, SpecSources, TenantResource, active_pause, check_connection_tenant, edited_paths,
+    effective_settings, namespace, namespace_not_allowed, namespace_not_allowed_by_id, namespace_permission,
+    partner_not_found, partner_not_understood, partners_of_tenant, resolve_desired_tenant, write_record,
 };
-use crate::plan::{Desired, Outcome, Written};
+use crate::plan::{DesiredTenant, PassOutcome, WriteRecord};
 
 /// An object with everything that it refers to.
-pub(super) struct Prepared {
+pub(super) struct PreparedObject {
     /// What its tenant should be.
-    pub(super) desired: Desired,
+    pub(super) desired: DesiredTenant,
     /// The platform.
-    pub(super) platform: Platform,
+    pub(super) platform: PlatformClient,
     /// What a person should know.
     pub(super) notes: Vec<String>,
     /// What status records of earlier writes.
-    pub(super) written: Written,
+    pub(super) written: WriteRecord,
     /// Paths whose declared value is not the one that was last applied.
     pub(super) edited: BTreeSet<String>,
 }
 
 /// What became of an object before the platform was asked.
-pub(super) type Preparation = Result<Prepared, Lack>;
+pub(super) type PrepareResult = Result<PreparedObject, ReferenceError>;
 
 /// Prepares a Partner, and shows its Clients what it will have.
-pub(super) async fn partner(
-    subject: &mut Subject<Partner>,
-    (ground, references): (&Ground, &mut References),
+pub(super) async fn prepare_partner(
+    subject: &mut InventoryObject<Partner>,
+    (ground, references): (&Inventory, &mut References),
     cluster: &str,
-) -> Preparation {
-    let prepared = prepare(&subject.object, None, (ground, references), cluster).await?;
+) -> PrepareResult {
+    let prepared = prepare_object(&subject.object, None, (ground, references), cluster).await?;
     let status = subject.object.status_mut().get_or_insert_default();
-    status.effective = effective(&prepared.desired);
+    status.effective = effective_settings(&prepared.desired);
     Ok(prepared)
 }
 
 /// Prepares a Client.
-pub(super) async fn client(
-    subject: &Subject<TenantClient>,
-    (ground, references): (&Ground, &mut References),
+pub(super) async fn prepare_client(
+    subject: &InventoryObject<TenantClient>,
+    (ground, references): (&Inventory, &mut References),
     cluster: &str,
-) -> Preparation {
+) -> PrepareResult {
     let mut notes = Vec::new();
-    if let Some(partner) = usable(&subject.object, ground, &mut notes).await? {
-        return prepare(&subject.object, Some(partner), (ground, references), cluster).await.map(|mut prepared| {
-            prepared.notes.append(&mut notes);
-            prepared
-        });
+    if let Some(partner) = usable_partner(&subject.object, ground, &mut notes).await? {
+        return prepare_object(&subject.object, Some(partner), (ground, references), cluster).await.map(
+            |mut prepared| {
+                prepared.notes.append(&mut notes);
+                prepared
+            },
+        );
     }
-    prepare(&subject.object, None, (ground, references), cluster).await
+    prepare_object(&subject.object, None, (ground, references), cluster).await
 }
 
-async fn prepare<K: Object>(
+async fn prepare_object<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
-    (ground, references): (&Ground, &mut References),
+    (ground, references): (&Inventory, &mut References),
     cluster: &str,
-) -> Preparation {
-    if let Some(pause) = pause(object, crate::clock::now()) {
-        return Err(Outcome::Paused(pause).into());
+) -> PrepareResult {
+    if let Some(pause) = active_pause(object, crate::clock::now()) {
+        return Err(PassOutcome::Paused(pause).into());
     }
     let there = ground.cluster.as_ref();
     let mut notes = Vec::new();
-    let platform = references.platform(object, partner, there).await.map_err(|lack| about(lack, object))?;
+    let platform = references.platform_of(object, partner, there).await.map_err(|lack| with_object(lack, object))?;
     let partner = match object.parent() {
-        Parent::Id(id) => {
-            if !references.is_given() {
-                is_connection_of(&id, platform.tenant_id())?;
+        ParentRef::Id(id) => {
+            if !references.is_connection_named() {
+                check_connection_tenant(&id, platform.tenant_id())?;
             }
-            usable_by_id(object, (&id, &platform), (ground, &mut notes)).await?
+            usable_partner_by_id(object, (&id, &platform), (ground, &mut notes)).await?
         }
-        Parent::Provider | Parent::Object(..) => partner,
+        ParentRef::Provider | ParentRef::Object(..) => partner,
     };
-    let material = references.material(object, there).await?;
-    let defaults_material = references.defaults_material(object, partner, there).await?;
-    let sources = Sources { partner, material: &material, defaults_material: &defaults_material };
-    let desired = resolve(object, sources, cluster)?.refuse_to_come(crate::clock::now());
+    let material = references.load_material(object, there).await?;
+    let defaults_material = references.load_defaults_material(object, partner, there).await?;
+    let sources = SpecSources { partner, references: &material, default_references: &defaults_material };
+    let desired = resolve_desired_tenant(object, sources, cluster)?.refuse_future_password_reset(crate::clock::now());
     // Now, since a Partner's status is soon shown to its Clients as it will be. The key of the records is the operator's.
-    let (written, edited) = (written(object, None), edited(object, &effective(&desired)));
-    Ok(Prepared { desired, platform, notes, written, edited })
+    let (written, edited) = (write_record(object, None), edited_paths(object, &effective_settings(&desired)));
+    Ok(PreparedObject { desired, platform, notes, written, edited })
 }
 
-fn about<K: Object>(lack: Lack, object: &K) -> Lack {
+fn with_object<K: TenantResource>(lack: ReferenceError, object: &K) -> ReferenceError {
     match lack {
-        Lack::Failure(failure) => Lack::Failure(failure.about(named(object))),
-        Lack::Outcome(outcome) => Lack::Outcome(outcome),
+        ReferenceError::Failure(failure) => ReferenceError::Failure(failure.about(object_label(object))),
+        ReferenceError::Outcome(outcome) => ReferenceError::Outcome(outcome),
     }
 }
 
 /// The Partner of a Client, if it may be used.
-async fn usable<'a>(
+async fn usable_partner<'a>(
     object: &TenantClient,
-    ground: &'a Ground,
+    ground: &'a Inventory,
     notes: &mut Vec<String>,
-) -> Result<Option<&'a Partner>, Lack> {
-    let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
-    if let Some(other) = ground.other_partner(&partner_namespace, &name) {
+) -> Result<Option<&'a Partner>, ReferenceError> {
+    let ParentRef::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
+    if let Some(other) = ground.unsupported_partner(&partner_namespace, &name) {
         return Err(partner_not_understood(other).into());
     }
     let Some(partner) = ground.partner_of(object) else {
-        return Err(no_partner(object, &partner_namespace, &name).into());
+        return Err(partner_not_found(object, &partner_namespace, &name).into());
     };
     let own = namespace(object);
-    if is_allowed(partner, &own, (ground, notes)).await? {
+    if accepts_namespace(partner, &own, (ground, notes)).await? {
         Ok(Some(partner))
     } else {
-        Err(not_allowed(&partner_namespace, (&name, &own)).into())
+        Err(namespace_not_allowed(&partner_namespace, (&name, &own)).into())
     }
 }
 
 /// The Partner object of the tenant that a Client names by its id, if it may be used.
-async fn usable_by_id<'a, K: Object>(
+async fn usable_partner_by_id<'a, K: TenantResource>(
     object: &K,
-    (id, platform): (&str, &Platform),
-    (ground, notes): (&'a Ground, &mut Vec<String>),
-) -> Result<Option<&'a Partner>, Lack> {
+    (id, platform): (&str, &PlatformClient),
+    (ground, notes): (&'a Inventory, &mut Vec<String>),
+) -> Result<Option<&'a Partner>, ReferenceError> {
     let own = namespace(object);
     let known = ground.partners.values().map(|subject| &subject.object).collect();
-    let partners = of_id(known, (id, &platform.host()));
+    let partners = partners_of_tenant(known, (id, &platform.host()));
     for partner in &partners {
-        if !is_allowed(partner, &own, (ground, notes)).await? {
-            return Err(not_allowed_by_id(id, &own).into());
+        if !accepts_namespace(partner, &own, (ground, notes)).await? {
+            return Err(namespace_not_allowed_by_id(id, &own).into());
         }
     }
     Ok(partners.into_iter().next())
 }
 
 /// Whether a Partner takes Clients from a namespace.
-async fn is_allowed(
+async fn accepts_namespace(
     partner: &Partner,
     own: &str,
-    (ground, notes): (&Ground, &mut Vec<String>),
+    (ground, notes): (&Inventory, &mut Vec<String>),
 ) -> Result<bool, Failure> {
-    match (allows(partner, own), &ground.cluster) {
-        (Allows::Yes, _) => Ok(true),
-        (Allows::No, _) => Ok(false),
-        (Allows::Labelled(wanted), Some(cluster)) => is_labelled(cluster, own, &wanted).await,
-        (Allows::Labelled(_), None) => {
+    match (namespace_permission(partner, own), &ground.cluster) {
+        (NamespacePermission::Allowed, _) => Ok(true),
+        (NamespacePermission::Denied, _) => Ok(false),
+        (NamespacePermission::IfLabelled(wanted), Some(cluster)) => has_namespace_labels(cluster, own, &wanted).await,
+        (NamespacePermission::IfLabelled(_), None) => {
             notes.push(format!(
                 "whether namespace `{own}` has the labels that the Partner asks for is not known without a cluster"
             ));

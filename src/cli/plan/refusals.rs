@@ -2,24 +2,28 @@
 
 use serde_json::Value;
 
-use super::row::Row;
-use crate::cli::ground::Subject;
-use crate::cli::lint::{Definition, Refusals};
-use crate::object::Object;
+use super::row::PlanRow;
+use crate::cli::inventory::InventoryObject;
+use crate::cli::lint::{KindDefinition, Refusals};
+use crate::object::TenantResource;
 
 /// What the API server calls an object that breaks a rule of its definition.
-const INVALID: &str = "Invalid";
+const INVALID_REASON: &str = "Invalid";
 
 /// The definitions of both kinds.
-pub(super) struct Definitions(Vec<Definition>);
+pub(super) struct KindDefinitions(Vec<KindDefinition>);
 
-impl Definitions {
+impl KindDefinitions {
     pub(super) fn new() -> Self {
-        Self(Definition::all())
+        Self(KindDefinition::all_kinds())
     }
 
     /// The row of an object, which is refused where the API server would not take its manifest.
-    pub(super) fn judge<K: Object>(&self, subject: &Subject<K>, mut row: Row) -> Row {
+    pub(super) fn refuse_if_invalid<K: TenantResource>(
+        &self,
+        subject: &InventoryObject<K>,
+        mut row: PlanRow,
+    ) -> PlanRow {
         let Some(declared) = &subject.declared else { return row };
         let Some(definition) = self.0.iter().find(|one| one.name() == K::KIND.name()) else { return row };
         let mut object = declared.value().clone();
@@ -34,7 +38,7 @@ impl Definitions {
             return row;
         }
         let refusals = all.iter().map(|refusal| {
-            let spot = declared.spot(&refusal.path);
+            let spot = declared.location_of(&refusal.path);
             if refusal.message.contains(&refusal.path) {
                 format!("{} ({spot})", refusal.message)
             } else {
@@ -42,7 +46,7 @@ impl Definitions {
             }
         });
         let message = format!("the API server will refuse it: {}", refusals.collect::<Vec<_>>().join("; "));
-        row.refused(INVALID, message)
+        row.into_refused(INVALID_REASON, message)
     }
 }
 

@@ -3,15 +3,17 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::cli::ground::Subject;
-use crate::cli::reach::is_of_connection;
+use crate::cli::inventory::InventoryObject;
+use crate::cli::object_platform::is_connection_reason;
 use crate::object::is_deleting;
-use crate::object::{Object, namespace};
-use crate::plan::{Change, Desired, Difference, Observed, Outcome, Plan, Risk, Step, Value};
+use crate::object::{TenantResource, namespace};
+use crate::plan::{
+    DesiredTenant, ObservedTenant, PassOutcome, Plan, PlanStep, Risk, SettingChange, SettingDifference, Value,
+};
 
 /// What happens to an object's tenant.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Action {
+pub(super) enum PlannedAction {
     /// It is made.
     Create,
     /// It is taken over as it is.
@@ -36,9 +38,9 @@ pub(super) enum Action {
     Nothing,
 }
 
-impl Action {
+impl PlannedAction {
     /// The word in a summary.
-    pub(super) const fn words(self) -> &'static str {
+    pub(super) const fn summary_words(self) -> &'static str {
         match self {
             Self::Create => "to create",
             Self::TakeOver => "to take over",
@@ -58,7 +60,7 @@ impl Action {
 /// A setting that is written.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Setting {
+pub(super) struct PlannedSetting {
     /// Where it stands in the spec.
     pub(super) path: &'static str,
     /// What the platform shows; absent where it shows nothing.
@@ -75,18 +77,18 @@ pub(super) struct Setting {
 /// One request to the platform.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Request {
+pub(super) struct PlannedRequest {
     /// What is asked for.
     pub(super) step: &'static str,
     /// Settings that it writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) settings: Vec<Setting>,
+    pub(super) settings: Vec<PlannedSetting>,
 }
 
 /// What a plan says about one object.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Row {
+pub(super) struct PlanRow {
     pub(super) kind: &'static str,
     pub(super) namespace: String,
     pub(super) name: String,
@@ -98,10 +100,10 @@ pub(super) struct Row {
     /// Id of the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unique_id: Option<String>,
-    pub(super) action: Action,
+    pub(super) action: PlannedAction,
     /// Requests in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: Vec<PlannedRequest>,
     /// What `management.approval.approvedPlan` takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) approved_plan: Option<String>,
@@ -116,18 +118,18 @@ pub(super) struct Row {
     pub(super) notes: Vec<String>,
 }
 
-impl Row {
+impl PlanRow {
     /// A row about an object of which nothing is to be done.
-    pub(super) fn of<K: Object>(subject: &Subject<K>) -> Self {
+    pub(super) fn from_object<K: TenantResource>(subject: &InventoryObject<K>) -> Self {
         let object = &subject.object;
         Self {
             kind: K::KIND.name(),
             namespace: namespace(object),
             name: kube::ResourceExt::name_any(object),
-            source: subject.spot("").map(|spot| spot.to_string()),
+            source: subject.location_of("").map(|spot| spot.to_string()),
             tenant_name: object.declared_name().to_owned(),
             unique_id: crate::object::unique_id(object).map(str::to_owned),
-            action: if is_deleting(object) { Action::End } else { Action::Nothing },
+            action: if is_deleting(object) { PlannedAction::End } else { PlannedAction::Nothing },
             requests: Vec::new(),
             approved_plan: None,
             reason: None,
@@ -137,79 +139,87 @@ impl Row {
     }
 
     /// The row of an object that cannot be as declared, or not yet.
-    pub(super) fn stopped(mut self, outcome: Outcome) -> Self {
+    pub(super) fn with_outcome(mut self, outcome: PassOutcome) -> Self {
         let (action, reason, message) = match outcome {
-            Outcome::Unresolved(reason, message)
-            | Outcome::Unauthorised(reason, message)
-            | Outcome::Refused(reason, message)
-            | Outcome::Failed(reason, message) => {
-                let action = if is_of_connection(reason) { Action::Unknown } else { Action::Refuse };
+            PassOutcome::Unresolved(reason, message)
+            | PassOutcome::Unauthorised(reason, message)
+            | PassOutcome::Refused(reason, message)
+            | PassOutcome::Failed(reason, message) => {
+                let action = if is_connection_reason(reason) { PlannedAction::Unknown } else { PlannedAction::Refuse };
                 (action, Some(reason.name()), Some(message))
             }
-            Outcome::Held(reason, message) | Outcome::Ending(reason, message) | Outcome::Leaving(reason, message) => {
-                (Action::End, Some(reason.name()), Some(message))
+            PassOutcome::DeletionHeld(reason, message)
+            | PassOutcome::Terminating(reason, message)
+            | PassOutcome::Releasing(reason, message) => (PlannedAction::End, Some(reason.name()), Some(message)),
+            PassOutcome::Paused(_) => {
+                (PlannedAction::Nothing, Some("Paused"), Some("the object is paused: nothing is done".to_owned()))
             }
-            Outcome::Paused(_) => {
-                (Action::Nothing, Some("Paused"), Some("the object is paused: nothing is done".to_owned()))
-            }
-            Outcome::Settled(_) | Outcome::Awaiting(_) => (Action::Nothing, None, None),
+            PassOutcome::Settled(_) | PassOutcome::AwaitingApproval(_) => (PlannedAction::Nothing, None, None),
         };
         (self.action, self.reason, self.message) = (action, reason, message);
         self
     }
 
     /// The row of an object that the API server or the platform will refuse.
-    pub(super) fn refused(self, reason: &'static str, message: String) -> Self {
-        let (action, reason, message) = (Action::Refuse, Some(reason), Some(message));
+    pub(super) fn into_refused(self, reason: &'static str, message: String) -> Self {
+        let (action, reason, message) = (PlannedAction::Refuse, Some(reason), Some(message));
         Self { action, reason, message, requests: Vec::new(), approved_plan: None, ..self }
     }
 
     /// The row of an object whose platform could not be asked.
-    pub(super) fn unknown(self, reason: Option<&'static str>, message: String) -> Self {
-        Self { action: Action::Unknown, reason, message: Some(message), ..self }
+    pub(super) fn into_unknown(self, reason: Option<&'static str>, message: String) -> Self {
+        Self { action: PlannedAction::Unknown, reason, message: Some(message), ..self }
     }
 
     /// What the steps do, in one word.
-    pub(super) fn acts(&mut self, plan: &Plan, is_adopted: bool) {
-        let has = |wanted: fn(&Step) -> bool| plan.steps.iter().any(wanted);
+    pub(super) fn set_action(&mut self, plan: &Plan, is_adopted: bool) {
+        let has = |wanted: fn(&PlanStep) -> bool| plan.steps.iter().any(wanted);
         self.action = match () {
-            () if has(|step| matches!(step, Step::Create(_))) => Action::Create,
-            () if has(|step| matches!(step, Step::Update(_) | Step::Brand(_))) => Action::Change,
-            () if has(|step| *step == Step::Suspend) => Action::Suspend,
-            () if has(|step| *step == Step::Activate) => Action::Activate,
-            () if is_adopted => Action::TakeOver,
-            () if has(|step| *step == Step::Mark) => Action::Mark,
-            () => Action::Nothing,
+            () if has(|step| matches!(step, PlanStep::Create(_))) => PlannedAction::Create,
+            () if has(|step| matches!(step, PlanStep::Update(_) | PlanStep::Brand(_))) => PlannedAction::Change,
+            () if has(|step| *step == PlanStep::Suspend) => PlannedAction::Suspend,
+            () if has(|step| *step == PlanStep::Activate) => PlannedAction::Activate,
+            () if is_adopted => PlannedAction::TakeOver,
+            () if has(|step| *step == PlanStep::Mark) => PlannedAction::Mark,
+            () => PlannedAction::Nothing,
         };
     }
 }
 
 /// The steps of a plan as requests.
-pub(super) fn requests(plan: &Plan, desired: &Desired, observed: Option<&Observed>) -> Vec<Request> {
-    let request = |step: &Step| {
-        let (step, changes): (_, &[Change]) = match step {
-            Step::Create(changes) => ("create", changes),
-            Step::Mark => ("mark", &[]),
-            Step::Activate => ("activate", &[]),
-            Step::Update(changes) => ("update", changes),
-            Step::Brand(changes) => ("brand", changes),
-            Step::Suspend => ("suspend", &[]),
+pub(super) fn planned_requests(
+    plan: &Plan,
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+) -> Vec<PlannedRequest> {
+    let request = |step: &PlanStep| {
+        let (step, changes): (_, &[SettingChange]) = match step {
+            PlanStep::Create(changes) => ("create", changes),
+            PlanStep::Mark => ("mark", &[]),
+            PlanStep::Activate => ("activate", &[]),
+            PlanStep::Update(changes) => ("update", changes),
+            PlanStep::Brand(changes) => ("brand", changes),
+            PlanStep::Suspend => ("suspend", &[]),
         };
-        let settings = changes.iter().map(|change| setting(change, plan, (desired, observed))).collect();
-        Request { step, settings }
+        let settings = changes.iter().map(|change| planned_setting(change, plan, (desired, observed))).collect();
+        PlannedRequest { step, settings }
     };
     plan.steps.iter().map(request).collect()
 }
 
-fn setting(change: &Change, plan: &Plan, (desired, observed): (&Desired, Option<&Observed>)) -> Setting {
-    let Change { field, to } = change;
-    let risk = plan.differences.iter().find(|difference| difference.field == *field).map(Difference::risk);
+fn planned_setting(
+    change: &SettingChange,
+    plan: &Plan,
+    (desired, observed): (&DesiredTenant, Option<&ObservedTenant>),
+) -> PlannedSetting {
+    let SettingChange { field, to } = change;
+    let risk = plan.differences.iter().find(|difference| difference.field == *field).map(SettingDifference::risk);
     let is_new = observed.is_none();
     let origin = desired.effective.values.get(field).map(|(_, origin)| origin.name());
-    Setting {
+    PlannedSetting {
         path: field.path(),
-        from: observed.and_then(|observed| observed.value(*field)).map(json),
-        to: json(to),
+        from: observed.and_then(|observed| observed.value(*field)).map(to_public_json),
+        to: to_public_json(to),
         source: origin.unwrap_or_default(),
         risk: match risk {
             // A tenant that is new interrupts nobody.
@@ -219,10 +229,10 @@ fn setting(change: &Change, plan: &Plan, (desired, observed): (&Desired, Option<
     }
 }
 
-fn json(value: &Value) -> Json {
+fn to_public_json(value: &Value) -> Json {
     if let Value::Secret(_) = value {
         // Without the object's UID its digest has no salt, and a plan goes into public comments.
         return Json::from("(secret)");
     }
-    serde_json::from_str(&value.json()).unwrap_or_default()
+    serde_json::from_str(&value.to_json()).unwrap_or_default()
 }

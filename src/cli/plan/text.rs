@@ -4,26 +4,26 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
-use super::Planned;
-use super::row::{Action, Request, Row, Setting};
+use super::PlanReport;
+use super::row::{PlanRow, PlannedAction, PlannedRequest, PlannedSetting};
 
 /// Objects that are named where one reason holds for many.
-const NAMED: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// The plan on a terminal.
-pub(super) fn plain(planned: &Planned, with_unchanged: bool) -> String {
+pub(super) fn render_text(planned: &PlanReport, with_unchanged: bool) -> String {
     let mut text = String::new();
-    for broken in broken(planned) {
-        let _ = writeln!(text, "not looked at: {}: {}", objects(&broken.objects), broken.message);
+    for broken in failed_platforms(planned) {
+        let _ = writeln!(text, "not looked at: {}: {}", object_names(&broken.objects), broken.message);
     }
-    for row in planned.objects.iter().filter(|row| row.action != Action::Unknown) {
-        if row.action == Action::Nothing && row.notes.is_empty() && row.reason.is_none() && !with_unchanged {
+    for row in planned.objects.iter().filter(|row| row.action != PlannedAction::Unknown) {
+        if row.action == PlannedAction::Nothing && row.notes.is_empty() && row.reason.is_none() && !with_unchanged {
             continue;
         }
-        let Row { kind, namespace, name, .. } = row;
-        let _ = writeln!(text, "{kind} {namespace}/{name}{}: {}", tenant(row), head(row));
+        let PlanRow { kind, namespace, name, .. } = row;
+        let _ = writeln!(text, "{kind} {namespace}/{name}{}: {}", tenant_suffix(row), action_headline(row));
         for request in &row.requests {
-            for line in lines(request) {
+            for line in request_lines(request) {
                 let _ = writeln!(text, "  {line}");
             }
         }
@@ -37,86 +37,87 @@ pub(super) fn plain(planned: &Planned, with_unchanged: bool) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    let _ = writeln!(text, "Plan: {}.", summary(planned));
+    let _ = writeln!(text, "Plan: {}.", summary_line(planned));
     text
 }
 
 /// A platform that could not be asked.
-pub(super) struct Broken<'a> {
+pub(super) struct FailedPlatform<'a> {
     /// Why.
     pub(super) message: String,
     /// What stands behind it.
-    pub(super) objects: Vec<&'a Row>,
+    pub(super) objects: Vec<&'a PlanRow>,
 }
 
 /// The platforms that could not be asked, each once.
-pub(super) fn broken(planned: &Planned) -> Vec<Broken<'_>> {
-    let mut all: Vec<Broken<'_>> = Vec::new();
-    for row in planned.objects.iter().filter(|row| row.action == Action::Unknown) {
+pub(super) fn failed_platforms(planned: &PlanReport) -> Vec<FailedPlatform<'_>> {
+    let mut all: Vec<FailedPlatform<'_>> = Vec::new();
+    for row in planned.objects.iter().filter(|row| row.action == PlannedAction::Unknown) {
         let said = row.message.as_deref().unwrap_or_default();
         let message = row.reason.map_or_else(|| said.to_owned(), |reason| format!("{reason}: {said}"));
         match all.iter_mut().find(|broken| broken.message == message) {
             Some(broken) => broken.objects.push(row),
-            None => all.push(Broken { message, objects: vec![row] }),
+            None => all.push(FailedPlatform { message, objects: vec![row] }),
         }
     }
     all
 }
 
 /// Names of objects, of which a few are enough.
-pub(super) fn objects(rows: &[&Row]) -> String {
-    let names = rows.iter().take(NAMED).map(|Row { kind, namespace, name, .. }| format!("{kind} {namespace}/{name}"));
+pub(super) fn object_names(rows: &[&PlanRow]) -> String {
+    let names =
+        rows.iter().take(MAX_NAMES).map(|PlanRow { kind, namespace, name, .. }| format!("{kind} {namespace}/{name}"));
     let names = names.collect::<Vec<_>>().join(", ");
-    if rows.len() > NAMED { format!("{names} and {} more", rows.len() - NAMED) } else { names }
+    if rows.len() > MAX_NAMES { format!("{names} and {} more", rows.len() - MAX_NAMES) } else { names }
 }
 
-fn tenant(row: &Row) -> String {
+fn tenant_suffix(row: &PlanRow) -> String {
     row.unique_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default()
 }
 
 /// What happens, in a few words.
-pub(super) fn head(row: &Row) -> String {
+pub(super) fn action_headline(row: &PlanRow) -> String {
     let name = &row.tenant_name;
     match row.action {
-        Action::Create => format!("create tenant \"{name}\""),
-        Action::TakeOver => "take over the tenant as it is".to_owned(),
-        Action::Change => "change the tenant".to_owned(),
-        Action::Activate => "activate the tenant".to_owned(),
-        Action::Suspend => "suspend the tenant".to_owned(),
-        Action::Mark => "write the mark of this object and nothing else".to_owned(),
-        Action::End => "ending".to_owned(),
-        Action::Wait => "waiting".to_owned(),
-        Action::Refuse => "refused".to_owned(),
-        Action::Unknown => "not looked at".to_owned(),
-        Action::Nothing => "nothing to do".to_owned(),
+        PlannedAction::Create => format!("create tenant \"{name}\""),
+        PlannedAction::TakeOver => "take over the tenant as it is".to_owned(),
+        PlannedAction::Change => "change the tenant".to_owned(),
+        PlannedAction::Activate => "activate the tenant".to_owned(),
+        PlannedAction::Suspend => "suspend the tenant".to_owned(),
+        PlannedAction::Mark => "write the mark of this object and nothing else".to_owned(),
+        PlannedAction::End => "ending".to_owned(),
+        PlannedAction::Wait => "waiting".to_owned(),
+        PlannedAction::Refuse => "refused".to_owned(),
+        PlannedAction::Unknown => "not looked at".to_owned(),
+        PlannedAction::Nothing => "nothing to do".to_owned(),
     }
 }
 
-pub(super) fn lines(request: &Request) -> Vec<String> {
+pub(super) fn request_lines(request: &PlannedRequest) -> Vec<String> {
     match request.step {
         "mark" => vec!["mark: this object owns the tenant".to_owned()],
         "activate" => vec!["! activate the tenant".to_owned()],
         "suspend" => vec!["! suspend the tenant".to_owned()],
-        step => request.settings.iter().map(|setting| line(setting, step == "create")).collect(),
+        step => request.settings.iter().map(|setting| setting_line(setting, step == "create")).collect(),
     }
 }
 
-fn line(setting: &Setting, is_new: bool) -> String {
-    let Setting { path, from, to, source, risk } = setting;
+fn setting_line(setting: &PlannedSetting, is_new: bool) -> String {
+    let PlannedSetting { path, from, to, source, risk } = setting;
     let risk = if *risk == "disruptive" { ", disruptive" } else { "" };
     if is_new {
         return format!("+ {path}: {to} ({source}{risk})");
     }
-    format!("~ {path}: {} -> {to} ({source}{risk})", before(from.as_ref()))
+    format!("~ {path}: {} -> {to} ({source}{risk})", previous_value(from.as_ref()))
 }
 
-fn before(from: Option<&Json>) -> String {
+fn previous_value(from: Option<&Json>) -> String {
     from.map_or_else(|| "(not shown)".to_owned(), Json::to_string)
 }
 
-pub(super) fn summary(planned: &Planned) -> String {
+pub(super) fn summary_line(planned: &PlanReport) -> String {
     let mut parts: Vec<String> =
-        planned.summary.iter().map(|(action, count)| format!("{count} {}", action.words())).collect();
+        planned.summary.iter().map(|(action, count)| format!("{count} {}", action.summary_words())).collect();
     if parts.is_empty() {
         parts.push("no Partner and no Client".to_owned());
     }

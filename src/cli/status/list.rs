@@ -5,19 +5,19 @@ use jiff::Timestamp;
 use kube::api::ObjectMeta;
 use serde::Serialize;
 
-use super::next;
+use super::advice;
 use crate::api::{ConditionType, Reason, TenantPhase};
 use crate::cli::colour::Tone;
-use crate::cli::leader::age;
-use crate::cli::one::Every;
-use crate::cli::output::count;
+use crate::cli::leader::format_age;
+use crate::cli::object_arg::ObjectList;
+use crate::cli::output::format_count;
 use crate::cli::table::{Cell, Table};
-use crate::object::{NotUnderstood, Object, namespace, unique_id};
+use crate::object::{NotUnderstoodObject, TenantResource, namespace, unique_id};
 
 /// The line of an object.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Row {
+pub(super) struct StatusRow {
     namespace: String,
     kind: &'static str,
     name: String,
@@ -54,7 +54,7 @@ pub(super) fn status_written(metadata: &ObjectMeta) -> Option<Timestamp> {
 }
 
 /// Reasons of a connection that cannot be used.
-const BROKEN: [Reason; 6] = [
+const CONNECTION_REASONS: [Reason; 6] = [
     Reason::CredentialsUnavailable,
     Reason::CredentialsRefused,
     Reason::HostNotAllowed,
@@ -64,41 +64,41 @@ const BROKEN: [Reason; 6] = [
 ];
 
 /// Objects that are named where one reason holds for many.
-const NAMED: usize = 5;
+const MAX_NAMES: usize = 5;
 
-impl Row {
-    pub(super) fn of<K: Object>(object: &K) -> Self {
+impl StatusRow {
+    pub(super) fn from_object<K: TenantResource>(object: &K) -> Self {
         let status = object.status();
         Self {
             namespace: namespace(object),
             kind: K::KIND.name(),
             name: object.meta().name.clone().unwrap_or_default(),
-            ready: next::condition(object, ConditionType::Ready)
+            ready: advice::find_condition(object, ConditionType::Ready)
                 .map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
             phase: status.and_then(|status| status.phase),
             tenant: object.declared_name().to_owned(),
             unique_id: unique_id(object).map(str::to_owned),
             differs: status.map_or(0, |status| status.drift.len()),
-            attention: next::attention(object),
-            message: next::condition(object, ConditionType::Ready)
+            attention: advice::attention_reason(object),
+            message: advice::find_condition(object, ConditionType::Ready)
                 .filter(|ready| ready.status != "True" && !ready.message.is_empty())
                 .map(|ready| ready.message.clone()),
             status_written: status_written(object.meta()),
-            is_stuck: next::condition(object, ConditionType::Stalled).is_some_and(|one| one.status == "True"),
-            broken: next::condition(object, ConditionType::Ready)
-                .filter(|ready| BROKEN.iter().any(|reason| reason.name() == ready.reason))
+            is_stuck: advice::find_condition(object, ConditionType::Stalled).is_some_and(|one| one.status == "True"),
+            broken: advice::find_condition(object, ConditionType::Ready)
+                .filter(|ready| CONNECTION_REASONS.iter().any(|reason| reason.name() == ready.reason))
                 .map(|ready| format!("{}: {}", ready.reason, ready.message)),
         }
     }
 
     /// The lines of all objects of a kind.
-    pub(super) fn all<K: Object>(every: &Every<K>) -> Vec<Self> {
-        let others = every.others.iter().map(|other| Self::of_other(K::KIND.name(), other));
-        every.understood.iter().map(Self::of).chain(others).collect()
+    pub(super) fn from_list<K: TenantResource>(every: &ObjectList<K>) -> Vec<Self> {
+        let others = every.unsupported.iter().map(|other| Self::from_unsupported(K::KIND.name(), other));
+        every.understood.iter().map(Self::from_object).chain(others).collect()
     }
 
     /// The line of an object that this program does not understand.
-    pub(super) fn of_other(kind: &'static str, other: &NotUnderstood) -> Self {
+    pub(super) fn from_unsupported(kind: &'static str, other: &NotUnderstoodObject) -> Self {
         let name = other.spec.pointer("/details/name").and_then(serde_json::Value::as_str);
         Self {
             namespace: other.namespace().to_owned(),
@@ -110,7 +110,7 @@ impl Row {
             unique_id: other.unique_id().map(str::to_owned),
             differs: 0,
             broken: None,
-            attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.sentence())),
+            attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.unknown_summary())),
             message: None,
             status_written: status_written(&other.metadata),
             is_stuck: true,
@@ -118,13 +118,13 @@ impl Row {
     }
 
     /// What the list is ordered by: a Partner stands before its Clients.
-    pub(super) fn place(&self) -> (&str, bool, &str) {
+    pub(super) fn sort_key(&self) -> (&str, bool, &str) {
         (&self.namespace, self.kind == "Client", &self.name)
     }
 }
 
 /// The connections that cannot be used, each once with the objects behind it.
-pub(super) fn broken(rows: &[Row]) -> Vec<String> {
+pub(super) fn broken_connections(rows: &[StatusRow]) -> Vec<String> {
     let mut all: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows {
         let Some(why) = row.broken.as_deref() else { continue };
@@ -135,15 +135,16 @@ pub(super) fn broken(rows: &[Row]) -> Vec<String> {
         }
     }
     let line = |(why, names): &(&str, Vec<String>)| {
-        let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
-        format!("connection of {}{more}: {why}", names[..names.len().min(NAMED)].join(", "))
+        let more =
+            if names.len() > MAX_NAMES { format!(" and {} more", names.len() - MAX_NAMES) } else { String::new() };
+        format!("connection of {}{more}: {why}", names[..names.len().min(MAX_NAMES)].join(", "))
     };
     all.iter().map(line).collect()
 }
 
 /// What the list is ordered by.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SortBy {
+pub(super) enum StatusSortBy {
     /// Namespace, then a Partner before its Clients, then the name.
     Object,
     /// Name of the object.
@@ -162,22 +163,22 @@ pub(super) enum SortBy {
     Written,
 }
 
-impl SortBy {
+impl StatusSortBy {
     /// Orders rows; those that are the same in this keep the order by object.
-    pub(super) fn sort(self, rows: &mut [Row]) {
-        rows.sort_by(|one, other| one.place().cmp(&other.place()));
+    pub(super) fn sort_rows(self, rows: &mut [StatusRow]) {
+        rows.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         match self {
             Self::Object => {}
             Self::Name => rows.sort_by(|one, other| one.name.cmp(&other.name)),
             Self::Ready => rows.sort_by_key(|row| (row.ready == "True", row.attention.is_none())),
             Self::Reason => {
                 rows.sort_by(|one, other| {
-                    let key = |row: &Row| (row.attention.is_none(), row.attention.clone());
+                    let key = |row: &StatusRow| (row.attention.is_none(), row.attention.clone());
                     key(one).cmp(&key(other))
                 });
             }
             Self::Tenant => rows.sort_by_key(|row| row.tenant.to_lowercase()),
-            Self::UniqueId => rows.sort_by_key(|row| numbered(row.unique_id.as_deref())),
+            Self::UniqueId => rows.sort_by_key(|row| id_sort_key(row.unique_id.as_deref())),
             Self::Differs => rows.sort_by_key(|row| std::cmp::Reverse(row.differs)),
             Self::Written => rows.sort_by_key(|row| std::cmp::Reverse(row.status_written)),
         }
@@ -185,7 +186,7 @@ impl SortBy {
 }
 
 /// An id by its prefix and then by its number, so that `client_9` stands before `client_10`.
-pub(crate) fn numbered(id: Option<&str>) -> (String, u64) {
+pub(crate) fn id_sort_key(id: Option<&str>) -> (String, u64) {
     let id = id.unwrap_or_default();
     let digits = id.chars().rev().take_while(char::is_ascii_digit).count();
     let (prefix, number) = id.split_at(id.len() - digits);
@@ -193,11 +194,11 @@ pub(crate) fn numbered(id: Option<&str>) -> (String, u64) {
 }
 
 /// Columns, without those that `-o wide` adds.
-const HEAD: [&str; 8] = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
+const COLUMNS: [&str; 8] = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
 
 /// The rows as a table.
-pub(super) fn text(rows: &[Row], is_wide: bool) -> String {
-    let mut head = HEAD.to_vec();
+pub(super) fn render_table(rows: &[StatusRow], is_wide: bool) -> String {
+    let mut head = COLUMNS.to_vec();
     if is_wide {
         head.extend(["STATUS WRITTEN", "MESSAGE"]);
     }
@@ -208,26 +209,29 @@ pub(super) fn text(rows: &[Row], is_wide: bool) -> String {
     table.text()
 }
 
-impl Row {
+impl StatusRow {
     pub(super) fn cells(&self, is_wide: bool) -> Vec<Cell> {
         let Self { namespace, kind, name, ready, phase, tenant, unique_id, differs, attention, .. } = self;
         let tone = match (ready.as_str(), attention) {
             ("True", None) => Tone::Good,
             ("False", _) if self.is_stuck => Tone::Bad,
-            _ => Tone::Busy,
+            _ => Tone::Pending,
         };
         let mut cells = vec![
             Cell::from(namespace),
             Cell::from(&format!("{}/{name}", kind.to_ascii_lowercase())),
-            Cell::toned(ready, tone),
+            Cell::with_tone(ready, tone),
             Cell::from(phase.map(|phase| format!("{phase:?}")).as_ref()),
             Cell::from(tenant),
             Cell::from(unique_id.as_ref()),
             Cell::from(&differs.to_string()),
-            Cell::toned(attention.as_deref().unwrap_or_default(), if attention.is_some() { tone } else { Tone::Plain }),
+            Cell::with_tone(
+                attention.as_deref().unwrap_or_default(),
+                if attention.is_some() { tone } else { Tone::Plain },
+            ),
         ];
         if is_wide {
-            let written = self.status_written.map(|time| format!("{} ago", age(time, crate::clock::now())));
+            let written = self.status_written.map(|time| format!("{} ago", format_age(time, crate::clock::now())));
             cells.extend([Cell::from(written.as_ref()), Cell::from(self.message.as_ref())]);
         }
         cells
@@ -244,25 +248,25 @@ impl Row {
     }
 
     /// Whether both show the same.
-    pub(super) fn is_alike(&self, other: &Self) -> bool {
+    pub(super) fn shows_same(&self, other: &Self) -> bool {
         self.cells(false) == other.cells(false)
     }
 
     /// The row as a line below a list: its columns do not know the width of what comes.
     pub(super) fn line(&self) -> String {
-        let mut table = Table::new(&HEAD);
+        let mut table = Table::new(&COLUMNS);
         table.push(self.cells(false));
         table.text().split_inclusive('\n').skip(1).collect()
     }
 
     /// Whether it is not Ready, or a person should look at it.
-    pub(super) fn needs_a_look(&self) -> bool {
+    pub(super) fn needs_attention(&self) -> bool {
         self.ready != "True" || self.attention.is_some()
     }
 }
 
 /// How many there are and how they stand.
-pub(super) fn sum(rows: &[Row]) -> String {
+pub(super) fn summary_line(rows: &[StatusRow]) -> String {
     let of = |kind: &str| rows.iter().filter(|row| row.kind == kind).count();
     let ready = rows.iter().filter(|row| row.ready == "True").count();
     let asking = rows.iter().filter(|row| row.attention.is_some()).count();
@@ -270,12 +274,12 @@ pub(super) fn sum(rows: &[Row]) -> String {
         0 => "nothing to look at".to_owned(),
         many => format!("{many} to look at: `kubectl tenantry status KIND/NAME` says what to do"),
     };
-    let [partners, clients] = ["Partner", "Client"].map(|kind| count(of(kind), kind));
+    let [partners, clients] = ["Partner", "Client"].map(|kind| format_count(of(kind), kind));
     format!("{partners}, {clients}, {ready} of {} ready, {look}", rows.len())
 }
 
 /// How many of all are shown.
-pub(super) fn sum_of_some(rows: &[Row], all: usize) -> String {
+pub(super) fn filtered_summary_line(rows: &[StatusRow], all: usize) -> String {
     match rows.len() {
         0 => format!(
             "{} ready, nothing to look at",
@@ -292,7 +296,7 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn client(name: &str, id: &str, (ready, reason): (&str, &str), differs: usize) -> Row {
+    fn client_row(name: &str, id: &str, (ready, reason): (&str, &str), differs: usize) -> StatusRow {
         let drift: Vec<_> = (0..differs)
             .map(|one| json!({"path": format!("details.{one}"), "desired": "a", "observed": "b", "since": "2026-12-01T12:00:00Z"}))
             .collect();
@@ -307,39 +311,39 @@ mod tests {
             "status": {"uniqueId": id, "conditions": conditions, "drift": drift},
         }))
         .unwrap();
-        Row::of(&object)
+        StatusRow::from_object(&object)
     }
 
     #[test]
     fn rows_are_ordered_by_each_column() {
         let rows = || {
             vec![
-                client("a", "client_10", ("True", "AsDeclared"), 0),
-                client("b", "client_9", ("False", "InvalidValue"), 0),
-                client("c", "client_11", ("True", "AsDeclared"), 2),
+                client_row("a", "client_10", ("True", "AsDeclared"), 0),
+                client_row("b", "client_9", ("False", "InvalidValue"), 0),
+                client_row("c", "client_11", ("True", "AsDeclared"), 2),
             ]
         };
         for (by, order) in [
-            (SortBy::Object, "abc"),
-            (SortBy::Name, "abc"),
-            (SortBy::Ready, "bac"),
-            (SortBy::Reason, "bac"),
-            (SortBy::Tenant, "abc"),
-            (SortBy::UniqueId, "bac"),
-            (SortBy::Differs, "cab"),
-            (SortBy::Written, "abc"),
+            (StatusSortBy::Object, "abc"),
+            (StatusSortBy::Name, "abc"),
+            (StatusSortBy::Ready, "bac"),
+            (StatusSortBy::Reason, "bac"),
+            (StatusSortBy::Tenant, "abc"),
+            (StatusSortBy::UniqueId, "bac"),
+            (StatusSortBy::Differs, "cab"),
+            (StatusSortBy::Written, "abc"),
         ] {
             let mut sorted = rows();
             sorted.reverse();
-            by.sort(&mut sorted);
+            by.sort_rows(&mut sorted);
             let names: String = sorted.iter().map(|row| row.name.as_str()).collect();
             assert_eq!(names, order, "{by:?}");
         }
-        assert_eq!(rows().iter().filter(|row| row.needs_a_look()).count(), 1);
+        assert_eq!(rows().iter().filter(|row| row.needs_attention()).count(), 1);
         assert_eq!(
-            sum_of_some(&rows()[..1], 3),
+            filtered_summary_line(&rows()[..1], 3),
             "1 of 3 to look at: `kubectl tenantry status KIND/NAME` says what to do"
         );
-        assert_eq!(sum_of_some(&[], 3), "all 3 are ready, nothing to look at");
+        assert_eq!(filtered_summary_line(&[], 3), "all 3 are ready, nothing to look at");
     }
 }

@@ -6,22 +6,24 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::advice::{condition_meaning, condition_tone, next_steps};
 use super::list::status_written;
-use super::next::{next, tone, words};
 use crate::api::{
-    ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase,
-    TerminationStatus, Unavailable,
+    ClientCounts, ConnectionStatus, DriftStatus, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase,
+    TerminationStatus, UnavailableStatus,
 };
-use crate::cli::colour::{Tone, painted};
-use crate::cli::ground::named;
-use crate::cli::output::plain;
-use crate::object::{Object, Parent, deletion_policy, drift_policy, is_deleting, mode, pause};
+use crate::cli::colour::{Tone, paint_text};
+use crate::cli::inventory::object_label;
+use crate::cli::output::strip_control_chars;
+use crate::object::{
+    ParentRef, TenantResource, active_pause, deletion_policy, drift_policy, is_deleting, management_mode,
+};
 use crate::plan::Pause;
 
 /// A condition, with what it means.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
-struct Told {
+struct ConditionSummary {
     r#type: String,
     status: String,
     reason: String,
@@ -32,19 +34,19 @@ struct Told {
 }
 
 /// A line of the screen.
-struct Line {
+struct ScreenLine {
     text: String,
     tone: Tone,
 }
 
-fn toned(lines: Vec<String>, tone: Tone) -> Vec<Line> {
-    lines.into_iter().map(|text| Line { text, tone }).collect()
+fn lines_with_tone(lines: Vec<String>, tone: Tone) -> Vec<ScreenLine> {
+    lines.into_iter().map(|text| ScreenLine { text, tone }).collect()
 }
 
 /// Everything that is shown of an object.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Screen {
+pub(super) struct StatusScreen {
     object: String,
     tenant: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,11 +69,11 @@ pub(super) struct Screen {
     status_written: Option<Timestamp>,
     management: String,
     on_delete: &'static str,
-    conditions: Vec<Told>,
+    conditions: Vec<ConditionSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanStatus>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    drift: Vec<Drift>,
+    drift: Vec<DriftStatus>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     settings: Vec<EffectiveSetting>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -79,7 +81,7 @@ pub(super) struct Screen {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     image_advice: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unavailable: Option<Unavailable>,
+    unavailable: Option<UnavailableStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clients: Option<ClientCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +93,7 @@ pub(super) struct Screen {
 }
 
 /// How many clients there are. The operator counts them from time to time, so this is not about this moment.
-fn counted(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String {
+fn client_counts_line(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String {
     let undeclared = match (live, unmanaged) {
         (0, _) => String::new(),
         (_, 0) => ", all of them declared".to_owned(),
@@ -100,30 +102,30 @@ fn counted(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String 
     format!("{declared} declared by objects; {live} on the platform at the operator's last count{undeclared}")
 }
 
-impl Screen {
-    pub(super) fn of<K: Object>(object: &K) -> Self {
+impl StatusScreen {
+    pub(super) fn from_object<K: TenantResource>(object: &K) -> Self {
         let status = object.status().cloned().unwrap_or_default();
-        let told = status.conditions.iter().map(|condition| Told {
+        let told = status.conditions.iter().map(|condition| ConditionSummary {
             r#type: condition.type_.clone(),
             status: condition.status.clone(),
             reason: condition.reason.clone(),
-            meaning: words(condition),
-            tone: tone(object, condition),
+            meaning: condition_meaning(condition),
+            tone: condition_tone(object, condition),
             message: condition.message.clone(),
         });
         let partner = match object.parent() {
-            Parent::Provider => None,
-            Parent::Object(namespace, name) => Some(format!("Partner `{namespace}/{name}`")),
-            Parent::Id(id) => Some(format!("partner `{id}`, which no object stands for")),
+            ParentRef::Provider => None,
+            ParentRef::Object(namespace, name) => Some(format!("Partner `{namespace}/{name}`")),
+            ParentRef::Id(id) => Some(format!("partner `{id}`, which no object stands for")),
         };
-        let management = match mode(object) {
+        let management = match management_mode(object) {
             ManagementMode::Manage => format!("Manage, drift: {:?}", drift_policy(object)),
             other @ (ManagementMode::Observe | ManagementMode::Paused) => format!("{other:?}"),
         };
-        let end = pause(object, crate::clock::now()).and_then(Pause::end);
+        let end = active_pause(object, crate::clock::now()).and_then(Pause::ends_at);
         let management = end.map_or_else(|| management.clone(), |end| format!("{management}, paused until {end}"));
         Self {
-            object: named(object),
+            object: object_label(object),
             is_deleting: is_deleting(object),
             tenant: object.declared_name().to_owned(),
             conditions: told.collect(),
@@ -131,7 +133,7 @@ impl Screen {
             status_written: status_written(object.meta()),
             management,
             on_delete: deletion_policy(object).name(),
-            next: next(object),
+            next: next_steps(object),
             unique_id: status.unique_id,
             account_id: status.account_id,
             phase: status.phase,
@@ -153,35 +155,41 @@ impl Screen {
     /// For people. What others have written comes without the characters that command a terminal.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.object);
-        let mut section = |title: &str, lines: Vec<Line>| {
+        let mut section = |title: &str, lines: Vec<ScreenLine>| {
             if !lines.is_empty() {
                 let _ = writeln!(text, "\n{title}");
-                for Line { text: line, tone } in &lines {
-                    let _ = writeln!(text, "  {}", painted(&plain(line), *tone));
+                for ScreenLine { text: line, tone } in &lines {
+                    let _ = writeln!(text, "  {}", paint_text(&strip_control_chars(line), *tone));
                 }
             }
         };
-        section("Tenant", toned(self.about(), Tone::Plain));
-        section("Conditions", self.told());
+        section("Tenant", lines_with_tone(self.tenant_lines(), Tone::Plain));
+        section("Conditions", self.condition_lines());
         if let Some(plan) = &self.plan {
-            section(&format!("Plan {}", plain(&plan.hash)), toned(plan.steps.clone(), Tone::Plain));
+            section(
+                &format!("Plan {}", strip_control_chars(&plan.hash)),
+                lines_with_tone(plan.steps.clone(), Tone::Plain),
+            );
         }
-        let drift = |one: &Drift| {
-            let Drift { path, desired, observed, since } = one;
+        let drift = |one: &DriftStatus| {
+            let DriftStatus { path, desired, observed, since } = one;
             format!("{path}: declared {desired}, on the platform {observed}, since {since}")
         };
-        section("Differs", toned(self.drift.iter().map(drift).collect(), Tone::Busy));
-        section("Settings", toned(self.settings(), Tone::Plain));
-        section("Not held by this platform", toned(self.unsupported.clone(), Tone::Busy));
-        section("Images", toned(self.image_advice.clone(), Tone::Plain));
-        section("Left out by its packages", toned(self.left_out(), Tone::Plain));
-        section("Clients", toned(self.clients.as_ref().map(counted).into_iter().collect(), Tone::Plain));
-        section("Termination", toned(self.ending(), Tone::Busy));
-        section("Next", toned(self.next.iter().map(|one| format!("- {one}")).collect(), Tone::Plain));
+        section("Differs", lines_with_tone(self.drift.iter().map(drift).collect(), Tone::Pending));
+        section("Settings", lines_with_tone(self.setting_lines(), Tone::Plain));
+        section("Not held by this platform", lines_with_tone(self.unsupported.clone(), Tone::Pending));
+        section("Images", lines_with_tone(self.image_advice.clone(), Tone::Plain));
+        section("Left out by its packages", lines_with_tone(self.unavailable_lines(), Tone::Plain));
+        section(
+            "Clients",
+            lines_with_tone(self.clients.as_ref().map(client_counts_line).into_iter().collect(), Tone::Plain),
+        );
+        section("Termination", lines_with_tone(self.termination_lines(), Tone::Pending));
+        section("Next", lines_with_tone(self.next.iter().map(|one| format!("- {one}")).collect(), Tone::Plain));
         text
     }
 
-    fn about(&self) -> Vec<String> {
+    fn tenant_lines(&self) -> Vec<String> {
         let Self { tenant, unique_id, account_id, phase, created_time, status_written, .. } = self;
         let account = account_id.as_ref().map(|id| format!(" (account {id})")).unwrap_or_default();
         let id = unique_id.as_ref().map_or_else(|| "none yet".to_owned(), |id| format!("{id}{account}"));
@@ -205,21 +213,21 @@ impl Screen {
         rows.into_iter().filter_map(row).collect()
     }
 
-    fn told(&self) -> Vec<Line> {
+    fn condition_lines(&self) -> Vec<ScreenLine> {
         let mut lines = Vec::new();
         let mut said = BTreeSet::new();
-        for Told { r#type: kind, status, reason, meaning, message, tone } in &self.conditions {
-            lines.push(Line { text: format!("{kind:<19} {meaning} ({reason})"), tone: *tone });
+        for ConditionSummary { r#type: kind, status, reason, meaning, message, tone } in &self.conditions {
+            lines.push(ScreenLine { text: format!("{kind:<19} {meaning} ({reason})"), tone: *tone });
             let is_routine = status == "True" && reason == Reason::AsDeclared.name();
             // One cause makes the message of several conditions.
             if !message.is_empty() && !is_routine && said.insert(message) {
-                lines.push(Line { text: format!("{:<19} {message}", ""), tone: Tone::Plain });
+                lines.push(ScreenLine { text: format!("{:<19} {message}", ""), tone: Tone::Plain });
             }
         }
         lines
     }
 
-    fn settings(&self) -> Vec<String> {
+    fn setting_lines(&self) -> Vec<String> {
         let width = self.settings.iter().map(|setting| setting.path.len()).max().unwrap_or_default();
         let source = |source: &str| match source {
             "Spec" => "its own spec".to_owned(),
@@ -234,14 +242,14 @@ impl Screen {
         self.settings.iter().map(line).collect()
     }
 
-    fn left_out(&self) -> Vec<String> {
-        let Some(Unavailable { menus, permission_sets }) = &self.unavailable else { return Vec::new() };
+    fn unavailable_lines(&self) -> Vec<String> {
+        let Some(UnavailableStatus { menus, permission_sets }) = &self.unavailable else { return Vec::new() };
         let row =
             |name: &str, entries: &[String]| (!entries.is_empty()).then(|| format!("{name}: {}", entries.join(", ")));
         [row("menus", menus), row("permission sets", permission_sets)].into_iter().flatten().collect()
     }
 
-    fn ending(&self) -> Vec<String> {
+    fn termination_lines(&self) -> Vec<String> {
         let Some(record) = &self.termination else { return Vec::new() };
         let TerminationStatus {
             step,

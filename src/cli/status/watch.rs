@@ -8,21 +8,21 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 
-use super::list::Row;
+use super::list::StatusRow;
 use crate::api::{Partner, TenantClient};
 use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::selection::Scope;
-use crate::object::{Object, Reading};
+use crate::cli::selection::ObjectScope;
+use crate::object::{ParsedObject, TenantResource};
 
 /// After what time an interruption that goes on, or another one, is told again.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// What happened to an object.
-enum Change {
+enum StatusChange {
     /// It stands like this.
-    Seen(Box<Row>),
+    Updated(Box<StatusRow>),
     /// It has gone.
     Gone(String),
     /// The watch was interrupted, and why.
@@ -32,50 +32,51 @@ enum Change {
 }
 
 /// Which changes are shown.
-pub(super) struct Watched<'a> {
-    pub(super) scope: &'a Scope,
+pub(super) struct StatusWatch<'a> {
+    pub(super) scope: &'a ObjectScope,
     /// Only of objects that a person should look at.
     pub(super) is_not_ready: bool,
     pub(super) cluster: &'a Cluster,
 }
 
-impl Watched<'_> {
+impl StatusWatch<'_> {
     /// Prints a row for each change until the program is interrupted.
-    pub(super) async fn show(&self, shown: Vec<Row>) -> Result<(), Failure> {
+    pub(super) async fn print_changes(&self, shown: Vec<StatusRow>) -> Result<(), Failure> {
         let Self { scope, is_not_ready, cluster } = *self;
-        let partners = changes::<Partner>(scope, cluster);
-        let clients = changes::<TenantClient>(scope, cluster);
+        let partners = watch_changes::<Partner>(scope, cluster);
+        let clients = watch_changes::<TenantClient>(scope, cluster);
         let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
-        let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
+        let mut known: BTreeMap<String, StatusRow> = shown.into_iter().map(|row| (row.key(), row)).collect();
         let mut told: Option<Instant> = None;
         while let Some(change) = changes.next().await {
             let row = match change? {
-                Change::Interrupted(why) => {
+                StatusChange::Interrupted(why) => {
                     if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
                         told = Some(Instant::now());
-                        output::note(&format!(
+                        output::print_note(&format!(
                             "the watch was interrupted and begins again when the cluster answers: {why}"
                         ));
                     }
                     continue;
                 }
-                Change::Resumed => {
+                StatusChange::Resumed => {
                     told = None;
                     continue;
                 }
-                Change::Gone(place) => {
+                StatusChange::Gone(place) => {
                     told = None;
                     known.remove(&place);
                     output::print(&format!("{place} has gone\n"))?;
                     continue;
                 }
-                Change::Seen(row) => *row,
+                StatusChange::Updated(row) => *row,
             };
             // A watch that goes on where it broke off says so by its next object alone.
             told = None;
             let before = known.insert(row.key(), row.clone());
-            let is_shown = !is_not_ready || row.needs_a_look() || before.as_ref().is_some_and(Row::needs_a_look);
-            if is_shown && before.is_none_or(|before| !before.is_alike(&row)) {
+            let is_shown =
+                !is_not_ready || row.needs_attention() || before.as_ref().is_some_and(StatusRow::needs_attention);
+            if is_shown && before.is_none_or(|before| !before.shows_same(&row)) {
                 output::print(&row.line())?;
             }
         }
@@ -83,9 +84,12 @@ impl Watched<'_> {
     }
 }
 
-fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Result<Change, Failure>> + use<K> {
+fn watch_changes<K: TenantResource>(
+    scope: &ObjectScope,
+    cluster: &Cluster,
+) -> impl Stream<Item = Result<StatusChange, Failure>> + use<K> {
     let client = cluster.client.clone();
-    let objects: Api<Reading<K>> = match scope.namespace(cluster) {
+    let objects: Api<ParsedObject<K>> = match scope.namespace(cluster) {
         Some(name) => Api::namespaced(client, name),
         None => Api::all(client),
     };
@@ -93,24 +97,24 @@ fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Re
     watcher(objects, config).default_backoff().filter_map(|event| async {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                Some(Ok(Change::Seen(Box::new(match object.understood() {
-                    Ok(object) => Row::of(&object),
-                    Err(other) => Row::of_other(K::KIND.name(), &other),
+                Some(Ok(StatusChange::Updated(Box::new(match object.into_understood() {
+                    Ok(object) => StatusRow::from_object(&object),
+                    Err(other) => StatusRow::from_unsupported(K::KIND.name(), &other),
                 }))))
             }
             Ok(Event::Delete(object)) => {
                 let namespace = object.namespace().unwrap_or_default();
-                Some(Ok(Change::Gone(Row::key_of(K::KIND.name(), &namespace, &object.name_any()))))
+                Some(Ok(StatusChange::Gone(StatusRow::key_of(K::KIND.name(), &namespace, &object.name_any()))))
             }
             Ok(Event::Init) => None,
-            Ok(Event::InitDone) => Some(Ok(Change::Resumed)),
-            Err(error) => Some(interruption(error)),
+            Ok(Event::InitDone) => Some(Ok(StatusChange::Resumed)),
+            Err(error) => Some(classify_watch_error(error)),
         }
     })
 }
 
 /// It is watched again by itself, but for what will never be allowed.
-fn interruption(error: watcher::Error) -> Result<Change, Failure> {
+fn classify_watch_error(error: watcher::Error) -> Result<StatusChange, Failure> {
     let is_refused =
         |error: &kube::Error| matches!(error, kube::Error::Api(status) if [401, 403].contains(&status.code));
     match error {
@@ -121,6 +125,6 @@ fn interruption(error: watcher::Error) -> Result<Change, Failure> {
         {
             Err(error.into())
         }
-        error => Ok(Change::Interrupted(error.to_string())),
+        error => Ok(StatusChange::Interrupted(error.to_string())),
     }
 }

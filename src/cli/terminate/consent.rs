@@ -3,11 +3,11 @@
 use std::io::{BufRead, Write};
 
 use crate::api::Acknowledgement;
-use crate::cli::ask::Person;
 use crate::cli::failure::Failure;
+use crate::cli::prompt::Prompt;
 
 /// What was said by flags.
-pub(super) struct Given<'a> {
+pub(super) struct ConsentFlags<'a> {
     /// Name of the tenant, as it was typed.
     pub(super) name: Option<&'a str>,
     /// Consequences that were accepted.
@@ -18,18 +18,19 @@ pub(super) struct Given<'a> {
 ///
 /// # Errors
 /// The name is another, a consequence is not accepted, or there is nobody to ask.
-pub(super) fn ask<R: BufRead, W: Write>(
+pub(super) fn obtain_consent<R: BufRead, W: Write>(
     tenant: &str,
-    given: &Given<'_>,
-    person: Option<Person<R, W>>,
+    given: &ConsentFlags<'_>,
+    person: Option<Prompt<R, W>>,
 ) -> Result<(), Failure> {
     if let Some(name) = given.name {
         if name != tenant {
-            return Err(another_name(name, tenant));
+            return Err(wrong_name_failure(name, tenant));
         }
         let missing = Acknowledgement::ALL.into_iter().find(|needed| !given.accepted.contains(needed));
         return missing.map_or(Ok(()), |missing| {
-            let message = format!("`--accept` lacks `{}` ({}): nothing is written", missing.name(), meaning(missing));
+            let message =
+                format!("`--accept` lacks `{}` ({}): nothing is written", missing.name(), consequence_text(missing));
             Err(Failure::new(message))
         });
     }
@@ -40,23 +41,23 @@ pub(super) fn ask<R: BufRead, W: Write>(
         );
         return Err(Failure::new(message));
     };
-    let typed = person.ask("\nType the name of the tenant to go on: ")?;
+    let typed = person.ask_line("\nType the name of the tenant to go on: ")?;
     if typed != tenant {
-        return Err(another_name(&typed, tenant));
+        return Err(wrong_name_failure(&typed, tenant));
     }
     for one in Acknowledgement::ALL {
-        let question = format!("{}. Type `yes` to accept: ", meaning(one));
-        person.demand(&question, "yes", &format!("`{}` was not accepted: nothing is written", one.name()))?;
+        let question = format!("{}. Type `yes` to accept: ", consequence_text(one));
+        person.require_answer(&question, "yes", &format!("`{}` was not accepted: nothing is written", one.name()))?;
     }
     Ok(())
 }
 
-fn another_name(typed: &str, tenant: &str) -> Failure {
+fn wrong_name_failure(typed: &str, tenant: &str) -> Failure {
     Failure::new(format!("`{typed}` was typed and the tenant is named `{tenant}`: nothing is written"))
 }
 
 /// What is accepted, as a sentence.
-const fn meaning(one: Acknowledgement) -> &'static str {
+const fn consequence_text(one: Acknowledgement) -> &'static str {
     match one {
         Acknowledgement::DataErased => "All data of the tenant is erased for ever",
         Acknowledgement::NotRecoverable => "The tenant cannot be activated again",
@@ -68,17 +69,17 @@ const fn meaning(one: Acknowledgement) -> &'static str {
 mod tests {
     use super::*;
 
-    const NOBODY: Given<'static> = Given { name: None, accepted: &[] };
+    const NO_FLAGS: ConsentFlags<'static> = ConsentFlags { name: None, accepted: &[] };
 
-    fn dialog(typed: &str) -> (Result<(), String>, String) {
+    fn run_dialog(typed: &str) -> (Result<(), String>, String) {
         let mut shown = Vec::new();
-        let answer = ask("Globex GmbH", &NOBODY, Some(Person::new(typed.as_bytes(), &mut shown)));
+        let answer = obtain_consent("Globex GmbH", &NO_FLAGS, Some(Prompt::new(typed.as_bytes(), &mut shown)));
         (answer.map_err(|failure| failure.to_string()), String::from_utf8(shown).unwrap())
     }
 
     #[test]
     fn the_name_and_three_times_yes_are_consent() {
-        let (answer, shown) = dialog("Globex GmbH\nyes\nyes\nyes\n");
+        let (answer, shown) = run_dialog("Globex GmbH\nyes\nyes\nyes\n");
         assert_eq!(answer, Ok(()));
         let dialog = "\nType the name of the tenant to go on: \
             All data of the tenant is erased for ever. Type `yes` to accept: \
@@ -97,15 +98,15 @@ mod tests {
             ("Globex GmbH\nyes\nyes\n", "nothing was answered: nothing is done"),
             ("", "nothing was answered: nothing is done"),
         ] {
-            assert_eq!(dialog(typed).0, Err(why.to_owned()), "{typed:?}");
+            assert_eq!(run_dialog(typed).0, Err(why.to_owned()), "{typed:?}");
         }
     }
 
     #[test]
     fn flags_need_the_name_and_all_three_as_well() {
         let by_flags = |name: &'static str, accepted: &[Acknowledgement]| {
-            let given = Given { name: Some(name), accepted };
-            ask("Globex GmbH", &given, None::<Person<&[u8], Vec<u8>>>).map_err(|failure| failure.to_string())
+            let given = ConsentFlags { name: Some(name), accepted };
+            obtain_consent("Globex GmbH", &given, None::<Prompt<&[u8], Vec<u8>>>).map_err(|failure| failure.to_string())
         };
         assert_eq!(by_flags("Globex GmbH", &Acknowledgement::ALL), Ok(()));
         assert!(by_flags("Globex", &Acknowledgement::ALL).unwrap_err().contains("is named `Globex GmbH`"));

@@ -11,37 +11,37 @@ use serde_json::{Value, json};
 
 use crate::api::{Deletion, GROUP, VERSION};
 use crate::cli::failure::Failure;
-use crate::cli::ground::named;
-use crate::cli::guarded::{DryRun, Target};
-use crate::cli::output::Machine;
-use crate::object::{Object, Reading, namespace, uid};
+use crate::cli::inventory::object_label;
+use crate::cli::optimistic_patch::{DryRun, WriteTarget};
+use crate::cli::output::OutputFormat;
+use crate::object::{ParsedObject, TenantResource, namespace, uid};
 
 /// Writes the consent.
 ///
 /// # Errors
 /// The object changed meanwhile, somebody else owns a field, or the API server refuses it.
-pub(super) async fn apply<K: Object>(
+pub(super) async fn apply_consent<K: TenantResource>(
     object: &K,
     deletion: &Deletion,
     is_forced: bool,
-    target: Target<'_>,
+    target: WriteTarget<'_>,
 ) -> Result<(), Failure> {
-    let Target { cluster, dry_run } = target;
-    let mut patch = json!(Manifest::new(object, deletion));
+    let WriteTarget { cluster, dry_run } = target;
+    let mut patch = json!(ConsentManifest::new(object, deletion));
     patch["metadata"]["uid"] = json!(uid(object));
     patch["metadata"]["resourceVersion"] = json!(object.resource_version());
     if dry_run == DryRun::Client {
         return Ok(());
     }
-    let params = PatchParams { force: is_forced, ..dry_run.params() };
-    let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
+    let params = PatchParams { force: is_forced, ..dry_run.patch_params() };
+    let objects = Api::<ParsedObject<K>>::namespaced(cluster.client.clone(), &namespace(object));
     match objects.patch(&object.name_any(), &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(refused(error).about(named(object))),
+        Err(error) => Err(apply_failure(error).about(object_label(object))),
     }
 }
 
-fn refused(error: kube::Error) -> Failure {
+fn apply_failure(error: kube::Error) -> Failure {
     let kube::Error::Api(status) = &error else { return error.into() };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let owned: Vec<&str> =
@@ -62,38 +62,38 @@ fn refused(error: kube::Error) -> Failure {
 ///
 /// # Errors
 /// It cannot be written as YAML.
-pub(super) fn hunk<K: Object>(object: &K, deletion: &Deletion) -> Result<String, Failure> {
+pub(super) fn consent_manifest<K: TenantResource>(object: &K, deletion: &Deletion) -> Result<String, Failure> {
     let head = "# Merge this into the manifest, or list it under `patches` in the kustomization.\n";
-    Ok(format!("{head}{}", Machine::Yaml.text(&Manifest::new(object, deletion))?))
+    Ok(format!("{head}{}", OutputFormat::Yaml.text(&ConsentManifest::new(object, deletion))?))
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
+struct ConsentManifest<'a> {
     api_version: String,
     kind: &'static str,
     metadata: Value,
-    spec: Spec<'a>,
+    spec: ConsentSpec<'a>,
 }
 
 #[derive(Serialize)]
-struct Spec<'a> {
+struct ConsentSpec<'a> {
     deletion: &'a Deletion,
 }
 
-impl<'a> Manifest<'a> {
-    fn new<K: Object>(object: &K, deletion: &'a Deletion) -> Self {
+impl<'a> ConsentManifest<'a> {
+    fn new<K: TenantResource>(object: &K, deletion: &'a Deletion) -> Self {
         Self {
             api_version: format!("{GROUP}/{VERSION}"),
             kind: K::KIND.name(),
             metadata: json!({"name": object.name_any(), "namespace": namespace(object)}),
-            spec: Spec { deletion },
+            spec: ConsentSpec { deletion },
         }
     }
 }
 
 /// What a person should know before this object is written by hand: who else writes its spec.
-pub(super) fn warnings<K: Object>(object: &K) -> Vec<String> {
+pub(super) fn other_writer_warnings<K: TenantResource>(object: &K) -> Vec<String> {
     let owners = object.managed_fields().iter().filter(|entry| {
         let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);
         entry.operation.as_deref() == Some("Apply")
@@ -112,17 +112,18 @@ pub(super) fn warnings<K: Object>(object: &K) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::api::{DeletionPolicy, TenantClient};
-    use crate::cli::guarded::server::{answering, client, refusal};
+    use crate::cli::optimistic_patch::fake_api_server::{client_manifest, cluster_answering, error_status};
 
     #[tokio::test]
     async fn a_consent_is_for_the_object_that_was_looked_at_and_no_other() {
-        let object: TenantClient = serde_json::from_value(client("7", &[])).unwrap();
+        let object: TenantClient = serde_json::from_value(client_manifest("7", &[])).unwrap();
         let deletion = Deletion { policy: Some(DeletionPolicy::Terminate), ..Deletion::default() };
         for (is_forced, query) in [(false, "fieldManager"), (true, "force=true")] {
-            let (cluster, asked) = answering(vec![refusal(409, "Conflict")]);
-            let failure = apply(&object, &deletion, is_forced, Target { cluster: &cluster, dry_run: DryRun::None })
-                .await
-                .unwrap_err();
+            let (cluster, asked) = cluster_answering(vec![error_status(409, "Conflict")]);
+            let failure =
+                apply_consent(&object, &deletion, is_forced, WriteTarget { cluster: &cluster, dry_run: DryRun::None })
+                    .await
+                    .unwrap_err();
             assert!(failure.to_string().contains("changed meanwhile"), "{failure}");
             let asked = asked.lock().unwrap().clone();
             let [(what, patch)] = asked.as_slice() else { panic!("it is asked once: {asked:?}") };

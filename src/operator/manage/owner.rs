@@ -3,60 +3,63 @@
 use kube::{Api, ResourceExt};
 
 use super::super::context::Context;
-use super::super::dereference::Referenced;
-use super::super::error::Stop;
-use super::super::newer::clients_under;
+use super::super::dereference::TenantReferences;
+use super::super::error::PassStop;
+use super::super::not_understood::list_clients_under;
 use super::super::object::{TenantObject, namespace};
 use crate::api::Partner;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, Reading, Spot, answer, handed_over, has_taken, receiver};
-use crate::plan::{MarkSeen, Observed, Owner};
+use crate::object::{
+    ObjectName, OwnerSearchScope, ParsedObject, RequestedTenant, hand_over_target, has_adopted, judge_hand_over,
+    tenant_handed_over,
+};
+use crate::plan::{ObservedMark, ObservedTenant, Owner};
 use crate::wire::Mark;
 
 /// An object that asks for a tenant.
-pub(super) struct Asking<'a> {
+pub(super) struct ClusterOwnerQuery<'a> {
     /// The tenant as it was read.
-    pub(super) observed: &'a Observed,
+    pub(super) observed: &'a ObservedTenant,
     /// Mark of the object.
     pub(super) ours: &'a Mark,
     /// Owner that it names to take the tenant from.
     pub(super) take_from: Option<&'a str>,
     /// What it refers to.
-    pub(super) referenced: &'a Referenced,
+    pub(super) referenced: &'a TenantReferences,
 }
 
 /// Where another owner stands.
-enum Standing {
+enum LocatedOwner {
     /// Nowhere in this cluster, and what that means.
-    Nowhere(Owner),
+    NotInCluster(Owner),
     /// An object of this cluster, which says itself what it does with the tenant.
-    At(Standpoint),
+    Object(OwnerObject),
     /// One that cannot be asked, in this namespace.
-    Silent(String),
+    Unreadable(String),
 }
 
 /// Namespace and name of an owner.
-struct Standpoint {
+struct OwnerObject {
     namespace: String,
     name: String,
     /// What its absence means.
-    unless: Owner,
+    if_absent: Owner,
 }
 
-impl Standpoint {
-    fn spot(&self) -> Spot<'_> {
-        Spot { namespace: &self.namespace, name: &self.name }
+impl OwnerObject {
+    fn as_key(&self) -> ObjectName<'_> {
+        ObjectName { namespace: &self.namespace, name: &self.name }
     }
 }
 
-impl Asking<'_> {
+impl ClusterOwnerQuery<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
-    pub(super) async fn owner<K: TenantObject>(&self, context: &Context) -> Owner {
-        match self.standing::<K>(context) {
-            Standing::Nowhere(owner) => owner,
-            Standing::Silent(_) => Owner::Keeps,
-            Standing::At(at) => match self.answer_of::<K>(at.spot(), context).await {
-                Owner::Gone => at.unless,
+    pub(super) async fn find_owner<K: TenantObject>(&self, context: &Context) -> Owner {
+        match self.locate_owner::<K>(context) {
+            LocatedOwner::NotInCluster(owner) => owner,
+            LocatedOwner::Unreadable(_) => Owner::KeepsTenant,
+            LocatedOwner::Object(at) => match self.read_owner_answer::<K>(at.as_key(), context).await {
+                Owner::Gone => at.if_absent,
                 answer => answer,
             },
         }
@@ -64,57 +67,70 @@ impl Asking<'_> {
 
     /// Whether a living object of another namespace of this cluster owns the tenant: who may write the one that asks must
     /// not read from it what stands there.
-    pub(super) async fn is_anothers<K: TenantObject>(&self, context: &Context) -> bool {
+    pub(super) async fn is_owned_by_other_namespace<K: TenantObject>(&self, context: &Context) -> bool {
         let own = &self.ours.namespace;
-        match self.standing::<K>(context) {
-            Standing::Nowhere(_) => false,
-            Standing::Silent(namespace) => namespace != *own,
-            Standing::At(at) if at.namespace == *own => false,
-            Standing::At(at) => self.answer_of::<K>(at.spot(), context).await != Owner::Gone,
+        match self.locate_owner::<K>(context) {
+            LocatedOwner::NotInCluster(_) => false,
+            LocatedOwner::Unreadable(namespace) => namespace != *own,
+            LocatedOwner::Object(at) if at.namespace == *own => false,
+            LocatedOwner::Object(at) => self.read_owner_answer::<K>(at.as_key(), context).await != Owner::Gone,
         }
     }
 
-    fn standing<K: TenantObject>(&self, context: &Context) -> Standing {
+    fn locate_owner<K: TenantObject>(&self, context: &Context) -> LocatedOwner {
         let Self { observed, ours, take_from, referenced } = self;
         let host = referenced.platform.host();
-        let claimed =
-            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
-        match claimed.claimant() {
-            Claimant::This => Standing::Nowhere(Owner::Nobody),
-            Claimant::Elsewhere => Standing::Nowhere(Owner::Elsewhere),
-            Claimant::At(mark) if mark.kind != K::KIND.name() => Standing::Silent(mark.namespace.clone()),
-            Claimant::At(Mark { namespace, name, .. }) => {
-                Standing::At(Standpoint { namespace: namespace.clone(), name: name.clone(), unless: Owner::Gone })
+        let claimed = RequestedTenant {
+            id: &observed.unique_id,
+            host: &host,
+            observed_mark: &observed.mark,
+            ours,
+            take_from: *take_from,
+        };
+        match claimed.owner_search_scope() {
+            OwnerSearchScope::SameObject => LocatedOwner::NotInCluster(Owner::Nobody),
+            OwnerSearchScope::OtherCluster => LocatedOwner::NotInCluster(Owner::OtherCluster),
+            OwnerSearchScope::AtPlace(mark) if mark.kind != K::KIND.name() => {
+                LocatedOwner::Unreadable(mark.namespace.clone())
             }
-            Claimant::Among => {
-                let newer = K::room(context).newer.all();
-                let held = newer.iter().find(|other| other.is_held() && other.unique_id() == Some(claimed.id));
+            OwnerSearchScope::AtPlace(Mark { namespace, name, .. }) => LocatedOwner::Object(OwnerObject {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                if_absent: Owner::Gone,
+            }),
+            OwnerSearchScope::AnyObject => {
+                let newer = K::kind_state(context).not_understood.list();
+                let held = newer.iter().find(|other| other.has_finalizer() && other.unique_id() == Some(claimed.id));
                 if let Some(held) = held {
-                    return Standing::Silent(held.namespace().to_owned());
+                    return LocatedOwner::Unreadable(held.namespace().to_owned());
                 }
-                let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
+                let mut known = K::kind_state(context)
+                    .store
+                    .state()
+                    .into_iter()
+                    .map(|one| K::kind_state(context).newest_version(one));
                 if let Some(other) = known.find(|other| claimed.is_owned_by(other.as_ref())) {
                     let (namespace, name) = (namespace(other.as_ref()), other.name_any());
-                    return Standing::At(Standpoint { namespace, name, unless: Owner::Gone });
+                    return LocatedOwner::Object(OwnerObject { namespace, name, if_absent: Owner::Gone });
                 }
-                match claimed.named_here() {
-                    None => Standing::Nowhere(claimed.unfound()),
-                    Some(Spot { namespace, name }) => Standing::At(Standpoint {
+                match claimed.take_from_object() {
+                    None => LocatedOwner::NotInCluster(claimed.owner_if_not_found()),
+                    Some(ObjectName { namespace, name }) => LocatedOwner::Object(OwnerObject {
                         namespace: namespace.to_owned(),
                         name: name.to_owned(),
-                        unless: claimed.unfound(),
+                        if_absent: claimed.owner_if_not_found(),
                     }),
                 }
             }
         }
     }
 
-    async fn answer_of<K: TenantObject>(&self, spot: Spot<'_>, context: &Context) -> Owner {
-        let found = Api::<Reading<K>>::namespaced(context.client.clone(), spot.namespace).get_opt(spot.name).await;
-        let answered = match found.map(|found| found.map(Reading::understood)) {
+    async fn read_owner_answer<K: TenantObject>(&self, key: ObjectName<'_>, context: &Context) -> Owner {
+        let found = Api::<ParsedObject<K>>::namespaced(context.client.clone(), key.namespace).get_opt(key.name).await;
+        let answered = match found.map(|found| found.map(ParsedObject::into_understood)) {
             Ok(None) => return Owner::Gone,
-            Ok(Some(Ok(owner))) => (answer(&owner, self.ours), owner),
-            Ok(Some(Err(_))) | Err(_) => return Owner::Keeps,
+            Ok(Some(Ok(owner))) => (judge_hand_over(&owner, self.ours), owner),
+            Ok(Some(Err(_))) | Err(_) => return Owner::KeepsTenant,
         };
         match answered {
             (Owner::HandsOver, owner) if self.has_clients(&owner, context).await => Owner::HasClients,
@@ -125,41 +141,41 @@ impl Asking<'_> {
     /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
     async fn has_clients<K: TenantObject>(&self, owner: &K, context: &Context) -> bool {
         let Some(partner) = (owner as &dyn std::any::Any).downcast_ref::<Partner>() else { return false };
-        let others = clients_under(&namespace(partner), &partner.name_any(), context);
-        if !context.clients_of(partner).is_empty() || !others.is_empty() {
+        let others = list_clients_under(&namespace(partner), &partner.name_any(), context);
+        if !context.list_clients_of(partner).is_empty() || !others.is_empty() {
             return true;
         }
         let under = Place::Clients { msp: self.observed.unique_id.clone() };
-        let living = self.referenced.platform.living(&under, Freshness::Now).await;
-        !living.is_ok_and(|living| living.names().next().is_none())
+        let living = self.referenced.platform.list_active_tenants(&under, Freshness::Now).await;
+        !living.is_ok_and(|living| living.display_names().next().is_none())
     }
 }
 
 /// Stops a pass over an object whose tenant carries no mark, once the object that it is handed over to has taken it.
 /// Where there is a mark, the mark says so.
-pub(super) async fn keep_if_handed_over<K: TenantObject>(
+pub(super) async fn stop_if_handed_over<K: TenantObject>(
     object: &K,
-    observed: &Observed,
+    observed: &ObservedTenant,
     context: &Context,
-) -> Result<(), Stop> {
-    if is_taken_unmarked(object, observed, context).await? {
-        return Err(handed_over(object, &observed.unique_id).into());
+) -> Result<(), PassStop> {
+    if is_taken_without_mark(object, observed, context).await? {
+        return Err(tenant_handed_over(object, &observed.unique_id).into());
     }
     Ok(())
 }
 
 /// Whether a tenant without a mark was taken by the object that it is handed over to.
-pub(in crate::operator) async fn is_taken_unmarked<K: TenantObject>(
+pub(in crate::operator) async fn is_taken_without_mark<K: TenantObject>(
     object: &K,
-    observed: &Observed,
+    observed: &ObservedTenant,
     context: &Context,
 ) -> Result<bool, kube::Error> {
-    let Some((space, name)) = receiver(object) else { return Ok(false) };
-    let shows_nobody = matches!(observed.mark, MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable);
+    let Some((space, name)) = hand_over_target(object) else { return Ok(false) };
+    let shows_nobody = matches!(observed.mark, ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable);
     if !shows_nobody {
         return Ok(false);
     }
-    let found = Api::<Reading<K>>::namespaced(context.client.clone(), &space).get_opt(&name).await?;
-    let receiver = found.and_then(|found| found.understood().ok());
-    Ok(receiver.is_some_and(|receiver| has_taken(&receiver, &observed.unique_id)))
+    let found = Api::<ParsedObject<K>>::namespaced(context.client.clone(), &space).get_opt(&name).await?;
+    let receiver = found.and_then(|found| found.into_understood().ok());
+    Ok(receiver.is_some_and(|receiver| has_adopted(&receiver, &observed.unique_id)))
 }

@@ -5,15 +5,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::OfKind;
+use super::KindLabel;
 use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
-use crate::operator::context::{Context, Room};
-use crate::operator::installation::is_elsewhere;
+use crate::operator::context::{Context, KindState};
+use crate::operator::installation::is_managed_elsewhere;
 use crate::operator::object::{TenantObject, deletion_policy, is_deleting};
-use crate::plan::{Field, Truth};
+use crate::plan::{ConditionStatus, Field};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct State {
+struct ConditionLabels {
     kind: &'static str,
     condition: String,
     status: String,
@@ -21,27 +21,27 @@ struct State {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Drifted {
+struct DriftLabels {
     kind: &'static str,
     setting: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ending {
+struct TerminationLabels {
     kind: &'static str,
     state: &'static str,
 }
 
 /// Gauges over all objects.
 #[derive(Default)]
-pub(super) struct Objects {
-    conditions: Family<State, Gauge>,
-    drifted: Family<Drifted, Gauge>,
-    endings: Family<Ending, Gauge>,
-    elsewhere: Family<OfKind, Gauge>,
+pub(super) struct ObjectGauges {
+    conditions: Family<ConditionLabels, Gauge>,
+    drifted_settings: Family<DriftLabels, Gauge>,
+    terminations: Family<TerminationLabels, Gauge>,
+    managed_elsewhere: Family<KindLabel, Gauge>,
 }
 
-impl Objects {
+impl ObjectGauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let all = Self::default();
         let conditions = "Objects by kind, condition, its status and reason";
@@ -49,54 +49,53 @@ impl Objects {
         registry.register(
             "drifted_settings",
             "Settings that differ on the platform, by kind and setting",
-            all.drifted.clone(),
+            all.drifted_settings.clone(),
         );
         let endings = "Deleted objects whose tenant is to be ended: held until something changes, or pending";
-        registry.register("terminations", endings, all.endings.clone());
+        registry.register("terminations", endings, all.terminations.clone());
         let elsewhere =
             "Objects that name another installation of the operator, by kind; this one writes nothing to them";
-        registry.register("objects_managed_elsewhere", elsewhere, all.elsewhere.clone());
+        registry.register("objects_managed_elsewhere", elsewhere, all.managed_elsewhere.clone());
         all
     }
 
     /// Counts all objects.
-    pub(super) fn count(&self, context: &Context) {
+    pub(super) fn count_objects(&self, context: &Context) {
         self.conditions.clear();
-        self.drifted.clear();
-        self.endings.clear();
-        self.count_of(&context.partners, context);
-        self.count_of(&context.clients, context);
+        self.drifted_settings.clear();
+        self.terminations.clear();
+        self.count_kind(&context.partners, context);
+        self.count_kind(&context.clients, context);
     }
 
-    fn count_of<K: TenantObject>(&self, room: &Room<K>, context: &Context) {
+    fn count_kind<K: TenantObject>(&self, kind_state: &KindState<K>, context: &Context) {
         let kind = K::KIND.name();
-        let elsewhere = self.elsewhere.get_or_create_owned(&OfKind { kind });
+        let elsewhere = self.managed_elsewhere.get_or_create_owned(&KindLabel { kind });
         elsewhere.set(0);
         for state in ["held", "pending"] {
-            self.endings.get_or_create(&Ending { kind, state }).set(0);
+            self.terminations.get_or_create(&TerminationLabels { kind, state }).set(0);
         }
-        for object in room.store.state() {
-            if is_elsewhere(object.as_ref(), context) {
+        for object in kind_state.store.state() {
+            if is_managed_elsewhere(object.as_ref(), context) {
                 elsewhere.inc();
                 continue;
             }
             let Some(status) = object.status() else { continue };
             for one in &status.conditions {
                 let (condition, status, reason) = (one.type_.clone(), one.status.clone(), one.reason.clone());
-                self.conditions.get_or_create(&State { kind, condition, status, reason }).inc();
+                self.conditions.get_or_create(&ConditionLabels { kind, condition, status, reason }).inc();
             }
             for field in status.drift.iter().filter_map(|drift| Field::from_path(&drift.path)) {
-                self.drifted.get_or_create(&Drifted { kind, setting: field.path() }).inc();
+                self.drifted_settings.get_or_create(&DriftLabels { kind, setting: field.path() }).inc();
             }
             if is_deleting(object.as_ref()) && deletion_policy(object.as_ref()) == DeletionPolicy::Terminate {
-                let is_held = status
-                    .conditions
-                    .iter()
-                    .any(|one| one.type_ == ConditionType::DeletionBlocked.name() && one.status == Truth::True.name());
+                let is_held = status.conditions.iter().any(|one| {
+                    one.type_ == ConditionType::DeletionBlocked.name() && one.status == ConditionStatus::True.name()
+                });
                 let is_ending =
                     status.termination.as_ref().is_some_and(|one| one.step == Some(TerminationStep::Terminating));
                 let state = if is_held && !is_ending { "held" } else { "pending" };
-                self.endings.get_or_create(&Ending { kind, state }).inc();
+                self.terminations.get_or_create(&TerminationLabels { kind, state }).inc();
             }
         }
     }

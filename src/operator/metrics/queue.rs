@@ -6,18 +6,18 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::OfKind;
+use super::KindLabel;
 use crate::operator::context::Context;
 use crate::operator::object::TenantObject;
 
 /// Gauges over what waits for a pass.
 #[derive(Default)]
-pub(super) struct Queues {
-    lengths: Family<OfKind, Gauge>,
-    ages: Family<OfKind, Gauge<f64, AtomicU64>>,
+pub(super) struct QueueGauges {
+    lengths: Family<KindLabel, Gauge>,
+    ages: Family<KindLabel, Gauge<f64, AtomicU64>>,
 }
 
-impl Queues {
+impl QueueGauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let all = Self::default();
         registry.register("queue_length", "Objects that are due", all.lengths.clone());
@@ -27,14 +27,15 @@ impl Queues {
     }
 
     /// Counts what is due. For a standby nothing is.
-    pub(super) fn count(&self, context: &Context) {
-        self.count_of::<crate::api::Partner>(context);
-        self.count_of::<crate::api::TenantClient>(context);
+    pub(super) fn count_due(&self, context: &Context) {
+        self.count_kind::<crate::api::Partner>(context);
+        self.count_kind::<crate::api::TenantClient>(context);
     }
 
-    fn count_of<K: TenantObject>(&self, context: &Context) {
-        let of = OfKind { kind: K::KIND.name() };
-        let (length, age) = if context.claim.holds() { K::room(context).queue() } else { Default::default() };
+    fn count_kind<K: TenantObject>(&self, context: &Context) {
+        let of = KindLabel { kind: K::KIND.name() };
+        let (length, age) =
+            if context.claim.is_leading() { K::kind_state(context).queue_stats() } else { Default::default() };
         self.lengths.get_or_create(&of).set(i64::try_from(length).unwrap_or(i64::MAX));
         self.ages.get_or_create(&of).set(age.as_secs_f64());
     }

@@ -4,23 +4,23 @@ use serde_json::json;
 use tower::service_fn;
 
 use crate::api::TenantClient;
-use crate::operator::{ClusterWire, Operator, Servers, Settings};
+use crate::operator::{ClusterService, Operator, OperatorFlags, Servers};
 use clap::Parser;
 
-async fn operator() -> Operator {
-    let settings = Settings::parse_from(["tenantry-operator", "--namespace", "home", "--cluster-id", "c"]);
+async fn new_operator() -> Operator {
+    let settings = OperatorFlags::parse_from(["tenantry-operator", "--namespace", "home", "--cluster-id", "c"]);
     let servers = Servers {
-        cluster: Box::new(|| {
+        cluster_client: Box::new(|| {
             let nobody = service_fn(|_: http::Request<Body>| std::future::pending());
-            Ok(ClientBuilder::new(ClusterWire::new(nobody), "default"))
+            Ok(ClientBuilder::new(ClusterService::new(nobody), "default"))
         }),
         namespace: "home".to_owned(),
-        platform: crate::connect::dial(None),
+        connector: crate::connect::network_connector(None),
     };
     Operator::new(settings, servers).await.unwrap()
 }
 
-fn client(name: &str) -> TenantClient {
+fn ready_client(name: &str) -> TenantClient {
     let condition = json!({"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "", "lastTransitionTime": "2030-01-01T00:00:00Z"});
     serde_json::from_value(json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name, "namespace": "a"},
@@ -32,9 +32,9 @@ fn client(name: &str) -> TenantClient {
 
 #[tokio::test]
 async fn scrapes_at_the_same_time_all_see_the_true_numbers() {
-    let mut operator = operator().await;
+    let mut operator = new_operator().await;
     for number in 0..3 {
-        operator.clients.writer.apply_watcher_event(&Event::Apply(client(&format!("c{number}"))));
+        operator.clients.writer.apply_watcher_event(&Event::Apply(ready_client(&format!("c{number}"))));
     }
     let context = &operator.context;
     let wanted = [
@@ -45,7 +45,7 @@ async fn scrapes_at_the_same_time_all_see_the_true_numbers() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..250 {
-                    let text = context.metrics.text(context);
+                    let text = context.metrics.render(context);
                     for line in wanted {
                         assert!(text.lines().any(|one| one == line), "{line}:\n{text}");
                     }
@@ -57,8 +57,8 @@ async fn scrapes_at_the_same_time_all_see_the_true_numbers() {
 
 #[tokio::test]
 async fn counters_that_alerts_compare_and_the_queues_are_exported_from_the_start() {
-    let operator = operator().await;
-    let text = operator.context.metrics.text(&operator.context);
+    let operator = new_operator().await;
+    let text = operator.context.metrics.render(&operator.context);
     for line in [
         r#"watch_failures_total{kind="ConfigMap"} 0"#,
         r#"releases_total{kind="Partner",outcome="Terminated"} 0"#,

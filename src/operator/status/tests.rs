@@ -8,90 +8,97 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::api::{Partner, SecretKeyRef, TenantClient};
-use crate::object::{Sources, refused, resolve, secret_keys};
-use crate::object::{digest, effective};
+use crate::object::{SpecSources, invalid_settings_outcome, resolve_desired_tenant, secret_references};
+use crate::object::{effective_settings, settings_digest};
 use crate::plan::{
-    Desired, Digest, Form, Kind, MarkSeen, Material, Plan, SecretRead, SecretSource, Seen, Situation, TenantLife,
-    Writes, diff, propose,
+    DesiredTenant, Digest, DriftHandling, LifecycleState, ObservedMark, ObservedValue, Plan, ResolvedReferences,
+    SecretLookup, SecretSource, SettledTenant, TenantKind, ValueType, diff, propose_plan,
 };
-use schema::{Extent, draw, misfits};
+use schema::{DrawSize, draw_value, schema_misfits};
 
 /// What the API server takes for a whole object, less what a spec and its metadata may need.
-const MOST: usize = 512 * 1024;
+const MAX_BYTES: usize = 512 * 1024;
 
 /// How much a platform answers for each setting.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+struct AnswerSize {
     characters: usize,
     entries: usize,
 }
 
-impl Answer {
-    fn seen(self, number: usize, field: Field) -> Seen {
+impl AnswerSize {
+    fn seen_value(self, number: usize, field: Field) -> ObservedValue {
         let text = |length: usize| "語".repeat(length);
-        let value = match field.form() {
-            Form::Text | Form::Name => Value::text(&text(self.characters)),
-            Form::Flag => Value::Flag(number.is_multiple_of(2)),
-            Form::Number => Value::Number(i64::MAX),
-            Form::Set => Value::set((0..self.entries).map(|entry| format!("{entry}{}", text(64)))),
-            Form::Image => Value::Image(Digest::of(b"x")),
-            Form::Secret => return Seen::Unreadable,
+        let value = match field.value_type() {
+            ValueType::Text | ValueType::Name => Value::text(&text(self.characters)),
+            ValueType::Flag => Value::Flag(number.is_multiple_of(2)),
+            ValueType::Number => Value::Number(i64::MAX),
+            ValueType::Set => Value::set((0..self.entries).map(|entry| format!("{entry}{}", text(64)))),
+            ValueType::Image => Value::Image(Digest::of_bytes(b"x")),
+            ValueType::Secret => return ObservedValue::Unreadable,
         };
         match number % 7 {
-            5 => Seen::Unreadable,
-            6 => Seen::Unsupported,
-            _ => Seen::Value(value),
+            5 => ObservedValue::Unreadable,
+            6 => ObservedValue::Unsupported,
+            _ => ObservedValue::Value(value),
         }
     }
 
-    fn observed(self, kind: Kind) -> Observed {
+    fn observed_tenant(self, kind: TenantKind) -> ObservedTenant {
         let text = "u".repeat(self.characters);
-        let fields = Field::ALL.iter().copied().filter(|field| field.is_of(kind)).enumerate();
-        Observed {
+        let fields = Field::ALL.iter().copied().filter(|field| field.is_available_for(kind)).enumerate();
+        ObservedTenant {
             unique_id: "client_2".to_owned(),
-            served: [].into(),
+            served_images: [].into(),
             account_id: Some(text.clone()),
             name: text.clone(),
-            life: TenantLife::Active,
-            mark: MarkSeen::None,
-            seen: fields.map(|(number, field)| (field, self.seen(number, field))).collect(),
+            life: LifecycleState::Active,
+            mark: ObservedMark::None,
+            values: fields.map(|(number, field)| (field, self.seen_value(number, field))).collect(),
             created: Some(Timestamp::UNIX_EPOCH),
             updated: None,
             revision: Some(i64::MAX),
             url: Some(text.clone()),
             api_endpoint: Some(text),
-            unknown: crate::plan::Unknown::default(),
+            unknown: crate::plan::UnknownAnswers::default(),
         }
     }
 }
 
 /// Everything that a pass over such an object may come to.
-fn outcomes(desired: Result<&Desired, Outcome>, observed: &Observed) -> Vec<Outcome> {
+fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &ObservedTenant) -> Vec<PassOutcome> {
     let long = observed.name.clone();
     let mut outcomes = vec![
-        Outcome::Failed(Reason::PlatformUnavailable, long.clone()),
-        Outcome::Refused(Reason::RefusedByPlatform, long.clone()),
-        Outcome::Held(Reason::ConfirmationNeeded, long),
+        PassOutcome::Failed(Reason::PlatformUnavailable, long.clone()),
+        PassOutcome::Refused(Reason::RefusedByPlatform, long.clone()),
+        PassOutcome::DeletionHeld(Reason::ConfirmationNeeded, long),
     ];
     match desired {
         Err(outcome) => outcomes.push(outcome),
         Ok(desired) => {
-            let plan = diff(desired, Some(observed), &Written::default());
-            outcomes.push(Outcome::Awaiting(propose(desired, Some(observed), (&plan, "msp_1"))));
+            let plan = diff(desired, Some(observed), &WriteRecord::default());
+            outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), (&plan, "msp_1"))));
             let situation = |rest: Plan, writes| {
-                let crate::plan::Effective { advice, refused, .. } = desired.effective.clone();
+                let crate::plan::EffectiveSettings { advice, refused, .. } = desired.effective.clone();
                 let life = observed.life;
-                Outcome::Settled(Box::new(Situation { life, wanted: None, rest, advice, refused, writes }))
+                PassOutcome::Settled(Box::new(SettledTenant {
+                    life,
+                    desired_state: None,
+                    remaining_plan: rest,
+                    advice,
+                    refused,
+                    drift_handling: writes,
+                }))
             };
-            outcomes.push(situation(plan, Writes::Reports));
-            outcomes.push(situation(Plan::default(), Writes::Corrects));
+            outcomes.push(situation(plan, DriftHandling::Reports));
+            outcomes.push(situation(Plan::default(), DriftHandling::Corrects));
         }
     }
     outcomes
 }
 
 /// What is wrong with the statuses of an object with this spec.
-fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
+fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String> {
     let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == K::KIND.name()).unwrap();
     let crd = serde_json::to_value(crd).unwrap();
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
@@ -108,32 +115,36 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
             key: key.key.clone(),
             version: u64::MAX.to_string(),
         };
-        (key, SecretRead { source, text: Some("s".repeat(1 << 16).into()), is_allowed: true })
+        (key, SecretLookup { source, text: Some("s".repeat(1 << 16).into()), is_allowed: true })
     };
-    let secrets = secret_keys(object.access()).into_iter().map(read).collect();
-    let material = Material { secrets, ..Material::default() };
-    let sources = Sources { partner: None, material: &material, defaults_material: &material };
-    let desired =
-        object.declared(&material).map_err(|invalid| refused(&invalid)).and_then(|_| resolve(&object, sources, "c"));
-    let observed = answer.observed(K::KIND);
+    let secrets = secret_references(object.access()).into_iter().map(read).collect();
+    let material = ResolvedReferences { secrets, ..ResolvedReferences::default() };
+    let sources = SpecSources { partner: None, references: &material, default_references: &material };
+    let desired = object
+        .declared_settings(&material)
+        .map_err(|invalid| invalid_settings_outcome(&invalid))
+        .and_then(|_| resolve_desired_tenant(&object, sources, "c"));
+    let observed = answer.observed_tenant(K::KIND);
     let mut faults = Vec::new();
-    for outcome in outcomes(desired.as_ref().map_err(Clone::clone), &observed) {
-        let mut facts = Facts::of(Some(observed.clone()));
+    for outcome in possible_outcomes(desired.as_ref().map_err(Clone::clone), &observed) {
+        let mut facts = PassResult::from_observed(Some(observed.clone()));
         if let Ok(desired) = &desired {
-            facts.effective = Some(effective(desired));
-            facts.digest = Some(digest(desired));
+            facts.effective = Some(effective_settings(desired));
+            facts.digest = Some(settings_digest(desired));
             facts.settings = desired.effective.clone();
         }
         let before = object.status().cloned().unwrap_or_default();
-        let report = verdict(&outcome, Standing::NotReady);
+        let report = conditions_for(&outcome, PriorReadiness::NotReady);
         let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
-        faults.extend(misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")));
+        faults.extend(
+            schema_misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")),
+        );
         let size = json.to_string().len();
-        if size > MOST {
+        if size > MAX_BYTES {
             faults.push(format!("{outcome:.40?}: {size} bytes"));
         }
-        if after.conditions.is_empty() || fit(&after) != after {
+        if after.conditions.is_empty() || fit_status_to_limits(&after) != after {
             faults.push(format!("{outcome:.40?}: conditions are lost, or a second cut is another"));
         }
         *object.status_mut() = Some(after);
@@ -141,22 +152,22 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
     faults
 }
 
-fn faults_of_both(extent: Extent, answer: Answer) -> Vec<String> {
+fn faults_of_both_kinds(extent: DrawSize, answer: AnswerSize) -> Vec<String> {
     let spec = |kind: &str| {
         let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
         let crd = serde_json::to_value(crd).unwrap();
-        draw(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], "", extent)
+        draw_value(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], "", extent)
     };
-    let mut all = faults::<Partner>(&spec("Partner"), answer);
-    all.extend(faults::<TenantClient>(&spec("Client"), answer));
+    let mut all = status_faults::<Partner>(&spec("Partner"), answer);
+    all.extend(status_faults::<TenantClient>(&spec("Client"), answer));
     all
 }
 
 /// shows: faults/77
 #[test]
 fn a_spec_at_all_its_limits_and_a_platform_that_answers_anything_give_a_status_that_fits() {
-    for answer in [Answer { characters: 40_000, entries: 5_000 }, Answer { characters: 4_000, entries: 40 }] {
-        assert_eq!(faults_of_both(Extent::Most, answer), Vec::<String>::new());
+    for answer in [AnswerSize { characters: 40_000, entries: 5_000 }, AnswerSize { characters: 4_000, entries: 40 }] {
+        assert_eq!(faults_of_both_kinds(DrawSize::Full, answer), Vec::<String>::new());
     }
 }
 
@@ -166,7 +177,7 @@ proptest! {
     /// shows: faults/31, faults/77
     #[test]
     fn any_spec_within_the_limits_gives_a_status_that_fits(seed in any::<u64>(), characters in 1_usize..12_000, entries in 0_usize..1_500) {
-        let faults = faults_of_both(Extent::Drawn(seed), Answer { characters, entries });
+        let faults = faults_of_both_kinds(DrawSize::Seeded(seed), AnswerSize { characters, entries });
         prop_assert!(faults.is_empty(), "{faults:#?}");
     }
 }
@@ -184,24 +195,27 @@ fn what_the_cut_value_was_is_still_compared() {
         serde_json::from_value::<TenantClient>(object).unwrap()
     };
     let effective = |object: &TenantClient| {
-        let material = Material::default();
-        let sources = Sources { partner: None, material: &material, defaults_material: &material };
-        effective(&resolve(object, sources, "c").unwrap())
+        let material = ResolvedReferences::default();
+        let sources = SpecSources { partner: None, references: &material, default_references: &material };
+        effective_settings(&resolve_desired_tenant(object, sources, "c").unwrap())
     };
     let mut one = object(ips(5_000));
     one.status = Some(TenantStatus { effective: effective(&one), ..TenantStatus::default() });
-    assert!(crate::object::edited(&one, &effective(&one)).is_empty());
+    assert!(crate::object::edited_paths(&one, &effective(&one)).is_empty());
     let other = object(ips(5_001));
-    assert_eq!(crate::object::edited(&one, &effective(&other)), ["security.access.allowedIPs".to_owned()].into());
+    assert_eq!(crate::object::edited_paths(&one, &effective(&other)), ["security.access.allowedIPs".to_owned()].into());
 }
 
 #[test]
 fn status_names_the_modules_of_every_package_and_the_menus_and_permission_sets_of_those_that_are_missing() {
     let described = |packages: &[&str]| {
-        let seen = [(Field::Packages, Seen::Value(Value::set(packages.iter().copied())))].into();
-        let observed = Observed { seen, ..Answer { characters: 1, entries: 0 }.observed(Kind::Client) };
+        let seen = [(Field::Packages, ObservedValue::Value(Value::set(packages.iter().copied())))].into();
+        let observed = ObservedTenant {
+            values: seen,
+            ..AnswerSize { characters: 1, entries: 0 }.observed_tenant(TenantKind::Client)
+        };
         let mut status = TenantStatus::default();
-        describe(&mut status, &observed, false);
+        describe_tenant(&mut status, &observed, false);
         status
     };
     let one = described(&["HybridDiscoveryAndMonitoring"]);
@@ -224,14 +238,14 @@ fn a_condition_of_a_newer_release_stays_and_one_that_is_to_go_does_not() {
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let condition = |kind: &str| Condition {
         type_: kind.to_owned(),
-        status: Truth::True.name().to_owned(),
+        status: ConditionStatus::True.name().to_owned(),
         reason: "R".to_owned(),
         message: String::new(),
         observed_generation: None,
-        last_transition_time: Time(seconds(now)),
+        last_transition_time: Time(to_whole_seconds(now)),
     };
     let stalled = ConditionType::Stalled;
-    let report = Report { set: Vec::new(), clear: vec![stalled], above: None, phase: None };
+    let report = StatusReport { set: Vec::new(), clear: vec![stalled], ready_prefix: None, phase: None };
     let before = [condition("OfNextYear"), condition(stalled.name())];
-    assert_eq!(conditions(&before, &report, None, now), [condition("OfNextYear")]);
+    assert_eq!(next_conditions(&before, &report, None, now), [condition("OfNextYear")]);
 }

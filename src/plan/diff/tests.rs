@@ -1,50 +1,55 @@
 use super::*;
-use crate::plan::Unknown;
+use crate::plan::UnknownAnswers;
 
 fn mark() -> Mark {
     "c1/Client/ns/globex/u1".parse().unwrap()
 }
 
-fn desired(values: &[(Field, Value)], state: Option<TenantState>) -> Desired {
-    let values = values.iter().map(|(field, value)| (*field, (value.clone(), Origin::Spec))).collect();
-    Desired { kind: Kind::Client, effective: Effective { values, ..Effective::default() }, state, mark: mark() }
+fn desired_tenant(values: &[(Field, Value)], state: Option<TenantState>) -> DesiredTenant {
+    let values = values.iter().map(|(field, value)| (*field, (value.clone(), ValueOrigin::Spec))).collect();
+    DesiredTenant {
+        kind: TenantKind::Client,
+        effective: EffectiveSettings { values, ..EffectiveSettings::default() },
+        state,
+        mark: mark(),
+    }
 }
 
-fn observed(values: &[(Field, Seen)], life: TenantLife) -> Observed {
-    Observed {
+fn observed_tenant(values: &[(Field, ObservedValue)], life: LifecycleState) -> ObservedTenant {
+    ObservedTenant {
         unique_id: "client_2".into(),
-        served: [].into(),
+        served_images: [].into(),
         account_id: None,
         name: "Globex".into(),
         life,
-        mark: MarkSeen::Whole(mark()),
-        seen: values.iter().cloned().collect(),
+        mark: ObservedMark::Full(mark()),
+        values: values.iter().cloned().collect(),
         created: None,
         updated: None,
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: Unknown::default(),
+        unknown: UnknownAnswers::default(),
     }
 }
 
-fn seen(text: &str) -> Seen {
-    Seen::Value(Value::text(text))
+fn shown_text(text: &str) -> ObservedValue {
+    ObservedValue::Value(Value::text(text))
 }
 
 #[test]
 fn nothing_differs_nothing_is_done() {
     let plan = diff(
-        &desired(&[(Field::City, Value::text("Berlin"))], None),
-        Some(&observed(&[(Field::City, seen("Berlin"))], TenantLife::Active)),
-        &Written::default(),
+        &desired_tenant(&[(Field::City, Value::text("Berlin"))], None),
+        Some(&observed_tenant(&[(Field::City, shown_text("Berlin"))], LifecycleState::Active)),
+        &WriteRecord::default(),
     );
     assert_eq!(plan, Plan::default());
 }
 
 #[test]
 fn steps_come_in_the_order_that_the_platform_needs() {
-    let wanted = desired(
+    let wanted = desired_tenant(
         &[(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))],
         Some(TenantState::Suspended),
     );
@@ -52,49 +57,52 @@ fn steps_come_in_the_order_that_the_platform_needs() {
         plan.steps
             .iter()
             .map(|step| match step {
-                Step::Create(_) => "create",
-                Step::Mark => "mark",
-                Step::Activate => "activate",
-                Step::Update(_) => "update",
-                Step::Brand(_) => "brand",
-                Step::Suspend => "suspend",
+                PlanStep::Create(_) => "create",
+                PlanStep::Mark => "mark",
+                PlanStep::Activate => "activate",
+                PlanStep::Update(_) => "update",
+                PlanStep::Brand(_) => "brand",
+                PlanStep::Suspend => "suspend",
             })
             .collect()
     };
-    assert_eq!(names(&diff(&wanted, None, &Written::default())), ["create", "brand", "suspend"]);
-    let there = observed(&[(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))], TenantLife::Active);
-    assert_eq!(names(&diff(&wanted, Some(&there), &Written::default())), ["update", "brand", "suspend"]);
-    let back = Desired { state: Some(TenantState::Active), ..wanted };
-    let there = Observed { life: TenantLife::Suspended, ..there };
-    assert_eq!(names(&diff(&back, Some(&there), &Written::default())), ["activate", "update", "brand"]);
+    assert_eq!(names(&diff(&wanted, None, &WriteRecord::default())), ["create", "brand", "suspend"]);
+    let there = observed_tenant(
+        &[(Field::City, shown_text("Bonn")), (Field::WebsiteTitle, shown_text(""))],
+        LifecycleState::Active,
+    );
+    assert_eq!(names(&diff(&wanted, Some(&there), &WriteRecord::default())), ["update", "brand", "suspend"]);
+    let back = DesiredTenant { state: Some(TenantState::Active), ..wanted };
+    let there = ObservedTenant { life: LifecycleState::Suspended, ..there };
+    assert_eq!(names(&diff(&back, Some(&there), &WriteRecord::default())), ["activate", "update", "brand"]);
 }
 
 #[test]
 fn branding_waits_while_the_tenant_is_suspended() {
-    let wanted = desired(&[(Field::WebsiteTitle, Value::text("G"))], None);
-    let there = observed(&[(Field::WebsiteTitle, seen(""))], TenantLife::Suspended);
-    let plan = diff(&wanted, Some(&there), &Written::default());
+    let wanted = desired_tenant(&[(Field::WebsiteTitle, Value::text("G"))], None);
+    let there = observed_tenant(&[(Field::WebsiteTitle, shown_text(""))], LifecycleState::Suspended);
+    let plan = diff(&wanted, Some(&there), &WriteRecord::default());
     assert!(plan.is_empty());
-    assert_eq!(plan.waiting, [Field::WebsiteTitle]);
+    assert_eq!(plan.deferred, [Field::WebsiteTitle]);
 }
 
 #[test]
 fn what_cannot_be_told_from_ended_is_activated_only_if_we_suspended_it() {
-    let wanted = desired(&[], Some(TenantState::Active));
-    let there = observed(&[], TenantLife::Inactive);
-    let plan = diff(&wanted, Some(&there), &Written::default());
+    let wanted = desired_tenant(&[], Some(TenantState::Active));
+    let there = observed_tenant(&[], LifecycleState::Inactive);
+    let plan = diff(&wanted, Some(&there), &WriteRecord::default());
     assert!(plan.is_empty() && plan.is_inactive_without_reason);
-    let ours = Written { suspended_by_us: true, ..Written::default() };
-    assert_eq!(diff(&wanted, Some(&there), &ours).steps, [Step::Activate]);
+    let ours = WriteRecord { suspended_by_us: true, ..WriteRecord::default() };
+    assert_eq!(diff(&wanted, Some(&there), &ours).steps, [PlanStep::Activate]);
 }
 
 #[test]
 fn what_the_platform_cannot_hold_is_named_and_not_written() {
-    let wanted = desired(&[(Field::SkipUserConsentForm, Value::Flag(true))], None);
+    let wanted = desired_tenant(&[(Field::SkipUserConsentForm, Value::Flag(true))], None);
     let plan = diff(
         &wanted,
-        Some(&observed(&[(Field::SkipUserConsentForm, Seen::Unsupported)], TenantLife::Active)),
-        &Written::default(),
+        Some(&observed_tenant(&[(Field::SkipUserConsentForm, ObservedValue::Unsupported)], LifecycleState::Active)),
+        &WriteRecord::default(),
     );
     assert!(plan.is_empty());
     assert_eq!(plan.unsupported, [Field::SkipUserConsentForm]);
@@ -102,11 +110,11 @@ fn what_the_platform_cannot_hold_is_named_and_not_written() {
 
 #[test]
 fn a_removed_package_is_disruptive_and_an_added_one_is_not() {
-    let difference = |desired: &[&str], observed: &[&str]| Difference {
+    let difference = |desired: &[&str], observed: &[&str]| SettingDifference {
         field: Field::Packages,
         desired: Value::set(desired.iter().copied()),
         observed: Some(Value::set(observed.iter().copied())),
-        origin: Origin::Spec,
+        origin: ValueOrigin::Spec,
     };
     assert_eq!(difference(&["A", "B"], &["A"]).risk(), Risk::Quiet);
     assert_eq!(difference(&["A"], &["A", "B"]).risk(), Risk::Disruptive);
@@ -114,59 +122,73 @@ fn a_removed_package_is_disruptive_and_an_added_one_is_not() {
 
 #[test]
 fn what_the_catalogue_does_not_know_is_kept_and_sent_back() {
-    let kept =
-        Unknown { values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(), ..Unknown::default() };
-    let there = Observed {
+    let kept = UnknownAnswers {
+        values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(),
+        ..UnknownAnswers::default()
+    };
+    let there = ObservedTenant {
         unknown: kept,
-        ..observed(&[(Field::AddOns, Seen::Value(Value::set(["SLAManagement"])))], TenantLife::Active)
+        ..observed_tenant(
+            &[(Field::AddOns, ObservedValue::Value(Value::set(["SLAManagement"])))],
+            LifecycleState::Active,
+        )
     };
     let plan = |names: &[&str]| {
-        let wanted = desired(&[(Field::AddOns, Value::set(names.iter().copied()))], None);
-        diff(&wanted, Some(&there), &Written::default())
+        let wanted = desired_tenant(&[(Field::AddOns, Value::set(names.iter().copied()))], None);
+        diff(&wanted, Some(&there), &WriteRecord::default())
     };
     assert_eq!(plan(&["SLAManagement"]), Plan::default());
     let to = Value::set(["KnowledgeBaseManagement", "Synthetic Monitoring"]);
-    let update = Step::Update(vec![Change { field: Field::AddOns, to }]);
+    let update = PlanStep::Update(vec![SettingChange { field: Field::AddOns, to }]);
     assert_eq!(plan(&["KnowledgeBaseManagement"]).steps, [update]);
-    let last = Step::Update(vec![Change { field: Field::AddOns, to: Value::set(["Synthetic Monitoring"]) }]);
+    let last = PlanStep::Update(vec![SettingChange { field: Field::AddOns, to: Value::set(["Synthetic Monitoring"]) }]);
     assert_eq!(plan(&[]).steps, [last]);
 }
 
 #[test]
 fn a_list_that_cannot_be_read_is_not_replaced() {
-    let wanted = desired(&[(Field::Packages, Value::set(["EventAndIncidentManagement"]))], None);
-    let unknown = Unknown {
+    let wanted = desired_tenant(&[(Field::Packages, Value::set(["EventAndIncidentManagement"]))], None);
+    let unknown = UnknownAnswers {
         unreadable: [(Field::Packages, "`packages` is a text where a list of texts is documented".to_owned())].into(),
-        ..Unknown::default()
+        ..UnknownAnswers::default()
     };
-    let there = Observed { unknown, ..observed(&[(Field::Packages, Seen::Unreadable)], TenantLife::Active) };
-    let plan = diff(&wanted, Some(&there), &Written::default());
-    assert_eq!((plan.is_empty(), plan.unread), (true, vec![Field::Packages]));
+    let there = ObservedTenant {
+        unknown,
+        ..observed_tenant(&[(Field::Packages, ObservedValue::Unreadable)], LifecycleState::Active)
+    };
+    let plan = diff(&wanted, Some(&there), &WriteRecord::default());
+    assert_eq!((plan.is_empty(), plan.unreadable), (true, vec![Field::Packages]));
 }
 
 #[test]
 fn in_a_state_that_is_not_known_nothing_is_written_that_depends_on_it() {
     let settings = [(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))];
-    let seen = [(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))];
-    let there = Observed {
-        unknown: Unknown { state: Some("MIGRATING".to_owned()), ..Unknown::default() },
-        ..observed(&seen, TenantLife::Unknown)
+    let seen = [(Field::City, shown_text("Bonn")), (Field::WebsiteTitle, shown_text(""))];
+    let there = ObservedTenant {
+        unknown: UnknownAnswers { state: Some("MIGRATING".to_owned()), ..UnknownAnswers::default() },
+        ..observed_tenant(&seen, LifecycleState::Unknown)
     };
-    let ours = Written { suspended_by_us: true, ..Written::default() };
+    let ours = WriteRecord { suspended_by_us: true, ..WriteRecord::default() };
     for state in [None, Some(TenantState::Active), Some(TenantState::Suspended)] {
-        let plan = diff(&desired(&settings, state), Some(&there), &ours);
-        let update = Step::Update(vec![Change { field: Field::City, to: Value::text("Berlin") }]);
+        let plan = diff(&desired_tenant(&settings, state), Some(&there), &ours);
+        let update = PlanStep::Update(vec![SettingChange { field: Field::City, to: Value::text("Berlin") }]);
         assert_eq!(plan.steps, [update], "{state:?}");
-        assert_eq!((plan.unknown_state.as_deref(), plan.waiting), (Some("MIGRATING"), vec![Field::WebsiteTitle]));
+        assert_eq!((plan.unknown_state.as_deref(), plan.deferred), (Some("MIGRATING"), vec![Field::WebsiteTitle]));
     }
 }
 
 #[test]
 fn a_mark_that_does_not_come_back_is_written_twice_at_most() {
-    let there = Observed { mark: MarkSeen::None, ..observed(&[], TenantLife::Active) };
-    let plan = |marks| diff(&desired(&[], None), Some(&there), &Written { marks, ..Written::default() });
+    let there = ObservedTenant { mark: ObservedMark::None, ..observed_tenant(&[], LifecycleState::Active) };
+    let plan = |marks| {
+        diff(
+            &desired_tenant(&[], None),
+            Some(&there),
+            &WriteRecord { unconfirmed_marks: marks, ..WriteRecord::default() },
+        )
+    };
     for marks in 0..2 {
-        assert_eq!((plan(marks).steps, plan(marks).keeps_no_mark), (vec![Step::Mark], false));
+        assert_eq!((plan(marks).steps, plan(marks).keeps_no_mark), (vec![PlanStep::Mark], false));
     }
     assert_eq!((plan(2).is_empty(), plan(2).keeps_no_mark), (true, true));
 }
@@ -175,7 +197,8 @@ fn a_mark_that_does_not_come_back_is_written_twice_at_most() {
 fn a_moment_is_refused_only_where_it_is_more_than_60_seconds_ahead() {
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let refused = |moment: &str| {
-        let desired = desired(&[(Field::PasswordsSetBefore, Value::text(moment))], None).refuse_to_come(now);
+        let desired =
+            desired_tenant(&[(Field::PasswordsSetBefore, Value::text(moment))], None).refuse_future_password_reset(now);
         let is_kept = desired.effective.values.contains_key(&Field::PasswordsSetBefore);
         assert_eq!(desired.effective.refused.is_empty(), is_kept, "{moment}");
         !is_kept

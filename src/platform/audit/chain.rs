@@ -9,23 +9,23 @@ use sha2::{Digest as _, Sha256};
 use crate::platform::credential::hex;
 
 /// Characters of a text in a row at most.
-const MOST: usize = 300;
+const MAX_TEXT_CHARS: usize = 300;
 
 /// Lower-case hex SHA-256 of a row; empty before the first one.
-pub(in crate::platform) type Hash = String;
+pub(in crate::platform) type RowHash = String;
 
 /// The row that was the last one of the whole log before another: of another tenant, or of the same one.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::platform) struct Beside {
+pub(in crate::platform) struct PrecedingRow {
     /// 0 before the first row of all.
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) number: i64,
-    pub(in crate::platform) hash: Hash,
+    pub(in crate::platform) hash: RowHash,
 }
 
 /// A row of a chain. Its JSON with the hash behind it is a line of the export.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
-pub(in crate::platform) struct Row {
+pub(in crate::platform) struct AuditRow {
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) number: i64,
     /// Milliseconds since 1970.
@@ -39,17 +39,17 @@ pub(in crate::platform) struct Row {
     /// Address that the request came from; empty where there was none.
     pub(in crate::platform) source: String,
     /// Hash of the row before.
-    pub(in crate::platform) previous: Hash,
+    pub(in crate::platform) previous: RowHash,
     /// Absent in rows of before there was an anchor.
-    pub(in crate::platform) beside: Option<Beside>,
+    pub(in crate::platform) beside: Option<PrecedingRow>,
     /// Id of the key that it is sealed with.
     #[serde(rename = "keyId")]
     pub(in crate::platform) key_id: String,
 }
 
-impl Row {
+impl AuditRow {
     /// SHA-256 of the row's JSON as an array: lengths and order are unmistakable in it.
-    pub(in crate::platform) fn hash(&self) -> Hash {
+    pub(in crate::platform) fn compute_hash(&self) -> RowHash {
         let Self { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
             self;
         let first = (tenant, number, at, actor, action, object, outcome, request, previous);
@@ -64,8 +64,8 @@ impl Row {
 
 /// A text as the log keeps it: cut short, and with everything escaped that a terminal or a reader could take for something
 /// else than a character.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().take(MOST).fold(String::with_capacity(text.len()), |mut plain, character| {
+pub(super) fn sanitize_text(text: &str) -> String {
+    text.chars().take(MAX_TEXT_CHARS).fold(String::with_capacity(text.len()), |mut plain, character| {
         if character.is_control() || is_invisible(character) {
             // Writing to a String cannot fail.
             let _ = write!(plain, "\\u{{{:x}}}", u32::from(character));
@@ -83,7 +83,7 @@ fn is_invisible(character: char) -> bool {
 }
 
 /// 128 bits by chance, as hex.
-pub(super) fn random_id() -> String {
+pub(super) fn random_request_id() -> String {
     hex(&rand::rng().random::<[u8; 16]>())
 }
 
@@ -94,15 +94,15 @@ mod tests {
     /// shows: security/asvs/16.4.1
     #[test]
     fn what_is_no_character_is_escaped_and_long_texts_are_cut() {
-        assert_eq!(plain("a\nb\u{1b}[31m\u{202e}c\u{2028}ä"), "a\\u{a}b\\u{1b}[31m\\u{202e}c\\u{2028}ä");
-        assert_eq!(plain(&"x".repeat(1000)).len(), MOST);
+        assert_eq!(sanitize_text("a\nb\u{1b}[31m\u{202e}c\u{2028}ä"), "a\\u{a}b\\u{1b}[31m\\u{202e}c\\u{2028}ä");
+        assert_eq!(sanitize_text(&"x".repeat(1000)).len(), MAX_TEXT_CHARS);
     }
 
     #[test]
     fn each_member_of_a_row_changes_its_hash() {
-        let row = |change: fn(&mut Row)| {
+        let row = |change: fn(&mut AuditRow)| {
             let text = || "a".to_owned();
-            let mut row = Row {
+            let mut row = AuditRow {
                 tenant: 1,
                 number: 2,
                 at: 3,
@@ -113,13 +113,13 @@ mod tests {
                 request: text(),
                 source: text(),
                 previous: text(),
-                beside: Some(Beside { tenant: 4, number: 5, hash: text() }),
+                beside: Some(PrecedingRow { tenant: 4, number: 5, hash: text() }),
                 key_id: text(),
             };
             change(&mut row);
-            row.hash()
+            row.compute_hash()
         };
-        let changes: [fn(&mut Row); 16] = [
+        let changes: [fn(&mut AuditRow); 16] = [
             |_| (),
             |row| row.tenant = 9,
             |row| row.number = 9,

@@ -8,12 +8,15 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::anchor::{Anchor, Sum, add};
-use super::chain::Row;
-use super::seal::{Seal, Statement};
-use super::verify::{Explained, Finding, Lost, Verified, Walk, beside, unsealed};
-use crate::platform::StartError;
-use crate::platform::store::{Head, Kept, Read, Statements, Store};
+use super::anchor::{Anchor, HeadSum, xor_into_sum};
+use super::chain::AuditRow;
+use super::seal::{Seal, SealStatement};
+use super::verify::{
+    AuditFinding, ChainVerifier, ErasedRanges, MissingRows, VerificationReport, check_preceding_row,
+    unsealed_statement_finding,
+};
+use crate::platform::PlatformStartError;
+use crate::platform::store::{ChainHead, SealedRow, StatementTable, Store, VerifiableRow};
 
 /// Rows read at once.
 const PAGE: i64 = 1000;
@@ -44,17 +47,17 @@ impl AuditCommand {
     ) -> Result<ExitCode, AuditError> {
         match self {
             Self::Verify => {
-                let verified = verify(database, Some(key)).await?;
+                let verified = verify_log(database, Some(key)).await?;
                 write!(out, "{verified}")?;
                 Ok(if verified.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Self::NewKey => {
-                let chains = super::new_key(database, key).await?;
+                let chains = super::rotate_key(database, key).await?;
                 writeln!(out, "the logs of {chains} tenants go on with the key in `{}`", key.display())?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Export { tenant } => {
-                export(database, tenant.as_deref(), out).await?;
+                export_log(database, tenant.as_deref(), out).await?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -63,12 +66,12 @@ impl AuditCommand {
 
 /// A line of the export.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ExportLine<'a> {
     #[serde(rename = "tenantId")]
     unique_id: &'a str,
     time: String,
     #[serde(flatten)]
-    row: &'a Row,
+    row: &'a AuditRow,
     hash: &'a str,
     seal: &'a str,
 }
@@ -78,7 +81,7 @@ struct Line<'a> {
 pub enum AuditError {
     /// The database cannot be opened or read.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] PlatformStartError),
     /// The log cannot be read.
     #[error("cannot read the audit log: {0}")]
     Read(#[from] sqlx::Error),
@@ -88,7 +91,7 @@ pub enum AuditError {
 }
 
 /// Opens a database that is there: a misspelled path would else be a new one, with a log in perfect order.
-pub(super) async fn opened(database: &str, reads: bool) -> Result<Store, AuditError> {
+pub(super) async fn open_existing_database(database: &str, reads: bool) -> Result<Store, AuditError> {
     if !database.contains(':') && !Path::new(database).exists() {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
@@ -102,7 +105,7 @@ pub(super) async fn opened(database: &str, reads: bool) -> Result<Store, AuditEr
 }
 
 /// A database of an earlier version has no anchor, and rows of another form.
-async fn of_today(store: &Store) -> Result<(), AuditError> {
+async fn ensure_current_schema(store: &Store) -> Result<(), AuditError> {
     if store.is_before_anchor().await? {
         let text = "the database is of an earlier version: read its log with the program of that version, or start this \
                     platform on it once";
@@ -115,77 +118,79 @@ async fn of_today(store: &Store) -> Result<(), AuditError> {
 ///
 /// # Errors
 /// Database or key cannot be read.
-pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, AuditError> {
-    let seal = key.map_or_else(|| Ok(Seal::none()), Seal::read)?;
-    let store = opened(database, true).await?;
-    of_today(&store).await?;
-    let mut reading = Reading::new(&store, &seal).await?;
+pub async fn verify_log(database: &str, key: Option<&Path>) -> Result<VerificationReport, AuditError> {
+    let seal = key.map_or_else(|| Ok(Seal::without_key()), Seal::read_key_file)?;
+    let store = open_existing_database(database, true).await?;
+    ensure_current_schema(&store).await?;
+    let mut reading = LogVerification::new(&store, &seal).await?;
     for (id, unique_id) in reading.chains.clone() {
-        reading.chain(id, &unique_id).await?;
+        reading.verify_chain(id, &unique_id).await?;
     }
-    reading.end().await?;
+    reading.verify_anchor().await?;
     let verified = reading.verified;
     store.close().await;
     Ok(verified)
 }
 
 /// A verification on its way.
-struct Reading<'a> {
+struct LogVerification<'a> {
     store: &'a Store,
     seal: &'a Seal,
     chains: BTreeMap<i64, String>,
-    checkpoints: BTreeMap<i64, Head>,
-    purged: BTreeMap<i64, Head>,
-    explained: Explained,
-    lost: Lost,
+    checkpoints: BTreeMap<i64, ChainHead>,
+    purged: BTreeMap<i64, ChainHead>,
+    explained: ErasedRanges,
+    lost: MissingRows,
     /// What the heads that were read add up to.
-    sum: Sum,
+    sum: HeadSum,
     made: BTreeSet<String>,
-    verified: Verified,
+    verified: VerificationReport,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> LogVerification<'a> {
     async fn new(store: &'a Store, seal: &'a Seal) -> Result<Self, AuditError> {
-        let chains: BTreeMap<i64, String> = store.chains().await?.into_iter().collect();
-        let mut verified = Verified::default();
-        let mut explained = Explained::default();
-        let checkpoints: BTreeMap<i64, Head> = store.statements(Statements::Checkpoints).await?.into_iter().collect();
-        let purged: BTreeMap<i64, Head> = store.statements(Statements::Purged).await?.into_iter().collect();
-        for (what, statements) in [(Statement::Checkpoint, &checkpoints), (Statement::Purged, &purged)] {
+        let chains: BTreeMap<i64, String> = store.list_chains().await?.into_iter().collect();
+        let mut verified = VerificationReport::default();
+        let mut explained = ErasedRanges::default();
+        let checkpoints: BTreeMap<i64, ChainHead> =
+            store.list_statements(StatementTable::Checkpoints).await?.into_iter().collect();
+        let purged: BTreeMap<i64, ChainHead> =
+            store.list_statements(StatementTable::Purged).await?.into_iter().collect();
+        for (what, statements) in [(SealStatement::Checkpoint, &checkpoints), (SealStatement::Purged, &purged)] {
             for (tenant, head) in statements {
-                if seal.holds_statement(what, *tenant, head) {
+                if seal.verifies_statement(what, *tenant, head) {
                     explained.numbers.insert(*tenant, head.number);
                 } else {
-                    let name = name_of(store, *tenant).await?;
-                    verified.findings.push(unsealed(what, &name, head.number));
+                    let name = tenant_display_name(store, *tenant).await?;
+                    verified.findings.push(unsealed_statement_finding(what, &name, head.number));
                 }
             }
         }
-        let (lost, sum, made) = (Lost::new(), Sum::default(), BTreeSet::new());
+        let (lost, sum, made) = (MissingRows::new(), HeadSum::default(), BTreeSet::new());
         Ok(Self { store, seal, chains, checkpoints, purged, explained, lost, sum, made, verified })
     }
 
     /// One chain, from its first row or the checkpoint of what was erased on.
-    async fn chain(&mut self, id: i64, unique_id: &str) -> Result<(), AuditError> {
+    async fn verify_chain(&mut self, id: i64, unique_id: &str) -> Result<(), AuditError> {
         let start = self.checkpoints.get(&id).cloned().unwrap_or_default();
-        let mut walk = Walk::new(unique_id, self.seal, start.clone());
+        let mut walk = ChainVerifier::new(unique_id, self.seal, start.clone());
         // Below the checkpoint nothing is left to see.
-        let mut after = if start == Head::default() { i64::MIN } else { start.number };
+        let mut after = if start == ChainHead::default() { i64::MIN } else { start.number };
         loop {
-            let rows = self.store.rows(id, after, PAGE).await?;
+            let rows = self.store.rows_after(id, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
-            after = last.kept.row.number;
+            after = last.sealed_row.row.number;
             self.verified.rows += rows.len();
             for row in &rows {
-                walk.step(&row.kept);
-                beside(&self.explained, row, &mut self.lost);
+                walk.verify_row(&row.sealed_row);
+                check_preceding_row(&self.explained, row, &mut self.lost);
             }
         }
-        walk.hold_name(id);
-        let head = self.store.head(id).await?;
-        walk.end(id, head.as_ref());
+        walk.verify_tenant_id(id);
+        let head = self.store.head_of(id).await?;
+        walk.finish(id, head.as_ref());
         if let Some(head) = &head {
-            add(&mut self.sum, self.seal.share(id, head.number, &head.hash));
+            xor_into_sum(&mut self.sum, self.seal.head_share(id, head.number, &head.hash));
         }
         self.verified.chains += 1;
         self.verified.findings.append(&mut walk.findings);
@@ -193,32 +198,32 @@ impl<'a> Reading<'a> {
         self.made.append(&mut walk.made);
         if self.purged.contains_key(&id) {
             let fault = "the log of a purged tenant is there again".to_owned();
-            self.verified.findings.push(Finding { tenant: unique_id.to_owned(), number: 1, fault });
+            self.verified.findings.push(AuditFinding { tenant: unique_id.to_owned(), number: 1, fault });
         }
         Ok(())
     }
 
     /// What holds the chains together.
-    async fn end(&mut self) -> Result<(), AuditError> {
+    async fn verify_anchor(&mut self) -> Result<(), AuditError> {
         let found: BTreeSet<String> = self.chains.values().cloned().collect();
         for tenant in self.made.difference(&found) {
             let fault = "the whole chain is missing".to_owned();
-            self.verified.findings.push(Finding { tenant: tenant.clone(), number: 1, fault });
+            self.verified.findings.push(AuditFinding { tenant: tenant.clone(), number: 1, fault });
         }
         let stored = self.store.anchor().await?;
-        let anchor = stored.as_ref().and_then(|stored| Anchor::open(self.seal, stored));
+        let anchor = stored.as_ref().and_then(|stored| Anchor::decrypt_stored(self.seal, stored));
         if let Some(Anchor { last, .. }) = &anchor {
             let hash = self.store.hash_of(last.tenant, last.number).await?;
-            self.explained.hold(last, hash.as_ref(), &mut self.lost);
+            self.explained.check_named_row(last, hash.as_ref(), &mut self.lost);
         }
-        self.put_back().await?;
+        self.report_missing_rows().await?;
         let events = stored.as_ref().map_or(0, |stored| stored.events);
         let fault = match (&stored, &anchor) {
             (None, _) => Some("its anchor is missing".to_owned()),
-            (Some(stored), None) if !matches!(&*stored.key_id, id if id == self.seal.id()) => Some(format!(
+            (Some(stored), None) if !matches!(&*stored.key_id, id if id == self.seal.key_id()) => Some(format!(
                 "its anchor is sealed with another key (`{}`) than the one that was given (`{}`)",
                 stored.key_id,
-                self.seal.id()
+                self.seal.key_id()
             )),
             (Some(_), None) => Some("its anchor does not have our seal".to_owned()),
             (_, Some(anchor)) if anchor.broken => {
@@ -232,27 +237,27 @@ impl<'a> Reading<'a> {
             ),
             _ => None,
         };
-        let whole = fault.map(|fault| Finding { tenant: String::new(), number: events, fault });
+        let whole = fault.map(|fault| AuditFinding { tenant: String::new(), number: events, fault });
         self.verified.findings.extend(whole);
         Ok(())
     }
 
     /// Logs that other rows know to have been longer. One that has a fault of its own is named by that.
-    async fn put_back(&mut self) -> Result<(), AuditError> {
+    async fn report_missing_rows(&mut self) -> Result<(), AuditError> {
         for (tenant, number) in &self.lost {
-            let name = name_of(self.store, *tenant).await?;
+            let name = tenant_display_name(self.store, *tenant).await?;
             if self.verified.findings.iter().any(|finding| finding.tenant == name) {
                 continue;
             }
             let fault = "the row that was there is gone: the log was put back to an earlier day".to_owned();
-            self.verified.findings.push(Finding { tenant: name, number: *number, fault });
+            self.verified.findings.push(AuditFinding { tenant: name, number: *number, fault });
         }
         Ok(())
     }
 }
 
 /// How findings name a tenant, which may be purged.
-async fn name_of(store: &Store, tenant: i64) -> Result<String, AuditError> {
+async fn tenant_display_name(store: &Store, tenant: i64) -> Result<String, AuditError> {
     Ok(store.unique_id_of(tenant).await?.unwrap_or_else(|| format!("#{tenant}")))
 }
 
@@ -260,20 +265,21 @@ async fn name_of(store: &Store, tenant: i64) -> Result<String, AuditError> {
 ///
 /// # Errors
 /// The database cannot be read or the output not written.
-pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
-    let store = opened(database, true).await?;
-    of_today(&store).await?;
-    for (id, unique_id) in store.chains().await? {
+pub async fn export_log(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
+    let store = open_existing_database(database, true).await?;
+    ensure_current_schema(&store).await?;
+    for (id, unique_id) in store.list_chains().await? {
         if only.is_some_and(|only| only != unique_id) {
             continue;
         }
         let mut after = 0;
         loop {
-            let rows = store.rows(id, after, PAGE).await?;
+            let rows = store.rows_after(id, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
-            after = last.kept.row.number;
-            for Read { kept: Kept { row, hash, seal }, .. } in &rows {
-                let line = Line { unique_id: &unique_id, time: crate::platform::time::wire(row.at), row, hash, seal };
+            after = last.sealed_row.row.number;
+            for VerifiableRow { sealed_row: SealedRow { row, hash, seal }, .. } in &rows {
+                let line =
+                    ExportLine { unique_id: &unique_id, time: crate::platform::time::to_wire(row.at), row, hash, seal };
                 serde_json::to_writer(&mut to, &line).map_err(std::io::Error::from)?;
                 to.write_all(b"\n")?;
             }

@@ -6,23 +6,23 @@ use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use serde::Serialize;
 
+use crate::platform::authorize::RequestScope;
 use crate::platform::bounds::LOG_PAGE;
-use crate::platform::error::Error;
-use crate::platform::gate::Scope;
-use crate::platform::people::lists::{span, terms};
+use crate::platform::error::ApiError;
+use crate::platform::people::user_lists::{parse_date_span, parse_terms};
 use crate::platform::search::Paging;
-use crate::platform::standing::{Act, admit};
-use crate::platform::store::{Kept, Term, Value};
+use crate::platform::store::{SealedRow, Term, TermValue};
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, query, time};
-use crate::wire::Envelope;
+use crate::wire::PageEnvelope;
 
 /// Keys of a search.
-const KEYS: &[&str] = &["action", "actor", "outcome", "startDate", "endDate"];
+const SEARCH_KEYS: &[&str] = &["action", "actor", "outcome", "startDate", "endDate"];
 
 /// A row as the API shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct Entry {
+pub(in crate::platform) struct AuditEntry {
     number: i64,
     time: String,
     actor: String,
@@ -34,11 +34,11 @@ pub(in crate::platform) struct Entry {
     hash: String,
 }
 
-impl Entry {
-    fn of(Kept { row, hash, .. }: Kept) -> Self {
+impl AuditEntry {
+    fn from_row(SealedRow { row, hash, .. }: SealedRow) -> Self {
         Self {
             number: row.number,
-            time: time::wire(row.at),
+            time: time::to_wire(row.at),
             actor: row.actor,
             action: row.action,
             object: row.object,
@@ -51,32 +51,32 @@ impl Entry {
 }
 
 /// One page of the log, the newest first unless asked otherwise.
-pub(in crate::platform) async fn list(
+pub(in crate::platform) async fn list_audit_log(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Envelope<Entry>>, Error> {
+) -> Result<Json<PageEnvelope<AuditEntry>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
     let raw = raw.unwrap_or_default();
-    let terms = terms(&raw, KEYS, term)?;
-    let paging = Paging::read_up_to(&raw, LOG_PAGE)?;
+    let terms = parse_terms(&raw, SEARCH_KEYS, parse_term)?;
+    let paging = Paging::parse_with_max(&raw, LOG_PAGE)?;
     if !matches!(paging.order.as_str(), "" | "number" | "time") {
-        return Err(Error::field("sortName", "The list sorts by number or time, which is the same order"));
+        return Err(ApiError::field("sortName", "The list sorts by number or time, which is the same order"));
     }
-    let (rows, total) = app.store.search_log(tenant.id, &terms, paging.part()).await?;
-    let results = rows.into_iter().map(Entry::of).collect();
+    let (rows, total) = app.store.search_log(tenant.id, &terms, paging.range()).await?;
+    let results = rows.into_iter().map(AuditEntry::from_row).collect();
     Ok(Json(paging.envelope(results, total, "audit.number".to_owned())))
 }
 
-fn term(key: &str, value: &str) -> Result<Term, Error> {
-    let text = |condition| Ok(Term(condition, Value::Text(value.to_owned())));
+fn parse_term(key: &str, value: &str) -> Result<Term, ApiError> {
+    let text = |condition| Ok(Term(condition, TermValue::Text(value.to_owned())));
     match key {
         "action" => text("a.action = "),
         "actor" => text("a.actor = "),
-        "startDate" => Ok(Term("a.at >= ", Value::Number(span(key, value)?.0))),
-        "endDate" => Ok(Term("a.at < ", Value::Number(span(key, value)?.1))),
+        "startDate" => Ok(Term("a.at >= ", TermValue::Number(parse_date_span(key, value)?.0))),
+        "endDate" => Ok(Term("a.at < ", TermValue::Number(parse_date_span(key, value)?.1))),
         _ if matches!(value, "done" | "denied") => text("a.outcome = "),
-        _ => Err(query::refusal("outcome is done or denied")),
+        _ => Err(query::query_error("outcome is done or denied")),
     }
 }

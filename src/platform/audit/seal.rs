@@ -10,23 +10,23 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::credential::{hex, random_token, same};
-use crate::platform::store::{Head, Kept};
+use crate::platform::credential::{constant_time_eq, hex, random_token};
+use crate::platform::store::{ChainHead, SealedRow};
 
 /// Digits of a key's id.
-const ID: usize = 12;
+const KEY_ID_DIGITS: usize = 12;
 
 /// What a seal states of a row besides that it is the last of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Statement {
+pub(in crate::platform) enum SealStatement {
     /// The rows up to it were erased because their time was over.
     Checkpoint,
     /// The chain ended with it, and went with its tenant.
     Purged,
 }
 
-impl Statement {
-    const fn word(self) -> &'static str {
+impl SealStatement {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
             Self::Purged => "purged",
@@ -36,9 +36,9 @@ impl Statement {
 
 /// The key that seals the log. Without one a seal is empty, and who writes the database can forge all of the log.
 #[derive(Clone)]
-pub(in crate::platform) struct Seal(Arc<Inner>);
+pub(in crate::platform) struct Seal(Arc<SealKey>);
 
-struct Inner {
+struct SealKey {
     key: Option<SecretString>,
     id: String,
     /// Most rows that the anchor counted so far: it never counts fewer, unless somebody put it back.
@@ -47,40 +47,40 @@ struct Inner {
 
 impl Seal {
     /// Without a key.
-    pub(in crate::platform) fn none() -> Self {
-        Self(Arc::new(Inner { key: None, id: String::new(), seen: AtomicI64::new(0) }))
+    pub(in crate::platform) fn without_key() -> Self {
+        Self(Arc::new(SealKey { key: None, id: String::new(), seen: AtomicI64::new(0) }))
     }
 
-    pub(super) fn with(key: SecretString) -> Self {
-        let id = hex(&keyed(Some(&key), b"tenantry audit key"));
-        let id = id.get(..ID).unwrap_or_default().to_owned();
-        Self(Arc::new(Inner { key: Some(key), id, seen: AtomicI64::new(0) }))
+    pub(super) fn with_key(key: SecretString) -> Self {
+        let id = hex(&hmac_or_hash(Some(&key), b"tenantry audit key"));
+        let id = id.get(..KEY_ID_DIGITS).unwrap_or_default().to_owned();
+        Self(Arc::new(SealKey { key: Some(key), id, seen: AtomicI64::new(0) }))
     }
 
     /// The key of a file, which is made where it is not there; and whether it was made.
-    pub(super) fn open(file: &Path) -> std::io::Result<(Self, bool)> {
+    pub(super) fn open_or_create(file: &Path) -> std::io::Result<(Self, bool)> {
         let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
         match made {
             Ok(mut target) => {
                 let key = random_token();
                 target.write_all(key.as_bytes())?;
                 target.sync_all()?;
-                Ok((Self::with(key.into()), true))
+                Ok((Self::with_key(key.into()), true))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok((Self::read(file)?, false)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok((Self::read_key_file(file)?, false)),
             Err(error) => Err(error),
         }
     }
 
     /// The key of a file that must be there.
-    pub(in crate::platform) fn read(file: &Path) -> std::io::Result<Self> {
+    pub(in crate::platform) fn read_key_file(file: &Path) -> std::io::Result<Self> {
         let key = std::fs::read_to_string(file)?;
         if key.trim().len() < 32 {
             return Err(std::io::Error::other(
                 "the key has fewer than 32 characters; bring back the one that was there",
             ));
         }
-        Ok(Self::with(key.trim().to_owned().into()))
+        Ok(Self::with_key(key.trim().to_owned().into()))
     }
 
     /// The key itself, for others to derive theirs from.
@@ -89,55 +89,60 @@ impl Seal {
     }
 
     /// What tells two keys apart and nothing of either; empty without a key.
-    pub(super) fn id(&self) -> &str {
+    pub(super) fn key_id(&self) -> &str {
         &self.0.id
     }
 
     /// The seal of a row, and of the head that names it.
-    pub(super) fn of(&self, tenant: i64, number: i64, hash: &str) -> String {
-        self.seal(&format!("{tenant}/{number}/{hash}"))
+    pub(super) fn seal_row(&self, tenant: i64, number: i64, hash: &str) -> String {
+        self.seal_text(&format!("{tenant}/{number}/{hash}"))
     }
 
     /// The seal of a statement about a row.
-    pub(super) fn states(&self, what: Statement, tenant: i64, Head { number, hash, .. }: &Head) -> String {
-        self.seal(&format!("{}/{tenant}/{number}/{hash}", what.word()))
+    pub(super) fn seal_statement(
+        &self,
+        what: SealStatement,
+        tenant: i64,
+        ChainHead { number, hash, .. }: &ChainHead,
+    ) -> String {
+        self.seal_text(&format!("{}/{tenant}/{number}/{hash}", what.as_str()))
     }
 
-    fn seal(&self, text: &str) -> String {
-        if self.0.key.is_some() { hex(&keyed(self.0.key.as_ref(), text.as_bytes())) } else { String::new() }
+    fn seal_text(&self, text: &str) -> String {
+        if self.0.key.is_some() { hex(&hmac_or_hash(self.0.key.as_ref(), text.as_bytes())) } else { String::new() }
     }
 
     /// Whether a chain's head has this key's seal; before the first row there is none.
-    pub(super) fn holds_head(&self, tenant: i64, head: &Head) -> bool {
-        *head == Head::default() || same(&self.of(tenant, head.number, &head.hash), &head.seal)
+    pub(super) fn verifies_head(&self, tenant: i64, head: &ChainHead) -> bool {
+        *head == ChainHead::default() || constant_time_eq(&self.seal_row(tenant, head.number, &head.hash), &head.seal)
     }
 
     /// Whether a row has this key's seal.
-    pub(super) fn holds_row(&self, Kept { row, hash, seal }: &Kept) -> bool {
-        same(&self.of(row.tenant, row.number, hash), seal)
+    pub(super) fn verifies_row(&self, SealedRow { row, hash, seal }: &SealedRow) -> bool {
+        constant_time_eq(&self.seal_row(row.tenant, row.number, hash), seal)
     }
 
     /// Whether a statement has this key's seal.
-    pub(super) fn holds_statement(&self, what: Statement, tenant: i64, head: &Head) -> bool {
-        same(&self.states(what, tenant, head), &head.seal)
+    pub(super) fn verifies_statement(&self, what: SealStatement, tenant: i64, head: &ChainHead) -> bool {
+        constant_time_eq(&self.seal_statement(what, tenant, head), &head.seal)
     }
 
     /// What a head adds to the sum of all heads. Nobody without the key knows the numbers that are added.
-    pub(super) fn share(&self, tenant: i64, number: i64, hash: &str) -> [u8; 32] {
+    pub(super) fn head_share(&self, tenant: i64, number: i64, hash: &str) -> [u8; 32] {
         if number == 0 && hash.is_empty() {
             return [0; 32];
         }
-        keyed(self.0.key.as_ref(), format!("head/{tenant}/{number}/{hash}").as_bytes())
+        hmac_or_hash(self.0.key.as_ref(), format!("head/{tenant}/{number}/{hash}").as_bytes())
     }
 
     /// Remembers how many rows the anchor counted; false where it counted more before.
-    pub(super) fn saw(&self, events: i64) -> bool {
+    pub(super) fn record_event_count(&self, events: i64) -> bool {
         self.0.seen.fetch_max(events, Ordering::Relaxed) <= events
     }
 }
 
 /// HMAC-SHA-256; without a key SHA-256, which anybody can make.
-fn keyed(key: Option<&SecretString>, bytes: &[u8]) -> [u8; 32] {
+fn hmac_or_hash(key: Option<&SecretString>, bytes: &[u8]) -> [u8; 32] {
     // A key of any length will do for HMAC.
     let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()).ok());
     match mac {
@@ -153,28 +158,34 @@ fn keyed(key: Option<&SecretString>, bytes: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn key(text: &str) -> Seal {
-        Seal::with(text.to_owned().into())
+    fn seal_from_text(text: &str) -> Seal {
+        Seal::with_key(text.to_owned().into())
     }
 
     #[test]
     fn a_seal_holds_for_one_head_and_one_key() {
-        let seal = key("a").of(1, 2, "h");
-        let head = |number, seal: &str| Head { number, hash: "h".to_owned(), seal: seal.to_owned() };
-        assert!(key("a").holds_head(1, &head(2, &seal)));
-        assert!(!key("b").holds_head(1, &head(2, &seal)));
-        assert!(!key("a").holds_head(1, &head(3, &seal)) && !key("a").holds_head(2, &head(2, &seal)));
-        assert!(Seal::none().holds_head(1, &head(2, "")) && !Seal::none().holds_head(1, &head(2, &seal)));
+        let seal = seal_from_text("a").seal_row(1, 2, "h");
+        let head = |number, seal: &str| ChainHead { number, hash: "h".to_owned(), seal: seal.to_owned() };
+        assert!(seal_from_text("a").verifies_head(1, &head(2, &seal)));
+        assert!(!seal_from_text("b").verifies_head(1, &head(2, &seal)));
+        assert!(
+            !seal_from_text("a").verifies_head(1, &head(3, &seal))
+                && !seal_from_text("a").verifies_head(2, &head(2, &seal))
+        );
+        assert!(
+            Seal::without_key().verifies_head(1, &head(2, ""))
+                && !Seal::without_key().verifies_head(1, &head(2, &seal))
+        );
     }
 
     #[test]
     fn a_statement_is_neither_another_one_nor_the_seal_of_a_row() {
-        let seal = key("a");
-        let head = |seal: String| Head { number: 2, hash: "h".to_owned(), seal };
-        let checkpoint = head(seal.states(Statement::Checkpoint, 1, &head(String::new())));
-        assert!(seal.holds_statement(Statement::Checkpoint, 1, &checkpoint));
-        assert!(!seal.holds_statement(Statement::Purged, 1, &checkpoint) && !seal.holds_head(1, &checkpoint));
-        assert!(!seal.holds_statement(Statement::Checkpoint, 1, &head(seal.of(1, 2, "h"))));
-        assert_ne!(key("a").id(), key("b").id());
+        let seal = seal_from_text("a");
+        let head = |seal: String| ChainHead { number: 2, hash: "h".to_owned(), seal };
+        let checkpoint = head(seal.seal_statement(SealStatement::Checkpoint, 1, &head(String::new())));
+        assert!(seal.verifies_statement(SealStatement::Checkpoint, 1, &checkpoint));
+        assert!(!seal.verifies_statement(SealStatement::Purged, 1, &checkpoint) && !seal.verifies_head(1, &checkpoint));
+        assert!(!seal.verifies_statement(SealStatement::Checkpoint, 1, &head(seal.seal_row(1, 2, "h"))));
+        assert_ne!(seal_from_text("a").key_id(), seal_from_text("b").key_id());
     }
 }

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chain::Beside;
-use super::seal::{Seal, Statement};
-use super::{Action, Outcome, Row};
-use crate::platform::store::{Head, Kept, Read};
+use super::chain::PrecedingRow;
+use super::seal::{Seal, SealStatement};
+use super::{AuditAction, AuditOutcome, AuditRow};
+use crate::platform::store::{ChainHead, SealedRow, VerifiableRow};
 
 /// Faults that one chain names at most, and apart from them rows without our seal, and notes: whoever can write the database
 /// must not make a verification run out of memory.
-const NAMED: usize = 100;
+const MAX_FINDINGS: usize = 100;
 
 /// What is wrong with a chain, and in which row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct AuditFinding {
     /// Unique id of the tenant; empty where it is about the whole log.
     pub tenant: String,
     /// Number of the row, or how many rows the whole log has.
@@ -22,7 +22,7 @@ pub struct Finding {
     pub fault: String,
 }
 
-impl std::fmt::Display for Finding {
+impl std::fmt::Display for AuditFinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { tenant, number, fault } = self;
         if tenant.is_empty() {
@@ -34,18 +34,18 @@ impl std::fmt::Display for Finding {
 
 /// What a verification saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerificationReport {
     /// Chains.
     pub chains: usize,
     /// Rows.
     pub rows: usize,
     /// What is wrong.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<AuditFinding>,
     /// What is no fault and limits what was seen.
-    pub notes: Vec<Finding>,
+    pub notes: Vec<AuditFinding>,
 }
 
-impl std::fmt::Display for Verified {
+impl std::fmt::Display for VerificationReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for finding in self.notes.iter().chain(&self.findings) {
             writeln!(f, "{finding}")?;
@@ -56,19 +56,19 @@ impl std::fmt::Display for Verified {
 }
 
 /// Rows that must have been there and are not, by tenant: the lowest number of each.
-pub(super) type Lost = BTreeMap<i64, i64>;
+pub(super) type MissingRows = BTreeMap<i64, i64>;
 
 /// What explains that rows are not there: the last number of each chain that was erased, because its time was over or with
 /// its tenant.
 #[derive(Default)]
-pub(super) struct Explained {
+pub(super) struct ErasedRanges {
     pub(super) numbers: BTreeMap<i64, i64>,
 }
 
-impl Explained {
+impl ErasedRanges {
     /// Where a row is not there that another one names, and nothing explains it, it is lost.
-    pub(super) fn hold(&self, named: &Beside, found: Option<&String>, lost: &mut Lost) {
-        let Beside { tenant, number, hash } = named;
+    pub(super) fn check_named_row(&self, named: &PrecedingRow, found: Option<&String>, lost: &mut MissingRows) {
+        let PrecedingRow { tenant, number, hash } = named;
         let is_explained = || self.numbers.get(tenant).is_some_and(|erased| erased >= number);
         if *tenant == 0 || found.is_some_and(|found| found == hash) || found.is_none() && is_explained() {
             return;
@@ -79,179 +79,189 @@ impl Explained {
 }
 
 /// One chain being read, row after row.
-pub(super) struct Walk<'a> {
+pub(super) struct ChainVerifier<'a> {
     tenant: &'a str,
     seal: &'a Seal,
     number: i64,
     hash: String,
     /// What is wrong so far.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<AuditFinding>,
     /// Faults beyond those.
     unnamed: u64,
     /// Rows without our seal since the last row that began an epoch: such a row covers what stands before it.
-    unsealed: Vec<Finding>,
+    unsealed: Vec<AuditFinding>,
     /// Where it goes on with another key.
-    pub(super) notes: Vec<Finding>,
+    pub(super) notes: Vec<AuditFinding>,
     /// Tenants that the chain says were made and not purged since: each has a chain of its own.
     pub(super) made: BTreeSet<String>,
-    born: Option<Born>,
+    born: Option<CreationRow>,
 }
 
 /// The row in which a tenant's own log begins, and what the tenant was called in it.
-struct Born {
+struct CreationRow {
     number: i64,
     unique_id: String,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ChainVerifier<'a> {
     /// Before the first row, or behind the checkpoint of what was erased.
-    pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: Head) -> Self {
-        let Head { number, hash, .. } = start;
+    pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: ChainHead) -> Self {
+        let ChainHead { number, hash, .. } = start;
         let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
         Self { tenant, seal, number, hash, findings, unnamed: 0, unsealed, notes, made: BTreeSet::new(), born: None }
     }
 
-    fn finding(&self, number: i64, fault: impl Into<String>) -> Finding {
-        Finding { tenant: self.tenant.to_owned(), number, fault: fault.into() }
+    fn new_finding(&self, number: i64, fault: impl Into<String>) -> AuditFinding {
+        AuditFinding { tenant: self.tenant.to_owned(), number, fault: fault.into() }
     }
 
-    fn blame(&mut self, number: i64, fault: impl Into<String>) {
-        if self.findings.len() < NAMED {
-            self.findings.push(self.finding(number, fault));
+    fn add_finding(&mut self, number: i64, fault: impl Into<String>) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(self.new_finding(number, fault));
         } else {
             self.unnamed += 1;
         }
     }
 
     /// One finding for all rows that are missing between the last one that was read and the last one that has to be there.
-    fn blame_gap(&mut self, last: i64) {
+    fn add_gap_finding(&mut self, last: i64) {
         let Some(first) = self.number.checked_add(1) else { return };
         match last.abs_diff(first) {
             _ if last < first => {}
-            0 => self.blame(first, "the row is missing"),
-            more => self.blame(first, format!("the rows up to {last} are missing, {} rows", u128::from(more) + 1)),
+            0 => self.add_finding(first, "the row is missing"),
+            more => {
+                self.add_finding(first, format!("the rows up to {last} are missing, {} rows", u128::from(more) + 1));
+            }
         }
     }
 
     /// A row is held against its own hash and against the one before. After a fault the walk goes on from what stands
     /// there, so that one fault is told once.
-    pub(super) fn step(&mut self, kept: &Kept) {
-        let Kept { row, hash, seal: _ } = kept;
-        self.blame_gap(row.number.saturating_sub(1));
+    pub(super) fn verify_row(&mut self, kept: &SealedRow) {
+        let SealedRow { row, hash, seal: _ } = kept;
+        self.add_gap_finding(row.number.saturating_sub(1));
         let follows = self.number.checked_add(1) == Some(row.number);
-        let whole = row.hash() == *hash;
+        let whole = row.compute_hash() == *hash;
         if !whole {
-            self.blame(row.number, "the row was changed, or moved here from another place");
+            self.add_finding(row.number, "the row was changed, or moved here from another place");
         } else if follows && row.previous != self.hash {
-            self.blame(row.number, "the row does not follow the one before it");
+            self.add_finding(row.number, "the row does not follow the one before it");
         }
-        let sealed = row.key_id == self.seal.id() && self.seal.holds_row(kept);
-        self.note(row, whole, sealed && row.beside.is_some());
+        let sealed = row.key_id == self.seal.key_id() && self.seal.verifies_row(kept);
+        self.check_row_seal(row, whole, sealed && row.beside.is_some());
         self.number = row.number;
         self.hash.clone_from(hash);
-        self.remember(row);
+        self.track_tenants(row);
     }
 
-    fn note(&mut self, row: &Row, whole: bool, sealed: bool) {
-        let begins = [Action::AuditKey, Action::AuditEpoch].iter().any(|action| row.action == action.word());
+    fn check_row_seal(&mut self, row: &AuditRow, whole: bool, sealed: bool) {
+        let begins =
+            [AuditAction::AuditKey, AuditAction::AuditEpoch].iter().any(|action| row.action == action.as_str());
         if sealed && begins {
             self.unsealed.clear();
         }
-        if !sealed && whole && self.unsealed.len() < NAMED {
-            let fault = if row.key_id.is_empty() || row.key_id == self.seal.id() {
+        if !sealed && whole && self.unsealed.len() < MAX_FINDINGS {
+            let fault = if row.key_id.is_empty() || row.key_id == self.seal.key_id() {
                 "the row does not have our seal".to_owned()
             } else {
                 format!("the row is sealed with another key (`{}`): a platform runs with it", row.key_id)
             };
-            self.unsealed.push(self.finding(row.number, fault));
+            self.unsealed.push(self.new_finding(row.number, fault));
         }
-        if row.action == Action::AuditBroken.word() {
-            self.blame(row.number, "the log was changed behind the platform's back before this row");
-        } else if row.action == Action::AuditKey.word() && self.notes.len() < NAMED {
+        if row.action == AuditAction::AuditBroken.as_str() {
+            self.add_finding(row.number, "the log was changed behind the platform's back before this row");
+        } else if row.action == AuditAction::AuditKey.as_str() && self.notes.len() < MAX_FINDINGS {
             let fault = "the log goes on with another key; what stands before it was not held against the former one";
-            self.notes.push(self.finding(row.number, fault));
+            self.notes.push(self.new_finding(row.number, fault));
         }
     }
 
-    fn remember(&mut self, Row { tenant, number, action, object, outcome, .. }: &Row) {
-        if outcome != Outcome::Done.word() {
+    fn track_tenants(&mut self, AuditRow { tenant, number, action, object, outcome, .. }: &AuditRow) {
+        if outcome != AuditOutcome::Done.as_str() {
             return;
         }
-        if *action == Action::TenantCreate.word() {
+        if *action == AuditAction::TenantCreate.as_str() {
             self.made.insert(object.clone());
             // It stands in the log of the tenant above as well.
-            if ends_with(object, *tenant) {
-                self.born = Some(Born { number: *number, unique_id: object.clone() });
+            if id_has_number(object, *tenant) {
+                self.born = Some(CreationRow { number: *number, unique_id: object.clone() });
             }
-        } else if *action == Action::TenantPurge.word() {
+        } else if *action == AuditAction::TenantPurge.as_str() {
             self.made.remove(object);
         }
     }
 
     /// Rows know their tenant by its number, and whoever reads the log knows it by the id that the table `tenant` has for that:
     /// where the table was changed, acts are read as those of another tenant.
-    pub(super) fn hold_name(&mut self, id: i64) {
+    pub(super) fn verify_tenant_id(&mut self, id: i64) {
         let fault =
             "the table `tenant` was changed behind the platform's back, and the rows are those of another tenant";
         match &self.born {
-            Some(Born { number, unique_id }) if unique_id != self.tenant => {
-                self.blame(*number, format!("the log says that the tenant was made as `{unique_id}`: {fault}"));
+            Some(CreationRow { number, unique_id }) if unique_id != self.tenant => {
+                self.add_finding(*number, format!("the log says that the tenant was made as `{unique_id}`: {fault}"));
             }
             // The service provider, and a tenant whose first rows are erased.
-            None if !ends_with(self.tenant, id) => {
-                self.blame(self.number, format!("the id of tenant number {id} does not end with that number: {fault}"));
+            None if !id_has_number(self.tenant, id) => {
+                self.add_finding(
+                    self.number,
+                    format!("the id of tenant number {id} does not end with that number: {fault}"),
+                );
             }
             Some(_) | None => {}
         }
     }
 
     /// After the last row: the chain ends where its head says.
-    pub(super) fn end(&mut self, id: i64, head: Option<&Head>) {
+    pub(super) fn finish(&mut self, id: i64, head: Option<&ChainHead>) {
         let mut unsealed = std::mem::take(&mut self.unsealed);
         if self.unnamed > 0 {
             let fault = format!("{} more faults of this log are not named", self.unnamed);
-            unsealed.push(self.finding(self.number, fault));
+            unsealed.push(self.new_finding(self.number, fault));
         }
         let mut named = std::mem::take(&mut self.findings);
-        self.hold_head(id, head);
+        self.verify_head(id, head);
         named.append(&mut unsealed);
         named.append(&mut self.findings);
         self.findings = named;
     }
 
-    fn hold_head(&mut self, id: i64, head: Option<&Head>) {
+    fn verify_head(&mut self, id: i64, head: Option<&ChainHead>) {
         let Some(head) = head else {
-            self.blame(self.number, "the head of the chain is missing");
+            self.add_finding(self.number, "the head of the chain is missing");
             return;
         };
-        self.blame_gap(head.number);
-        if !self.seal.holds_head(id, head) {
-            self.blame(head.number, "the head of the chain does not have our seal");
+        self.add_gap_finding(head.number);
+        if !self.seal.verifies_head(id, head) {
+            self.add_finding(head.number, "the head of the chain does not have our seal");
         } else if head.number < self.number {
-            self.blame(head.number + 1, "the row stands behind the head of the chain");
+            self.add_finding(head.number + 1, "the row stands behind the head of the chain");
         } else if head.number == self.number && head.hash != self.hash {
-            self.blame(head.number, "the row is not the one that the head of the chain names");
+            self.add_finding(head.number, "the row is not the one that the head of the chain names");
         }
     }
 }
 
 /// Whether an id is one that a tenant of this number got.
-fn ends_with(unique_id: &str, tenant: i64) -> bool {
+fn id_has_number(unique_id: &str, tenant: i64) -> bool {
     unique_id.rsplit_once('_').is_some_and(|(_, number)| number.parse() == Ok(tenant))
 }
 
 /// A statement that does not have our seal.
-pub(super) fn unsealed(what: Statement, tenant: &str, number: i64) -> Finding {
+pub(super) fn unsealed_statement_finding(what: SealStatement, tenant: &str, number: i64) -> AuditFinding {
     let fault = match what {
-        Statement::Checkpoint => "the checkpoint of what was erased does not have our seal",
-        Statement::Purged => "the statement that the log was purged does not have our seal",
+        SealStatement::Checkpoint => "the checkpoint of what was erased does not have our seal",
+        SealStatement::Purged => "the statement that the log was purged does not have our seal",
     };
-    Finding { tenant: tenant.to_owned(), number, fault: fault.to_owned() }
+    AuditFinding { tenant: tenant.to_owned(), number, fault: fault.to_owned() }
 }
 
 /// Holds what a row names as the one beside it against what is there.
-pub(super) fn beside(explained: &Explained, Read { kept, beside }: &Read, lost: &mut Lost) {
+pub(super) fn check_preceding_row(
+    explained: &ErasedRanges,
+    VerifiableRow { sealed_row: kept, preceding_hash: beside }: &VerifiableRow,
+    lost: &mut MissingRows,
+) {
     if let Some(named) = &kept.row.beside {
-        explained.hold(named, beside.as_ref(), lost);
+        explained.check_named_row(named, beside.as_ref(), lost);
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{Credential, FirstCredential, Hashes};
-use crate::platform::audit::{Action, Actor, Event, Seal, append};
-use crate::platform::console::{Whose, with_log};
+use super::{Credential, CredentialHashes, FirstCredential};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, Seal, append_event};
+use crate::platform::database_command::{TenantArg, with_store_and_seal};
 use crate::platform::store::{
-    CredentialRecord, NewCredential, Store, credential_id, insert_credential, lock, revoke_credential,
+    CredentialRecord, NewCredential, Store, credential_id, insert_credential, lock_tenant, revoke_credential,
 };
-use crate::platform::{DATABASE_WAIT, StartError, error, time};
+use crate::platform::{DATABASE_WAIT, PlatformStartError, error, time};
 
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -22,16 +22,16 @@ pub enum CredentialCommand {
     /// Print the first credential, which the platform wrote at its first start, as lines `KEY=VALUE`
     Show,
     /// Make an API credential, and print its key and secret once
-    Create(Create),
+    Create(CreateCredential),
     /// List the credentials that were not revoked; keys and secrets are not among what is known of them
-    List(List),
+    List(ListCredentials),
     /// Revoke a credential; its tokens end with it
-    Revoke(Revoke),
+    Revoke(RevokeCredential),
 }
 
 /// Which credentials.
 #[derive(Args, Clone, Debug)]
-pub struct List {
+pub struct ListCredentials {
     /// Unique id of the tenant, for example `msp_2` [default: every tenant]
     #[arg(long)]
     tenant: Option<String>,
@@ -39,9 +39,9 @@ pub struct List {
 
 /// A new credential.
 #[derive(Args, Clone, Debug)]
-pub struct Create {
+pub struct CreateCredential {
     #[command(flatten)]
-    whose: Whose,
+    whose: TenantArg,
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
@@ -52,9 +52,9 @@ pub struct Create {
 
 /// The end of a credential.
 #[derive(Args, Clone, Debug)]
-pub struct Revoke {
+pub struct RevokeCredential {
     #[command(flatten)]
-    whose: Whose,
+    whose: TenantArg,
     /// Its id, as `credential list` shows it
     #[arg(long)]
     id: String,
@@ -65,7 +65,7 @@ pub struct Revoke {
 pub enum CredentialError {
     /// The database cannot be used.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] PlatformStartError),
     /// A write failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -94,15 +94,15 @@ pub enum CredentialError {
     Output(#[from] std::io::Error),
 }
 
-impl From<error::Error> for CredentialError {
-    fn from(_: error::Error) -> Self {
+impl From<error::ApiError> for CredentialError {
+    fn from(_: error::ApiError) -> Self {
         Self::Internal
     }
 }
 
 /// The files beside the database.
 #[derive(Clone, Copy)]
-pub(in crate::platform) struct Files<'a> {
+pub(in crate::platform) struct CredentialFiles<'a> {
     /// The key of the audit log.
     pub(in crate::platform) key: &'a Path,
     /// The first credential.
@@ -117,36 +117,36 @@ impl CredentialCommand {
     pub(in crate::platform) async fn run(
         &self,
         database: &str,
-        files: Files<'_>,
+        files: CredentialFiles<'_>,
         out: impl Write,
     ) -> Result<(), CredentialError> {
-        let Files { key, first } = files;
+        let CredentialFiles { key, first } = files;
         match self {
             Self::Show | Self::List(_) => {
                 // A look changes nothing: neither the schema nor a row.
                 let store = Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?;
                 let done = match self {
                     Self::List(list) => list.run(&store, out).await,
-                    _ => first.show(&store, out).await,
+                    _ => first.print(&store, out).await,
                 };
                 store.close().await;
                 done
             }
             Self::Create(create) => {
-                with_log(database, key, async move |store, seal| create.run(store, seal, out).await).await
+                with_store_and_seal(database, key, async move |store, seal| create.run(store, seal, out).await).await
             }
             Self::Revoke(revoke) => {
-                with_log(database, key, async move |store, seal| revoke.run(store, seal, out).await).await
+                with_store_and_seal(database, key, async move |store, seal| revoke.run(store, seal, out).await).await
             }
         }
     }
 }
 
-impl List {
+impl ListCredentials {
     async fn run(&self, store: &Store, mut out: impl Write) -> Result<(), CredentialError> {
-        let time = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), time::wire);
+        let time = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), time::to_wire);
         writeln!(out, "TENANT\tID\tCREATED\tCREATED BY\tLAST USED\tEXPIRES\tDESCRIPTION")?;
-        for record in store.credentials_under(self.tenant.as_deref()).await? {
+        for record in store.list_credentials_of(self.tenant.as_deref()).await? {
             let CredentialRecord { tenant, key_hash, description, created_by, creator, .. } = &record;
             let left = if creator.as_ref().is_some_and(|creator| !creator.active) { " (inactive)" } else { "" };
             let (created, used) = (time(Some(record.created_at)), time(record.last_used_at));
@@ -157,15 +157,15 @@ impl List {
     }
 }
 
-impl Create {
+impl CreateCredential {
     async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, description, days } = self;
-        let tenant = whose.find(store, CredentialError::Tenant).await?;
+        let tenant = whose.find_tenant(store, CredentialError::Tenant).await?;
         let credential = Credential::random(&tenant.unique_id);
-        let Hashes { key, secret } = credential.hashes();
-        let (now, actor) = (time::now(), Actor::console());
+        let CredentialHashes { key, secret } = credential.hashes();
+        let (now, actor) = (time::now(), Actor::for_console());
         let mut tx = store.begin().await?;
-        lock(&mut tx, tenant.id).await?;
+        lock_tenant(&mut tx, tenant.id).await?;
         let new = NewCredential {
             key_hash: &key,
             secret_hash: &secret,
@@ -177,31 +177,38 @@ impl Create {
         };
         insert_credential(&mut tx, &new).await?;
         let id = credential_id(&key);
-        append(seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialCreate, id)).await?;
+        append_event(seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
+            .await?;
         // Printed before it is kept: a secret that nobody saw would only be in the way.
         writeln!(out, "tenantId:     {}", credential.tenant_id)?;
         writeln!(out, "id:           {id}")?;
         writeln!(out, "clientId:     {}", credential.client_id)?;
         writeln!(out, "clientSecret: {}", credential.client_secret)?;
         if let Some(expires_at) = new.expires_at {
-            writeln!(out, "It is good until {}.", time::wire(expires_at))?;
+            writeln!(out, "It is good until {}.", time::to_wire(expires_at))?;
         }
         out.flush()?;
         Ok(tx.commit().await?)
     }
 }
 
-impl Revoke {
+impl RevokeCredential {
     async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, id } = self;
-        let tenant = whose.find(store, CredentialError::Tenant).await?;
+        let tenant = whose.find_tenant(store, CredentialError::Tenant).await?;
         let mut tx = store.begin().await?;
-        lock(&mut tx, tenant.id).await?;
-        let records = store.credentials(tenant.id).await?;
+        lock_tenant(&mut tx, tenant.id).await?;
+        let records = store.list_credentials(tenant.id).await?;
         let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);
         let record = found.ok_or_else(|| CredentialError::Unknown(id.clone()))?;
         revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
-        append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::CredentialRevoke, id)).await?;
+        append_event(
+            seal,
+            &mut tx,
+            (tenant.id, &Actor::for_console()),
+            AuditEvent::success(AuditAction::CredentialRevoke, id),
+        )
+        .await?;
         writeln!(out, "the credential {id} is revoked, and its tokens with it")?;
         out.flush()?;
         Ok(tx.commit().await?)

@@ -9,20 +9,20 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
-use super::{Credential, Hashes, hash, random_secret};
-use crate::platform::audit::{Action, Actor, Event, append};
+use super::{Credential, CredentialHashes, random_secret, sha256_hex};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
+use crate::platform::authorize::{LockedTenant, RequestScope};
 use crate::platform::bounds::{CREDENTIALS, FORM, NAME};
-use crate::platform::error::Error;
-use crate::platform::gate::{Locked, Scope};
+use crate::platform::error::ApiError;
 use crate::platform::search::Paging;
 use crate::platform::settings::Problems;
-use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    CredentialRecord, NewCredential, NewSecret, credential_id, insert_credential, living_credentials,
+    CredentialRecord, NewCredential, NewSecret, count_active_credentials, credential_id, insert_credential,
     revoke_credential, rotate_credential,
 };
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, body, time};
-use crate::wire::Envelope;
+use crate::wire::PageEnvelope;
 
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -32,14 +32,14 @@ const LONGEST: i64 = 3650;
 /// What a request may say of a credential.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Wanted {
+struct CredentialRequest {
     description: Option<String>,
     expires_in_days: Option<i64>,
 }
 
-impl Wanted {
-    async fn read(request: Request) -> Result<Self, Error> {
-        let wanted: Self = body::optional(request, FORM).await?;
+impl CredentialRequest {
+    async fn read(request: Request) -> Result<Self, ApiError> {
+        let wanted: Self = body::read_optional_body(request, FORM).await?;
         let mut problems = Problems::default();
         let is_wrong = |text: &String| text.chars().count() > NAME || text.chars().any(char::is_control);
         if wanted.description.as_ref().is_some_and(is_wrong) {
@@ -61,7 +61,7 @@ impl Wanted {
 /// A secret, shown once.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct Shown {
+pub(in crate::platform) struct IssuedCredential {
     id: String,
     /// The key; a rotation leaves it as it is, and nobody knows it but its holder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,10 +74,10 @@ pub(in crate::platform) struct Shown {
 /// A credential as lists show it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct Listed {
+pub(in crate::platform) struct CredentialListItem {
     id: String,
     description: String,
-    created_by: Maker,
+    created_by: CreatorRef,
     created_time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_time: Option<String>,
@@ -91,7 +91,7 @@ pub(in crate::platform) struct Listed {
 /// Who made a credential.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Maker {
+struct CreatorRef {
     /// As the audit log names it.
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,8 +101,8 @@ struct Maker {
     status: Option<&'static str>,
 }
 
-impl Listed {
-    fn of(record: CredentialRecord, now: i64) -> Self {
+impl CredentialListItem {
+    fn from_record(record: CredentialRecord, now: i64) -> Self {
         let CredentialRecord {
             tenant: _,
             key_hash,
@@ -118,11 +118,11 @@ impl Listed {
         Self {
             id: credential_id(&key_hash).to_owned(),
             description,
-            created_by: Maker { id: created_by, login_name: creator.map(|creator| creator.login_name), status },
-            created_time: time::wire(created_at),
-            last_used_time: last_used_at.map(time::wire),
-            rotated_time: rotated_at.map(time::wire),
-            expires_time: expires_at.map(time::wire),
+            created_by: CreatorRef { id: created_by, login_name: creator.map(|creator| creator.login_name), status },
+            created_time: time::to_wire(created_at),
+            last_used_time: last_used_at.map(time::to_wire),
+            rotated_time: rotated_at.map(time::to_wire),
+            expires_time: expires_at.map(time::to_wire),
             expired: expires_at.is_some_and(|expires_at| expires_at <= now),
         }
     }
@@ -131,19 +131,19 @@ impl Listed {
 /// `POST .../credentials`: a further credential of the tenant, which reaches it and what is below it.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     request: Request,
-) -> Result<Json<Shown>, Error> {
-    let wanted = Wanted::read(request).await?;
+) -> Result<Json<IssuedCredential>, ApiError> {
+    let wanted = CredentialRequest::read(request).await?;
     let now = time::now();
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
-    scope.proof().spend(&mut tx).await?;
-    if living_credentials(&mut tx, tenant.id).await? >= CREDENTIALS {
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
+    scope.proof().consume(&mut tx).await?;
+    if count_active_credentials(&mut tx, tenant.id).await? >= CREDENTIALS {
         let message = format!("The tenant has {CREDENTIALS} credentials; revoke one that nobody uses");
-        return Err(Error::field("body", message));
+        return Err(ApiError::field("body", message));
     }
     let credential = Credential::random(&tenant.unique_id);
-    let Hashes { key, secret } = credential.hashes();
+    let CredentialHashes { key, secret } = credential.hashes();
     let new = NewCredential {
         key_hash: &key,
         secret_hash: &secret,
@@ -155,45 +155,47 @@ pub(in crate::platform) async fn create(
     };
     insert_credential(&mut tx, &new).await?;
     let id = credential_id(&key);
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialCreate, id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
+        .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was made");
     let Credential { client_id, client_secret, tenant_id: _ } = credential;
-    let expires_time = new.expires_at.map(time::wire);
-    Ok(Json(Shown { id: id.to_owned(), client_id: Some(client_id), client_secret, expires_time }))
+    let expires_time = new.expires_at.map(time::to_wire);
+    Ok(Json(IssuedCredential { id: id.to_owned(), client_id: Some(client_id), client_secret, expires_time }))
 }
 
 /// `GET .../credentials`: those that were not revoked.
 pub(in crate::platform) async fn list(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Envelope<Listed>>, Error> {
+) -> Result<Json<PageEnvelope<CredentialListItem>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let paging = Paging::read(&raw.unwrap_or_default())?;
-    let records = app.store.credentials(tenant.id).await?;
-    let part = paging.part();
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let paging = Paging::parse(&raw.unwrap_or_default())?;
+    let records = app.store.list_credentials(tenant.id).await?;
+    let part = paging.range();
     let total = i64::try_from(records.len()).unwrap_or(i64::MAX);
     let (size, offset) = (usize::try_from(part.size), usize::try_from(part.offset));
     let shown = records.into_iter().skip(offset.unwrap_or(usize::MAX)).take(size.unwrap_or_default());
     let now = time::now();
-    let results = shown.map(|record| Listed::of(record, now)).collect();
+    let results = shown.map(|record| CredentialListItem::from_record(record, now)).collect();
     Ok(Json(paging.envelope(results, total, "credential.createdTime".to_owned())))
 }
 
 /// `DELETE .../credentials/{credential}`.
 pub(in crate::platform) async fn revoke(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<()>, Error> {
+) -> Result<Json<()>, ApiError> {
     // A suspended tenant's credentials can be revoked: that is when it is wanted.
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Lifecycle).await?;
-    let record = find(&app, tenant.id, &id).await?;
-    scope.proof().spend(&mut tx).await?;
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Lifecycle).await?;
+    let record = find_credential(&app, tenant.id, &id).await?;
+    scope.proof().consume(&mut tx).await?;
     revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialRevoke, &id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRevoke, &id))
+        .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was revoked");
     Ok(Json(()))
@@ -203,30 +205,31 @@ pub(in crate::platform) async fn revoke(
 /// expires gets as many days again, unless the request says how many.
 pub(in crate::platform) async fn rotate(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
     request: Request,
-) -> Result<Json<Shown>, Error> {
-    let wanted = Wanted::read(request).await?;
+) -> Result<Json<IssuedCredential>, ApiError> {
+    let wanted = CredentialRequest::read(request).await?;
     let now = time::now();
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
-    let record = find(&app, tenant.id, &id).await?;
-    scope.proof().spend(&mut tx).await?;
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
+    let record = find_credential(&app, tenant.id, &id).await?;
+    scope.proof().consume(&mut tx).await?;
     let since = record.rotated_at.unwrap_or(record.created_at);
     let again = record.expires_at.map(|expires_at| now + (expires_at - since));
     let expires_at = wanted.expires_at(now).or(again);
     let client_secret = random_secret();
-    let new = NewSecret { hash: hash(&client_secret), now, expires_at };
+    let new = NewSecret { hash: sha256_hex(&client_secret), now, expires_at };
     rotate_credential(&mut tx, &record.key_hash, &new).await?;
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialRotate, &id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRotate, &id))
+        .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was rotated");
-    Ok(Json(Shown { id, client_id: None, client_secret, expires_time: expires_at.map(time::wire) }))
+    Ok(Json(IssuedCredential { id, client_id: None, client_secret, expires_time: expires_at.map(time::to_wire) }))
 }
 
 /// A credential of a tenant, as the commits so far left it. A change of one holds the tenant's lock.
-async fn find(app: &App, tenant: i64, id: &str) -> Result<CredentialRecord, Error> {
-    let records = app.store.credentials(tenant).await?;
+async fn find_credential(app: &App, tenant: i64, id: &str) -> Result<CredentialRecord, ApiError> {
+    let records = app.store.list_credentials(tenant).await?;
     let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);
-    found.ok_or_else(|| Error::not_found("Credential", id))
+    found.ok_or_else(|| ApiError::not_found("Credential", id))
 }

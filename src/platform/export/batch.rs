@@ -12,40 +12,40 @@ use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::allowed::Destination;
+use super::allowlist::Destination;
 use super::{bucket, schedule};
-use crate::catalog::{AddOn, Category};
-use crate::platform::audit::{Action, Actor, Event, append, denied};
-use crate::platform::body::Strict;
+use crate::catalog::{AddOn, DataCategory};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event, record_denial};
+use crate::platform::authorize::RequestScope;
+use crate::platform::body::StrictJson;
 use crate::platform::bounds;
-use crate::platform::error::{Error, quote};
-use crate::platform::gate::Scope;
-use crate::platform::records::Shown;
-use crate::platform::standing::{Act, admit};
-use crate::platform::store::{Record, ShownSchedule};
+use crate::platform::error::{ApiError, quote};
+use crate::platform::records::RecordView;
+use crate::platform::store::{ScheduleResponse, TenantRecord};
 use crate::platform::subscription::Subscription;
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, retention, time};
 
 /// A kind of data, as the documentation lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Data {
-    Of(&'static str, Category),
+pub(super) enum ExportKind {
+    Records(&'static str, DataCategory),
     /// How many records there are of each category.
     Usage,
 }
 
-impl Data {
+impl ExportKind {
     const ALL: [Self; 5] = [
-        Self::Of("tickets", Category::Tickets),
-        Self::Of("alerts", Category::Alerts),
-        Self::Of("metrics", Category::Metrics),
-        Self::Of("inventory", Category::Resources),
+        Self::Records("tickets", DataCategory::Tickets),
+        Self::Records("alerts", DataCategory::Alerts),
+        Self::Records("metrics", DataCategory::Metrics),
+        Self::Records("inventory", DataCategory::Resources),
         Self::Usage,
     ];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Of(name, _) => name,
+            Self::Records(name, _) => name,
             Self::Usage => "usage",
         }
     }
@@ -53,38 +53,43 @@ impl Data {
 
 /// What is to be written, and where.
 #[derive(Deserialize)]
-pub(in crate::platform) struct Request {
+pub(in crate::platform) struct BatchRequest {
     data: Vec<String>,
     destination: String,
     /// When it runs again and again; without one it runs at once and once.
-    schedule: Option<schedule::Wanted>,
+    schedule: Option<schedule::ScheduleRequest>,
 }
 
 /// Where a batch goes, and at what time its data is read, in milliseconds since 1970.
-pub(super) struct Run {
+pub(super) struct BatchRun {
     pub(super) destination: Destination,
     pub(super) now: i64,
 }
 
 /// A batch that was judged.
 pub(super) struct Batch {
-    pub(super) data: Vec<Data>,
+    pub(super) data: Vec<ExportKind>,
     pub(super) destination: String,
 }
 
 impl Batch {
     /// Names of its kinds of data.
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    pub(super) fn kind_names(&self) -> Vec<&'static str> {
         self.data.iter().map(|data| data.name()).collect()
     }
 
     /// Writes it.
-    pub(super) async fn write(&self, app: &App, tenant: &Record, run: Run) -> Result<Vec<File>, Error> {
-        let Run { destination, now } = run;
-        let subscription = Subscription::of_record(tenant);
-        let mut job = Job { app, tenant, subscription, destination, now, files: Vec::new() };
+    pub(super) async fn write_files(
+        &self,
+        app: &App,
+        tenant: &TenantRecord,
+        run: BatchRun,
+    ) -> Result<Vec<ExportedFile>, ApiError> {
+        let BatchRun { destination, now } = run;
+        let subscription = Subscription::of_tenant(tenant);
+        let mut job = BatchJob { app, tenant, subscription, destination, now, files: Vec::new() };
         for data in &self.data {
-            job.write(*data).await?;
+            job.write_kind(*data).await?;
         }
         Ok(job.files)
     }
@@ -93,155 +98,165 @@ impl Batch {
 /// What was written.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(in crate::platform) enum Answer {
+pub(in crate::platform) enum BatchResponse {
     /// At once.
-    Written { files: Vec<File> },
+    Written { files: Vec<ExportedFile> },
     /// Nothing yet.
-    Scheduled(ShownSchedule),
+    Scheduled(ScheduleResponse),
 }
 
 #[derive(Serialize)]
-pub(in crate::platform) struct File {
+pub(in crate::platform) struct ExportedFile {
     data: &'static str,
     records: usize,
     location: String,
 }
 
 /// `POST .../exports/batch`.
-pub(in crate::platform) async fn write(
+pub(in crate::platform) async fn export_batch(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    Strict(request): Strict<Request, { bounds::TENANT }>,
-) -> Result<Json<Answer>, Error> {
+    StrictJson(request): StrictJson<BatchRequest, { bounds::TENANT }>,
+) -> Result<Json<BatchResponse>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Write)?;
-    let subscription = Subscription::of_record(tenant);
-    subscription.need(AddOn::BatchExports)?;
-    let Request { data, destination: place, schedule } = request;
-    let batch = Batch { data: wanted(&data, &subscription)?, destination: place };
-    let place = destination(&app, &batch.destination)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
+    let subscription = Subscription::of_tenant(tenant);
+    subscription.ensure_add_on(AddOn::BatchExports)?;
+    let BatchRequest { data, destination: place, schedule } = request;
+    let batch = Batch { data: requested_kinds(&data, &subscription)?, destination: place };
+    let place = batch_destination(&app, &batch.destination)?;
     if let Some(when) = schedule {
-        let planned = schedule::Planned { batch: &batch, when: &when };
-        return Ok(Json(Answer::Scheduled(schedule::keep(&app, &scope, &actor, planned).await?)));
+        let planned = schedule::PlannedExport { batch: &batch, when: &when };
+        return Ok(Json(BatchResponse::Scheduled(schedule::create_schedule(&app, &scope, &actor, planned).await?)));
     }
-    let files = match batch.write(&app, tenant, Run { destination: place, now: time::now() }).await {
+    let files = match batch.write_files(&app, tenant, BatchRun { destination: place, now: time::now() }).await {
         Ok(files) => files,
         Err(error) => {
             // Some of it may have left the platform already.
-            denied(&app, tenant.id, &actor, Event::denied(Action::ExportBatch, &batch.names().join(","))).await;
+            record_denial(
+                &app,
+                tenant.id,
+                &actor,
+                AuditEvent::denial(AuditAction::ExportBatch, &batch.kind_names().join(",")),
+            )
+            .await;
             return Err(error);
         }
     };
     let names: Vec<&str> = files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportBatch, &object)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportBatch, &object))
+        .await?;
     tx.commit().await?;
-    Ok(Json(Answer::Written { files }))
+    Ok(Json(BatchResponse::Written { files }))
 }
 
 /// The place of a destination that the platform allows for batches.
-pub(super) fn destination(app: &App, wanted: &str) -> Result<Destination, Error> {
-    app.exports.allowed.find(wanted).filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
+pub(super) fn batch_destination(app: &App, wanted: &str) -> Result<Destination, ApiError> {
+    app.exports.allowlist.find(wanted).filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
         let message = "The destination is none of those that the platform's `--export-destination` allows for batches";
-        Error::field("destination", message)
+        ApiError::field("destination", message)
     })
 }
 
-pub(super) fn wanted(names: &[String], subscription: &Subscription) -> Result<Vec<Data>, Error> {
-    if let Some(unknown) = names.iter().find(|name| !Data::ALL.iter().any(|data| data.name() == name.as_str())) {
-        let known = Data::ALL.map(Data::name).join(", ");
-        return Err(Error::field("data", format!("{} is not known; the kinds are {known}", quote(unknown))));
+pub(super) fn requested_kinds(names: &[String], subscription: &Subscription) -> Result<Vec<ExportKind>, ApiError> {
+    if let Some(unknown) = names.iter().find(|name| !ExportKind::ALL.iter().any(|data| data.name() == name.as_str())) {
+        let known = ExportKind::ALL.map(ExportKind::name).join(", ");
+        return Err(ApiError::field("data", format!("{} is not known; the kinds are {known}", quote(unknown))));
     }
-    let wanted: Vec<Data> = Data::ALL.into_iter().filter(|data| names.iter().any(|name| data.name() == name)).collect();
+    let wanted: Vec<ExportKind> =
+        ExportKind::ALL.into_iter().filter(|data| names.iter().any(|name| data.name() == name)).collect();
     if wanted.is_empty() {
-        return Err(Error::field("data", "At least one kind of data is required"));
+        return Err(ApiError::field("data", "At least one kind of data is required"));
     }
     for data in &wanted {
-        if let Data::Of(_, category) = data {
-            subscription.admit(*category)?;
+        if let ExportKind::Records(_, category) = data {
+            subscription.ensure_category(*category)?;
         }
     }
     Ok(wanted)
 }
 
 /// An export in progress.
-struct Job<'a> {
+struct BatchJob<'a> {
     app: &'a App,
-    tenant: &'a Record,
+    tenant: &'a TenantRecord,
     subscription: Subscription,
     destination: Destination,
     now: i64,
-    files: Vec<File>,
+    files: Vec<ExportedFile>,
 }
 
-impl Job<'_> {
-    async fn write(&mut self, data: Data) -> Result<(), Error> {
-        let Data::Of(name, category) = data else {
-            let counts = self.app.store.counts(self.tenant.id).await?;
-            let mut lines = Lines::default();
-            lines.add(&usage(self.tenant, &counts, self.now));
-            return self.part(data.name(), 1, lines).await;
+impl BatchJob<'_> {
+    async fn write_kind(&mut self, data: ExportKind) -> Result<(), ApiError> {
+        let ExportKind::Records(name, category) = data else {
+            let counts = self.app.store.record_counts(self.tenant.id).await?;
+            let mut lines = JsonLines::default();
+            lines.add_record(&usage_record(self.tenant, &counts, self.now));
+            return self.write_part(data.name(), 1, lines).await;
         };
-        let place = retention::shelf(self.tenant, category, self.now);
-        let shown = Shown::new(self.tenant, &self.subscription);
-        let (mut after, mut number, mut lines) = (i64::MIN, 1, Lines::default());
+        let place = retention::record_scope(self.tenant, category, self.now);
+        let shown = RecordView::new(self.tenant, &self.subscription);
+        let (mut after, mut number, mut lines) = (i64::MIN, 1, JsonLines::default());
         loop {
-            let page = self.app.store.data(place, after, bounds::RECORD_PAGE).await?;
+            let page = self.app.store.records_after(place, after, bounds::RECORD_PAGE).await?;
             let full = i64::try_from(page.len()).is_ok_and(|rows| rows == bounds::RECORD_PAGE);
             after = page.last().map_or(after, |datum| datum.id);
-            for record in shown.all(category, page).await? {
+            for record in shown.render_all(category, page).await? {
                 if lines.is_full() {
-                    self.part(name, number, std::mem::take(&mut lines)).await?;
+                    self.write_part(name, number, std::mem::take(&mut lines)).await?;
                     number += 1;
                 }
-                lines.add(&record);
+                lines.add_record(&record);
             }
             if !full {
-                return self.part(name, number, lines).await;
+                return self.write_part(name, number, lines).await;
             }
         }
     }
 
     /// A file that is there whole or not at all.
-    async fn part(&mut self, data: &'static str, number: usize, lines: Lines) -> Result<(), Error> {
-        let stamp: String = time::wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
+    async fn write_part(&mut self, data: &'static str, number: usize, lines: JsonLines) -> Result<(), ApiError> {
+        let stamp: String = time::to_wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let millis = self.now.rem_euclid(1000);
         let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
-        let Lines { records, content } = lines;
+        let JsonLines { records, content } = lines;
         let written = match &self.destination {
             Destination::Folder { root, below } => {
                 let (root, file, content) = (root.clone(), below.join(file), content.into_bytes());
-                tokio::task::spawn_blocking(move || to_folder(&root, &file, &content))
+                tokio::task::spawn_blocking(move || write_to_folder(&root, &file, &content))
                     .await
-                    .map_err(|_| Error::Internal)?
+                    .map_err(|_| ApiError::Internal)?
                     .map_err(|error| error.to_string())
             }
             Destination::Bucket { endpoint, bucket, prefix } => {
                 let key = if prefix.is_empty() { file } else { format!("{}/{file}", prefix.trim_matches('/')) };
-                bucket::put(&self.app.exports, (endpoint, bucket), &key, content.into_bytes()).await
+                bucket::put_object(&self.app.exports, (endpoint, bucket), &key, content.into_bytes()).await
             }
-            Destination::Webhook(_) => return Err(Error::Internal),
+            Destination::Webhook(_) => return Err(ApiError::Internal),
         };
         let location = written.map_err(|reason| {
             tracing::warn!(tenant = self.tenant.unique_id, data, reason, "an export failed");
-            Error::Unavailable("The destination did not take the export; the platform's log has the cause".to_owned())
+            ApiError::Unavailable(
+                "The destination did not take the export; the platform's log has the cause".to_owned(),
+            )
         })?;
-        self.files.push(File { data, records, location });
+        self.files.push(ExportedFile { data, records, location });
         Ok(())
     }
 }
 
 /// What a file will have. It is bounded, so that a tenant of any size is written in the same memory.
 #[derive(Default)]
-struct Lines {
+struct JsonLines {
     records: usize,
     content: String,
 }
 
-impl Lines {
-    fn add(&mut self, record: &serde_json::Value) {
+impl JsonLines {
+    fn add_record(&mut self, record: &serde_json::Value) {
         self.records += 1;
         self.content += &record.to_string();
         self.content.push('\n');
@@ -252,13 +267,13 @@ impl Lines {
     }
 }
 
-fn usage(tenant: &Record, counts: &BTreeMap<String, i64>, now: i64) -> serde_json::Value {
-    json!({ "tenantId": tenant.unique_id, "time": time::wire(now), "records": counts })
+fn usage_record(tenant: &TenantRecord, counts: &BTreeMap<String, i64>, now: i64) -> serde_json::Value {
+    json!({ "tenantId": tenant.unique_id, "time": time::to_wire(now), "records": counts })
 }
 
 /// Written beside its place and renamed. Each step of the way is taken from inside the folder of the list, so that a link on it
 /// which leads out, whenever it was put there, is not followed.
-fn to_folder(root: &Path, file: &Path, content: &[u8]) -> std::io::Result<String> {
+fn write_to_folder(root: &Path, file: &Path, content: &[u8]) -> std::io::Result<String> {
     std::fs::create_dir_all(root)?;
     let folder = Dir::open_ambient_dir(root, ambient_authority())?;
     if let Some(parent) = file.parent() {

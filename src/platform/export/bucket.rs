@@ -12,7 +12,7 @@ use super::Exports;
 const SIGNED: Duration = Duration::from_mins(1);
 
 /// Writes an object; answers its URL without the signature.
-pub(super) async fn put(
+pub(super) async fn put_object(
     exports: &Exports,
     (endpoint, bucket): (&Url, &str),
     key: &str,

@@ -7,16 +7,17 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::batch::{Batch, Run, destination, wanted};
+use super::batch::{Batch, BatchRun, batch_destination, requested_kinds};
 use crate::catalog::{AddOn, NOT_SUBSCRIBED};
-use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::error::Error;
-use crate::platform::gate::{Locked, Scope};
-use crate::platform::standing::{Act, admit};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
+use crate::platform::authorize::{LockedTenant, RequestScope};
+use crate::platform::error::ApiError;
 use crate::platform::store::{
-    Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, lock, next_number, schedules_of,
+    Schedule, ScheduleResponse, delete_schedule, finish_run, insert_schedule, lock_tenant, next_number,
+    tenant_schedules,
 };
 use crate::platform::subscription::Subscription;
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, time};
 
 /// Schedules of a tenant.
@@ -28,103 +29,105 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// For how long a process has a run to itself.
 const LEASE: i64 = HOUR;
 /// After which time a run is given up: long enough before the end of the lease that no other process begins it meanwhile.
-pub(in crate::platform) const LONGEST: Duration = Duration::from_mins(50);
-const _: () = assert!(LONGEST.as_millis() < LEASE.unsigned_abs() as u128, "a run must end before its lease does");
+pub(in crate::platform) const RUN_TIMEOUT: Duration = Duration::from_mins(50);
+const _: () = assert!(RUN_TIMEOUT.as_millis() < LEASE.unsigned_abs() as u128, "a run must end before its lease does");
 
 /// When a batch export runs.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct Wanted {
+pub(in crate::platform) struct ScheduleRequest {
     every_hours: i64,
     /// When it runs first; without it after one pause.
     start: Option<String>,
 }
 
-impl Wanted {
-    fn first(&self, now: i64) -> Result<i64, Error> {
+impl ScheduleRequest {
+    fn first_run(&self, now: i64) -> Result<i64, ApiError> {
         if !(1..=MOST_HOURS).contains(&self.every_hours) {
-            return Err(Error::field("schedule.everyHours", format!("The number must be 1 to {MOST_HOURS}")));
+            return Err(ApiError::field("schedule.everyHours", format!("The number must be 1 to {MOST_HOURS}")));
         }
         let Some(start) = &self.start else { return Ok(now + self.every_hours * HOUR) };
-        let wrong = || Error::field("schedule.start", "The text is not a time such as 2016-08-29T12:05:08+0000");
-        let (at, _) = time::span(start).ok_or_else(wrong)?;
+        let wrong = || ApiError::field("schedule.start", "The text is not a time such as 2016-08-29T12:05:08+0000");
+        let (at, _) = time::parse_span(start).ok_or_else(wrong)?;
         if at > now + MOST_HOURS * HOUR {
-            return Err(Error::field("schedule.start", "The time is more than a year ahead"));
+            return Err(ApiError::field("schedule.start", "The time is more than a year ahead"));
         }
         Ok(at.max(now))
     }
 }
 
 /// A batch export that is to run again and again.
-pub(super) struct Planned<'a> {
+pub(super) struct PlannedExport<'a> {
     /// What is exported; it was judged before.
     pub(super) batch: &'a Batch,
     /// When it runs.
-    pub(super) when: &'a Wanted,
+    pub(super) when: &'a ScheduleRequest,
 }
 
 /// Keeps a schedule.
-pub(super) async fn keep(
+pub(super) async fn create_schedule(
     app: &App,
-    scope: &Scope,
+    scope: &RequestScope,
     actor: &Actor,
-    planned: Planned<'_>,
-) -> Result<ShownSchedule, Error> {
-    let Planned { batch, when } = planned;
-    let next_at = when.first(time::now())?;
-    let Locked { mut tx, tenant } = scope.locked(app, Act::Write).await?;
-    Subscription::of_record(&tenant).need(AddOn::BatchExports)?;
-    if schedules_of(&mut tx, tenant.id).await?.len() >= SCHEDULES {
-        return Err(Error::field("schedule", format!("The tenant has {SCHEDULES} schedules; end one first")));
+    planned: PlannedExport<'_>,
+) -> Result<ScheduleResponse, ApiError> {
+    let PlannedExport { batch, when } = planned;
+    let next_at = when.first_run(time::now())?;
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(app, TenantOperation::Write).await?;
+    Subscription::of_tenant(&tenant).ensure_add_on(AddOn::BatchExports)?;
+    if tenant_schedules(&mut tx, tenant.id).await?.len() >= SCHEDULES {
+        return Err(ApiError::field("schedule", format!("The tenant has {SCHEDULES} schedules; end one first")));
     }
     let schedule = Schedule {
         id: next_number(&mut tx).await?,
         tenant: tenant.id,
-        data: batch.names().join(","),
+        data: batch.kind_names().join(","),
         destination: batch.destination.clone(),
         every_hours: when.every_hours,
         next_at,
-        created_by: scope.caller.login(),
+        created_by: scope.caller.author_name(),
         last_at: None,
         last_outcome: None,
     };
     insert_schedule(&mut tx, &schedule).await?;
     let object = schedule.id.to_string();
-    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(Action::ExportSchedule, &object)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(AuditAction::ExportSchedule, &object))
+        .await?;
     tx.commit().await?;
-    Ok(schedule.shown())
+    Ok(schedule.into_schedule_response())
 }
 
 /// `GET .../exports/batch`.
-pub(in crate::platform) async fn list(
+pub(in crate::platform) async fn list_schedules(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
-) -> Result<Json<Vec<ShownSchedule>>, Error> {
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<Vec<ScheduleResponse>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    Ok(Json(app.store.schedules(tenant.id).await?.into_iter().map(Schedule::shown).collect()))
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    Ok(Json(app.store.list_schedules(tenant.id).await?.into_iter().map(Schedule::into_schedule_response).collect()))
 }
 
 /// `DELETE .../exports/batch/{export}`.
-pub(in crate::platform) async fn remove(
+pub(in crate::platform) async fn end_schedule(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, id)): Path<(String, String)>,
     actor: Actor,
-) -> Result<Json<()>, Error> {
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
+) -> Result<Json<()>, ApiError> {
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     if !delete_schedule(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
-        return Err(Error::not_found("Export", &id));
+        return Err(ApiError::not_found("Export", &id));
     }
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportScheduleEnd, &id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportScheduleEnd, &id))
+        .await?;
     tx.commit().await?;
     Ok(Json(()))
 }
 
 /// Does the runs that are due until the platform stops, beside the deliveries: a slow destination holds up no webhook.
-pub(in crate::platform) async fn run_due(app: Arc<App>) {
+pub(in crate::platform) async fn run_schedules(app: Arc<App>) {
     loop {
-        if let Err(error) = run(&app, time::now()).await {
+        if let Err(error) = run_due_exports(&app, time::now()).await {
             tracing::warn!(?error, "scheduled exports wait for the database");
         }
         tokio::time::sleep(app.exports.retry).await;
@@ -132,23 +135,23 @@ pub(in crate::platform) async fn run_due(app: Arc<App>) {
 }
 
 /// Does every run that is due.
-pub(in crate::platform) async fn run(app: &App, now: i64) -> Result<(), Error> {
+pub(in crate::platform) async fn run_due_exports(app: &App, now: i64) -> Result<(), ApiError> {
     while let Some(run) = app.store.claim_run(now, now + LEASE).await? {
-        one(app, run, now).await?;
+        run_one_export(app, run, now).await?;
     }
     Ok(())
 }
 
 /// One run. A run that fails is not tried again before the next is due: what is wrong is mostly for a person to mend.
-async fn one(app: &App, mut run: Schedule, now: i64) -> Result<(), Error> {
-    let longest = app.exports.longest;
-    let done = tokio::time::timeout(longest, written(app, &run, now)).await.unwrap_or_else(|_| {
+async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), ApiError> {
+    let longest = app.exports.run_timeout;
+    let done = tokio::time::timeout(longest, write_scheduled_files(app, &run, now)).await.unwrap_or_else(|_| {
         let text = format!("The destination took longer than {} minutes", longest.as_secs() / 60);
-        Err(Error::Unavailable(text))
+        Err(ApiError::Unavailable(text))
     });
     let outcome = match &done {
         Ok(files) => format!("{files} files were written"),
-        Err(error) => sentence(error),
+        Err(error) => failure_sentence(error),
     };
     tracing::info!(schedule = run.id, outcome, "a scheduled export ran");
     let pause = run.every_hours * HOUR;
@@ -156,34 +159,35 @@ async fn one(app: &App, mut run: Schedule, now: i64) -> Result<(), Error> {
     run.next_at += ((now - run.next_at) / pause + 1) * pause;
     (run.last_at, run.last_outcome) = (Some(now), Some(outcome));
     let mut tx = app.store.begin_under(run.tenant).await?;
-    let tenant = lock(&mut tx, run.tenant).await?;
+    let tenant = lock_tenant(&mut tx, run.tenant).await?;
     finish_run(&mut tx, &run).await?;
     let object = format!("{} {}", run.id, run.data);
-    let event = if done.is_ok() { Event::done } else { Event::denied };
-    append(&app.seal, &mut tx, (tenant.id, &Actor::platform()), event(Action::ExportBatch, &object)).await?;
+    let event = if done.is_ok() { AuditEvent::success } else { AuditEvent::denial };
+    append_event(&app.seal, &mut tx, (tenant.id, &Actor::for_platform()), event(AuditAction::ExportBatch, &object))
+        .await?;
     Ok(tx.commit().await?)
 }
 
 /// What a person reads of a run that failed.
-fn sentence(error: &Error) -> String {
+fn failure_sentence(error: &ApiError) -> String {
     match error {
-        Error::Fields(fields) => fields.first().map(|field| field.message.clone()).unwrap_or_default(),
-        Error::Denied(text) | Error::Gone(text) | Error::Unavailable(text) => text.clone(),
-        Error::NotSubscribed => NOT_SUBSCRIBED.to_owned(),
+        ApiError::Fields(fields) => fields.first().map(|field| field.message.clone()).unwrap_or_default(),
+        ApiError::Denied(text) | ApiError::Gone(text) | ApiError::Unavailable(text) => text.clone(),
+        ApiError::NotSubscribed => NOT_SUBSCRIBED.to_owned(),
         _ => "The platform failed; its log has the cause".to_owned(),
     }
 }
 
 /// Writes what a schedule asks for, judged as if it were asked for now; answers how many files.
-async fn written(app: &App, run: &Schedule, now: i64) -> Result<usize, Error> {
+async fn write_scheduled_files(app: &App, run: &Schedule, now: i64) -> Result<usize, ApiError> {
     let mut tx = app.store.begin_under(run.tenant).await?;
-    let tenant = lock(&mut tx, run.tenant).await?;
+    let tenant = lock_tenant(&mut tx, run.tenant).await?;
     drop(tx);
-    admit(&tenant, Act::Write)?;
-    let subscription = Subscription::of_record(&tenant);
-    subscription.need(AddOn::BatchExports)?;
+    ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
+    let subscription = Subscription::of_tenant(&tenant);
+    subscription.ensure_add_on(AddOn::BatchExports)?;
     let names: Vec<String> = run.data.split(',').map(str::to_owned).collect();
-    let batch = Batch { data: wanted(&names, &subscription)?, destination: run.destination.clone() };
-    let place = destination(app, &batch.destination)?;
-    Ok(batch.write(app, &tenant, Run { destination: place, now }).await?.len())
+    let batch = Batch { data: requested_kinds(&names, &subscription)?, destination: run.destination.clone() };
+    let place = batch_destination(app, &batch.destination)?;
+    Ok(batch.write_files(app, &tenant, BatchRun { destination: place, now }).await?.len())
 }

@@ -8,26 +8,27 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::allowed::Destination;
-use super::signature::StreamSecret;
+use super::allowlist::Destination;
+use super::webhook_signature::StreamSecret;
 use crate::catalog::AddOn;
-use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::Strict;
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
+use crate::platform::authorize::{LockedTenant, RequestScope};
+use crate::platform::body::StrictJson;
 use crate::platform::bounds;
-use crate::platform::error::{Error, field};
-use crate::platform::gate::{Locked, Scope};
+use crate::platform::error::{ApiError, field_error};
 use crate::platform::metrics::{ARRIVED, FAILED, GIVEN_UP};
-use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, next_number, streams_of,
+    Delivery, NewStream, TenantRecord, Tx, WebhookStream, delete_stream, enqueue_delivery, insert_stream, next_number,
+    tenant_streams,
 };
 use crate::platform::subscription::Subscription;
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, names, time};
 
 /// Attempts of a delivery before it is given up.
 const ATTEMPTS: i64 = 5;
 /// Deliveries at a time.
-const AT_ONCE: i64 = 16;
+const MAX_CONCURRENT: i64 = 16;
 /// Streams of a tenant.
 const STREAMS: usize = 10;
 /// For how long a process has a delivery to itself: longer than an attempt takes.
@@ -35,112 +36,114 @@ const LEASE: i64 = 60_000;
 
 /// A webhook to be set up.
 #[derive(Deserialize)]
-pub(in crate::platform) struct Request {
+pub(in crate::platform) struct StreamRequest {
     name: String,
     url: String,
 }
 
 /// A webhook that was set up, with the secret that its deliveries are signed with: nobody is told it a second time.
 #[derive(Serialize)]
-pub(in crate::platform) struct Made {
+pub(in crate::platform) struct CreatedStream {
     #[serde(flatten)]
-    stream: Stream,
+    stream: WebhookStream,
     secret: String,
 }
 
 /// `POST .../exports/stream`.
-pub(in crate::platform) async fn create(
+pub(in crate::platform) async fn create_stream(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    Strict(request): Strict<Request, { bounds::TENANT }>,
-) -> Result<Json<Made>, Error> {
-    let Request { name, url } = request;
+    StrictJson(request): StrictJson<StreamRequest, { bounds::TENANT }>,
+) -> Result<Json<CreatedStream>, ApiError> {
+    let StreamRequest { name, url } = request;
     if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
-        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
+        return Err(ApiError::field("name", "The name must have 1 to 255 printable characters"));
     }
-    if let Some(why) = names::unreadable(&name) {
-        return Err(Error::field("name", why));
+    if let Some(why) = names::unreadable_character(&name) {
+        return Err(ApiError::field("name", why));
     }
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
-    Subscription::of_record(&tenant).need(AddOn::StreamExports)?;
-    if !matches!(app.exports.allowed.find(&url), Some(Destination::Webhook(_))) {
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
+    Subscription::of_tenant(&tenant).ensure_add_on(AddOn::StreamExports)?;
+    if !matches!(app.exports.allowlist.find(&url), Some(Destination::Webhook(_))) {
         let message = "The URL is none of those that the platform's `--export-destination` allows for streams";
-        return Err(Error::field("url", message));
+        return Err(ApiError::field("url", message));
     }
-    let streams = streams_of(&mut tx, tenant.id).await?;
+    let streams = tenant_streams(&mut tx, tenant.id).await?;
     if let Some(holder) = streams.iter().find(|stream| stream.name == name.trim()) {
-        let mut refusal = field("name", "The tenant has a stream of this name; end that one first");
+        let mut refusal = field_error("name", "The tenant has a stream of this name; end that one first");
         refusal.holder = Some(holder.id.clone());
-        return Err(Error::Fields(vec![refusal]));
+        return Err(ApiError::Fields(vec![refusal]));
     }
     if streams.len() >= STREAMS {
-        return Err(Error::field("name", format!("The tenant has {STREAMS} streams; end one first")));
+        return Err(ApiError::field("name", format!("The tenant has {STREAMS} streams; end one first")));
     }
     let id = next_number(&mut tx).await?;
-    let stream = Stream::new(id, name.trim().to_owned(), url);
+    let stream = WebhookStream::new(id, name.trim().to_owned(), url);
     let secret = StreamSecret::random();
-    let sealed = app.stream_vault.seal(&whose(id), secret.bytes())?;
+    let sealed = app.stream_vault.seal(&secret_owner(id), secret.bytes())?;
     insert_stream(&mut tx, tenant.id, id, NewStream { stream: &stream, sealed: &sealed }).await?;
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStream, &stream.id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStream, &stream.id))
+        .await?;
     tx.commit().await?;
-    Ok(Json(Made { stream, secret: secret.shown() }))
+    Ok(Json(CreatedStream { stream, secret: secret.to_display_text() }))
 }
 
 /// Whose a sealed secret is.
-fn whose(stream: i64) -> String {
+fn secret_owner(stream: i64) -> String {
     format!("stream {stream}")
 }
 
 /// `GET .../exports/stream`.
-pub(in crate::platform) async fn list(
+pub(in crate::platform) async fn list_streams(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
-) -> Result<Json<Vec<Stream>>, Error> {
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<Vec<WebhookStream>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    Ok(Json(app.store.streams(tenant.id).await?))
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    Ok(Json(app.store.list_streams(tenant.id).await?))
 }
 
 /// `DELETE .../exports/stream/{stream}`: what has not arrived yet goes with it.
-pub(in crate::platform) async fn remove(
+pub(in crate::platform) async fn end_stream(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, id)): Path<(String, String)>,
     actor: Actor,
-) -> Result<Json<()>, Error> {
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
+) -> Result<Json<()>, ApiError> {
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
-        return Err(Error::not_found("Stream", &id));
+        return Err(ApiError::not_found("Stream", &id));
     }
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStreamEnd, &id)).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStreamEnd, &id))
+        .await?;
     tx.commit().await?;
     Ok(Json(()))
 }
 
 /// Puts an event on the tenant's streams, in the transaction of what happened. `record` is what the record shows.
-pub(in crate::platform) async fn publish(
+pub(in crate::platform) async fn publish_event(
     tx: &mut Tx,
-    tenant: &Record,
+    tenant: &TenantRecord,
     event: &str,
     record: &Value,
-) -> Result<(), Error> {
-    let streams = streams_of(tx, tenant.id).await?;
+) -> Result<(), ApiError> {
+    let streams = tenant_streams(tx, tenant.id).await?;
     if streams.is_empty() {
         return Ok(());
     }
     let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
     for stream in streams {
         let id = next_number(tx).await?;
-        enqueue(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
+        enqueue_delivery(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
     }
     Ok(())
 }
 
 /// Delivers until the platform stops.
-pub(in crate::platform) async fn run(app: Arc<App>) {
+pub(in crate::platform) async fn run_deliveries(app: Arc<App>) {
     loop {
-        match deliver(&app).await {
+        match deliver_due(&app).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => tracing::warn!(?error, "deliveries wait for the database"),
@@ -151,64 +154,64 @@ pub(in crate::platform) async fn run(app: Arc<App>) {
 }
 
 /// One round; answers how many deliveries were tried.
-async fn deliver(app: &App) -> Result<usize, Error> {
+async fn deliver_due(app: &App) -> Result<usize, ApiError> {
     let now = time::now();
-    if !app.store.is_due(now).await? {
+    if !app.store.has_due_delivery(now).await? {
         return Ok(0);
     }
-    let claimed = app.store.claim(now, now + LEASE, AT_ONCE).await?;
-    let tried = join_all(claimed.iter().map(|delivery| timed(app, delivery))).await;
+    let claimed = app.store.claim_deliveries(now, now + LEASE, MAX_CONCURRENT).await?;
+    let tried = join_all(claimed.iter().map(|delivery| attempt_with_metrics(app, delivery))).await;
     for (delivery, arrived) in claimed.iter().zip(&tried) {
-        let again = backoff(app, delivery.attempts);
+        let again = retry_delay(app, delivery.attempts);
         let last = *arrived || delivery.attempts >= ATTEMPTS;
-        app.metrics.delivered(match (*arrived, last) {
+        app.metrics.count_delivery(match (*arrived, last) {
             (true, _) => ARRIVED,
             (false, true) => GIVEN_UP,
             (false, false) => FAILED,
         });
         if last {
-            app.store.finish(delivery, *arrived).await?;
+            app.store.finish_delivery(delivery, *arrived).await?;
         } else {
-            app.store.postpone(delivery.id, time::now() + again).await?;
+            app.store.postpone_delivery(delivery.id, time::now() + again).await?;
         }
     }
     Ok(tried.len())
 }
 
 /// Twice as long after each attempt.
-fn backoff(app: &App, attempts: i64) -> i64 {
+fn retry_delay(app: &App, attempts: i64) -> i64 {
     let base = i64::try_from(app.exports.retry.as_millis()).unwrap_or(i64::MAX);
     base.saturating_mul(1 << attempts.clamp(0, 10))
 }
 
-async fn timed(app: &App, delivery: &Delivery) -> bool {
+async fn attempt_with_metrics(app: &App, delivery: &Delivery) -> bool {
     let start = std::time::Instant::now();
-    let arrived = attempt(app, delivery).await;
-    app.metrics.tried(start.elapsed());
+    let arrived = attempt_delivery(app, delivery).await;
+    app.metrics.observe_attempt(start.elapsed());
     arrived
 }
 
 /// What proves one attempt.
-struct Signed {
+struct WebhookSignature {
     /// Seconds since 1970.
     timestamp: i64,
     signature: String,
 }
 
-fn signed(app: &App, delivery: &Delivery, sealed: &str) -> Option<Signed> {
-    let secret = StreamSecret::of(app.stream_vault.open(&whose(delivery.stream), sealed)?);
+fn sign_delivery(app: &App, delivery: &Delivery, sealed: &str) -> Option<WebhookSignature> {
+    let secret = StreamSecret::from_bytes(app.stream_vault.open(&secret_owner(delivery.stream), sealed)?);
     let timestamp = time::now() / 1000;
     let signature = secret.sign(&delivery.id.to_string(), timestamp, &delivery.document)?;
-    Some(Signed { timestamp, signature })
+    Some(WebhookSignature { timestamp, signature })
 }
 
-async fn attempt(app: &App, delivery: &Delivery) -> bool {
+async fn attempt_delivery(app: &App, delivery: &Delivery) -> bool {
     // Judged again: the list may have become shorter since.
-    let Some(Destination::Webhook(url)) = app.exports.allowed.find(&delivery.destination) else { return false };
+    let Some(Destination::Webhook(url)) = app.exports.allowlist.find(&delivery.destination) else { return false };
     let mut request = app.exports.http.post(url).header("content-type", "application/json");
     request = request.header("x-tenantry-delivery", delivery.id);
     if let Some(sealed) = &delivery.secret {
-        let Some(Signed { timestamp, signature }) = signed(app, delivery, sealed) else {
+        let Some(WebhookSignature { timestamp, signature }) = sign_delivery(app, delivery, sealed) else {
             tracing::warn!(
                 stream = delivery.stream,
                 "the secret of a stream was sealed with another audit key, so nothing is sent; end the stream and make it again"

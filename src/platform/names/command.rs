@@ -6,9 +6,9 @@ use std::io::Write;
 use clap::Subcommand;
 use unicode_security::skeleton;
 
-use super::{LoginName, login_key, name};
-use crate::platform::store::{Named, Store};
-use crate::platform::{DATABASE_WAIT, StartError};
+use super::{LoginName, login_key, validate_name};
+use crate::platform::store::{NameRecord, Store};
+use crate::platform::{DATABASE_WAIT, PlatformStartError};
 
 /// What is done with names.
 #[derive(Subcommand, Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub enum NamesCommand {
 pub enum NamesError {
     /// The database cannot be used.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] PlatformStartError),
     /// A read failed.
     #[error("the database cannot be read: {0}")]
     Database(#[from] sqlx::Error),
@@ -42,7 +42,7 @@ impl NamesCommand {
         let (people, tenants) = (store.login_names().await?, store.tenant_names().await?);
         store.close().await;
         let mut clean = true;
-        for line in about_people(&people).into_iter().chain(about_tenants(&tenants)) {
+        for line in describe_people(&people).into_iter().chain(describe_tenants(&tenants)) {
             clean = false;
             writeln!(out, "{line}")?;
         }
@@ -54,33 +54,34 @@ impl NamesCommand {
     }
 }
 
-fn about_people(people: &[Named]) -> Vec<String> {
+fn describe_people(people: &[NameRecord]) -> Vec<String> {
     let refused = people.iter().filter_map(|person| {
-        let why = LoginName::read(&person.name).err()?;
-        Some(format!("{} of {}: {:?}: {why}", person.unique_id, person.under, escaped(&person.name)))
+        let why = LoginName::parse(&person.name).err()?;
+        Some(format!("{} of {}: {:?}: {why}", person.unique_id, person.under, escape_name(&person.name)))
     });
-    let alike = groups(people, |person| skeleton(&login_key(&person.name)).collect());
+    let alike = group_by_form(people, |person| skeleton(&login_key(&person.name)).collect());
     refused.chain(alike.into_iter().map(|group| format!("login names that look alike: {group}"))).collect()
 }
 
-fn about_tenants(tenants: &[Named]) -> Vec<String> {
-    let refused = tenants.iter().filter(|tenant| name(&tenant.name).is_err()).map(|tenant| {
-        format!("{}: the name {} has no form that is taken today", tenant.unique_id, escaped(&tenant.name))
+fn describe_tenants(tenants: &[NameRecord]) -> Vec<String> {
+    let refused = tenants.iter().filter(|tenant| validate_name(&tenant.name).is_err()).map(|tenant| {
+        format!("{}: the name {} has no form that is taken today", tenant.unique_id, escape_name(&tenant.name))
     });
-    let alike = groups(tenants, |tenant| format!("{} {}", tenant.under, skeleton(&tenant.name).collect::<String>()));
+    let alike =
+        group_by_form(tenants, |tenant| format!("{} {}", tenant.under, skeleton(&tenant.name).collect::<String>()));
     refused.chain(alike.into_iter().map(|group| format!("tenants of one parent that look alike: {group}"))).collect()
 }
 
 /// Those that have a form in common, as one line each.
-fn groups(named: &[Named], form: impl Fn(&Named) -> String) -> Vec<String> {
+fn group_by_form(named: &[NameRecord], form: impl Fn(&NameRecord) -> String) -> Vec<String> {
     let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in named {
-        by_form.entry(form(one)).or_default().push(format!("{} {}", one.unique_id, escaped(&one.name)));
+        by_form.entry(form(one)).or_default().push(format!("{} {}", one.unique_id, escape_name(&one.name)));
     }
     by_form.into_values().filter(|group| group.len() > 1).map(|group| group.join(", ")).collect()
 }
 
 /// A name whose characters can be told apart: all that is not ASCII is written by its number.
-fn escaped(name: &str) -> String {
+fn escape_name(name: &str) -> String {
     name.escape_default().to_string()
 }

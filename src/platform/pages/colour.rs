@@ -14,7 +14,7 @@ impl Colour {
     pub(super) const WHITE: Self = Self([255, 255, 255]);
 
     /// Of six hex digits.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
@@ -29,7 +29,7 @@ impl Colour {
     }
 
     /// Black or white, whichever is read more easily on this colour.
-    pub(super) fn ink(self) -> Self {
+    pub(super) fn readable_text_colour(self) -> Self {
         if self.contrast(Self::BLACK) >= self.contrast(Self::WHITE) { Self::BLACK } else { Self::WHITE }
     }
 
@@ -62,7 +62,7 @@ mod tests {
             ("767676", "FFFFFF", 4.54),
             ("abcdef", "abcdef", 1.0),
         ] {
-            let found = Colour::read(one).unwrap().contrast(Colour::read(two).unwrap());
+            let found = Colour::parse(one).unwrap().contrast(Colour::parse(two).unwrap());
             assert!((found - contrast).abs() < 0.01, "{one} on {two}: {found}");
         }
     }
@@ -70,18 +70,18 @@ mod tests {
     #[test]
     fn the_ink_is_always_readable() {
         for text in ["000000", "ffffff", "1f2937", "ff0000", "00ff00", "0000ff", "767676", "777777", "facc15"] {
-            let colour = Colour::read(text).unwrap();
-            assert!(colour.ink().contrast(colour) >= READABLE, "{text}");
+            let colour = Colour::parse(text).unwrap();
+            assert!(colour.readable_text_colour().contrast(colour) >= READABLE, "{text}");
         }
-        assert_eq!(Colour::read("facc15").unwrap().ink(), Colour::BLACK);
-        assert_eq!(Colour::read("1f2937").unwrap().ink(), Colour::WHITE);
+        assert_eq!(Colour::parse("facc15").unwrap().readable_text_colour(), Colour::BLACK);
+        assert_eq!(Colour::parse("1f2937").unwrap().readable_text_colour(), Colour::WHITE);
     }
 
     #[test]
     fn what_is_no_colour_is_none() {
         for text in ["", "fff", "#fffff", "fffff}", "+fffff", "fffffff", "ééé"] {
-            assert_eq!(Colour::read(text), None, "{text}");
+            assert_eq!(Colour::parse(text), None, "{text}");
         }
-        assert_eq!(Colour::read("0aB1fF").unwrap().to_string(), "#0ab1ff");
+        assert_eq!(Colour::parse("0aB1fF").unwrap().to_string(), "#0ab1ff");
     }
 }

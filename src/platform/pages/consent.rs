@@ -8,67 +8,68 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::form::{self, TOKEN};
-use super::visitor::Visitor;
-use super::{answer, or_refusal};
+use super::form::{self, TOKEN_FIELD};
+use super::page_session::PageSession;
+use super::{html_response, or_refusal_page};
 use crate::platform::audit::RequestId;
-use crate::platform::consent::{Answer, answered};
-use crate::platform::error::Error;
-use crate::platform::factor::Owed;
+use crate::platform::consent::{ConsentDecision, record_consent_decision};
+use crate::platform::error::ApiError;
+use crate::platform::mfa::RequiredAction;
 use crate::platform::{App, session};
 
 /// `GET /consent`.
-pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal(&app, shown(&app, &parts).await)
+pub(super) async fn show_consent_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, render_consent_page(&app, &parts).await)
 }
 
 /// `POST /consent`.
-pub(super) async fn decide(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal(&app, decided(&app, request).await)
+pub(super) async fn submit_consent(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal_page(&app, handle_consent(&app, request).await)
 }
 
-async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    Ok(match asked(app, parts).await? {
-        Ok(visitor) => answer(StatusCode::OK, &visitor.look, "login", &content(&visitor)),
+async fn render_consent_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    Ok(match consent_session(app, parts).await? {
+        Ok(visitor) => html_response(StatusCode::OK, &visitor.theme, "login", &consent_form(&visitor)),
         Err(elsewhere) => elsewhere,
     })
 }
 
-async fn decided(app: &App, request: Request) -> Result<Response, Error> {
+async fn handle_consent(app: &App, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let visitor = match asked(app, &parts).await? {
+    let visitor = match consent_session(app, &parts).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let id = parts.extensions.get::<RequestId>().cloned();
-    let word = form::read(Request::from_parts(parts, body), &visitor.key).await?.take("answer");
-    let Some(decision) = Answer::of(&word) else {
-        return Ok(answer(StatusCode::BAD_REQUEST, &visitor.look, "login", &content(&visitor)));
+    let word = form::read_form(Request::from_parts(parts, body), &visitor.key).await?.take_field("answer");
+    let Some(decision) = ConsentDecision::from_word(&word) else {
+        return Ok(html_response(StatusCode::BAD_REQUEST, &visitor.theme, "login", &consent_form(&visitor)));
     };
-    answered(app, &visitor.caller, (decision, id.as_ref())).await?;
+    record_consent_decision(app, &visitor.caller, (decision, id.as_ref())).await?;
     Ok(match decision {
-        Answer::Accept => {
-            let owes = session::owes(app, &visitor.key).await?;
-            Redirect::to(owes.map_or("/", Owed::page)).into_response()
+        ConsentDecision::Accept => {
+            let owes = session::required_action(app, &visitor.key).await?;
+            Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response()
         }
-        Answer::Deny => {
-            let mut response = Redirect::to(&format!("{}?consent=denied", visitor.look.login())).into_response();
-            form::set(&mut response, (session::COOKIE, ""), "Lax", 0);
+        ConsentDecision::Deny => {
+            let mut response = Redirect::to(&format!("{}?consent=denied", visitor.theme.login_path())).into_response();
+            form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
             response
         }
     })
 }
 
 /// Whoever still owes an answer; otherwise where to go.
-async fn asked(app: &App, parts: &Parts) -> Result<Result<Visitor, Response>, Error> {
-    let visitor = Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Consent)).await?;
+async fn consent_session(app: &App, parts: &Parts) -> Result<Result<PageSession, Response>, ApiError> {
+    let visitor =
+        PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Consent)).await?;
     Ok(match visitor {
-        Ok(visitor) if visitor.person()?.owes.is_none() => Err(Redirect::to("/").into_response()),
+        Ok(visitor) if visitor.person()?.required_action.is_none() => Err(Redirect::to("/").into_response()),
         other => other,
     })
 }
 
-fn content(visitor: &Visitor) -> Markup {
+fn consent_form(visitor: &PageSession) -> Markup {
     html! {
         main {
             div.layer { h1 { "User consent" } }
@@ -78,9 +79,9 @@ fn content(visitor: &Visitor) -> Markup {
                     "and what you change here. " (visitor.tenant.name) " and those who run the platform for it use that to "
                     "give you access and to keep the audit log. Do you consent?"
                 }
-                input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
-                @for choice in [Answer::Accept, Answer::Deny] {
-                    button name="answer" value=(choice.word()) { (choice.word()) } " "
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+                @for choice in [ConsentDecision::Accept, ConsentDecision::Deny] {
+                    button name="answer" value=(choice.as_str()) { (choice.as_str()) } " "
                 }
             }
         }

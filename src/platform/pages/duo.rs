@@ -12,131 +12,150 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
-use super::factor::{keyed, leave, proved};
-use super::visitor::Visitor;
-use super::{answer, or_refusal};
-use crate::platform::audit::{self, Action, Actor, Denial, RequestId};
-use crate::platform::error::Error;
-use crate::platform::factor::duo::{DuoSettings, Sent, Trouble};
-use crate::platform::factor::{How, Method, Owed, passed};
-use crate::platform::store::{note_sent, take_sent};
+use super::page_session::PageSession;
+use super::second_factor::{continue_after_factor, logout_form, with_session_cookie};
+use super::{html_response, or_refusal_page};
+use crate::platform::audit::{self, Actor, AuditAction, Denial, RequestId};
+use crate::platform::error::ApiError;
+use crate::platform::mfa::duo::{DuoError, DuoPrompt, DuoSettings};
+use crate::platform::mfa::{FactorMethod, RequiredAction, VerificationMethod, complete_verification};
+use crate::platform::store::{save_duo_state, take_duo_state};
 use crate::platform::{App, time};
 
 /// Longest code that is handed on.
-const CODE: usize = 1024;
+const MAX_CODE_LENGTH: usize = 1024;
 
 /// What `/factor` shows for Duo: a link, or why it leads nowhere.
-pub(super) fn offer(app: &App, visitor: &Visitor, duo: &DuoSettings) -> Result<Response, Error> {
-    let trouble = app.duo.misplaced(duo);
+pub(super) fn duo_offer_page(app: &App, visitor: &PageSession, duo: &DuoSettings) -> Result<Response, ApiError> {
+    let trouble = app.duo.configuration_error(duo);
     let content = html! {
         main {
             div.layer { h1 { "Second factor" } }
             div.fields {
                 p { "Your organization asks for a second factor of " (visitor.person()?.login_name) " with Duo." }
                 @match trouble {
-                    Some(trouble) => p.wrong role="alert" { (trouble.sentence()) },
+                    Some(trouble) => p.wrong role="alert" { (trouble.message()) },
                     None => p { a href="/factor/duo" { "Continue with Duo" } },
                 }
             }
-            (leave(visitor))
+            (logout_form(visitor))
         }
     };
-    Ok(answer(trouble.map_or(StatusCode::OK, status), &visitor.look, "login", &content))
+    Ok(html_response(trouble.map_or(StatusCode::OK, error_status), &visitor.theme, "login", &content))
 }
 
-fn status(trouble: Trouble) -> StatusCode {
-    if trouble.passes() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN }
+fn error_status(trouble: DuoError) -> StatusCode {
+    if trouble.is_service_failure() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN }
 }
 
 /// `GET /factor/duo`.
-pub(super) async fn go(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal(&app, gone(&app, &parts).await)
+pub(super) async fn start_duo(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, redirect_to_duo(&app, &parts).await)
 }
 
 /// `GET /factor/duo/callback`.
-pub(super) async fn back(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal(&app, came_back(&app, &parts).await)
+pub(super) async fn finish_duo(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, handle_callback(&app, &parts).await)
 }
 
-async fn gone(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let (visitor, duo) = match asked(app, parts).await? {
+async fn redirect_to_duo(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    let (visitor, duo) = match duo_session(app, parts).await? {
         Ok(asked) => asked,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let now = time::now();
-    let sent = match prepared(app, duo, &visitor.person()?.login_name, now).await {
+    let sent = match prepare_prompt(app, duo, &visitor.person()?.login_name, now).await {
         Ok(sent) => sent,
-        Err(trouble) => return failed(app, &visitor, parts, trouble).await,
+        Err(trouble) => return duo_failure_page(app, &visitor, parts, trouble).await,
     };
     let mut tx = app.store.begin().await?;
-    note_sent(&mut tx, &visitor.person()?.session, &sent, now).await?;
+    save_duo_state(&mut tx, &visitor.person()?.session_hash, &sent, now).await?;
     tx.commit().await?;
     Ok(Redirect::to(&sent.prompt).into_response())
 }
 
-async fn prepared(app: &App, duo: DuoSettings, login_name: &str, now: i64) -> Result<Sent, Trouble> {
-    app.duo.send(&duo.opened(&app.vault)?, login_name, now).await
+async fn prepare_prompt(app: &App, duo: DuoSettings, login_name: &str, now: i64) -> Result<DuoPrompt, DuoError> {
+    app.duo.start_prompt(&duo.with_opened_key(&app.vault)?, login_name, now).await
 }
 
-async fn came_back(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let (visitor, duo) = match asked(app, parts).await? {
+async fn handle_callback(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    let (visitor, duo) = match duo_session(app, parts).await? {
         Ok(asked) => asked,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    if let Err(trouble) = vouched(app, &visitor, duo, parts.uri.query().unwrap_or_default()).await? {
-        return failed(app, &visitor, parts, trouble).await;
+    if let Err(trouble) = verify_callback(app, &visitor, duo, parts.uri.query().unwrap_or_default()).await? {
+        return duo_failure_page(app, &visitor, parts, trouble).await;
     }
-    let key = match passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await {
+    let key = match complete_verification(
+        app,
+        &visitor.person()?.session_hash,
+        VerificationMethod::Duo,
+        parts.extensions.get(),
+    )
+    .await
+    {
         // The session ended while Duo was asked.
-        Err(Error::InvalidToken) => return Ok(Redirect::to("/login").into_response()),
+        Err(ApiError::InvalidToken) => return Ok(Redirect::to("/login").into_response()),
         key => key?,
     };
-    Ok(keyed(app, proved(app, &visitor, &key).await?, &key))
+    Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key))
 }
 
 /// Whoever is logged in and belongs to a tenant that wants Duo; otherwise where to go.
-async fn asked(app: &App, parts: &Parts) -> Result<Result<(Visitor, DuoSettings), Response>, Error> {
-    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Factor)).await? {
-        Ok(visitor) => visitor,
-        Err(elsewhere) => return Ok(Err(elsewhere)),
-    };
-    match visitor.person()?.wants.clone() {
-        Some(Method::Duo(duo)) => Ok(Ok((visitor, duo))),
-        Some(Method::Totp) | None => Ok(Err(Redirect::to("/factor").into_response())),
+async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, DuoSettings), Response>, ApiError> {
+    let visitor =
+        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+            Ok(visitor) => visitor,
+            Err(elsewhere) => return Ok(Err(elsewhere)),
+        };
+    match visitor.person()?.second_factor.clone() {
+        Some(FactorMethod::Duo(duo)) => Ok(Ok((visitor, duo))),
+        Some(FactorMethod::Totp) | None => Ok(Err(Redirect::to("/factor").into_response())),
     }
 }
 
 /// Whether what came back proves the person. The state is used up before anything else happens, and no connection of the
 /// database is held while Duo is asked.
-async fn vouched(app: &App, visitor: &Visitor, duo: DuoSettings, raw: &str) -> Result<Result<(), Trouble>, Error> {
+async fn verify_callback(
+    app: &App,
+    visitor: &PageSession,
+    duo: DuoSettings,
+    raw: &str,
+) -> Result<Result<(), DuoError>, ApiError> {
     let pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>> = url::form_urlencoded::parse(raw.as_bytes()).collect();
     let value = |name| pairs.get(name).map_or("", AsRef::as_ref);
     let now = time::now();
     let mut tx = app.store.begin().await?;
-    let nonce = take_sent(&mut tx, &visitor.person()?.session, value("state"), now).await?;
+    let nonce = take_duo_state(&mut tx, &visitor.person()?.session_hash, value("state"), now).await?;
     tx.commit().await?;
-    let Some(nonce) = nonce else { return Ok(Err(Trouble::State)) };
+    let Some(nonce) = nonce else { return Ok(Err(DuoError::State)) };
     let code = ["duo_code", "code"].map(value).into_iter().find(|code| !code.is_empty()).unwrap_or_default();
-    if !value("error").is_empty() || code.is_empty() || code.len() > CODE {
-        return Ok(Err(Trouble::Denied));
+    if !value("error").is_empty() || code.is_empty() || code.len() > MAX_CODE_LENGTH {
+        return Ok(Err(DuoError::Denied));
     }
-    let duo = match duo.opened(&app.vault) {
+    let duo = match duo.with_opened_key(&app.vault) {
         Ok(duo) => duo,
         Err(trouble) => return Ok(Err(trouble)),
     };
-    Ok(app.duo.proved(&duo, (code, &nonce), (&visitor.person()?.login_name, now)).await)
+    Ok(app.duo.exchange_code(&duo, (code, &nonce), (&visitor.person()?.login_name, now)).await)
 }
 
 /// The page of somebody whom Duo did not let in, and the row about it.
-async fn failed(app: &App, visitor: &Visitor, parts: &Parts, trouble: Trouble) -> Result<Response, Error> {
-    let actor = Actor::named(visitor.caller.actor(), parts.extensions.get::<RequestId>());
-    let (tenant, object) = (visitor.caller.id, trouble.object());
-    audit::sampled(app, Denial { tenant, actor: &actor, action: Action::Factor, object: &object }).await;
+async fn duo_failure_page(
+    app: &App,
+    visitor: &PageSession,
+    parts: &Parts,
+    trouble: DuoError,
+) -> Result<Response, ApiError> {
+    let actor = Actor::with_name(visitor.caller.audit_name(), parts.extensions.get::<RequestId>());
+    let (tenant, object) = (visitor.caller.id, trouble.audit_object());
+    audit::record_sampled_denial(app, Denial { tenant, actor: &actor, action: AuditAction::Factor, object: &object })
+        .await;
     let content = html! {
         main {
-            p.refusal role="alert" { (trouble.sentence()) }
+            p.refusal role="alert" { (trouble.message()) }
             p.notes { a href="/factor" { "Start again" } }
         }
     };
-    Ok(answer(status(trouble), &visitor.look, "plain", &content))
+    Ok(html_response(error_status(trouble), &visitor.theme, "plain", &content))
 }

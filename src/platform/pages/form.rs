@@ -7,52 +7,52 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
 use crate::platform::bounds::FORM;
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 use crate::platform::{body, credential, session};
 
 /// Cookie that binds a form to its browser before there is a session.
-pub(super) const BEFORE: &str = "__Host-tenantry-form";
+pub(super) const FORM_COOKIE: &str = "__Host-tenantry-form";
 /// Member that carries the token.
-pub(super) const TOKEN: &str = "form";
+pub(super) const TOKEN_FIELD: &str = "form";
 
 /// A form's members.
-pub(super) struct Form(BTreeMap<String, String>);
+pub(super) struct FormFields(BTreeMap<String, String>);
 
-impl Form {
+impl FormFields {
     /// A member; empty where it is missing.
-    pub(super) fn take(&mut self, name: &str) -> String {
+    pub(super) fn take_field(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
     }
 }
 
 /// The token of a form, made of what only this browser has as a cookie and no page can read.
-pub(super) fn token(cookie: &str) -> String {
-    credential::hash(&format!("form {cookie}"))
+pub(super) fn form_token(cookie: &str) -> String {
+    credential::sha256_hex(&format!("form {cookie}"))
 }
 
 /// Reads a form that a page of ours sent from the browser that has the cookie.
-pub(super) async fn read(request: Request, cookie: &str) -> Result<Form, Error> {
-    if !session::same_site(request.headers()) {
-        return Err(Error::OtherSite);
+pub(super) async fn read_form(request: Request, cookie: &str) -> Result<FormFields, ApiError> {
+    if !session::is_same_site(request.headers()) {
+        return Err(ApiError::CrossSiteRequest);
     }
-    let bytes = body::collect(request, FORM).await?;
-    let mut form = Form(url::form_urlencoded::parse(&bytes).into_owned().collect());
-    let given = form.take(TOKEN);
-    if cookie.is_empty() || !credential::same(&given, &token(cookie)) {
-        return Err(Error::OtherSite);
+    let bytes = body::collect_body(request, FORM).await?;
+    let mut form = FormFields(url::form_urlencoded::parse(&bytes).into_owned().collect());
+    let given = form.take_field(TOKEN_FIELD);
+    if cookie.is_empty() || !credential::constant_time_eq(&given, &form_token(cookie)) {
+        return Err(ApiError::CrossSiteRequest);
     }
     Ok(form)
 }
 
 /// The value of a cookie.
-pub(super) fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+pub(super) fn find_cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value)
 }
 
 /// Sets a cookie of ours; no seconds forget it.
-pub(super) fn set(response: &mut Response, (name, value): (&str, &str), same_site: &str, seconds: u64) {
+pub(super) fn set_cookie(response: &mut Response, (name, value): (&str, &str), same_site: &str, seconds: u64) {
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite={same_site}");
     if let Ok(text) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, text);

@@ -8,49 +8,49 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::form::{self, TOKEN};
-use super::menus::{Entry, entries};
-use super::visitor::Visitor;
-use super::{answer, answer_with_script, or_refusal};
+use super::form::{self, TOKEN_FIELD};
+use super::menus::{MenuEntry, visible_entries};
+use super::page_session::PageSession;
+use super::{html_response, html_response_with_script, or_refusal_page};
 use crate::platform::audit::RequestId;
-use crate::platform::error::Error;
-use crate::platform::people::login::log_out as end;
+use crate::platform::error::ApiError;
+use crate::platform::people::authentication::log_out as end;
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, session};
 
 /// `GET /`.
-pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal(&app, shown(&app, &parts).await)
+pub(super) async fn show_home_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, render_home_page(&app, &parts).await)
 }
 
-async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), None).await? {
+async fn render_home_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let has = Subscription::of_record(&visitor.tenant);
+    let has = Subscription::of_tenant(&visitor.tenant);
     let content = html! {
-        (frame(&visitor)?)
+        (navigation(&visitor)?)
         main {
             h1 { "Account details" }
             dl {
                 dt { "Name" } dd { (visitor.tenant.name) }
                 dt { "Unique Id" } dd { span data-copy="unique id" { (visitor.tenant.unique_id) } }
                 dt { "Packages" }
-                @for package in has.packages() { dd { (package.wire()) } }
-                (duo(&visitor))
+                @for package in has.packages() { dd { (package.wire_name()) } }
+                (duo_details(&visitor))
             }
         }
     };
     Ok(if visitor.tenant.settings.show_copy_clip_board == Some(true) {
-        answer_with_script(&visitor.look, "home", &content)
+        html_response_with_script(&visitor.theme, "home", &content)
     } else {
-        answer(StatusCode::OK, &visitor.look, "home", &content)
+        html_response(StatusCode::OK, &visitor.theme, "home", &content)
     })
 }
 
 /// What the tenant has at Duo; the secret key is on no page.
-fn duo(visitor: &Visitor) -> Markup {
+fn duo_details(visitor: &PageSession) -> Markup {
     let duo = visitor.tenant.settings.duo_security.as_ref();
     let rows = [
         ("Duo integration key", duo.and_then(|duo| duo.integration_key.as_deref())),
@@ -60,17 +60,17 @@ fn duo(visitor: &Visitor) -> Markup {
 }
 
 /// The navigation bar and the menus.
-pub(super) fn frame(visitor: &Visitor) -> Result<Markup, Error> {
-    let look = &visitor.look;
-    let entries = entries(&Subscription::of_record(&visitor.tenant));
-    let of = |menu: &str| -> Vec<Entry> { entries.iter().filter(|entry| entry.menu == menu).copied().collect() };
+pub(super) fn navigation(visitor: &PageSession) -> Result<Markup, ApiError> {
+    let look = &visitor.theme;
+    let entries = visible_entries(&Subscription::of_tenant(&visitor.tenant));
+    let of = |menu: &str| -> Vec<MenuEntry> { entries.iter().filter(|entry| entry.menu == menu).copied().collect() };
     Ok(html! {
         header.bar {
             @if let Some(logo) = look.logo() { img src=(logo.logo_path) alt=""; }
             span.name { (look.title()) }
             span { (visitor.person()?.login_name) }
             form method="post" action="/logout" {
-                input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
                 button { "Log out" }
             }
         }
@@ -82,25 +82,25 @@ pub(super) fn frame(visitor: &Visitor) -> Result<Markup, Error> {
                 }
             }
             a href="/password" { "Change password" }
-            @if let Some(url) = look.documentation() { a href=(url) rel="noopener noreferrer" { "Documentation" } }
+            @if let Some(url) = look.documentation_url() { a href=(url) rel="noopener noreferrer" { "Documentation" } }
         }
     })
 }
 
 /// `POST /logout`.
-pub(super) async fn log_out(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal(&app, logged_out(&app, request).await)
+pub(super) async fn submit_logout(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal_page(&app, handle_logout(&app, request).await)
 }
 
-async fn logged_out(app: &App, request: Request) -> Result<Response, Error> {
-    let Some(key) = session::key(request.headers()).map(str::to_owned) else {
+async fn handle_logout(app: &App, request: Request) -> Result<Response, ApiError> {
+    let Some(key) = session::session_key(request.headers()).map(str::to_owned) else {
         return Ok(Redirect::to("/login").into_response());
     };
     let id = request.extensions().get::<RequestId>().cloned();
-    form::read(request, &key).await?;
+    form::read_form(request, &key).await?;
     end(app, &key, id.as_ref()).await?;
     let mut response = Redirect::to("/login").into_response();
-    form::set(&mut response, (session::COOKIE, ""), "Lax", 0);
+    form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
     let clear = HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), clear);
     Ok(response)

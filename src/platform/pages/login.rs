@@ -8,125 +8,151 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::brand::Look;
-use super::form::{self, BEFORE, TOKEN};
-use super::{answer, or_refusal, refusal};
+use super::form::{self, FORM_COOKIE, TOKEN_FIELD};
+use super::theme::Theme;
+use super::{html_response, or_refusal_page, refusal_page};
 use crate::platform::audit::RequestId;
-use crate::platform::error::Error;
-use crate::platform::factor::Owed;
-use crate::platform::login::source::Source;
-use crate::platform::people::login::{Via, log_out, prove, start};
-use crate::platform::store::Carrier;
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::source::RequestSource;
+use crate::platform::mfa::RequiredAction;
+use crate::platform::people::authentication::{LoginContext, authenticate, log_out, start_user_session};
+use crate::platform::store::SessionCarrier;
 use crate::platform::{App, credential, query, session};
 
 /// Seconds that a form may stand open.
-const OPEN: u64 = 12 * 60 * 60;
+const FORM_LIFETIME: u64 = 12 * 60 * 60;
 
 /// `GET /login`, with `?tenant=` in a tenant's look.
-pub(super) async fn show(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, headers: HeaderMap) -> Response {
-    let tenant = query::parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
-    or_refusal(&app, shown(&app, tenant, (raw.as_deref(), &headers)).await)
+pub(super) async fn show_login_page(
+    State(app): State<Arc<App>>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let tenant =
+        query::query_parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
+    or_refusal_page(&app, render_login_page(&app, tenant, (raw.as_deref(), &headers)).await)
 }
 
 /// `GET /login/{tenant}`.
-pub(super) async fn show_of(
+pub(super) async fn show_tenant_login_page(
     State(app): State<Arc<App>>,
     Path(tenant): Path<String>,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    or_refusal(&app, shown(&app, Some(&tenant), (raw.as_deref(), &headers)).await)
+    or_refusal_page(&app, render_login_page(&app, Some(&tenant), (raw.as_deref(), &headers)).await)
 }
 
 /// `POST /login`.
-pub(super) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal(&app, logged_in(&app, None, request).await)
+pub(super) async fn submit_login(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal_page(&app, handle_login(&app, None, request).await)
 }
 
 /// `POST /login/{tenant}`.
-pub(super) async fn log_in_of(State(app): State<Arc<App>>, Path(tenant): Path<String>, request: Request) -> Response {
-    or_refusal(&app, logged_in(&app, Some(&tenant), request).await)
+pub(super) async fn submit_tenant_login(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Response {
+    or_refusal_page(&app, handle_login(&app, Some(&tenant), request).await)
 }
 
-async fn shown(app: &App, tenant: Option<&str>, (raw, headers): (Option<&str>, &HeaderMap)) -> Result<Response, Error> {
-    let look = Look::named(app, tenant).await?;
-    let denied = query::parameter(raw.unwrap_or_default(), "consent") == Some("denied");
+async fn render_login_page(
+    app: &App,
+    tenant: Option<&str>,
+    (raw, headers): (Option<&str>, &HeaderMap),
+) -> Result<Response, ApiError> {
+    let look = Theme::for_tenant_id(app, tenant).await?;
+    let denied = query::query_parameter(raw.unwrap_or_default(), "consent") == Some("denied");
     let word = denied.then_some("You denied the consent form, so you were logged out. Log in again to accept it.");
-    let cookie = form::cookie(headers, BEFORE).map_or_else(credential::random_session, str::to_owned);
-    let mut response = answer(StatusCode::OK, &look, "login", &content(&look, &cookie, word));
-    form::set(&mut response, (BEFORE, &cookie), "Strict", OPEN);
+    let cookie = form::find_cookie(headers, FORM_COOKIE).map_or_else(credential::random_session_key, str::to_owned);
+    let mut response = html_response(StatusCode::OK, &look, "login", &login_form(&look, &cookie, word));
+    form::set_cookie(&mut response, (FORM_COOKIE, &cookie), "Strict", FORM_LIFETIME);
     Ok(response)
 }
 
-async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<Response, Error> {
-    let look = Look::named(app, tenant).await?;
-    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
-    let cookie = form::cookie(request.headers(), BEFORE).unwrap_or_default().to_owned();
-    let before = session::key(request.headers()).map(str::to_owned);
+async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Result<Response, ApiError> {
+    let look = Theme::for_tenant_id(app, tenant).await?;
+    let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
+    let cookie = form::find_cookie(request.headers(), FORM_COOKIE).unwrap_or_default().to_owned();
+    let before = session::session_key(request.headers()).map(str::to_owned);
     let id = request.extensions().get::<RequestId>().cloned();
     let headers = request.headers().clone();
-    let mut form = match form::read(request, &cookie).await {
+    let mut form = match form::read_form(request, &cookie).await {
         Ok(form) => form,
-        Err(Error::OtherSite) if session::same_site(&headers) => return again(app, &look, &headers, Why::Old).await,
-        Err(Error::Fields(_)) => return again(app, &look, &headers, Why::Long).await,
+        Err(ApiError::CrossSiteRequest) if session::is_same_site(&headers) => {
+            return retry_login_page(app, &look, &headers, FormRejection::Expired).await;
+        }
+        Err(ApiError::Fields(_)) => return retry_login_page(app, &look, &headers, FormRejection::TooLong).await,
         Err(error) => return Err(error),
     };
-    let (name, password) = (form.take("login"), form.take("password"));
-    let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
-    let proved = match prove(app, (name.trim(), password.into()), via).await {
+    let (name, password) = (form.take_field("login"), form.take_field("password"));
+    let via = LoginContext { carrier: SessionCarrier::Cookie, source, request: id.as_ref() };
+    let proved = match authenticate(app, (name.trim(), password.into()), via).await {
         Ok(proved) => proved,
-        Err(Error::BadLogin) => {
+        Err(ApiError::BadLogin) => {
             let wrong = "The login name or the password is wrong.";
-            return Ok(answer(StatusCode::UNAUTHORIZED, &look, "login", &content(&look, &cookie, Some(wrong))));
+            return Ok(html_response(
+                StatusCode::UNAUTHORIZED,
+                &look,
+                "login",
+                &login_form(&look, &cookie, Some(wrong)),
+            ));
         }
-        Err(error) => return Ok(refusal(&look, error)),
+        Err(error) => return Ok(refusal_page(&look, error)),
     };
     let lifetime = app.login.lifetime;
-    let key = start(app, &proved, via, i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 4)).await?;
+    let key =
+        start_user_session(app, &proved, via, i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 4)).await?;
     if let Some(before) = before {
         log_out(app, &before, id.as_ref()).await?;
     }
-    let owes = session::owes(app, &key).await?;
-    let mut response = Redirect::to(owes.map_or("/", Owed::page)).into_response();
-    form::set(&mut response, (session::COOKIE, &key), "Lax", lifetime.as_secs());
-    form::set(&mut response, (BEFORE, ""), "Strict", 0);
+    let owes = session::required_action(app, &key).await?;
+    let mut response = Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response();
+    form::set_cookie(&mut response, (session::SESSION_COOKIE, &key), "Lax", lifetime.as_secs());
+    form::set_cookie(&mut response, (FORM_COOKIE, ""), "Strict", 0);
     Ok(response)
 }
 
 /// Why a login form cannot be taken.
 #[derive(Clone, Copy)]
-enum Why {
+enum FormRejection {
     /// It belongs to another cookie, or the browser sent none.
-    Old,
+    Expired,
     /// It is longer than any name and password.
-    Long,
+    TooLong,
 }
 
 /// What a form that cannot be taken leads to: where the browser has a session already, as after a login in another tab, to the
 /// first page, otherwise to a fresh form that says why.
-async fn again(app: &App, look: &Look, headers: &HeaderMap, why: Why) -> Result<Response, Error> {
-    if session::holder(app, headers).await?.is_some() {
+async fn retry_login_page(
+    app: &App,
+    look: &Theme,
+    headers: &HeaderMap,
+    why: FormRejection,
+) -> Result<Response, ApiError> {
+    if session::find_session(app, headers).await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
-    let kept = form::cookie(headers, BEFORE);
+    let kept = form::find_cookie(headers, FORM_COOKIE);
     let (status, word) = match (why, kept) {
-        (Why::Long, _) => {
+        (FormRejection::TooLong, _) => {
             (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. A password has at most 1,024 characters.")
         }
-        (Why::Old, Some(_)) => (StatusCode::FORBIDDEN, "This form was too old. Log in here."),
-        (Why::Old, None) => (
+        (FormRejection::Expired, Some(_)) => (StatusCode::FORBIDDEN, "This form was too old. Log in here."),
+        (FormRejection::Expired, None) => (
             StatusCode::FORBIDDEN,
             "Your browser sent no cookie of this form. Browsers keep it over https only, or from the machine itself: open this \
              page by an address that begins with https, and allow cookies. If you did, the form was too old; log in here.",
         ),
     };
-    let cookie = kept.map_or_else(credential::random_session, str::to_owned);
-    let mut response = answer(status, look, "login", &content(look, &cookie, Some(word)));
-    form::set(&mut response, (BEFORE, &cookie), "Strict", OPEN);
+    let cookie = kept.map_or_else(credential::random_session_key, str::to_owned);
+    let mut response = html_response(status, look, "login", &login_form(look, &cookie, Some(word)));
+    form::set_cookie(&mut response, (FORM_COOKIE, &cookie), "Strict", FORM_LIFETIME);
     Ok(response)
 }
 
-fn content(look: &Look, cookie: &str, wrong: Option<&str>) -> Markup {
+fn login_form(look: &Theme, cookie: &str, wrong: Option<&str>) -> Markup {
     html! {
         main {
             div.layer {
@@ -134,14 +160,14 @@ fn content(look: &Look, cookie: &str, wrong: Option<&str>) -> Markup {
                 h1 { (look.header()) }
                 @if let Some(text) = &look.branding.login_page_sub_header_text { p { (text) } }
             }
-            form.fields method="post" action=(look.login()) {
+            form.fields method="post" action=(look.login_path()) {
                 @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-                input type="hidden" name=(TOKEN) value=(form::token(cookie));
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(cookie));
                 label { "Login name" input name="login" autocomplete="username" required autofocus; }
                 label { "Password" input name="password" type="password" autocomplete="current-password" required; }
                 button { "Log in" }
             }
-            @if let Some(url) = look.documentation() {
+            @if let Some(url) = look.documentation_url() {
                 p.notes { a href=(url) rel="noopener noreferrer" { "Documentation" } }
             }
         }

@@ -4,27 +4,27 @@ use crate::platform::subscription::Subscription;
 
 /// A menu entry: under which menu, its name, where it leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct MenuEntry {
     pub(super) menu: &'static str,
     pub(super) name: &'static str,
     pub(super) path: &'static str,
 }
 
-const fn entry(menu: &'static str, name: &'static str, path: &'static str) -> Entry {
-    Entry { menu, name, path }
+const fn menu_entry(menu: &'static str, name: &'static str, path: &'static str) -> MenuEntry {
+    MenuEntry { menu, name, path }
 }
 
-const ENTRIES: [Entry; 4] = [
-    entry("Setup", "Account", "/"),
-    entry("Setup", "Alerts", "/screens/alerts"),
-    entry("Workspace", "Service Desk", "/screens/service-desk"),
-    entry("Workspace", "Automation", "/screens/automation"),
+const ENTRIES: [MenuEntry; 4] = [
+    menu_entry("Setup", "Account", "/"),
+    menu_entry("Setup", "Alerts", "/screens/alerts"),
+    menu_entry("Workspace", "Service Desk", "/screens/service-desk"),
+    menu_entry("Workspace", "Automation", "/screens/automation"),
 ];
 
 /// The entries of a tenant.
-pub(super) fn entries(has: &Subscription) -> Vec<Entry> {
+pub(super) fn visible_entries(has: &Subscription) -> Vec<MenuEntry> {
     let hidden = has.hidden_menus();
-    let is_gone = |entry: &Entry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());
+    let is_gone = |entry: &MenuEntry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());
     ENTRIES.into_iter().filter(|entry| !is_gone(entry)).collect()
 }
 
@@ -37,9 +37,9 @@ mod tests {
     #[test]
     fn exactly_the_menus_of_a_missing_package_are_gone() {
         let names = |packages: &[Package]| -> Vec<String> {
-            let packages = packages.iter().map(|package| package.wire().to_owned()).collect();
-            let has = Subscription::of(&Tenant { packages: Some(packages), ..Tenant::default() }, None);
-            entries(&has).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
+            let packages = packages.iter().map(|package| package.wire_name().to_owned()).collect();
+            let has = Subscription::from_settings(&Tenant { packages: Some(packages), ..Tenant::default() }, None);
+            visible_entries(&has).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
         };
         let all = names(&Package::ALL);
         for package in Package::ALL {

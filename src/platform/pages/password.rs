@@ -9,116 +9,122 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::factor::leave;
-use super::form::{self, TOKEN};
-use super::visitor::Visitor;
-use super::{answer, or_refusal, refusal};
+use super::form::{self, TOKEN_FIELD};
+use super::page_session::PageSession;
+use super::second_factor::logout_form;
+use super::{html_response, or_refusal_page, refusal_page};
 use crate::platform::audit::{Actor, RequestId};
-use crate::platform::body::Strict;
-use crate::platform::error::Error;
-use crate::platform::factor::{Method, Owed, Proof, proof};
-use crate::platform::gate::Scope;
-use crate::platform::login::source::Source;
-use crate::platform::people::actions::change_password;
+use crate::platform::authorize::RequestScope;
+use crate::platform::body::StrictJson;
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::source::RequestSource;
+use crate::platform::mfa::{FactorMethod, ReauthProof, RequiredAction, proof_of_request};
+use crate::platform::people::user_actions::change_password;
 use crate::platform::{App, session};
-use crate::wire::{Hidden, PasswordChange};
+use crate::wire::{HiddenText, PasswordChange};
 
 /// `GET /password`.
-pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal(&app, shown(&app, &parts).await)
+pub(super) async fn show_password_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, render_password_page(&app, &parts).await)
 }
 
 /// `POST /password`.
-pub(super) async fn change(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal(&app, changed(&app, request).await)
+pub(super) async fn submit_password(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal_page(&app, handle_password_change(&app, request).await)
 }
 
-async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Password)).await? {
+async fn render_password_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
         Err(elsewhere) => Ok(elsewhere),
-        Ok(visitor) => Ok(answer(StatusCode::OK, &visitor.look, "login", &content(&visitor, &[])?)),
+        Ok(visitor) => Ok(html_response(StatusCode::OK, &visitor.theme, "login", &password_form(&visitor, &[])?)),
     }
 }
 
-async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
+async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Password)).await? {
-        Ok(visitor) => visitor,
-        Err(elsewhere) => return Ok(elsewhere),
-    };
-    let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
+    let visitor =
+        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
+            Ok(visitor) => visitor,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+    let source = RequestSource::from_request(&parts.extensions, &parts.headers, &app.proxies);
     let id = parts.extensions.get::<RequestId>().cloned();
-    let mut form = form::read(Request::from_parts(parts, body), &visitor.key).await?;
+    let mut form = form::read_form(Request::from_parts(parts, body), &visitor.key).await?;
     let wanted = PasswordChange {
-        current_password: Hidden(form.take("current")),
-        new_password: Hidden(form.take("new")),
-        confirm_password: Hidden(form.take("again")),
+        current_password: HiddenText(form.take_field("current")),
+        new_password: HiddenText(form.take_field("new")),
+        confirm_password: HiddenText(form.take_field("again")),
     };
-    let proof = match proven(app, &visitor, &form.take("code"), id.as_ref()).await {
+    let proof = match obtain_proof(app, &visitor, &form.take_field("code"), id.as_ref()).await {
         Ok(proof) => proof,
-        Err(Error::ProveAgain) => {
-            return refused(&visitor, StatusCode::UNAUTHORIZED, &["The code was not taken".to_owned()]);
+        Err(ApiError::FactorProofRequired) => {
+            return password_refusal_page(&visitor, StatusCode::UNAUTHORIZED, &["The code was not taken".to_owned()]);
         }
-        Err(error) => return Ok(refusal(&visitor.look, error)),
+        Err(error) => return Ok(refusal_page(&visitor.theme, error)),
     };
     let target = (visitor.tenant.unique_id.clone(), visitor.person()?.unique_id.clone());
-    let scope = Scope::own(visitor.caller.clone(), visitor.tenant.clone(), source, proof);
-    let who = (Extension(scope.clone()), Actor::of(&scope, id.as_ref()));
-    match change_password(State(Arc::clone(app)), who, Path(target), Strict(wanted)).await {
+    let scope = RequestScope::for_own_tenant(visitor.caller.clone(), visitor.tenant.clone(), source, proof);
+    let who = (Extension(scope.clone()), Actor::from_scope(&scope, id.as_ref()));
+    match change_password(State(Arc::clone(app)), who, Path(target), StrictJson(wanted)).await {
         Ok(_) => {
             let content = html! {
-                main { p.notes role="status" { "The password was changed. " a href=(visitor.look.login()) { "Log in" } } }
+                main { p.notes role="status" { "The password was changed. " a href=(visitor.theme.login_path()) { "Log in" } } }
             };
-            let mut response = answer(StatusCode::OK, &visitor.look, "plain", &content);
-            form::set(&mut response, (session::COOKIE, ""), "Lax", 0);
+            let mut response = html_response(StatusCode::OK, &visitor.theme, "plain", &content);
+            form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
             Ok(response)
         }
-        Err(Error::Fields(wrong)) => {
+        Err(ApiError::Fields(wrong)) => {
             let wrong: Vec<String> = wrong.into_iter().map(|wrong| wrong.message).collect();
-            refused(&visitor, StatusCode::BAD_REQUEST, &wrong)
+            password_refusal_page(&visitor, StatusCode::BAD_REQUEST, &wrong)
         }
         // Duo is asked on its own page, and without a code so is an app.
-        Err(Error::ProveAgain) => Ok(Redirect::to("/factor").into_response()),
-        Err(error) => Ok(refusal(&visitor.look, error)),
+        Err(ApiError::FactorProofRequired) => Ok(Redirect::to("/factor").into_response()),
+        Err(error) => Ok(refusal_page(&visitor.theme, error)),
     }
 }
 
 /// The form once more, with what is wrong.
-fn refused(visitor: &Visitor, status: StatusCode, wrong: &[String]) -> Result<Response, Error> {
-    Ok(answer(status, &visitor.look, "login", &content(visitor, wrong)?))
+fn password_refusal_page(visitor: &PageSession, status: StatusCode, wrong: &[String]) -> Result<Response, ApiError> {
+    Ok(html_response(status, &visitor.theme, "login", &password_form(visitor, wrong)?))
 }
 
 /// Whether the change asks for a code along with the password of today: a person who owes the change has just shown one.
-fn asks_for_code(visitor: &Visitor) -> Result<bool, Error> {
+fn needs_code(visitor: &PageSession) -> Result<bool, ApiError> {
     let person = visitor.person()?;
-    Ok(person.owes.is_none() && matches!(person.wants, Some(Method::Totp)))
+    Ok(person.required_action.is_none() && matches!(person.second_factor, Some(FactorMethod::Totp)))
 }
 
-async fn proven(app: &App, visitor: &Visitor, code: &str, id: Option<&RequestId>) -> Result<Proof, Error> {
-    let code = Some(code).filter(|code| asks_for_code(visitor).is_ok_and(|asks| asks) && !code.trim().is_empty());
-    proof(app, &visitor.caller, (code, id)).await
+async fn obtain_proof(
+    app: &App,
+    visitor: &PageSession,
+    code: &str,
+    id: Option<&RequestId>,
+) -> Result<ReauthProof, ApiError> {
+    let code = Some(code).filter(|code| needs_code(visitor).is_ok_and(|asks| asks) && !code.trim().is_empty());
+    proof_of_request(app, &visitor.caller, (code, id)).await
 }
 
-fn content(visitor: &Visitor, wrong: &[String]) -> Result<Markup, Error> {
+fn password_form(visitor: &PageSession, wrong: &[String]) -> Result<Markup, ApiError> {
     Ok(html! {
         main {
             div.layer {
                 h1 { "Change the password" }
-                @if visitor.person()?.owes == Some(Owed::Password) { p { "Choose a new password before anything else." } }
+                @if visitor.person()?.required_action == Some(RequiredAction::Password) { p { "Choose a new password before anything else." } }
             }
             form.fields method="post" action="/password" {
                 @for wrong in wrong { p.wrong role="alert" { (wrong) "." } }
-                input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
                 input hidden name="username" autocomplete="username" value=(visitor.person()?.login_name);
                 label { "Password of today" input name="current" type="password" autocomplete="current-password" required autofocus; }
                 label { "New password" input name="new" type="password" autocomplete="new-password" required; }
                 label { "New password again" input name="again" type="password" autocomplete="new-password" required; }
-                @if asks_for_code(visitor)? {
+                @if needs_code(visitor)? {
                     label { "Code of the authenticator app" input name="code" autocomplete="one-time-code" required; }
                 }
                 button { "Change" }
             }
-            (leave(visitor))
+            (logout_form(visitor))
         }
     })
 }

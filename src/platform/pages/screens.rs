@@ -10,77 +10,88 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::home::frame;
-use super::visitor::Visitor;
-use super::{answer, or_refusal, refusal};
-use crate::catalog::{Category, NOT_SUBSCRIBED};
-use crate::platform::error::Error;
-use crate::platform::gate::{may, reaches};
-use crate::platform::records::newest;
-use crate::platform::standing::{Act, admit};
-use crate::platform::store::{Kind, Record};
-use crate::platform::subscription::{Screen, Subscription};
+use super::home::navigation;
+use super::page_session::PageSession;
+use super::{html_response, or_refusal_page, refusal_page};
+use crate::catalog::{DataCategory, NOT_SUBSCRIBED};
+use crate::platform::authorize::{can_reach_tenant, is_allowed};
+use crate::platform::error::ApiError;
+use crate::platform::records::newest_records;
+use crate::platform::store::{TenantLevel, TenantRecord};
+use crate::platform::subscription::{PackageScreen, Subscription};
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, query};
 
-const SCREENS: [(&str, Screen); 3] =
-    [("alerts", Screen::Alerts), ("service-desk", Screen::ServiceDesk), ("automation", Screen::Automation)];
+const SCREENS: [(&str, PackageScreen); 3] = [
+    ("alerts", PackageScreen::Alerts),
+    ("service-desk", PackageScreen::ServiceDesk),
+    ("automation", PackageScreen::Automation),
+];
 
 /// The route that answers what a screen lists.
-const LIST: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}/records/{category}");
+const LIST_ROUTE: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}/records/{category}");
 
 /// The route that answers name and packages of a tenant.
-const ITSELF: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}");
+const TENANT_ROUTE: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}");
 
 /// A screen.
-pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>, parts: Parts) -> Response {
-    or_refusal(&app, shown(&app, &screen, &parts).await)
+pub(super) async fn show_screen_page(
+    State(app): State<Arc<App>>,
+    Path(screen): Path<String>,
+    parts: Parts,
+) -> Response {
+    or_refusal_page(&app, render_screen_page(&app, &screen, &parts).await)
 }
 
-async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error> {
-    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), None).await? {
+async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Response, ApiError> {
+    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let Some((_, screen)) = SCREENS.into_iter().find(|(path, _)| *path == screen) else {
-        return Ok(refusal(&visitor.look, Error::not_found("Screen", screen)));
+        return Ok(refusal_page(&visitor.theme, ApiError::not_found("Screen", screen)));
     };
-    let asked = query::parameter(parts.uri.query().unwrap_or_default(), "tenant");
+    let asked = query::query_parameter(parts.uri.query().unwrap_or_default(), "tenant");
     let tenant = match asked.filter(|asked| !asked.is_empty()) {
         None => visitor.tenant.clone(),
         Some(id) => {
-            let found = app.store.visible(visitor.caller.id, id).await?;
-            match found.filter(|found| reaches(&visitor.caller, found)) {
+            let found = app.store.find_visible_tenant(visitor.caller.id, id).await?;
+            match found.filter(|found| can_reach_tenant(&visitor.caller, found)) {
                 // Name and packages of a tenant below are for those who may read it.
-                Some(tenant) if tenant.id == visitor.caller.id || may(&visitor.caller, &tenant, ITSELF)? => tenant,
-                Some(_) | None => return Ok(refusal(&visitor.look, Error::not_found("Tenant", id))),
+                Some(tenant)
+                    if tenant.id == visitor.caller.id || is_allowed(&visitor.caller, &tenant, TENANT_ROUTE)? =>
+                {
+                    tenant
+                }
+                Some(_) | None => return Ok(refusal_page(&visitor.theme, ApiError::not_found("Tenant", id))),
             }
         }
     };
-    if let Err(error) = admit(&tenant, Act::Read) {
-        return Ok(refusal(&visitor.look, error));
+    if let Err(error) = ensure_tenant_accepts(&tenant, TenantOperation::Read) {
+        return Ok(refusal_page(&visitor.theme, error));
     }
-    if tenant.kind == Kind::ServiceProvider {
+    if tenant.kind == TenantLevel::ServiceProvider {
         let content = html! {
-            (frame(&visitor)?)
+            (navigation(&visitor)?)
             main {
                 h1 { (screen.title()) }
                 form method="get" { label { "Unique id of a partner or client" input name="tenant" required; } button { "Show" } }
             }
         };
-        return Ok(answer(StatusCode::OK, &visitor.look, "home", &content));
+        return Ok(html_response(StatusCode::OK, &visitor.theme, "home", &content));
     }
-    let has = Subscription::of_record(&tenant);
-    let records = records(app, &visitor, &tenant, (screen.records(), &has)).await?;
+    let has = Subscription::of_tenant(&tenant);
+    let records = records_table(app, &visitor, &tenant, (screen.record_category(), &has)).await?;
     let content = html! {
-        (frame(&visitor)?)
+        (navigation(&visitor)?)
         main {
             h1 { (screen.title()) " of " (tenant.name) }
-            @for (package, modules) in screen.parts() {
+            @for (package, modules) in screen.modules_by_package() {
                 section {
-                    h2 { (package.wire()) }
-                    @if has.has(package) {
+                    h2 { (package.wire_name()) }
+                    @if has.has_package(package) {
                         ul { @for module in modules { li { (module) } } }
-                        @if package == screen.records().carried().package { (records) }
+                        @if package == screen.record_category().package_requirement().package { (records) }
                     } @else {
                         p.denied role="alert" { (NOT_SUBSCRIBED) }
                     }
@@ -88,24 +99,24 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
             }
         }
     };
-    let whole = has.screen(screen).1.is_empty();
-    Ok(answer(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.look, "home", &content))
+    let whole = has.screen_modules(screen).1.is_empty();
+    Ok(html_response(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.theme, "home", &content))
 }
 
 /// The newest records of a category, where the tenant has it and the person may see it.
-async fn records(
+async fn records_table(
     app: &App,
-    visitor: &Visitor,
-    tenant: &Record,
-    (category, has): (Category, &Subscription),
-) -> Result<Markup, Error> {
-    if !has.has(category.carried().package) || !may(&visitor.caller, tenant, LIST)? {
+    visitor: &PageSession,
+    tenant: &TenantRecord,
+    (category, has): (DataCategory, &Subscription),
+) -> Result<Markup, ApiError> {
+    if !has.has_package(category.package_requirement().package) || !is_allowed(&visitor.caller, tenant, LIST_ROUTE)? {
         return Ok(html! {});
     }
-    let (newest, total) = newest(app, tenant, category).await?;
+    let (newest, total) = newest_records(app, tenant, category).await?;
     let text = |record: &Value, member: &str| record[member].as_str().unwrap_or_default().to_owned();
     Ok(html! {
-        h3 { (category.screen()) " (" (total) ")" }
+        h3 { (category.display_name()) " (" (total) ")" }
         @if !newest.is_empty() {
             table.records {
                 thead { tr { th scope="col" { "Name" } th scope="col" { "Time" } } }

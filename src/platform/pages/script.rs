@@ -4,14 +4,14 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
 /// Path of the script.
-pub(super) const PATH: &str = "/script/copy.js";
+pub(super) const SCRIPT_PATH: &str = "/script/copy.js";
 
 /// Marks an answer whose page has the script.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scripted;
+pub(super) struct NeedsScript;
 
 /// The script.
-pub(super) async fn show() -> Response {
+pub(super) async fn serve_script() -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),

@@ -8,35 +8,35 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::brand::Look;
 use super::colour::Colour;
+use super::theme::Theme;
 use crate::platform::App;
-use crate::platform::error::Error;
-use crate::platform::held::Account;
+use crate::platform::error::ApiError;
+use crate::platform::memory_budget::RequestMemory;
 use crate::wire::ImagePaths;
 
 /// The part that all looks share.
 const BASE: &str = include_str!("style/base.css");
 /// Colour around the logo unless a tenant has one.
-const LAYER: &str = "1f2937";
+const DEFAULT_LAYER_COLOUR: &str = "1f2937";
 /// The size that a background image is recommended to have; smaller ones are tiled.
-const BACKGROUND: (usize, usize) = (1440, 900);
+const RECOMMENDED_SIZE: (usize, usize) = (1440, 900);
 
 /// The stylesheet of a tenant, or of the default look.
-pub(super) async fn show(
+pub(super) async fn serve_stylesheet(
     State(app): State<Arc<App>>,
-    Extension(account): Extension<Account>,
+    Extension(account): Extension<RequestMemory>,
     Path(file): Path<String>,
 ) -> Response {
-    super::or_refusal(&app, sheet(&app, &file, &account).await)
+    super::or_refusal_page(&app, render_stylesheet(&app, &file, &account).await)
 }
 
-async fn sheet(app: &App, file: &str, account: &Account) -> Result<Response, Error> {
-    let tenant = file.strip_suffix(".css").ok_or_else(|| Error::not_found("Stylesheet", file))?;
-    let look = Look::named(app, Some(tenant).filter(|name| *name != "default")).await?;
-    let mut text = format!("{BASE}\n{}", colours(&look));
-    if let Some(image) = look.branding.login_page_image.as_ref().filter(|image| is_path(&image.logo_path)) {
-        text += &background(&image.logo_path, is_small(app, image, account).await?);
+async fn render_stylesheet(app: &App, file: &str, account: &RequestMemory) -> Result<Response, ApiError> {
+    let tenant = file.strip_suffix(".css").ok_or_else(|| ApiError::not_found("Stylesheet", file))?;
+    let look = Theme::for_tenant_id(app, Some(tenant).filter(|name| *name != "default")).await?;
+    let mut text = format!("{BASE}\n{}", colour_rules(&look));
+    if let Some(image) = look.branding.login_page_image.as_ref().filter(|image| is_image_path(&image.logo_path)) {
+        text += &background_rule(&image.logo_path, is_small_image(app, image, account).await?);
     }
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
@@ -45,15 +45,21 @@ async fn sheet(app: &App, file: &str, account: &Account) -> Result<Response, Err
     Ok((headers, text).into_response())
 }
 
-fn colours(look: &Look) -> String {
-    let colour = |text: &Option<String>| text.as_deref().and_then(Colour::read);
+fn colour_rules(look: &Theme) -> String {
+    let colour = |text: &Option<String>| text.as_deref().and_then(Colour::parse);
     let branding = &look.branding;
-    let layer = colour(&branding.login_page_background_color).or_else(|| Colour::read(LAYER)).unwrap_or(Colour::BLACK);
-    let text = colour(&branding.login_page_text_color).unwrap_or_else(|| layer.ink());
+    let layer = colour(&branding.login_page_background_color)
+        .or_else(|| Colour::parse(DEFAULT_LAYER_COLOUR))
+        .unwrap_or(Colour::BLACK);
+    let text = colour(&branding.login_page_text_color).unwrap_or_else(|| layer.readable_text_colour());
     let bar = colour(&branding.header_background_color).unwrap_or(layer);
     let tab = colour(&branding.tab_background_color).unwrap_or(Colour::WHITE);
     let mut css = String::new();
-    for (place, background, ink) in [(".layer", layer, text), (".bar", bar, bar.ink()), (".menus", tab, tab.ink())] {
+    for (place, background, ink) in [
+        (".layer", layer, text),
+        (".bar", bar, bar.readable_text_colour()),
+        (".menus", tab, tab.readable_text_colour()),
+    ] {
         // Writing to a String cannot fail.
         let _ = writeln!(css, "{place} {{ background-color: {background}; color: {ink}; }}");
     }
@@ -61,7 +67,7 @@ fn colours(look: &Look) -> String {
 }
 
 /// The overlay darkens the image, so that what lies on it stands out.
-fn background(path: &str, small: bool) -> String {
+fn background_rule(path: &str, small: bool) -> String {
     let shape = if small { "repeat; background-size: auto" } else { "no-repeat; background-size: cover" };
     format!(
         ".login {{ background-image: linear-gradient(rgba(0, 0, 0, 0.45), rgba(0, 0, 0, 0.45)), url(\"{path}\"); \
@@ -70,17 +76,17 @@ fn background(path: &str, small: bool) -> String {
 }
 
 /// The paths that we make have nothing that could end the text around them.
-fn is_path(path: &str) -> bool {
+fn is_image_path(path: &str) -> bool {
     path.starts_with("/images/org/") && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte))
 }
 
-async fn is_small(app: &App, image: &ImagePaths, account: &Account) -> Result<bool, Error> {
+async fn is_small_image(app: &App, image: &ImagePaths, account: &RequestMemory) -> Result<bool, ApiError> {
     let mut parts = image.logo_path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
-    let Some(picture) = app.pictures.load(app, (org, file), account).await? else { return Ok(true) };
-    let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| Error::Internal)?;
-    Ok(size.width < BACKGROUND.0 || size.height < BACKGROUND.1)
+    let Some(picture) = app.image_cache.load_image(app, (org, file), account).await? else { return Ok(true) };
+    let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| ApiError::Internal)?;
+    Ok(size.width < RECOMMENDED_SIZE.0 || size.height < RECOMMENDED_SIZE.1)
 }
 
 #[cfg(test)]
@@ -89,11 +95,11 @@ mod tests {
 
     #[test]
     fn only_paths_of_ours_are_written() {
-        assert!(is_path("/images/org/2/loginPageImage-0123456789abcdef.png"));
+        assert!(is_image_path("/images/org/2/loginPageImage-0123456789abcdef.png"));
         for path in
             ["https://a.example/x.png", "/images/org/2/x\").png", "/images/org/2/x y", "//a.example/images/org/"]
         {
-            assert!(!is_path(path), "{path}");
+            assert!(!is_image_path(path), "{path}");
         }
     }
 }

@@ -4,22 +4,22 @@ use crate::platform::permission::Permission::{
     ClientCreate, ClientEdit, ClientManage, ClientView, DeviceManage, DeviceView, MspView, RolesManage, RolesView,
     UsersManage, UsersView,
 };
-use crate::platform::permission::{Permission, Permissions, Scope};
+use crate::platform::permission::{Permission, Permissions, RoleScope};
 use crate::platform::subscription::Subscription;
 
 /// A default role or permission set. The numbers never change: stored rows refer to them.
 #[derive(Clone, Copy)]
-pub(in crate::platform) struct Default {
+pub(in crate::platform) struct BuiltInGrant {
     pub(in crate::platform) id: i64,
-    pub(in crate::platform) scope: Scope,
+    pub(in crate::platform) scope: RoleScope,
     pub(in crate::platform) name: &'static str,
     pub(in crate::platform) description: &'static str,
-    gives: Gives,
+    gives: GrantContents,
 }
 
 /// What it holds.
 #[derive(Clone, Copy)]
-enum Gives {
+enum GrantContents {
     /// A set of everything that its scope has.
     Everything,
     /// A set of these.
@@ -28,37 +28,37 @@ enum Gives {
     Sets(&'static [i64]),
 }
 
-impl Default {
+impl BuiltInGrant {
     /// The permissions of a set.
     pub(in crate::platform) fn permissions(&self) -> Permissions {
         match self.gives {
-            Gives::Everything => Permissions::every(self.scope),
-            Gives::These(permissions) => permissions.iter().copied().collect(),
-            Gives::Sets(_) => Permissions::default(),
+            GrantContents::Everything => Permissions::all_of_scope(self.scope),
+            GrantContents::These(permissions) => permissions.iter().copied().collect(),
+            GrantContents::Sets(_) => Permissions::default(),
         }
     }
 
     /// The sets of a role.
     pub(in crate::platform) fn sets(&self) -> &'static [i64] {
         match self.gives {
-            Gives::Sets(sets) => sets,
-            Gives::Everything | Gives::These(_) => &[],
+            GrantContents::Sets(sets) => sets,
+            GrantContents::Everything | GrantContents::These(_) => &[],
         }
     }
 }
 
 /// Name and description.
-type Words = (&'static str, &'static str);
+type NameAndDescription = (&'static str, &'static str);
 
-const fn row(id: i64, scope: Scope, (name, description): Words, gives: Gives) -> Default {
-    Default { id, scope, name, description, gives }
+const fn row(id: i64, scope: RoleScope, (name, description): NameAndDescription, gives: GrantContents) -> BuiltInGrant {
+    BuiltInGrant { id, scope, name, description, gives }
 }
 
-use Gives::{Everything, Sets, These};
-use Scope::{Client, Partner, Provider};
+use GrantContents::{Everything, Sets, These};
+use RoleScope::{Client, Partner, Provider};
 
 /// The permission sets; the names of partners and clients are those of the public API's samples.
-const SETS: &[Default] = &[
+const SETS: &[BuiltInGrant] = &[
     row(1, Provider, ("Service Provider Administrator", "Everything"), Everything),
     row(
         2,
@@ -125,7 +125,7 @@ const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
 ];
 
 /// Every permission set, those of packages too.
-pub(in crate::platform) fn sets() -> impl Iterator<Item = Default> {
+pub(in crate::platform) fn all_sets() -> impl Iterator<Item = BuiltInGrant> {
     let of_packages = [(Partner, 101), (Client, 201)].into_iter().flat_map(|(scope, first)| {
         let numbered = (first..).zip(OF_PACKAGES);
         numbered.map(move |(id, (name, description, gives))| row(id, scope, (name, description), These(gives)))
@@ -134,13 +134,13 @@ pub(in crate::platform) fn sets() -> impl Iterator<Item = Default> {
 }
 
 /// Numbers of the sets that a tenant does not have for want of a package.
-pub(in crate::platform) fn withheld(has: &Subscription) -> Vec<i64> {
+pub(in crate::platform) fn withheld_sets(has: &Subscription) -> Vec<i64> {
     let names = has.withheld_permission_sets();
-    sets().filter(|set| set.id > 100 && names.contains(&set.name)).map(|set| set.id).collect()
+    all_sets().filter(|set| set.id > 100 && names.contains(&set.name)).map(|set| set.id).collect()
 }
 
 /// The default role of a level's administrators.
-pub(in crate::platform) const fn administrator(scope: Scope) -> i64 {
+pub(in crate::platform) const fn administrator_role(scope: RoleScope) -> i64 {
     match scope {
         Provider => 1,
         Partner => 11,
@@ -149,7 +149,7 @@ pub(in crate::platform) const fn administrator(scope: Scope) -> i64 {
 }
 
 /// The roles. Those of clients are the ones that the public documentation names.
-pub(in crate::platform) const ROLES: &[Default] = &[
+pub(in crate::platform) const ROLES: &[BuiltInGrant] = &[
     row(1, Provider, ("Service Provider Administrator", "Everything, on every tenant"), Sets(&[1])),
     row(11, Partner, ("Partner Administrator", "Everything, on all clients"), Sets(&[11])),
     row(31, Client, ("Client Administrator", "Everything"), Sets(&[31])),
@@ -166,25 +166,25 @@ mod tests {
 
     #[test]
     fn numbers_are_single_and_roles_refer_to_sets_of_their_scope() {
-        let numbers: BTreeSet<i64> = sets().map(|set| set.id).collect();
-        assert_eq!(numbers.len(), sets().count());
+        let numbers: BTreeSet<i64> = all_sets().map(|set| set.id).collect();
+        assert_eq!(numbers.len(), all_sets().count());
         assert!(numbers.iter().all(|number| *number < 1000), "the counter starts above");
         for role in ROLES {
             for number in role.sets() {
-                let set = sets().find(|set| set.id == *number).unwrap();
+                let set = all_sets().find(|set| set.id == *number).unwrap();
                 assert_eq!(set.scope, role.scope, "{}", role.name);
             }
         }
-        for scope in Scope::ALL {
-            let role = ROLES.iter().find(|role| role.id == administrator(scope)).unwrap();
+        for scope in RoleScope::ALL {
+            let role = ROLES.iter().find(|role| role.id == administrator_role(scope)).unwrap();
             assert_eq!(role.scope, scope);
         }
     }
 
     #[test]
     fn a_default_set_holds_only_what_its_scope_can_have() {
-        for set in sets() {
-            assert!(set.permissions().beyond(Permissions::every(set.scope)).is_empty(), "{}", set.name);
+        for set in all_sets() {
+            assert!(set.permissions().difference(Permissions::all_of_scope(set.scope)).is_empty(), "{}", set.name);
         }
     }
 
@@ -194,9 +194,9 @@ mod tests {
             Package::ALL.iter().flat_map(|package| package.unavailable_without().permission_sets).copied().collect();
         for scope in [Partner, Client] {
             let own: BTreeSet<&str> =
-                sets().filter(|set| set.id > 100 && set.scope == scope).map(|set| set.name).collect();
+                all_sets().filter(|set| set.id > 100 && set.scope == scope).map(|set| set.name).collect();
             assert_eq!(own, named);
         }
-        assert!(sets().filter(|set| set.id > 100).all(|set| set.scope != Provider));
+        assert!(all_sets().filter(|set| set.id > 100).all(|set| set.scope != Provider));
     }
 }

@@ -2,10 +2,10 @@
 
 use zxcvbn::{Score, zxcvbn};
 
-use crate::platform::bounds::GUESSED;
-use crate::platform::login::policy::Rules;
+use crate::platform::bounds::GUESSED_PREFIX;
+use crate::platform::login_policy::password_policy::PasswordRules;
 use crate::platform::settings;
-use crate::platform::store::{Kind, Record};
+use crate::platform::store::{TenantLevel, TenantRecord};
 
 /// Milliseconds that a password set by somebody else is good for: as long as the documented invitation.
 pub(in crate::platform) const INVITATION: i64 = 10 * 24 * 60 * 60 * 1000;
@@ -16,9 +16,9 @@ pub(in crate::platform) const NOT_ACCEPTABLE: &str =
 
 /// What is wrong with a password that is among the first a guesser tries, or is made of what is known of its owner. Under
 /// every policy (ASVS 5.0 6.2.4, 6.2.11): below a million guesses, as `zxcvbn` counts them.
-pub(in crate::platform) fn easily_guessed(password: &str, about: &[&str]) -> Option<String> {
+pub(in crate::platform) fn guessability_problem(password: &str, about: &[&str]) -> Option<String> {
     // Whatever follows cannot make a guess of its beginning cheaper, and costs more than it is long.
-    let password: String = password.chars().take(GUESSED).collect();
+    let password: String = password.chars().take(GUESSED_PREFIX).collect();
     let about: Vec<String> = about.iter().map(|word| word.to_lowercase()).collect();
     let about: Vec<&str> = about.iter().map(String::as_str).collect();
     (zxcvbn(&password, &about).score() < Score::Two).then(|| {
@@ -28,9 +28,11 @@ pub(in crate::platform) fn easily_guessed(password: &str, about: &[&str]) -> Opt
 }
 
 /// The rules of a tenant's people: a client's are held to its partner's.
-pub(in crate::platform) fn rules(tenant: &Record) -> Rules {
-    let partner = tenant.parent.as_ref().filter(|_| tenant.kind == Kind::Client);
-    Rules::of(&settings::policy_of(partner.map_or(&tenant.settings, |partner| &partner.settings)))
+pub(in crate::platform) fn rules_of_tenant(tenant: &TenantRecord) -> PasswordRules {
+    let partner = tenant.parent.as_ref().filter(|_| tenant.kind == TenantLevel::Client);
+    PasswordRules::from_policy(&settings::password_policy_of(
+        partner.map_or(&tenant.settings, |partner| &partner.settings),
+    ))
 }
 
 #[cfg(test)]
@@ -49,10 +51,10 @@ mod tests {
             "P@ssword1",
             "111111111111",
         ] {
-            assert!(easily_guessed(password, &[]).is_some(), "{password}");
+            assert!(guessability_problem(password, &[]).is_some(), "{password}");
         }
         for password in ["correct horse battery", "Second-Passw0rd!", "nine lives of a cat 9"] {
-            assert_eq!(easily_guessed(password, &[]), None, "{password}");
+            assert_eq!(guessability_problem(password, &[]), None, "{password}");
         }
     }
 
@@ -60,8 +62,8 @@ mod tests {
     fn what_is_known_of_the_owner_is_easily_guessed() {
         let about = ["Wolpertinger", "Quillfeather", "ada@example.org"];
         for password in ["Wolpertinger1", "quillfeather2", "ADA@example.org"] {
-            assert!(easily_guessed(password, &about).is_some(), "{password}");
-            assert!(easily_guessed(password, &[]).is_none(), "{password}");
+            assert!(guessability_problem(password, &about).is_some(), "{password}");
+            assert!(guessability_problem(password, &[]).is_none(), "{password}");
         }
     }
 }

@@ -2,24 +2,24 @@
 
 use crate::catalog;
 use crate::platform::bounds;
-use crate::platform::error::{Error, quote};
-use crate::platform::names::{LoginName, unreadable_of_person};
-use crate::platform::reference;
+use crate::platform::error::{ApiError, quote};
+use crate::platform::names::{LoginName, unreadable_in_person_name};
+use crate::platform::reference_data;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::PersonRecord;
 use crate::wire::{User, UserNotification, UserZone};
 
 /// What a request may set of a user, merged and checked.
-pub(in crate::platform) struct Profile {
+pub(in crate::platform) struct UserProfile {
     pub(in crate::platform) first_name: String,
     pub(in crate::platform) last_name: String,
     pub(in crate::platform) email: String,
     pub(in crate::platform) rest: User,
 }
 
-impl Profile {
+impl UserProfile {
     /// Of nobody yet.
-    pub(in crate::platform) fn empty() -> Self {
+    pub(in crate::platform) fn for_new_user() -> Self {
         let rest = User {
             user_account_type: Some("REGULAR".to_owned()),
             user_group_type: Some("NONE".to_owned()),
@@ -29,7 +29,7 @@ impl Profile {
     }
 
     /// Of a person.
-    pub(in crate::platform) fn of(person: &PersonRecord) -> Self {
+    pub(in crate::platform) fn from_person(person: &PersonRecord) -> Self {
         Self {
             first_name: person.first_name.clone(),
             last_name: person.last_name.clone(),
@@ -39,8 +39,8 @@ impl Profile {
     }
 
     /// After a request.
-    pub(in crate::platform) fn merged(mut self, change: &User, problems: &mut Problems) -> Self {
-        self.texts(change, problems);
+    pub(in crate::platform) fn merge_change(mut self, change: &User, problems: &mut Problems) -> Self {
+        self.merge_texts(change, problems);
         for (name, slot, value, words) in [
             ("userAccountType", &mut self.rest.user_account_type, &change.user_account_type, &["REGULAR", "BUSINESS"]),
             ("userGroupType", &mut self.rest.user_group_type, &change.user_group_type, &["NONE", "ALL"]),
@@ -54,10 +54,10 @@ impl Profile {
         }
         self.rest.two_factor_authentication = change.two_factor_authentication.or(self.rest.two_factor_authentication);
         if let Some(zone) = &change.time_zone {
-            self.rest.time_zone = zone_of(zone, problems);
+            self.rest.time_zone = time_zone_of(zone, problems);
         }
         if let Some(list) = &change.user_notifications {
-            notifications(list, problems);
+            check_notifications(list, problems);
             self.rest.user_notifications = Some(list.clone());
         }
         if change.user_groups.as_ref().is_some_and(|groups| !groups.is_empty()) {
@@ -66,7 +66,7 @@ impl Profile {
         self
     }
 
-    fn texts(&mut self, change: &User, problems: &mut Problems) {
+    fn merge_texts(&mut self, change: &User, problems: &mut Problems) {
         for (name, most, slot, value) in [
             ("firstName", bounds::NAME, &mut self.first_name, &change.first_name),
             ("lastName", bounds::NAME, &mut self.last_name, &change.last_name),
@@ -74,7 +74,7 @@ impl Profile {
         ] {
             let Some(value) = value else { continue };
             // What stands there from before today's rules can be sent back as it is.
-            if value.trim() != slot && wrong(name, most, value, problems) {
+            if value.trim() != slot && note_text_problem(name, most, value, problems) {
                 continue;
             }
             value.trim().clone_into(slot);
@@ -82,7 +82,7 @@ impl Profile {
         let rest = &mut self.rest;
         for (name, most, slot, value) in [
             ("designation", bounds::NAME, &mut rest.designation, &change.designation),
-            ("address", bounds::LONG, &mut rest.address, &change.address),
+            ("address", bounds::LONG_TEXT, &mut rest.address, &change.address),
             ("city", bounds::NAME, &mut rest.city, &change.city),
             ("state", bounds::NAME, &mut rest.state, &change.state),
             ("zip", bounds::ZIP, &mut rest.zip, &change.zip),
@@ -92,15 +92,15 @@ impl Profile {
             ("mobileNumber", bounds::TELEPHONE, &mut rest.mobile_number, &change.mobile_number),
         ] {
             let Some(value) = value else { continue };
-            if slot.as_deref() != Some(value.trim()) && wrong(name, most, value, problems) {
+            if slot.as_deref() != Some(value.trim()) && note_text_problem(name, most, value, problems) {
                 continue;
             }
-            settings::text(slot, Some(value.trim().to_owned()));
+            settings::merge_text(slot, Some(value.trim().to_owned()));
         }
     }
 
     /// What every user has from the start and does not lose. The first administrator begins without.
-    pub(in crate::platform) fn complete(&self, before: Option<&Self>, problems: &mut Problems) {
+    pub(in crate::platform) fn check_required(&self, before: Option<&Self>, problems: &mut Problems) {
         for (name, of) in [
             ("firstName", (|profile| &profile.first_name) as fn(&Self) -> &String),
             ("lastName", |profile| &profile.last_name),
@@ -114,17 +114,17 @@ impl Profile {
 }
 
 /// Notes what is wrong with a text.
-fn wrong(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool {
+fn note_text_problem(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool {
     let value = value.trim();
     let message = if value.chars().count() > most {
         format!("The text is longer than {most} characters")
     } else if value.chars().any(char::is_control) {
         "The text has control characters".to_owned()
-    } else if let Some(why) = unreadable_of_person(value) {
+    } else if let Some(why) = unreadable_in_person_name(value) {
         why
     } else if matches!(name, "email" | "altEmail") && !value.is_empty() && !settings::is_email(value) {
         format!("{} is not an e-mail address", quote(value))
-    } else if name == "country" && !value.is_empty() && catalog::country(value).is_none() {
+    } else if name == "country" && !value.is_empty() && catalog::find_country(value).is_none() {
         format!("The country {} is not known; /api/v2/cfg/countries lists them", quote(value))
     } else {
         return false;
@@ -133,13 +133,13 @@ fn wrong(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool 
     true
 }
 
-fn zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
+fn time_zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
     let UserZone { id: _, name, label: _, code } = zone;
     let wanted = name.as_deref().or(code.as_deref()).unwrap_or_default().trim();
     if wanted.is_empty() {
         return None;
     }
-    let found = reference::zone_of(wanted);
+    let found = reference_data::find_user_zone(wanted);
     if found.is_none() {
         problems.refuse(
             "timeZone",
@@ -149,7 +149,7 @@ fn zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
     found
 }
 
-fn notifications(list: &[UserNotification], problems: &mut Problems) {
+fn check_notifications(list: &[UserNotification], problems: &mut Problems) {
     if list.len() > bounds::NOTIFICATIONS {
         let message = format!("The list has {} rows; at most {} are taken", list.len(), bounds::NOTIFICATIONS);
         return problems.refuse("userNotifications", message);
@@ -167,13 +167,13 @@ fn notifications(list: &[UserNotification], problems: &mut Problems) {
             if value.trim().is_empty() && name != "notifyInputType" {
                 problems.refuse(field, "The text is required");
             } else {
-                wrong(&field, bounds::NAME, value, problems);
+                note_text_problem(&field, bounds::NAME, value, problems);
             }
         }
     }
 }
 
 /// The login name of a request.
-pub(in crate::platform) fn login_name(name: &str) -> Result<LoginName, Error> {
-    LoginName::read(name).map_err(|wrong| Error::field("loginName", wrong))
+pub(in crate::platform) fn parse_login_name(name: &str) -> Result<LoginName, ApiError> {
+    LoginName::parse(name).map_err(|wrong| ApiError::field("loginName", wrong))
 }

@@ -6,115 +6,121 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 
-use super::bounds;
-use super::defaults::withheld;
-use super::lists::terms;
-use super::sets::{described, of_scope};
+use super::defaults::withheld_sets;
+use super::permission_sets::{check_description, check_scope};
+use super::privilege_limits;
+use super::user_lists::parse_terms;
 use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::App;
-use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::Strict;
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
+use crate::platform::authorize::{LockedTenant, RequestScope};
+use crate::platform::body::StrictJson;
 use crate::platform::bounds::TENANT;
-use crate::platform::error::{Error, after_commit, quote};
-use crate::platform::gate::{Locked, Scope};
+use crate::platform::error::{ApiError, answer_after_commit, quote};
 use crate::platform::permission::Permissions;
-use crate::platform::principal::{Grant, Reach};
+use crate::platform::principal::{ClientScope, Grant};
 use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
-use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Kind, Record, RoleContent, RoleRecord, SetRecord, Term, Tx, Value, delete_role, id_of_role, lock, name_of_role,
-    put_role, set_users_of,
+    RoleContent, RoleRecord, SetRecord, TenantLevel, TenantRecord, Term, TermValue, Tx, delete_role, find_role_by_name,
+    lock_tenant, role_unique_id, save_role, set_role_users,
 };
 use crate::platform::subscription::Subscription;
-use crate::wire::{ClientRef, Envelope, Role, SetRef, UserRef};
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::wire::{ClientRef, PageEnvelope, PermissionSetRef, Role, UserRef};
 
 /// `POST .../roles`.
-pub(in crate::platform) async fn create(
+pub(in crate::platform) async fn create_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
-    Strict(change): Strict<Role, { TENANT }>,
-) -> Result<Json<Role>, Error> {
-    put(&app, (&scope, &actor), None, change).await
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    StrictJson(change): StrictJson<Role, { TENANT }>,
+) -> Result<Json<Role>, ApiError> {
+    write_role(&app, (&scope, &actor), None, change).await
 }
 
 /// `POST .../roles/{role}`: a partial update. Of a default role only the users change.
-pub(in crate::platform) async fn update(
+pub(in crate::platform) async fn update_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(change): Strict<Role, { TENANT }>,
-) -> Result<Json<Role>, Error> {
-    let role = find(&app, scope.tenant()?, &id).await?;
+    StrictJson(change): StrictJson<Role, { TENANT }>,
+) -> Result<Json<Role>, ApiError> {
+    let role = find_role(&app, scope.tenant()?, &id).await?;
     // Nobody changes what gives more than she has.
-    bounds::roles(&app, &scope, &[role.id]).await?;
-    put(&app, (&scope, &actor), Some(role), change).await
+    privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
+    write_role(&app, (&scope, &actor), Some(role), change).await
 }
 
 /// `GET .../roles/{role}`.
-pub(in crate::platform) async fn read(
+pub(in crate::platform) async fn read_role(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<Role>, Error> {
+) -> Result<Json<Role>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
-    let role = find(&app, tenant, &id).await?;
-    answer(&app, tenant, &role).await.map(Json)
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let role = find_role(&app, tenant, &id).await?;
+    role_response(&app, tenant, &role).await.map(Json)
 }
 
 /// `DELETE .../roles/{role}`.
-pub(in crate::platform) async fn delete(
+pub(in crate::platform) async fn remove_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<Scope>, Actor),
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<()>, Error> {
-    let role = find(&app, scope.tenant()?, &id).await?;
+) -> Result<Json<()>, ApiError> {
+    let role = find_role(&app, scope.tenant()?, &id).await?;
     if role.default {
-        return Err(Error::field("uniqueId", "A default role is not deleted; take its users out instead"));
+        return Err(ApiError::field("uniqueId", "A default role is not deleted; take its users out instead"));
     }
-    bounds::roles(&app, &scope, &[role.id]).await?;
-    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
+    privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
+    let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     delete_role(&mut tx, role.id).await?;
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::RoleDelete, &role.unique_id)).await?;
+    append_event(
+        &app.seal,
+        &mut tx,
+        (tenant.id, &actor),
+        AuditEvent::success(AuditAction::RoleDelete, &role.unique_id),
+    )
+    .await?;
     tx.commit().await?;
-    tracing::info!(role = role.unique_id, by = scope.caller.login(), "a role was deleted");
+    tracing::info!(role = role.unique_id, by = scope.caller.author_name(), "a role was deleted");
     Ok(Json(()))
 }
 
 /// `GET .../roles/search`.
-pub(in crate::platform) async fn search(
+pub(in crate::platform) async fn search_roles(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<Envelope<Role>>, Error> {
+) -> Result<Json<PageEnvelope<Role>>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
     let raw = raw.unwrap_or_default();
-    let terms = terms(&raw, &["uniqueId", "name"], |key, value| {
+    let terms = parse_terms(&raw, &["uniqueId", "name"], |key, value| {
         Ok(match key {
-            "name" => Term("name_key = ", Value::Text(value.to_lowercase())),
-            _ => Term("unique_id = ", Value::Text(value.to_owned())),
+            "name" => Term("name_key = ", TermValue::Text(value.to_lowercase())),
+            _ => Term("unique_id = ", TermValue::Text(value.to_owned())),
         })
     })?;
-    let paging = Paging::read(&raw)?;
+    let paging = Paging::parse(&raw)?;
     let (by_name, name) = match paging.order.as_str() {
         "" | "id" | "uniqueId" => (false, "id"),
         "name" => (true, "name"),
-        _ => return Err(Error::field("sortName", "The list sorts by id or name")),
+        _ => return Err(ApiError::field("sortName", "The list sorts by id or name")),
     };
-    let (roles, total) = app.store.search_roles(tenant, (&terms, by_name), paging.part()).await?;
-    let results = roles.iter().map(|role| listed(tenant, role)).collect();
+    let (roles, total) = app.store.search_roles(tenant, (&terms, by_name), paging.range()).await?;
+    let results = roles.iter().map(|role| role_list_item(tenant, role)).collect();
     Ok(Json(paging.envelope(results, total, format!("role.{name}"))))
 }
 
-async fn find(app: &App, tenant: &Record, id: &str) -> Result<RoleRecord, Error> {
-    let roles = app.store.roles(tenant).await?;
-    roles.into_iter().find(|role| role.unique_id == id).ok_or_else(|| Error::not_found("Role", id))
+async fn find_role(app: &App, tenant: &TenantRecord, id: &str) -> Result<RoleRecord, ApiError> {
+    let roles = app.store.list_roles(tenant).await?;
+    roles.into_iter().find(|role| role.unique_id == id).ok_or_else(|| ApiError::not_found("Role", id))
 }
 
 /// What a role will be.
-struct Wanted {
+struct DesiredRole {
     name: String,
     description: String,
     all_clients: bool,
@@ -123,115 +129,128 @@ struct Wanted {
     users: Option<Vec<i64>>,
 }
 
-async fn put(
+async fn write_role(
     app: &App,
-    (scope, actor): (&Scope, &Actor),
+    (scope, actor): (&RequestScope, &Actor),
     role: Option<RoleRecord>,
     change: Role,
-) -> Result<Json<Role>, Error> {
+) -> Result<Json<Role>, ApiError> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Write)?;
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
     let default = role.as_ref().is_some_and(|role| role.default);
     let Role { permissions, clients, all_clients, users, .. } = &change;
     let moves =
         role.is_none() || permissions.is_some() || clients.is_some() || all_clients.is_some() || users.is_some();
     let base = match &role {
         None => None,
-        Some(role) => Some(Base::read(app, role.clone()).await?),
+        Some(role) => Some(MergeBase::load(app, role.clone()).await?),
     };
-    let (wanted, gives) = wanted(app, tenant, role.as_ref(), change).await?;
-    let gives_power = moves && gives.permissions.give_power();
-    bounds::within(scope, &[gives], "to give")?;
+    let (wanted, gives) = merge_role(app, tenant, role.as_ref(), change).await?;
+    let gives_power = moves && gives.permissions.allows_administration();
+    privilege_limits::ensure_within_caller(scope, &[gives], "to give")?;
     let mut tx = app.store.begin_under(tenant.id).await?;
-    let tenant = lock(&mut tx, tenant.id).await?;
-    admit(&tenant, Act::Write)?;
+    let tenant = lock_tenant(&mut tx, tenant.id).await?;
+    ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
     if let Some(base) = base {
-        base.still_holds(app, &tenant).await?;
+        base.ensure_unchanged(app, &tenant).await?;
     }
     if gives_power {
-        scope.proof().spend(&mut tx).await?;
+        scope.proof().consume(&mut tx).await?;
     }
     let before = role.as_ref().map(|role| role.id);
     let id = match before.filter(|_| default) {
         Some(id) => id,
-        None => stored(&mut tx, &tenant, before, &wanted).await?,
+        None => store_role(&mut tx, &tenant, before, &wanted).await?,
     };
     if let Some(users) = &wanted.users {
-        set_users_of(&mut tx, id, tenant.id, users).await?;
+        set_role_users(&mut tx, id, tenant.id, users).await?;
     }
-    let done = if before.is_none() { Action::RoleCreate } else { Action::RoleUpdate };
-    let unique_id = id_of_role(&mut tx, id).await?;
-    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &unique_id)).await?;
+    let done = if before.is_none() { AuditAction::RoleCreate } else { AuditAction::RoleUpdate };
+    let unique_id = role_unique_id(&mut tx, id).await?;
+    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &unique_id)).await?;
     tx.commit().await?;
-    tracing::info!(role = unique_id, by = scope.caller.login(), "a role was written");
-    after_commit(answer_of(app, &tenant, id).await)
+    tracing::info!(role = unique_id, by = scope.caller.author_name(), "a role was written");
+    answer_after_commit(role_response_by_id(app, &tenant, id).await)
 }
 
-async fn answer_of(app: &App, tenant: &Record, id: i64) -> Result<Json<Role>, Error> {
-    let roles = app.store.roles(tenant).await?;
-    let role = roles.into_iter().find(|role| role.id == id).ok_or(Error::Internal)?;
-    answer(app, tenant, &role).await.map(Json)
+async fn role_response_by_id(app: &App, tenant: &TenantRecord, id: i64) -> Result<Json<Role>, ApiError> {
+    let roles = app.store.list_roles(tenant).await?;
+    let role = roles.into_iter().find(|role| role.id == id).ok_or(ApiError::Internal)?;
+    role_response(app, tenant, &role).await.map(Json)
 }
 
 /// What a partial update was merged into.
 #[derive(PartialEq)]
-struct Base {
+struct MergeBase {
     role: RoleRecord,
     clients: BTreeSet<i64>,
     sets: BTreeSet<i64>,
 }
 
-impl Base {
-    async fn read(app: &App, role: RoleRecord) -> Result<Self, Error> {
-        let clients = app.store.clients_of(role.id).await?.into_iter().map(|(id, _)| id).collect();
-        let sets = app.store.sets_of(role.id).await?.iter().map(|set| set.id).collect();
+impl MergeBase {
+    async fn load(app: &App, role: RoleRecord) -> Result<Self, ApiError> {
+        let clients = app.store.clients_of_role(role.id).await?.into_iter().map(|(id, _)| id).collect();
+        let sets = app.store.sets_of_role(role.id).await?.iter().map(|set| set.id).collect();
         Ok(Self { role, clients, sets })
     }
 
     /// Refuses where another request changed the role in the meantime: merged into the role of before, this one would take that
     /// back. It is read under the tenant's lock.
-    async fn still_holds(self, app: &App, tenant: &Record) -> Result<(), Error> {
-        let now = Self::read(app, find(app, tenant, &self.role.unique_id).await?).await?;
+    async fn ensure_unchanged(self, app: &App, tenant: &TenantRecord) -> Result<(), ApiError> {
+        let now = Self::load(app, find_role(app, tenant, &self.role.unique_id).await?).await?;
         if self == now {
             return Ok(());
         }
-        Err(Error::Changed(format!("The role {} was changed meanwhile; read it and try again", now.role.unique_id)))
+        Err(ApiError::RevisionConflict(format!(
+            "The role {} was changed meanwhile; read it and try again",
+            now.role.unique_id
+        )))
     }
 }
 
-async fn stored(tx: &mut Tx, tenant: &Record, id: Option<i64>, wanted: &Wanted) -> Result<i64, Error> {
-    let Wanted { name, description, all_clients, clients, sets, users: _ } = wanted;
-    if let Some(holder) = name_of_role(tx, tenant, name, id.unwrap_or(-1)).await? {
+async fn store_role(
+    tx: &mut Tx,
+    tenant: &TenantRecord,
+    id: Option<i64>,
+    wanted: &DesiredRole,
+) -> Result<i64, ApiError> {
+    let DesiredRole { name, description, all_clients, clients, sets, users: _ } = wanted;
+    if let Some(holder) = find_role_by_name(tx, tenant, name, id.unwrap_or(-1)).await? {
         let message = format!("The name {} is taken by {holder}; choose another", quote(name));
-        return Err(Error::field("name", message));
+        return Err(ApiError::field("name", message));
     }
     let content = RoleContent { name, description, all_clients: *all_clients, clients, sets };
-    put_role(tx, tenant, id, &content).await
+    save_role(tx, tenant, id, &content).await
 }
 
 /// Merges a request into a role, and says what that gives.
-async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: Role) -> Result<(Wanted, Grant), Error> {
+async fn merge_role(
+    app: &App,
+    tenant: &TenantRecord,
+    role: Option<&RoleRecord>,
+    change: Role,
+) -> Result<(DesiredRole, Grant), ApiError> {
     let mut problems = Problems::default();
     let before = role.map_or(-1, |role| role.id);
-    absent(&change, &mut problems);
-    of_scope(tenant, change.scope.as_deref(), &mut problems);
+    refuse_unsupported(&change, &mut problems);
+    check_scope(tenant, change.scope.as_deref(), &mut problems);
     if role.is_some_and(|role| role.default) {
-        untouched(&change, &mut problems);
+        refuse_default_changes(&change, &mut problems);
     }
     let description = match &change.description {
-        Some(text) => described(text, &mut problems),
+        Some(text) => check_description(text, &mut problems),
         None => role.map(|role| role.description.clone()).unwrap_or_default(),
     };
-    let all_clients = reach(tenant, role, &change, &mut problems);
+    let all_clients = reaches_all_clients(tenant, role, &change, &mut problems);
     let clients = match &change.clients {
-        Some(clients) => living_clients(app, tenant, clients, &mut problems).await?,
+        Some(clients) => find_living_clients(app, tenant, clients, &mut problems).await?,
         None if change.all_clients == Some(true) => Vec::new(),
-        None => app.store.clients_of(before).await?.into_iter().map(|(id, _)| id).collect(),
+        None => app.store.clients_of_role(before).await?.into_iter().map(|(id, _)| id).collect(),
     };
-    let known = app.store.every_set(tenant).await?;
+    let known = app.store.list_all_sets(tenant).await?;
     let chosen = match &change.permissions {
         Some(sets) => sets.iter().map(|set| set.id).collect::<Vec<_>>(),
-        None => app.store.sets_of(before).await?.iter().map(|set| set.id).collect(),
+        None => app.store.sets_of_role(before).await?.iter().map(|set| set.id).collect(),
     };
     let mut permissions = Permissions::default();
     let by_id: HashMap<i64, &SetRecord> = known.iter().map(|set| (set.id, set)).collect();
@@ -240,7 +259,7 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
             // What a role has already stays, gives nothing, and is back with the package.
             Some(set) if set.withheld && change.permissions.is_none() => {}
             Some(set) if set.withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
-            Some(set) => permissions = permissions.with(set.permissions),
+            Some(set) => permissions = permissions.union(set.permissions),
             None => problems.refuse_with(format!("permissions[{index}].id"), || {
                 format!("The tenant has no permission set {id}; GET .../permissionSets lists them")
             }),
@@ -248,23 +267,23 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     }
     let users = match &change.users {
         None => None,
-        Some(users) => Some(living_users(app, tenant, users, &mut problems).await?),
+        Some(users) => Some(find_living_users(app, tenant, users, &mut problems).await?),
     };
     problems.finish()?;
     let name = match (change.name, role) {
         (None, Some(role)) => role.name.clone(),
         // A name from before today's rules can be sent back as it is.
         (Some(name), Some(role)) if name.trim() == role.name => role.name.clone(),
-        (name, _) => settings::name(name.as_deref().unwrap_or_default())?,
+        (name, _) => settings::validate_name(name.as_deref().unwrap_or_default())?,
     };
-    let reach = if all_clients { Reach::All } else { Reach::Only(clients.iter().copied().collect()) };
+    let reach = if all_clients { ClientScope::All } else { ClientScope::Only(clients.iter().copied().collect()) };
     let gives = Grant { permissions, clients: reach };
     let sets = chosen.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    Ok((Wanted { name, description, all_clients, clients, sets, users }, gives))
+    Ok((DesiredRole { name, description, all_clients, clients, sets, users }, gives))
 }
 
 /// What bounds a role elsewhere and does not exist here: nothing is taken that would not hold.
-fn absent(change: &Role, problems: &mut Problems) {
+fn refuse_unsupported(change: &Role, problems: &mut Problems) {
     for (name, list) in [
         ("devices", &change.devices),
         ("deviceGroups", &change.device_groups),
@@ -278,7 +297,7 @@ fn absent(change: &Role, problems: &mut Problems) {
 }
 
 /// A default role is what it is, and only its users change.
-fn untouched(change: &Role, problems: &mut Problems) {
+fn refuse_default_changes(change: &Role, problems: &mut Problems) {
     let Role { name, description, scope: _, clients, all_clients, permissions, .. } = change;
     for (member, there) in [
         ("name", name.is_some()),
@@ -294,10 +313,15 @@ fn untouched(change: &Role, problems: &mut Problems) {
 }
 
 /// Whether the role reaches all clients. Only a partner's role can be bound to some.
-fn reach(tenant: &Record, role: Option<&RoleRecord>, change: &Role, problems: &mut Problems) -> bool {
+fn reaches_all_clients(
+    tenant: &TenantRecord,
+    role: Option<&RoleRecord>,
+    change: &Role,
+    problems: &mut Problems,
+) -> bool {
     let some = change.clients.as_ref().is_some_and(|clients| !clients.is_empty());
-    if tenant.kind != Kind::Partner {
-        if some || (tenant.kind == Kind::ServiceProvider && change.all_clients == Some(false)) {
+    if tenant.kind != TenantLevel::Partner {
+        if some || (tenant.kind == TenantLevel::ServiceProvider && change.all_clients == Some(false)) {
             let name = if some { "clients" } else { "allClients" };
             problems.refuse(name, "Only a partner's role is bound to some clients; leave it out");
         }
@@ -310,17 +334,17 @@ fn reach(tenant: &Record, role: Option<&RoleRecord>, change: &Role, problems: &m
     change.all_clients.unwrap_or(before && !some)
 }
 
-async fn living_clients(
+async fn find_living_clients(
     app: &App,
-    tenant: &Record,
+    tenant: &TenantRecord,
     clients: &[ClientRef],
     problems: &mut Problems,
-) -> Result<Vec<i64>, Error> {
-    if tenant.kind != Kind::Partner {
+) -> Result<Vec<i64>, ApiError> {
+    if tenant.kind != TenantLevel::Partner {
         return Ok(Vec::new());
     }
     let wanted: Vec<&str> = clients.iter().map(|client| client.unique_id.as_str()).collect();
-    let living = app.store.living_children(tenant.id, &wanted).await?;
+    let living = app.store.living_child_numbers(tenant.id, &wanted).await?;
     for (index, unique_id) in wanted.iter().enumerate().filter(|(_, unique_id)| !living.contains_key(**unique_id)) {
         problems.refuse_with(format!("clients[{index}].uniqueId"), || {
             format!("The partner has no client {}; GET .../clients/minimal lists them", quote(unique_id))
@@ -329,14 +353,14 @@ async fn living_clients(
     Ok(living.into_values().collect())
 }
 
-async fn living_users(
+async fn find_living_users(
     app: &App,
-    tenant: &Record,
+    tenant: &TenantRecord,
     wanted: &[UserRef],
     problems: &mut Problems,
-) -> Result<Vec<i64>, Error> {
+) -> Result<Vec<i64>, ApiError> {
     let wanted: Vec<&str> = wanted.iter().map(|user| user.id.as_str()).collect();
-    let living = app.store.living_numbers(tenant.id, &wanted).await?;
+    let living = app.store.living_person_numbers(tenant.id, &wanted).await?;
     for (index, id) in wanted.iter().enumerate().filter(|(_, id)| !living.contains_key(**id)) {
         problems.refuse_with(format!("users[{index}].id"), || {
             format!("The tenant has no user {}; GET .../users/minimal lists them", quote(id))
@@ -345,21 +369,21 @@ async fn living_users(
     Ok(living.into_values().collect())
 }
 
-async fn answer(app: &App, tenant: &Record, role: &RoleRecord) -> Result<Role, Error> {
-    let clients = app.store.clients_of(role.id).await?.into_iter().map(|(_, client)| client).collect();
-    let mut sets: Vec<SetRef> = app.store.sets_of(role.id).await?;
-    let withheld = withheld(&Subscription::of_record(tenant));
+async fn role_response(app: &App, tenant: &TenantRecord, role: &RoleRecord) -> Result<Role, ApiError> {
+    let clients = app.store.clients_of_role(role.id).await?.into_iter().map(|(_, client)| client).collect();
+    let mut sets: Vec<PermissionSetRef> = app.store.sets_of_role(role.id).await?;
+    let withheld = withheld_sets(&Subscription::of_tenant(tenant));
     sets.retain(|set| !withheld.contains(&set.id));
-    let users: Vec<UserRef> = app.store.users_of(role.id, tenant.id).await?;
-    Ok(Role { clients: Some(clients), permissions: Some(sets), users: Some(users), ..listed(tenant, role) })
+    let users: Vec<UserRef> = app.store.users_of_role(role.id, tenant.id).await?;
+    Ok(Role { clients: Some(clients), permissions: Some(sets), users: Some(users), ..role_list_item(tenant, role) })
 }
 
-fn listed(tenant: &Record, role: &RoleRecord) -> Role {
+fn role_list_item(tenant: &TenantRecord, role: &RoleRecord) -> Role {
     Role {
         unique_id: Some(role.unique_id.clone()),
         name: Some(role.name.clone()),
         description: Some(role.description.clone()),
-        scope: Some(tenant.kind.scope().wire().to_owned()),
+        scope: Some(tenant.kind.role_scope().wire().to_owned()),
         all_clients: Some(role.all_clients),
         all_devices: Some(true),
         all_credentials: Some(true),

@@ -2,44 +2,48 @@
 
 use serde_json::{Map, Value};
 
-use super::account;
-use crate::catalog::Category;
+use super::cloud_account;
+use crate::catalog::DataCategory;
 use crate::platform::bounds::{NAME, RECORD};
-use crate::platform::error::{Error, quote};
+use crate::platform::error::{ApiError, quote};
 use crate::platform::settings::Problems;
-use crate::platform::store::{Datum, Shelf};
+use crate::platform::store::{Record, RecordScope};
 use crate::platform::time;
 
 /// Members that the platform writes; a request that sends them back is taken.
-pub(super) const WRITTEN: [&str; 4] = ["id", "category", "revision", "tenantId"];
+pub(super) const PLATFORM_MEMBERS: [&str; 4] = ["id", "category", "revision", "tenantId"];
 
 /// How far ahead of us another clock may be.
-const AHEAD: i64 = 24 * 60 * 60 * 1000;
+const MAX_CLOCK_SKEW: i64 = 24 * 60 * 60 * 1000;
 
 /// Refuses a change that was made from an older revision: what changed since would be lost.
-pub(super) fn current(datum: &Datum, read_at: Option<i64>) -> Result<(), Error> {
+pub(super) fn ensure_current_revision(datum: &Record, read_at: Option<i64>) -> Result<(), ApiError> {
     let now = datum.revision;
     match read_at {
-        None => Err(Error::field("revision", "The number of the revision that was read is required")),
+        None => Err(ApiError::field("revision", "The number of the revision that was read is required")),
         Some(revision) if revision == now => Ok(()),
-        Some(revision) => Err(Error::Changed(format!(
+        Some(revision) => Err(ApiError::RevisionConflict(format!(
             "The record is at revision {now}, and the change is of revision {revision}; read it again and change that"
         ))),
     }
 }
 
 /// A record with a request's members: each replaces, a null removes.
-pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) -> Result<Datum, Error> {
+pub(super) fn merge_record(
+    mut datum: Record,
+    body: Map<String, Value>,
+    shelf: RecordScope,
+) -> Result<Record, ApiError> {
     let mut problems = Problems::default();
-    let (sent, before): (Vec<String>, usize) = (body.keys().cloned().collect(), length(&datum.members)?);
+    let (sent, before): (Vec<String>, usize) = (body.keys().cloned().collect(), stored_length(&datum.members)?);
     for (member, value) in body {
         match member.as_str() {
-            "name" => text(&member, &value, &mut problems).trim().clone_into(&mut datum.name),
-            "time" => match time::span(&text(&member, &value, &mut problems)) {
+            "name" => require_text(&member, &value, &mut problems).trim().clone_into(&mut datum.name),
+            "time" => match time::parse_span(&require_text(&member, &value, &mut problems)) {
                 Some((at, _)) => datum.at = at,
                 None => problems.refuse("time", "The text is not a time such as 2016-08-29T12:05:08+0000"),
             },
-            written if WRITTEN.contains(&written) => {}
+            written if PLATFORM_MEMBERS.contains(&written) => {}
             _ if value.is_null() => drop(datum.members.remove(&member)),
             "kind" if !value.is_string() => problems.refuse("kind", "The value must be a text"),
             _ => drop(datum.members.insert(member, value)),
@@ -48,26 +52,27 @@ pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) ->
     if datum.name.is_empty() || datum.name.chars().count() > NAME || datum.name.chars().any(char::is_control) {
         problems.refuse("name", "The name must have 1 to 255 printable characters");
     }
-    kept(&datum, shelf, &mut problems);
-    let bytes = length(&datum.members)?;
+    check_time_range(&datum, shelf, &mut problems);
+    let bytes = stored_length(&datum.members)?;
     // What an earlier release let grow beyond the bound may shrink step by step.
     if bytes > RECORD.max(before) {
-        problems.refuse(&largest(&datum.members, sent)?, too_large(bytes));
+        problems.refuse(&largest_member(&datum.members, sent)?, too_large_message(bytes));
     }
-    datum.cloud_account =
-        (shelf.category == Category::Integrations).then(|| account::of(&datum.members, &mut problems)).flatten();
+    datum.cloud_account = (shelf.category == DataCategory::Integrations)
+        .then(|| cloud_account::account_key(&datum.members, &mut problems))
+        .flatten();
     datum.revision += 1;
     problems.finish()?;
     Ok(datum)
 }
 
 /// Bytes of members as they are kept.
-fn length(members: &Map<String, Value>) -> Result<usize, Error> {
+fn stored_length(members: &Map<String, Value>) -> Result<usize, ApiError> {
     Ok(serde_json::to_string(members)?.len())
 }
 
 /// Which of the members that a request sent takes most of a record.
-fn largest(members: &Map<String, Value>, sent: Vec<String>) -> Result<String, Error> {
+fn largest_member(members: &Map<String, Value>, sent: Vec<String>) -> Result<String, ApiError> {
     let mut largest = ("body".to_owned(), 0);
     for member in sent {
         let Some(value) = members.get(&member) else { continue };
@@ -79,24 +84,24 @@ fn largest(members: &Map<String, Value>, sent: Vec<String>) -> Result<String, Er
     Ok(largest.0)
 }
 
-fn too_large(bytes: usize) -> String {
+fn too_large_message(bytes: usize) -> String {
     format!(
         "The record would have {bytes} bytes with what it has already, and at most {RECORD} are kept: remove members by null, \
          or keep some of them in another record"
     )
 }
 
-fn kept(datum: &Datum, shelf: Shelf, problems: &mut Problems) {
+fn check_time_range(datum: &Record, shelf: RecordScope, problems: &mut Problems) {
     if datum.at < shelf.since {
-        let since = time::wire(shelf.since);
+        let since = time::to_wire(shelf.since);
         problems
             .refuse("time", format!("The tenant's data is kept from {since} on; with Extended Data Retention longer"));
-    } else if datum.at > time::now() + AHEAD {
+    } else if datum.at > time::now() + MAX_CLOCK_SKEW {
         problems.refuse("time", "The time is more than a day ahead");
     }
 }
 
-fn text(member: &str, value: &Value, problems: &mut Problems) -> String {
+fn require_text(member: &str, value: &Value, problems: &mut Problems) -> String {
     if let Value::String(text) = value {
         return text.clone();
     }

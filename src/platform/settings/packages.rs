@@ -2,14 +2,14 @@
 
 use super::Problems;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
-use crate::platform::error::{Error, quote};
-use crate::wire::{ClientDetails, Tenant};
+use crate::platform::error::{ApiError, quote};
+use crate::wire::{Tenant, WireClientDetails};
 
 /// Names in a list; there are fewer than that to name.
 const MOST: usize = 64;
 
 /// Merges packages and add-ons, in that order, into a tenant. Each list replaces; a package that goes takes its add-ons along.
-pub(super) fn merge(
+pub(super) fn merge_packages(
     next: &mut Tenant,
     wanted: (Option<Vec<String>>, Option<Vec<String>>),
     bound: Option<&Tenant>,
@@ -18,45 +18,45 @@ pub(super) fn merge(
     let chosen = wanted.1.is_some();
     let checks = chosen || wanted.0.is_some();
     let packages = match wanted.0 {
-        None => packages(next),
-        Some(names) => read(&names, "packages", Package::from_wire, problems),
+        None => packages_of(next),
+        Some(names) => parse_names(&names, "packages", Package::from_wire, problems),
     };
-    let packages = ordered(&Package::ALL, |package| {
+    let packages = filter_in_order(&Package::ALL, |package| {
         *package == Package::HybridDiscoveryAndMonitoring || packages.contains(package)
     });
     let mut add_ons = match wanted.1 {
-        None => add_ons(next),
-        Some(names) => read(&names, "addOns", AddOn::from_wire, problems),
+        None => add_ons_of(next),
+        Some(names) => parse_names(&names, "addOns", AddOn::from_wire, problems),
     };
     if chosen {
         for lost in add_ons.iter().filter(|add_on| !packages.contains(&add_on.package())) {
-            let (name, package) = (lost.wire(), lost.package().wire());
+            let (name, package) = (lost.wire_name(), lost.package().wire_name());
             problems.refuse("addOns", format!("The add-on {name:?} needs the package {package:?}; add it to packages"));
         }
     }
     add_ons.retain(|add_on| packages.contains(&add_on.package()));
-    let add_ons = ordered(&AddOn::ALL, |add_on| add_ons.contains(add_on));
+    let add_ons = filter_in_order(&AddOn::ALL, |add_on| add_ons.contains(add_on));
     if let Some(partner) = bound.filter(|_| checks) {
-        within(&packages, &add_ons, partner, problems);
+        refuse_beyond_partner(&packages, &add_ons, partner, problems);
     }
-    next.packages = Some(packages.into_iter().map(|package| package.wire().to_owned()).collect());
-    next.add_ons = Some(add_ons.into_iter().map(|add_on| add_on.wire().to_owned()).collect());
+    next.packages = Some(packages.into_iter().map(|package| package.wire_name().to_owned()).collect());
+    next.add_ons = Some(add_ons.into_iter().map(|add_on| add_on.wire_name().to_owned()).collect());
 }
 
-fn within(wanted: &[Package], wanted_add_ons: &[AddOn], partner: &Tenant, problems: &mut Problems) {
-    let (has, has_add_ons) = (packages(partner), add_ons(partner));
+fn refuse_beyond_partner(wanted: &[Package], wanted_add_ons: &[AddOn], partner: &Tenant, problems: &mut Problems) {
+    let (has, has_add_ons) = (packages_of(partner), add_ons_of(partner));
     for package in wanted.iter().filter(|package| !has.contains(package)) {
-        let name = package.wire();
+        let name = package.wire_name();
         problems
             .refuse("packages", format!("The partner does not have the package {name:?}; add it to the partner first"));
     }
     for add_on in wanted_add_ons.iter().filter(|add_on| !has_add_ons.contains(add_on)) {
-        let name = add_on.wire();
+        let name = add_on.wire_name();
         problems.refuse("addOns", format!("The partner does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
     }
 }
 
-fn read<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
+fn parse_names<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
     if names.len() > MOST {
         problems.refuse(field, format!("The list has {} names; at most {MOST} are taken", names.len()));
         return Vec::new();
@@ -72,38 +72,38 @@ fn read<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, pro
 }
 
 /// The members of a whole list that are wanted, in its order and each once.
-fn ordered<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
+fn filter_in_order<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
     all.iter().copied().filter(wanted).collect()
 }
 
 /// The packages of a tenant.
-pub(in crate::platform) fn packages(tenant: &Tenant) -> Vec<Package> {
+pub(in crate::platform) fn packages_of(tenant: &Tenant) -> Vec<Package> {
     tenant.packages.iter().flatten().filter_map(|name| Package::from_wire(name)).collect()
 }
 
 /// The add-ons of a tenant.
-pub(in crate::platform) fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
+pub(in crate::platform) fn add_ons_of(tenant: &Tenant) -> Vec<AddOn> {
     tenant.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)).collect()
 }
 
 /// Whether a tenant has an add-on.
 pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
-    add_ons(tenant).contains(&add_on)
+    add_ons_of(tenant).contains(&add_on)
 }
 
 /// Refuses packages and add-ons that a tenant gives itself.
-pub(in crate::platform) fn within_own(own: &Tenant, change: &Tenant) -> Result<(), Error> {
+pub(in crate::platform) fn refuse_beyond_own(own: &Tenant, change: &Tenant) -> Result<(), ApiError> {
     let mut problems = Problems::default();
-    let (has, has_add_ons) = (packages(own), add_ons(own));
+    let (has, has_add_ons) = (packages_of(own), add_ons_of(own));
     for package in change.packages.iter().flatten().filter_map(|name| Package::from_wire(name)) {
         if package != Package::HybridDiscoveryAndMonitoring && !has.contains(&package) {
-            let name = package.wire();
+            let name = package.wire_name();
             problems.refuse("packages", format!("The service provider gives the package {name:?}; ask there"));
         }
     }
     for add_on in change.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)) {
         if !has_add_ons.contains(&add_on) {
-            let name = add_on.wire();
+            let name = add_on.wire_name();
             problems.refuse("addOns", format!("The partner does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
         }
     }
@@ -111,19 +111,19 @@ pub(in crate::platform) fn within_own(own: &Tenant, change: &Tenant) -> Result<(
 }
 
 /// A switch that does something only with an add-on.
-struct Switch {
+struct AddOnSwitch {
     field: &'static str,
     add_on: AddOn,
-    slot: fn(&mut ClientDetails) -> &mut Option<bool>,
+    slot: fn(&mut WireClientDetails) -> &mut Option<bool>,
 }
 
-const SWITCHES: [Switch; 2] = [
-    Switch {
+const SWITCHES: [AddOnSwitch; 2] = [
+    AddOnSwitch {
         field: "clientDetails.smsVoiceNotification",
         add_on: AddOn::SMSAndVoice,
         slot: |details| &mut details.sms_voice_notification,
     },
-    Switch {
+    AddOnSwitch {
         field: "clientDetails.remoteAccess",
         add_on: AddOn::RemoteAccessManagement,
         slot: |details| &mut details.remote_access,
@@ -132,18 +132,18 @@ const SWITCHES: [Switch; 2] = [
 
 /// Refuses a switch that a request turns on without its add-on; one that is on goes off with the add-on. What was on
 /// without it before this rule stays, and what was read may be sent back.
-pub(in crate::platform) fn with_their_add_ons(
+pub(in crate::platform) fn apply_add_on_switches(
     before: &Tenant,
-    wanted: Option<&ClientDetails>,
+    wanted: Option<&WireClientDetails>,
     next: &mut Tenant,
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     let mut problems = Problems::default();
-    let (had, has) = (add_ons(before), add_ons(next));
-    for Switch { field, add_on, slot } in SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on)) {
+    let (had, has) = (add_ons_of(before), add_ons_of(next));
+    for AddOnSwitch { field, add_on, slot } in SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on)) {
         let mut wanted = wanted.cloned().unwrap_or_default();
         let was_on = before.client_details.clone().is_some_and(|mut details| *slot(&mut details) == Some(true));
         if *slot(&mut wanted) == Some(true) && (!was_on || had.contains(&add_on)) {
-            let name = add_on.wire();
+            let name = add_on.wire_name();
             problems.refuse(field, format!("The client does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
         } else if had.contains(&add_on)
             && let Some(details) = &mut next.client_details
@@ -155,45 +155,45 @@ pub(in crate::platform) fn with_their_add_ons(
 }
 
 /// What a change took from a partner.
-pub(in crate::platform) struct Dropped {
+pub(in crate::platform) struct DroppedPackages {
     packages: Vec<Package>,
     add_ons: Vec<AddOn>,
 }
 
 /// What is in `before` and no longer in `after`.
-pub(in crate::platform) fn dropped(before: &Tenant, after: &Tenant) -> Dropped {
-    let (kept, kept_add_ons) = (packages(after), add_ons(after));
-    Dropped {
-        packages: packages(before).into_iter().filter(|package| !kept.contains(package)).collect(),
-        add_ons: add_ons(before).into_iter().filter(|add_on| !kept_add_ons.contains(add_on)).collect(),
+pub(in crate::platform) fn dropped_packages(before: &Tenant, after: &Tenant) -> DroppedPackages {
+    let (kept, kept_add_ons) = (packages_of(after), add_ons_of(after));
+    DroppedPackages {
+        packages: packages_of(before).into_iter().filter(|package| !kept.contains(package)).collect(),
+        add_ons: add_ons_of(before).into_iter().filter(|add_on| !kept_add_ons.contains(add_on)).collect(),
     }
 }
 
-impl Dropped {
+impl DroppedPackages {
     /// Whether nothing was taken.
     pub(in crate::platform) fn is_empty(&self) -> bool {
         self.packages.is_empty() && self.add_ons.is_empty()
     }
 
     /// Names what living clients still use.
-    pub(in crate::platform) fn used_by(&self, clients: &[(String, Tenant)], problems: &mut Problems) {
+    pub(in crate::platform) fn report_users(&self, clients: &[(String, Tenant)], problems: &mut Problems) {
         for package in &self.packages {
-            let users = users(clients, |client| packages(client).contains(package));
-            still_used(&users, "packages", package.wire(), problems);
+            let users = clients_using(clients, |client| packages_of(client).contains(package));
+            add_in_use_problem(&users, "packages", package.wire_name(), problems);
         }
         // An add-on that goes with its package is named with the package alone.
         for add_on in self.add_ons.iter().filter(|add_on| !self.packages.contains(&add_on.package())) {
-            let users = users(clients, |client| add_ons(client).contains(add_on));
-            still_used(&users, "addOns", add_on.wire(), problems);
+            let users = clients_using(clients, |client| add_ons_of(client).contains(add_on));
+            add_in_use_problem(&users, "addOns", add_on.wire_name(), problems);
         }
     }
 }
 
-fn users(clients: &[(String, Tenant)], uses: impl Fn(&Tenant) -> bool) -> Vec<&str> {
+fn clients_using(clients: &[(String, Tenant)], uses: impl Fn(&Tenant) -> bool) -> Vec<&str> {
     clients.iter().filter(|(_, client)| uses(client)).map(|(id, _)| id.as_str()).collect()
 }
 
-fn still_used(users: &[&str], field: &str, name: &str, problems: &mut Problems) {
+fn add_in_use_problem(users: &[&str], field: &str, name: &str, problems: &mut Problems) {
     if users.is_empty() {
         return;
     }
@@ -207,7 +207,7 @@ fn still_used(users: &[&str], field: &str, name: &str, problems: &mut Problems) 
 mod tests {
     use super::*;
 
-    fn tenant(packages: &[&str], add_ons: &[&str]) -> Tenant {
+    fn tenant_with(packages: &[&str], add_ons: &[&str]) -> Tenant {
         let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
         Tenant { packages: list(packages), add_ons: list(add_ons), ..Tenant::default() }
     }
@@ -216,21 +216,21 @@ mod tests {
     fn a_package_that_goes_takes_its_add_ons_along() {
         let hybrid = "Hybrid Discovery and Monitoring";
         let events = "Event and Incident Management";
-        let mut next = tenant(&[hybrid, events], &["Offline Alerts", "SLA Management"]);
+        let mut next = tenant_with(&[hybrid, events], &["Offline Alerts", "SLA Management"]);
         let mut problems = Problems::default();
-        merge(&mut next, (Some(vec![]), None), None, &mut problems);
+        merge_packages(&mut next, (Some(vec![]), None), None, &mut problems);
         assert!(problems.finish().is_ok());
-        assert_eq!(next, tenant(&[hybrid], &["Offline Alerts"]));
+        assert_eq!(next, tenant_with(&[hybrid], &["Offline Alerts"]));
     }
 
     #[test]
     fn clients_that_use_a_dropped_package_are_counted() {
         let events = "Event and Incident Management";
-        let dropped = dropped(&tenant(&[events], &["SLA Management"]), &tenant(&[], &[]));
-        let client = |id: &str| (id.to_owned(), tenant(&[events], &["SLA Management"]));
+        let dropped = dropped_packages(&tenant_with(&[events], &["SLA Management"]), &tenant_with(&[], &[]));
+        let client = |id: &str| (id.to_owned(), tenant_with(&[events], &["SLA Management"]));
         let mut problems = Problems::default();
-        dropped.used_by(&[client("client_3"), client("client_4")], &mut problems);
-        let crate::platform::error::Error::Fields(fields) = problems.finish().unwrap_err() else { panic!() };
+        dropped.report_users(&[client("client_3"), client("client_4")], &mut problems);
+        let crate::platform::error::ApiError::Fields(fields) = problems.finish().unwrap_err() else { panic!() };
         assert_eq!(fields.len(), 1);
         assert!(fields[0].message.starts_with("2 clients") && fields[0].message.contains("client_3, client_4"));
     }

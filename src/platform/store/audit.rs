@@ -4,32 +4,32 @@ use futures::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::terms::{Listed, Part, Term, page};
+use super::paged_queries::{ListQuery, PageRange, Term, select_page};
 use super::{Store, Tx};
-use crate::platform::audit::{Beside, Hash, Row};
-use crate::platform::error::Error;
+use crate::platform::audit::{AuditRow, PrecedingRow, RowHash};
+use crate::platform::error::ApiError;
 
 /// A row with its hash and its seal, as they stand there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::platform) struct Kept {
-    pub(in crate::platform) row: Row,
-    pub(in crate::platform) hash: Hash,
+pub(in crate::platform) struct SealedRow {
+    pub(in crate::platform) row: AuditRow,
+    pub(in crate::platform) hash: RowHash,
     pub(in crate::platform) seal: String,
 }
 
 /// A row as a verification reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::platform) struct Read {
-    pub(in crate::platform) kept: Kept,
+pub(in crate::platform) struct VerifiableRow {
+    pub(in crate::platform) sealed_row: SealedRow,
     /// Hash of the row that it names as the one beside it, where that is there.
-    pub(in crate::platform) beside: Option<Hash>,
+    pub(in crate::platform) preceding_hash: Option<RowHash>,
 }
 
 /// The last row of a chain, as its head or a statement tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::platform) struct Head {
+pub(in crate::platform) struct ChainHead {
     pub(in crate::platform) number: i64,
-    pub(in crate::platform) hash: Hash,
+    pub(in crate::platform) hash: RowHash,
     pub(in crate::platform) seal: String,
 }
 
@@ -47,25 +47,25 @@ pub(in crate::platform) struct StoredAnchor {
 const COLUMNS: &str = "a.tenant_id, a.number, a.at, a.actor, a.action, a.object, a.outcome, a.request, a.source, \
                        a.previous, a.hash, a.key_id, a.beside_tenant, a.beside_number, a.beside_hash, a.seal";
 
-fn read_head(row: &AnyRow) -> Result<Head, sqlx::Error> {
-    Ok(Head { number: row.try_get("number")?, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
+fn read_head(row: &AnyRow) -> Result<ChainHead, sqlx::Error> {
+    Ok(ChainHead { number: row.try_get("number")?, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
 }
 
 fn read_anchor(row: &AnyRow) -> Result<StoredAnchor, sqlx::Error> {
     Ok(StoredAnchor { events: row.try_get("events")?, key_id: row.try_get("key_id")?, state: row.try_get("state")? })
 }
 
-fn kept(row: &AnyRow) -> Result<Kept, sqlx::Error> {
+fn read_sealed_row(row: &AnyRow) -> Result<SealedRow, sqlx::Error> {
     let beside: Option<i64> = row.try_get("beside_tenant")?;
     let text = |column| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
     let beside = match beside {
         None => None,
         Some(tenant) => {
             let number = row.try_get::<Option<i64>, _>("beside_number")?.unwrap_or_default();
-            Some(Beside { tenant, number, hash: text("beside_hash")? })
+            Some(PrecedingRow { tenant, number, hash: text("beside_hash")? })
         }
     };
-    let kept = Row {
+    let kept = AuditRow {
         tenant: row.try_get("tenant_id")?,
         number: row.try_get("number")?,
         at: row.try_get("at")?,
@@ -79,11 +79,11 @@ fn kept(row: &AnyRow) -> Result<Kept, sqlx::Error> {
         beside,
         key_id: row.try_get("key_id")?,
     };
-    Ok(Kept { row: kept, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
+    Ok(SealedRow { row: kept, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
 }
 
 /// Locks a chain and answers its head; number 0 before the first row.
-pub(in crate::platform) async fn head(tx: &mut Tx, tenant: i64) -> Result<Head, sqlx::Error> {
+pub(in crate::platform) async fn lock_head(tx: &mut Tx, tenant: i64) -> Result<ChainHead, sqlx::Error> {
     // An update that changes nothing: whoever else appends to this chain waits here.
     let row = sqlx::query("UPDATE audit_head SET number = number WHERE tenant_id = $1 RETURNING number, hash, seal")
         .bind(tenant)
@@ -103,15 +103,16 @@ pub(in crate::platform) async fn head(tx: &mut Tx, tenant: i64) -> Result<Head, 
 }
 
 /// The last row that a chain has, also where its head says otherwise.
-pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
+pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
     let row = sqlx::query("SELECT number, hash, seal FROM audit WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1");
     row.bind(tenant).fetch_optional(&mut **tx).await?.as_ref().map(read_head).transpose()
 }
 
 /// Adds a row and moves the head to it.
-pub(in crate::platform) async fn advance(tx: &mut Tx, kept: &Kept) -> Result<(), sqlx::Error> {
-    let Kept { row, hash, seal } = kept;
-    let Row { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } = row;
+pub(in crate::platform) async fn insert_row(tx: &mut Tx, kept: &SealedRow) -> Result<(), sqlx::Error> {
+    let SealedRow { row, hash, seal } = kept;
+    let AuditRow { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
+        row;
     sqlx::query(
         "INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash, source, \
          key_id, beside_tenant, beside_number, beside_hash, seal) \
@@ -146,7 +147,7 @@ pub(in crate::platform) async fn advance(tx: &mut Tx, kept: &Kept) -> Result<(),
 }
 
 /// Locks the anchor and answers it; without a state before the first one.
-pub(in crate::platform) async fn locked_anchor(tx: &mut Tx) -> Result<StoredAnchor, sqlx::Error> {
+pub(in crate::platform) async fn lock_anchor(tx: &mut Tx) -> Result<StoredAnchor, sqlx::Error> {
     let row = sqlx::query(
         "INSERT INTO audit_anchor (id, events, key_id, state) VALUES (1, 0, '', '') \
          ON CONFLICT (id) DO UPDATE SET events = audit_anchor.events RETURNING events, key_id, state",
@@ -167,36 +168,36 @@ pub(in crate::platform) enum SealedHeads {
     /// There are none.
     None,
     /// One of them holds.
-    Held,
+    Valid,
     /// None of them holds.
-    NotHeld,
+    Invalid,
 }
 
 /// Whether any head that has a seal holds. In order it is the first one; where somebody changed them all are looked at.
-pub(in crate::platform) async fn some_head(
+pub(in crate::platform) async fn check_sealed_heads(
     tx: &mut Tx,
-    holds: impl Fn(i64, &Head) -> bool,
+    holds: impl Fn(i64, &ChainHead) -> bool,
 ) -> Result<SealedHeads, sqlx::Error> {
-    find_head(&mut **tx, holds).await
+    find_valid_head(&mut **tx, holds).await
 }
 
-async fn find_head<'e>(
+async fn find_valid_head<'e>(
     executor: impl sqlx::Executor<'e, Database = sqlx::Any>,
-    holds: impl Fn(i64, &Head) -> bool,
+    holds: impl Fn(i64, &ChainHead) -> bool,
 ) -> Result<SealedHeads, sqlx::Error> {
     let text = "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id";
     let (mut rows, mut found) = (sqlx::query(text).fetch(executor), SealedHeads::None);
     while let Some(row) = rows.try_next().await? {
         if holds(row.try_get("tenant_id")?, &read_head(&row)?) {
-            return Ok(SealedHeads::Held);
+            return Ok(SealedHeads::Valid);
         }
-        found = SealedHeads::NotHeld;
+        found = SealedHeads::Invalid;
     }
     Ok(found)
 }
 
 /// Erases a chain and keeps the statement of its last row.
-pub(in crate::platform) async fn bury(tx: &mut Tx, tenant: i64, last: &Head) -> Result<(), sqlx::Error> {
+pub(in crate::platform) async fn purge_chain(tx: &mut Tx, tenant: i64, last: &ChainHead) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_purged (id, number, hash, seal) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
     )
@@ -217,7 +218,11 @@ pub(in crate::platform) async fn bury(tx: &mut Tx, tenant: i64, last: &Head) -> 
 }
 
 /// Erases the rows of a chain up to a checkpoint, which takes the place of an earlier one.
-pub(in crate::platform) async fn cut_off(tx: &mut Tx, tenant: i64, checkpoint: &Head) -> Result<u64, sqlx::Error> {
+pub(in crate::platform) async fn trim_chain(
+    tx: &mut Tx,
+    tenant: i64,
+    checkpoint: &ChainHead,
+) -> Result<u64, sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_checkpoint (tenant_id, number, hash, seal) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, seal = excluded.seal \
@@ -234,15 +239,15 @@ pub(in crate::platform) async fn cut_off(tx: &mut Tx, tenant: i64, checkpoint: &
 }
 
 /// Seals all statements of a table once more.
-pub(in crate::platform) async fn reseal(
+pub(in crate::platform) async fn reseal_statements(
     tx: &mut Tx,
-    table: Statements,
-    seal: impl Fn(i64, &Head) -> String,
+    table: StatementTable,
+    seal: impl Fn(i64, &ChainHead) -> String,
 ) -> Result<(), sqlx::Error> {
-    let rows = sqlx::query(table.all()).fetch_all(&mut **tx).await?;
+    let rows = sqlx::query(table.select_sql()).fetch_all(&mut **tx).await?;
     for row in rows {
-        let (tenant, head): (i64, Head) = (row.try_get("tenant_id")?, read_head(&row)?);
-        let save = sqlx::query(table.save()).bind(seal(tenant, &head)).bind(tenant);
+        let (tenant, head): (i64, ChainHead) = (row.try_get("tenant_id")?, read_head(&row)?);
+        let save = sqlx::query(table.update_sql()).bind(seal(tenant, &head)).bind(tenant);
         save.execute(&mut **tx).await?;
     }
     Ok(())
@@ -250,20 +255,20 @@ pub(in crate::platform) async fn reseal(
 
 /// The tables of statements.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) enum Statements {
+pub(in crate::platform) enum StatementTable {
     Checkpoints,
     Purged,
 }
 
-impl Statements {
-    const fn all(self) -> &'static str {
+impl StatementTable {
+    const fn select_sql(self) -> &'static str {
         match self {
             Self::Checkpoints => "SELECT tenant_id, number, hash, seal FROM audit_checkpoint ORDER BY tenant_id",
             Self::Purged => "SELECT id AS tenant_id, number, hash, seal FROM audit_purged ORDER BY id",
         }
     }
 
-    const fn save(self) -> &'static str {
+    const fn update_sql(self) -> &'static str {
         match self {
             Self::Checkpoints => "UPDATE audit_checkpoint SET seal = $1 WHERE tenant_id = $2",
             Self::Purged => "UPDATE audit_purged SET seal = $1 WHERE id = $2",
@@ -273,7 +278,7 @@ impl Statements {
 
 impl Store {
     /// Number and unique id of every tenant that has a chain or what is left of one.
-    pub(in crate::platform) async fn chains(&self) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    pub(in crate::platform) async fn list_chains(&self) -> Result<Vec<(i64, String)>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT id, unique_id FROM tenant WHERE id IN (SELECT tenant_id FROM audit) \
              OR id IN (SELECT tenant_id FROM audit_head) ORDER BY id",
@@ -322,27 +327,30 @@ impl Store {
     }
 
     /// Whether any head that has a seal holds.
-    pub(in crate::platform) async fn some_head(
+    pub(in crate::platform) async fn check_sealed_heads(
         &self,
-        holds: impl Fn(i64, &Head) -> bool,
+        holds: impl Fn(i64, &ChainHead) -> bool,
     ) -> Result<SealedHeads, sqlx::Error> {
-        find_head(&self.readers, holds).await
+        find_valid_head(&self.readers, holds).await
     }
 
     /// The head of a chain.
-    pub(in crate::platform) async fn head(&self, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
+    pub(in crate::platform) async fn head_of(&self, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
         let row = sqlx::query("SELECT number, hash, seal FROM audit_head WHERE tenant_id = $1");
         row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
     }
 
     /// All statements of a table, by the number of their tenant.
-    pub(in crate::platform) async fn statements(&self, table: Statements) -> Result<Vec<(i64, Head)>, sqlx::Error> {
-        let rows = sqlx::query(table.all()).fetch_all(&self.readers).await?;
+    pub(in crate::platform) async fn list_statements(
+        &self,
+        table: StatementTable,
+    ) -> Result<Vec<(i64, ChainHead)>, sqlx::Error> {
+        let rows = sqlx::query(table.select_sql()).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
     }
 
     /// The checkpoint of a chain.
-    pub(in crate::platform) async fn checkpoint(&self, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
+    pub(in crate::platform) async fn checkpoint(&self, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
         let row = sqlx::query("SELECT number, hash, seal FROM audit_checkpoint WHERE tenant_id = $1");
         row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
     }
@@ -354,18 +362,23 @@ impl Store {
     }
 
     /// Whether the database has any tenant.
-    pub(in crate::platform) async fn is_used(&self) -> Result<bool, sqlx::Error> {
+    pub(in crate::platform) async fn has_tenants(&self) -> Result<bool, sqlx::Error> {
         Ok(sqlx::query("SELECT id FROM tenant LIMIT 1").fetch_optional(&self.readers).await?.is_some())
     }
 
     /// Tenants whose log has rows of before a time.
-    pub(in crate::platform) async fn aged_logs(&self, before: i64) -> Result<Vec<i64>, sqlx::Error> {
+    pub(in crate::platform) async fn tenants_with_old_rows(&self, before: i64) -> Result<Vec<i64>, sqlx::Error> {
         let tenants = sqlx::query_scalar("SELECT DISTINCT tenant_id FROM audit WHERE at < $1 ORDER BY tenant_id");
         tenants.bind(before).fetch_all(&self.readers).await
     }
 
     /// Rows of a chain after a number, in their order.
-    pub(in crate::platform) async fn rows(&self, tenant: i64, after: i64, most: i64) -> Result<Vec<Read>, sqlx::Error> {
+    pub(in crate::platform) async fn rows_after(
+        &self,
+        tenant: i64,
+        after: i64,
+        most: i64,
+    ) -> Result<Vec<VerifiableRow>, sqlx::Error> {
         let text = format!(
             "SELECT {COLUMNS}, b.hash AS beside_found FROM audit a \
              LEFT JOIN audit b ON b.tenant_id = a.beside_tenant AND b.number = a.beside_number \
@@ -373,11 +386,15 @@ impl Store {
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(after).bind(most);
         let rows = rows.fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(Read { kept: kept(row)?, beside: row.try_get("beside_found")? })).collect()
+        rows.iter()
+            .map(|row| {
+                Ok(VerifiableRow { sealed_row: read_sealed_row(row)?, preceding_hash: row.try_get("beside_found")? })
+            })
+            .collect()
     }
 
     /// Hash of one row.
-    pub(in crate::platform) async fn hash_of(&self, tenant: i64, number: i64) -> Result<Option<Hash>, sqlx::Error> {
+    pub(in crate::platform) async fn hash_of(&self, tenant: i64, number: i64) -> Result<Option<RowHash>, sqlx::Error> {
         let hash = sqlx::query_scalar("SELECT hash FROM audit WHERE tenant_id = $1 AND number = $2");
         hash.bind(tenant).bind(number).fetch_optional(&self.readers).await
     }
@@ -387,11 +404,14 @@ impl Store {
         &self,
         tenant: i64,
         terms: &[Term],
-        part: Part,
-    ) -> Result<(Vec<Kept>, i64), Error> {
-        let listed =
-            Listed { columns: COLUMNS, from: "FROM audit a WHERE a.tenant_id = $1", order: ("a.number", "a.number") };
-        let (rows, total) = page(&self.readers, listed, (tenant, terms), part).await?;
-        Ok((rows.iter().map(kept).collect::<Result<_, _>>()?, total))
+        part: PageRange,
+    ) -> Result<(Vec<SealedRow>, i64), ApiError> {
+        let listed = ListQuery {
+            columns: COLUMNS,
+            from: "FROM audit a WHERE a.tenant_id = $1",
+            order: ("a.number", "a.number"),
+        };
+        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        Ok((rows.iter().map(read_sealed_row).collect::<Result<_, _>>()?, total))
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
 use crate::platform::credential::hex;
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 use crate::wire::{Branding, ImagePaths};
 
 /// An image as it is kept.
@@ -54,12 +54,12 @@ impl Store {
     }
 
     /// A tenant's own branding.
-    pub(in crate::platform) async fn branding(&self, tenant: i64) -> Result<Branding<ImagePaths>, Error> {
+    pub(in crate::platform) async fn branding(&self, tenant: i64) -> Result<Branding<ImagePaths>, ApiError> {
         load_branding(&self.readers, tenant).await
     }
 
     /// Content type of a living tenant's image.
-    pub(in crate::platform) async fn image_type(&self, tenant: i64, file: &str) -> Result<Option<String>, Error> {
+    pub(in crate::platform) async fn image_type(&self, tenant: i64, file: &str) -> Result<Option<String>, ApiError> {
         let row = sqlx::query_scalar(
             "SELECT i.content_type FROM image i JOIN tenant t ON t.id = i.tenant_id \
              WHERE i.tenant_id = $1 AND i.file = $2 AND t.state <> 'TERMINATED'",
@@ -68,7 +68,11 @@ impl Store {
     }
 
     /// Content type and base64 of a living tenant's image.
-    pub(in crate::platform) async fn image(&self, tenant: i64, file: &str) -> Result<Option<(String, String)>, Error> {
+    pub(in crate::platform) async fn image(
+        &self,
+        tenant: i64,
+        file: &str,
+    ) -> Result<Option<(String, String)>, ApiError> {
         let row = sqlx::query(
             "SELECT i.content_type, i.content FROM image i JOIN tenant t ON t.id = i.tenant_id \
              WHERE i.tenant_id = $1 AND i.file = $2 AND t.state <> 'TERMINATED'",
@@ -82,7 +86,7 @@ impl Store {
 pub(in crate::platform) async fn load_branding<'e>(
     executor: impl AnyExecutor<'e>,
     tenant: i64,
-) -> Result<Branding<ImagePaths>, Error> {
+) -> Result<Branding<ImagePaths>, ApiError> {
     let document: Option<String> = sqlx::query_scalar("SELECT document FROM branding WHERE tenant_id = $1")
         .bind(tenant)
         .fetch_optional(executor)
@@ -96,7 +100,7 @@ pub(in crate::platform) async fn save_branding(
     tenant: i64,
     branding: &Branding<ImagePaths>,
     images: &[(&'static str, Option<StoredImage>)],
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO branding (tenant_id, document) VALUES ($1, $2) \
          ON CONFLICT (tenant_id) DO UPDATE SET document = excluded.document",

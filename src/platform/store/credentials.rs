@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Store, Tx};
-use crate::platform::credential::{Hashes, same};
+use crate::platform::credential::{CredentialHashes, constant_time_eq};
 use crate::platform::principal::{Caller, Principal};
 
 /// A new credential: hashes, and what is known of it.
@@ -54,13 +54,13 @@ pub(in crate::platform) struct Creator {
 
 /// What a credential file has in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Known {
+pub(in crate::platform) enum CredentialStatus {
     /// The database never had the key.
-    Never,
+    Unknown,
     /// The key was revoked or has ended, or its secret was replaced.
     Ended,
     /// Key and secret are good.
-    Good,
+    Valid,
 }
 
 /// Another secret of a credential.
@@ -78,7 +78,7 @@ pub(in crate::platform) struct NewToken<'a> {
     /// SHA-256 of it.
     pub(in crate::platform) hash: &'a str,
     /// The credential that was proved.
-    pub(in crate::platform) of: &'a Hashes,
+    pub(in crate::platform) of: &'a CredentialHashes,
     pub(in crate::platform) now: i64,
     pub(in crate::platform) expires: i64,
 }
@@ -93,7 +93,7 @@ pub(in crate::platform) struct EndedToken {
 
 /// A credential whose key and secret are right.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) struct Held {
+pub(in crate::platform) struct ValidCredential {
     /// Number of the tenant.
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) expires_at: Option<i64>,
@@ -123,44 +123,58 @@ macro_rules! credentials {
 
 impl Store {
     /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
-    pub(in crate::platform) async fn holds(&self, claimed: &Hashes, now: i64) -> Result<Option<Held>, sqlx::Error> {
-        let Hashes { key, secret } = claimed;
+    pub(in crate::platform) async fn find_valid_credential(
+        &self,
+        claimed: &CredentialHashes,
+        now: i64,
+    ) -> Result<Option<ValidCredential>, sqlx::Error> {
+        let CredentialHashes { key, secret } = claimed;
         let text = format!("SELECT secret_hash, tenant_id, expires_at FROM credential WHERE key_hash = $1 AND {GOOD}");
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(key).bind(now).fetch_optional(&self.readers).await?;
         let (stored, held) = match row {
             Some(row) => {
-                let held = Held { tenant: row.try_get("tenant_id")?, expires_at: row.try_get("expires_at")? };
+                let held =
+                    ValidCredential { tenant: row.try_get("tenant_id")?, expires_at: row.try_get("expires_at")? };
                 (row.try_get::<String, _>("secret_hash")?, Some(held))
             }
             None => (key.to_owned(), None),
         };
-        Ok(held.filter(|_| same(&stored, secret)))
+        Ok(held.filter(|_| constant_time_eq(&stored, secret)))
     }
 
     /// What the database knows of a credential.
-    pub(in crate::platform) async fn knows(&self, claimed: &Hashes, now: i64) -> Result<Known, sqlx::Error> {
-        Ok(match (self.owner(&claimed.key).await?, self.holds(claimed, now).await?) {
-            (None, _) => Known::Never,
-            (Some(_), None) => Known::Ended,
-            (Some(_), Some(_)) => Known::Good,
+    pub(in crate::platform) async fn credential_status(
+        &self,
+        claimed: &CredentialHashes,
+        now: i64,
+    ) -> Result<CredentialStatus, sqlx::Error> {
+        Ok(match (self.tenant_of_key(&claimed.key).await?, self.find_valid_credential(claimed, now).await?) {
+            (None, _) => CredentialStatus::Unknown,
+            (Some(_), None) => CredentialStatus::Ended,
+            (Some(_), Some(_)) => CredentialStatus::Valid,
         })
     }
 
     /// The tenant of a key, whatever the secret.
-    pub(in crate::platform) async fn owner(&self, key: &str) -> Result<Option<i64>, sqlx::Error> {
+    pub(in crate::platform) async fn tenant_of_key(&self, key: &str) -> Result<Option<i64>, sqlx::Error> {
         let tenant = sqlx::query_scalar("SELECT tenant_id FROM credential WHERE key_hash = $1");
         tenant.bind(key).fetch_optional(&self.readers).await
     }
 
     /// The living tenant of a token that has not ended and whose credential is good.
-    pub(in crate::platform) async fn caller(&self, hash: &str, now: i64) -> Result<Option<Caller>, sqlx::Error> {
+    pub(in crate::platform) async fn caller_of_token(
+        &self,
+        hash: &str,
+        now: i64,
+    ) -> Result<Option<Caller>, sqlx::Error> {
         let text = format!(
             "SELECT k.hash, k.key_hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
              WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED' \
              AND k.key_hash IN (SELECT key_hash FROM credential WHERE {GOOD})"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(hash).bind(now).fetch_optional(&self.readers).await?;
-        let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
+        let Some(row) =
+            row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| constant_time_eq(&stored, hash)))
         else {
             return Ok(None);
         };
@@ -169,30 +183,33 @@ impl Store {
     }
 
     /// The credentials of a tenant that were not revoked, those that have ended included.
-    pub(in crate::platform) async fn credentials(&self, tenant: i64) -> Result<Vec<CredentialRecord>, sqlx::Error> {
+    pub(in crate::platform) async fn list_credentials(
+        &self,
+        tenant: i64,
+    ) -> Result<Vec<CredentialRecord>, sqlx::Error> {
         let rows = sqlx::query(credentials!("AND c.tenant_id = $1 ORDER BY c.created_at, c.key_hash"));
-        rows.bind(tenant).fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.bind(tenant).fetch_all(&self.readers).await?.iter().map(read_credential).collect()
     }
 
     /// How many credentials that were not revoked a person made, of whichever tenant.
-    pub(in crate::platform) async fn made_by(&self, person: &str) -> Result<i64, sqlx::Error> {
+    pub(in crate::platform) async fn count_credentials_by(&self, person: &str) -> Result<i64, sqlx::Error> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE created_by = $1 AND revoked_at IS NULL");
         count.bind(format!("user:{person}")).fetch_one(&self.readers).await
     }
 
     /// The same of a tenant by its unique id, or of all tenants.
-    pub(in crate::platform) async fn credentials_under(
+    pub(in crate::platform) async fn list_credentials_of(
         &self,
         unique_id: Option<&str>,
     ) -> Result<Vec<CredentialRecord>, sqlx::Error> {
         let rows = sqlx::query(credentials!(
             "AND t.unique_id = COALESCE($1, t.unique_id) ORDER BY t.id, c.created_at, c.key_hash"
         ));
-        rows.bind(unique_id).fetch_all(&self.readers).await?.iter().map(read).collect()
+        rows.bind(unique_id).fetch_all(&self.readers).await?.iter().map(read_credential).collect()
     }
 }
 
-fn read(row: &AnyRow) -> Result<CredentialRecord, sqlx::Error> {
+fn read_credential(row: &AnyRow) -> Result<CredentialRecord, sqlx::Error> {
     let status: Option<String> = row.try_get("status")?;
     let creator = match (row.try_get::<Option<String>, _>("login_name")?, status) {
         (Some(login_name), Some(status)) => Some(Creator { login_name, active: status == "ACTIVE" }),
@@ -230,13 +247,13 @@ pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredent
 }
 
 /// How many credentials a tenant ever had and still has as rows.
-pub(in crate::platform) async fn credentials_ever(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
+pub(in crate::platform) async fn count_all_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1");
     count.bind(tenant).fetch_one(&mut **tx).await
 }
 
 /// How many credentials of a tenant were not revoked.
-pub(in crate::platform) async fn living_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
+pub(in crate::platform) async fn count_active_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1 AND revoked_at IS NULL");
     count.bind(tenant).fetch_one(&mut **tx).await
 }
@@ -269,7 +286,7 @@ async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
 /// Stores the token of a credential, notes its use, and forgets tokens that have ended. False, and nothing stored, where
 /// the credential was revoked or got another secret since it was proved.
 pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
-    let NewToken { hash, of: Hashes { key, secret }, now, expires } = new;
+    let NewToken { hash, of: CredentialHashes { key, secret }, now, expires } = new;
     let used = sqlx::query(
         "UPDATE credential SET last_used_at = $3 WHERE key_hash = $1 AND secret_hash = $2 AND revoked_at IS NULL",
     );
@@ -302,7 +319,7 @@ pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Op
 }
 
 /// Forgets every credential and token of a tenant.
-pub(in crate::platform) async fn revoke(tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
+pub(in crate::platform) async fn delete_tenant_credentials(tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM token WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;
     sqlx::query("DELETE FROM credential WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;
     Ok(())

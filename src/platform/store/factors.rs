@@ -2,9 +2,9 @@
 
 use sqlx::{AnyExecutor, Row as _};
 
-use super::{Store, Tx, want_scrub};
-use crate::platform::error::Error;
-use crate::platform::login::policy::Attempts;
+use super::{Store, Tx, request_scrub};
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::password_policy::FailedAttempts;
 
 /// A factor whose enrolment was confirmed.
 pub(in crate::platform) struct NewFactor<'a> {
@@ -20,19 +20,19 @@ pub(in crate::platform) struct NewFactor<'a> {
 
 impl Store {
     /// Whether a session has a fresh proof for a save.
-    pub(in crate::platform) async fn verified(&self, hash: &str, now: i64) -> Result<bool, Error> {
+    pub(in crate::platform) async fn has_fresh_proof(&self, hash: &str, now: i64) -> Result<bool, ApiError> {
         let count =
             sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND verified_until > $2");
         Ok(count.bind(hash).bind(now).fetch_one(&self.readers).await? != 0)
     }
 
     /// Whether a session began after a time.
-    pub(in crate::platform) async fn began_after(&self, hash: &str, time: i64) -> Result<bool, Error> {
-        began_after(&self.readers, hash, time).await
+    pub(in crate::platform) async fn session_began_after(&self, hash: &str, time: i64) -> Result<bool, ApiError> {
+        session_began_after(&self.readers, hash, time).await
     }
 
     /// Whether a person has enrolled.
-    pub(in crate::platform) async fn enrolled(&self, person: i64) -> Result<bool, Error> {
+    pub(in crate::platform) async fn has_factor(&self, person: i64) -> Result<bool, ApiError> {
         let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM factor WHERE person_id = $1");
         Ok(count.bind(person).fetch_one(&self.readers).await? != 0)
     }
@@ -40,28 +40,35 @@ impl Store {
 
 /// Takes a person's factor: until the commit nobody else checks a code of it. Answers the sealed secret and the wrong codes
 /// so far.
-pub(in crate::platform) async fn held_factor(tx: &mut Tx, person: i64) -> Result<Option<(String, Attempts)>, Error> {
+pub(in crate::platform) async fn lock_factor(
+    tx: &mut Tx,
+    person: i64,
+) -> Result<Option<(String, FailedAttempts)>, ApiError> {
     let row =
         sqlx::query("UPDATE factor SET failures = failures WHERE person_id = $1 RETURNING secret, failures, failed_at");
     let Some(row) = row.bind(person).fetch_optional(&mut **tx).await? else { return Ok(None) };
-    let before = Attempts { failures: row.try_get("failures")?, last: row.try_get("failed_at")? };
+    let before = FailedAttempts { failures: row.try_get("failures")?, last: row.try_get("failed_at")? };
     Ok(Some((row.try_get("secret")?, before)))
 }
 
 /// Uses a step up; false where it or a later one was used.
-pub(in crate::platform) async fn use_step(tx: &mut Tx, person: i64, step: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn use_code_step(tx: &mut Tx, person: i64, step: i64) -> Result<bool, ApiError> {
     let used = sqlx::query("UPDATE factor SET last_step = $2 WHERE person_id = $1 AND last_step < $2");
     Ok(used.bind(person).bind(step).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Uses a recovery code up; false where there is none of that hash.
-pub(in crate::platform) async fn use_recovery_code(tx: &mut Tx, person: i64, hash: &str) -> Result<bool, Error> {
+pub(in crate::platform) async fn use_recovery_code(tx: &mut Tx, person: i64, hash: &str) -> Result<bool, ApiError> {
     let used = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1 AND hash = $2");
     Ok(used.bind(person).bind(hash).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Keeps how many wrong codes there were.
-pub(in crate::platform) async fn note_codes(tx: &mut Tx, person: i64, wrong: Attempts) -> Result<(), Error> {
+pub(in crate::platform) async fn save_failed_codes(
+    tx: &mut Tx,
+    person: i64,
+    wrong: FailedAttempts,
+) -> Result<(), ApiError> {
     sqlx::query("UPDATE factor SET failures = $2, failed_at = $3 WHERE person_id = $1")
         .bind(person)
         .bind(wrong.failures)
@@ -72,7 +79,7 @@ pub(in crate::platform) async fn note_codes(tx: &mut Tx, person: i64, wrong: Att
 }
 
 /// Keeps a factor with its recovery codes; false, and nothing kept, where the person has one.
-pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>) -> Result<bool, Error> {
+pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>) -> Result<bool, ApiError> {
     let made = sqlx::query(
         "INSERT INTO factor (person_id, secret, last_step, failures, failed_at, enrolled_at) \
          VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT (person_id) DO NOTHING",
@@ -89,35 +96,38 @@ pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>)
 }
 
 /// Erases a person's factor; false where there was none. Its bytes go from the file at the next round of the housekeeping.
-pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, ApiError> {
     let codes = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM factor WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     if codes.rows_affected() + gone.rows_affected() > 0 {
-        want_scrub(tx).await?;
+        request_scrub(tx).await?;
     }
     Ok(gone.rows_affected() == 1)
 }
 
 /// Takes a session and answers the sealed secret of its enrolment; none at all where the session is gone.
-pub(in crate::platform) async fn pending_of(tx: &mut Tx, hash: &str) -> Result<Option<Option<String>>, Error> {
+pub(in crate::platform) async fn lock_pending_secret(
+    tx: &mut Tx,
+    hash: &str,
+) -> Result<Option<Option<String>>, ApiError> {
     let row = sqlx::query("UPDATE session SET pending = pending WHERE hash = $1 RETURNING pending");
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
     row.map(|row| Ok(row.try_get("pending")?)).transpose()
 }
 
 /// Keeps the sealed secret of a session's enrolment.
-pub(in crate::platform) async fn hold_pending(tx: &mut Tx, hash: &str, sealed: &str) -> Result<(), Error> {
+pub(in crate::platform) async fn save_pending_secret(tx: &mut Tx, hash: &str, sealed: &str) -> Result<(), ApiError> {
     sqlx::query("UPDATE session SET pending = $2 WHERE hash = $1").bind(hash).bind(sealed).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// Notes that a session proved its factor, under another key. One that had proved it before may save until `fresh`.
 /// Answers the person and the number of the person's tenant; none where the session is gone.
-pub(in crate::platform) async fn prove_session(
+pub(in crate::platform) async fn mark_session_verified(
     tx: &mut Tx,
     (old, new): (&str, &str),
     (now, fresh): (i64, i64),
-) -> Result<Option<(String, i64)>, Error> {
+) -> Result<Option<(String, i64)>, ApiError> {
     let row = sqlx::query(
         "UPDATE session SET hash = $2, factor_at = $3, pending = NULL, seen_at = $3, \
          verified_until = CASE WHEN factor_at IS NULL THEN NULL ELSE $4 END \
@@ -132,30 +142,30 @@ pub(in crate::platform) async fn prove_session(
 }
 
 /// Whether a session began after a time.
-pub(in crate::platform) async fn began_after<'e>(
+pub(in crate::platform) async fn session_began_after<'e>(
     executor: impl AnyExecutor<'e>,
     hash: &str,
     time: i64,
-) -> Result<bool, Error> {
+) -> Result<bool, ApiError> {
     let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND created_at > $2");
     Ok(count.bind(hash).bind(time).fetch_one(executor).await? != 0)
 }
 
 /// Notes that the password of a session's person was proved again: one save may follow until `fresh`.
-pub(in crate::platform) async fn verify_session(tx: &mut Tx, hash: &str, fresh: i64) -> Result<(), Error> {
+pub(in crate::platform) async fn grant_fresh_proof(tx: &mut Tx, hash: &str, fresh: i64) -> Result<(), ApiError> {
     let noted = sqlx::query("UPDATE session SET verified_until = $2 WHERE hash = $1");
     noted.bind(hash).bind(fresh).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// Uses up the fresh proof of a session; false where there is none.
-pub(in crate::platform) async fn spend_verification(tx: &mut Tx, hash: &str, now: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn use_fresh_proof(tx: &mut Tx, hash: &str, now: i64) -> Result<bool, ApiError> {
     let spent = sqlx::query("UPDATE session SET verified_until = NULL WHERE hash = $1 AND verified_until > $2");
     Ok(spent.bind(hash).bind(now).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Notes when a person accepted the consent form.
-pub(in crate::platform) async fn accept_consent(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
+pub(in crate::platform) async fn accept_consent(tx: &mut Tx, person: i64, now: i64) -> Result<(), ApiError> {
     let accepted = sqlx::query("UPDATE person SET consented_at = $2 WHERE id = $1 AND consented_at IS NULL");
     accepted.bind(person).bind(now).execute(&mut **tx).await?;
     Ok(())

@@ -6,10 +6,10 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::Store;
-use crate::platform::names::{claim, login_key, masked_login_key};
+use crate::platform::names::{login_key, masked_login_key, name_claim};
 
 /// Somebody or something with a name.
-pub(in crate::platform) struct Named {
+pub(in crate::platform) struct NameRecord {
     pub(in crate::platform) unique_id: String,
     pub(in crate::platform) name: String,
     /// Unique id of the tenant that it belongs to; empty for the service provider.
@@ -73,7 +73,7 @@ impl Store {
         let places = rows.iter().map(place).collect::<Result<Vec<(Option<i64>, String)>, sqlx::Error>>()?;
         let mut taken: HashSet<(Option<i64>, String)> = places.iter().cloned().collect();
         for (row, (parent, before)) in rows.iter().zip(places) {
-            let form = claim(&row.try_get::<String, _>("name")?);
+            let form = name_claim(&row.try_get::<String, _>("name")?);
             if form == before {
                 continue;
             }
@@ -92,8 +92,8 @@ impl Store {
     }
 
     /// Everybody who was not terminated, with the tenant.
-    pub(in crate::platform) async fn login_names(&self) -> Result<Vec<Named>, sqlx::Error> {
-        self.named(
+    pub(in crate::platform) async fn login_names(&self) -> Result<Vec<NameRecord>, sqlx::Error> {
+        self.read_names(
             "SELECT u.unique_id, u.login_name AS name, t.unique_id AS under FROM person u \
              JOIN tenant t ON t.id = u.tenant_id WHERE u.status <> 'TERMINATED' ORDER BY u.id",
         )
@@ -101,18 +101,22 @@ impl Store {
     }
 
     /// Every living tenant, with its parent.
-    pub(in crate::platform) async fn tenant_names(&self) -> Result<Vec<Named>, sqlx::Error> {
-        self.named(
+    pub(in crate::platform) async fn tenant_names(&self) -> Result<Vec<NameRecord>, sqlx::Error> {
+        self.read_names(
             "SELECT t.unique_id, t.name, COALESCE(p.unique_id, '') AS under FROM tenant t \
              LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.state <> 'TERMINATED' ORDER BY t.id",
         )
         .await
     }
 
-    async fn named(&self, text: &'static str) -> Result<Vec<Named>, sqlx::Error> {
+    async fn read_names(&self, text: &'static str) -> Result<Vec<NameRecord>, sqlx::Error> {
         let rows = sqlx::query(text).fetch_all(&self.readers).await?;
         let read = |row: &sqlx::any::AnyRow| {
-            Ok(Named { unique_id: row.try_get("unique_id")?, name: row.try_get("name")?, under: row.try_get("under")? })
+            Ok(NameRecord {
+                unique_id: row.try_get("unique_id")?,
+                name: row.try_get("name")?,
+                under: row.try_get("under")?,
+            })
         };
         rows.iter().map(read).collect()
     }

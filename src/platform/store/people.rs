@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
-use super::sessions::own_factor;
-use super::tenants::{Kind, state};
-use super::terms::{Listed, Part, Term, numbers_of, page, places};
+use super::paged_queries::{ListQuery, PageRange, Term, chunk_placeholders, numbers_by_name, select_page};
+use super::sessions::wants_own_factor;
+use super::tenants::{TenantLevel, parse_state};
 use super::{Store, Tx};
-use crate::platform::error::Error;
-use crate::platform::factor::{self, Method};
-use crate::platform::login::policy::Rules;
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::password_policy::PasswordRules;
+use crate::platform::mfa::{self, FactorMethod};
 use crate::platform::names::{former_login_key, login_key, masked_login_key};
 use crate::platform::{settings, time};
-use crate::wire::{State, Tenant, User};
+use crate::wire::{Tenant, User, WireTenantState};
 
 /// Whether a person may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Status {
+pub(in crate::platform) enum PersonStatus {
     /// May log in.
     Active,
     /// May not, until activated again.
@@ -27,7 +27,7 @@ pub(in crate::platform) enum Status {
     Terminated,
 }
 
-impl Status {
+impl PersonStatus {
     const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Terminated];
 
     pub(super) const fn column(self) -> &'static str {
@@ -53,7 +53,7 @@ pub(in crate::platform) struct PersonRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
     pub(in crate::platform) login_name: String,
-    pub(in crate::platform) status: Status,
+    pub(in crate::platform) status: PersonStatus,
     pub(in crate::platform) first_name: String,
     pub(in crate::platform) last_name: String,
     pub(in crate::platform) email: String,
@@ -66,7 +66,7 @@ pub(in crate::platform) struct PersonRecord {
 impl PersonRecord {
     /// What the login name is compared by. A mask's own name is nobody's, so that it never meets somebody else's.
     fn login_key(&self) -> String {
-        if self.status == Status::Terminated && self.login_name == self.unique_id {
+        if self.status == PersonStatus::Terminated && self.login_name == self.unique_id {
             masked_login_key(&self.unique_id)
         } else {
             login_key(&self.login_name)
@@ -98,7 +98,7 @@ pub(in crate::platform) struct NewPerson<'a> {
 
 /// Whoever a login name may belong to, before the password is compared.
 #[derive(Clone)]
-pub(in crate::platform) struct Candidate {
+pub(in crate::platform) struct LoginCandidate {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
     /// Number of the tenant.
@@ -110,13 +110,13 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) must_change: bool,
     pub(in crate::platform) password_at: i64,
     /// Whether the password is older than the moment that its tenant set for all.
-    pub(in crate::platform) is_old: bool,
+    pub(in crate::platform) is_password_outdated: bool,
     /// What the password is held to: the policy of the tenant, or for a client of its partner.
-    pub(in crate::platform) rules: Rules,
+    pub(in crate::platform) rules: PasswordRules,
     /// The addresses that the tenant lets people in from.
-    pub(in crate::platform) white_listed: Option<String>,
+    pub(in crate::platform) ip_allowlist: Option<String>,
     /// The second factor that a login asks for.
-    pub(in crate::platform) wants: Option<Method>,
+    pub(in crate::platform) second_factor: Option<FactorMethod>,
     /// Whether person, tenant and all tenants above are in service.
     pub(in crate::platform) in_service: bool,
 }
@@ -148,13 +148,13 @@ impl UserOrder {
     }
 }
 
-pub(super) fn read(row: &AnyRow) -> Result<PersonRecord, Error> {
+pub(super) fn read_person(row: &AnyRow) -> Result<PersonRecord, ApiError> {
     let status: String = row.try_get("status")?;
     Ok(PersonRecord {
         id: row.try_get("id")?,
         unique_id: row.try_get("unique_id")?,
         login_name: row.try_get("login_name")?,
-        status: Status::ALL.into_iter().find(|known| known.column() == status).ok_or(Error::Internal)?,
+        status: PersonStatus::ALL.into_iter().find(|known| known.column() == status).ok_or(ApiError::Internal)?,
         first_name: row.try_get("first_name")?,
         last_name: row.try_get("last_name")?,
         email: row.try_get("email")?,
@@ -167,32 +167,36 @@ pub(super) fn read(row: &AnyRow) -> Result<PersonRecord, Error> {
 
 impl Store {
     /// A person of a tenant, tombstones included.
-    pub(in crate::platform) async fn person_of(&self, tenant: i64, id: &str) -> Result<Option<PersonRecord>, Error> {
-        person_of(&self.readers, tenant, id).await
+    pub(in crate::platform) async fn find_person(
+        &self,
+        tenant: i64,
+        id: &str,
+    ) -> Result<Option<PersonRecord>, ApiError> {
+        find_person(&self.readers, tenant, id).await
     }
 
     /// Every person of a tenant who is not terminated.
-    pub(in crate::platform) async fn people(&self, tenant: i64) -> Result<Vec<PersonRecord>, Error> {
+    pub(in crate::platform) async fn list_people(&self, tenant: i64) -> Result<Vec<PersonRecord>, ApiError> {
         let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(&self.readers).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(read_person).collect()
     }
 
     /// The numbers of those of a list of people who exist and are not terminated, by their unique ids.
-    pub(in crate::platform) async fn living_numbers(
+    pub(in crate::platform) async fn living_person_numbers(
         &self,
         tenant: i64,
         wanted: &[&str],
-    ) -> Result<BTreeMap<String, i64>, Error> {
+    ) -> Result<BTreeMap<String, i64>, ApiError> {
         let text = format!(
             "SELECT unique_id, id FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' AND unique_id IN ({})",
-            places()
+            chunk_placeholders()
         );
-        numbers_of(&self.readers, &text, (tenant, wanted)).await
+        numbers_by_name(&self.readers, &text, (tenant, wanted)).await
     }
 
     /// How many people of a tenant are not terminated.
-    pub(in crate::platform) async fn living_people(&self, tenant: i64) -> Result<i64, Error> {
+    pub(in crate::platform) async fn count_living_people(&self, tenant: i64) -> Result<i64, ApiError> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED'");
         Ok(count.bind(tenant).fetch_one(&self.readers).await?)
     }
@@ -202,16 +206,19 @@ impl Store {
         &self,
         tenant: i64,
         (terms, order): (&[Term], UserOrder),
-        part: Part,
-    ) -> Result<(Vec<PersonRecord>, i64), Error> {
+        part: PageRange,
+    ) -> Result<(Vec<PersonRecord>, i64), ApiError> {
         let listed =
-            Listed { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
-        let (rows, total) = page(&self.readers, listed, (tenant, terms), part).await?;
-        Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+            ListQuery { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
+        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        Ok((rows.iter().map(read_person).collect::<Result<_, _>>()?, total))
     }
 
     /// Whoever has a login name.
-    pub(in crate::platform) async fn candidate(&self, login_name: &str) -> Result<Option<Candidate>, Error> {
+    pub(in crate::platform) async fn find_login_candidate(
+        &self,
+        login_name: &str,
+    ) -> Result<Option<LoginCandidate>, ApiError> {
         if login_name.contains('\0') {
             return Ok(None);
         }
@@ -225,20 +232,25 @@ impl Store {
         // First the key of before there was a normal form: of names that collided then each still logs in.
         let row = row.bind(former_login_key(login_name)).bind(login_key(login_name));
         let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
-        let mut in_service = row.try_get::<String, _>("status")? == Status::Active.column();
+        let mut in_service = row.try_get::<String, _>("status")? == PersonStatus::Active.column();
         for column in ["state", "parent_state", "top_state"] {
             let above: Option<String> = row.try_get(column)?;
-            in_service &= above.map_or(Ok(true), |above| state(&above).map(|state| state == State::Active))?;
+            in_service &=
+                above.map_or(Ok(true), |above| parse_state(&above).map(|state| state == WireTenantState::Active))?;
         }
         let own: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
         let above: Option<String> = row.try_get("parent_settings")?;
         let above: Option<Tenant> = above
-            .filter(|_| row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client)))
+            .filter(|_| {
+                row.try_get::<String, _>("kind")
+                    .is_ok_and(|kind| TenantLevel::from_column(&kind) == Some(TenantLevel::Client))
+            })
             .map(|above| serde_json::from_str(&above))
             .transpose()?;
         let password_at: i64 = row.try_get("password_at")?;
-        Ok(Some(Candidate {
-            is_old: settings::passwords_set_before(&own, above.as_ref()).is_some_and(|moment| password_at < moment),
+        Ok(Some(LoginCandidate {
+            is_password_outdated: settings::password_cutoff(&own, above.as_ref())
+                .is_some_and(|moment| password_at < moment),
             id: row.try_get("id")?,
             unique_id: row.try_get("unique_id")?,
             tenant: row.try_get("tenant_id")?,
@@ -247,15 +259,15 @@ impl Store {
             password_until: row.try_get("password_until")?,
             must_change: row.try_get::<i64, _>("must_change")? != 0,
             password_at,
-            rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
-            wants: factor::wanted(&own, own_factor(&row)?),
-            white_listed: own.white_listed_ips,
+            rules: PasswordRules::from_policy(&settings::password_policy_of(above.as_ref().unwrap_or(&own))),
+            second_factor: mfa::required_method(&own, wants_own_factor(&row)?),
+            ip_allowlist: own.white_listed_ips,
             in_service,
         }))
     }
 
     /// The hashes of the passwords that a person had last, today's included.
-    pub(in crate::platform) async fn last_passwords(&self, person: i64, most: i64) -> Result<Vec<String>, Error> {
+    pub(in crate::platform) async fn last_passwords(&self, person: i64, most: i64) -> Result<Vec<String>, ApiError> {
         let today = sqlx::query_scalar("SELECT password_hash FROM person WHERE id = $1");
         let mut hashes: Vec<String> = today.bind(person).fetch_all(&self.readers).await?;
         let before = sqlx::query_scalar(
@@ -267,27 +279,27 @@ impl Store {
 }
 
 /// A person of a tenant, tombstones included.
-pub(in crate::platform) async fn person_of<'e>(
+pub(in crate::platform) async fn find_person<'e>(
     executor: impl AnyExecutor<'e>,
     tenant: i64,
     id: &str,
-) -> Result<Option<PersonRecord>, Error> {
+) -> Result<Option<PersonRecord>, ApiError> {
     if id.contains('\0') {
         return Ok(None);
     }
     let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND unique_id = $2");
     let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(id).fetch_optional(executor).await?;
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_person).transpose()
 }
 
 /// Who on the whole platform has a login name.
-pub(in crate::platform) async fn holder_of_login(tx: &mut Tx, login_name: &str) -> Result<Option<String>, Error> {
+pub(in crate::platform) async fn find_login_holder(tx: &mut Tx, login_name: &str) -> Result<Option<String>, ApiError> {
     let found = sqlx::query_scalar("SELECT unique_id FROM person WHERE login_key = $1");
     Ok(found.bind(login_key(login_name)).fetch_optional(&mut **tx).await?)
 }
 
 /// Stores a new person under the next number; answers number and unique id.
-pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>) -> Result<(i64, String), Error> {
+pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>) -> Result<(i64, String), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'person' RETURNING value")
         .fetch_one(&mut **tx)
         .await?;
@@ -317,7 +329,7 @@ pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>)
 }
 
 /// Stores what changed in a person, and that it changed.
-pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRecord, by: &str) -> Result<(), Error> {
+pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRecord, by: &str) -> Result<(), ApiError> {
     person.updated_at = time::now().max(person.updated_at + 1);
     sqlx::query(
         "UPDATE person SET login_name = $1, \
@@ -347,7 +359,7 @@ pub(in crate::platform) async fn save_password(
     person: i64,
     new: &NewPassword,
     expected: Option<&str>,
-) -> Result<bool, Error> {
+) -> Result<bool, ApiError> {
     let now = time::now();
     let kept = sqlx::query(
         "INSERT INTO password_history (person_id, replaced_at, password_hash) \
@@ -371,17 +383,17 @@ pub(in crate::platform) async fn save_password(
 }
 
 /// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
-pub(in crate::platform) async fn must_change_under(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
-    sqlx::query(MUST_CHANGE).bind(tenant).execute(&mut **tx).await?;
+pub(in crate::platform) async fn require_password_change(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
+    sqlx::query(REQUIRE_PASSWORD_CHANGE).bind(tenant).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// By level, so that each is found by an index.
-pub(super) const MUST_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' AND tenant_id IN \
+pub(super) const REQUIRE_PASSWORD_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' AND tenant_id IN \
      (SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1)";
 
 /// Where a name stands beside what its bearer did.
-pub(super) const AUTHORS: [&str; 5] = [
+pub(super) const AUTHOR_UPDATES: [&str; 5] = [
     "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
     "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
     "UPDATE person SET created_by = $1 WHERE created_by = $2",
@@ -390,15 +402,15 @@ pub(super) const AUTHORS: [&str; 5] = [
 ];
 
 /// Writes another name where answers say who changed a tenant or a person.
-pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), Error> {
-    for text in AUTHORS {
+pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), ApiError> {
+    for text in AUTHOR_UPDATES {
         sqlx::query(text).bind(to).bind(from).execute(&mut **tx).await?;
     }
     Ok(())
 }
 
 /// Makes every active person of a tenant inactive.
-pub(in crate::platform) async fn deactivate_people(tx: &mut Tx, tenant: i64, by: &str) -> Result<(), Error> {
+pub(in crate::platform) async fn deactivate_people(tx: &mut Tx, tenant: i64, by: &str) -> Result<(), ApiError> {
     sqlx::query(
         "UPDATE person SET status = 'INACTIVE', updated_at = $2, updated_by = $3 \
          WHERE tenant_id = $1 AND status = 'ACTIVE'",

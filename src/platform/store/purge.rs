@@ -2,13 +2,13 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::{Store, Tx, want_scrub};
-use crate::platform::error::Error;
-use crate::platform::people::login::account;
+use super::{Store, Tx, request_scrub};
+use crate::platform::error::ApiError;
+use crate::platform::people::authentication::account_hash;
 
 /// Tables whose rows belong to a tenant by `tenant_id`, those that others refer to last. A test finds a table that is
 /// missing here. The audit log goes with the commit, behind its anchor.
-const OWNED: [&str; 12] = [
+const TENANT_TABLES: [&str; 12] = [
     "export_schedule",
     "delivery",
     "stream",
@@ -24,7 +24,7 @@ const OWNED: [&str; 12] = [
 ];
 
 /// Rows that belong to a tenant by a person or a role of it: table and column. They go first.
-const OF_ITS: [(&str, &str, &str); 9] = [
+const DEPENDENT_TABLES: [(&str, &str, &str); 9] = [
     ("factor", "person_id", "person"),
     ("recovery_code", "person_id", "person"),
     ("session", "person_id", "person"),
@@ -38,7 +38,7 @@ const OF_ITS: [(&str, &str, &str); 9] = [
 
 /// A tenant that ended and was not purged.
 #[derive(Clone, Debug)]
-pub(in crate::platform) struct Ended {
+pub(in crate::platform) struct TerminatedTenant {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
     pub(in crate::platform) parent: Option<i64>,
@@ -46,7 +46,7 @@ pub(in crate::platform) struct Ended {
 
 impl Store {
     /// Tenants that ended at or before a time and were not purged, children before their parents.
-    pub(in crate::platform) async fn ended(&self, before: i64) -> Result<Vec<Ended>, Error> {
+    pub(in crate::platform) async fn tenants_to_purge(&self, before: i64) -> Result<Vec<TerminatedTenant>, ApiError> {
         let rows = sqlx::query(
             "SELECT id, unique_id, parent_id FROM tenant WHERE state = 'TERMINATED' AND purged_at IS NULL \
              AND terminated_at <= $1 ORDER BY terminated_at, id DESC",
@@ -54,14 +54,14 @@ impl Store {
         let rows = rows.bind(before).fetch_all(&self.readers).await?;
         let ended = |row: &sqlx::any::AnyRow| {
             let (id, unique_id) = (row.try_get("id")?, row.try_get("unique_id")?);
-            Ok(Ended { id, unique_id, parent: row.try_get("parent_id")? })
+            Ok(TerminatedTenant { id, unique_id, parent: row.try_get("parent_id")? })
         };
         rows.iter().map(ended).collect()
     }
 }
 
 /// Takes the purge of a tenant in a write; false where another platform on the same database did it already.
-pub(in crate::platform) async fn take_purge(tx: &mut Tx, tenant: i64, now: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn claim_purge(tx: &mut Tx, tenant: i64, now: i64) -> Result<bool, ApiError> {
     let take =
         sqlx::query("UPDATE tenant SET purged_at = $1 WHERE id = $2 AND state = 'TERMINATED' AND purged_at IS NULL");
     Ok(take.bind(now).bind(tenant).execute(&mut **tx).await?.rows_affected() == 1)
@@ -69,15 +69,15 @@ pub(in crate::platform) async fn take_purge(tx: &mut Tx, tenant: i64, now: i64) 
 
 /// Erases all rows of a tenant whose purge was taken, and leaves a tombstone of ids and dates. The UIDs of the objects that owned it stay, since
 /// they refuse a late create for ever.
-pub(in crate::platform) async fn erase(tx: &mut Tx, tenant: &Ended) -> Result<(), Error> {
-    forget_accounts(tx, tenant.id).await?;
+pub(in crate::platform) async fn erase_tenant(tx: &mut Tx, tenant: &TerminatedTenant) -> Result<(), ApiError> {
+    forget_login_attempts(tx, tenant.id).await?;
     // The log's rows go before the commit takes its anchor, for which all writes wait.
     sqlx::query("DELETE FROM audit WHERE tenant_id = $1").bind(tenant.id).execute(&mut **tx).await?;
-    for (table, column, owner) in OF_ITS {
+    for (table, column, owner) in DEPENDENT_TABLES {
         let owned = format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM {owner} WHERE tenant_id = $1)");
         sqlx::query(AssertSqlSafe(owned)).bind(tenant.id).execute(&mut **tx).await?;
     }
-    for table in OWNED {
+    for table in TENANT_TABLES {
         let rows = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE tenant_id = $1")));
         rows.bind(tenant.id).execute(&mut **tx).await?;
     }
@@ -88,15 +88,18 @@ pub(in crate::platform) async fn erase(tx: &mut Tx, tenant: &Ended) -> Result<()
     .bind(tenant.id)
     .execute(&mut **tx)
     .await?;
-    want_scrub(tx).await
+    request_scrub(tx).await
 }
 
 /// Failed logins are counted by the hash of a login name: it tells whoever guesses the name that it was there.
-async fn forget_accounts(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
+async fn forget_login_attempts(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
     let names = sqlx::query_scalar("SELECT login_name FROM person WHERE tenant_id = $1");
     let names: Vec<String> = names.bind(tenant).fetch_all(&mut **tx).await?;
     for name in names {
-        sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account(&name)).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM login_attempt WHERE account = $1")
+            .bind(account_hash(&name))
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }

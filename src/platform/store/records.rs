@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
-use super::terms::{self, Listed, Part, Term, page};
+use super::paged_queries::{self, ListQuery, PageRange, Term, select_page};
 use super::{Store, Tx};
-use crate::catalog::Category;
+use crate::catalog::DataCategory;
 use crate::platform::bounds::{RECORD, RECORD_PAGE_BYTES};
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 use crate::wire::Tenant;
 
 /// A record as it is kept.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::platform) struct Datum {
+pub(in crate::platform) struct Record {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) name: String,
     /// When it arose.
@@ -30,17 +30,17 @@ pub(in crate::platform) struct Datum {
 
 /// Of which tenant, which category, and since when.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) struct Shelf {
+pub(in crate::platform) struct RecordScope {
     pub(in crate::platform) tenant: i64,
-    pub(in crate::platform) category: Category,
+    pub(in crate::platform) category: DataCategory,
     /// Older records are not read any more.
     pub(in crate::platform) since: i64,
 }
 
 const COLUMNS: &str = "id, name, at, revision, document, cloud_account";
 
-fn datum(row: &AnyRow) -> Result<Datum, Error> {
-    Ok(Datum {
+fn read_record(row: &AnyRow) -> Result<Record, ApiError> {
+    Ok(Record {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         at: row.try_get("at")?,
@@ -52,39 +52,48 @@ fn datum(row: &AnyRow) -> Result<Datum, Error> {
 
 impl Store {
     /// A page of a shelf in the order of the numbers after one of them, at most so many.
-    pub(in crate::platform) async fn data(&self, of: Shelf, after: i64, most: i64) -> Result<Vec<Datum>, Error> {
-        let Shelf { tenant, category, since } = of;
+    pub(in crate::platform) async fn records_after(
+        &self,
+        of: RecordScope,
+        after: i64,
+        most: i64,
+    ) -> Result<Vec<Record>, ApiError> {
+        let RecordScope { tenant, category, since } = of;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3 AND id > $4 \
              ORDER BY id LIMIT $5"
         )));
         let rows = rows.bind(tenant).bind(category.segment()).bind(since).bind(after).bind(most);
-        rows.fetch_all(&self.readers).await?.iter().map(datum).collect()
+        rows.fetch_all(&self.readers).await?.iter().map(read_record).collect()
     }
 
     /// A page of a shelf by its place, and how many records there are in all.
-    pub(in crate::platform) async fn data_page(&self, of: Shelf, part: Part) -> Result<(Vec<Datum>, i64), Error> {
-        let Shelf { tenant, category, since } = of;
-        let listed = Listed { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
-        let category = terms::Value::Text(category.segment().to_owned());
-        let lengths = self.lengths(of, part).await?;
-        if fitting(&lengths) < lengths.len() {
-            return Err(beyond(lengths.iter().sum()));
+    pub(in crate::platform) async fn record_page(
+        &self,
+        of: RecordScope,
+        part: PageRange,
+    ) -> Result<(Vec<Record>, i64), ApiError> {
+        let RecordScope { tenant, category, since } = of;
+        let listed = ListQuery { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
+        let category = paged_queries::TermValue::Text(category.segment().to_owned());
+        let lengths = self.record_lengths(of, part).await?;
+        if count_fitting(&lengths) < lengths.len() {
+            return Err(page_too_large(lengths.iter().sum()));
         }
-        let terms = [Term("category = ", category), Term("at >= ", terms::Value::Number(since))];
-        let (rows, total) = page(&self.readers, listed, (tenant, &terms), part).await?;
-        Ok((rows.iter().map(datum).collect::<Result<_, _>>()?, total))
+        let terms = [Term("category = ", category), Term("at >= ", paged_queries::TermValue::Number(since))];
+        let (rows, total) = select_page(&self.readers, listed, (tenant, &terms), part).await?;
+        Ok((rows.iter().map(read_record).collect::<Result<_, _>>()?, total))
     }
 
     /// How many of the records of a page fit into one answer, at least one.
-    pub(in crate::platform) async fn fitting(&self, of: Shelf, part: Part) -> Result<i64, Error> {
-        let fitting = fitting(&self.lengths(of, part).await?).max(1);
+    pub(in crate::platform) async fn fitting_count(&self, of: RecordScope, part: PageRange) -> Result<i64, ApiError> {
+        let fitting = count_fitting(&self.record_lengths(of, part).await?).max(1);
         Ok(i64::try_from(fitting).unwrap_or(part.size))
     }
 
     /// Bytes of each record of a page, before any of them is read.
-    async fn lengths(&self, of: Shelf, part: Part) -> Result<Vec<usize>, Error> {
-        let Shelf { tenant, category, since } = of;
+    async fn record_lengths(&self, of: RecordScope, part: PageRange) -> Result<Vec<usize>, ApiError> {
+        let RecordScope { tenant, category, since } = of;
         let direction = if part.descending { "DESC" } else { "ASC" };
         let lengths = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT CAST(octet_length(document) AS BIGINT) FROM record \
@@ -96,19 +105,23 @@ impl Store {
     }
 
     /// One record.
-    pub(in crate::platform) async fn datum(&self, of: Shelf, id: i64) -> Result<Option<Datum>, Error> {
-        one(&self.readers, of, id).await
+    pub(in crate::platform) async fn find_record(&self, of: RecordScope, id: i64) -> Result<Option<Record>, ApiError> {
+        select_record(&self.readers, of, id).await
     }
 
     /// How many records a tenant has of each category; none is not named.
-    pub(in crate::platform) async fn counts(&self, tenant: i64) -> Result<BTreeMap<String, i64>, Error> {
+    pub(in crate::platform) async fn record_counts(&self, tenant: i64) -> Result<BTreeMap<String, i64>, ApiError> {
         let rows = sqlx::query("SELECT category, COUNT(*) AS total FROM record WHERE tenant_id = $1 GROUP BY category");
         let rows = rows.bind(tenant).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("total")?))).collect()
     }
 
     /// Tenants with records of a category that arose before a time.
-    pub(in crate::platform) async fn aged(&self, category: Category, before: i64) -> Result<Vec<i64>, Error> {
+    pub(in crate::platform) async fn tenants_with_old_records(
+        &self,
+        category: DataCategory,
+        before: i64,
+    ) -> Result<Vec<i64>, ApiError> {
         let rows = sqlx::query("SELECT DISTINCT tenant_id FROM record WHERE category = $1 AND at < $2");
         let rows = rows.bind(category.segment()).bind(before).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok(row.try_get("tenant_id")?)).collect()
@@ -116,7 +129,7 @@ impl Store {
 }
 
 /// How many of the first records of a page fit into one answer. One always does: it may be from before its own bound.
-fn fitting(lengths: &[usize]) -> usize {
+fn count_fitting(lengths: &[usize]) -> usize {
     let mut sum = 0;
     let fits = |bytes: &&usize| {
         sum += **bytes;
@@ -125,9 +138,9 @@ fn fitting(lengths: &[usize]) -> usize {
     lengths.iter().take_while(fits).count().max(lengths.len().min(1))
 }
 
-fn beyond(bytes: usize) -> Error {
+fn page_too_large(bytes: usize) -> ApiError {
     let fits = RECORD_PAGE_BYTES / RECORD;
-    Error::field(
+    ApiError::field(
         "pageSize",
         format!(
             "The records of this page have {bytes} bytes, and a page at most {RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
@@ -136,33 +149,41 @@ fn beyond(bytes: usize) -> Error {
     )
 }
 
-async fn one<'e>(executor: impl AnyExecutor<'e>, shelf: Shelf, id: i64) -> Result<Option<Datum>, Error> {
-    let Shelf { tenant, category, since } = shelf;
+async fn select_record<'e>(
+    executor: impl AnyExecutor<'e>,
+    shelf: RecordScope,
+    id: i64,
+) -> Result<Option<Record>, ApiError> {
+    let RecordScope { tenant, category, since } = shelf;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3 AND id = $4"
     )));
     let row = row.bind(tenant).bind(category.segment()).bind(since).bind(id).fetch_optional(executor).await?;
-    row.as_ref().map(datum).transpose()
+    row.as_ref().map(read_record).transpose()
 }
 
 /// One record in a write that holds the tenant's lock.
-pub(in crate::platform) async fn locked_datum(tx: &mut Tx, shelf: Shelf, id: i64) -> Result<Option<Datum>, Error> {
-    one(&mut **tx, shelf, id).await
+pub(in crate::platform) async fn lock_record(
+    tx: &mut Tx,
+    shelf: RecordScope,
+    id: i64,
+) -> Result<Option<Record>, ApiError> {
+    select_record(&mut **tx, shelf, id).await
 }
 
 /// The next number of a record; until the commit nobody else gets one, so that cloud accounts are compared one by one.
-pub(in crate::platform) async fn next_number(tx: &mut Tx) -> Result<i64, Error> {
+pub(in crate::platform) async fn next_number(tx: &mut Tx) -> Result<i64, ApiError> {
     let next = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'record' RETURNING value");
     Ok(next.fetch_one(&mut **tx).await?)
 }
 
 /// Who has a name in a category: also a record whose time is over and that the next job erases.
-pub(in crate::platform) async fn holder_of_datum(
+pub(in crate::platform) async fn find_record_id_by_name(
     tx: &mut Tx,
-    shelf: Shelf,
+    shelf: RecordScope,
     name: &str,
     except: i64,
-) -> Result<Option<i64>, Error> {
+) -> Result<Option<i64>, ApiError> {
     let id =
         sqlx::query_scalar("SELECT id FROM record WHERE tenant_id = $1 AND category = $2 AND name = $3 AND id <> $4");
     let id = id.bind(shelf.tenant).bind(shelf.category.segment()).bind(name).bind(except);
@@ -170,11 +191,11 @@ pub(in crate::platform) async fn holder_of_datum(
 }
 
 /// Settings of the partners whose living tenants have a cloud account.
-pub(in crate::platform) async fn holders_of_account(
+pub(in crate::platform) async fn account_holder_settings(
     tx: &mut Tx,
     account: &str,
     except: i64,
-) -> Result<Vec<Tenant>, Error> {
+) -> Result<Vec<Tenant>, ApiError> {
     let rows = sqlx::query(
         "SELECT CASE WHEN t.kind = 'CLIENT' THEN p.settings ELSE t.settings END AS settings FROM record r \
          JOIN tenant t ON t.id = r.tenant_id LEFT JOIN tenant p ON p.id = t.parent_id \
@@ -185,8 +206,12 @@ pub(in crate::platform) async fn holders_of_account(
 }
 
 /// Stores a new record.
-pub(in crate::platform) async fn insert_datum(tx: &mut Tx, shelf: Shelf, datum: &Datum) -> Result<(), Error> {
-    let Datum { id, name, at, revision, members, cloud_account } = datum;
+pub(in crate::platform) async fn insert_record(
+    tx: &mut Tx,
+    shelf: RecordScope,
+    datum: &Record,
+) -> Result<(), ApiError> {
+    let Record { id, name, at, revision, members, cloud_account } = datum;
     sqlx::query(
         "INSERT INTO record (id, tenant_id, category, name, at, revision, document, cloud_account) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -205,8 +230,8 @@ pub(in crate::platform) async fn insert_datum(tx: &mut Tx, shelf: Shelf, datum: 
 }
 
 /// Stores what changed in a record.
-pub(in crate::platform) async fn save_datum(tx: &mut Tx, datum: &Datum) -> Result<(), Error> {
-    let Datum { id, name, at, revision, members, cloud_account } = datum;
+pub(in crate::platform) async fn save_record(tx: &mut Tx, datum: &Record) -> Result<(), ApiError> {
+    let Record { id, name, at, revision, members, cloud_account } = datum;
     sqlx::query("UPDATE record SET name = $1, at = $2, revision = $3, document = $4, cloud_account = $5 WHERE id = $6")
         .bind(name)
         .bind(at)
@@ -220,8 +245,8 @@ pub(in crate::platform) async fn save_datum(tx: &mut Tx, datum: &Datum) -> Resul
 }
 
 /// Erases the records of a shelf that are older than it reads; answers how many.
-pub(in crate::platform) async fn erase_aged(tx: &mut Tx, shelf: Shelf) -> Result<u64, Error> {
-    let Shelf { tenant, category, since } = shelf;
+pub(in crate::platform) async fn erase_old_records(tx: &mut Tx, shelf: RecordScope) -> Result<u64, ApiError> {
+    let RecordScope { tenant, category, since } = shelf;
     let erased = sqlx::query("DELETE FROM record WHERE tenant_id = $1 AND category = $2 AND at < $3");
     let erased = erased.bind(tenant).bind(category.segment()).bind(since).execute(&mut **tx).await?;
     Ok(erased.rows_affected())

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 
-use super::tenants::{Kind, Record};
-use super::terms::{Listed, Part, Term, add_pairs, page};
+use super::paged_queries::{ListQuery, PageRange, Term, add_pairs, select_page};
+use super::tenants::{TenantLevel, TenantRecord};
 use super::{Store, Tx};
 use crate::platform::credential::random_uuid;
-use crate::platform::error::Error;
-use crate::platform::people::defaults::withheld;
+use crate::platform::error::ApiError;
+use crate::platform::people::defaults::withheld_sets;
 use crate::platform::permission::Permissions;
-use crate::platform::principal::{Grant, Reach};
+use crate::platform::principal::{ClientScope, Grant};
 use crate::platform::subscription::Subscription;
-use crate::wire::{ClientRef, RoleRef, SetRef, UserRef};
+use crate::wire::{ClientRef, PermissionSetRef, RoleRef, UserRef};
 
 /// A role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) const ADD_SET: &str =
 
 const COLUMNS: &str = "id, unique_id, tenant_id, name, description, all_clients";
 
-fn read(row: &AnyRow) -> Result<RoleRecord, Error> {
+fn read_role_row(row: &AnyRow) -> Result<RoleRecord, ApiError> {
     Ok(RoleRecord {
         id: row.try_get("id")?,
         unique_id: row.try_get("unique_id")?,
@@ -55,36 +55,36 @@ fn read(row: &AnyRow) -> Result<RoleRecord, Error> {
 }
 
 /// Whose roles and sets a tenant has: its own, and the default ones of its level.
-pub(super) const fn of_tenant(kind: Kind) -> &'static str {
+pub(super) const fn tenant_condition(kind: TenantLevel) -> &'static str {
     match kind {
-        Kind::ServiceProvider => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
-        Kind::Partner => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
-        Kind::Client => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
+        TenantLevel::ServiceProvider => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
+        TenantLevel::Partner => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
+        TenantLevel::Client => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
     }
 }
 
 /// Which role of a tenant, other than one, has a name.
-pub(in crate::platform) async fn name_of_role(
+pub(in crate::platform) async fn find_role_by_name(
     tx: &mut Tx,
-    tenant: &Record,
+    tenant: &TenantRecord,
     name: &str,
     except: i64,
-) -> Result<Option<String>, Error> {
-    let text = format!("SELECT unique_id FROM role {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+) -> Result<Option<String>, ApiError> {
+    let text = format!("SELECT unique_id FROM role {} AND name_key = $2 AND id <> $3", tenant_condition(tenant.kind));
     let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
     Ok(found.fetch_optional(&mut **tx).await?)
 }
 
 /// Stores a role of a tenant's own: a new one where no number is given. Answers its number.
-pub(in crate::platform) async fn put_role(
+pub(in crate::platform) async fn save_role(
     tx: &mut Tx,
-    tenant: &Record,
+    tenant: &TenantRecord,
     id: Option<i64>,
     content: &RoleContent<'_>,
-) -> Result<i64, Error> {
+) -> Result<i64, ApiError> {
     let id = match id {
         Some(id) => id,
-        None => new_role(tx, tenant).await?,
+        None => insert_role(tx, tenant).await?,
     };
     sqlx::query("UPDATE role SET name = $1, name_key = $2, description = $3, all_clients = $4 WHERE id = $5")
         .bind(content.name)
@@ -110,11 +110,11 @@ pub(in crate::platform) async fn put_role(
 }
 
 /// The unique id of a role's number.
-pub(in crate::platform) async fn id_of_role(tx: &mut Tx, id: i64) -> Result<String, Error> {
+pub(in crate::platform) async fn role_unique_id(tx: &mut Tx, id: i64) -> Result<String, ApiError> {
     Ok(sqlx::query_scalar("SELECT unique_id FROM role WHERE id = $1").bind(id).fetch_one(&mut **tx).await?)
 }
 
-async fn new_role(tx: &mut Tx, tenant: &Record) -> Result<i64, Error> {
+async fn insert_role(tx: &mut Tx, tenant: &TenantRecord) -> Result<i64, ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'role' RETURNING value")
         .fetch_one(&mut **tx)
         .await?;
@@ -126,14 +126,14 @@ async fn new_role(tx: &mut Tx, tenant: &Record) -> Result<i64, Error> {
     .bind(id)
     .bind(&unique_id)
     .bind(tenant.id)
-    .bind(tenant.kind.scope().wire())
+    .bind(tenant.kind.role_scope().wire())
     .execute(&mut **tx)
     .await?;
     Ok(id)
 }
 
 /// Deletes a role of a tenant's own; whoever had it has it no longer.
-pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(), Error> {
+pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(), ApiError> {
     for text in [
         "DELETE FROM role_person WHERE role_id = $1",
         "DELETE FROM role_client WHERE role_id = $1",
@@ -146,11 +146,11 @@ pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(),
 }
 
 /// What roles give, as they are now, without the permission sets that are withheld. `$1` chooses the roles of `role r`.
-async fn grants(
+async fn select_grants(
     readers: &AnyPool,
     (choice, chosen): (&'static str, i64),
     withheld: &[i64],
-) -> Result<Vec<Grant>, Error> {
+) -> Result<Vec<Grant>, ApiError> {
     let given = format!(
         "SELECT r.id, r.all_clients, s.id AS set_id, s.permissions FROM role r \
          LEFT JOIN role_permission_set rs ON rs.role_id = r.id LEFT JOIN permission_set s ON s.id = rs.permission_set_id \
@@ -162,16 +162,16 @@ async fn grants(
         let all = row.try_get::<i64, _>("all_clients")? != 0;
         let grant = roles.entry(row.try_get("id")?).or_insert_with(|| Grant {
             permissions: Permissions::default(),
-            clients: if all { Reach::All } else { Reach::Only(BTreeSet::new()) },
+            clients: if all { ClientScope::All } else { ClientScope::Only(BTreeSet::new()) },
         });
         if row.try_get::<Option<i64>, _>("set_id")?.is_some_and(|set| withheld.contains(&set)) {
             continue;
         }
         let permissions = row.try_get::<Option<String>, _>("permissions")?.unwrap_or_default();
-        grant.permissions = grant.permissions.with(Permissions::of_stored(&permissions));
+        grant.permissions = grant.permissions.union(Permissions::from_stored(&permissions));
     }
     for row in sqlx::query(AssertSqlSafe(clients)).bind(chosen).fetch_all(readers).await? {
-        if let Some(Grant { clients: Reach::Only(clients), .. }) = roles.get_mut(&row.try_get("role_id")?) {
+        if let Some(Grant { clients: ClientScope::Only(clients), .. }) = roles.get_mut(&row.try_get("role_id")?) {
             clients.insert(row.try_get("tenant_id")?);
         }
     }
@@ -179,18 +179,18 @@ async fn grants(
 }
 
 /// Gives a person these roles and no other.
-pub(in crate::platform) async fn set_roles_of(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), Error> {
+pub(in crate::platform) async fn set_person_roles(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     add_pairs(tx, ("role_person", "person_id, role_id"), (person, roles)).await
 }
 
 /// Gives a role to these people of a tenant and to no other of them.
-pub(in crate::platform) async fn set_users_of(
+pub(in crate::platform) async fn set_role_users(
     tx: &mut Tx,
     role: i64,
     tenant: i64,
     people: &[i64],
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     sqlx::query(
         "DELETE FROM role_person WHERE role_id = $1 AND person_id IN (SELECT id FROM person WHERE tenant_id = $2)",
     )
@@ -203,39 +203,47 @@ pub(in crate::platform) async fn set_users_of(
 
 impl Store {
     /// What each of a person's roles gives to people of a tenant that has so much.
-    pub(in crate::platform) async fn grants_of(&self, person: i64, has: &Subscription) -> Result<Vec<Grant>, Error> {
+    pub(in crate::platform) async fn grants_of_person(
+        &self,
+        person: i64,
+        has: &Subscription,
+    ) -> Result<Vec<Grant>, ApiError> {
         let roles = "IN (SELECT role_id FROM role_person WHERE person_id = $1)";
-        grants(&self.readers, (roles, person), &withheld(has)).await
+        select_grants(&self.readers, (roles, person), &withheld_sets(has)).await
     }
 
     /// What one role gives to people of a tenant that has so much.
-    pub(in crate::platform) async fn grants_by_role(&self, role: i64, has: &Subscription) -> Result<Vec<Grant>, Error> {
-        grants(&self.readers, ("= $1", role), &withheld(has)).await
+    pub(in crate::platform) async fn grants_of_role(
+        &self,
+        role: i64,
+        has: &Subscription,
+    ) -> Result<Vec<Grant>, ApiError> {
+        select_grants(&self.readers, ("= $1", role), &withheld_sets(has)).await
     }
 
     /// The roles that people of a tenant can have: its own, and the default ones of its level.
-    pub(in crate::platform) async fn roles(&self, tenant: &Record) -> Result<Vec<RoleRecord>, Error> {
-        let text = format!("SELECT {COLUMNS} FROM role {} ORDER BY id", of_tenant(tenant.kind));
+    pub(in crate::platform) async fn list_roles(&self, tenant: &TenantRecord) -> Result<Vec<RoleRecord>, ApiError> {
+        let text = format!("SELECT {COLUMNS} FROM role {} ORDER BY id", tenant_condition(tenant.kind));
         let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(read_role_row).collect()
     }
 
     /// One page of them, and how many there are in all.
     pub(in crate::platform) async fn search_roles(
         &self,
-        tenant: &Record,
+        tenant: &TenantRecord,
         (terms, by_name): (&[Term], bool),
-        part: Part,
-    ) -> Result<(Vec<RoleRecord>, i64), Error> {
-        let from = format!("FROM role {}", of_tenant(tenant.kind));
+        part: PageRange,
+    ) -> Result<(Vec<RoleRecord>, i64), ApiError> {
+        let from = format!("FROM role {}", tenant_condition(tenant.kind));
         let order = if by_name { "name_key" } else { "id" };
-        let listed = Listed { columns: COLUMNS, from: &from, order: (order, "id") };
-        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
-        Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+        let listed = ListQuery { columns: COLUMNS, from: &from, order: (order, "id") };
+        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        Ok((rows.iter().map(read_role_row).collect::<Result<_, _>>()?, total))
     }
 
     /// The clients that a role names.
-    pub(in crate::platform) async fn clients_of(&self, role: i64) -> Result<Vec<(i64, ClientRef)>, Error> {
+    pub(in crate::platform) async fn clients_of_role(&self, role: i64) -> Result<Vec<(i64, ClientRef)>, ApiError> {
         let rows = sqlx::query(
             "SELECT t.id, t.unique_id, t.name FROM role_client rc JOIN tenant t ON t.id = rc.tenant_id \
              WHERE rc.role_id = $1 AND t.state <> 'TERMINATED' ORDER BY t.id",
@@ -249,17 +257,19 @@ impl Store {
     }
 
     /// The permission sets of a role.
-    pub(in crate::platform) async fn sets_of(&self, role: i64) -> Result<Vec<SetRef>, Error> {
+    pub(in crate::platform) async fn sets_of_role(&self, role: i64) -> Result<Vec<PermissionSetRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT s.id, s.name FROM role_permission_set rs JOIN permission_set s ON s.id = rs.permission_set_id \
              WHERE rs.role_id = $1 ORDER BY s.id",
         );
         let rows = rows.bind(role).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(SetRef { id: row.try_get("id")?, name: Some(row.try_get("name")?) })).collect()
+        rows.iter()
+            .map(|row| Ok(PermissionSetRef { id: row.try_get("id")?, name: Some(row.try_get("name")?) }))
+            .collect()
     }
 
     /// The people of a tenant who have a role.
-    pub(in crate::platform) async fn users_of(&self, role: i64, tenant: i64) -> Result<Vec<UserRef>, Error> {
+    pub(in crate::platform) async fn users_of_role(&self, role: i64, tenant: i64) -> Result<Vec<UserRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT u.unique_id, u.login_name FROM role_person rp JOIN person u ON u.id = rp.person_id \
              WHERE rp.role_id = $1 AND u.tenant_id = $2 ORDER BY u.id",
@@ -271,13 +281,13 @@ impl Store {
     }
 
     /// The numbers of a person's roles, in order.
-    pub(in crate::platform) async fn roles_of(&self, person: i64) -> Result<Vec<i64>, Error> {
+    pub(in crate::platform) async fn role_numbers_of_person(&self, person: i64) -> Result<Vec<i64>, ApiError> {
         let rows = sqlx::query_scalar("SELECT role_id FROM role_person WHERE person_id = $1 ORDER BY role_id");
         Ok(rows.bind(person).fetch_all(&self.readers).await?)
     }
 
     /// The roles of a person.
-    pub(in crate::platform) async fn role_refs_of(&self, person: i64) -> Result<Vec<RoleRef>, Error> {
+    pub(in crate::platform) async fn role_refs_of_person(&self, person: i64) -> Result<Vec<RoleRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT r.unique_id, r.name FROM role_person rp JOIN role r ON r.id = rp.role_id \
              WHERE rp.person_id = $1 ORDER BY r.id",

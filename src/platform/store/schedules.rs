@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 use crate::platform::time;
 
 /// A batch export with a schedule.
@@ -27,7 +27,7 @@ pub(in crate::platform) struct Schedule {
 /// The same as answers show it.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct ShownSchedule {
+pub(in crate::platform) struct ScheduleResponse {
     id: String,
     data: Vec<String>,
     destination: String,
@@ -42,16 +42,16 @@ pub(in crate::platform) struct ShownSchedule {
 
 impl Schedule {
     /// As answers show it.
-    pub(in crate::platform) fn shown(self) -> ShownSchedule {
+    pub(in crate::platform) fn into_schedule_response(self) -> ScheduleResponse {
         let Self { id, tenant: _, data, destination, every_hours, next_at, created_by, last_at, last_outcome } = self;
-        ShownSchedule {
+        ScheduleResponse {
             id: id.to_string(),
             data: data.split(',').map(str::to_owned).collect(),
             destination,
             every_hours,
-            next_run: time::wire(next_at),
+            next_run: time::to_wire(next_at),
             created_by,
-            last_run: last_at.map(time::wire),
+            last_run: last_at.map(time::to_wire),
             last_outcome,
         }
     }
@@ -59,7 +59,7 @@ impl Schedule {
 
 const COLUMNS: &str = "id, tenant_id, data, destination, every_hours, next_at, created_by, last_at, last_outcome";
 
-fn schedule(row: &AnyRow) -> Result<Schedule, Error> {
+fn read_schedule(row: &AnyRow) -> Result<Schedule, ApiError> {
     Ok(Schedule {
         id: row.try_get("id")?,
         tenant: row.try_get("tenant_id")?,
@@ -73,19 +73,19 @@ fn schedule(row: &AnyRow) -> Result<Schedule, Error> {
     })
 }
 
-async fn all<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<Schedule>, Error> {
+async fn select_schedules<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<Schedule>, ApiError> {
     let text = format!("SELECT {COLUMNS} FROM export_schedule WHERE tenant_id = $1 ORDER BY id");
     let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(executor).await?;
-    rows.iter().map(schedule).collect()
+    rows.iter().map(read_schedule).collect()
 }
 
 /// A tenant's schedules, in a write.
-pub(in crate::platform) async fn schedules_of(tx: &mut Tx, tenant: i64) -> Result<Vec<Schedule>, Error> {
-    all(&mut **tx, tenant).await
+pub(in crate::platform) async fn tenant_schedules(tx: &mut Tx, tenant: i64) -> Result<Vec<Schedule>, ApiError> {
+    select_schedules(&mut **tx, tenant).await
 }
 
 /// Stores a schedule.
-pub(in crate::platform) async fn insert_schedule(tx: &mut Tx, new: &Schedule) -> Result<(), Error> {
+pub(in crate::platform) async fn insert_schedule(tx: &mut Tx, new: &Schedule) -> Result<(), ApiError> {
     let Schedule { id, tenant, data, destination, every_hours, next_at, created_by, last_at: _, last_outcome: _ } = new;
     sqlx::query(
         "INSERT INTO export_schedule (id, tenant_id, data, destination, every_hours, next_at, held_until, created_by) \
@@ -104,13 +104,13 @@ pub(in crate::platform) async fn insert_schedule(tx: &mut Tx, new: &Schedule) ->
 }
 
 /// Erases a schedule; answers whether there was one.
-pub(in crate::platform) async fn delete_schedule(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn delete_schedule(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, ApiError> {
     let gone = sqlx::query("DELETE FROM export_schedule WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
     Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
 }
 
 /// Notes what became of a run, and when the next one is.
-pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Result<(), Error> {
+pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Result<(), ApiError> {
     let done = sqlx::query(
         "UPDATE export_schedule SET held_until = 0, next_at = $1, last_at = $2, last_outcome = $3 WHERE id = $4",
     );
@@ -120,12 +120,12 @@ pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Resu
 
 impl Store {
     /// A tenant's schedules.
-    pub(in crate::platform) async fn schedules(&self, tenant: i64) -> Result<Vec<Schedule>, Error> {
-        all(&self.readers, tenant).await
+    pub(in crate::platform) async fn list_schedules(&self, tenant: i64) -> Result<Vec<Schedule>, ApiError> {
+        select_schedules(&self.readers, tenant).await
     }
 
     /// Takes one run that is due, so that no other process begins it until `until`. An idle platform writes nothing.
-    pub(in crate::platform) async fn claim_run(&self, now: i64, until: i64) -> Result<Option<Schedule>, Error> {
+    pub(in crate::platform) async fn claim_run(&self, now: i64, until: i64) -> Result<Option<Schedule>, ApiError> {
         let due = sqlx::query_scalar(
             "SELECT e.id FROM export_schedule e JOIN tenant t ON t.id = e.tenant_id WHERE e.next_at <= $1 \
              AND e.held_until <= $1 AND t.state = 'ACTIVE' ORDER BY e.next_at, e.id LIMIT 1",
@@ -139,6 +139,6 @@ impl Store {
         )));
         let row = claimed.bind(until).bind(id).bind(now).fetch_optional(&mut *tx).await?;
         tx.commit().await?;
-        row.as_ref().map(schedule).transpose()
+        row.as_ref().map(read_schedule).transpose()
     }
 }

@@ -11,54 +11,54 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::{Store, Tx};
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 
 /// Pages that are looked at, and given back to the system, in one step.
 const STEP: i64 = 256;
 
 /// Pages from which on the first byte of a page may be one of the number of another, 64 GiB.
-const PAGES: i64 = 1 << 24;
+const MAX_PAGES: i64 = 1 << 24;
 
 /// How often all pages are looked at: a page may take another's place while the first look is on its way.
-const LOOKS: u32 = 2;
+const PASSES: u32 = 2;
 
 /// How often the file is asked to let go, a tenth of a second apart, while somebody still reads in it.
-const TRIES: u32 = 50;
+const TRUNCATE_TRIES: u32 = 50;
 
 /// A page as it stands.
-struct Page {
+struct DatabasePage {
     number: i64,
     bytes: Vec<u8>,
 }
 
 impl Store {
     /// Whether rows were erased whose bytes may still stand in the file.
-    pub(in crate::platform) async fn wants_scrub(&self) -> Result<bool, Error> {
-        Ok(self.erasures().await? != 0)
+    pub(in crate::platform) async fn needs_scrub(&self) -> Result<bool, ApiError> {
+        Ok(self.pending_erasures().await? != 0)
     }
 
     /// How many erasures wait for a scrub.
-    async fn erasures(&self) -> Result<i64, Error> {
+    async fn pending_erasures(&self) -> Result<i64, ApiError> {
         let wants = sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'");
         Ok(wants.fetch_one(&self.readers).await?)
     }
 
     /// Overwrites what was erased, gives free pages back and cuts the log. PostgreSQL does that itself, in its own time.
-    pub(in crate::platform) async fn scrub(&self) -> Result<(), Error> {
-        let seen = self.erasures().await?;
-        self.scrub_since(seen).await
+    pub(in crate::platform) async fn scrub_file(&self) -> Result<(), ApiError> {
+        let seen = self.pending_erasures().await?;
+        self.scrub_up_to(seen).await
     }
 
     /// The same where so many erasures were seen.
-    async fn scrub_since(&self, seen: i64) -> Result<(), Error> {
+    async fn scrub_up_to(&self, seen: i64) -> Result<(), ApiError> {
         if self.sqlite {
-            for _ in 0..LOOKS {
+            for _ in 0..PASSES {
                 if !self.overwrite_gaps().await? {
                     return Ok(());
                 }
             }
-            self.give_back().await?;
-            if !self.cut_log().await? {
+            self.release_free_pages().await?;
+            if !self.truncate_wal().await? {
                 // The mark stays, so the next round tries again.
                 tracing::warn!(
                     "the database file still holds purged bytes: somebody reads in it; the next round tries again"
@@ -66,11 +66,11 @@ impl Store {
                 return Ok(());
             }
         }
-        self.forget_erasures(seen).await
+        self.clear_erasures(seen).await
     }
 
     /// Takes the mark away, unless something was erased since it was seen: pages that were passed already may hold its bytes.
-    async fn forget_erasures(&self, seen: i64) -> Result<(), Error> {
+    async fn clear_erasures(&self, seen: i64) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         let done = sqlx::query("UPDATE counter SET value = 0 WHERE name = 'scrub' AND value = $1");
         done.bind(seen).execute(&mut *tx).await?;
@@ -78,11 +78,11 @@ impl Store {
     }
 
     /// False where the file is too large for it, so that the mark stays.
-    async fn overwrite_gaps(&self) -> Result<bool, Error> {
+    async fn overwrite_gaps(&self) -> Result<bool, ApiError> {
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.readers).await?;
         let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&self.readers).await?;
         let has_maps = mode != 0;
-        if pages >= PAGES {
+        if pages >= MAX_PAGES {
             tracing::warn!(
                 pages,
                 "the file is too large for its gaps to be overwritten; run `tenantry-platform compact`"
@@ -91,27 +91,29 @@ impl Store {
         }
         let mut from = 1;
         while from <= pages {
-            let seen = self.pages(from).await?;
-            let dirty: Vec<Page> = seen.into_iter().filter(|page| !gap_of(page, has_maps).is_empty()).collect();
+            let seen = self.read_pages(from).await?;
+            let dirty: Vec<DatabasePage> = seen.into_iter().filter(|page| !gap_of(page, has_maps).is_empty()).collect();
             if !dirty.is_empty() {
-                self.overwrite(&dirty, has_maps).await?;
+                self.overwrite_pages(&dirty, has_maps).await?;
             }
             from += STEP;
         }
         Ok(true)
     }
 
-    async fn pages(&self, from: i64) -> Result<Vec<Page>, Error> {
+    async fn read_pages(&self, from: i64) -> Result<Vec<DatabasePage>, ApiError> {
         let rows = sqlx::query(
             "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
              SELECT p.pgno AS number, p.data AS bytes FROM n CROSS JOIN sqlite_dbpage p ON p.pgno = n.i",
         );
         let rows = rows.bind(from).bind(from + STEP - 1).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok(Page { number: row.try_get("number")?, bytes: row.try_get("bytes")? })).collect()
+        rows.iter()
+            .map(|row| Ok(DatabasePage { number: row.try_get("number")?, bytes: row.try_get("bytes")? }))
+            .collect()
     }
 
     /// Overwrites the gaps of pages that are still as they were seen. One that changed is looked at another time.
-    async fn overwrite(&self, seen: &[Page], has_maps: bool) -> Result<(), Error> {
+    async fn overwrite_pages(&self, seen: &[DatabasePage], has_maps: bool) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         // First of all the lock: what is read after it stays as it is.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
@@ -130,7 +132,7 @@ impl Store {
 
     /// Gives free pages at the end of the file back to the system. A file of earlier releases keeps them for what comes, until
     /// `compact` wrote it again once.
-    async fn give_back(&self) -> Result<(), Error> {
+    async fn release_free_pages(&self) -> Result<(), ApiError> {
         loop {
             let mut connection = self.writer.acquire().await?;
             let free = |row: sqlx::any::AnyRow| row.try_get::<i64, _>(0);
@@ -144,8 +146,8 @@ impl Store {
     }
 
     /// Moves everything from the log into the file and cuts the log; whether nobody was in the way.
-    async fn cut_log(&self) -> Result<bool, Error> {
-        for _ in 0..TRIES {
+    async fn truncate_wal(&self) -> Result<bool, ApiError> {
+        for _ in 0..TRUNCATE_TRIES {
             let mut connection = self.writer.acquire().await?;
             let patience: i64 = connection.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
             // Nobody else writes while readers are waited for.
@@ -166,14 +168,14 @@ impl Store {
 ///
 /// The first byte tells: a page of a tree has one of four kinds there, any other the number of a page, of which the highest
 /// byte is 0 below 64 GiB, or 1 to 5 in a map of pages; what that has behind its first bytes then is no list of cells.
-fn gap_of(page: &Page, has_maps: bool) -> Range<usize> {
+fn gap_of(page: &DatabasePage, has_maps: bool) -> Range<usize> {
     const NONE: Range<usize> = 0..0;
     let bytes = &page.bytes;
     let header = if page.number == 1 { 100 } else { 0 };
     let number = |at: usize| bytes.get(at..at + 2).map_or(0, |pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
     let head = match bytes.get(header) {
         Some(10 | 13) => 8,
-        Some(2 | 5) if !(has_maps && is_map(page)) => 12,
+        Some(2 | 5) if !(has_maps && is_pointer_map(page)) => 12,
         _ => return NONE,
     };
     let start = header + head + 2 * number(header + 3);
@@ -188,13 +190,13 @@ fn gap_of(page: &Page, has_maps: bool) -> Range<usize> {
 }
 
 /// Notes that rows were erased whose bytes are to leave the file at the next round of the housekeeping.
-pub(in crate::platform) async fn want_scrub(tx: &mut Tx) -> Result<(), Error> {
+pub(in crate::platform) async fn request_scrub(tx: &mut Tx) -> Result<(), ApiError> {
     sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
     Ok(())
 }
 
 /// Whether a page maps others to their parents: page 2, and then one after as many as it has places of five bytes.
-fn is_map(page: &Page) -> bool {
+fn is_pointer_map(page: &DatabasePage) -> bool {
     let places = i64::try_from(page.bytes.len() / 5).unwrap_or(i64::MAX - 1);
     page.number >= 2 && (page.number - 2) % (places + 1) == 0
 }
@@ -204,26 +206,26 @@ mod tests {
     use super::*;
 
     /// A page of 64 bytes with two cells at its end, and something in between.
-    fn page(kind: u8, number: i64) -> Page {
+    fn test_page(kind: u8, number: i64) -> DatabasePage {
         let mut bytes = vec![b'x'; 64];
         bytes[..8].copy_from_slice(&[kind, 0, 0, 0, 2, 0, 50, 0]);
-        Page { number, bytes }
+        DatabasePage { number, bytes }
     }
 
     #[test]
     fn the_gap_lies_between_the_list_of_cells_and_the_first_cell() {
-        let gap_of = |page: &Page| gap_of(page, true);
-        assert_eq!((gap_of(&page(13, 3)), gap_of(&page(10, 3))), (12..50, 12..50));
-        assert_eq!((gap_of(&page(5, 3)), gap_of(&page(2, 3))), (16..50, 16..50));
-        assert_eq!(super::gap_of(&page(5, 2), false), 16..50, "a file without maps");
-        for none in [page(0, 3), page(1, 3), page(3, 3), page(5, 2), page(2, 15)] {
+        let gap_of = |page: &DatabasePage| gap_of(page, true);
+        assert_eq!((gap_of(&test_page(13, 3)), gap_of(&test_page(10, 3))), (12..50, 12..50));
+        assert_eq!((gap_of(&test_page(5, 3)), gap_of(&test_page(2, 3))), (16..50, 16..50));
+        assert_eq!(super::gap_of(&test_page(5, 2), false), 16..50, "a file without maps");
+        for none in [test_page(0, 3), test_page(1, 3), test_page(3, 3), test_page(5, 2), test_page(2, 15)] {
             assert_eq!(gap_of(&none), 0..0, "{}", none.number);
         }
-        let mut clean = page(13, 3);
+        let mut clean = test_page(13, 3);
         clean.bytes[12..50].fill(0);
         assert_eq!(gap_of(&clean), 0..0);
         // What claims more cells than it has room for is left alone.
-        let mut broken = page(13, 3);
+        let mut broken = test_page(13, 3);
         broken.bytes[3] = 200;
         assert_eq!(gap_of(&broken), 0..0);
     }
@@ -234,17 +236,17 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let store = Store::open(folder.join("t.db").to_str().unwrap(), Duration::from_secs(10)).await.unwrap();
         let mut tx = store.begin().await.unwrap();
-        want_scrub(&mut tx).await.unwrap();
+        request_scrub(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         // The first step of a scrub is that it sees what was erased; what is erased from then on it may have passed by.
-        let seen = store.erasures().await.unwrap();
+        let seen = store.pending_erasures().await.unwrap();
         let mut tx = store.begin().await.unwrap();
-        want_scrub(&mut tx).await.unwrap();
+        request_scrub(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
-        store.scrub_since(seen).await.unwrap();
-        assert!(store.wants_scrub().await.unwrap(), "the second erasure waits for the next round");
-        store.scrub().await.unwrap();
-        assert!(!store.wants_scrub().await.unwrap());
+        store.scrub_up_to(seen).await.unwrap();
+        assert!(store.needs_scrub().await.unwrap(), "the second erasure waits for the next round");
+        store.scrub_file().await.unwrap();
+        assert!(!store.needs_scrub().await.unwrap());
         store.close().await;
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -3,34 +3,34 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::attempts::forget_attempts;
-use super::tenants::{Kind, Record};
-use super::terms::{Listed, Part, Term, page};
+use super::login_attempts::forget_attempts;
+use super::paged_queries::{ListQuery, PageRange, Term, select_page};
+use super::tenants::{TenantLevel, TenantRecord};
 use super::{Store, Tx};
-use crate::platform::credential::same;
-use crate::platform::error::Error;
-use crate::platform::factor::{self, Due};
-use crate::platform::login::policy;
-use crate::platform::login::source::Source;
-use crate::platform::permission::Scope;
-use crate::platform::principal::{Caller, Person, Principal};
-use crate::platform::settings::passwords_set_before;
+use crate::platform::credential::constant_time_eq;
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::password_policy;
+use crate::platform::login_policy::source::RequestSource;
+use crate::platform::mfa::{self, PendingActions};
+use crate::platform::permission::RoleScope;
+use crate::platform::principal::{Caller, LoggedInPerson, Principal};
+use crate::platform::settings::password_cutoff;
 use crate::platform::subscription::Subscription;
 use crate::platform::{consent, time};
-use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
+use crate::wire::{LoginHistoryEntry, LoginTenant, PersonRef, Tenant, User, WireTenantState};
 
 /// What carries a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Carrier {
+pub(in crate::platform) enum SessionCarrier {
     /// A browser's cookie: ends when it is idle.
     Cookie,
     /// A bearer token.
     Token,
 }
 
-impl Carrier {
+impl SessionCarrier {
     /// The word for it in tables and in the audit log.
-    pub(in crate::platform) const fn word(self) -> &'static str {
+    pub(in crate::platform) const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "COOKIE",
             Self::Token => "TOKEN",
@@ -47,7 +47,7 @@ pub(in crate::platform) struct NewSession<'a> {
     pub(in crate::platform) person: i64,
     /// Hash of the password that was proved.
     pub(in crate::platform) proof: &'a str,
-    pub(in crate::platform) carrier: Carrier,
+    pub(in crate::platform) carrier: SessionCarrier,
     /// Whether it allows nothing but the change of the password.
     pub(in crate::platform) limited: bool,
     /// When a second factor was proved along with the password.
@@ -63,23 +63,23 @@ pub(in crate::platform) struct NewSession<'a> {
 
 /// How long a browser may be silent, and the time; both in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) struct Clock {
+pub(in crate::platform) struct SessionClock {
     pub(in crate::platform) now: i64,
     pub(in crate::platform) idle: i64,
 }
 
 /// Milliseconds between two notes that a session is in use: a write for each request would be dear.
-const NOTED: i64 = 1000;
+const USE_INTERVAL: i64 = 1000;
 
 impl Store {
     /// The person of a living session: neither ended nor idle, of an active person whose tenant and all above it are in
     /// service. A browser's session is noted as in use.
-    pub(in crate::platform) async fn person(
+    pub(in crate::platform) async fn find_session_caller(
         &self,
         hash: &str,
-        carrier: Carrier,
-        clock: Clock,
-    ) -> Result<Option<Caller>, Error> {
+        carrier: SessionCarrier,
+        clock: SessionClock,
+    ) -> Result<Option<Caller>, ApiError> {
         let row = sqlx::query(
             "SELECT s.hash, s.limited, s.created_at, s.seen_at, s.factor_at, u.password_at, u.id, u.unique_id, u.login_name, u.profile, \
              u.consented_at, p.settings AS parent_settings, t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
@@ -90,54 +90,58 @@ impl Store {
              AND COALESCE(g.state, 'ACTIVE') = 'ACTIVE'",
         )
         .bind(hash)
-        .bind(carrier.word())
+        .bind(carrier.as_str())
         .bind(clock.now)
         .fetch_optional(&self.readers)
         .await?;
-        let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
+        let Some(row) =
+            row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| constant_time_eq(&stored, hash)))
         else {
             return Ok(None);
         };
         let seen_at: i64 = row.try_get("seen_at")?;
-        if carrier == Carrier::Cookie {
-            if policy::idle(seen_at, clock.now, clock.idle) {
+        if carrier == SessionCarrier::Cookie {
+            if password_policy::is_idle(seen_at, clock.now, clock.idle) {
                 return Ok(None);
             }
-            if seen_at + NOTED <= clock.now {
-                self.touch(hash, clock.now).await?;
+            if seen_at + USE_INTERVAL <= clock.now {
+                self.mark_session_used(hash, clock.now).await?;
             }
         }
         let settings: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
-        let wants = factor::wanted(&settings, own_factor(&row)?);
+        let wants = mfa::required_method(&settings, wants_own_factor(&row)?);
         let proved: Option<i64> = row.try_get("factor_at")?;
-        let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
-        let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
+        let scope =
+            TenantLevel::from_column(&row.try_get::<String, _>("kind")?).ok_or(ApiError::Internal)?.role_scope();
+        let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == RoleScope::Client);
         let partner: Option<Tenant> = partner.map(|text| serde_json::from_str(&text)).transpose()?;
         let accepted = row.try_get::<Option<i64>, _>("consented_at")?.is_some();
         // Also for a session that was beginning while the moment was set.
-        let moment = passwords_set_before(&settings, partner.as_ref()).unwrap_or(i64::MIN);
+        let moment = password_cutoff(&settings, partner.as_ref()).unwrap_or(i64::MIN);
         if row.try_get::<i64, _>("created_at")? < moment {
             return Ok(None);
         }
         let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
         let is_old = profile.auth_type.is_none() && row.try_get::<i64, _>("password_at")? < moment;
-        let due = Due {
+        let due = PendingActions {
             factor: wants.is_some() && proved.is_none(),
-            consent: carrier == Carrier::Cookie && !accepted && !consent::skipped(&settings, partner.as_ref()),
+            consent: carrier == SessionCarrier::Cookie
+                && !accepted
+                && !consent::is_consent_skipped(&settings, partner.as_ref()),
             password: is_old || row.try_get::<i64, _>("limited")? != 0,
         };
         let id = row.try_get("id")?;
-        let has = Subscription::of(&settings, partner.as_ref());
-        let person = Person {
+        let has = Subscription::from_settings(&settings, partner.as_ref());
+        let person = LoggedInPerson {
             id,
             unique_id: row.try_get("unique_id")?,
             login_name: row.try_get("login_name")?,
             scope,
-            wants,
-            owes: due.first(),
-            session: hash.to_owned(),
-            white_listed: settings.white_listed_ips,
-            grants: self.grants_of(id, &has).await?,
+            second_factor: wants,
+            required_action: due.first_action(),
+            session_hash: hash.to_owned(),
+            ip_allowlist: settings.white_listed_ips,
+            grants: self.grants_of_person(id, &has).await?,
         };
         Ok(Some(Caller {
             id: row.try_get("tenant_id")?,
@@ -147,7 +151,7 @@ impl Store {
         }))
     }
 
-    async fn touch(&self, hash: &str, now: i64) -> Result<(), Error> {
+    async fn mark_session_used(&self, hash: &str, now: i64) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query("UPDATE session SET seen_at = $1 WHERE hash = $2 AND seen_at < $1")
             .bind(now)
@@ -160,24 +164,24 @@ impl Store {
 }
 
 /// Whether a person's own settings want a second factor.
-pub(super) fn own_factor(row: &AnyRow) -> Result<bool, Error> {
+pub(super) fn wants_own_factor(row: &AnyRow) -> Result<bool, ApiError> {
     let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
     Ok(profile.two_factor_authentication == Some(true))
 }
 
 /// A login as a row shows it. `tenant` is whose people are listed.
-fn login(row: &AnyRow, tenant: &Record) -> Result<Login, Error> {
+fn read_login(row: &AnyRow, tenant: &TenantRecord) -> Result<LoginHistoryEntry, ApiError> {
     let own = LoginTenant {
         id: tenant.id,
         unique_id: tenant.unique_id.clone(),
         name: tenant.name.clone(),
-        activated: tenant.state == State::Active,
+        activated: tenant.state == WireTenantState::Active,
     };
     let source: String = row.try_get("source_ip")?;
-    Ok(Login {
+    Ok(LoginHistoryEntry {
         id: row.try_get("id")?,
-        partner: (tenant.kind == Kind::Partner).then(|| own.clone()),
-        client: (tenant.kind == Kind::Client).then_some(own),
+        partner: (tenant.kind == TenantLevel::Partner).then(|| own.clone()),
+        client: (tenant.kind == TenantLevel::Client).then_some(own),
         user: PersonRef {
             id: row.try_get("unique_id")?,
             login_name: row.try_get("login_name")?,
@@ -191,8 +195,8 @@ fn login(row: &AnyRow, tenant: &Record) -> Result<Login, Error> {
         status: row.try_get("status")?,
         login_type: row.try_get("login_type")?,
         logout_type: row.try_get("logout_type")?,
-        login_time: time::wire(row.try_get("login_at")?),
-        logout_time: row.try_get::<Option<i64>, _>("logout_at")?.map(time::wire),
+        login_time: time::to_wire(row.try_get("login_at")?),
+        logout_time: row.try_get::<Option<i64>, _>("logout_at")?.map(time::to_wire),
     })
 }
 
@@ -200,25 +204,25 @@ impl Store {
     /// One page of the logins of a tenant's people, and how many there are in all.
     pub(in crate::platform) async fn search_logins(
         &self,
-        tenant: &Record,
+        tenant: &TenantRecord,
         terms: &[Term],
-        part: Part,
-    ) -> Result<(Vec<Login>, i64), Error> {
-        let listed = Listed {
+        part: PageRange,
+    ) -> Result<(Vec<LoginHistoryEntry>, i64), ApiError> {
+        let listed = ListQuery {
             columns: "l.id, l.session_id, l.source_ip, l.status, l.login_type, l.logout_type, l.login_at, l.logout_at, \
                       u.unique_id, u.login_name, u.first_name, u.last_name, u.email",
             from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
             order: ("l.login_at", "l.id"),
         };
-        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
-        Ok((rows.iter().map(|row| login(row, tenant)).collect::<Result<_, _>>()?, total))
+        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        Ok((rows.iter().map(|row| read_login(row, tenant)).collect::<Result<_, _>>()?, total))
     }
 }
 
 /// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the person
 /// was deactivated or got another password since it was proved.
-pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, Error> {
-    end(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
+pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, ApiError> {
+    end_sessions_where(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
     let started = sqlx::query(
         "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at, factor_at) \
          SELECT $1, $2, id, $4, $5, $6, $6, $7, $9 FROM person \
@@ -227,7 +231,7 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     .bind(new.hash)
     .bind(new.public_id)
     .bind(new.person)
-    .bind(new.carrier.word())
+    .bind(new.carrier.as_str())
     .bind(i64::from(new.limited))
     .bind(new.now)
     .bind(new.expires)
@@ -238,14 +242,14 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     if started.rows_affected() == 0 {
         return Ok(false);
     }
-    note_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+    insert_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
     forget_attempts(tx, new.account).await?;
     Ok(true)
 }
 
 impl Store {
     /// Erases logins of before a time, a part of them at once so that other writes come in between; answers how many.
-    pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, Error> {
+    pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, ApiError> {
         let mut erased = 0;
         loop {
             let mut tx = self.begin().await?;
@@ -262,17 +266,17 @@ impl Store {
 }
 
 /// Notes a login that failed.
-pub(in crate::platform) async fn failed_login(
+pub(in crate::platform) async fn insert_failed_login(
     tx: &mut Tx,
     person: i64,
-    (carrier, source): (Carrier, Source),
+    (carrier, source): (SessionCarrier, RequestSource),
     now: i64,
-) -> Result<(), Error> {
-    note_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
+) -> Result<(), ApiError> {
+    insert_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
 }
 
 /// Of somebody who does not exist nothing is kept, but the work is that of a failed login and its row in the audit log.
-pub(in crate::platform) async fn failed_nobody(tx: &mut Tx) -> Result<(), Error> {
+pub(in crate::platform) async fn simulate_failed_login(tx: &mut Tx) -> Result<(), ApiError> {
     for text in [
         "UPDATE counter SET value = value WHERE name = 'login'",
         "UPDATE login_history SET status = status WHERE id = -1",
@@ -292,18 +296,18 @@ pub(in crate::platform) async fn end_session(
     tx: &mut Tx,
     hash: &str,
     now: i64,
-) -> Result<Option<(String, i64)>, Error> {
+) -> Result<Option<(String, i64)>, ApiError> {
     let row = sqlx::query(
         "SELECT u.unique_id, u.tenant_id FROM session s JOIN person u ON u.id = s.person_id WHERE s.hash = $1",
     );
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
-    end(tx, ("hash = $1", hash), "LOGOUT", now).await?;
+    end_sessions_where(tx, ("hash = $1", hash), "LOGOUT", now).await?;
     row.map(|row| Ok((row.try_get("unique_id")?, row.try_get("tenant_id")?))).transpose()
 }
 
 /// Ends every session of a person.
-pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
-    end(tx, ("person_id = $1", person), "FORCED", now).await
+pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), ApiError> {
+    end_sessions_where(tx, ("person_id = $1", person), "FORCED", now).await
 }
 
 /// People of a tenant, of those below it and of those below these: level by level, so that each is found by an index.
@@ -312,8 +316,8 @@ pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.
      SELECT c.id FROM tenant p JOIN tenant c ON c.parent_id = p.id WHERE p.parent_id = $1))";
 
 /// Ends every session of the people of a tenant and of all tenants below it.
-pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), Error> {
-    end(tx, (UNDER, tenant), "FORCED", now).await
+pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), ApiError> {
+    end_sessions_where(tx, (UNDER, tenant), "FORCED", now).await
 }
 
 /// The same of those that began before a moment.
@@ -322,40 +326,50 @@ pub(in crate::platform) async fn end_sessions_begun_before(
     tenant: i64,
     moment: i64,
     now: i64,
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     // A number: nothing of a request stands in the text.
     let begun = format!("created_at < {moment} AND {UNDER}");
-    end(tx, (&begun, tenant), "FORCED", now).await
+    end_sessions_where(tx, (&begun, tenant), "FORCED", now).await
 }
 
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
-async fn end<'q, T>(tx: &mut Tx, (condition, value): (&str, T), how: &'q str, now: i64) -> Result<(), Error>
+async fn end_sessions_where<'q, T>(
+    tx: &mut Tx,
+    (condition, value): (&str, T),
+    how: &'q str,
+    now: i64,
+) -> Result<(), ApiError>
 where
     T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
 {
-    sqlx::query(sqlx::AssertSqlSafe(noted(condition))).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
-    sqlx::query(sqlx::AssertSqlSafe(deleted(condition))).bind(value).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(note_logout_sql(condition)))
+        .bind(value)
+        .bind(how)
+        .bind(now)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(sqlx::AssertSqlSafe(delete_sessions_sql(condition))).bind(value).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// The statements of an end; `$1` is the condition's.
-pub(super) fn noted(condition: &str) -> String {
+pub(super) fn note_logout_sql(condition: &str) -> String {
     format!(
         "UPDATE login_history SET logout_type = $2, logout_at = $3 \
          WHERE logout_at IS NULL AND session_id IN (SELECT public_id FROM session WHERE {condition})"
     )
 }
 
-pub(super) fn deleted(condition: &str) -> String {
+pub(super) fn delete_sessions_sql(condition: &str) -> String {
     format!("DELETE FROM session WHERE {condition}")
 }
 
-async fn note_login(
+async fn insert_login(
     tx: &mut Tx,
-    (person, session, carrier): (i64, Option<&str>, Carrier),
+    (person, session, carrier): (i64, Option<&str>, SessionCarrier),
     (status, source): (&str, &str),
     now: i64,
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'login' RETURNING value")
         .fetch_one(&mut **tx)
         .await?;
@@ -368,7 +382,7 @@ async fn note_login(
     .bind(session)
     .bind(source)
     .bind(status)
-    .bind(carrier.word())
+    .bind(carrier.as_str())
     .bind(now)
     .execute(&mut **tx)
     .await?;

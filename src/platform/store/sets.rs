@@ -3,12 +3,12 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::roles::of_tenant;
-use super::tenants::Record;
+use super::roles::tenant_condition;
+use super::tenants::TenantRecord;
 use super::{Store, Tx};
 use crate::platform::credential::random_uuid;
-use crate::platform::error::Error;
-use crate::platform::people::defaults::withheld;
+use crate::platform::error::ApiError;
+use crate::platform::people::defaults::withheld_sets;
 use crate::platform::permission::Permissions;
 use crate::platform::subscription::Subscription;
 
@@ -26,7 +26,7 @@ pub(in crate::platform) struct SetRecord {
     pub(in crate::platform) withheld: bool,
 }
 
-fn read(row: &AnyRow, withheld: &[i64]) -> Result<SetRecord, Error> {
+fn read_set_row(row: &AnyRow, withheld: &[i64]) -> Result<SetRecord, ApiError> {
     let id = row.try_get("id")?;
     Ok(SetRecord {
         id,
@@ -35,45 +35,51 @@ fn read(row: &AnyRow, withheld: &[i64]) -> Result<SetRecord, Error> {
         default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
         name: row.try_get("name")?,
         description: row.try_get("description")?,
-        permissions: Permissions::of_stored(&row.try_get::<String, _>("permissions")?),
+        permissions: Permissions::from_stored(&row.try_get::<String, _>("permissions")?),
     })
 }
 
 impl Store {
     /// The permission sets that a tenant's roles can have: its own, and the default ones of its level and packages.
-    pub(in crate::platform) async fn sets(&self, tenant: &Record) -> Result<Vec<SetRecord>, Error> {
-        let mut sets = self.every_set(tenant).await?;
+    pub(in crate::platform) async fn list_sets(&self, tenant: &TenantRecord) -> Result<Vec<SetRecord>, ApiError> {
+        let mut sets = self.list_all_sets(tenant).await?;
         sets.retain(|set| !set.withheld);
         Ok(sets)
     }
 
     /// The same, with those that are withheld for want of a package.
-    pub(in crate::platform) async fn every_set(&self, tenant: &Record) -> Result<Vec<SetRecord>, Error> {
-        let withheld = withheld(&Subscription::of_record(tenant));
+    pub(in crate::platform) async fn list_all_sets(&self, tenant: &TenantRecord) -> Result<Vec<SetRecord>, ApiError> {
+        let withheld = withheld_sets(&Subscription::of_tenant(tenant));
         let text = format!(
             "SELECT id, unique_id, tenant_id, name, description, permissions FROM permission_set {} ORDER BY id",
-            of_tenant(tenant.kind)
+            tenant_condition(tenant.kind)
         );
         let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| read(row, &withheld)).collect()
+        rows.iter().map(|row| read_set_row(row, &withheld)).collect()
     }
 }
 
 /// Which permission set of a tenant, other than one, has a name.
-pub(in crate::platform) async fn name_of_set(
+pub(in crate::platform) async fn find_set_by_name(
     tx: &mut Tx,
-    tenant: &Record,
+    tenant: &TenantRecord,
     name: &str,
     except: i64,
-) -> Result<Option<String>, Error> {
-    let text =
-        format!("SELECT unique_id FROM permission_set {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+) -> Result<Option<String>, ApiError> {
+    let text = format!(
+        "SELECT unique_id FROM permission_set {} AND name_key = $2 AND id <> $3",
+        tenant_condition(tenant.kind)
+    );
     let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
     Ok(found.fetch_optional(&mut **tx).await?)
 }
 
 /// Stores a permission set of a tenant's own: number and unique id are given to a new one, which comes with number 0.
-pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut SetRecord) -> Result<(), Error> {
+pub(in crate::platform) async fn save_set(
+    tx: &mut Tx,
+    tenant: &TenantRecord,
+    set: &mut SetRecord,
+) -> Result<(), ApiError> {
     if set.id == 0 {
         set.id =
             sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'permission_set' RETURNING value")
@@ -87,7 +93,7 @@ pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut
         .bind(set.id)
         .bind(&set.unique_id)
         .bind(tenant.id)
-        .bind(tenant.kind.scope().wire())
+        .bind(tenant.kind.role_scope().wire())
         .execute(&mut **tx)
         .await?;
     }
@@ -95,7 +101,7 @@ pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut
         .bind(&set.name)
         .bind(set.name.to_lowercase())
         .bind(&set.description)
-        .bind(set.permissions.stored())
+        .bind(set.permissions.to_stored())
         .bind(set.id)
         .execute(&mut **tx)
         .await?;
@@ -103,7 +109,7 @@ pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut
 }
 
 /// Deletes a permission set of a tenant's own, unless roles have it; answers their names.
-pub(in crate::platform) async fn delete_set(tx: &mut Tx, id: i64) -> Result<Vec<String>, Error> {
+pub(in crate::platform) async fn delete_set(tx: &mut Tx, id: i64) -> Result<Vec<String>, ApiError> {
     let roles = sqlx::query_scalar(
         "SELECT r.name FROM role_permission_set rs JOIN role r ON r.id = rs.role_id \
          WHERE rs.permission_set_id = $1 ORDER BY r.id",

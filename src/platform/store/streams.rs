@@ -5,12 +5,12 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
-use crate::platform::error::Error;
+use crate::platform::error::ApiError;
 
 /// A webhook of a tenant.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::platform) struct Stream {
+pub(in crate::platform) struct WebhookStream {
     pub(in crate::platform) id: String,
     #[serde(skip)]
     pub(in crate::platform) number: i64,
@@ -22,7 +22,7 @@ pub(in crate::platform) struct Stream {
     pub(in crate::platform) given_up: i64,
 }
 
-impl Stream {
+impl WebhookStream {
     /// One that has seen nothing yet.
     pub(in crate::platform) fn new(number: i64, name: String, url: String) -> Self {
         Self { id: number.to_string(), number, name, url, delivered: 0, given_up: 0 }
@@ -32,7 +32,7 @@ impl Stream {
 /// A stream to be stored, and its secret as the vault sealed it.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct NewStream<'a> {
-    pub(in crate::platform) stream: &'a Stream,
+    pub(in crate::platform) stream: &'a WebhookStream,
     pub(in crate::platform) sealed: &'a str,
 }
 
@@ -49,21 +49,21 @@ pub(in crate::platform) struct Delivery {
     pub(in crate::platform) attempts: i64,
 }
 
-fn stream(row: &AnyRow) -> Result<Stream, Error> {
+fn read_stream(row: &AnyRow) -> Result<WebhookStream, ApiError> {
     let number: i64 = row.try_get("id")?;
-    let fresh = Stream::new(number, row.try_get("name")?, row.try_get("destination")?);
-    Ok(Stream { delivered: row.try_get("delivered")?, given_up: row.try_get("given_up")?, ..fresh })
+    let fresh = WebhookStream::new(number, row.try_get("name")?, row.try_get("destination")?);
+    Ok(WebhookStream { delivered: row.try_get("delivered")?, given_up: row.try_get("given_up")?, ..fresh })
 }
 
-async fn all<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<Stream>, Error> {
+async fn select_streams<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<WebhookStream>, ApiError> {
     let rows =
         sqlx::query("SELECT id, name, destination, delivered, given_up FROM stream WHERE tenant_id = $1 ORDER BY id");
-    rows.bind(tenant).fetch_all(executor).await?.iter().map(stream).collect()
+    rows.bind(tenant).fetch_all(executor).await?.iter().map(read_stream).collect()
 }
 
 /// A tenant's streams, in a write.
-pub(in crate::platform) async fn streams_of(tx: &mut Tx, tenant: i64) -> Result<Vec<Stream>, Error> {
-    all(&mut **tx, tenant).await
+pub(in crate::platform) async fn tenant_streams(tx: &mut Tx, tenant: i64) -> Result<Vec<WebhookStream>, ApiError> {
+    select_streams(&mut **tx, tenant).await
 }
 
 /// Stores a stream.
@@ -72,7 +72,7 @@ pub(in crate::platform) async fn insert_stream(
     tenant: i64,
     id: i64,
     NewStream { stream: new, sealed }: NewStream<'_>,
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO stream (id, tenant_id, name, destination, delivered, given_up, secret) \
          VALUES ($1, $2, $3, $4, 0, 0, $5)",
@@ -88,7 +88,7 @@ pub(in crate::platform) async fn insert_stream(
 }
 
 /// Erases a stream with what is on its way; answers whether there was one.
-pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, Error> {
+pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, ApiError> {
     let waiting = sqlx::query("DELETE FROM delivery WHERE tenant_id = $1 AND stream_id = $2").bind(tenant).bind(id);
     waiting.execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM stream WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
@@ -96,12 +96,12 @@ pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64
 }
 
 /// Puts an event on its way.
-pub(in crate::platform) async fn enqueue(
+pub(in crate::platform) async fn enqueue_delivery(
     tx: &mut Tx,
     id: i64,
     (tenant, stream): (i64, i64),
     (document, now): (&str, i64),
-) -> Result<(), Error> {
+) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO delivery (id, stream_id, tenant_id, document, attempts, next_at) VALUES ($1, $2, $3, $4, 0, $5)",
     )
@@ -117,12 +117,12 @@ pub(in crate::platform) async fn enqueue(
 
 impl Store {
     /// A tenant's streams.
-    pub(in crate::platform) async fn streams(&self, tenant: i64) -> Result<Vec<Stream>, Error> {
-        all(&self.readers, tenant).await
+    pub(in crate::platform) async fn list_streams(&self, tenant: i64) -> Result<Vec<WebhookStream>, ApiError> {
+        select_streams(&self.readers, tenant).await
     }
 
     /// Whether anything wants to be delivered. Asked first, so that an idle platform writes nothing.
-    pub(in crate::platform) async fn is_due(&self, now: i64) -> Result<bool, Error> {
+    pub(in crate::platform) async fn has_due_delivery(&self, now: i64) -> Result<bool, ApiError> {
         let row = sqlx::query(
             "SELECT d.id FROM delivery d JOIN tenant t ON t.id = d.tenant_id \
              WHERE d.next_at <= $1 AND t.state = 'ACTIVE' LIMIT 1",
@@ -131,7 +131,12 @@ impl Store {
     }
 
     /// Takes what is due of tenants in service, so that no other process tries it until `until`.
-    pub(in crate::platform) async fn claim(&self, now: i64, until: i64, most: i64) -> Result<Vec<Delivery>, Error> {
+    pub(in crate::platform) async fn claim_deliveries(
+        &self,
+        now: i64,
+        until: i64,
+        most: i64,
+    ) -> Result<Vec<Delivery>, ApiError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
             "UPDATE delivery SET attempts = attempts + 1, next_at = $1 WHERE id IN (SELECT d.id FROM delivery d \
@@ -156,7 +161,11 @@ impl Store {
     }
 
     /// Counts a delivery as arrived or given up, and forgets it.
-    pub(in crate::platform) async fn finish(&self, delivery: &Delivery, arrived: bool) -> Result<(), Error> {
+    pub(in crate::platform) async fn finish_delivery(
+        &self,
+        delivery: &Delivery,
+        arrived: bool,
+    ) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM delivery WHERE id = $1").bind(delivery.id).execute(&mut *tx).await?;
         sqlx::query("UPDATE stream SET delivered = delivered + $1, given_up = given_up + $2 WHERE id = $3")
@@ -169,7 +178,7 @@ impl Store {
     }
 
     /// Tries a delivery again later.
-    pub(in crate::platform) async fn postpone(&self, delivery: i64, next: i64) -> Result<(), Error> {
+    pub(in crate::platform) async fn postpone_delivery(&self, delivery: i64, next: i64) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query("UPDATE delivery SET next_at = $1 WHERE id = $2")
             .bind(next)

@@ -4,15 +4,15 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
-use crate::platform::error::Error;
-use crate::platform::names::claim;
-use crate::platform::permission::Scope;
+use crate::platform::error::ApiError;
+use crate::platform::names::name_claim;
+use crate::platform::permission::RoleScope;
 use crate::platform::time;
-use crate::wire::{Mark, State, Tenant};
+use crate::wire::{Mark, Tenant, WireTenantState};
 
 /// Level of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Kind {
+pub(in crate::platform) enum TenantLevel {
     /// The top.
     ServiceProvider,
     /// Below the service provider; `msp` on the wire.
@@ -21,7 +21,7 @@ pub(in crate::platform) enum Kind {
     Client,
 }
 
-impl Kind {
+impl TenantLevel {
     const ALL: [Self; 3] = [Self::ServiceProvider, Self::Partner, Self::Client];
 
     const fn column(self) -> &'static str {
@@ -41,16 +41,16 @@ impl Kind {
     }
 
     /// The level of a column's word.
-    pub(in crate::platform) fn of_column(column: &str) -> Option<Self> {
+    pub(in crate::platform) fn from_column(column: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.column() == column)
     }
 
     /// The scope of the roles of its people.
-    pub(in crate::platform) const fn scope(self) -> Scope {
+    pub(in crate::platform) const fn role_scope(self) -> RoleScope {
         match self {
-            Self::ServiceProvider => Scope::Provider,
-            Self::Partner => Scope::Partner,
-            Self::Client => Scope::Client,
+            Self::ServiceProvider => RoleScope::Provider,
+            Self::Partner => RoleScope::Partner,
+            Self::Client => RoleScope::Client,
         }
     }
 
@@ -64,7 +64,7 @@ impl Kind {
     }
 
     /// The level below.
-    pub(in crate::platform) const fn below(self) -> Self {
+    pub(in crate::platform) const fn level_below(self) -> Self {
         match self {
             Self::ServiceProvider => Self::Partner,
             Self::Partner | Self::Client => Self::Client,
@@ -74,22 +74,22 @@ impl Kind {
 
 /// What a tenant's rules need of the tenant above it.
 #[derive(Clone, Debug)]
-pub(in crate::platform) struct Parent {
+pub(in crate::platform) struct ParentTenant {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
-    pub(in crate::platform) state: State,
+    pub(in crate::platform) state: WireTenantState,
     pub(in crate::platform) settings: Tenant,
 }
 
 /// A tenant. `settings` holds only what requests can set, without name and mark.
 #[derive(Clone, Debug)]
-pub(in crate::platform) struct Record {
+pub(in crate::platform) struct TenantRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
-    pub(in crate::platform) kind: Kind,
-    pub(in crate::platform) parent: Option<Parent>,
+    pub(in crate::platform) kind: TenantLevel,
+    pub(in crate::platform) parent: Option<ParentTenant>,
     pub(in crate::platform) name: String,
-    pub(in crate::platform) state: State,
+    pub(in crate::platform) state: WireTenantState,
     pub(in crate::platform) mark: Option<Mark>,
     pub(in crate::platform) settings: Tenant,
     pub(in crate::platform) created_at: i64,
@@ -100,8 +100,8 @@ pub(in crate::platform) struct Record {
 }
 
 /// A new tenant.
-pub(in crate::platform) struct New<'a> {
-    pub(in crate::platform) kind: Kind,
+pub(in crate::platform) struct NewTenant<'a> {
+    pub(in crate::platform) kind: TenantLevel,
     pub(in crate::platform) parent: Option<i64>,
     pub(in crate::platform) name: &'a str,
     pub(in crate::platform) claim: bool,
@@ -122,25 +122,25 @@ macro_rules! record {
     };
 }
 
-fn read(row: &AnyRow) -> Result<Record, Error> {
+fn read_tenant(row: &AnyRow) -> Result<TenantRecord, ApiError> {
     let parent = match row.try_get::<Option<i64>, _>("parent_id")? {
         None => None,
-        Some(id) => Some(Parent {
+        Some(id) => Some(ParentTenant {
             id,
             unique_id: row.try_get("parent_unique_id")?,
-            state: state(&row.try_get::<String, _>("parent_state")?)?,
+            state: parse_state(&row.try_get::<String, _>("parent_state")?)?,
             settings: serde_json::from_str(&row.try_get::<String, _>("parent_settings")?)?,
         }),
     };
     let kind: String = row.try_get("kind")?;
-    Ok(Record {
+    Ok(TenantRecord {
         id: row.try_get("id")?,
         unique_id: row.try_get("unique_id")?,
-        kind: Kind::of_column(&kind).ok_or(Error::Internal)?,
+        kind: TenantLevel::from_column(&kind).ok_or(ApiError::Internal)?,
         parent,
         name: row.try_get("name")?,
-        state: state(&row.try_get::<String, _>("state")?)?,
-        mark: mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
+        state: parse_state(&row.try_get::<String, _>("state")?)?,
+        mark: parse_mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
         settings: serde_json::from_str(&row.try_get::<String, _>("settings")?)?,
         created_at: row.try_get("created_at")?,
         created_by: row.try_get("created_by")?,
@@ -151,30 +151,34 @@ fn read(row: &AnyRow) -> Result<Record, Error> {
 }
 
 /// The state of a column's text.
-pub(super) fn state(column: &str) -> Result<State, Error> {
-    State::ALL.into_iter().find(|known| known.word() == column).ok_or(Error::Internal)
+pub(super) fn parse_state(column: &str) -> Result<WireTenantState, ApiError> {
+    WireTenantState::ALL.into_iter().find(|known| known.word() == column).ok_or(ApiError::Internal)
 }
 
 /// The mark of two columns.
-pub(super) fn mark(place: Option<String>, uid: Option<String>) -> Option<Mark> {
+pub(super) fn parse_mark(place: Option<String>, uid: Option<String>) -> Option<Mark> {
     format!("{}/{}", place?, uid?).parse().ok()
 }
 
 /// The mark's place as the column and the search key `managedBy` write it.
-fn place(mark: &Mark) -> String {
+fn mark_place(mark: &Mark) -> String {
     let Mark { cluster, kind, namespace, name, uid: _ } = mark;
     format!("{cluster}/{kind}/{namespace}/{name}")
 }
 
 /// The number that a path may give instead of a unique id; no tenant has a negative one. (Ids with a NUL are answered
 /// before they reach the database: PostgreSQL cannot even compare with them.)
-fn number(id: &str) -> i64 {
+fn parse_number(id: &str) -> i64 {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { id.parse().unwrap_or(-1) } else { -1 }
 }
 
 impl Store {
     /// A tenant of a path, if the caller may know of it: itself, its children and theirs.
-    pub(in crate::platform) async fn visible(&self, caller: i64, id: &str) -> Result<Option<Record>, Error> {
+    pub(in crate::platform) async fn find_visible_tenant(
+        &self,
+        caller: i64,
+        id: &str,
+    ) -> Result<Option<TenantRecord>, ApiError> {
         if id.contains('\0') {
             return Ok(None);
         }
@@ -182,103 +186,118 @@ impl Store {
             "WHERE (t.unique_id = $1 OR t.id = $2) AND (t.id = $3 OR t.parent_id = $3 OR p.parent_id = $3)"
         ))
         .bind(id)
-        .bind(number(id))
+        .bind(parse_number(id))
         .bind(caller)
         .fetch_optional(&self.readers)
         .await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(read_tenant).transpose()
     }
 
     /// A living tenant, whoever asks: what its login page looks like is nobody's secret.
-    pub(in crate::platform) async fn known(&self, unique_id: &str) -> Result<Option<Record>, Error> {
+    pub(in crate::platform) async fn find_living_tenant(
+        &self,
+        unique_id: &str,
+    ) -> Result<Option<TenantRecord>, ApiError> {
         if unique_id.contains('\0') {
             return Ok(None);
         }
         let row = sqlx::query(record!("WHERE t.unique_id = $1 AND t.state <> 'TERMINATED'")).bind(unique_id);
-        row.fetch_optional(&self.readers).await?.as_ref().map(read).transpose()
+        row.fetch_optional(&self.readers).await?.as_ref().map(read_tenant).transpose()
     }
 
     /// A child of a tenant, tombstones included.
-    pub(in crate::platform) async fn child(&self, parent: i64, id: &str) -> Result<Option<Record>, Error> {
-        child(&self.readers, parent, id).await
+    pub(in crate::platform) async fn find_child(
+        &self,
+        parent: i64,
+        id: &str,
+    ) -> Result<Option<TenantRecord>, ApiError> {
+        find_child(&self.readers, parent, id).await
     }
 
     /// Where the first credential belongs: the service provider, or the first living partner where only documented
     /// calls exist. Whichever is missing is made.
-    pub(in crate::platform) async fn home(&self, documented_only: bool) -> Result<Record, sqlx::Error> {
+    pub(in crate::platform) async fn ensure_home_tenant(
+        &self,
+        documented_only: bool,
+    ) -> Result<TenantRecord, sqlx::Error> {
         let mut tx = self.begin().await?;
         // Of two processes that start on a fresh database one waits here and then finds what the other made.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'tenant'").execute(&mut *tx).await?;
         let failed = |_| sqlx::Error::Protocol("the first tenant cannot be read".to_owned());
         let by = "api@platform";
-        let provider = match first(&mut tx, Kind::ServiceProvider).await.map_err(failed)? {
+        let provider = match first_tenant(&mut tx, TenantLevel::ServiceProvider).await.map_err(failed)? {
             Some(provider) => provider,
-            None => first_made(&mut tx, Kind::ServiceProvider, None, by).await.map_err(failed)?,
+            None => create_first_tenant(&mut tx, TenantLevel::ServiceProvider, None, by).await.map_err(failed)?,
         };
-        let home = match first(&mut tx, Kind::Partner).await.map_err(failed)? {
+        let home = match first_tenant(&mut tx, TenantLevel::Partner).await.map_err(failed)? {
             _ if !documented_only => provider,
             Some(partner) => partner,
-            None => first_made(&mut tx, Kind::Partner, Some(provider.id), by).await.map_err(failed)?,
+            None => create_first_tenant(&mut tx, TenantLevel::Partner, Some(provider.id), by).await.map_err(failed)?,
         };
         tx.commit().await?;
         Ok(home)
     }
 }
 
-async fn first(tx: &mut Tx, kind: Kind) -> Result<Option<Record>, Error> {
+async fn first_tenant(tx: &mut Tx, kind: TenantLevel) -> Result<Option<TenantRecord>, ApiError> {
     let row = sqlx::query(record!("WHERE t.kind = $1 AND t.state <> 'TERMINATED' ORDER BY t.id LIMIT 1"))
         .bind(kind.column())
         .fetch_optional(&mut **tx)
         .await?;
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_tenant).transpose()
 }
 
-async fn first_made(tx: &mut Tx, kind: Kind, parent: Option<i64>, by: &str) -> Result<Record, Error> {
-    let name = if kind == Kind::Partner { "First Partner" } else { "Service Provider" };
-    let settings = crate::platform::settings::initial(kind);
-    let new = New { kind, parent, name, claim: false, mark: None, settings: &settings, by };
-    let (id, _) = insert(tx, &new).await?;
-    by_id(&mut **tx, id).await?.ok_or(Error::Internal)
+async fn create_first_tenant(
+    tx: &mut Tx,
+    kind: TenantLevel,
+    parent: Option<i64>,
+    by: &str,
+) -> Result<TenantRecord, ApiError> {
+    let name = if kind == TenantLevel::Partner { "First Partner" } else { "Service Provider" };
+    let settings = crate::platform::settings::initial_settings(kind);
+    let new = NewTenant { kind, parent, name, claim: false, mark: None, settings: &settings, by };
+    let (id, _) = insert_tenant(tx, &new).await?;
+    find_by_id(&mut **tx, id).await?.ok_or(ApiError::Internal)
 }
 
 /// A child of a tenant, tombstones included.
-pub(in crate::platform) async fn child<'e>(
+pub(in crate::platform) async fn find_child<'e>(
     executor: impl AnyExecutor<'e>,
     parent: i64,
     id: &str,
-) -> Result<Option<Record>, Error> {
+) -> Result<Option<TenantRecord>, ApiError> {
     if id.contains('\0') {
         return Ok(None);
     }
     let row = sqlx::query(record!("WHERE t.parent_id = $1 AND (t.unique_id = $2 OR t.id = $3)"))
         .bind(parent)
         .bind(id)
-        .bind(number(id))
+        .bind(parse_number(id))
         .fetch_optional(executor)
         .await?;
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_tenant).transpose()
 }
 
-async fn by_id<'e>(executor: impl AnyExecutor<'e>, id: i64) -> Result<Option<Record>, Error> {
+async fn find_by_id<'e>(executor: impl AnyExecutor<'e>, id: i64) -> Result<Option<TenantRecord>, ApiError> {
     let row = sqlx::query(record!("WHERE t.id = $1")).bind(id).fetch_optional(executor).await?;
-    row.as_ref().map(read).transpose()
+    row.as_ref().map(read_tenant).transpose()
 }
 
 /// Locks a tenant and reads it as it now is: until the commit neither it nor its children change under us, since every
 /// write of a child locks its parent.
-pub(in crate::platform) async fn lock(tx: &mut Tx, id: i64) -> Result<Record, Error> {
+pub(in crate::platform) async fn lock_tenant(tx: &mut Tx, id: i64) -> Result<TenantRecord, ApiError> {
     // `updated_by` is in no index, so PostgreSQL takes the weaker lock that inserts of children pass.
     sqlx::query("UPDATE tenant SET updated_by = updated_by WHERE id = $1").bind(id).execute(&mut **tx).await?;
-    by_id(&mut **tx, id).await?.ok_or(Error::Internal)
+    find_by_id(&mut **tx, id).await?.ok_or(ApiError::Internal)
 }
 
 /// Who among a parent's living tenants has the name, or one that looks the same.
-pub(in crate::platform) async fn holder_of_name(
+pub(in crate::platform) async fn find_name_holder(
     tx: &mut Tx,
     parent: i64,
     name: &str,
     except: i64,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<String>, ApiError> {
     let found = sqlx::query_scalar(
         "SELECT unique_id FROM tenant WHERE parent_id = $1 AND name = $2 AND id <> $3 AND state <> 'TERMINATED' \
          ORDER BY id LIMIT 1",
@@ -291,16 +310,16 @@ pub(in crate::platform) async fn holder_of_name(
         "SELECT unique_id FROM tenant WHERE parent_id = $1 AND name_claim = $2 AND id <> $3 AND state <> 'TERMINATED' \
          ORDER BY id LIMIT 1",
     );
-    Ok(alike.bind(parent).bind(claim(name)).bind(except).fetch_optional(&mut **tx).await?)
+    Ok(alike.bind(parent).bind(name_claim(name)).bind(except).fetch_optional(&mut **tx).await?)
 }
 
 /// Who under a parent has the mark of an object, tombstones included.
-pub(in crate::platform) async fn holder_of_mark(
+pub(in crate::platform) async fn find_mark_holder(
     tx: &mut Tx,
     parent: i64,
     uid: &str,
     except: i64,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<String>, ApiError> {
     let found = sqlx::query_scalar(
         "SELECT unique_id FROM tenant WHERE parent_id = $1 AND mark_uid = $2 AND id <> $3 ORDER BY id LIMIT 1",
     );
@@ -308,7 +327,11 @@ pub(in crate::platform) async fn holder_of_mark(
 }
 
 /// Which tenant an object ever owned under a parent, also after its mark was replaced.
-pub(in crate::platform) async fn once_marked(tx: &mut Tx, parent: i64, uid: &str) -> Result<Option<String>, Error> {
+pub(in crate::platform) async fn find_formerly_marked(
+    tx: &mut Tx,
+    parent: i64,
+    uid: &str,
+) -> Result<Option<String>, ApiError> {
     let found = sqlx::query_scalar(
         "SELECT t.unique_id FROM mark m JOIN tenant t ON t.id = m.tenant_id WHERE m.parent_id = $1 AND m.uid = $2",
     );
@@ -316,7 +339,7 @@ pub(in crate::platform) async fn once_marked(tx: &mut Tx, parent: i64, uid: &str
 }
 
 /// Stores a new tenant under the next number; answers number and unique id.
-pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i64, String), Error> {
+pub(in crate::platform) async fn insert_tenant(tx: &mut Tx, new: &NewTenant<'_>) -> Result<(i64, String), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'tenant' RETURNING value")
         .fetch_one(&mut **tx)
         .await?;
@@ -332,8 +355,8 @@ pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i
     .bind(new.kind.column())
     .bind(new.parent)
     .bind(new.name)
-    .bind(new.claim.then(|| claim(new.name)))
-    .bind(new.mark.map(place))
+    .bind(new.claim.then(|| name_claim(new.name)))
+    .bind(new.mark.map(mark_place))
     .bind(new.mark.map(|mark| mark.uid.clone()))
     .bind(serde_json::to_string(new.settings)?)
     .bind(now)
@@ -341,23 +364,28 @@ pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i
     .execute(&mut **tx)
     .await?;
     if let (Some(parent), Some(mark)) = (new.parent, new.mark) {
-        remember(tx, parent, &mark.uid, id).await?;
+        remember_mark(tx, parent, &mark.uid, id).await?;
     }
     Ok((id, unique_id))
 }
 
 /// Stores what changed in a tenant, and that it changed. The claim to a name moves only with the name: duplicates from
 /// a time under `--documented-only` may stand side by side until one is renamed.
-pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claims: bool, by: &str) -> Result<(), Error> {
-    touch(record, by);
+pub(in crate::platform) async fn save_tenant(
+    tx: &mut Tx,
+    record: &mut TenantRecord,
+    claims: bool,
+    by: &str,
+) -> Result<(), ApiError> {
+    mark_updated(record, by);
     sqlx::query(
         "UPDATE tenant SET name = $1, name_claim = CASE WHEN name = $1 THEN name_claim ELSE $2 END, state = $3, mark_place = $4, mark_uid = $5, settings = $6, \
          updated_at = $7, updated_by = $8, terminated_at = $9 WHERE id = $10",
     )
     .bind(&record.name)
-    .bind(claims.then(|| claim(&record.name)))
+    .bind(claims.then(|| name_claim(&record.name)))
     .bind(record.state.word())
-    .bind(record.mark.as_ref().map(place))
+    .bind(record.mark.as_ref().map(mark_place))
     .bind(record.mark.as_ref().map(|mark| mark.uid.clone()))
     .bind(serde_json::to_string(&record.settings)?)
     .bind(record.updated_at)
@@ -367,19 +395,19 @@ pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claims: 
     .execute(&mut **tx)
     .await?;
     if let (Some(parent), Some(mark)) = (&record.parent, &record.mark) {
-        remember(tx, parent.id, &mark.uid, record.id).await?;
+        remember_mark(tx, parent.id, &mark.uid, record.id).await?;
     }
     Ok(())
 }
 
 /// A clock that was set back does not make an update look older, and two changes within its tick are two: the time is the
 /// tenant's revision as well.
-fn touch(record: &mut Record, by: &str) {
+fn mark_updated(record: &mut TenantRecord, by: &str) {
     record.updated_at = time::now().max(record.updated_at + 1);
     by.clone_into(&mut record.updated_by);
 }
 
-async fn remember(tx: &mut Tx, parent: i64, uid: &str, tenant: i64) -> Result<(), Error> {
+async fn remember_mark(tx: &mut Tx, parent: i64, uid: &str, tenant: i64) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO mark (parent_id, uid, tenant_id) VALUES ($1, $2, $3) \
          ON CONFLICT (parent_id, uid) DO UPDATE SET tenant_id = excluded.tenant_id",

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::platform::audit::{self, Pending};
+use crate::platform::audit::{self, PendingEntry};
 use crate::platform::keyed_semaphore::KeyedPermit;
 
 /// A write in progress; dropped without `commit` it never happened.
@@ -13,7 +13,7 @@ use crate::platform::keyed_semaphore::KeyedPermit;
 /// and waits for no other row while it holds it: no two writes wait for each other.
 pub(in crate::platform) struct Tx {
     inner: Transaction<'static, Any>,
-    pending: Vec<Pending>,
+    pending: Vec<PendingEntry>,
     /// Given back after the connection.
     permit: Option<KeyedPermit<i64>>,
 }
@@ -29,18 +29,18 @@ impl Tx {
     }
 
     /// Adds to what is written last.
-    pub(in crate::platform) fn at_last(&mut self, pending: Pending) {
+    pub(in crate::platform) fn add_pending(&mut self, pending: PendingEntry) {
         self.pending.push(pending);
     }
 
     /// Writes what belongs in the audit log and makes all of it last. The lines of the program's log follow the commit.
     pub(in crate::platform) async fn commit(mut self) -> Result<(), sqlx::Error> {
         let pending = std::mem::take(&mut self.pending);
-        let written = Box::pin(audit::write(&mut self, pending)).await?;
+        let written = Box::pin(audit::write_pending(&mut self, pending)).await?;
         self.inner.commit().await?;
         drop(self.permit.take());
         if let Some(written) = written {
-            written.tell();
+            written.log_rows();
         }
         Ok(())
     }

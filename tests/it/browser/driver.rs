@@ -10,21 +10,21 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::assets;
-use crate::process::{Process, Program, Result, free_port};
-use crate::support::folder;
+use crate::process::{ChildProcess, ProgramCommand, Result, free_port};
+use crate::support::test_folder;
 
 /// Where the browsers come from.
-const INSTALL: &str = "Chromium or its driver is missing: run `make browser`";
+const INSTALL_HINT: &str = "Chromium or its driver is missing: run `make browser`";
 /// A driver starts within this, however busy the machine is.
-const LIMIT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Browsers stay in their driver's process group, and a driver that is ended leaves them running: the group goes whole.
-const GROUP: &str = r#"trap 'kill -s KILL 0' TERM EXIT; "$@" & wait $!"#;
+const PROCESS_GROUP_SCRIPT: &str = r#"trap 'kill -s KILL 0' TERM EXIT; "$@" & wait $!"#;
 
 /// A running driver and the browser that it starts.
 #[derive(Debug)]
-pub(super) struct Driver {
-    _process: Process,
+pub(super) struct BrowserDriver {
+    _process: ChildProcess,
     /// Where it listens.
     pub(super) url: String,
     /// Path of the browser.
@@ -32,22 +32,22 @@ pub(super) struct Driver {
 }
 
 /// The driver, started by the first test that asks for it. It ends with this process, however that ends.
-pub(super) fn driver() -> &'static Driver {
+pub(super) fn shared_driver() -> &'static BrowserDriver {
     // The failure is kept too: each test would else wait anew for what cannot start.
-    static DRIVER: OnceLock<std::result::Result<Driver, String>> = OnceLock::new();
-    match DRIVER.get_or_init(|| Driver::start().map_err(|error| error.to_string())) {
+    static DRIVER: OnceLock<std::result::Result<BrowserDriver, String>> = OnceLock::new();
+    match DRIVER.get_or_init(|| BrowserDriver::start().map_err(|error| error.to_string())) {
         Ok(driver) => driver,
         Err(error) => panic!("{error}"),
     }
 }
 
-impl Driver {
+impl BrowserDriver {
     fn start() -> Result<Self> {
-        let (browser, driver) = (program("CHROMIUM", "chromium")?, program("CHROMEDRIVER", "chromedriver")?);
-        let folder = folder("browser")?;
+        let (browser, driver) = (find_program("CHROMIUM", "chromium")?, find_program("CHROMEDRIVER", "chromedriver")?);
+        let folder = test_folder("browser")?;
         let port = free_port()?;
-        let mut process = Program::new("chromedriver", "setsid", folder.join("chromedriver.log"))
-            .args(["sh", "-c", GROUP, "sh"])
+        let mut process = ProgramCommand::new("chromedriver", "setsid", folder.join("chromedriver.log"))
+            .args(["sh", "-c", PROCESS_GROUP_SCRIPT, "sh"])
             .args([driver])
             .args([format!("--port={port}")])
             // What a browser writes outside its profile.
@@ -55,24 +55,24 @@ impl Driver {
             .start()?;
         let url = format!("http://127.0.0.1:{port}");
         let status = format!("{url}/status");
-        process.wait_until(LIMIT, || ask("GET", &status).is_ok())?;
+        process.wait_until(START_TIMEOUT, || send_request("GET", &status).is_ok())?;
         Ok(Self { _process: process, url, browser })
     }
 }
 
 /// The program that a variable names, or the one of that name which the machine has.
-fn program(variable: &str, name: &str) -> Result<PathBuf> {
+fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }
-    assets::of_machine(name).ok_or_else(|| INSTALL.into())
+    assets::find_on_machine(name).ok_or_else(|| INSTALL_HINT.into())
 }
 
 /// Asks the driver without a runtime, and waits for the beginning of its answer. It wants version 1.1.
-pub(super) fn ask(method: &str, url: &str) -> Result<()> {
+pub(super) fn send_request(method: &str, url: &str) -> Result<()> {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("no URL")?;
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(START_TIMEOUT))?;
     write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer)?;

@@ -4,15 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::brand;
-use super::pictures::{self, Shot};
-use super::session::Session;
+use super::pictures::{self, Screenshot};
+use super::session::BrowserSession;
+use super::set_branding;
 use crate::assets;
-use crate::platform::Platform;
-use crate::proxy::Proxy;
+use crate::platform::TestPlatform;
+use crate::proxy::FaultProxy;
 
 /// The branding of `examples/acme.yaml` on the wire.
-fn example() -> Value {
+fn example_branding() -> Value {
     let text = std::fs::read_to_string(assets::root().join("examples/acme.yaml")).unwrap();
     let partner: Value = serde_yaml::from_str(&text).unwrap();
     let branding = &partner["spec"]["branding"];
@@ -32,7 +32,7 @@ fn example() -> Value {
 }
 
 /// A picture of 64 x 64 whose left half is red and whose right half is blue.
-fn halves() -> Value {
+fn two_colour_picture() -> Value {
     let half = |x, _| if x < 32 { image::Rgb([200, 0, 0]) } else { image::Rgb([0, 0, 200]) };
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_fn(64, 64, half).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
@@ -41,7 +41,7 @@ fn halves() -> Value {
 
 /// Asserts the colour of a place in a picture of the page.
 #[track_caller]
-fn is_coloured(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
+fn assert_colour(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
     let found = image::load_from_memory(picture).unwrap().to_rgb8().get_pixel(x, y).0;
     let is_near = found.iter().zip(wanted).all(|(one, other)| one.abs_diff(other) <= 4);
     assert!(is_near, "at {x}, {y} is {found:?} and not {wanted:?}");
@@ -50,21 +50,21 @@ fn is_coloured(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
 /// shows: seeds/branding/example
 #[tokio::test]
 async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme Managed Services").await;
-    let shown = brand(&platform, &partner, example()).await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme Managed Services").await;
+    let shown = set_branding(&platform, &partner, example_branding()).await;
     let path = |image: &str| shown[image]["logoPath"].as_str().unwrap().to_owned();
     // Sees what the browser asks for.
-    let proxy = Proxy::start("127.0.0.1:0", platform.url().trim_start_matches("http://"), Vec::new()).unwrap();
-    let browser = Session::start().await;
+    let proxy = FaultProxy::start("127.0.0.1:0", platform.url().trim_start_matches("http://"), Vec::new()).unwrap();
+    let browser = BrowserSession::start().await;
 
-    browser.open(&format!("{}/login", proxy.url())).await;
+    browser.open_url(&format!("{}/login", proxy.url())).await;
     assert_eq!((browser.title().await, browser.text("h1").await), ("OpsRamp".to_owned(), "OpsRamp".to_owned()));
     assert!(browser.texts("img").await.is_empty() && browser.style("body", "background-image").await == "none");
-    let plain = Shot::take(&browser, &platform, ("login-default", "/login")).await;
+    let plain = Screenshot::take_screenshot(&browser, &platform, ("login-default", "/login")).await;
 
     let page = format!("/login/{partner}");
-    browser.open(&format!("{}{page}", proxy.url())).await;
+    browser.open_url(&format!("{}{page}", proxy.url())).await;
     assert_eq!(browser.title().await, "Acme Operations");
     assert_eq!(browser.text("h1").await, "Welcome to Acme");
     assert_eq!(browser.text(".layer p").await, "Your infrastructure, looked after");
@@ -79,30 +79,30 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
         "{image}"
     );
     assert_eq!(browser.style("body", "background-size").await, "cover, cover");
-    let branded = Shot::take(&browser, &platform, ("login-branded", &page)).await;
+    let branded = Screenshot::take_screenshot(&browser, &platform, ("login-branded", &page)).await;
     // First and last colour of the picture, darkened; covering, it is as wide as the page.
-    is_coloured(&branded.picture, (3, 3), [9, 13, 21]);
-    is_coloured(&branded.picture, (3, 796), [24, 51, 93]);
-    is_coloured(&branded.picture, (1276, 796), [24, 51, 93]);
+    assert_colour(&branded.picture, (3, 3), [9, 13, 21]);
+    assert_colour(&branded.picture, (3, 796), [24, 51, 93]);
+    assert_colour(&branded.picture, (1276, 796), [24, 51, 93]);
     for image in ["logo", "favIcon", "loginPageImage"] {
-        browser.until_asked(&proxy, &path(image)).await;
+        browser.wait_until_requested(&proxy, &path(image)).await;
     }
-    browser.is_quiet().await;
-    pictures::keep(&[plain, branded]);
+    browser.assert_console_quiet().await;
+    pictures::compare_or_write(&[plain, branded]);
 }
 
 /// shows: seeds/branding/background-tiled
 #[tokio::test]
 async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_small_background_is_tiled() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme Managed Services").await;
-    let client = platform.sp.client(&partner, "Globex").await;
-    brand(&platform, &partner, example()).await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme Managed Services").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
+    set_branding(&platform, &partner, example_branding()).await;
     let own = json!({ "loginPageHeaderText": "Welcome to Globex", "loginPageBackgroundColor": "FACC15",
-        "loginPageTextColor": "422006", "loginPageImage": halves(), "headerBackgroundColor": "7c2d12" });
-    brand(&platform, &client, own).await;
-    let browser = Session::start().await;
-    browser.open(&format!("{}/login/{client}", platform.url())).await;
+        "loginPageTextColor": "422006", "loginPageImage": two_colour_picture(), "headerBackgroundColor": "7c2d12" });
+    set_branding(&platform, &client, own).await;
+    let browser = BrowserSession::start().await;
+    browser.open_url(&format!("{}/login/{client}", platform.url())).await;
     assert_eq!(browser.title().await, "Acme Operations");
     assert_eq!(browser.text("h1").await, "Welcome to Globex");
     assert_eq!(browser.text(".layer p").await, "Your infrastructure, looked after");
@@ -110,18 +110,18 @@ async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_s
     assert_eq!(browser.style("h1", "color").await, "rgba(66, 32, 6, 1)");
     assert_eq!(browser.property("img", "naturalWidth").await, 512);
     assert_eq!(browser.style("body", "background-repeat").await, "repeat, repeat");
-    let picture = browser.shot("login-client").await;
+    let picture = browser.take_screenshot("login-client").await;
     for (x, colour) in [(16, [110, 0, 0]), (48, [0, 0, 110]), (80, [110, 0, 0]), (112, [0, 0, 110])] {
         for y in [8, 792] {
-            is_coloured(&picture, (x, y), colour);
+            assert_colour(&picture, (x, y), colour);
         }
     }
-    let _ = platform.logged_in(&client, "carl", &[]).await;
-    browser.log_in("carl", crate::platform::people::CHOSEN).await;
-    browser.consent().await;
+    let _ = platform.create_logged_in_user(&client, "carl", &[]).await;
+    browser.log_in("carl", crate::platform::people::CHOSEN_PASSWORD).await;
+    browser.accept_consent().await;
     assert_eq!(browser.style(".bar", "background-color").await, "rgba(124, 45, 18, 1)");
     assert_eq!(browser.style(".bar .name", "color").await, "rgba(255, 255, 255, 1)");
     assert_eq!(browser.property(".bar img", "naturalWidth").await, 512);
-    browser.shot("home-client").await;
-    browser.is_quiet().await;
+    browser.take_screenshot("home-client").await;
+    browser.assert_console_quiet().await;
 }

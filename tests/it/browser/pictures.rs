@@ -8,36 +8,40 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::session::Session;
+use super::session::BrowserSession;
 use crate::assets;
 use crate::hex::sha256;
-use crate::platform::Platform;
+use crate::platform::TestPlatform;
 
 /// What a picture was taken of, and the picture: both must be as they were.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
-struct Taken {
+struct PictureDigests {
     page: String,
     picture: String,
 }
 
 /// A picture of a page.
-pub(super) struct Shot {
+pub(super) struct Screenshot {
     name: &'static str,
     page: String,
     /// As PNG.
     pub(super) picture: Vec<u8>,
 }
 
-impl Shot {
+impl Screenshot {
     /// Of the page that a browser shows; the platform is asked for its text once more.
-    pub(super) async fn take(browser: &Session, platform: &Platform, (name, path): (&'static str, &str)) -> Self {
+    pub(super) async fn take_screenshot(
+        browser: &BrowserSession,
+        platform: &TestPlatform,
+        (name, path): (&'static str, &str),
+    ) -> Self {
         let read = |path: String| async move {
             reqwest::get(format!("{}{path}", platform.url())).await.unwrap().text().await.unwrap()
         };
         let markup = without_token(&read(path.to_owned()).await);
         let (_, rest) = markup.split_once("rel=\"stylesheet\" href=\"").unwrap();
         let sheet = read(rest.split('"').next().unwrap().to_owned()).await;
-        Self { name, page: digest((markup + &sheet).as_bytes()), picture: browser.shot(name).await }
+        Self { name, page: sha256_digest((markup + &sheet).as_bytes()), picture: browser.take_screenshot(name).await }
     }
 }
 
@@ -47,33 +51,33 @@ fn without_token(markup: &str) -> String {
     format!("{before}{}", rest.split_once('"').unwrap().1)
 }
 
-fn digest(bytes: &[u8]) -> String {
+fn sha256_digest(bytes: &[u8]) -> String {
     sha256(bytes)
 }
 
 /// Compares with the pictures in `docs/images`, or writes them with `TENANTRY_SCREENSHOTS=write`.
-pub(super) fn keep(shots: &[Shot]) {
+pub(super) fn compare_or_write(shots: &[Screenshot]) {
     let folder = assets::root().join("docs/images");
     let list = folder.join("taken.json");
     if std::env::var_os("TENANTRY_SCREENSHOTS").is_some_and(|wish| wish == "write") {
         fs::create_dir_all(&folder).unwrap();
         let mut taken = BTreeMap::new();
-        for Shot { name, page, picture } in shots {
+        for Screenshot { name, page, picture } in shots {
             fs::write(folder.join(format!("{name}.png")), picture).unwrap();
-            taken.insert(*name, Taken { page: page.clone(), picture: digest(picture) });
+            taken.insert(*name, PictureDigests { page: page.clone(), picture: sha256_digest(picture) });
         }
         fs::write(&list, serde_json::to_string_pretty(&taken).unwrap() + "\n").unwrap();
     }
     let again = "`TENANTRY_SCREENSHOTS=write cargo test --test it browser::looks` takes them anew";
     let text = fs::read_to_string(&list).unwrap_or_else(|error| panic!("{}: {error}; {again}", list.display()));
-    let taken: BTreeMap<String, Taken> = serde_json::from_str(&text).unwrap();
+    let taken: BTreeMap<String, PictureDigests> = serde_json::from_str(&text).unwrap();
     let names: Vec<&str> = shots.iter().map(|shot| shot.name).collect();
     assert!(taken.keys().all(|name| names.contains(&name.as_str())), "{} lists what nobody takes", list.display());
     let readme = fs::read_to_string(assets::root().join("README.md")).unwrap();
-    for Shot { name, page, .. } in shots {
+    for Screenshot { name, page, .. } in shots {
         let file = folder.join(format!("{name}.png"));
         let picture = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; {again}", file.display()));
-        let found = Taken { page: page.clone(), picture: digest(&picture) };
+        let found = PictureDigests { page: page.clone(), picture: sha256_digest(&picture) };
         assert_eq!(taken.get(*name), Some(&found), "the page `{name}` is not the one in docs/images; {again}");
         assert!(readme.contains(&format!("](docs/images/{name}.png)")), "README.md does not show {name}.png");
     }

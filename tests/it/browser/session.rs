@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::driver::{ask, driver};
-use crate::proxy::Proxy;
-use crate::support::folder;
+use super::driver::{send_request, shared_driver};
+use crate::proxy::FaultProxy;
+use crate::support::test_folder;
 
 /// The key of an element's id in the protocol.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+const ELEMENT_KEY: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
-const LIMIT: Duration = Duration::from_mins(1);
+const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The Tab key in the protocol.
 pub(super) const TAB: &str = "\u{E004}";
 /// The Enter key in the protocol.
@@ -55,28 +55,28 @@ const FLAGS: &[&str] = &[
 ];
 
 /// A browser; it ends when this value is dropped.
-pub(super) struct Session {
+pub(super) struct BrowserSession {
     http: reqwest::Client,
     /// URL of the session at the driver.
     url: String,
     profile: PathBuf,
 }
 
-impl Session {
+impl BrowserSession {
     /// A browser with an empty profile.
     pub(super) async fn start() -> Self {
-        Self::with(json!({})).await
+        Self::start_with(json!({})).await
     }
 
     /// The same with JavaScript disabled.
     pub(super) async fn without_javascript() -> Self {
-        Self::with(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
+        Self::start_with(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
 
-    async fn with(preferences: Value) -> Self {
+    async fn start_with(preferences: Value) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let driver = driver();
-        let profile = folder(&format!("profile-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).unwrap();
+        let driver = shared_driver();
+        let profile = test_folder(&format!("profile-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).unwrap();
         let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
         flags.push(format!("--user-data-dir={}", profile.display()));
         if is_root() {
@@ -90,9 +90,9 @@ impl Session {
         } } });
         // Whoever is first wins; all want the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().unwrap();
         let mut session = Self { http, url: format!("{}/session", driver.url), profile };
-        let made = session.command(Method::POST, "", wanted).await.unwrap();
+        let made = session.send_command(Method::POST, "", wanted).await.unwrap();
         session.url = format!("{}/{}", session.url, made["sessionId"].as_str().unwrap());
         // The size of a window counts what is around the page.
         let size = json!({ "width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": false });
@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// A command of the protocol.
-    async fn command(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
+    async fn send_command(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
         if method == Method::POST {
             request = request.json(&body);
@@ -117,44 +117,44 @@ impl Session {
     }
 
     /// What is there now. It is asked for again where a page gives way to the next one meanwhile.
-    async fn read(&self, method: Method, path: &str, body: Value) -> Value {
+    async fn read_repeatedly(&self, method: Method, path: &str, body: Value) -> Value {
         let begin = Instant::now();
         loop {
-            match self.command(method.clone(), path, body.clone()).await {
+            match self.send_command(method.clone(), path, body.clone()).await {
                 Ok(value) => return value,
-                Err(error) => assert!(begin.elapsed() < LIMIT, "{error}"),
+                Err(error) => assert!(begin.elapsed() < WAIT_TIMEOUT, "{error}"),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.read(Method::GET, path, Value::Null).await
+        self.read_repeatedly(Method::GET, path, Value::Null).await
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
-        self.command(Method::POST, path, body).await.unwrap()
+        self.send_command(Method::POST, path, body).await.unwrap()
     }
 
     /// Goes to a page.
-    pub(super) async fn open(&self, url: &str) {
+    pub(super) async fn open_url(&self, url: &str) {
         self.post("/url", json!({ "url": url })).await;
     }
 
     /// Where it is.
-    pub(super) async fn place(&self) -> String {
+    pub(super) async fn current_path(&self) -> String {
         let url = self.get("/url").await;
         url::Url::parse(url.as_str().unwrap()).unwrap().path().to_owned()
     }
 
     /// Waits until it is there: what a click leads to may take a redirect.
     #[track_caller]
-    pub(super) fn arrives(&self, path: &str) -> impl Future<Output = ()> {
+    pub(super) fn wait_for_path(&self, path: &str) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             let begin = Instant::now();
-            while self.place().await != path {
-                assert!(begin.elapsed() < LIMIT, "{caller}: {} is not {path}", self.place().await);
+            while self.current_path().await != path {
+                assert!(begin.elapsed() < WAIT_TIMEOUT, "{caller}: {} is not {path}", self.current_path().await);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -171,22 +171,28 @@ impl Session {
     }
 
     /// Elements that a selector of CSS names.
-    async fn all(&self, selector: &str) -> Vec<String> {
+    async fn find_elements(&self, selector: &str) -> Vec<String> {
         let wanted = json!({ "using": "css selector", "value": selector });
-        let found = self.read(Method::POST, "/elements", wanted).await;
-        found.as_array().unwrap().iter().map(|one| text_of(&one[ELEMENT])).collect()
+        let found = self.read_repeatedly(Method::POST, "/elements", wanted).await;
+        found.as_array().unwrap().iter().map(|one| text_of(&one[ELEMENT_KEY])).collect()
     }
 
     /// The one element that a selector names. It waits for it: an address is there before its page is.
-    async fn one(&self, selector: &str) -> String {
+    async fn find_element(&self, selector: &str) -> String {
         let begin = Instant::now();
         loop {
-            let mut found = self.all(selector).await;
+            let mut found = self.find_elements(selector).await;
             if found.len() == 1 {
                 return found.remove(0);
             }
-            let is_late = begin.elapsed() > LIMIT;
-            assert!(!is_late, "{} of `{selector}` on {}: {}", found.len(), self.place().await, self.source().await);
+            let is_late = begin.elapsed() > WAIT_TIMEOUT;
+            assert!(
+                !is_late,
+                "{} of `{selector}` on {}: {}",
+                found.len(),
+                self.current_path().await,
+                self.source().await
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -195,11 +201,11 @@ impl Session {
     pub(super) async fn text(&self, selector: &str) -> String {
         let begin = Instant::now();
         loop {
-            let element = self.one(selector).await;
-            match self.command(Method::GET, &format!("/element/{element}/text"), Value::Null).await {
+            let element = self.find_element(selector).await;
+            match self.send_command(Method::GET, &format!("/element/{element}/text"), Value::Null).await {
                 Ok(text) => return text_of(&text),
                 // The page gave way to the next one meanwhile, and took its element along.
-                Err(error) => assert!(begin.elapsed() < LIMIT, "{error}"),
+                Err(error) => assert!(begin.elapsed() < WAIT_TIMEOUT, "{error}"),
             }
         }
     }
@@ -212,8 +218,8 @@ impl Session {
     /// The same; a page that goes away meanwhile takes its elements along.
     async fn texts_now(&self, selector: &str) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
-        for element in self.all(selector).await {
-            let text = self.command(Method::GET, &format!("/element/{element}/text"), Value::Null).await?;
+        for element in self.find_elements(selector).await {
+            let text = self.send_command(Method::GET, &format!("/element/{element}/text"), Value::Null).await?;
             texts.push(text_of(&text));
         }
         Ok(texts)
@@ -221,20 +227,20 @@ impl Session {
 
     /// A property of CSS as it was computed.
     pub(super) async fn style(&self, selector: &str, name: &str) -> String {
-        let element = self.one(selector).await;
+        let element = self.find_element(selector).await;
         text_of(&self.get(&format!("/element/{element}/css/{name}")).await)
     }
 
     /// A property of an element.
     pub(super) async fn property(&self, selector: &str, name: &str) -> Value {
-        let element = self.one(selector).await;
+        let element = self.find_element(selector).await;
         self.get(&format!("/element/{element}/property/{name}")).await
     }
 
     /// What a screen reader calls each element: its role and its name.
-    pub(super) async fn names(&self, selector: &str) -> Vec<(String, String)> {
+    pub(super) async fn accessible_names(&self, selector: &str) -> Vec<(String, String)> {
         let mut names = Vec::new();
-        for element in self.all(selector).await {
+        for element in self.find_elements(selector).await {
             let role = self.get(&format!("/element/{element}/computedrole")).await;
             let name = self.get(&format!("/element/{element}/computedlabel")).await;
             names.push((text_of(&role), text_of(&name)));
@@ -243,39 +249,39 @@ impl Session {
     }
 
     /// The same of the element that has the focus.
-    pub(super) async fn focus(&self) -> (String, String) {
-        let element = text_of(&self.get("/element/active").await[ELEMENT]);
+    pub(super) async fn focused_name(&self) -> (String, String) {
+        let element = text_of(&self.get("/element/active").await[ELEMENT_KEY]);
         let role = self.get(&format!("/element/{element}/computedrole")).await;
         let name = self.get(&format!("/element/{element}/computedlabel")).await;
         (text_of(&role), text_of(&name))
     }
 
     /// Writes into a field.
-    pub(super) async fn fill(&self, selector: &str, text: &str) {
-        let element = self.one(selector).await;
+    pub(super) async fn fill_field(&self, selector: &str, text: &str) {
+        let element = self.find_element(selector).await;
         self.post(&format!("/element/{element}/value"), json!({ "text": text })).await;
     }
 
     /// Clicks on what leads to another page, and waits for that.
-    pub(super) async fn click(&self, selector: &str) {
-        let (page, element) = (self.one("html").await, self.one(selector).await);
+    pub(super) async fn click_to_page(&self, selector: &str) {
+        let (page, element) = (self.find_element("html").await, self.find_element(selector).await);
         self.post(&format!("/element/{element}/click"), json!({})).await;
         let begin = Instant::now();
         // The answer to a click may come before the browser has begun to leave, and a page begins with nothing.
-        while self.all("html").await.first().is_none_or(|now| *now == page) {
-            assert!(begin.elapsed() < LIMIT, "`{selector}` leads nowhere: {}", self.source().await);
+        while self.find_elements("html").await.first().is_none_or(|now| *now == page) {
+            assert!(begin.elapsed() < WAIT_TIMEOUT, "`{selector}` leads nowhere: {}", self.source().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Clicks on what stays on the page.
-    pub(super) async fn press(&self, selector: &str) {
-        let element = self.one(selector).await;
+    pub(super) async fn click_on_page(&self, selector: &str) {
+        let element = self.find_element(selector).await;
         self.post(&format!("/element/{element}/click"), json!({})).await;
     }
 
     /// Types on the keyboard, wherever the focus is.
-    pub(super) async fn keys(&self, text: &str) {
+    pub(super) async fn type_keys(&self, text: &str) {
         let strokes: Vec<Value> = text
             .chars()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })))
@@ -286,45 +292,49 @@ impl Session {
 
     /// Logs in on the page that is open, and waits for what comes of it.
     pub(super) async fn log_in(&self, name: &str, password: &str) {
-        self.fill("input[name=login]", name).await;
-        self.fill("input[name=password]", password).await;
-        self.click("form.fields button").await;
+        self.fill_field("input[name=login]", name).await;
+        self.fill_field("input[name=password]", password).await;
+        self.click_to_page("form.fields button").await;
     }
 
     /// Accepts the consent form.
-    pub(super) async fn consent(&self) {
-        self.arrives("/consent").await;
-        self.click("button[value=ACCEPT]").await;
+    pub(super) async fn accept_consent(&self) {
+        self.wait_for_path("/consent").await;
+        self.click_to_page("button[value=ACCEPT]").await;
     }
 
     /// Chooses a password on the page that is open.
     pub(super) async fn change_password(&self, current: &str, new: &str) {
         for (name, text) in [("current", current), ("new", new), ("again", new)] {
-            self.fill(&format!("input[name={name}]"), text).await;
+            self.fill_field(&format!("input[name={name}]"), text).await;
         }
-        self.click("form.fields button").await;
+        self.click_to_page("form.fields button").await;
     }
 
     /// Waits for something that a page says.
-    pub(super) async fn until(&self, selector: &str, text: &str) {
+    pub(super) async fn wait_for_text(&self, selector: &str, text: &str) {
         let begin = Instant::now();
         while !self.texts_now(selector).await.is_ok_and(|texts| texts.iter().any(|found| found.contains(text))) {
-            assert!(begin.elapsed() < LIMIT, "in vain waited for `{text}` in `{selector}`: {}", self.source().await);
+            assert!(
+                begin.elapsed() < WAIT_TIMEOUT,
+                "in vain waited for `{text}` in `{selector}`: {}",
+                self.source().await
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Waits until the browser has asked for a path: images of a tab come when they may.
-    pub(super) async fn until_asked(&self, proxy: &Proxy, path: &str) {
+    pub(super) async fn wait_until_requested(&self, proxy: &FaultProxy, path: &str) {
         let begin = Instant::now();
-        while proxy.count("GET", path) == 0 {
-            assert!(begin.elapsed() < LIMIT, "the browser never asked for {path}");
+        while proxy.count_requests("GET", path) == 0 {
+            assert!(begin.elapsed() < WAIT_TIMEOUT, "the browser never asked for {path}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// The page as a picture, kept under `target/screenshots`.
-    pub(super) async fn shot(&self, name: &str) -> Vec<u8> {
+    pub(super) async fn take_screenshot(&self, name: &str) -> Vec<u8> {
         let picture = STANDARD.decode(self.get("/screenshot").await.as_str().unwrap()).unwrap();
         let folder = crate::assets::target().unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
@@ -334,7 +344,7 @@ impl Session {
 
     /// Warnings and errors of the console since it was last asked; not that pages were refused, which the tests look for
     /// themselves.
-    pub(super) async fn console(&self) -> Vec<String> {
+    pub(super) async fn console_messages(&self) -> Vec<String> {
         let lines = self.post("/se/log", json!({ "type": "browser" })).await;
         let said = |line: &Value| text_of(&line["message"]);
         let is_refusal = |line: &String| line.contains("Failed to load resource: the server responded with");
@@ -345,19 +355,19 @@ impl Session {
 
     /// Asserts that no page gave the console a reason to speak: no violation of the policy, no resource that failed.
     #[track_caller]
-    pub(super) fn is_quiet(&self) -> impl Future<Output = ()> {
+    pub(super) fn assert_console_quiet(&self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            let said = self.console().await;
+            let said = self.console_messages().await;
             assert!(said.is_empty(), "{caller}: {said:#?}");
         }
     }
 }
 
-impl Drop for Session {
+impl Drop for BrowserSession {
     fn drop(&mut self) {
         // After a failure too, and without a runtime.
-        let _ = ask("DELETE", &self.url);
+        let _ = send_request("DELETE", &self.url);
         let _ = std::fs::remove_dir_all(&self.profile);
     }
 }

@@ -9,41 +9,41 @@ use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
 use super::DENIED;
-use super::session::Session;
+use super::session::BrowserSession;
 use crate::assets;
-use crate::platform::people::CHOSEN;
-use crate::proxy::Proxy;
-use crate::proxy::rules::{Fault, Rule};
-use crate::world::{Space, World};
+use crate::platform::people::CHOSEN_PASSWORD;
+use crate::proxy::FaultProxy;
+use crate::proxy::rules::{FaultRule, ProxyFault};
+use crate::world::{TestNamespace, TestWorld};
 
 /// What somebody reads who comes from an address that the tenant does not admit.
-const ELSEWHERE: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
+const IP_DENIED_MESSAGE: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
 
 /// An authenticator app.
-struct App(Totp);
+struct TotpGenerator(Totp);
 
-impl App {
+impl TotpGenerator {
     /// With the secret that a page shows as a text.
-    fn scan(text: &str) -> Self {
+    fn scan_secret(text: &str) -> Self {
         let secret = Secret::try_from_base32(text).unwrap();
         Self(Builder::new().with_secret(secret).with_account_name("a").build().unwrap())
     }
 
     /// The code of now or of a step before or after, each of which is taken once.
-    fn code(&self, steps: i64) -> String {
+    fn code_at_step(&self, steps: i64) -> String {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         self.0.generate(now.checked_add_signed(steps * 30).unwrap()).to_string()
     }
 }
 
 /// A door to the platform for people who come from an address.
-fn door(world: &World, address: &str) -> Proxy {
-    let rule = Rule::new("", "", Fault::With(format!("x-forwarded-for: {address}")));
-    Proxy::start("127.0.0.1:0", world.platform.host(), vec![rule]).unwrap()
+fn proxy_from_address(world: &TestWorld, address: &str) -> FaultProxy {
+    let rule = FaultRule::new("", "", ProxyFault::With(format!("x-forwarded-for: {address}")));
+    FaultProxy::start("127.0.0.1:0", world.platform.host(), vec![rule]).unwrap()
 }
 
 /// Applies the pictures and the Partner, and waits for its tenant.
-fn declare(space: &Space<'_>) -> String {
+fn declare_partner(space: &TestNamespace<'_>) -> String {
     let picture =
         |name: &str| STANDARD.encode(std::fs::read(assets::root().join("examples/brand").join(name)).unwrap());
     let names = ["logo.png", "favicon.png", "background.png"];
@@ -53,7 +53,7 @@ fn declare(space: &Space<'_>) -> String {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "brand"}, "binaryData": pictures,
     }));
     let image = |key: &str| json!({"configMapKeyRef": {"name": "brand", "key": key}});
-    space.partner(
+    space.apply_partner(
         "acme",
         &json!({
             "packages": ["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"],
@@ -70,12 +70,12 @@ fn declare(space: &Space<'_>) -> String {
             },
         }),
     );
-    space.ready("partner/acme")
+    space.wait_until_ready("partner/acme")
 }
 
 /// Rows of the tenant's audit log, as action and outcome.
-fn audited(world: &World, tenant: &str) -> Vec<(String, String)> {
-    let mut command = Command::new(assets::own("tenantry-platform").unwrap());
+fn audit_rows(world: &TestWorld, tenant: &str) -> Vec<(String, String)> {
+    let mut command = Command::new(assets::own_program("tenantry-platform").unwrap());
     command.args(["audit", "export", "--tenant", tenant, "--database"]).arg(&world.platform.database);
     let out = command.arg("--audit-key").arg(world.platform.audit_key()).output().unwrap();
     assert!(out.status.success(), "{out:?}");
@@ -88,23 +88,28 @@ fn audited(world: &World, tenant: &str) -> Vec<(String, String)> {
     rows.lines().map(row).collect()
 }
 
-impl Session {
+impl BrowserSession {
     /// Shows a code of the authenticator app.
-    async fn show_code(&self, code: &str) {
-        self.arrives("/factor").await;
-        self.fill("input[name=code]", code).await;
-        self.click("form.fields button").await;
+    async fn enter_code(&self, code: &str) {
+        self.wait_for_path("/factor").await;
+        self.fill_field("input[name=code]", code).await;
+        self.click_to_page("form.fields button").await;
     }
 }
 
 /// The branded login page, and that it is for the right addresses only.
-async fn log_in(browser: &Session, (office, elsewhere): (&Proxy, &Proxy), id: &str, (name, password): (&str, &str)) {
-    browser.open(&format!("{}/login/{id}", elsewhere.url())).await;
+async fn log_in(
+    browser: &BrowserSession,
+    (office, elsewhere): (&FaultProxy, &FaultProxy),
+    id: &str,
+    (name, password): (&str, &str),
+) {
+    browser.open_url(&format!("{}/login/{id}", elsewhere.url())).await;
     browser.log_in(name, password).await;
-    assert_eq!(browser.text("[role=alert]").await, ELSEWHERE);
-    browser.shot("whole-elsewhere").await;
+    assert_eq!(browser.text("[role=alert]").await, IP_DENIED_MESSAGE);
+    browser.take_screenshot("whole-elsewhere").await;
 
-    browser.open(&format!("{}/login/{id}", office.url())).await;
+    browser.open_url(&format!("{}/login/{id}", office.url())).await;
     assert_eq!(
         (browser.title().await.as_str(), browser.text("h1").await.as_str()),
         ("Acme Operations", "Welcome to Acme")
@@ -113,27 +118,27 @@ async fn log_in(browser: &Session, (office, elsewhere): (&Proxy, &Proxy), id: &s
     assert_eq!(browser.style("h1", "color").await, "rgba(249, 250, 251, 1)");
     assert_eq!(browser.property("img", "naturalWidth").await, 512);
     assert!(browser.style("body", "background-image").await.contains("/loginPageImage-"));
-    browser.shot("whole-login").await;
+    browser.take_screenshot("whole-login").await;
     browser.log_in(name, password).await;
 }
 
 /// The enrolment of a second factor; nothing else is to be had before.
-async fn enrol(browser: &Session, office: &Proxy) -> App {
+async fn enrol_second_factor(browser: &BrowserSession, office: &FaultProxy) -> TotpGenerator {
     for path in ["/", "/password", "/screens/alerts"] {
-        browser.open(&format!("{}{path}", office.url())).await;
-        assert_eq!(browser.place().await, "/factor", "{path}");
+        browser.open_url(&format!("{}{path}", office.url())).await;
+        assert_eq!(browser.current_path().await, "/factor", "{path}");
     }
-    let app = App::scan(&browser.text("code.secret").await);
-    browser.shot("whole-factor").await;
-    browser.show_code(&app.code(-1)).await;
+    let app = TotpGenerator::scan_secret(&browser.text("code.secret").await);
+    browser.take_screenshot("whole-factor").await;
+    browser.enter_code(&app.code_at_step(-1)).await;
     assert_eq!(browser.texts(".codes li").await.len(), 10);
-    browser.click(".fields a").await;
+    browser.click_to_page(".fields a").await;
     app
 }
 
 /// The choice of a password by the rules of PCI DSS.
-async fn choose(browser: &Session, password: &str) {
-    browser.arrives("/password").await;
+async fn choose_password(browser: &BrowserSession, password: &str) {
+    browser.wait_for_path("/password").await;
     for (wrong, rule) in [
         ("xq7Fw2z9", "The password needs at least 12 characters."),
         ("OnlyLettersInHere", "The password needs letters and digits."),
@@ -141,13 +146,13 @@ async fn choose(browser: &Session, password: &str) {
         browser.change_password(password, wrong).await;
         assert_eq!(browser.texts("[role=alert]").await, [rule]);
     }
-    browser.change_password(password, CHOSEN).await;
+    browser.change_password(password, CHOSEN_PASSWORD).await;
     assert_eq!(browser.text("[role=status]").await, "The password was changed. Log in");
-    browser.click("[role=status] a").await;
+    browser.click_to_page("[role=status] a").await;
 }
 
 /// A record of the package that is there and none of the one that is not; and both in the browser.
-async fn look(browser: &Session, office: &Proxy, (world, id): (&World, &str)) {
+async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy, (world, id): (&TestWorld, &str)) {
     let post = |category: &str, name: &str| {
         let path = format!("{id}/records/{category}");
         world.tenancy.call("POST", &path, Some(&json!({ "name": name }))).unwrap()
@@ -157,11 +162,11 @@ async fn look(browser: &Session, office: &Proxy, (world, id): (&World, &str)) {
     assert!(refused.status == 403 && refused.body.contains(DENIED), "{refused:?}");
     assert_eq!(browser.texts(".menus li").await, ["Account", "Alerts", "Service Desk"]);
     for (screen, records) in [("alerts", &["Disk full on web-1"][..]), ("service-desk", &[]), ("automation", &[])] {
-        browser.open(&format!("{}/screens/{screen}", office.url())).await;
+        browser.open_url(&format!("{}/screens/{screen}", office.url())).await;
         // One half of each screen belongs to the package that is not there.
         assert_eq!(browser.texts("[role=alert]").await, [DENIED], "{screen}");
         assert_eq!(browser.texts(".records td:first-child").await, records, "{screen}");
-        browser.shot(&format!("whole-{screen}")).await;
+        browser.take_screenshot(&format!("whole-{screen}")).await;
     }
 }
 
@@ -171,29 +176,29 @@ async fn look(browser: &Session, office: &Proxy, (world, id): (&World, &str)) {
 /// shows: seeds/branding/text-color, seeds/branding/background-color, seeds/branding/background-image
 #[tokio::test]
 async fn what_kubectl_applies_is_felt_by_a_person_in_a_browser() {
-    let world = World::shared();
-    let space = world.namespace("felt");
-    let id = declare(&space);
+    let world = TestWorld::shared_world();
+    let space = world.create_namespace("felt");
+    let id = declare_partner(&space);
     let name = format!("ada-{}", space.name);
     let (name, password) = world.platform.one_time_login(&name, Some(&id)).unwrap();
-    let (office, elsewhere) = (door(world, "198.51.100.7"), door(world, "203.0.113.9"));
-    let browser = Session::start().await;
+    let (office, elsewhere) = (proxy_from_address(world, "198.51.100.7"), proxy_from_address(world, "203.0.113.9"));
+    let browser = BrowserSession::start().await;
     log_in(&browser, (&office, &elsewhere), &id, (&name, &password)).await;
-    let app = enrol(&browser, &office).await;
-    browser.consent().await;
-    choose(&browser, &password).await;
-    browser.arrives(&format!("/login/{id}")).await;
-    browser.log_in(&name, CHOSEN).await;
-    browser.show_code(&app.code(0)).await;
-    browser.arrives("/").await;
-    look(&browser, &office, (world, &id)).await;
-    browser.open(&format!("{}/", elsewhere.url())).await;
-    assert_eq!(browser.text("[role=alert]").await, ELSEWHERE, "the session is good from nowhere else");
-    browser.is_quiet().await;
+    let app = enrol_second_factor(&browser, &office).await;
+    browser.accept_consent().await;
+    choose_password(&browser, &password).await;
+    browser.wait_for_path(&format!("/login/{id}")).await;
+    browser.log_in(&name, CHOSEN_PASSWORD).await;
+    browser.enter_code(&app.code_at_step(0)).await;
+    browser.wait_for_path("/").await;
+    check_records_in_browser(&browser, &office, (world, &id)).await;
+    browser.open_url(&format!("{}/", elsewhere.url())).await;
+    assert_eq!(browser.text("[role=alert]").await, IP_DENIED_MESSAGE, "the session is good from nowhere else");
+    browser.assert_console_quiet().await;
 
-    let rows = audited(world, &id);
+    let rows = audit_rows(world, &id);
     let count = |action: &str, outcome: &str| rows.iter().filter(|row| row.0 == action && row.1 == outcome).count();
     let counted = [("login", "done"), ("login.ip_denied", "denied"), ("factor.enrol", "done"), ("factor", "done")];
     assert_eq!(counted.map(|(action, outcome)| count(action, outcome)), [2, 2, 1, 2], "{rows:?}");
-    assert_eq!(office.count("POST", "^/password$") + elsewhere.count("POST", "^/login"), 3 + 1);
+    assert_eq!(office.count_requests("POST", "^/password$") + elsewhere.count_requests("POST", "^/login"), 3 + 1);
 }

@@ -6,21 +6,21 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::stage::Release;
-use super::{Helm, objects};
-use crate::cli::Desk;
+use super::stage::ChartRelease;
+use super::{Helm, parse_objects};
+use crate::cli::PluginFolder;
 use crate::consoles::apart::{ROLLBACK, strs};
-use crate::controlplane::Options;
-use crate::gitops::flux::Flux;
+use crate::controlplane::ControlPlaneOptions;
+use crate::gitops::flux::FluxController;
 use crate::programs::PlatformOptions;
-use crate::world::{Ground, Space, World};
+use crate::world::{TestNamespace, TestServers, TestWorld};
 use crate::{assets, support};
 
-const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+const RELEASE: ChartRelease = ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 const CHART: &str = "charts/tenantry";
 
 /// A line of the chart goes, as if it had come later.
-fn without_line(file: &Path, words: &str) {
+fn remove_line(file: &Path, words: &str) {
     let text = fs::read_to_string(file).unwrap();
     assert_eq!(text.lines().filter(|line| line.contains(words)).count(), 1, "{}: {words}", file.display());
     let kept: Vec<&str> = text.lines().filter(|line| !line.contains(words)).collect();
@@ -28,7 +28,7 @@ fn without_line(file: &Path, words: &str) {
 }
 
 /// The chart as an earlier version, whose Partner knew no title of the website, and which had one value less.
-fn earlier(folder: &Path) -> PathBuf {
+fn earlier_chart(folder: &Path) -> PathBuf {
     let chart = folder.join("earlier");
     let copied = Command::new("cp").arg("-R").arg(assets::root().join(CHART)).arg(&chart).status().unwrap();
     assert!(copied.success());
@@ -41,57 +41,57 @@ fn earlier(folder: &Path) -> PathBuf {
     let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/branding/properties";
     kind.pointer_mut(fields).unwrap().as_object_mut().unwrap().remove("websiteTitle").unwrap();
     fs::write(file, kind.to_string()).unwrap();
-    without_line(&chart.join("values.yaml"), "accountConcurrency:");
-    without_line(&chart.join("templates/deployment.yaml"), "--account-concurrency=");
+    remove_line(&chart.join("values.yaml"), "accountConcurrency:");
+    remove_line(&chart.join("templates/deployment.yaml"), "--account-concurrency=");
     chart
 }
 
-fn state(space: &Space<'_>, path: &str) -> Value {
+fn tenant_state(space: &TestNamespace<'_>, path: &str) -> Value {
     space.world.tenancy.get(path).unwrap()["status"].clone()
 }
 
 /// Tries until the API server serves the kind as it is now, and says whether it keeps a title.
-fn titled(space: &Space<'_>, is_kept: bool) {
+fn assert_title_kept(space: &TestNamespace<'_>, is_kept: bool) {
     let patch = json!({"spec": {"branding": {"websiteTitle": "Acme"}}}).to_string();
-    space.until(&format!("a title is kept: {is_kept}"), || {
+    space.wait_until(&format!("a title is kept: {is_kept}"), || {
         space.kubectl(&["patch", "partner/acme", "--type=merge", "-p", &patch]);
         Ok(space.get("partner/acme").unwrap()["spec"]["branding"]["websiteTitle"].is_string() == is_kept)
     });
 }
 
 /// Lets a new operator stand by before the old one ends, as the Deployment's rollout does.
-fn roll(world: &mut World, run: &str) {
-    let next = RELEASE.operator(run, (&world.control_plane, &world.kubectl)).unwrap();
+fn roll_operator(world: &mut TestWorld, run: &str) {
+    let next = RELEASE.start_deployed_operator(run, (&world.control_plane, &world.kubectl)).unwrap();
     world.operator.process().stop().unwrap();
     world.operator = next;
 }
 
-fn installed() -> (World, Helm) {
-    let ground = Ground::start("life", (Options::default(), &PlatformOptions::default())).unwrap();
-    let helm = Helm::on(&ground.control_plane.kubeconfig("admin"), "life");
-    RELEASE.install(&helm, (&earlier(&support::folder("earlier").unwrap()), &ground), &[]);
-    let operator = RELEASE.operator("first", (&ground.control_plane, &ground.kubectl)).unwrap();
+fn install_earlier_chart() -> (TestWorld, Helm) {
+    let ground = TestServers::start("life", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
+    let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "life");
+    RELEASE.install_chart(&helm, (&earlier_chart(&support::test_folder("earlier").unwrap()), &ground), &[]);
+    let operator = RELEASE.start_deployed_operator("first", (&ground.control_plane, &ground.kubectl)).unwrap();
     let options = crate::programs::OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
-    (ground.with(operator, options), helm)
+    (ground.into_world(operator, options), helm)
 }
 
 #[test]
 fn from_the_install_to_the_uninstall_no_tenant_notices() {
-    let (mut world, helm) = installed();
+    let (mut world, helm) = install_earlier_chart();
     let name = {
-        let space = world.namespace("tenants");
-        space.partner("acme", &json!({}));
-        space.client("globex", &json!({"deletion": {"policy": "Terminate"}}));
-        space.client("leaving", &json!({"deletion": {"policy": "Terminate"}}));
-        titled(&space, false);
+        let space = world.create_namespace("tenants");
+        space.apply_partner("acme", &json!({}));
+        space.apply_client("globex", &json!({"deletion": {"policy": "Terminate"}}));
+        space.apply_client("leaving", &json!({"deletion": {"policy": "Terminate"}}));
+        assert_title_kept(&space, false);
         space.name
     };
-    let space = Space::at(&world, name.clone());
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let leaving = space.ready("client/leaving");
-    let flux = Flux::start("life", (&world.control_plane.kubeconfig("admin"), &world.kubectl)).unwrap();
-    let pushed = from_git(&flux, &space);
-    let sp = world.tenancy.tenant();
+    let space = TestNamespace::existing(&world, name.clone());
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let leaving = space.wait_until_ready("client/leaving");
+    let flux = FluxController::start("life", (&world.control_plane.kubeconfig("admin"), &world.kubectl)).unwrap();
+    let pushed = create_client_by_flux(&flux, &space);
+    let sp = world.tenancy.provider_id();
     let paths = [format!("{sp}/msps/{partner}")]
         .into_iter()
         .chain([&client, &pushed].map(|client| space.client_path(&partner, client)));
@@ -99,7 +99,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let last = space.client_path(&partner, &leaving);
     let unconfirmed = world.kubectl.run(&["-n", &name, "delete", "client/globex"]).unwrap_err().to_string();
     assert!(unconfirmed.contains("howToConfirm"), "{unconfirmed}");
-    let (creates, writes) = (world.tenancy.creates().unwrap(), world.platform_writes());
+    let (creates, writes) = (world.tenancy.create_counts().unwrap(), world.platform_writes());
 
     let own = ["-n", RELEASE.namespace];
     let upgrade = |chart: &str, more: &[&str]| {
@@ -108,66 +108,69 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
         helm.run(&[&args[..], &own, more].concat()).unwrap();
     };
     upgrade(CHART, &[]);
-    roll(&mut world, "second");
-    let space = Space::at(&world, name.clone());
+    roll_operator(&mut world, "second");
+    let space = TestNamespace::existing(&world, name.clone());
     assert!((world.platform_writes() - writes).abs() < 0.1, "the upgrade wrote to the platform");
-    titled(&space, true);
-    assert_eq!(space.ready("partner/acme"), partner);
+    assert_title_kept(&space, true);
+    assert_eq!(space.wait_until_ready("partner/acme"), partner);
     let effective = space.get("partner/acme").unwrap()["status"]["effective"].to_string();
     assert!(effective.contains("branding.websiteTitle"), "{effective}");
-    space.patch("client/leaving", &space.confirm("client/leaving", 86400));
+    space.merge_patch("client/leaving", &space.offered_confirmation("client/leaving", 86400));
     space.delete("client/leaving");
-    space.until("it is suspended for its end", || Ok(state(&space, &last) == "SUSPENDED"));
+    space.wait_until("it is suspended for its end", || Ok(tenant_state(&space, &last) == "SUSPENDED"));
 
-    let former = earlier(&support::folder("former").unwrap());
+    let former = earlier_chart(&support::test_folder("former").unwrap());
     let back = ROLLBACK.words("helm", &[("FORMER-CHART", former.to_str().unwrap())]);
     helm.run(&strs(&back)).unwrap();
-    titled(&space, true);
+    assert_title_kept(&space, true);
     upgrade(CHART, &["--set", "crds.install=true"]);
     let writes = world.platform_writes();
     helm.run(&[&["rollback", RELEASE.name, "1"][..], &own].concat()).unwrap();
-    roll(&mut world, "third");
-    let space = Space::at(&world, name.clone());
-    titled(&space, false);
-    assert_eq!((space.ready("partner/acme"), space.ready("client/globex")), (partner.clone(), client));
-    assert_eq!(space.ready("client/hooli"), pushed);
+    roll_operator(&mut world, "third");
+    let space = TestNamespace::existing(&world, name.clone());
+    assert_title_kept(&space, false);
+    assert_eq!(
+        (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex")),
+        (partner.clone(), client)
+    );
+    assert_eq!(space.wait_until_ready("client/hooli"), pushed);
     assert!((world.platform_writes() - writes).abs() < 0.1, "the rollback wrote to the platform");
 
     world.operator.process().stop().unwrap();
-    let space = Space::at(&world, name.clone());
-    let released = Desk::at(&space).run(&["release", "--all", "--yes"]);
+    let space = TestNamespace::existing(&world, name.clone());
+    let released = PluginFolder::on_cluster_of(&space).run(&["release", "--all", "--yes"]);
     assert_eq!(released.code, 0, "{released:?}");
     assert!(space.get("client/leaving").is_none(), "it is stuck");
-    removed(&world, &helm);
+    uninstall_chart(&world, &helm);
     assert_eq!(space.get("partner/acme").unwrap()["metadata"]["finalizers"], Value::Null);
     // A definition that was kept is taken over by the next install.
     helm.run(&[&["install", RELEASE.name, CHART][..], &own].concat()).unwrap();
-    removed(&world, &helm);
+    uninstall_chart(&world, &helm);
 
     world.kubectl.run(&["delete", "namespace", &name, RELEASE.namespace, "--timeout=60s"]).unwrap();
     world.kubectl.run(&["delete", "crd", "partners.tenantry.dev", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
     for path in &paths {
-        assert_eq!(state(&space, path), "ACTIVE", "{path}");
+        assert_eq!(tenant_state(&space, path), "ACTIVE", "{path}");
     }
-    assert_eq!(state(&space, &last), "SUSPENDED");
-    assert_eq!(world.tenancy.creates().unwrap(), creates);
+    assert_eq!(tenant_state(&space, &last), "SUSPENDED");
+    assert_eq!(world.tenancy.create_counts().unwrap(), creates);
 }
 
 /// Lets Flux bring a Client, and returns its unique id.
-fn from_git(flux: &Flux, space: &Space<'_>) -> String {
+fn create_client_by_flux(flux: &FluxController, space: &TestNamespace<'_>) -> String {
     let git = flux.repository(space);
-    git.follow();
+    git.follow_repository();
     let name = space.tenant_name("hooli");
-    git.edit("globex.yaml", &json!({"metadata": {"name": "hooli"}, "spec": {"details": {"name": name}}}));
-    git.only(&["globex.yaml"]);
-    git.applied();
-    space.ready("client/hooli")
+    git.edit_file("globex.yaml", &json!({"metadata": {"name": "hooli"}, "spec": {"details": {"name": name}}}));
+    git.list_only(&["globex.yaml"]);
+    git.push_and_wait();
+    space.wait_until_ready("client/hooli")
 }
 
 /// Uninstalls: of everything that was installed the definitions alone are left.
-fn removed(world: &World, helm: &Helm) {
-    let manifest = RELEASE.manifest(helm);
-    assert!(objects(&manifest).len() > 15, "{manifest}");
+fn uninstall_chart(world: &TestWorld, helm: &Helm) {
+    let manifest = RELEASE.installed_manifest(helm);
+    assert!(parse_objects(&manifest).len() > 15, "{manifest}");
     helm.run(&["uninstall", RELEASE.name, "-n", RELEASE.namespace]).unwrap();
     let args = ["get", "-f", "-", "--ignore-not-found", "-o", "name"];
     let left = world.kubectl.run_with(&args, &manifest).unwrap();

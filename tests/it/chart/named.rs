@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Helm, objects};
+use super::{Helm, parse_objects};
 use crate::assets;
 
 /// What a command can name: `Kind/name`, `label=value`, and containers.
-struct Installed {
+struct InstalledNames {
     names: BTreeSet<String>,
     labels: BTreeSet<String>,
     containers: BTreeSet<String>,
 }
 
-impl Installed {
+impl InstalledNames {
     fn new() -> Self {
-        let rendered = objects(&Helm::alone("named").render("tenantry-system", &["platform.enabled=true"]).unwrap());
+        let rendered = parse_objects(
+            &Helm::without_cluster("named").render("tenantry-system", &["platform.enabled=true"]).unwrap(),
+        );
         let (mut names, mut labels, mut containers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for object in &rendered {
             let kind = object["kind"].as_str().unwrap().to_lowercase();
@@ -43,14 +45,14 @@ impl Installed {
     }
 
     /// What a command names that is not installed.
-    fn faults(&self, command: &str) -> Vec<String> {
+    fn command_faults(&self, command: &str) -> Vec<String> {
         let words: Vec<&str> = command.split_whitespace().collect();
         let mut faults = Vec::new();
         for pair in words.windows(2) {
-            faults.extend(self.fault_of_name(pair[0], pair[1]));
+            faults.extend(self.name_fault(pair[0], pair[1]));
             let value = pair[1].trim_matches(['\'', '"']);
             match pair[0] {
-                "-l" | "--selector" => faults.extend(self.fault_of_labels(value)),
+                "-l" | "--selector" => faults.extend(self.label_faults(value)),
                 "-c" | "--container" if !self.containers.contains(value) => faults.push(format!("container `{value}`")),
                 _ => {}
             }
@@ -60,7 +62,7 @@ impl Installed {
     }
 
     /// `KIND/NAME`, and `KIND NAME`.
-    fn fault_of_name(&self, before: &str, word: &str) -> Option<String> {
+    fn name_fault(&self, before: &str, word: &str) -> Option<String> {
         let (kind, name) = word.split_once('/').unwrap_or((before, word));
         let kind = match kind.trim_matches(|c: char| !c.is_ascii_alphanumeric()) {
             "deployment" | "deployments" | "deploy" => "deployment",
@@ -76,14 +78,14 @@ impl Installed {
     }
 
     /// `tenantry.dev/` is on what the operator makes or looks at, and not on Pods.
-    fn fault_of_labels(&self, selector: &str) -> Vec<String> {
+    fn label_faults(&self, selector: &str) -> Vec<String> {
         let parts = selector.split(',').filter(|part| part.starts_with("app.kubernetes.io/"));
         parts.filter(|part| !self.labels.contains(*part)).map(|part| format!("label `{part}`")).collect()
     }
 }
 
 /// Commands of a page: what stands in backticks or in an indented or fenced line, and begins with `kubectl`.
-fn commands(page: &str) -> Vec<String> {
+fn page_commands(page: &str) -> Vec<String> {
     let page = page.replace("\\\n> ", " ").replace("\\\n", " ");
     let lines = page.lines().filter(|line| line.contains("kubectl "));
     let blocks = lines.filter(|line| {
@@ -93,7 +95,7 @@ fn commands(page: &str) -> Vec<String> {
     blocks.chain(spans).map(|text| text.replace('\n', " ")).collect()
 }
 
-fn pages() -> Vec<PathBuf> {
+fn documentation_pages() -> Vec<PathBuf> {
     let root = assets::root();
     let mut found = vec![root.join("charts/tenantry/observability/alerts.yaml")];
     for folder in [root.to_path_buf(), root.join("docs"), root.join("charts/tenantry")] {
@@ -109,14 +111,15 @@ fn is_of_chart(command: &str) -> bool {
 
 #[test]
 fn the_commands_of_the_pages_name_what_the_chart_installs() {
-    let installed = Installed::new();
+    let installed = InstalledNames::new();
     let (mut faults, mut count) = (Vec::new(), 0);
-    for page in pages() {
+    for page in documentation_pages() {
         let name = page.strip_prefix(assets::root()).unwrap_or_else(|_| Path::new("")).display().to_string();
-        for command in commands(&fs::read_to_string(&page).unwrap()) {
+        for command in page_commands(&fs::read_to_string(&page).unwrap()) {
             count += usize::from(is_of_chart(&command));
-            faults
-                .extend(installed.faults(&command).into_iter().map(|fault| format!("{name}: {fault} in `{command}`")));
+            faults.extend(
+                installed.command_faults(&command).into_iter().map(|fault| format!("{name}: {fault} in `{command}`")),
+            );
         }
     }
     assert!(faults.is_empty(), "the chart installs no such thing: {faults:#?}");
@@ -125,20 +128,20 @@ fn the_commands_of_the_pages_name_what_the_chart_installs() {
 }
 
 /// What Helm says after an installation.
-fn notes(values: &[&str]) -> String {
+fn install_notes(values: &[&str]) -> String {
     let sets: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
     let args = ["install", "tenantry", "charts/tenantry", "-n", "tenantry-system", "--dry-run=client", "-o", "json"];
-    let said = Helm::alone("notes").run(&[&args[..], &sets].concat()).unwrap();
+    let said = Helm::without_cluster("notes").run(&[&args[..], &sets].concat()).unwrap();
     let release: Value = serde_json::from_str(&said).unwrap();
     release["info"]["notes"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn the_notes_name_what_is_installed_and_uninstall_as_the_page_does() {
-    let installed = Installed::new();
-    let notes = notes(&["platform.enabled=true"]);
-    let commands = commands(&notes.replace("\n  ", "\n    "));
-    let faults: Vec<String> = commands.iter().flat_map(|command| installed.faults(command)).collect();
+    let installed = InstalledNames::new();
+    let notes = install_notes(&["platform.enabled=true"]);
+    let commands = page_commands(&notes.replace("\n  ", "\n    "));
+    let faults: Vec<String> = commands.iter().flat_map(|command| installed.command_faults(command)).collect();
     assert!(faults.is_empty() && commands.len() == 5, "{faults:?} {commands:#?}");
     assert!(!notes.contains("kubectl debug"), "{notes}");
 
@@ -152,7 +155,7 @@ fn the_notes_name_what_is_installed_and_uninstall_as_the_page_does() {
 
 #[test]
 fn a_command_that_names_nothing_of_the_chart_is_found_out() {
-    let installed = Installed::new();
+    let installed = InstalledNames::new();
     let page = |word: &str| format!("Text, and `kubectl -n\ntenantry-system {word}`.\n\n    kubectl {word} | grep x\n");
     for (right, wrong, fault) in [
         ("scale deployment/tenantry", "scale deployment/tenantry-operator", "deployment/tenantry-operator"),
@@ -163,8 +166,9 @@ fn a_command_that_names_nothing_of_the_chart_is_found_out() {
         ("logs deploy/tenantry -c operator", "logs deploy/tenantry -c tenantry", "container `tenantry`"),
         ("get configmaps -l tenantry.dev/unique-id=ID", "get configmap tenantry-ends", "configmap/tenantry-ends"),
     ] {
-        let faults =
-            |word: &str| commands(&page(word)).iter().flat_map(|one| installed.faults(one)).collect::<Vec<_>>();
+        let faults = |word: &str| {
+            page_commands(&page(word)).iter().flat_map(|one| installed.command_faults(one)).collect::<Vec<_>>()
+        };
         assert_eq!(faults(right), [""; 0], "{right}");
         let found = faults(wrong);
         assert!(found.len() == 2 && found.iter().all(|found| found.starts_with(fault)), "{wrong}: {found:?}");

@@ -6,24 +6,27 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Helm;
-use crate::world::World;
+use crate::world::TestWorld;
 use crate::{assets, chart_page};
 
-fn read(path: &str) -> String {
+fn read_file(path: &str) -> String {
     fs::read_to_string(assets::root().join(path)).unwrap()
 }
 
 #[test]
 fn the_table_of_values_is_what_the_schema_and_the_defaults_say() {
-    let page = chart_page::page(&read("charts/tenantry/values.schema.json"), &read("charts/tenantry/values.yaml"));
-    assert!(read("charts/tenantry/README.md") == page, "charts/tenantry/README.md is stale: run `make crds`");
+    let page = chart_page::render_page(
+        &read_file("charts/tenantry/values.schema.json"),
+        &read_file("charts/tenantry/values.yaml"),
+    );
+    assert!(read_file("charts/tenantry/README.md") == page, "charts/tenantry/README.md is stale: run `make crds`");
     assert!(page.lines().filter(|line| line.starts_with("| `")).count() > 100, "{page}");
     let row = "| `platform.purgeAfterDays` | integer, 0 to 36500 | `90` | Days after which";
     assert!(page.lines().any(|line| line.starts_with(row)), "{page}");
 }
 
 /// The page's text in capitals, as somebody may fill it in.
-fn filled(text: &str) -> String {
+fn fill_placeholders(text: &str) -> String {
     [
         ("REGISTRY", "registry.example"),
         ("PLATFORM.HOST", "platform.example"),
@@ -36,15 +39,15 @@ fn filled(text: &str) -> String {
 
 #[test]
 fn each_helm_install_of_the_page_is_taken_by_the_chart() {
-    let page = read("docs/install.md").replace("\\\n> ", " ");
+    let page = read_file("docs/install.md").replace("\\\n> ", " ");
     let lines: Vec<String> = page
         .lines()
         .filter_map(|line| line.strip_prefix("$ "))
         .filter(|line| line.starts_with("helm install "))
-        .map(filled)
+        .map(fill_placeholders)
         .collect();
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    let home = crate::support::folder("helm-page").unwrap();
+    let home = crate::support::test_folder("helm-page").unwrap();
     for line in lines {
         // Rendered and not installed: no cluster is here.
         let script = line.replacen("helm install ", "\"$HELM\" template ", 1);
@@ -62,8 +65,8 @@ fn each_helm_install_of_the_page_is_taken_by_the_chart() {
 
 #[test]
 fn the_manifest_of_the_install_page_makes_its_tenants() {
-    let space = World::shared().namespace("install");
-    let page = read("docs/install.md");
+    let space = TestWorld::shared_world().create_namespace("install");
+    let page = read_file("docs/install.md");
     let manifest = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let data = space.credential();
     let of = |key: &str| format!("--from-literal={key}={}", data[key].as_str().unwrap());
@@ -78,10 +81,10 @@ fn the_manifest_of_the_install_page_makes_its_tenants() {
     for (name, own) in [("Acme Managed Services", "acme"), ("Globex", "globex")] {
         manifest = manifest.replace(&format!("name: {name}\n"), &format!("name: {}\n", space.tenant_name(own)));
     }
-    let output = space.world.kubectl.output(&["apply", "-f", "-"], &manifest).unwrap();
+    let output = space.world.kubectl.run_for_output(&["apply", "-f", "-"], &manifest).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for object in ["partner/acme", "client/globex"] {
-        space.ready(object);
+        space.wait_until_ready(object);
     }
 }
 
@@ -94,14 +97,14 @@ fn first_row(page: &str, heading: &str) -> Vec<String> {
 
 #[test]
 fn the_table_of_versions_is_that_of_this_release_and_its_tests() {
-    let chart: Value = serde_yaml::from_str(&read("charts/tenantry/Chart.yaml")).unwrap();
-    let modules = read("tests/controlplane/go.mod");
+    let chart: Value = serde_yaml::from_str(&read_file("charts/tenantry/Chart.yaml")).unwrap();
+    let modules = read_file("tests/controlplane/go.mod");
     let version = |module: &str| {
         let line = modules.lines().find(|line| line.trim().starts_with(module)).unwrap();
         line.split(" v").nth(1).unwrap().split(' ').next().unwrap().to_owned()
     };
     let oldest = chart["kubeVersion"].as_str().unwrap().trim_start_matches(">=").trim_end_matches(".0-0");
-    let row = first_row(&read("docs/upgrades.md"), "Versions");
+    let row = first_row(&read_file("docs/upgrades.md"), "Versions");
     let tested = format!("Kubernetes {}, Helm {}", version("k8s.io/kubernetes "), version("helm.sh/helm/v4 "));
     let wanted = [
         env!("CARGO_PKG_VERSION"),
@@ -117,8 +120,9 @@ fn the_table_of_versions_is_that_of_this_release_and_its_tests() {
 
 #[test]
 fn the_pages_know_one_way_to_upgrade() {
-    let notes = read("charts/tenantry/templates/NOTES.txt");
-    for (name, text) in [("install", read("docs/install.md")), ("upgrades", read("docs/upgrades.md")), ("NOTES", notes)]
+    let notes = read_file("charts/tenantry/templates/NOTES.txt");
+    for (name, text) in
+        [("install", read_file("docs/install.md")), ("upgrades", read_file("docs/upgrades.md")), ("NOTES", notes)]
     {
         let commands: Vec<&str> = text
             .lines()
@@ -130,6 +134,6 @@ fn the_pages_know_one_way_to_upgrade() {
             assert!(command.contains(" --reset-then-reuse-values"), "{name}: {command}");
         }
     }
-    let install = Helm::alone("help").run(&["upgrade", "--help"]).unwrap();
+    let install = Helm::without_cluster("help").run(&["upgrade", "--help"]).unwrap();
     assert!(install.contains("--reset-then-reuse-values") && install.contains("--take-ownership"));
 }

@@ -7,12 +7,12 @@ use kube::api::{
 };
 use serde_json::{Value, json};
 
-use super::{Helm, find, objects};
-use crate::admission::server;
+use super::{Helm, find_object, parse_objects};
+use crate::admission::shared_server;
 
 /// What somebody tries to do with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Deed {
+enum RoleAction {
     /// Sees all in a namespace.
     List,
     /// Sees one.
@@ -26,13 +26,13 @@ enum Deed {
     /// Changes `tenantState`.
     Suspend,
     /// Sets `deletion.policy` to `Terminate`.
-    WantEnd,
+    RequestTermination,
     /// Sets `deletion.confirm`.
-    Confirm,
+    ConfirmTermination,
     /// Changes another's `deletion.confirm`.
     ChangeConsent,
     /// Takes `deletion.confirm` back.
-    TakeBack,
+    WithdrawConsent,
     /// Deletes an object whose tenant is retained.
     Delete,
     /// Deletes an object whose tenant is to be ended, with consent.
@@ -45,39 +45,51 @@ enum Deed {
     Status,
 }
 
-use Deed::{
-    ChangeConsent, Confirm, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get, List,
-    Status, Suspend, TakeBack, TakeOver, WantEnd,
+use RoleAction::{
+    ChangeConsent, ConfirmTermination, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get,
+    List, RequestTermination, Status, Suspend, TakeOver, WithdrawConsent,
 };
 
-const ALL: [Deed; 15] = [
+const ALL: [RoleAction; 15] = [
     List,
     Get,
     Create,
     CreateConfirmed,
     Edit,
     Suspend,
-    WantEnd,
-    Confirm,
+    RequestTermination,
+    ConfirmTermination,
     ChangeConsent,
-    TakeBack,
+    WithdrawConsent,
     Delete,
     DeleteConfirmed,
     DeleteUnconfirmed,
     TakeOver,
     Status,
 ];
-const NOTHING: &[Deed] = &[];
-const LOOK: &[Deed] = &[List, Get];
-const ADD: &[Deed] = &[List, Get, Create];
-const KEEP: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
-const ADD_AND_KEEP: &[Deed] = &[List, Get, Create, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
-const END: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed];
+const NOTHING: &[RoleAction] = &[];
+const LOOK: &[RoleAction] = &[List, Get];
+const ADD: &[RoleAction] = &[List, Get, Create];
+const KEEP: &[RoleAction] = &[List, Get, Edit, Suspend, RequestTermination, WithdrawConsent, Delete, DeleteConfirmed];
+const ADD_AND_KEEP: &[RoleAction] =
+    &[List, Get, Create, Edit, Suspend, RequestTermination, WithdrawConsent, Delete, DeleteConfirmed];
+const END: &[RoleAction] = &[
+    List,
+    Get,
+    Edit,
+    Suspend,
+    RequestTermination,
+    ConfirmTermination,
+    ChangeConsent,
+    WithdrawConsent,
+    Delete,
+    DeleteConfirmed,
+];
 
 /// Role, the permission of the platform's console that it stands for, and what it lets do with Partners and with Clients.
 /// Nobody may delete what would be ended unconfirmed, take from another owner, or write status.
-type Row = (&'static str, &'static str, &'static [Deed], &'static [Deed]);
-const TABLE: [Row; 11] = [
+type RoleRow = (&'static str, &'static str, &'static [RoleAction], &'static [RoleAction]);
+const TABLE: [RoleRow; 11] = [
     ("tenantry-partner-viewer", "MSP_View", LOOK, NOTHING),
     ("tenantry-partner-manager", "MSP_Manage", ADD_AND_KEEP, NOTHING),
     ("tenantry-partner-terminator", "Partners_Manage", END, NOTHING),
@@ -91,12 +103,12 @@ const TABLE: [Row; 11] = [
     ("", "", NOTHING, NOTHING),
 ];
 
-const SPACE: &str = "people";
+const NAMESPACE: &str = "people";
 
 /// An object that is there for the deeds; each is tried without being done.
-fn object(kind: &str, name: &str, deletion: &Value) -> Value {
+fn test_object(kind: &str, name: &str, deletion: &Value) -> Value {
     let mut object = json!({
-        "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": SPACE},
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"details": {"name": "Acme"}, "deletion": deletion},
     });
     if kind == "Client" {
@@ -112,37 +124,37 @@ fn confirmation(until: &str) -> Value {
     })
 }
 
-fn confirmed() -> Value {
+fn confirmed_deletion() -> Value {
     json!({"policy": "Terminate", "confirm": confirmation("2030-01-01T00:00:00Z")})
 }
 
 /// Objects, users and the roles of the chart.
-fn prepare() {
-    let server = server();
-    server.admin.run(&["create", "namespace", SPACE]).unwrap();
+fn create_objects_and_users() {
+    let server = shared_server();
+    server.admin.run(&["create", "namespace", NAMESPACE]).unwrap();
     for (kind, plural) in [("Partner", "partners"), ("Client", "clients")] {
         for (name, deletion) in
-            [("kept", json!({})), ("consented", confirmed()), ("doomed", json!({"policy": "Terminate"}))]
+            [("kept", json!({})), ("consented", confirmed_deletion()), ("doomed", json!({"policy": "Terminate"}))]
         {
-            server.admin.run_with(&["create", "-f", "-"], &object(kind, name, &deletion).to_string()).unwrap();
+            server.admin.run_with(&["create", "-f", "-"], &test_object(kind, name, &deletion).to_string()).unwrap();
             let status = json!({"status": {"uniqueId": "tenant_1"}}).to_string();
-            let args = ["-n", SPACE, "patch", plural, name, "--subresource=status", "--type=merge", "-p", &status];
+            let args = ["-n", NAMESPACE, "patch", plural, name, "--subresource=status", "--type=merge", "-p", &status];
             server.admin.run(&args).unwrap();
         }
     }
-    let rendered = Helm::alone("people").render("tenantry-system", &[]).unwrap();
-    let roles: Vec<Value> = objects(&rendered).into_iter().filter(|one| one["kind"] == "ClusterRole").collect();
+    let rendered = Helm::without_cluster("people").render("tenantry-system", &[]).unwrap();
+    let roles: Vec<Value> = parse_objects(&rendered).into_iter().filter(|one| one["kind"] == "ClusterRole").collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": roles});
     server.admin.run_with(&["apply", "--server-side", "-f", "-"], &list.to_string()).unwrap();
     for (role, ..) in TABLE.iter().filter(|(role, ..)| !role.is_empty()) {
-        let args = ["-n", SPACE, "create", "rolebinding", role, "--clusterrole", role, "--user", role];
+        let args = ["-n", NAMESPACE, "create", "rolebinding", role, "--clusterrole", role, "--user", role];
         server.admin.run(&args).unwrap();
     }
 }
 
 /// A client that is somebody else.
-async fn impersonating(user: &str) -> kube::Client {
-    let path = server().kubeconfig();
+async fn client_impersonating(user: &str) -> kube::Client {
+    let path = shared_server().kubeconfig();
     let config = kube::config::Kubeconfig::read_from(path).unwrap();
     let mut config =
         kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
@@ -152,14 +164,14 @@ async fn impersonating(user: &str) -> kube::Client {
 }
 
 /// Whether somebody may; nothing is done.
-async fn may(api: &Api<DynamicObject>, kind: &str, deed: Deed) -> Result<(), kube::Error> {
+async fn try_action(api: &Api<DynamicObject>, kind: &str, deed: RoleAction) -> Result<(), kube::Error> {
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
     let patch = async |name: &str, spec: Value| {
         let patch = Patch::Merge(json!({"spec": spec}));
         api.patch(name, &dry, &patch).await.map(drop)
     };
     let create = async |deletion: &Value| {
-        let made = serde_json::from_value(object(kind, "new", deletion)).map_err(kube::Error::SerdeError)?;
+        let made = serde_json::from_value(test_object(kind, "new", deletion)).map_err(kube::Error::SerdeError)?;
         api.create(&PostParams { dry_run: true, ..PostParams::default() }, &made).await.map(drop)
     };
     let delete = async |name: &str| {
@@ -171,13 +183,13 @@ async fn may(api: &Api<DynamicObject>, kind: &str, deed: Deed) -> Result<(), kub
         List => api.list(&ListParams::default()).await.map(drop),
         Get => api.get("kept").await.map(drop),
         Create => create(&json!({"policy": "Terminate"})).await,
-        CreateConfirmed => create(&confirmed()).await,
+        CreateConfirmed => create(&confirmed_deletion()).await,
         Edit => patch("kept", json!({"details": {"city": "Berlin"}})).await,
         Suspend => patch("kept", json!({"tenantState": "Suspended"})).await,
-        WantEnd => patch("kept", json!({"deletion": {"policy": "Terminate"}})).await,
-        Confirm => patch("doomed", json!({"deletion": confirmed()})).await,
+        RequestTermination => patch("kept", json!({"deletion": {"policy": "Terminate"}})).await,
+        ConfirmTermination => patch("doomed", json!({"deletion": confirmed_deletion()})).await,
         ChangeConsent => patch("consented", other).await,
-        TakeBack => patch("consented", json!({"deletion": {"confirm": null}})).await,
+        WithdrawConsent => patch("consented", json!({"deletion": {"confirm": null}})).await,
         Delete => delete("kept").await,
         DeleteConfirmed => delete("consented").await,
         DeleteUnconfirmed => delete("doomed").await,
@@ -193,12 +205,12 @@ async fn may(api: &Api<DynamicObject>, kind: &str, deed: Deed) -> Result<(), kub
 }
 
 /// What a role lets do with a kind.
-async fn allowed(client: &kube::Client, kind: &str) -> Vec<Deed> {
+async fn allowed_actions(client: &kube::Client, kind: &str) -> Vec<RoleAction> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), SPACE, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &resource);
     let mut allowed = Vec::new();
     for deed in ALL {
-        match may(&api, kind, deed).await {
+        match try_action(&api, kind, deed).await {
             Ok(()) => allowed.push(deed),
             Err(kube::Error::Api(status)) if status.code == 403 => {}
             Err(error) => panic!("{kind} {deed:?}: {error}"),
@@ -209,31 +221,31 @@ async fn allowed(client: &kube::Client, kind: &str) -> Vec<Deed> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_role_lets_do_what_the_permission_of_the_console_lets_do_and_no_more() {
-    tokio::task::spawn_blocking(prepare).await.unwrap();
-    aggregated().await;
+    tokio::task::spawn_blocking(create_objects_and_users).await.unwrap();
+    wait_for_role_aggregation().await;
     for (role, permission, partners, clients) in TABLE {
-        let client = impersonating(role).await;
+        let client = client_impersonating(role).await;
         for (kind, meant) in [("Partner", partners), ("Client", clients)] {
-            assert_eq!(allowed(&client, kind).await, meant, "{kind} as `{role}` ({permission})");
+            assert_eq!(allowed_actions(&client, kind).await, meant, "{kind} as `{role}` ({permission})");
         }
     }
 }
 
 /// Waits until the controller has put the chart's roles into those of every cluster.
-async fn aggregated() {
-    let client = impersonating("admin").await;
+async fn wait_for_role_aggregation() {
+    let client = client_impersonating("admin").await;
     let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    while !allowed(&client, "Partner").await.contains(&Create) {
+    while !allowed_actions(&client, "Partner").await.contains(&Create) {
         assert!(std::time::Instant::now() < end, "`admin` is never aggregated");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
 }
 
 /// Where each role is added, by the labels of the chart.
-fn into(values: &[&str]) -> BTreeMap<String, Vec<String>> {
-    let rendered = objects(&Helm::alone("into").render("tenantry-system", values).unwrap());
+fn aggregation_targets(values: &[&str]) -> BTreeMap<String, Vec<String>> {
+    let rendered = parse_objects(&Helm::without_cluster("into").render("tenantry-system", values).unwrap());
     let of = |role: &str| {
-        let labels = find(&rendered, "ClusterRole", role)["metadata"]["labels"].as_object().unwrap().clone();
+        let labels = find_object(&rendered, "ClusterRole", role)["metadata"]["labels"].as_object().unwrap().clone();
         let added = labels.keys().filter_map(|key| key.strip_prefix("rbac.authorization.k8s.io/aggregate-to-"));
         (role.to_owned(), added.map(str::to_owned).collect::<Vec<_>>())
     };
@@ -242,8 +254,8 @@ fn into(values: &[&str]) -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn whoever_may_end_a_tenant_is_named_for_it_and_without_the_policies_nobody_writes_unasked() {
-    let usual = into(&[]);
-    let bare = into(&["policies.install=false"]);
+    let usual = aggregation_targets(&[]);
+    let bare = aggregation_targets(&["policies.install=false"]);
     for kind in ["partner", "client"] {
         assert_eq!(usual[&format!("tenantry-{kind}-terminator")], [""; 0]);
         assert_eq!(usual[&format!("tenantry-{kind}-viewer")], ["admin", "edit", "view"]);
@@ -251,5 +263,5 @@ fn whoever_may_end_a_tenant_is_named_for_it_and_without_the_policies_nobody_writ
         assert_eq!(bare[&format!("tenantry-{kind}-manager")], [""; 0]);
     }
     assert_eq!(bare["tenantry-client-creator"], [""; 0]);
-    assert!(into(&["roles.aggregate=false"]).values().all(Vec::is_empty));
+    assert!(aggregation_targets(&["roles.aggregate=false"]).values().all(Vec::is_empty));
 }

@@ -4,13 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{EXTRA, Helm, objects};
+use super::{EXTRA_VALUES, Helm, parse_objects};
 use crate::assets;
 use crate::kubectl::Kubectl;
-use crate::support::{kubectl, namespace};
+use crate::support::{admin_kubectl, create_namespace};
 
 /// Values under which every line of the templates is rendered once.
-fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
+fn value_sets(own: &str, other: &str) -> Vec<Vec<String>> {
     let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let spaces = format!("namespaces={{{own},{other}}}");
     let peer = |list: &str| format!("{list}[0].podSelector.matchLabels.app=x");
@@ -50,7 +50,7 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
         "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
         "platformProxy=http://proxy.example:3128",
     ]);
-    all.extend(text(&EXTRA));
+    all.extend(text(&EXTRA_VALUES));
     all.extend(
         [
             "networkPolicy.metricsFrom",
@@ -77,47 +77,47 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
 }
 
 /// A namespace in which nothing runs that the strictest of the Pod Security Standards refuses.
-fn restricted(name: &str) -> String {
-    let namespace = namespace(name);
+fn create_restricted_namespace(name: &str) -> String {
+    let namespace = create_namespace(name);
     let labels = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
-    kubectl().run(&["label", "namespace", &namespace, &labels[0], &labels[1]]).unwrap();
+    admin_kubectl().run(&["label", "namespace", &namespace, &labels[0], &labels[1]]).unwrap();
     namespace
 }
 
 /// What the API server says to a text that it is only to judge.
-fn judged(kubectl: &Kubectl, text: &str) -> String {
+fn apply_dry_run(kubectl: &Kubectl, text: &str) -> String {
     let args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts"];
     let own = ["--field-manager=chart", "-o", "name", "-f", "-"];
-    let output = kubectl.output(&[&args[..], &own[..]].concat(), text).unwrap();
+    let output = kubectl.run_for_output(&[&args[..], &own[..]].concat(), text).unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { said } else { format!("refused: {said}") }
 }
 
 #[test]
 fn the_strict_lint_has_nothing_to_say() {
-    let helm = Helm::alone("lint");
+    let helm = Helm::without_cluster("lint");
     helm.run(&["lint", "--strict", "charts/tenantry"]).unwrap();
 }
 
 #[test]
 fn the_api_server_knows_every_field_and_warns_of_nothing() {
-    let (own, other) = (restricted("rendered"), namespace("rendered"));
-    let helm = Helm::alone("rendered");
-    for values in sets(&own, &other) {
+    let (own, other) = (create_restricted_namespace("rendered"), create_namespace("rendered"));
+    let helm = Helm::without_cluster("rendered");
+    for values in value_sets(&own, &other) {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let text = helm.render(&own, &values).unwrap();
-        assert_eq!(judged(kubectl(), &text), "", "{values:?}");
+        assert_eq!(apply_dry_run(admin_kubectl(), &text), "", "{values:?}");
     }
     let unknown = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "namespace": own},
         "spec": {"replica": 1}});
-    let said = judged(kubectl(), &unknown.to_string());
+    let said = apply_dry_run(admin_kubectl(), &unknown.to_string());
     assert!(said.starts_with("refused") && said.contains(".spec.replica"), "{said}");
 }
 
 #[test]
 fn alerts_and_dashboard_are_the_files_that_are_tested() {
     let values = ["metrics.prometheusRule.enabled=true", "metrics.prometheusRule.runbooks=https://wiki.example/ops/"];
-    let rendered = objects(&Helm::alone("alerts").render("tenantry-system", &values).unwrap());
+    let rendered = parse_objects(&Helm::without_cluster("alerts").render("tenantry-system", &values).unwrap());
     let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
     let read =
         |name: &str| fs::read_to_string(assets::root().join("charts/tenantry/observability").join(name)).unwrap();
@@ -126,18 +126,19 @@ fn alerts_and_dashboard_are_the_files_that_are_tested() {
     assert!(text.contains("docs/runbook.md#"), "{text}");
     assert_eq!(rule["spec"].to_string(), text.replace("\"docs/runbook.md#", "\"https://wiki.example/ops/runbook.md#"));
     // Without a URL no alert has a link that leads nowhere.
-    let rendered = objects(&Helm::alone("alerts").render("tenantry-system", &values[..1]).unwrap());
+    let rendered = parse_objects(&Helm::without_cluster("alerts").render("tenantry-system", &values[..1]).unwrap());
     let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
     assert_eq!(rule["spec"].to_string(), text.replace("\"runbook_url\"", "\"runbook\""));
     let both: Vec<&str> = values.iter().copied().chain(["platform.enabled=true"]).collect();
-    let rendered = objects(&Helm::alone("both").render("tenantry-system", &both).unwrap());
+    let rendered = parse_objects(&Helm::without_cluster("both").render("tenantry-system", &both).unwrap());
     let rules: Vec<&Value> = rendered.iter().filter(|object| object["kind"] == "PrometheusRule").collect();
     assert_eq!(rules.len(), 2);
     let plain: Value = serde_yaml::from_str(&read("platform.yaml")).unwrap();
     let wanted = plain.to_string().replace("\"docs/operations.md#", "\"https://wiki.example/ops/operations.md#");
     let wanted: Value = serde_json::from_str(&wanted).unwrap();
     assert!(rules.iter().any(|rule| rule["spec"] == wanted), "{rules:?}");
-    let rendered = objects(&Helm::alone("dashboard").render("x", &["metrics.dashboard.enabled=true"]).unwrap());
+    let rendered =
+        parse_objects(&Helm::without_cluster("dashboard").render("x", &["metrics.dashboard.enabled=true"]).unwrap());
     let map = rendered.iter().find(|object| object["metadata"]["labels"]["grafana_dashboard"] == "1").unwrap();
     assert_eq!(map["data"]["tenantry.json"], read("dashboard.json"));
 }
@@ -149,7 +150,7 @@ fn prometheus_finds_the_platform_and_is_let_in() {
         "metrics.serviceMonitor.enabled=true",
         "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring",
     ];
-    let rendered = objects(&Helm::alone("scraped").render("tenantry-system", &values).unwrap());
+    let rendered = parse_objects(&Helm::without_cluster("scraped").render("tenantry-system", &values).unwrap());
     let named = |kind: &str| {
         let is_it = |object: &&Value| {
             object["kind"] == kind && object["metadata"]["name"].as_str().unwrap().ends_with("-platform")
@@ -168,7 +169,7 @@ fn prometheus_finds_the_platform_and_is_let_in() {
 #[test]
 fn the_platform_knows_the_host_of_its_ingress_as_its_own_address() {
     let address = |values: &[&str]| {
-        let rendered = objects(&Helm::alone("address").render("tenantry-system", values).unwrap());
+        let rendered = parse_objects(&Helm::without_cluster("address").render("tenantry-system", values).unwrap());
         let container = |object: &Value| object["spec"]["template"]["spec"]["containers"][0].clone();
         let found = rendered.iter().map(container).find(|container| container["name"] == "platform").unwrap();
         let variables = found["env"].as_array().unwrap().clone();
@@ -194,7 +195,7 @@ fn the_platform_knows_the_host_of_its_ingress_as_its_own_address() {
 #[test]
 fn the_platform_asks_nobody_but_whom_it_is_let_out_to() {
     let rule = |values: &[&str]| {
-        let rendered = objects(&Helm::alone("egress").render("tenantry-system", values).unwrap());
+        let rendered = parse_objects(&Helm::without_cluster("egress").render("tenantry-system", values).unwrap());
         let of_platform = |object: &&Value| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             object["kind"] == "NetworkPolicy" && name.ends_with("-platform")
@@ -216,8 +217,9 @@ fn the_platform_asks_nobody_but_whom_it_is_let_out_to() {
 
 #[test]
 fn a_start_is_waited_for_and_gives_the_group_no_access_to_keys_again() {
-    let rendered = objects(&Helm::alone("starts").render("tenantry-system", &["platform.enabled=true"]).unwrap());
-    let pod = |name: &str| super::find(&rendered, "Deployment", name)["spec"]["template"]["spec"].clone();
+    let rendered =
+        parse_objects(&Helm::without_cluster("starts").render("tenantry-system", &["platform.enabled=true"]).unwrap());
+    let pod = |name: &str| super::find_object(&rendered, "Deployment", name)["spec"]["template"]["spec"].clone();
     let security = &pod("tenantry-platform")["securityContext"];
     assert_eq!((&security["fsGroup"], &security["fsGroupChangePolicy"]), (&json!(65532), &json!("OnRootMismatch")));
     for name in ["tenantry", "tenantry-platform"] {
@@ -234,8 +236,8 @@ fn a_start_is_waited_for_and_gives_the_group_no_access_to_keys_again() {
 fn the_operator_is_let_out_to_the_proxy_that_its_flag_names() {
     let ports = |proxy: &str| {
         let value = format!("platformProxy={proxy}");
-        let rendered = objects(&Helm::alone("proxy").render("tenantry-system", &[&value]).unwrap());
-        let policy = super::find(&rendered, "NetworkPolicy", "tenantry").clone();
+        let rendered = parse_objects(&Helm::without_cluster("proxy").render("tenantry-system", &[&value]).unwrap());
+        let policy = super::find_object(&rendered, "NetworkPolicy", "tenantry").clone();
         let ports = policy["spec"]["egress"].as_array().unwrap().last().unwrap()["ports"].clone();
         let mut ports: Vec<i64> = ports.as_array().unwrap().iter().map(|one| one["port"].as_i64().unwrap()).collect();
         ports.sort_unstable();
@@ -250,11 +252,11 @@ fn the_operator_is_let_out_to_the_proxy_that_its_flag_names() {
 
 #[test]
 fn every_pod_is_admitted_where_only_the_restricted_are() {
-    let own = restricted("pods");
-    let helm = Helm::alone("pods");
-    kubectl().run(&["-n", &own, "create", "serviceaccount", "tenantry"]).unwrap();
-    kubectl().run(&["-n", &own, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]).unwrap();
-    let rendered = objects(&helm.render(&own, &["platform.enabled=true"]).unwrap());
+    let own = create_restricted_namespace("pods");
+    let helm = Helm::without_cluster("pods");
+    admin_kubectl().run(&["-n", &own, "create", "serviceaccount", "tenantry"]).unwrap();
+    admin_kubectl().run(&["-n", &own, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]).unwrap();
+    let rendered = parse_objects(&helm.render(&own, &["platform.enabled=true"]).unwrap());
     let mut pods = 0;
     for deployment in rendered.iter().filter(|object| object["kind"] == "Deployment") {
         let mut pod = deployment["spec"]["template"].clone();
@@ -262,9 +264,9 @@ fn every_pod_is_admitted_where_only_the_restricted_are() {
         pod["kind"] = json!("Pod");
         pod["metadata"]["name"] = deployment["metadata"]["name"].clone();
         pod["metadata"]["namespace"] = json!(own);
-        assert_eq!(judged(kubectl(), &pod.to_string()), "");
+        assert_eq!(apply_dry_run(admin_kubectl(), &pod.to_string()), "");
         pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
-        let said = judged(kubectl(), &pod.to_string());
+        let said = apply_dry_run(admin_kubectl(), &pod.to_string());
         assert!(said.contains("violates PodSecurity"), "{said}");
         pods += 1;
     }
@@ -272,8 +274,8 @@ fn every_pod_is_admitted_where_only_the_restricted_are() {
 }
 
 /// Rules of all roles that are the operator's own.
-fn own_rules(values: &[&str]) -> Vec<(String, Value)> {
-    let rendered = objects(&Helm::alone("rules").render("tenantry-system", values).unwrap());
+fn operator_rules(values: &[&str]) -> Vec<(String, Value)> {
+    let rendered = parse_objects(&Helm::without_cluster("rules").render("tenantry-system", values).unwrap());
     let is_own = |role: &&Value| {
         ["Role", "ClusterRole"].iter().any(|kind| role["kind"] == *kind)
             && !role["metadata"]["name"].as_str().unwrap().starts_with("tenantry-partner-")
@@ -294,7 +296,7 @@ fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() 
     };
     let scoped = ["namespaces={acme}", "clusterId=c1", "defaultConnection.secretName=platform"];
     for values in [&[][..], &scoped[..]] {
-        let rules = own_rules(values);
+        let rules = operator_rules(values);
         assert!(rules.len() > 5, "{rules:?}");
         let mut secrets = 0;
         for (kind, rule) in &rules {
@@ -308,7 +310,8 @@ fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() 
         }
         assert!(secrets > 0);
     }
-    let cluster = |values: &[&str]| own_rules(values).into_iter().filter(|(kind, _)| kind == "ClusterRole").count();
+    let cluster =
+        |values: &[&str]| operator_rules(values).into_iter().filter(|(kind, _)| kind == "ClusterRole").count();
     assert_eq!(cluster(&scoped), 1, "the two definitions");
     assert_eq!(cluster(&["namespaces={acme}", "clusterId=c1", "readDefinitions=false"]), 0);
 }

@@ -11,10 +11,10 @@ use crate::consoles::apart::SCAN;
 use crate::{assets, support};
 
 /// Checks that fail on a text of manifests, and how many passed.
-fn scan(name: &str, text: &str) -> (BTreeSet<String>, u64) {
+fn scan_manifests(name: &str, text: &str) -> (BTreeSet<String>, u64) {
     let program = assets::target().unwrap().join("checkov/bin/checkov");
     assert!(program.is_file(), "`checkov` is missing: run `make checkov`");
-    let folder = support::folder(name).unwrap();
+    let folder = support::test_folder(name).unwrap();
     let file = folder.join("rendered.yaml");
     fs::write(&file, text).unwrap();
     let mut command = Command::new(program);
@@ -49,15 +49,15 @@ fn a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else() {
         "platform.database.secretName=pg",
         "platform.database.to[0].podSelector.matchLabels.app=pg",
     ];
-    let rendered = Helm::alone("scan").render("tenantry-system", &values).unwrap();
-    let file = support::folder("scan-of-the-page").unwrap().join("rendered.yaml");
+    let rendered = Helm::without_cluster("scan").render("tenantry-system", &values).unwrap();
+    let file = support::test_folder("scan-of-the-page").unwrap().join("rendered.yaml");
     fs::write(&file, &rendered).unwrap();
     let page = SCAN.words("checkov", &[("rendered.yaml", file.to_str().unwrap())]);
     let mut command = Command::new(assets::target().unwrap().join("checkov/bin/checkov"));
     command.args(&page).env("HOME", file.with_file_name("home")).current_dir(assets::root());
     let ran = command.output().unwrap();
     assert!(ran.status.success(), "{page:?}: {}", String::from_utf8_lossy(&ran.stdout));
-    let (failed, passed) = scan("scan", &rendered);
+    let (failed, passed) = scan_manifests("scan", &rendered);
     assert_eq!(failed, skipped);
     assert!(passed > 150, "{passed}");
 }

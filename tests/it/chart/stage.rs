@@ -5,17 +5,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Helm, flags};
+use super::{Helm, operator_flags_and_env};
 use crate::controlplane::ControlPlane;
 use crate::kubectl::Kubectl;
 use crate::process::Result;
-use crate::programs::{self, Service};
+use crate::programs::{self, ServiceProcess};
 use crate::support;
-use crate::world::Ground;
+use crate::world::TestServers;
 
 /// A release of the chart.
 #[derive(Clone, Copy)]
-pub(crate) struct Release {
+pub(crate) struct ChartRelease {
     /// Its name.
     pub(crate) name: &'static str,
     /// Its namespace.
@@ -24,9 +24,9 @@ pub(crate) struct Release {
     pub(crate) deployment: &'static str,
 }
 
-impl Release {
+impl ChartRelease {
     /// Installs a chart, with the hosts and times of a test.
-    pub(crate) fn install(self, helm: &Helm, (chart, ground): (&Path, &Ground), values: &[&str]) {
+    pub(crate) fn install_chart(self, helm: &Helm, (chart, ground): (&Path, &TestServers), values: &[&str]) {
         let hosts = format!("platformHosts={{{}}}", ground.platform.host());
         let mut args = vec!["install", self.name, chart.to_str().unwrap(), "-n", self.namespace, "--create-namespace"];
         args.extend(["--set", &hosts, "--set", "driftInterval=1s"]);
@@ -41,20 +41,24 @@ impl Release {
     }
 
     /// Starts the operator that the release's Deployment describes.
-    pub(crate) fn operator(self, run: &str, (cluster, kubectl): (&ControlPlane, &Kubectl)) -> Result<Service> {
+    pub(crate) fn start_deployed_operator(
+        self,
+        run: &str,
+        (cluster, kubectl): (&ControlPlane, &Kubectl),
+    ) -> Result<ServiceProcess> {
         let own = ["-n", self.namespace];
         let text = kubectl.run(&[&own[..], &["get", "deployment", self.deployment, "-o", "json"]].concat())?;
         let deployment: Value = serde_json::from_str(&text)?;
         let account = deployment["spec"]["template"]["spec"]["serviceAccountName"].as_str().unwrap_or_default();
         let token = kubectl.run(&[&own[..], &["create", "token", account, "--duration=2h"]].concat())?;
         let kubeconfig = cluster.add_kubeconfig(self.namespace, token.trim())?;
-        let (flags, env) = flags(&deployment);
-        let folder = support::folder(&format!("{}-{run}", self.namespace))?;
+        let (flags, env) = operator_flags_and_env(&deployment);
+        let folder = support::test_folder(&format!("{}-{run}", self.namespace))?;
         programs::start_deployed(&folder, (&kubeconfig, self.namespace), (&flags, &env))
     }
 
     /// What Helm says that it installed.
-    pub(crate) fn manifest(self, helm: &Helm) -> String {
+    pub(crate) fn installed_manifest(self, helm: &Helm) -> String {
         helm.run(&["get", "manifest", self.name, "-n", self.namespace]).unwrap()
     }
 }

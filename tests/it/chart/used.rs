@@ -7,27 +7,29 @@ use std::path::Path;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::stage::Release;
-use super::{Helm, objects};
+use super::stage::ChartRelease;
+use super::{Helm, parse_objects};
 use crate::assets;
-use crate::cli::Desk;
-use crate::controlplane::Options;
+use crate::cli::PluginFolder;
+use crate::controlplane::ControlPlaneOptions;
 use crate::process::Result;
 use crate::programs::{OperatorOptions, PlatformOptions};
-use crate::world::{Ground, Space, World};
+use crate::world::{TestNamespace, TestServers, TestWorld};
 
-impl Release {
+impl ChartRelease {
     /// Whether its rights are for all namespaces.
-    fn is_whole(self) -> bool {
+    fn is_cluster_wide(self) -> bool {
         self.name == "tenantry"
     }
 }
 
-const WHOLE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
-const SCOPED: Release = Release { name: "scoped", namespace: "scoped-system", deployment: "scoped-tenantry" };
+const CLUSTER_WIDE_RELEASE: ChartRelease =
+    ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+const NAMESPACED_RELEASE: ChartRelease =
+    ChartRelease { name: "scoped", namespace: "scoped-system", deployment: "scoped-tenantry" };
 
 /// What both accounts ask; nobody else fills the log.
-const POLICY: &str = "apiVersion: audit.k8s.io/v1
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
@@ -40,7 +42,7 @@ rules:
 
 /// One thing that a role lets do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Grant {
+struct ChartGrant {
     role: String,
     group: String,
     resource: String,
@@ -54,8 +56,8 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// Everything that a release grants to the operator; Roles of one name are one.
-fn granted(release: Release, helm: &Helm) -> BTreeSet<Grant> {
-    let manifest = objects(&release.manifest(helm));
+fn grants_of_release(release: ChartRelease, helm: &Helm) -> BTreeSet<ChartGrant> {
+    let manifest = parse_objects(&release.installed_manifest(helm));
     let is_role = |object: &&Value| object["kind"] == "Role" || object["kind"] == "ClusterRole";
     let is_for_people = |name: &str| name.starts_with("tenantry-partner-") || name.starts_with("tenantry-client-");
     let mut grants = BTreeSet::new();
@@ -73,7 +75,7 @@ fn granted(release: Release, helm: &Helm) -> BTreeSet<Grant> {
             for group in texts(&rule["apiGroups"]) {
                 for resource in texts(&rule["resources"]) {
                     for verb in texts(&rule["verbs"]) {
-                        grants.extend(names.iter().map(|name| Grant {
+                        grants.extend(names.iter().map(|name| ChartGrant {
                             role: role.clone(),
                             group: group.clone(),
                             resource: resource.clone(),
@@ -89,7 +91,7 @@ fn granted(release: Release, helm: &Helm) -> BTreeSet<Grant> {
 }
 
 /// Requests of a release's account, as the API server wrote them down.
-fn asked(log: &Path, release: Release) -> Vec<Value> {
+fn audited_requests(log: &Path, release: ChartRelease) -> Vec<Value> {
     let user = format!("system:serviceaccount:{}:{}", release.namespace, release.deployment);
     let text = fs::read_to_string(log).unwrap();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -97,7 +99,7 @@ fn asked(log: &Path, release: Release) -> Vec<Value> {
 }
 
 /// Whether a request was let through because of that grant.
-fn is_by(event: &Value, grant: &Grant) -> bool {
+fn is_allowed_by(event: &Value, grant: &ChartGrant) -> bool {
     let of = &event["objectRef"];
     let text = |key: &str| of[key].as_str().unwrap_or_default();
     let reason = event["annotations"]["authorization.k8s.io/reason"].as_str().unwrap_or_default();
@@ -112,49 +114,49 @@ fn is_by(event: &Value, grant: &Grant) -> bool {
         && (grant.name.is_empty() || text("name") == grant.name)
 }
 
-fn unused<'a>(grants: &'a BTreeSet<Grant>, asked: &[Value]) -> Vec<&'a Grant> {
-    grants.iter().filter(|grant| !asked.iter().any(|event| is_by(event, grant))).collect()
+fn unused_grants<'a>(grants: &'a BTreeSet<ChartGrant>, asked: &[Value]) -> Vec<&'a ChartGrant> {
+    grants.iter().filter(|grant| !asked.iter().any(|event| is_allowed_by(event, grant))).collect()
 }
 
 /// A world in which everything happens that the operator has a right for.
-struct Play<'a> {
-    first: Space<'a>,
-    second: Space<'a>,
-    going: Space<'a>,
+struct RightsScenario<'a> {
+    first: TestNamespace<'a>,
+    second: TestNamespace<'a>,
+    going: TestNamespace<'a>,
     log: std::path::PathBuf,
-    release: Release,
+    release: ChartRelease,
 }
 
-impl<'a> Play<'a> {
-    fn new(world: &'a World, spaces: [&str; 3], release: Release) -> Self {
+impl<'a> RightsScenario<'a> {
+    fn new(world: &'a TestWorld, spaces: [&str; 3], release: ChartRelease) -> Self {
         let [first, second, going] = spaces.map(|name| {
-            let space = Space::at(world, name.to_owned());
-            space.secret("platform", &space.credential());
+            let space = TestNamespace::existing(world, name.to_owned());
+            space.apply_secret("platform", &space.credential());
             space
         });
         Self { first, second, going, log: world.control_plane.audit_log(), release }
     }
 
-    fn client(&self, space: &Space<'_>, name: &str, spec: &Value) {
+    fn create_client(&self, space: &TestNamespace<'_>, name: &str, spec: &Value) {
         let mut whole = json!({"partnerRef": {"namespace": self.first.name}, "deletion": {"policy": "Terminate"}});
-        crate::world::merge(&mut whole, spec);
-        space.client(name, &whole);
+        crate::world::merge_json(&mut whole, spec);
+        space.apply_client(name, &whole);
     }
 
     /// A Partner with an image, with keys of another Secret and with clients by a label; and its clients.
-    fn begin(&self) -> String {
+    fn create_objects(&self) -> String {
         let image = fs::read(assets::root().join("examples/brand/logo.png")).unwrap();
         self.first.apply(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "brand", "labels": {"tenantry.dev/watch": "true"}},
             "binaryData": {"logo.png": base64::engine::general_purpose::STANDARD.encode(image)},
         }));
-        self.first.referenced_secret("duo", &json!({"integrationKey": "one", "secretKey": "two"}));
+        self.first.apply_referenced_secret("duo", &json!({"integrationKey": "one", "secretKey": "two"}));
         for space in [&self.second, &self.going] {
             self.first.world.kubectl.run(&["label", "namespace", &space.name, "tenants=acme"]).unwrap();
         }
         let key = |key: &str| json!({"name": "duo", "key": key});
-        self.first.partner(
+        self.first.apply_partner(
             "acme",
             &json!({
                 "branding": {"logo": {"configMapKeyRef": {"name": "brand", "key": "logo.png"}}},
@@ -165,49 +167,49 @@ impl<'a> Play<'a> {
                 "clients": {"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"tenants": "acme"}}}},
             }),
         );
-        self.first.partner("initrode", &json!({"deletion": {"policy": "Terminate"}}));
-        self.client(&self.second, "globex", &json!({}));
-        self.client(&self.second, "initech", &json!({}));
-        self.client(&self.going, "hooli", &json!({}));
-        self.client(&self.going, "vandelay", &json!({}));
-        self.first.ready("partner/acme")
+        self.first.apply_partner("initrode", &json!({"deletion": {"policy": "Terminate"}}));
+        self.create_client(&self.second, "globex", &json!({}));
+        self.create_client(&self.second, "initech", &json!({}));
+        self.create_client(&self.going, "hooli", &json!({}));
+        self.create_client(&self.going, "vandelay", &json!({}));
+        self.first.wait_until_ready("partner/acme")
     }
 
     /// Edits until an event is counted up, and a change elsewhere that is corrected.
-    fn change(&self, partner: &str) {
-        let client = self.second.ready("client/globex");
+    fn change_settings(&self, partner: &str) {
+        let client = self.second.wait_until_ready("client/globex");
         let path = self.second.client_path(partner, &client);
         let city = || -> Result<String> {
             Ok(self.first.world.tenancy.get(&path)?["city"].as_str().unwrap_or_default().to_owned())
         };
         let mut edits = 0;
-        self.second.until("an event is counted up", || {
+        self.second.wait_until("an event is counted up", || {
             edits += 1;
             let wanted = format!("City {edits}");
-            self.second.patch("client/globex", &json!({"spec": {"details": {"city": wanted}}}));
-            self.second.until("the edit is there", || Ok(city()? == wanted));
-            let counted = asked(&self.log, self.release);
+            self.second.merge_patch("client/globex", &json!({"spec": {"details": {"city": wanted}}}));
+            self.second.wait_until("the edit is there", || Ok(city()? == wanted));
+            let counted = audited_requests(&self.log, self.release);
             Ok(counted.iter().any(|event| event["objectRef"]["resource"] == "events" && event["verb"] == "patch"))
         });
         let wanted = city().unwrap();
-        self.first.world.tenancy.change(&path, &json!({"city": "Elsewhere"})).unwrap();
-        self.second.until("drift is corrected", || Ok(city()? == wanted));
+        self.first.world.tenancy.change_tenant(&path, &json!({"city": "Elsewhere"})).unwrap();
+        self.second.wait_until("drift is corrected", || Ok(city()? == wanted));
     }
 
     /// A tenant that nobody declared is taken over.
-    fn adopt(&self, partner: &str) {
+    fn adopt_tenant(&self, partner: &str) {
         let tenancy = &self.first.world.tenancy;
         let name = self.second.tenant_name("found");
-        tenancy.change(&format!("{partner}/clients"), &json!({"name": name})).unwrap();
+        tenancy.change_tenant(&format!("{partner}/clients"), &json!({"name": name})).unwrap();
         let living = tenancy.get(&format!("{partner}/clients/minimal")).unwrap();
         let found = living.as_array().unwrap().iter().find(|one| one["name"] == name.as_str()).unwrap();
         let id = found["uniqueId"].as_str().unwrap();
-        self.client(&self.second, "found", &json!({"adoption": {"policy": "Adopt", "uniqueId": id}}));
-        assert_eq!(self.second.ready("client/found"), id);
+        self.create_client(&self.second, "found", &json!({"adoption": {"policy": "Adopt", "uniqueId": id}}));
+        assert_eq!(self.second.wait_until_ready("client/found"), id);
     }
 
     /// Clients and a Partner are ended with consent.
-    fn end(&self) {
+    fn terminate_objects(&self) {
         let objects = [
             (&self.second, "client/globex"),
             (&self.second, "client/initech"),
@@ -215,51 +217,51 @@ impl<'a> Play<'a> {
             (&self.first, "partner/initrode"),
         ];
         for (space, object) in objects {
-            space.ready(object);
-            space.patch(object, &space.confirm(object, 0));
+            space.wait_until_ready(object);
+            space.merge_patch(object, &space.offered_confirmation(object, 0));
             space.delete(object);
         }
         for (space, object) in objects {
-            space.gone(object);
+            space.wait_until_gone(object);
         }
-        self.going.ready("client/hooli");
+        self.going.wait_until_ready("client/hooli");
     }
 
     /// A namespace goes with a tenant in it that is not ended. Rights that lie in it go with it, perhaps before the
     /// operator has used them: then a person lets go of what is left.
-    fn lose_a_namespace(&self) {
+    fn delete_namespace(&self) {
         let kubectl = &self.first.world.kubectl;
         kubectl.run(&["delete", "namespace", &self.going.name, "--wait=false"]).unwrap();
-        let desk = Desk::at(&self.first);
-        self.first.until("the namespace is gone", || {
-            if !self.release.is_whole() {
+        let desk = PluginFolder::on_cluster_of(&self.first);
+        self.first.wait_until("the namespace is gone", || {
+            if !self.release.is_cluster_wide() {
                 desk.run(&["release", "--all", "--yes", "--ignore-lease", "-n", &self.going.name]);
             }
             Ok(kubectl.run(&["get", "namespace", &self.going.name, "--ignore-not-found"])?.is_empty())
         });
     }
 
-    fn told_at_home(&self) {
-        self.first.until("the release is told at home", || {
+    fn wait_for_home_event(&self) {
+        self.first.wait_until("the release is told at home", || {
             let is_told = |event: &Value| {
                 event["objectRef"]["resource"] == "events" && event["objectRef"]["namespace"] == self.release.namespace
             };
-            Ok(asked(&self.log, self.release).iter().any(is_told))
+            Ok(audited_requests(&self.log, self.release).iter().any(is_told))
         });
     }
 
-    fn play(&self) {
-        let partner = self.begin();
-        self.change(&partner);
-        self.adopt(&partner);
-        self.end();
-        self.lose_a_namespace();
+    fn run_scenario(&self) {
+        let partner = self.create_objects();
+        self.change_settings(&partner);
+        self.adopt_tenant(&partner);
+        self.terminate_objects();
+        self.delete_namespace();
     }
 }
 
 /// Holds what was granted to what was used, in both directions.
-fn compare(release: Release, helm: &Helm, log: &Path) {
-    let (grants, asked) = (granted(release, helm), asked(log, release));
+fn compare_grants_with_use(release: ChartRelease, helm: &Helm, log: &Path) {
+    let (grants, asked) = (grants_of_release(release, helm), audited_requests(log, release));
     assert!(grants.len() > 20 && asked.len() > 50, "{} grants, {} requests", grants.len(), asked.len());
     let refused: BTreeSet<String> = asked
         .iter()
@@ -269,57 +271,59 @@ fn compare(release: Release, helm: &Helm, log: &Path) {
         .map(|event| format!("{} {}", event["verb"], event["requestURI"]))
         .collect();
     assert_eq!(refused, BTreeSet::new(), "used and not granted by {}", release.name);
-    let unused = unused(&grants, &asked);
+    let unused = unused_grants(&grants, &asked);
     assert!(unused.is_empty(), "granted by {} and not used: {unused:#?}", release.name);
 }
 
 /// An operator for all namespaces.
-fn whole(ground: Ground, helm: &Helm, spaces: [&str; 3]) -> World {
-    let operator = WHOLE.operator("whole", (&ground.control_plane, &ground.kubectl)).unwrap();
+fn run_cluster_wide(ground: TestServers, helm: &Helm, spaces: [&str; 3]) -> TestWorld {
+    let operator =
+        CLUSTER_WIDE_RELEASE.start_deployed_operator("whole", (&ground.control_plane, &ground.kubectl)).unwrap();
     let options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
-    let mut world = ground.with(operator, options);
-    let play = Play::new(&world, spaces, WHOLE);
-    play.play();
-    play.told_at_home();
-    let desk = Desk::at(&play.first);
+    let mut world = ground.into_world(operator, options);
+    let play = RightsScenario::new(&world, spaces, CLUSTER_WIDE_RELEASE);
+    play.run_scenario();
+    play.wait_for_home_event();
+    let desk = PluginFolder::on_cluster_of(&play.first);
     world.operator.process().stop().unwrap();
-    compare(WHOLE, helm, &world.control_plane.audit_log());
+    compare_grants_with_use(CLUSTER_WIDE_RELEASE, helm, &world.control_plane.audit_log());
     let left = desk.run(&["release", "--all", "--yes"]);
     assert_eq!(left.code, 0, "{left:?}");
     world
 }
 
 /// An operator for some.
-fn scoped(mut world: World, helm: &Helm, spaces: [&str; 3]) {
-    world.operator = SCOPED.operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
-    let home = Space::at(&world, SCOPED.namespace.to_owned());
-    home.secret("standing", &home.credential());
-    let play = Play::new(&world, spaces, SCOPED);
+fn run_namespaced(mut world: TestWorld, helm: &Helm, spaces: [&str; 3]) {
+    world.operator =
+        NAMESPACED_RELEASE.start_deployed_operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
+    let home = TestNamespace::existing(&world, NAMESPACED_RELEASE.namespace.to_owned());
+    home.apply_secret("standing", &home.credential());
+    let play = RightsScenario::new(&world, spaces, NAMESPACED_RELEASE);
     play.second.apply(&json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "standing"},
         "spec": {"details": {"name": "Standing"}},
     }));
-    play.play();
-    play.second.ready("partner/standing");
+    play.run_scenario();
+    play.second.wait_until_ready("partner/standing");
     // A definition goes, and what was of its kind is let go.
     world.kubectl.run(&["delete", "crd", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
-    play.told_at_home();
+    play.wait_for_home_event();
     world.operator.process().stop().unwrap();
-    compare(SCOPED, helm, &world.control_plane.audit_log());
+    compare_grants_with_use(NAMESPACED_RELEASE, helm, &world.control_plane.audit_log());
 }
 
 /// shows: security/credential/service-account
 #[test]
 fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
-    let options = Options { audit_policy: Some(POLICY.to_owned()), ..Options::default() };
-    let ground = Ground::start("used", (options, &PlatformOptions::default())).unwrap();
+    let options = ControlPlaneOptions { audit_policy: Some(AUDIT_POLICY.to_owned()), ..ControlPlaneOptions::default() };
+    let ground = TestServers::start("used", (options, &PlatformOptions::default())).unwrap();
     let spaces = [["whole-first", "whole-second", "whole-going"], ["first", "second", "going"]];
     for space in spaces.concat() {
         ground.kubectl.run(&["create", "namespace", space]).unwrap();
     }
-    let helm = Helm::on(&ground.control_plane.kubeconfig("admin"), "used");
+    let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "used");
     let chart = Path::new("charts/tenantry");
-    WHOLE.install(&helm, (chart, &ground), &[]);
+    CLUSTER_WIDE_RELEASE.install_chart(&helm, (chart, &ground), &[]);
     let some = [
         "namespaces={first,second,going}",
         "clusterId=c1",
@@ -329,7 +333,7 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
         "defaultConnection.secretName=standing",
         "defaultConnection.namespaces={second}",
     ];
-    SCOPED.install(&helm, (chart, &ground), &some);
-    let world = whole(ground, &helm, spaces[0]);
-    scoped(world, &helm, spaces[1]);
+    NAMESPACED_RELEASE.install_chart(&helm, (chart, &ground), &some);
+    let world = run_cluster_wide(ground, &helm, spaces[0]);
+    run_namespaced(world, &helm, spaces[1]);
 }

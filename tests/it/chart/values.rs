@@ -5,22 +5,22 @@ use std::fs;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
-use tenantry::operator::Settings;
-use tenantry::platform::Flags;
+use tenantry::operator::OperatorFlags;
+use tenantry::platform::PlatformFlags;
 
-use super::{EXTRA, Helm, find, flags, objects};
+use super::{EXTRA_VALUES, Helm, find_object, operator_flags_and_env, parse_objects};
 use crate::assets;
 
-fn read(file: &str) -> String {
+fn read_chart_file(file: &str) -> String {
     fs::read_to_string(assets::root().join("charts/tenantry").join(file)).unwrap()
 }
 
-fn schema() -> Value {
-    serde_json::from_str(&read("values.schema.json")).unwrap()
+fn values_schema() -> Value {
+    serde_json::from_str(&read_chart_file("values.schema.json")).unwrap()
 }
 
 /// Holds the members of a value to those of its schema, and gathers the paths of what has no members of its own.
-fn compare(schema: &Value, value: &Value, path: &str, leaves: &mut BTreeSet<String>) {
+fn collect_leaves(schema: &Value, value: &Value, path: &str, leaves: &mut BTreeSet<String>) {
     let Some(properties) = schema["properties"].as_object() else {
         leaves.insert(path.to_owned());
         return;
@@ -31,18 +31,18 @@ fn compare(schema: &Value, value: &Value, path: &str, leaves: &mut BTreeSet<Stri
     assert_eq!(known, members.keys().collect(), "`{path}` in the schema and in values.yaml");
     for (key, value) in members {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        compare(&properties[key], value, &below, leaves);
+        collect_leaves(&properties[key], value, &below, leaves);
     }
 }
 
-fn leaves() -> BTreeSet<String> {
+fn value_leaves() -> BTreeSet<String> {
     let mut leaves = BTreeSet::new();
-    compare(&schema(), &serde_yaml::from_str(&read("values.yaml")).unwrap(), "", &mut leaves);
+    collect_leaves(&values_schema(), &serde_yaml::from_str(&read_chart_file("values.yaml")).unwrap(), "", &mut leaves);
     leaves
 }
 
 /// Paths that the templates name.
-fn named() -> BTreeSet<String> {
+fn paths_in_templates() -> BTreeSet<String> {
     let folder = assets::root().join("charts/tenantry/templates");
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let texts: Vec<String> = files.collect();
@@ -57,12 +57,12 @@ fn named() -> BTreeSet<String> {
 
 #[test]
 fn the_schema_the_defaults_and_the_templates_know_the_same_values() {
-    let leaves = leaves();
+    let leaves = value_leaves();
     assert!(leaves.len() > 50, "{leaves:?}");
     // These are handed over whole.
     let (image, amounts) =
         (["repository", "tag", "digest", "pullPolicy"].as_slice(), ["requests", "limits"].as_slice());
-    let mut named = named();
+    let mut named = paths_in_templates();
     for (whole, parts) in
         [("image", image), ("platform.image", image), ("resources", amounts), ("platform.resources", amounts)]
     {
@@ -78,7 +78,7 @@ fn the_schema_the_defaults_and_the_templates_know_the_same_values() {
 }
 
 /// Keys of a text of values that no comment is above, with their lines.
-fn uncommented(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
+fn keys_without_comment(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
     let mut above: Vec<(usize, &str)> = Vec::new();
     let (mut missing, mut before) = (Vec::new(), "");
     for line in text.lines() {
@@ -99,31 +99,31 @@ fn uncommented(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn every_value_has_its_words() {
-    let (text, mut leaves) = (read("values.yaml"), leaves());
+    let (text, mut leaves) = (read_chart_file("values.yaml"), value_leaves());
     // Two maps of any names, whose defaults have a comment each.
     for whole in ["resources.requests", "resources.limits", "platform.resources.requests", "platform.resources.limits"]
     {
         assert!(leaves.remove(whole), "{whole}");
         leaves.extend(["cpu", "memory"].map(|key| format!("{whole}.{key}")));
     }
-    assert_eq!(uncommented(&text, &leaves), [""; 0]);
+    assert_eq!(keys_without_comment(&text, &leaves), [""; 0]);
     let without: String = text.lines().filter(|line| !line.trim().starts_with('#')).collect::<Vec<_>>().join("\n");
-    assert_eq!(uncommented(&without, &leaves).len(), leaves.len());
+    assert_eq!(keys_without_comment(&without, &leaves).len(), leaves.len());
 }
 
 /// The words of the schema, by the path of their value.
-fn described(schema: &Value, path: &str, words: &mut BTreeMap<String, String>) {
+fn collect_descriptions(schema: &Value, path: &str, words: &mut BTreeMap<String, String>) {
     for (key, value) in schema["properties"].as_object().into_iter().flatten() {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         if let Some(said) = value["description"].as_str() {
             words.insert(below.clone(), said.to_owned());
         }
-        described(value, &below, words);
+        collect_descriptions(value, &below, words);
     }
 }
 
 /// The comments of a text of values, by the path of the key below them.
-fn comments(text: &str) -> BTreeMap<String, String> {
+fn comments_by_path(text: &str) -> BTreeMap<String, String> {
     let (mut found, mut above, mut words) = (BTreeMap::new(), Vec::new(), Vec::new());
     for line in text.lines() {
         let key = line.trim_start();
@@ -147,9 +147,9 @@ fn comments(text: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_schema_says_of_each_value_what_the_page_of_defaults_says() {
-    let (mut words, told) = (BTreeMap::new(), comments(&read("values.yaml")));
-    described(&schema(), "", &mut words);
-    for leaf in leaves() {
+    let (mut words, told) = (BTreeMap::new(), comments_by_path(&read_chart_file("values.yaml")));
+    collect_descriptions(&values_schema(), "", &mut words);
+    for leaf in value_leaves() {
         assert!(words.contains_key(&leaf), "the schema says nothing of `{leaf}`");
     }
     words.remove("global");
@@ -168,7 +168,7 @@ const INGRESS: &[&str] = &[
 
 #[test]
 fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
-    let helm = Helm::alone("refusals");
+    let helm = Helm::without_cluster("refusals");
     for (values, words) in [
         (&["platformHost=acme.example"][..], "'platformHost' not allowed"),
         (&["lease.durations=1s"], "'durations' not allowed"),
@@ -203,23 +203,23 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
 }
 
 /// The operator's settings that a Deployment gives it.
-fn settings(values: &[&str]) -> (Settings, Vec<(String, String)>) {
-    let rendered = objects(&Helm::alone("settings").render("tenantry-system", values).unwrap());
-    let (flags, env) = flags(find(&rendered, "Deployment", "tenantry"));
+fn rendered_settings(values: &[&str]) -> (OperatorFlags, Vec<(String, String)>) {
+    let rendered = parse_objects(&Helm::without_cluster("settings").render("tenantry-system", values).unwrap());
+    let (flags, env) = operator_flags_and_env(find_object(&rendered, "Deployment", "tenantry"));
     let args = std::iter::once("tenantry-operator".to_owned()).chain(flags);
-    (Settings::try_parse_from(args).unwrap(), env)
+    (OperatorFlags::try_parse_from(args).unwrap(), env)
 }
 
 #[test]
 fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
-    let (mut chart, env) = settings(&[]);
-    let own = Settings::try_parse_from(["tenantry-operator"]).unwrap();
+    let (mut chart, env) = rendered_settings(&[]);
+    let own = OperatorFlags::try_parse_from(["tenantry-operator"]).unwrap();
     assert_eq!(chart.listen.to_string(), "0.0.0.0:8081");
     chart.listen = own.listen;
     assert_eq!(format!("{chart:?}"), format!("{own:?}"));
     assert_eq!(env, [("TENANTRY_LOG".to_owned(), "info".to_owned())]);
 
-    let (told, env) = settings(&[
+    let (told, env) = rendered_settings(&[
         "platformHosts={acme.example,other.example:8443}",
         "platformMoved={old.example=acme.example}",
         "platformProxy=http://proxy.example:3128",
@@ -246,7 +246,7 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
         --drift-interval 1h --request-timeout 30s --pass-timeout 1m --concurrency 4 --account-concurrency 2 \
         --max-partner-terminations-per-hour 0 --max-client-terminations-per-hour 1 --lease-duration 30s \
         --renew-deadline 20s --retry-period 5s";
-    let meant = Settings::try_parse_from(args.split_whitespace()).unwrap();
+    let meant = OperatorFlags::try_parse_from(args.split_whitespace()).unwrap();
     assert_eq!(format!("{told:?}"), format!("{meant:?}"));
     assert_eq!(env, [("TENANTRY_LOG".to_owned(), "debug".to_owned())]);
 }
@@ -254,9 +254,9 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
 /// Environment of the platform's container.
 fn platform_env(values: &[&str]) -> BTreeMap<String, String> {
     let values = [&["platform.enabled=true"], values].concat();
-    let rendered = objects(&Helm::alone("platform").render("tenantry-system", &values).unwrap());
+    let rendered = parse_objects(&Helm::without_cluster("platform").render("tenantry-system", &values).unwrap());
     let container =
-        find(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"]["containers"][0].clone();
+        find_object(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"]["containers"][0].clone();
     assert_eq!(container["args"], Value::Null, "`kubectl exec` runs a command without the arguments");
     let variables = container["env"].as_array().unwrap().iter();
     variables.map(|one| (text(&one["name"]), text(&one["value"]))).collect()
@@ -268,7 +268,7 @@ fn text(value: &Value) -> String {
 
 /// Variables of the program's flags, with their defaults.
 fn platform_flags() -> BTreeMap<String, Option<String>> {
-    let command = Flags::command();
+    let command = PlatformFlags::command();
     let own = ["help", "version"];
     let flags = command.get_arguments().filter(|flag| !own.contains(&flag.get_id().as_str()));
     flags
@@ -332,7 +332,7 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
 
 #[test]
 fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
-    let folder = crate::support::folder("chart-env").unwrap();
+    let folder = crate::support::test_folder("chart-env").unwrap();
     for values in [&[][..], &["platform.trustedProxies={10.0.0.0/8}", "platform.publicUrl=https://p.example"]] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
         let place = |value: String| value.replace("/data/", &format!("{}/", folder.display()));
@@ -346,15 +346,15 @@ fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
 
 #[test]
 fn what_no_value_says_is_said_by_further_arguments_and_variables() {
-    let values = [&["platform.enabled=true"], &EXTRA[..]].concat();
-    let rendered = objects(&Helm::alone("extra").render("tenantry-system", &values).unwrap());
-    let (args, env) = flags(find(&rendered, "Deployment", "tenantry"));
+    let values = [&["platform.enabled=true"], &EXTRA_VALUES[..]].concat();
+    let rendered = parse_objects(&Helm::without_cluster("extra").render("tenantry-system", &values).unwrap());
+    let (args, env) = operator_flags_and_env(find_object(&rendered, "Deployment", "tenantry"));
     assert_eq!(args.last().map(String::as_str), Some("--concurrency=3"));
     assert!(env.contains(&("A".to_owned(), "b".to_owned())), "{env:?}");
-    let (args, env) = flags(find(&rendered, "Deployment", "tenantry-platform"));
+    let (args, env) = operator_flags_and_env(find_object(&rendered, "Deployment", "tenantry-platform"));
     assert_eq!(args, ["--purge-after-days=3"]);
     assert!(env.contains(&("SSL_CERT_FILE".to_owned(), "/ca/ca.pem".to_owned())), "{env:?}");
-    let pod = &find(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"];
+    let pod = &find_object(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"];
     let named = |list: &Value| list.as_array().unwrap().iter().any(|one| one["name"] == "ca");
     assert!(named(&pod["volumes"]) && named(&pod["containers"][0]["volumeMounts"]), "{pod}");
 }

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Desk;
-use super::whole::contents;
-use crate::proxy::rules::{Answer, Fault, Rule};
-use crate::world::{Space, World};
+use super::PluginFolder;
+use super::whole::folder_contents;
+use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
+use crate::world::{TestNamespace, TestWorld};
 
 /// A namespace in which nothing works: a Secret without a key, none at all, a wrong credential, and a platform that does
 /// not answer. Behind the first stands a Client as well.
-fn broken(space: &Space<'_>) {
+fn create_broken_connections(space: &TestNamespace<'_>) {
     let secret = |name: &str, key: &str, value: Option<&str>| {
         let mut data = space.credential();
         match value {
             Some(value) => data[key] = json!(value),
             None => drop(data.as_object_mut().unwrap().remove(key)),
         }
-        space.secret(name, &data);
+        space.apply_secret(name, &data);
     };
     secret("keyless", "clientId", None);
     secret("wrong", "clientSecret", Some("not-the-secret"));
@@ -29,34 +29,34 @@ fn broken(space: &Space<'_>) {
         ("wrong", "CredentialsRefused"),
         ("silent", "HostNotAllowed"),
     ] {
-        space.partner(name, &json!({"connectionSecretRef": {"name": name}}));
-        space.not_ready(&format!("partner/{name}"), reason);
+        space.apply_partner(name, &json!({"connectionSecretRef": {"name": name}}));
+        space.wait_until_not_ready(&format!("partner/{name}"), reason);
     }
-    space.client("behind", &json!({"partnerRef": {"name": "keyless"}}));
-    space.not_ready("client/behind", "CredentialsUnavailable");
+    space.apply_client("behind", &json!({"partnerRef": {"name": "keyless"}}));
+    space.wait_until_not_ready("client/behind", "CredentialsUnavailable");
 }
 
 /// Lines that begin so.
-fn lines<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
+fn lines_starting_with<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
     text.lines().filter(|line| line.starts_with(begin)).collect()
 }
 
 #[test]
 fn one_broken_connection_is_one_line_and_takes_no_result_away() {
-    let world = World::start("broken", |_| {}).unwrap();
-    let (good, bad) = (world.namespace("good"), world.namespace("bad"));
-    good.partner("acme", &json!({}));
-    good.client("globex", &json!({}));
-    let partner = good.ready("partner/acme");
-    good.ready("client/globex");
+    let world = TestWorld::start("broken", |_| {}).unwrap();
+    let (good, bad) = (world.create_namespace("good"), world.create_namespace("bad"));
+    good.apply_partner("acme", &json!({}));
+    good.apply_client("globex", &json!({}));
+    let partner = good.wait_until_ready("partner/acme");
+    good.wait_until_ready("client/globex");
     let clicked = json!({"name": "Clicked"});
     assert_eq!(world.tenancy.call("POST", &format!("{partner}/clients"), Some(&clicked)).unwrap().status, 200);
-    broken(&bad);
-    let desk = Desk::at(&good);
+    create_broken_connections(&bad);
+    let desk = PluginFolder::on_cluster_of(&good);
 
     let ran = desk.run(&["plan", "--show-unchanged"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let said = lines(&ran.out, "not looked at: ");
+    let said = lines_starting_with(&ran.out, "not looked at: ");
     assert_eq!(said.len(), 4, "{}", ran.out);
     let keyless = format!("Partner {0}/keyless, Client {0}/behind: ", bad.name);
     assert!(said.iter().any(|line| line.contains(&keyless) && line.contains("clientId")), "{said:#?}");
@@ -65,26 +65,26 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     let ran = desk.run(&["plan", "-o", "json"]);
     assert_eq!((ran.code, &ran.json()["summary"]), (1, &json!({"Nothing": 2, "Unknown": 5})), "{ran:?}");
     let ran = desk.run(&["plan", "-n", &bad.name, "-o", "markdown"]);
-    assert_eq!((ran.code, lines(&ran.out, "* not looked at: ").len()), (1, 4), "{ran:?}");
+    assert_eq!((ran.code, lines_starting_with(&ran.out, "* not looked at: ").len()), (1, 4), "{ran:?}");
     let ran = desk.run(&["plan", "-n", &good.name]);
-    assert_eq!((ran.code, lines(&ran.out, "not looked at: ").len()), (0, 0), "{ran:?}");
+    assert_eq!((ran.code, lines_starting_with(&ran.out, "not looked at: ").len()), (0, 0), "{ran:?}");
     let ran = desk.run(&["plan", "-A", "-n", &good.name, "-o", "json"]);
     assert_eq!(ran.json()["summary"], json!({"Nothing": 2, "Unknown": 5}), "all namespaces: {ran:?}");
     assert_eq!(desk.run(&["plan", "-A", "partner/acme"]).code, 1, "one object is in one namespace");
 
-    unmanaged(&desk, (&good, &bad));
+    check_unmanaged(&desk, (&good, &bad));
 
     let ran = desk.run(&["status", "-A"]);
-    assert_eq!((ran.code, lines(&ran.out, "connection of ").len()), (1, 4), "{ran:?}");
+    assert_eq!((ran.code, lines_starting_with(&ran.out, "connection of ").len()), (1, 4), "{ran:?}");
     assert!(ran.out.contains("client/globex"), "{}", ran.out);
     assert_eq!(desk.run(&["status", "-n", &good.name]).code, 0);
 }
 
-fn unmanaged(desk: &Desk, (good, bad): (&Space<'_>, &Space<'_>)) {
+fn check_unmanaged(desk: &PluginFolder, (good, bad): (&TestNamespace<'_>, &TestNamespace<'_>)) {
     let ran = desk.run(&["unmanaged"]);
-    assert_eq!((ran.code, lines(&ran.out, "not looked at: ").len()), (1, 4), "{ran:?}");
+    assert_eq!((ran.code, lines_starting_with(&ran.out, "not looked at: ").len()), (1, 4), "{ran:?}");
     assert!(ran.out.contains("\"Clicked\""), "{}", ran.out);
-    let found = |space: &Space<'_>| {
+    let found = |space: &TestNamespace<'_>| {
         let ran = desk.run(&["unmanaged", "-n", &space.name, "-o", "json"]);
         let found = ran.json();
         let count = |key: &str| found[key].as_array().map(Vec::len);
@@ -106,15 +106,15 @@ fn new_client(number: usize) -> Value {
 
 #[test]
 fn a_plan_of_300_new_clients_fits_into_a_comment_and_counts_what_is_left_out() {
-    let space = World::shared().namespace("comment");
+    let space = TestWorld::shared_world().create_namespace("comment");
     let partner = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "fresh"},
         "spec": {"connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("fresh")}},
     });
     let objects = [partner].into_iter().chain((0..300).map(new_client));
     let text: Vec<String> = objects.map(|object| object.to_string()).collect();
-    let ran =
-        Desk::at(&space).run_with(&["plan", "-f", "-", "-n", &space.name, "-o", "markdown"], &text.join("\n---\n"));
+    let ran = PluginFolder::on_cluster_of(&space)
+        .run_with(&["plan", "-f", "-", "-n", &space.name, "-o", "markdown"], &text.join("\n---\n"));
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.out.len() < 60_000 && ran.out.contains("**301 to create.**"), "{}", ran.out.len());
     let shown = ran.out.matches("<details>").count();
@@ -125,10 +125,10 @@ fn a_plan_of_300_new_clients_fits_into_a_comment_and_counts_what_is_left_out() {
 
 #[test]
 fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
-    let world = World::start("half-export", |_| {}).unwrap();
-    let space = world.namespace("half");
+    let world = TestWorld::start("half-export", |_| {}).unwrap();
+    let space = world.create_namespace("half");
     let made = |name: &str| {
-        let path = format!("{}/msps", world.tenancy.tenant());
+        let path = format!("{}/msps", world.tenancy.provider_id());
         let answer = world.tenancy.call("POST", &path, Some(&json!({"name": name}))).unwrap();
         answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
     };
@@ -140,24 +140,24 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
     };
     let (ended, renamed) = (below(&shown, "Ended"), below(&shown, "Old"));
     below(&hidden, "Kept");
-    let desk = Desk::at(&space);
-    let connection = desk.connection(&space);
+    let desk = PluginFolder::on_cluster_of(&space);
+    let connection = desk.write_connection_file(&space);
     let whole = desk.run(&["export", "--connection", &connection, "-o", "tenants"]);
     assert_eq!(whole.code, 0, "{whole:?}");
-    let mut before = contents(&desk.folder.join("tenants"));
-    let proxy = world.proxy(vec![Rule::new(
+    let mut before = folder_contents(&desk.folder.join("tenants"));
+    let proxy = world.start_proxy(vec![FaultRule::new(
         "GET",
         &format!("/msps/{hidden}$"),
-        Fault::Answer(Answer { status: 500, ..Answer::default() }),
+        ProxyFault::Answer(CannedAnswer { status: 500, ..CannedAnswer::default() }),
     )]);
     let through = std::fs::read_to_string(&connection).unwrap().replace(&world.platform.credential.url, &proxy.url());
-    let connection = desk.put("through.env", &through).display().to_string();
-    world.tenancy.change(&format!("{ended}/terminate"), &json!({})).unwrap();
-    world.tenancy.change(&renamed, &json!({"name": "New"})).unwrap();
+    let connection = desk.write_file("through.env", &through).display().to_string();
+    world.tenancy.change_tenant(&format!("{ended}/terminate"), &json!({})).unwrap();
+    world.tenancy.change_tenant(&renamed, &json!({"name": "New"})).unwrap();
     let half = desk.run(&["export", "--connection", &connection, "-o", "tenants"]);
     assert_eq!(half.code, 1, "{half:?}");
     assert!(half.err.contains(&format!("partner {hidden} as a whole")) && !half.err.contains(&shown), "{half:?}");
-    let mut after = contents(&desk.folder.join("tenants"));
+    let mut after = folder_contents(&desk.folder.join("tenants"));
     let taken = |files: &mut BTreeMap<String, String>, name: &str| files.remove(name).is_some();
     assert!(taken(&mut after, "shown/client-new.yaml"), "{after:?}");
     for stale in ["shown/client-old.yaml", "shown/client-ended.yaml"] {
@@ -169,48 +169,48 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
     }
     assert_eq!(after, before, "what could not be read stays as it was");
     let fresh = desk.run(&["export", "--connection", &connection, "-o", "fresh"]);
-    let files = contents(&desk.folder.join("fresh"));
+    let files = folder_contents(&desk.folder.join("fresh"));
     assert!(fresh.code == 1 && files.keys().any(|name| name == "shown/partner-shown.yaml"), "{files:?}");
 
     the_image_stays(&world, &desk);
 
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     let own = desk.run(&["export", "-d", "own"]);
     assert_eq!(own.code, 0, "the Secret that the Partner names is used: {own:?}");
-    assert!(contents(&desk.folder.join("own")).contains_key("hidden/client-kept.yaml"));
-    space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    assert!(folder_contents(&desk.folder.join("own")).contains_key("hidden/client-kept.yaml"));
+    space.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
     let ran = desk.run(&["export", "-d", "still"]);
     assert!(ran.code == 1 && ran.err.contains(&format!("Partner `{}/lost`: Secret", space.name)), "{ran:?}");
-    assert!(contents(&desk.folder.join("still")).contains_key("hidden/client-kept.yaml"), "{ran:?}");
+    assert!(folder_contents(&desk.folder.join("still")).contains_key("hidden/client-kept.yaml"), "{ran:?}");
 }
 
 /// An image that a platform in trouble does not give is one that the export lacks, and not one that has gone.
-fn the_image_stays(world: &World, desk: &Desk) {
-    let path = format!("{}/msps", world.tenancy.tenant());
+fn the_image_stays(world: &TestWorld, desk: &PluginFolder) {
+    let path = format!("{}/msps", world.tenancy.provider_id());
     let made = world.tenancy.call("POST", &path, Some(&json!({"name": "Branded"}))).unwrap().json().unwrap();
     let id = made["uniqueId"].as_str().unwrap();
-    let upload = crate::encoders::upload(0);
+    let upload = crate::encoders::upload_body(0);
     let branding = world.tenancy.call("PUT", &format!("{id}/customBranding"), Some(&json!({"logo": upload}))).unwrap();
     assert_eq!(branding.status, 200);
     let direct = std::fs::read_to_string(desk.folder.join("platform.env")).unwrap();
     let export = |connection: &str| desk.run(&["export", "--connection", connection, "--partner", id, "-o", "branded"]);
     assert_eq!(export("platform.env").code, 0);
-    let before = contents(&desk.folder.join("branded"));
+    let before = folder_contents(&desk.folder.join("branded"));
     assert!(before.keys().any(|name| name.contains("-images-")), "{:?}", before.keys());
-    let answer = |status| Fault::Answer(Answer { status, ..Answer::default() });
-    for fault in [answer(500), answer(503), answer(429), answer(401), Fault::DropBefore] {
-        let proxy = world.proxy(vec![Rule::new("GET", "^/images/org/", fault.clone())]);
-        desk.put("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
+    let answer = |status| ProxyFault::Answer(CannedAnswer { status, ..CannedAnswer::default() });
+    for fault in [answer(500), answer(503), answer(429), answer(401), ProxyFault::DropBefore] {
+        let proxy = world.start_proxy(vec![FaultRule::new("GET", "^/images/org/", fault.clone())]);
+        desk.write_file("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
         let ran = export("image.env");
         assert!(ran.code == 1 && ran.err.contains(&format!("partner {id} as a whole")), "{fault:?}: {ran:?}");
-        assert_eq!(contents(&desk.folder.join("branded")), before, "{fault:?}");
+        assert_eq!(folder_contents(&desk.folder.join("branded")), before, "{fault:?}");
     }
     // What is about this one file is told of it, and the rest is written.
     let body = json!({"code": "0006", "message": "not for you"}).to_string();
-    let refused = Fault::Answer(Answer { status: 403, body, ..Answer::default() });
-    let proxy = world.proxy(vec![Rule::new("GET", "^/images/org/", refused)]);
-    desk.put("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
+    let refused = ProxyFault::Answer(CannedAnswer { status: 403, body, ..CannedAnswer::default() });
+    let proxy = world.start_proxy(vec![FaultRule::new("GET", "^/images/org/", refused)]);
+    desk.write_file("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
     let ran = export("image.env");
     assert!(ran.code == 0 && ran.err.contains("was not loaded"), "{ran:?}");
 }

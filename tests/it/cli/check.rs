@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, Ran};
-use crate::world::{Space, World};
+use super::{PluginFolder, PluginRun};
+use crate::world::{TestNamespace, TestWorld};
 
 /// Result and message of each check of a thing.
-fn of(checked: &Value, what: &str) -> Vec<(String, String)> {
+fn results_of_check(checked: &Value, what: &str) -> Vec<(String, String)> {
     let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
     let all = checked.as_array().unwrap().iter().filter(|one| one["what"] == what);
     all.map(|one| (text(one, "result"), text(one, "message"))).collect()
@@ -14,42 +14,43 @@ fn of(checked: &Value, what: &str) -> Vec<(String, String)> {
 
 #[test]
 fn what_is_there_is_told_from_what_is_missing() {
-    let space = World::shared().namespace("checked");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
-    let check = |args: &[&str]| -> Ran { desk.run(&[&["check", "-n", &space.name, "-o", "json"], args].concat()) };
+    let space = TestWorld::shared_world().create_namespace("checked");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
+    let check =
+        |args: &[&str]| -> PluginRun { desk.run(&[&["check", "-n", &space.name, "-o", "json"], args].concat()) };
     let ran = check(&[]);
     let checked = ran.json();
     assert_eq!(ran.code, 0, "{ran:?}");
     for what in ["API server", "definitions", "leader", "platform"] {
-        let all = of(&checked, what);
+        let all = results_of_check(&checked, what);
         assert!(!all.is_empty() && all.iter().all(|(result, _)| result == "Well"), "{what}: {checked}");
     }
-    assert_eq!(of(&checked, "definitions").len(), 2);
-    assert_eq!(of(&checked, "operator")[0].0, "Unknown", "no Deployment runs here");
+    assert_eq!(results_of_check(&checked, "definitions").len(), 2);
+    assert_eq!(results_of_check(&checked, "operator")[0].0, "Unknown", "no Deployment runs here");
     let ran = check(&["--operator-service-account", "default/nobody"]);
-    let rights = of(&ran.json(), "rights");
+    let rights = results_of_check(&ran.json(), "rights");
     assert_eq!((ran.code, rights[0].0.as_str()), (2, "Wrong"));
     assert!(rights[0].1.contains("patch `clients.tenantry.dev/status`"), "{rights:?}");
-    space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    space.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
     let data = space.credential();
     let wrong = json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": "x", "clientSecret": "y"});
-    space.secret("wrong", &wrong);
-    space.partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
+    space.apply_secret("wrong", &wrong);
+    space.apply_partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
     let ran = check(&[]);
     let checked = ran.json();
     assert_eq!(ran.code, 2);
     let missing = format!("Secret `{0}/nowhere` of Partner `{0}/lost`", space.name);
-    assert!(of(&checked, "connection")[0].1.starts_with(&missing), "{checked}");
-    let refused = of(&checked, "platform").into_iter().find(|(result, _)| result == "Wrong").unwrap();
+    assert!(results_of_check(&checked, "connection")[0].1.starts_with(&missing), "{checked}");
+    let refused = results_of_check(&checked, "platform").into_iter().find(|(result, _)| result == "Wrong").unwrap();
     assert!(refused.1.contains("refuses the credential"), "{checked}");
     let text = desk.run(&["check", "-n", &space.name]).out;
     assert!(text.contains("\nWRONG    connection   Secret `"), "{text}");
 }
 
 /// What the chart gives to an operator for all namespaces, with these verbs on the status and on the definitions.
-fn rights(space: &Space<'_>, status: &[&str], definitions: &[&str]) {
+fn create_operator_rights(space: &TestNamespace<'_>, status: &[&str], definitions: &[&str]) {
     let granted = |group: &str, resources: Value, verbs: Value| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let watched = json!(["get", "list", "watch"]);
     let mut rules = vec![
@@ -81,31 +82,31 @@ fn rights(space: &Space<'_>, status: &[&str], definitions: &[&str]) {
 
 #[test]
 fn a_right_that_an_operator_for_all_namespaces_lacks_is_wrong() {
-    let space = World::shared().namespace("rights");
+    let space = TestWorld::shared_world().create_namespace("rights");
     let account = format!("{}/operator", space.name);
-    let desk = Desk::at(&space);
+    let desk = PluginFolder::on_cluster_of(&space);
     let check = |result: &str, said: &str| {
-        space.until(&format!("the rights are {result}"), || {
+        space.wait_until(&format!("the rights are {result}"), || {
             let ran = desk.run(&["check", "-n", &space.name, "-o", "json", "--operator-service-account", &account]);
-            let found = of(&ran.json(), "rights");
+            let found = results_of_check(&ran.json(), "rights");
             let is_so = found[0].0 == result && found[0].1.contains(said);
             Ok(is_so && found.len() == 1 && (result != "Wrong" || ran.code == 2))
         });
     };
-    rights(&space, &[], &["get"]);
+    create_operator_rights(&space, &[], &["get"]);
     check("Wrong", "may not patch `partners.tenantry.dev/status` in every namespace: give it");
-    rights(&space, &["patch"], &[]);
+    create_operator_rights(&space, &["patch"], &[]);
     let definition = |name: &str| format!("get `customresourcedefinitions.apiextensions.k8s.io {name}.tenantry.dev`");
     check("Wrong", &format!("may not {}, {}: give it", definition("partners"), definition("clients")));
-    rights(&space, &["patch"], &["get"]);
+    create_operator_rights(&space, &["patch"], &["get"]);
     check("Well", "may do everything");
     space.kubectl(&["delete", "clusterrole,clusterrolebinding", &space.name]);
 }
 
 #[test]
 fn colours_stand_where_they_are_asked_for_and_in_no_pipe() {
-    let space = World::shared().namespace("coloured");
-    let desk = Desk::at(&space);
+    let space = TestWorld::shared_world().create_namespace("coloured");
+    let desk = PluginFolder::on_cluster_of(&space);
     let check = |args: &[&str]| desk.run(&[&["check", "-n", &space.name], args].concat()).out;
     let (plain, coloured) = (check(&[]), check(&["--color", "always"]));
     assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[32mok     \u{1b}[0m"), "{plain}{coloured}");

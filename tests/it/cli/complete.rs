@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Desk;
+use super::PluginFolder;
 use crate::assets;
-use crate::world::World;
+use crate::world::TestWorld;
 
 /// Runs a program with the plugin and the script for kubectl on its PATH.
-fn said(desk: &Desk, program: &Path, args: &[&str]) -> String {
-    let own = assets::own("kubectl-tenantry").unwrap();
+fn run_with_plugin_on_path(desk: &PluginFolder, program: &Path, args: &[&str]) -> String {
+    let own = assets::own_program("kubectl-tenantry").unwrap();
     let folders = [own.parent().unwrap(), &desk.folder, Path::new("/usr/bin"), Path::new("/bin")];
     let path = std::env::join_paths(folders).unwrap();
     let output = desk.command(program).args(args).env("PATH", path).output().unwrap();
@@ -20,10 +20,10 @@ fn said(desk: &Desk, program: &Path, args: &[&str]) -> String {
 
 #[test]
 fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
-    let space = World::shared().namespace("completed");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
+    let space = TestWorld::shared_world().create_namespace("completed");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
     let complete = |words: &[&str]| {
         let ran = desk.run(&[&["__complete"], words].concat());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?}");
@@ -44,13 +44,13 @@ fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
     // Whoever types is not told what is wrong.
     assert_eq!(complete(&["status", "--server", "https://127.0.0.1:1", "-n", ns, "client/"]), ":4\n");
     // kubectl finds the script under its name, and shows what it prints.
-    let script = desk.put("kubectl_complete-tenantry", &desk.run(&["completion", "kubectl"]).out);
+    let script = desk.write_file("kubectl_complete-tenantry", &desk.run(&["completion", "kubectl"]).out);
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let words = ["__complete", "tenantry", "status", "-n", ns, "client/"];
-    assert_eq!(said(&desk, &assets::kubectl().unwrap(), &words), "client/globex\n:4\n");
-    desk.put("bash", &desk.run(&["completion", "bash"]).out);
+    assert_eq!(run_with_plugin_on_path(&desk, &assets::kubectl().unwrap(), &words), "client/globex\n:4\n");
+    desk.write_file("bash", &desk.run(&["completion", "bash"]).out);
     let bash = format!(
         "source bash; COMP_WORDS=(kubectl-tenantry status -n {ns} cl); COMP_CWORD=4; _kubectl_tenantry; echo \"${{COMPREPLY[@]}}\""
     );
-    assert_eq!(said(&desk, Path::new("/bin/bash"), &["-c", &bash]), "client/globex\n");
+    assert_eq!(run_with_plugin_on_path(&desk, Path::new("/bin/bash"), &["-c", &bash]), "client/globex\n");
 }

@@ -2,18 +2,20 @@
 
 use serde_json::json;
 
-use super::Desk;
-use crate::world::World;
+use super::PluginFolder;
+use crate::world::TestWorld;
 
 #[test]
 fn events_of_one_object_or_of_all_are_shown_with_what_they_say() {
-    let space = World::shared().namespace("told");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"details": {"country": "Atlantis"}}));
-    space.ready("partner/acme");
-    space.not_ready("client/globex", "InvalidValue");
-    space.until("both were told of", || Ok(space.events("acme").len() + space.events("globex").len() == 2));
+    let space = TestWorld::shared_world().create_namespace("told");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"details": {"country": "Atlantis"}}));
+    space.wait_until_ready("partner/acme");
+    space.wait_until_not_ready("client/globex", "InvalidValue");
+    space.wait_until("both were told of", || {
+        Ok(space.event_reasons("acme").len() + space.event_reasons("globex").len() == 2)
+    });
     let events = |args: &[&str]| desk.run(&[&["events", "-n", &space.name], args].concat());
     let all = events(&["-o", "json"]).json();
     let reasons: Vec<&str> = all.as_array().unwrap().iter().map(|one| one["reason"].as_str().unwrap()).collect();

@@ -8,9 +8,9 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::{Desk, Ran};
-use crate::connect::fake::{Asked, Fake, Reply};
-use crate::world::World;
+use super::{PluginFolder, PluginRun};
+use crate::connect::fake::{FakePlatform, FakeReply, FakeRequest};
+use crate::world::TestWorld;
 
 /// Texts that people and tools leave behind.
 const TEXTS: [&str; 36] = [
@@ -118,23 +118,23 @@ const URLS: [&str; 7] = [
 ];
 
 /// Values of one tenant.
-struct Odd(StdRng);
+struct OddValues(StdRng);
 
-impl Odd {
-    fn one(&mut self, of: &[&'static str]) -> String {
+impl OddValues {
+    fn one_of(&mut self, of: &[&'static str]) -> String {
         (*of.choose(&mut self.0).unwrap()).to_owned()
     }
 
-    fn text(&mut self) -> String {
+    fn any_text(&mut self) -> String {
         match self.0.random_range(0..10) {
             0 => "x".repeat(self.0.random_range(60..400)),
             1 => "ü".repeat(self.0.random_range(60..300)),
-            _ => self.one(&TEXTS),
+            _ => self.one_of(&TEXTS),
         }
     }
 
     /// A text, a number, nothing, or something else.
-    fn any(&mut self, text: &str) -> Value {
+    fn any_value(&mut self, text: &str) -> Value {
         match self.0.random_range(0..12) {
             0 => json!(self.0.random_range(0..4_930_123_456_789_i64)),
             1 => Value::Null,
@@ -144,27 +144,27 @@ impl Odd {
         }
     }
 
-    fn some(&mut self, of: &[&'static str]) -> Value {
+    fn some_of(&mut self, of: &[&'static str]) -> Value {
         let many = self.0.random_range(0..4);
-        json!((0..many).map(|_| self.one(of)).collect::<Vec<_>>())
+        json!((0..many).map(|_| self.one_of(of)).collect::<Vec<_>>())
     }
 
-    fn number(&mut self) -> Value {
+    fn any_number(&mut self) -> Value {
         json!(*[-1_i64, 0, 1, 3, 7, 8, 23, 24, 59, 60, 99, 365, 1 << 40].choose(&mut self.0).unwrap())
     }
 
     /// Some of the members.
-    fn few(&mut self, members: Vec<(&str, Value)>) -> Value {
+    fn some_members(&mut self, members: Vec<(&str, Value)>) -> Value {
         let kept = members.into_iter().filter(|_| self.0.random_bool(0.6));
         Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn tenant(&mut self, id: &str) -> Value {
+    fn any_tenant(&mut self, id: &str) -> Value {
         let texts = ["address", "city", "state", "zip", "extOrgId", "phoneExtension"];
         let mut members: Vec<(&str, Value)> = Vec::new();
         for name in texts {
-            let text = self.text();
-            members.push((name, self.any(&text)));
+            let text = self.any_text();
+            members.push((name, self.any_value(&text)));
         }
         for (name, of) in [
             ("country", &COUNTRIES[..]),
@@ -175,27 +175,27 @@ impl Odd {
             ("altEmail", &MAILS),
             ("whiteListedIps", &ADDRESSES),
         ] {
-            let text = self.one(of);
-            members.push((name, self.any(&text)));
+            let text = self.one_of(of);
+            members.push((name, self.any_value(&text)));
         }
         for name in ["enableCLIRecording", "showCopyClipBoard", "resourceDecommission", "twoFactorAuthentication"] {
             members.push((name, json!(self.0.random_bool(0.5))));
         }
-        members.push(("packages", self.some(&PACKAGES)));
-        members.push(("addOns", self.some(&ADD_ONS)));
+        members.push(("packages", self.some_of(&PACKAGES)));
+        members.push(("addOns", self.some_of(&ADD_ONS)));
         let id_of = |number: Value| json!({"id": number});
-        members.push(("channel", id_of(self.number())));
-        members.push(("nocDetails", if self.0.random_bool(0.5) { json!("") } else { id_of(self.number()) }));
+        members.push(("channel", id_of(self.any_number())));
+        members.push(("nocDetails", if self.0.random_bool(0.5) { json!("") } else { id_of(self.any_number()) }));
         let server =
-            self.one(&["acme.tenants.example", "ACME.example", "acme/x", "https://acme.example", "ä.example", ""]);
+            self.one_of(&["acme.tenants.example", "ACME.example", "acme/x", "https://acme.example", "ä.example", ""]);
         members.push(("accessEndpoint", json!({"applicationServer": server})));
-        let duo = self.one(&["api-1.duosecurity.com", "https://api-1.duosecurity.com/", "", "x y"]);
+        let duo = self.one_of(&["api-1.duosecurity.com", "https://api-1.duosecurity.com/", "", "x y"]);
         members.push(("duoSecurity", json!({"apiHostName": duo})));
         let policy =
-            ["minPasswordLength", "passwordValidity", "maxAttemptsToLockout"].map(|name| (name, self.number()));
+            ["minPasswordLength", "passwordValidity", "maxAttemptsToLockout"].map(|name| (name, self.any_number()));
         let mut policy = policy.to_vec();
         policy.push(("defaultPolicy", json!(self.0.random_bool(0.3))));
-        members.push(("passwordPolicy", self.few(policy)));
+        members.push(("passwordPolicy", self.some_members(policy)));
         let hours = [
             "businessStartHour",
             "businessStartMin",
@@ -204,55 +204,55 @@ impl Odd {
             "businessDayStart",
             "businessDayEnd",
         ];
-        let hours = hours.map(|name| (name, self.number())).to_vec();
-        members.push(("clientDetails", self.few(hours)));
-        let place = self.one(&["a", "../../x", "A B", "x?y=1", ""]);
+        let hours = hours.map(|name| (name, self.any_number())).to_vec();
+        members.push(("clientDetails", self.some_members(hours)));
+        let place = self.one_of(&["a", "../../x", "A B", "x?y=1", ""]);
         members.push((
             "managedBy",
             json!({"cluster": "c", "kind": "Client", "namespace": place, "name": place, "uid": "u"}),
         ));
-        let mut tenant = self.few(members);
+        let mut tenant = self.some_members(members);
         tenant["uniqueId"] = json!(id);
-        tenant["name"] = json!(if self.0.random_bool(0.4) { self.text() } else { format!("Tenant {id}") });
+        tenant["name"] = json!(if self.0.random_bool(0.4) { self.any_text() } else { format!("Tenant {id}") });
         tenant["activated"] = json!(true);
         tenant
     }
 
-    fn branding(&mut self) -> Value {
-        let image = self.one(&["https://cdn.example/logo.png", "//cdn.example/x", "/nowhere/logo.png", "", "../x"]);
+    fn any_branding(&mut self) -> Value {
+        let image = self.one_of(&["https://cdn.example/logo.png", "//cdn.example/x", "/nowhere/logo.png", "", "../x"]);
         let image = json!({"logoPath": image, "imageType": "image/png"});
         let members = vec![
-            ("applicationTitle", json!(self.text())),
-            ("documentationURL", json!(self.one(&URLS))),
-            ("loginPageHeaderText", json!(self.text())),
-            ("loginPageSubHeaderText", json!(self.text())),
-            ("loginPageTextColor", json!(self.one(&COLOURS))),
-            ("loginPageBackgroundColor", json!(self.one(&COLOURS))),
+            ("applicationTitle", json!(self.any_text())),
+            ("documentationURL", json!(self.one_of(&URLS))),
+            ("loginPageHeaderText", json!(self.any_text())),
+            ("loginPageSubHeaderText", json!(self.any_text())),
+            ("loginPageTextColor", json!(self.one_of(&COLOURS))),
+            ("loginPageBackgroundColor", json!(self.one_of(&COLOURS))),
             ("logo", image),
         ];
-        self.few(members)
+        self.some_members(members)
     }
 }
 
 /// Everything that the platform holds.
-struct Held {
+struct OddPlatform {
     tenants: BTreeMap<String, Value>,
     branding: BTreeMap<String, Value>,
 }
 
 const MANY: usize = 60;
 
-impl Held {
-    fn of(seed: u64) -> Self {
-        let mut odd = Odd(StdRng::seed_from_u64(seed));
+impl OddPlatform {
+    fn from_seed(seed: u64) -> Self {
+        let mut odd = OddValues(StdRng::seed_from_u64(seed));
         let ids = ["msp_1".to_owned(), "msp_2".to_owned()].into_iter().chain((1..=MANY).map(|n| format!("client_{n}")));
-        let tenants: BTreeMap<String, Value> = ids.map(|id| (id.clone(), odd.tenant(&id))).collect();
-        let branding = tenants.keys().map(|id| (id.clone(), odd.branding())).collect();
+        let tenants: BTreeMap<String, Value> = ids.map(|id| (id.clone(), odd.any_tenant(&id))).collect();
+        let branding = tenants.keys().map(|id| (id.clone(), odd.any_branding())).collect();
         Self { tenants, branding }
     }
 
     /// The living tenants under a parent: two partners, of which each has every second client.
-    fn under(&self, parent: &str) -> Vec<Value> {
+    fn tenants_under(&self, parent: &str) -> Vec<Value> {
         let number = |id: &str| id.rsplit('_').next().and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
         let stands = |id: &str| match parent {
             "sp_1" => id.starts_with("msp_"),
@@ -262,48 +262,51 @@ impl Held {
         all.map(|(id, tenant)| json!({"uniqueId": id, "name": tenant["name"], "activated": true})).collect()
     }
 
-    fn answer(&self, asked: &Asked) -> Reply {
+    fn answer(&self, asked: &FakeRequest) -> FakeReply {
         let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
         let parts: Vec<&str> = path.trim_start_matches("/api/v2/tenants/").split('/').collect();
         match parts[..] {
-            [parent, _, "minimal"] => Reply::json(200, &json!(self.under(parent))),
+            [parent, _, "minimal"] => FakeReply::json(200, &json!(self.tenants_under(parent))),
             [parent, _, "search"] => {
-                let rows = if query.contains("activated:false") { Vec::new() } else { self.under(parent) };
-                Reply::json(200, &json!({"results": rows, "totalResults": rows.len(), "pageNo": 1, "totalPages": 1}))
+                let rows = if query.contains("activated:false") { Vec::new() } else { self.tenants_under(parent) };
+                FakeReply::json(
+                    200,
+                    &json!({"results": rows, "totalResults": rows.len(), "pageNo": 1, "totalPages": 1}),
+                )
             }
-            [id, "customBranding"] => Reply::json(200, &self.branding[id]),
-            [_, _, id] if self.tenants.contains_key(id) => Reply::json(200, &self.tenants[id]),
-            _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+            [id, "customBranding"] => FakeReply::json(200, &self.branding[id]),
+            [_, _, id] if self.tenants.contains_key(id) => FakeReply::json(200, &self.tenants[id]),
+            _ => FakeReply::json(404, &json!({"code": "0003", "message": "No resource found"})),
         }
     }
 }
 
 /// The lines of an export that say what was left out.
-fn left_out(ran: &Ran) -> Vec<&str> {
+fn left_out_lines(ran: &PluginRun) -> Vec<&str> {
     ran.err.lines().filter_map(|line| line.strip_prefix("note: not exported: ")).collect()
 }
 
 /// Each document that was exported, by the id of its tenant.
-fn documents(ran: &Ran) -> BTreeMap<String, Value> {
+fn exported_documents(ran: &PluginRun) -> BTreeMap<String, Value> {
     let lines: Vec<&str> = ran.out.lines().collect();
     let all = lines.split(|line| *line == "---").map(|lines| serde_yaml::from_str::<Value>(&lines.join("\n")).unwrap());
     all.map(|one| (one["spec"]["adoption"]["uniqueId"].as_str().unwrap().to_owned(), one)).collect()
 }
 
 /// What is wrong with an export of this platform.
-async fn faults(seed: u64) -> Vec<String> {
-    let space = World::shared().namespace("everything");
-    let (held, shown) = (Held::of(seed), Held::of(seed));
-    let fake = Fake::new(move |asked| held.answer(&asked)).await;
-    let desk = Desk::alone();
+async fn export_faults(seed: u64) -> Vec<String> {
+    let space = TestWorld::shared_world().create_namespace("everything");
+    let (held, shown) = (OddPlatform::from_seed(seed), OddPlatform::from_seed(seed));
+    let fake = FakePlatform::new(move |asked| held.answer(&asked)).await;
+    let desk = PluginFolder::without_cluster();
     let connection = format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url);
-    let connection = desk.put("platform.env", &connection).display().to_string();
+    let connection = desk.write_file("platform.env", &connection).display().to_string();
     let args = ["export", "--connection", &connection, "--namespace", &space.name];
     let ran = tokio::task::block_in_place(|| desk.run(&args));
     if ran.code != 0 {
         return vec![format!("{seed}: {ran:?}")];
     }
-    let (written, told) = (documents(&ran), left_out(&ran));
+    let (written, told) = (exported_documents(&ran), left_out_lines(&ran));
     let mut faults = Vec::new();
     for (id, document) in &written {
         let create = ["-n", &space.name, "create", "--dry-run=server", "-f", "-"];
@@ -350,7 +353,7 @@ async fn faults(seed: u64) -> Vec<String> {
 async fn whatever_the_wire_allows_is_exported_as_the_api_server_takes_it_or_left_out_by_name() {
     let (mut all, seeds) = (Vec::new(), 3);
     for seed in 0..seeds {
-        all.extend(faults(seed).await);
+        all.extend(export_faults(seed).await);
     }
     assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
 }

@@ -2,24 +2,24 @@
 
 use std::fmt::Write as _;
 
-use super::Ran;
+use super::PluginRun;
 use crate::assets;
-use crate::world::Space;
+use crate::world::TestNamespace;
 
 /// Replaces what differs from run to run: names of this test's own, ids and digests.
-pub(super) fn masked(text: &str, own: &[(&str, &str)]) -> String {
+pub(super) fn mask_output(text: &str, own: &[(&str, &str)]) -> String {
     let mut text = text.to_owned();
     for (from, to) in own {
         text = text.replace(from, to);
     }
     for prefix in ["msp_", "client_", "sp_", "-client-"] {
-        text = numbers(&text, prefix);
+        text = mask_numbers(&text, prefix);
     }
-    uids(&digests(&text))
+    mask_uids(&mask_digests(&text))
 }
 
 /// UIDs: groups of 8, 4, 4, 4 and 12 hex digits.
-fn uids(text: &str) -> String {
+fn mask_uids(text: &str) -> String {
     let is_uid = |word: &str| {
         let groups: Vec<usize> = word.split('-').map(str::len).collect();
         groups == [8, 4, 4, 4, 12] && word.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit())
@@ -39,7 +39,7 @@ fn uids(text: &str) -> String {
     masked.trim_end_matches('\0').to_owned()
 }
 
-fn numbers(text: &str, prefix: &str) -> String {
+fn mask_numbers(text: &str, prefix: &str) -> String {
     let mut parts = text.split(prefix);
     let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -50,7 +50,7 @@ fn numbers(text: &str, prefix: &str) -> String {
     masked
 }
 
-fn digests(text: &str) -> String {
+fn mask_digests(text: &str) -> String {
     let mut parts = text.split("sha256:");
     let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -61,14 +61,14 @@ fn digests(text: &str) -> String {
 }
 
 /// What is this test's own, for [`masked`].
-pub(super) fn own<'a>(space: &'a Space<'_>) -> Vec<(&'a str, &'a str)> {
+pub(super) fn test_specific_names<'a>(space: &'a TestNamespace<'_>) -> Vec<(&'a str, &'a str)> {
     vec![(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")]
 }
 
 /// Compares a run with its file.
-pub(super) fn check(name: &str, ran: &Ran, own: &[(&str, &str)]) {
-    let Ran { code, out, err } = ran;
-    let text = masked(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);
+pub(super) fn compare_with_golden(name: &str, ran: &PluginRun, own: &[(&str, &str)]) {
+    let PluginRun { code, out, err } = ran;
+    let text = mask_output(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);
     let file = assets::root().join("tests/it/golden").join(format!("{name}.txt"));
     if crate::support::writes_golden_files() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

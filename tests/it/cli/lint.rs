@@ -5,27 +5,27 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Desk;
-use super::golden::check;
+use super::PluginFolder;
+use super::golden::compare_with_golden;
 use crate::assets;
-use crate::rules::{Refusal, Server, specs};
+use crate::rules::{ApiRejection, DryRunServer, all_specs};
 
 /// Where an object is wrong.
-type Places = BTreeSet<String>;
+type ErrorPaths = BTreeSet<String>;
 
 /// What `lint` finds in many objects at once: the places of each.
-fn linted(objects: &[(String, Value)]) -> BTreeMap<usize, Places> {
-    let desk = Desk::alone();
+fn lint_objects(objects: &[(String, Value)]) -> BTreeMap<usize, ErrorPaths> {
+    let desk = PluginFolder::without_cluster();
     let mut text = String::new();
     for (number, (kind, spec)) in objects.iter().enumerate() {
         let object = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind,
                             "metadata": {"name": format!("tried-{number}")}, "spec": spec});
         let _ = write!(text, "---\n{object}\n");
     }
-    desk.put("objects.yaml", &text);
+    desk.write_file("objects.yaml", &text);
     let ran = desk.run(&["lint", "-f", "objects.yaml", "-o", "json"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
-    let mut places: BTreeMap<usize, Places> = BTreeMap::new();
+    let mut places: BTreeMap<usize, ErrorPaths> = BTreeMap::new();
     for finding in ran.json()["findings"].as_array().unwrap() {
         // What the API server does not judge: the operator's own stages, and many objects with one name.
         if !["schema", "rule", "quotes"].contains(&finding["rule"].as_str().unwrap()) {
@@ -39,19 +39,19 @@ fn linted(objects: &[(String, Value)]) -> BTreeMap<usize, Places> {
 }
 
 /// Where the API server finds an object wrong; it says of the whole that the rest was not looked at.
-fn refused(answer: Result<(), Refusal>) -> Places {
-    let Err(Refusal(causes)) = answer else { return Places::new() };
+fn refused_paths(answer: Result<(), ApiRejection>) -> ErrorPaths {
+    let Err(ApiRejection(causes)) = answer else { return ErrorPaths::new() };
     causes.into_iter().filter(|(_, said)| !said.contains("were not checked")).map(|(field, _)| field).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verdict_on_every_object_of_the_rules_is_the_one_of_the_api_server() {
-    let objects = specs();
-    let here = linted(&objects);
-    let server = Server::new("linted").await;
+    let objects = all_specs();
+    let here = lint_objects(&objects);
+    let server = DryRunServer::new("linted").await;
     let (mut wrong, mut right) = (Vec::new(), 0);
     for (number, (kind, spec)) in objects.iter().enumerate() {
-        let there = refused(server.judge(kind, spec).await);
+        let there = refused_paths(server.dry_run(kind, spec).await);
         let here = here.get(&number).cloned().unwrap_or_default();
         right += usize::from(there.is_empty());
         if here != there {
@@ -64,7 +64,7 @@ async fn the_verdict_on_every_object_of_the_rules_is_the_one_of_the_api_server()
 }
 
 /// A file with every kind of mistake.
-const WRONG: &str = "apiVersion: tenantry.dev/v1alpha1
+const EVERY_MISTAKE: &str = "apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata:
   name: acme
@@ -111,7 +111,7 @@ metadata: {name: young, namespace: acme}
 ";
 
 /// Objects that are right one by one and do not fit together.
-const UNFIT: &str = "apiVersion: v1
+const INCONSISTENT_OBJECTS: &str = "apiVersion: v1
 kind: List
 items:
 - apiVersion: tenantry.dev/v1alpha1
@@ -163,36 +163,36 @@ items:
 
 #[test]
 fn what_is_wrong_is_named_by_file_line_and_object_in_each_form() {
-    let desk = Desk::alone();
-    desk.put("tenants/wrong.yaml", WRONG);
-    desk.put("tenants/unfit.yaml", UNFIT);
-    desk.put("tenants/no yaml.yaml", "kind: [\n");
-    desk.put("tenants/deeper/wrong.yml", "kind: Client\n");
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("tenants/wrong.yaml", EVERY_MISTAKE);
+    desk.write_file("tenants/unfit.yaml", INCONSISTENT_OBJECTS);
+    desk.write_file("tenants/no yaml.yaml", "kind: [\n");
+    desk.write_file("tenants/deeper/wrong.yml", "kind: Client\n");
     for form in ["text", "json", "sarif"] {
         let ran = desk.run(&["lint", "-f", "./tenants", "-R", "-o", form]);
-        check(&format!("lint/wrong-{form}"), &ran, &[(env!("CARGO_PKG_VERSION"), "VERSION")]);
+        compare_with_golden(&format!("lint/wrong-{form}"), &ran, &[(env!("CARGO_PKG_VERSION"), "VERSION")]);
     }
 }
 
 #[test]
 fn a_list_of_locked_defaults_and_packages_is_judged_with_the_partner() {
-    let desk = Desk::alone();
-    let sound = UNFIT
+    let desk = PluginFolder::without_cluster();
+    let sound = INCONSISTENT_OBJECTS
         .replace(", country: Atlantis", "")
         .replace("country: Lemuria, ", "")
         .replace("Mars/Phobos", "Europe/Paris");
-    desk.put("tenants.yaml", &sound);
-    check("lint/beyond-the-partner", &desk.run(&["lint", "-f", "tenants.yaml"]), &[]);
+    desk.write_file("tenants.yaml", &sound);
+    compare_with_golden("lint/beyond-the-partner", &desk.run(&["lint", "-f", "tenants.yaml"]), &[]);
 }
 
 #[test]
 fn the_examples_are_clean() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     let examples = assets::root().join("examples").display().to_string();
     let own = [(examples.as_str(), "examples")];
-    check("lint/clean", &desk.run(&["lint", "-f", &examples]), &own);
-    check("lint/clean-kustomized", &desk.run(&["lint", "-k", &examples, "-o", "json"]), &own);
-    check(
+    compare_with_golden("lint/clean", &desk.run(&["lint", "-f", &examples]), &own);
+    compare_with_golden("lint/clean-kustomized", &desk.run(&["lint", "-k", &examples, "-o", "json"]), &own);
+    compare_with_golden(
         "lint/clean-sarif",
         &desk.run(&["lint", "-f", &examples, "-o", "sarif"]),
         &[(env!("CARGO_PKG_VERSION"), "VERSION")],
@@ -201,16 +201,16 @@ fn the_examples_are_clean() {
 
 #[test]
 fn files_of_a_folder_that_hold_no_tenantry_object_are_passed_over_and_counted() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     let examples = assets::root().join("examples").display().to_string();
     let own = [(examples.as_str(), "examples")];
-    check("lint/clean-recursive", &desk.run(&["lint", "-f", &examples, "-R"]), &own);
+    compare_with_golden("lint/clean-recursive", &desk.run(&["lint", "-f", &examples, "-R"]), &own);
     // By its own name it was meant to hold one.
     let workflow = format!("{examples}/pull-request/workflow.yaml");
-    check("lint/no-object", &desk.run(&["lint", "-f", &workflow]), &own);
+    compare_with_golden("lint/no-object", &desk.run(&["lint", "-f", &workflow]), &own);
     // A misspelt member does not make an object disappear.
-    desk.put("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
-    desk.put("tenants/notes.yaml", "todo: [nothing]\n");
+    desk.write_file("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
+    desk.write_file("tenants/notes.yaml", "todo: [nothing]\n");
     let ran = desk.run(&["lint", "-f", "tenants"]);
     assert!(ran.code == 1 && ran.out.contains("client.yaml:1: this object has no `apiVersion`"), "{ran:?}");
     assert!(ran.err.contains("1 file holds no Tenantry object"), "{ran:?}");
@@ -235,32 +235,32 @@ spec:
 
 #[test]
 fn of_a_patch_of_a_kustomization_only_what_it_holds_is_judged() {
-    let desk = Desk::alone();
-    desk.put("prod/kustomization.yaml", OVERLAY);
-    desk.put(
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("prod/kustomization.yaml", OVERLAY);
+    desk.write_file(
         "prod/client.yaml",
         &format!("{PATCH}  partnerRef: {{name: acme}}\n").replace("city: Bonn", "name: Globex"),
     );
-    desk.put("prod/city.yaml", PATCH);
-    desk.put("prod/operations.yaml", "- {op: remove, path: /spec/details/city}\n");
-    desk.put("removed.yaml", &PATCH.replace("spec:", "$patch: delete\nspec:"));
-    check("lint/patched", &desk.run(&["lint", "-f", ".", "-R"]), &[]);
+    desk.write_file("prod/city.yaml", PATCH);
+    desk.write_file("prod/operations.yaml", "- {op: remove, path: /spec/details/city}\n");
+    desk.write_file("removed.yaml", &PATCH.replace("spec:", "$patch: delete\nspec:"));
+    compare_with_golden("lint/patched", &desk.run(&["lint", "-f", ".", "-R"]), &[]);
     assert_eq!(desk.run(&["lint", "-f", "prod/city.yaml"]).code, 0, "its kustomization stands beside it");
-    desk.put("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
-    check("lint/patched-wrongly", &desk.run(&["lint", "-f", "prod"]), &[]);
+    desk.write_file("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
+    compare_with_golden("lint/patched-wrongly", &desk.run(&["lint", "-f", "prod"]), &[]);
     // Without a kustomization that says so it is an object, and lacks what an object needs.
-    desk.put("alone.yaml", PATCH);
+    desk.write_file("alone.yaml", PATCH);
     let ran = desk.run(&["lint", "-f", "alone.yaml"]);
     assert!(ran.code == 1 && ran.out.contains("spec.details.name: Required value"), "{ran:?}");
 }
 
 #[test]
 fn what_cannot_be_read_is_an_error() {
-    let desk = Desk::alone();
-    check("lint/nothing-named", &desk.run(&["lint"]), &[]);
-    check("lint/no-such-file", &desk.run(&["lint", "-f", "nowhere.yaml"]), &[]);
-    check("lint/unknown-form", &desk.run(&["lint", "-f", "-", "-o", "xml"]), &[]);
-    check(
+    let desk = PluginFolder::without_cluster();
+    compare_with_golden("lint/nothing-named", &desk.run(&["lint"]), &[]);
+    compare_with_golden("lint/no-such-file", &desk.run(&["lint", "-f", "nowhere.yaml"]), &[]);
+    compare_with_golden("lint/unknown-form", &desk.run(&["lint", "-f", "-", "-o", "xml"]), &[]);
+    compare_with_golden(
         "lint/stdin",
         &desk.run_with(&["lint", "-f", "-"], "apiVersion: tenantry.dev/v1alpha1\nkind: Client\nspec: {}\n"),
         &[],

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::Desk;
-use crate::connect::fake::{Asked, Fake, Reply};
-use crate::world::World;
+use super::PluginFolder;
+use crate::connect::fake::{FakePlatform, FakeReply, FakeRequest};
+use crate::world::TestWorld;
 
-fn names(listed: &Value) -> Vec<&str> {
+fn listed_names(listed: &Value) -> Vec<&str> {
     listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
 }
 
@@ -18,18 +18,18 @@ fn names(listed: &Value) -> Vec<&str> {
 /// shows: seeds/details/search, seeds/termination/search, seeds/filter/active, seeds/filter/inactive, seeds/filter/all
 #[test]
 fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
-    let space = World::shared().namespace("listed");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    let partner = space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("listed");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    let partner = space.wait_until_ready("partner/acme");
     let clients = format!("{partner}/clients");
     for name in ["Globex", "Initech", "Hooli", "Umbrella"] {
-        space.world.tenancy.change(&clients, &json!({"name": name})).unwrap();
+        space.world.tenancy.change_tenant(&clients, &json!({"name": name})).unwrap();
     }
-    let living = space.world.tenancy.list(&clients, true).unwrap();
+    let living = space.world.tenancy.list_tenants(&clients, true).unwrap();
     let id = |name: &str| living.iter().find(|one| one["name"] == name).unwrap()["uniqueId"].as_str().unwrap();
     for (name, verb) in [("Hooli", "suspend"), ("Umbrella", "terminate")] {
-        space.world.tenancy.change(&format!("{clients}/{}/{verb}", id(name)), &json!({})).unwrap();
+        space.world.tenancy.change_tenant(&format!("{clients}/{}/{verb}", id(name)), &json!({})).unwrap();
     }
     let list =
         |args: &[&str]| desk.run(&[&["list", "clients", "--partner", &partner, "-n", &space.name], args].concat());
@@ -50,9 +50,9 @@ fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
         (&["--search", "nobody"], vec![]),
     ] {
         let ran = list(&[args, &["-o", "json"]].concat());
-        assert_eq!(names(&ran.json()), expected, "{args:?}: {ran:?}");
+        assert_eq!(listed_names(&ran.json()), expected, "{args:?}: {ran:?}");
     }
-    let by_file = desk.connection(&space);
+    let by_file = desk.write_connection_file(&space);
     let name = space.tenant_name("acme").to_uppercase();
     let ran = desk.run(&["list", "partners", "--connection", &by_file, "--search", &name, "-o", "json"]);
     let listed = ran.json();
@@ -64,19 +64,19 @@ fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
 
 #[test]
 fn a_second_credential_of_an_account_that_is_refused_hides_nothing() {
-    let space = World::shared().namespace("twice-listed");
-    let desk = Desk::at(&space);
+    let space = TestWorld::shared_world().create_namespace("twice-listed");
+    let desk = PluginFolder::on_cluster_of(&space);
     let data = space.credential();
     let wrong =
         json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": data["clientId"], "clientSecret": "x"});
-    space.secret("wrong", &wrong);
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    space.apply_secret("wrong", &wrong);
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     for name in ["aaa", "zzz"] {
-        space.partner(name, &json!({"connectionSecretRef": {"name": "wrong"}}));
+        space.apply_partner(name, &json!({"connectionSecretRef": {"name": "wrong"}}));
     }
     let ran = desk.run(&["list", "partners", "-n", &space.name, "--search", &space.tenant_name("acme"), "-o", "json"]);
-    assert_eq!((ran.code, names(&ran.json())), (1, vec![space.tenant_name("acme").as_str()]), "{ran:?}");
+    assert_eq!((ran.code, listed_names(&ran.json())), (1, vec![space.tenant_name("acme").as_str()]), "{ran:?}");
     for name in ["aaa", "zzz"] {
         assert!(ran.err.contains(&format!("Partner `{}/{name}`: ", space.name)), "{ran:?}");
     }
@@ -98,17 +98,17 @@ fn cut_off() -> (String, Arc<AtomicUsize>) {
 
 #[test]
 fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
-    let space = World::shared().namespace("away-listed");
+    let space = TestWorld::shared_world().create_namespace("away-listed");
     let (url, connections) = cut_off();
     let mut data = space.credential();
     data["url"] = json!(url);
     for number in 0..40 {
         data["clientId"] = json!(format!("client-{number}"));
-        space.secret(&format!("away-{number}"), &data);
+        space.apply_secret(&format!("away-{number}"), &data);
         let spec = json!({"connectionSecretRef": {"name": format!("away-{number}")}});
-        space.partner(&format!("away-{number}"), &spec);
+        space.apply_partner(&format!("away-{number}"), &spec);
     }
-    let ran = Desk::at(&space).run(&["list", "partners", "-n", &space.name]);
+    let ran = PluginFolder::on_cluster_of(&space).run(&["list", "partners", "-n", &space.name]);
     let said = ran.err.matches("the platform is not available").count();
     assert_eq!((ran.code, said), (1, 40), "{ran:?}");
     let asked = connections.load(Ordering::Relaxed);
@@ -117,33 +117,37 @@ fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
 
 #[test]
 fn a_partner_that_does_not_exist_is_an_error_and_one_that_was_ended_is_said() {
-    let space = World::shared().namespace("no-partner");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    let partner = space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("no-partner");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    let partner = space.wait_until_ready("partner/acme");
     let list = |named: &str| desk.run(&["list", "clients", "--partner", named, "-n", &space.name]);
     let ran = list("nosuch");
     assert!(ran.code == 1 && ran.err.contains("there is no partner `nosuch`: correct `--partner`"), "{ran:?}");
     assert!(!ran.err.contains("no such tenant"), "{ran:?}");
     let ran = list(&space.tenant_name("acme"));
     assert!(ran.code == 0 && ran.err.contains("there is no such tenant"), "{ran:?}");
-    space.world.tenancy.change(&format!("{}/terminate", space.world.tenancy.partner(&partner)), &json!({})).unwrap();
+    space
+        .world
+        .tenancy
+        .change_tenant(&format!("{}/terminate", space.world.tenancy.partner_path(&partner)), &json!({}))
+        .unwrap();
     let ran = list(&partner);
     assert!(ran.code == 1 && ran.err.contains(&format!("partner `{partner}` was terminated")), "{ran:?}");
 }
 
 /// A platform without the extensions on which this partner is not in service; with `None` it has no partners at all.
-async fn documented(partners: Option<&'static str>) -> Fake {
+async fn start_documented_platform(partners: Option<&'static str>) -> FakePlatform {
     let rows =
-        |rows: &Value| Reply::json(200, &json!({"results": rows, "totalResults": 1, "pageNo": 1, "totalPages": 1}));
-    Fake::new(move |asked: Asked| {
+        |rows: &Value| FakeReply::json(200, &json!({"results": rows, "totalResults": 1, "pageNo": 1, "totalPages": 1}));
+    FakePlatform::new(move |asked: FakeRequest| {
         let path = asked.path.split('?').next().unwrap_or_default();
         match (path.trim_start_matches("/api/v2/tenants/"), partners) {
             ("sp_1/msps/search", Some(id)) => rows(&json!([{"uniqueId": id, "name": "Acme", "activated": false}])),
             ("msp_1/clients/search", _) => {
                 rows(&json!([{"uniqueId": "client_1", "name": "Globex", "activated": true}]))
             }
-            _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+            _ => FakeReply::json(404, &json!({"code": "0003", "message": "No resource found"})),
         }
     })
     .await
@@ -151,29 +155,29 @@ async fn documented(partners: Option<&'static str>) -> Fake {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_listed_of_a_partner_that_only_may_have_ended_or_that_is_named() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     for (partners, args) in [(Some("msp_1"), &[][..]), (None, &["--partner", "msp_1"])] {
-        let fake = documented(partners).await;
-        desk.put("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
+        let fake = start_documented_platform(partners).await;
+        desk.write_file("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
         let all = [&["list", "clients", "--connection", "fake.env", "-o", "json"], args].concat();
         let ran = tokio::task::block_in_place(|| desk.run(&all));
-        assert_eq!((ran.code, names(&ran.json())), (0, vec!["Globex"]), "{args:?}: {ran:?}");
+        assert_eq!((ran.code, listed_names(&ran.json())), (0, vec!["Globex"]), "{args:?}: {ran:?}");
     }
-    let fake = documented(Some("msp_2")).await;
-    desk.put("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
+    let fake = start_documented_platform(Some("msp_2")).await;
+    desk.write_file("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
     let ran = tokio::task::block_in_place(|| desk.run(&["list", "clients", "--connection", "fake.env"]));
     assert!(ran.code == 0 && ran.err.contains("partner `msp_2` is not in service"), "{ran:?}");
 }
 
 #[test]
 fn a_connection_that_is_broken_hides_nothing_of_the_others() {
-    let space = World::shared().namespace("half-listed");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
-    space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    let space = TestWorld::shared_world().create_namespace("half-listed");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
     let ran = desk.run(&["list", "partners", "-n", &space.name, "--search", &space.tenant_name("acme"), "-o", "json"]);
-    assert_eq!(names(&ran.json()), [space.tenant_name("acme")]);
+    assert_eq!(listed_names(&ran.json()), [space.tenant_name("acme")]);
     let lost = format!("Partner `{0}/lost`: Secret `{0}/nowhere` does not exist", space.name);
     assert!(ran.code == 1 && ran.err.contains(&lost), "{ran:?}");
 }

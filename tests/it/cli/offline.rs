@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use super::Desk;
-use crate::world::World;
+use super::PluginFolder;
+use crate::world::TestWorld;
 
 #[test]
 fn the_same_plan_without_the_cluster() {
-    let space = World::shared().namespace("offline");
-    let desk = Desk::at(&space);
-    let connection = desk.connection(&space);
-    space.partner("acme", &json!({"details": {"city": "Berlin"}}));
-    space.client("globex", &json!({"details": {"city": "Bonn"}}));
-    space.ready("partner/acme");
-    let id = space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("offline");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let connection = desk.write_connection_file(&space);
+    space.apply_partner("acme", &json!({"details": {"city": "Berlin"}}));
+    space.apply_client("globex", &json!({"details": {"city": "Bonn"}}));
+    space.wait_until_ready("partner/acme");
+    let id = space.wait_until_ready("client/globex");
     let manifests = |city: &str| {
         let object = |kind: &str, name: &str, spec: serde_json::Value| json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": space.name}, "spec": spec});
         let partner =
@@ -26,7 +26,7 @@ fn the_same_plan_without_the_cluster() {
         format!("{partner}\n---\n{client}\n")
     };
     let plan = |city: &str, how: &[&str]| {
-        desk.put("tenants.yaml", &manifests(city));
+        desk.write_file("tenants.yaml", &manifests(city));
         desk.run(&[&["plan", "-f", "tenants.yaml", "-o", "json"], how].concat())
     };
     let offline = ["--offline", "--connection", connection.as_str()];
@@ -41,11 +41,11 @@ fn the_same_plan_without_the_cluster() {
 
 #[test]
 fn what_is_written_and_never_shown_is_left_open_without_the_cluster_and_is_no_secret_that_leaks() {
-    let space = World::shared().namespace("hidden");
-    let desk = Desk::at(&space);
-    let connection = desk.connection(&space);
+    let space = TestWorld::shared_world().create_namespace("hidden");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let connection = desk.write_connection_file(&space);
     let keys = json!({"integrationKey": "geheim-integration", "secretKey": "geheim-secret"});
-    space.referenced_secret("duo", &keys);
+    space.apply_referenced_secret("duo", &keys);
     let reference = |key: &str| json!({"name": "duo", "key": key});
     let duo = json!({
         "integrationKeySecretRef": reference("integrationKey"), "secretKeySecretRef": reference("secretKey"),
@@ -73,7 +73,7 @@ fn what_is_written_and_never_shown_is_left_open_without_the_cluster_and_is_no_se
     let shown: Vec<_> = settings.as_array().unwrap().iter().filter(|one| one["to"] == "(secret)").collect();
     assert_eq!(shown.len(), 2, "{settings}");
     space.apply(&partner);
-    space.ready("partner/acme");
+    space.wait_until_ready("partner/acme");
     assert_eq!(plan(&[]).code, 0);
     let ran = plan(&offline);
     let notes = ran.json()["objects"][0]["notes"].to_string();

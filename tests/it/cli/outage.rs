@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Desk;
+use super::PluginFolder;
 use crate::assets;
-use crate::process::{Process, Program, free_port};
-use crate::proxy::Proxy;
-use crate::proxy::rules::{Answer, Fault, Rule};
-use crate::world::{Space, World};
+use crate::process::{ChildProcess, ProgramCommand, free_port};
+use crate::proxy::FaultProxy;
+use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
+use crate::world::{TestNamespace, TestWorld};
 
 /// The lines that come from a program.
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (send, seen) = channel();
     let lines = BufReader::new(from).lines();
     std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| send.send(line)));
@@ -23,23 +23,23 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// The plugin, running.
-fn spawn(desk: &Desk, args: &[&str]) -> Child {
-    let mut command = desk.command(&assets::own("kubectl-tenantry").unwrap());
+fn spawn_plugin(desk: &PluginFolder, args: &[&str]) -> Child {
+    let mut command = desk.command(&assets::own_program("kubectl-tenantry").unwrap());
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 #[test]
 fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
-    let mut world = World::start("watch-outage", |_| {}).unwrap();
-    let name = world.namespace("watched").name.clone();
+    let mut world = TestWorld::start("watch-outage", |_| {}).unwrap();
+    let name = world.create_namespace("watched").name.clone();
     let mut all: Vec<String> = Vec::new();
     let (mut running, out, err) = {
-        let space = Space::at(&world, name.clone());
-        space.partner("acme", &json!({}));
-        space.ready("partner/acme");
-        let mut running = spawn(&Desk::at(&space), &["status", "-w", "-n", &name]);
-        let (out, err) = (lines(running.stdout.take().unwrap()), lines(running.stderr.take().unwrap()));
-        space.until("the list is there", || {
+        let space = TestNamespace::existing(&world, name.clone());
+        space.apply_partner("acme", &json!({}));
+        space.wait_until_ready("partner/acme");
+        let mut running = spawn_plugin(&PluginFolder::on_cluster_of(&space), &["status", "-w", "-n", &name]);
+        let (out, err) = (read_lines(running.stdout.take().unwrap()), read_lines(running.stderr.take().unwrap()));
+        space.wait_until("the list is there", || {
             all.extend(out.try_iter());
             Ok(all.iter().any(|line| line.contains("leads in namespace")))
         });
@@ -47,7 +47,7 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     };
     world.control_plane.apiserver().kill().unwrap();
     let mut notes: Vec<String> = Vec::new();
-    Space::at(&world, name.clone()).until("the outage is said", || {
+    TestNamespace::existing(&world, name.clone()).wait_until("the outage is said", || {
         notes.extend(err.try_iter());
         Ok(notes.iter().any(|line| line.contains("interrupted")))
     });
@@ -57,9 +57,9 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     let kubectl = world.kubectl.clone();
     let limit = Duration::from_mins(1);
     world.control_plane.apiserver().wait_until(limit, || kubectl.run(&["get", "--raw", "/readyz"]).is_ok()).unwrap();
-    let space = Space::at(&world, name);
-    space.patch("partner/acme", &json!({"spec": {"details": {"country": "Atlantis"}}}));
-    space.until("the change is shown", || {
+    let space = TestNamespace::existing(&world, name);
+    space.merge_patch("partner/acme", &json!({"spec": {"details": {"country": "Atlantis"}}}));
+    space.wait_until("the change is shown", || {
         all.extend(out.try_iter());
         Ok(all.last().is_some_and(|line| line.contains("InvalidValue")))
     });
@@ -71,17 +71,18 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
 }
 
 /// `kubectl proxy` speaks TLS with the API server, and the proxy of faults stands before that.
-fn way(space: &Space<'_>) -> (Proxy, Process, std::path::PathBuf) {
-    let (port, folder) = (free_port().unwrap().to_string(), crate::support::folder("watch-way").unwrap());
-    let mut kubectl = Program::new("kubectl-proxy", assets::kubectl().unwrap(), folder.join("kubectl-proxy.log"))
-        .args(["proxy", "--port", &port, "--kubeconfig"])
-        .args([space.world.control_plane.kubeconfig("admin")])
-        .start()
-        .unwrap();
+fn way(space: &TestNamespace<'_>) -> (FaultProxy, ChildProcess, std::path::PathBuf) {
+    let (port, folder) = (free_port().unwrap().to_string(), crate::support::test_folder("watch-way").unwrap());
+    let mut kubectl =
+        ProgramCommand::new("kubectl-proxy", assets::kubectl().unwrap(), folder.join("kubectl-proxy.log"))
+            .args(["proxy", "--port", &port, "--kubeconfig"])
+            .args([space.world.control_plane.kubeconfig("admin")])
+            .start()
+            .unwrap();
     let through = format!("127.0.0.1:{port}");
     let is_up = || crate::http::get(&format!("http://{through}/readyz")).is_ok_and(|answer| answer.status == 200);
     kubectl.wait_until(Duration::from_secs(30), is_up).unwrap();
-    let proxy = Proxy::start("127.0.0.1:0", &through, Vec::new()).unwrap();
+    let proxy = FaultProxy::start("127.0.0.1:0", &through, Vec::new()).unwrap();
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "faults",
         "clusters": [{"name": "faults", "cluster": {"server": proxy.url()}}],
@@ -95,32 +96,36 @@ fn way(space: &Space<'_>) -> (Proxy, Process, std::path::PathBuf) {
 
 #[test]
 fn a_watch_whose_connection_breaks_says_so_each_time() {
-    let space = World::shared().namespace("watched-twice");
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("watched-twice");
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     let (proxy, _kubectl, kubeconfig) = way(&space);
     let kubeconfig = kubeconfig.display().to_string();
-    let mut running = spawn(&Desk::at(&space), &["status", "-w", "-n", &space.name, "--kubeconfig", &kubeconfig]);
-    let (out, err) = (lines(running.stdout.take().unwrap()), lines(running.stderr.take().unwrap()));
+    let mut running = spawn_plugin(
+        &PluginFolder::on_cluster_of(&space),
+        &["status", "-w", "-n", &space.name, "--kubeconfig", &kubeconfig],
+    );
+    let (out, err) = (read_lines(running.stdout.take().unwrap()), read_lines(running.stderr.take().unwrap()));
     let (mut all, mut notes): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    let watches = |proxy: &Proxy| proxy.seen().iter().filter(|seen| seen.target.contains("watch=true")).count();
-    space.until("both kinds are watched", || Ok(watches(&proxy) >= 2));
+    let watches =
+        |proxy: &FaultProxy| proxy.seen_requests().iter().filter(|seen| seen.target.contains("watch=true")).count();
+    space.wait_until("both kinds are watched", || Ok(watches(&proxy) >= 2));
     for (round, country, reason) in
         [(1, "Atlantis", "InvalidValue"), (2, "Germany", "True"), (3, "Lemuria", "InvalidValue")]
     {
-        let refused = Fault::Answer(Answer { status: 500, ..Answer::default() });
-        proxy.set(vec![Rule::new("GET", "/tenantry.dev/v1alpha1/", refused)]);
-        space.until("the interruption is said", || {
+        let refused = ProxyFault::Answer(CannedAnswer { status: 500, ..CannedAnswer::default() });
+        proxy.set_rules(vec![FaultRule::new("GET", "/tenantry.dev/v1alpha1/", refused)]);
+        space.wait_until("the interruption is said", || {
             // A watch whose answer has not begun is not cut yet.
-            proxy.cut();
+            proxy.break_streams();
             notes.extend(err.try_iter().filter(|line| line.contains("interrupted")));
             Ok(notes.len() >= round)
         });
-        proxy.set(Vec::new());
+        proxy.set_rules(Vec::new());
         all.extend(out.try_iter());
         let before = all.len();
-        space.patch("partner/acme", &json!({"spec": {"details": {"country": country}}}));
-        space.until("the change is shown", || {
+        space.merge_patch("partner/acme", &json!({"spec": {"details": {"country": country}}}));
+        space.wait_until("the change is shown", || {
             all.extend(out.try_iter());
             Ok(all[before..].iter().any(|line| line.contains("partner/acme") && line.contains(reason)))
         });
@@ -131,25 +136,25 @@ fn a_watch_whose_connection_breaks_says_so_each_time() {
 
 #[test]
 fn two_people_who_ask_for_a_look_at_the_same_time_both_see_it() {
-    let mut world = World::start("two-looks", |_| {}).unwrap();
-    let name = world.namespace("two").name.clone();
+    let mut world = TestWorld::start("two-looks", |_| {}).unwrap();
+    let name = world.create_namespace("two").name.clone();
     {
-        let space = Space::at(&world, name.clone());
-        space.partner("acme", &json!({}));
-        space.ready("partner/acme");
+        let space = TestNamespace::existing(&world, name.clone());
+        space.apply_partner("acme", &json!({}));
+        space.wait_until_ready("partner/acme");
     }
     world.operator.process().stop().unwrap();
     let (first, second) = {
-        let space = Space::at(&world, name.clone());
+        let space = TestNamespace::existing(&world, name.clone());
         let asked = || {
             space.get("partner/acme").unwrap()["metadata"]["annotations"]["tenantry.dev/reconcile-requested-at"].clone()
         };
-        let ask = || spawn(&Desk::at(&space), &["reconcile", "partner/acme", "-n", &name]);
+        let ask = || spawn_plugin(&PluginFolder::on_cluster_of(&space), &["reconcile", "partner/acme", "-n", &name]);
         let first = ask();
-        space.until("the first asks", || Ok(asked().is_string()));
+        space.wait_until("the first asks", || Ok(asked().is_string()));
         let before = asked();
         let second = ask();
-        space.until("the second asks", || Ok(asked() != before));
+        space.wait_until("the second asks", || Ok(asked() != before));
         (first, second)
     };
     world.operator.restart().unwrap();

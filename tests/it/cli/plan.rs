@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::Desk;
-use super::golden::{check, own};
-use crate::world::{Space, World};
+use super::PluginFolder;
+use super::golden::{compare_with_golden, test_specific_names};
+use crate::world::{TestNamespace, TestWorld};
 
 /// A Partner with two Clients, as one file.
-fn tenants(space: &Space<'_>) -> String {
+fn tenant_manifests(space: &TestNamespace<'_>) -> String {
     let name = |name: &str| space.tenant_name(name);
     format!(
         "apiVersion: tenantry.dev/v1alpha1
@@ -43,45 +43,45 @@ spec:
 }
 
 /// What a plan says of an object.
-fn row(plan: &Value, name: &str) -> Value {
+fn plan_row(plan: &Value, name: &str) -> Value {
     let rows = plan["objects"].as_array().unwrap();
     rows.iter().find(|row| row["name"] == name).cloned().unwrap_or_default()
 }
 
 #[test]
 fn a_plan_shows_a_life_before_it_happens() {
-    let space = World::shared().namespace("planned");
-    let desk = Desk::at(&space);
-    let text = tenants(&space);
-    desk.put("tenants.yaml", &text);
+    let space = TestWorld::shared_world().create_namespace("planned");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let text = tenant_manifests(&space);
+    desk.write_file("tenants.yaml", &text);
     let plan = |more: &[&str]| desk.run(&[&["plan", "-f", "tenants.yaml"], more].concat());
-    let own = own(&space);
-    check("plan/create", &plan(&[]), &own);
-    check("plan/create-markdown", &plan(&["-o", "markdown"]), &own);
+    let own = test_specific_names(&space);
+    compare_with_golden("plan/create", &plan(&[]), &own);
+    compare_with_golden("plan/create-markdown", &plan(&["-o", "markdown"]), &own);
     space.kubectl(&["apply", "-f", desk.folder.join("tenants.yaml").to_str().unwrap()]);
     for object in ["partner/acme", "client/globex", "client/initech"] {
-        space.ready(object);
+        space.wait_until_ready(object);
     }
     let ran = plan(&[]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
-    check("plan/nothing", &plan(&["--show-unchanged"]), &own);
+    compare_with_golden("plan/nothing", &plan(&["--show-unchanged"]), &own);
     let edited = text
         .replace("city: Bonn", "city: Köln | `x`")
         .replace("[198.51.100.7]", "[198.51.100.8]")
         .replace("country: Germany", "country: France");
-    desk.put("tenants.yaml", &edited);
-    check("plan/change", &plan(&[]), &own);
-    check("plan/change-markdown", &plan(&["-o", "markdown"]), &own);
-    check("plan/change-json", &plan(&["-o", "json"]), &own);
-    check("plan/change-yaml", &plan(&["-o", "yaml"]), &own);
+    desk.write_file("tenants.yaml", &edited);
+    compare_with_golden("plan/change", &plan(&[]), &own);
+    compare_with_golden("plan/change-markdown", &plan(&["-o", "markdown"]), &own);
+    compare_with_golden("plan/change-json", &plan(&["-o", "json"]), &own);
+    compare_with_golden("plan/change-yaml", &plan(&["-o", "yaml"]), &own);
 }
 
 #[test]
 fn the_hash_of_a_plan_is_the_one_that_the_operator_waits_for() {
-    let space = World::shared().namespace("approve");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({"management": {"approval": {"mode": "ManualIfRisky"}}}));
-    space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("approve");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({"management": {"approval": {"mode": "ManualIfRisky"}}}));
+    space.wait_until_ready("partner/acme");
     let manifest = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner",
         "metadata": {"name": "acme", "namespace": space.name},
@@ -92,31 +92,31 @@ fn the_hash_of_a_plan_is_the_one_that_the_operator_waits_for() {
             "security": {"access": {"allowedIPs": ["198.51.100.1"]}},
         },
     });
-    let file = desk.put("partner.json", &manifest.to_string()).display().to_string();
+    let file = desk.write_file("partner.json", &manifest.to_string()).display().to_string();
     let ran = desk.run(&["plan", "-f", &file, "-o", "json"]);
     assert_eq!(ran.code, 2, "{ran:?}");
-    let row = row(&ran.json(), "acme");
+    let row = plan_row(&ran.json(), "acme");
     assert_eq!((&row["action"], &row["reason"]), (&json!("Wait"), &json!("ApprovalNeeded")), "{row}");
     space.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file]);
     let mut hash = Value::Null;
-    space.until("the operator waits for approval", || {
+    space.wait_until("the operator waits for approval", || {
         hash = space.get("partner/acme").unwrap()["status"]["plan"]["hash"].clone();
         Ok(!hash.is_null())
     });
     assert_eq!(row["approvedPlan"], hash);
     // The object of the cluster has the same plan, by its name as well.
     let ran = desk.run(&["plan", "partner/acme", "-n", &space.name, "-o", "json"]);
-    assert_eq!(super::plan::row(&ran.json(), "acme")["approvedPlan"], hash);
+    assert_eq!(super::plan::plan_row(&ran.json(), "acme")["approvedPlan"], hash);
 }
 
 #[test]
 fn what_cannot_be_is_refused_with_the_reason_of_the_condition() {
-    let space = World::shared().namespace("refuse");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
-    space.client("globex", &json!({"packages": ["EventAndIncidentManagement"]}));
-    space.ready("partner/acme");
-    let id = space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("refuse");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
+    space.apply_client("globex", &json!({"packages": ["EventAndIncidentManagement"]}));
+    space.wait_until_ready("partner/acme");
+    let id = space.wait_until_ready("client/globex");
     let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": space.name}, "spec": spec});
     let named = |name: &str| json!({"name": name});
     let objects = [
@@ -146,19 +146,19 @@ fn what_cannot_be_is_refused_with_the_reason_of_the_condition() {
             json!({"partnerRef": named("acme"), "details": named("greedy"), "packages": ["RemediationAndAutomation"]}),
         ),
     ];
-    desk.put("all.json", &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
+    desk.write_file("all.json", &json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
     let ran = desk.run(&["plan", "-f", "all.json"]);
-    check("plan/refused", &ran, &own(&space));
+    compare_with_golden("plan/refused", &ran, &test_specific_names(&space));
 }
 
 #[test]
 fn clients_that_are_not_in_the_input_are_planned_with_their_partner() {
-    let space = World::shared().namespace("reach");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({"clients": {"defaults": {"country": "Germany"}}}));
-    space.client("globex", &json!({}));
-    space.ready("partner/acme");
-    space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("reach");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({"clients": {"defaults": {"country": "Germany"}}}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.wait_until_ready("client/globex");
     let partner = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme", "namespace": space.name},
         "spec": {
@@ -168,7 +168,7 @@ fn clients_that_are_not_in_the_input_are_planned_with_their_partner() {
     });
     let ran = desk.run_with(&["plan", "-f", "-", "-o", "json"], &partner.to_string());
     assert_eq!(ran.code, 2, "{ran:?}");
-    let setting = &row(&ran.json(), "globex")["requests"][0]["settings"][0];
+    let setting = &plan_row(&ran.json(), "globex")["requests"][0]["settings"][0];
     let expected = json!({"path": "details.country", "from": "Germany", "to": "France", "source": "PartnerDefault", "risk": "quiet"});
     assert_eq!(*setting, expected);
 }

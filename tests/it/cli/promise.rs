@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tenantry::catalog::{AddOn, Package};
 
-use super::Desk;
-use super::whole::Draw;
-use crate::proxy::Proxy;
-use crate::proxy::rules::Seen;
-use crate::world::{Space, World};
+use super::PluginFolder;
+use super::whole::RandomDraw;
+use crate::proxy::FaultProxy;
+use crate::proxy::rules::SeenRequest;
+use crate::world::{TestNamespace, TestWorld};
 
 /// Drawn pairs of manifests and platform states.
 const CASES: u64 = 10;
@@ -17,14 +17,14 @@ const CASES: u64 = 10;
 const CLIENTS: [&str; 4] = ["one", "two", "three", "four"];
 
 /// A request as both sides tell it: the step, and the settings by path.
-type Step = (String, BTreeMap<String, Value>);
+type RequestStep = (String, BTreeMap<String, Value>);
 
 #[test]
 fn what_plan_prints_is_what_the_operator_then_does() {
-    let mut world = World::start("promise", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
+    let mut world = TestWorld::start("promise", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
     let mut kept = BTreeMap::new();
     for seed in 0..CASES {
-        one_case(&mut world, seed, &mut kept);
+        check_case(&mut world, seed, &mut kept);
     }
     println!("{kept:?}");
     // Without these the cases would have shown nothing.
@@ -33,133 +33,135 @@ fn what_plan_prints_is_what_the_operator_then_does() {
     }
 }
 
-fn one_case(world: &mut World, seed: u64, kept: &mut BTreeMap<String, usize>) {
-    let mut draw = Draw::new(seed * 7919 + 13);
-    let proxy = world.proxy(Vec::new());
-    let name = world.behind(&proxy, "promise").name.clone();
+fn check_case(world: &mut TestWorld, seed: u64, kept: &mut BTreeMap<String, usize>) {
+    let mut draw = RandomDraw::new(seed * 7919 + 13);
+    let proxy = world.start_proxy(Vec::new());
+    let name = world.namespace_behind(&proxy, "promise").name.clone();
     let (stamp, objects) = {
-        let space = Space::at(world, name.clone());
-        let before = begin(&space, &mut draw);
-        (format!("case-{seed}"), drawn(&space, &before, &mut draw))
+        let space = TestNamespace::existing(world, name.clone());
+        let before = create_initial_state(&space, &mut draw);
+        (format!("case-{seed}"), draw_manifests(&space, &before, &mut draw))
     };
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": stamped(objects, &stamp)}).to_string();
-    let ran = Desk::at(&Space::at(world, name.clone())).run_with(&["plan", "-f", "-", "-o", "json"], &list);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": with_reconcile_stamp(objects, &stamp)}).to_string();
+    let ran = PluginFolder::on_cluster_of(&TestNamespace::existing(world, name.clone()))
+        .run_with(&["plan", "-f", "-", "-o", "json"], &list);
     assert!(ran.code == 2 || ran.code == 1 && !ran.out.is_empty(), "case {seed}: {ran:?}");
     let plan = ran.json();
     // The operator sees all of it at once, as a plan does: between two of the objects the world would be a third one.
     world.operator.process().stop().unwrap();
-    let sent = proxy.seen().len();
+    let sent = proxy.seen_requests().len();
     world.kubectl.run_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &list).unwrap();
     world.operator.restart().unwrap();
-    let space = Space::at(world, name);
-    settled(&space, &plan, &stamp);
-    assert_eq!(done(&space, &proxy, sent), printed(&plan), "case {seed}\n{list}\n{}", ran.out);
+    let space = TestNamespace::existing(world, name);
+    wait_until_reconciled(&space, &plan, &stamp);
+    assert_eq!(observed_steps(&space, &proxy, sent), planned_steps(&plan), "case {seed}\n{list}\n{}", ran.out);
     for row in plan["objects"].as_array().unwrap() {
         *kept.entry(row["action"].as_str().unwrap().to_owned()).or_default() += 1;
     }
-    for (step, _) in printed(&plan).into_values().flatten() {
+    for (step, _) in planned_steps(&plan).into_values().flatten() {
         *kept.entry(step).or_default() += 1;
     }
 }
 
 /// What is there before: some of the objects, with another draw of their specs, and what others made of their tenants.
-fn begin(space: &Space<'_>, draw: &mut Draw) -> Vec<Value> {
-    let partner = plainly(partner(space, draw));
-    let clients: Vec<&str> = CLIENTS.into_iter().filter(|_| draw.is(60)).collect();
-    let before: Vec<Value> = clients.iter().map(|name| plainly(client(space, name, draw))).collect();
-    if before.is_empty() && draw.is(50) {
+fn create_initial_state(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Vec<Value> {
+    let partner = without_blocking_settings(draw_partner(space, draw));
+    let clients: Vec<&str> = CLIENTS.into_iter().filter(|_| draw.chance(60)).collect();
+    let before: Vec<Value> =
+        clients.iter().map(|name| without_blocking_settings(draw_client(space, name, draw))).collect();
+    if before.is_empty() && draw.chance(50) {
         return Vec::new();
     }
     space.apply(&partner);
-    space.ready("partner/acme");
+    space.wait_until_ready("partner/acme");
     for object in &before {
         space.apply(object);
     }
     for name in &clients {
-        space.ready(&format!("client/{name}"));
+        space.wait_until_ready(&format!("client/{name}"));
     }
-    meddle(space, &clients, draw);
+    change_on_platform(space, &clients, draw);
     [vec![partner], before].concat()
 }
 
 /// What is to be: some as before, though their tenants may have changed, and the others drawn anew.
-fn drawn(space: &Space<'_>, before: &[Value], draw: &mut Draw) -> Vec<Value> {
-    let keep = |name: &str, draw: &mut Draw| {
-        before.iter().find(|object| object["metadata"]["name"] == name).filter(|_| draw.is(50)).cloned()
+fn draw_manifests(space: &TestNamespace<'_>, before: &[Value], draw: &mut RandomDraw) -> Vec<Value> {
+    let keep = |name: &str, draw: &mut RandomDraw| {
+        before.iter().find(|object| object["metadata"]["name"] == name).filter(|_| draw.chance(50)).cloned()
     };
-    let mut objects = vec![keep("acme", draw).unwrap_or_else(|| partner(space, draw))];
-    objects.extend(CLIENTS.map(|name| keep(name, draw).unwrap_or_else(|| client(space, name, draw))));
-    if !before.is_empty() && draw.is(70) {
-        objects.push(adopting(space, draw));
+    let mut objects = vec![keep("acme", draw).unwrap_or_else(|| draw_partner(space, draw))];
+    objects.extend(CLIENTS.map(|name| keep(name, draw).unwrap_or_else(|| draw_client(space, name, draw))));
+    if !before.is_empty() && draw.chance(70) {
+        objects.push(draw_adopting_client(space, draw));
     }
     objects
 }
 
 /// With a stamp by which the operator says that it has looked at them.
-fn stamped(mut objects: Vec<Value>, stamp: &str) -> Vec<Value> {
+fn with_reconcile_stamp(mut objects: Vec<Value>, stamp: &str) -> Vec<Value> {
     for object in &mut objects {
         object["metadata"]["annotations"] = json!({"tenantry.dev/reconcile-requested-at": stamp});
     }
     objects
 }
 
-fn partner(space: &Space<'_>, draw: &mut Draw) -> Value {
+fn draw_partner(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Value {
     let mut spec = json!({
         "connectionSecretRef": {"name": "platform"},
-        "details": {"name": space.tenant_name("acme"), "city": draw.one(&["Berlin", "Bonn"])},
+        "details": {"name": space.tenant_name("acme"), "city": draw.pick_one(&["Berlin", "Bonn"])},
         "packages": ["EventAndIncidentManagement"], "addOns": ["SLAManagement"],
     });
-    if draw.is(60) {
+    if draw.chance(60) {
         spec["clients"] = json!({"defaults": {
-            "country": draw.one(&["Germany", "France"]), "access": {"twoFactorAuthentication": draw.is(50)},
+            "country": draw.pick_one(&["Germany", "France"]), "access": {"twoFactorAuthentication": draw.chance(50)},
         }});
-        if draw.is(30) {
+        if draw.chance(30) {
             spec["clients"]["locked"] = json!(["country"]);
         }
     }
-    if draw.is(40) {
-        spec["branding"] = json!({"websiteTitle": draw.one(&["A", "B"])});
+    if draw.chance(40) {
+        spec["branding"] = json!({"websiteTitle": draw.pick_one(&["A", "B"])});
     }
-    object(space, "Partner", "acme", &spec)
+    manifest(space, "Partner", "acme", &spec)
 }
 
-fn client(space: &Space<'_>, name: &str, draw: &mut Draw) -> Value {
+fn draw_client(space: &TestNamespace<'_>, name: &str, draw: &mut RandomDraw) -> Value {
     let mut spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)}});
-    if draw.is(60) {
-        spec["details"]["city"] = json!(draw.one(&["", "Köln", "Bonn"]));
+    if draw.chance(60) {
+        spec["details"]["city"] = json!(draw.pick_one(&["", "Köln", "Bonn"]));
     }
-    if draw.is(30) {
-        spec["details"]["country"] = json!(draw.one(&["Germany", "USA"]));
+    if draw.chance(30) {
+        spec["details"]["country"] = json!(draw.pick_one(&["Germany", "USA"]));
     }
-    if draw.is(30) {
-        spec["details"]["timezone"] = json!(draw.one(&["Asia/Calcutta", "Asia/Kolkata"]));
+    if draw.chance(30) {
+        spec["details"]["timezone"] = json!(draw.pick_one(&["Asia/Calcutta", "Asia/Kolkata"]));
     }
-    if draw.is(30) {
-        spec["packages"] = json!([draw.one(&[
+    if draw.chance(30) {
+        spec["packages"] = json!([draw.pick_one(&[
             "EventAndIncidentManagement",
             "HybridDiscoveryAndMonitoring",
             "RemediationAndAutomation"
         ])]);
     }
-    if draw.is(40) {
-        spec["security"] = json!({"access": {"allowedIPs": [draw.one(&["198.51.100.7", "10.0.0.*"])]}});
+    if draw.chance(40) {
+        spec["security"] = json!({"access": {"allowedIPs": [draw.pick_one(&["198.51.100.7", "10.0.0.*"])]}});
     }
-    if draw.is(40) {
-        spec["branding"] = json!({"websiteTitle": draw.one(&["C", "D"]), "loginPage": {"textColor": draw.one(&["1f2937", "#FFFFFF"])}});
+    if draw.chance(40) {
+        spec["branding"] = json!({"websiteTitle": draw.pick_one(&["C", "D"]), "loginPage": {"textColor": draw.pick_one(&["1f2937", "#FFFFFF"])}});
     }
-    if draw.is(50) {
-        spec["tenantState"] = json!(draw.one(&["Active", "Suspended"]));
+    if draw.chance(50) {
+        spec["tenantState"] = json!(draw.pick_one(&["Active", "Suspended"]));
     }
-    if draw.is(25) {
+    if draw.chance(25) {
         spec["management"] = json!({"drift": "Report"});
-    } else if draw.is(30) {
-        spec["management"] = json!({"approval": {"mode": draw.one(&["Manual", "ManualIfRisky"])}});
+    } else if draw.chance(30) {
+        spec["management"] = json!({"approval": {"mode": draw.pick_one(&["Manual", "ManualIfRisky"])}});
     }
-    object(space, "Client", name, &spec)
+    manifest(space, "Client", name, &spec)
 }
 
 /// The same without what would keep it from being Ready at first.
-fn plainly(mut object: Value) -> Value {
+fn without_blocking_settings(mut object: Value) -> Value {
     object["spec"].as_object_mut().unwrap().remove("management");
     if object["kind"] == "Client" {
         object["spec"].as_object_mut().unwrap().remove("packages");
@@ -168,7 +170,7 @@ fn plainly(mut object: Value) -> Value {
     object
 }
 
-fn object(space: &Space<'_>, kind: &str, name: &str, spec: &Value) -> Value {
+fn manifest(space: &TestNamespace<'_>, kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": kind,
         "metadata": {"name": name, "namespace": space.name}, "spec": spec,
@@ -176,15 +178,15 @@ fn object(space: &Space<'_>, kind: &str, name: &str, spec: &Value) -> Value {
 }
 
 /// A Client that takes over a tenant which somebody clicked together.
-fn adopting(space: &Space<'_>, draw: &mut Draw) -> Value {
+fn draw_adopting_client(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Value {
     let msp = space.get("partner/acme").unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned();
     let name = space.tenant_name("clicked");
     let body = json!({"name": name, "city": "Bonn"});
     let answer = space.world.tenancy.call("POST", &format!("{msp}/clients"), Some(&body)).unwrap();
     let id = answer.json().unwrap()["uniqueId"].clone();
-    let policy = draw.one(&["IfIdentical", "Adopt"]);
-    let city = draw.one(&["Bonn", "Bonn", "Köln"]);
-    object(
+    let policy = draw.pick_one(&["IfIdentical", "Adopt"]);
+    let city = draw.pick_one(&["Bonn", "Bonn", "Köln"]);
+    manifest(
         space,
         "Client",
         "clicked",
@@ -196,36 +198,36 @@ fn adopting(space: &Space<'_>, draw: &mut Draw) -> Value {
 }
 
 /// Somebody else changes tenants on the platform.
-fn meddle(space: &Space<'_>, clients: &[&str], draw: &mut Draw) {
+fn change_on_platform(space: &TestNamespace<'_>, clients: &[&str], draw: &mut RandomDraw) {
     let tenancy = &space.world.tenancy;
     let id = |object: &str| space.get(object).unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned();
     let msp = id("partner/acme");
-    if draw.is(40) {
-        tenancy.change(&tenancy.partner(&msp), &json!({"city": "Elsewhere"})).unwrap();
+    if draw.chance(40) {
+        tenancy.change_tenant(&tenancy.partner_path(&msp), &json!({"city": "Elsewhere"})).unwrap();
     }
     for name in clients {
         let client = id(&format!("client/{name}"));
         let path = format!("{msp}/clients/{client}");
-        if draw.is(40) {
-            tenancy.change(&path, &json!({"city": draw.one(&["Elsewhere", "Bonn"]), "zip": "1"})).unwrap();
+        if draw.chance(40) {
+            tenancy.change_tenant(&path, &json!({"city": draw.pick_one(&["Elsewhere", "Bonn"]), "zip": "1"})).unwrap();
         }
-        if draw.is(30) {
+        if draw.chance(30) {
             let branding = json!({"applicationTitle": "Theirs"});
             // A suspended tenant takes none.
             let _ = tenancy.call("PUT", &format!("{client}/customBranding"), Some(&branding)).unwrap();
         }
-        if draw.is(20) {
+        if draw.chance(20) {
             let _ = tenancy.call("POST", &format!("{path}/suspend"), Some(&json!({}))).unwrap();
         }
     }
 }
 
 /// Waits until the operator has said of each object what the plan says of it.
-fn settled(space: &Space<'_>, plan: &Value, stamp: &str) {
+fn wait_until_reconciled(space: &TestNamespace<'_>, plan: &Value, stamp: &str) {
     for row in plan["objects"].as_array().unwrap() {
         let name = format!("{}/{}", row["kind"].as_str().unwrap().to_lowercase(), row["name"].as_str().unwrap());
         let stops = ["Refuse", "Wait"].iter().any(|action| row["action"] == *action);
-        space.until(&format!("{name} is as planned: {row}"), || {
+        space.wait_until(&format!("{name} is as planned: {row}"), || {
             let found = space.get(&name).unwrap_or_default();
             let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
             let ready = conditions.iter().find(|one| one["type"] == "Ready").cloned().unwrap_or_default();
@@ -237,7 +239,7 @@ fn settled(space: &Space<'_>, plan: &Value, stamp: &str) {
 }
 
 /// What the plan says, by object.
-fn printed(plan: &Value) -> BTreeMap<String, Vec<Step>> {
+fn planned_steps(plan: &Value) -> BTreeMap<String, Vec<RequestStep>> {
     let mut steps = BTreeMap::new();
     for row in plan["objects"].as_array().unwrap() {
         if row["action"] == "Wait" || row["action"] == "Refuse" {
@@ -248,7 +250,7 @@ fn printed(plan: &Value) -> BTreeMap<String, Vec<Step>> {
             let settings = settings.map(|one| (one["path"].as_str().unwrap().to_owned(), one["to"].clone())).collect();
             (request["step"].as_str().unwrap().to_owned(), settings)
         });
-        let of: Vec<Step> = of.collect();
+        let of: Vec<RequestStep> = of.collect();
         if !of.is_empty() {
             steps.insert(row["name"].as_str().unwrap().to_owned(), of);
         }
@@ -257,7 +259,7 @@ fn printed(plan: &Value) -> BTreeMap<String, Vec<Step>> {
 }
 
 /// What came to the platform since, by object.
-fn done(space: &Space<'_>, proxy: &Proxy, since: usize) -> BTreeMap<String, Vec<Step>> {
+fn observed_steps(space: &TestNamespace<'_>, proxy: &FaultProxy, since: usize) -> BTreeMap<String, Vec<RequestStep>> {
     let mut names = BTreeMap::new();
     for object in ["acme"]
         .into_iter()
@@ -273,10 +275,11 @@ fn done(space: &Space<'_>, proxy: &Proxy, since: usize) -> BTreeMap<String, Vec<
         }
         names.insert(space.tenant_name(object.1), object.1.to_owned());
     }
-    let mut steps: BTreeMap<String, Vec<Step>> = BTreeMap::new();
-    for seen in proxy.seen().iter().skip(since).filter(|seen| seen.method != "GET" && !seen.target.contains("/oauth/"))
+    let mut steps: BTreeMap<String, Vec<RequestStep>> = BTreeMap::new();
+    for seen in
+        proxy.seen_requests().iter().skip(since).filter(|seen| seen.method != "GET" && !seen.target.contains("/oauth/"))
     {
-        let (whose, step) = read(seen);
+        let (whose, step) = step_from_request(seen);
         let name = names.get(&whose).unwrap_or_else(|| panic!("whose is {seen:?}")).clone();
         steps.entry(name).or_default().push(step);
     }
@@ -284,7 +287,7 @@ fn done(space: &Space<'_>, proxy: &Proxy, since: usize) -> BTreeMap<String, Vec<
 }
 
 /// A request, told by an eye that knows nothing of the operator: tenant and step.
-fn read(seen: &Seen) -> (String, Step) {
+fn step_from_request(seen: &SeenRequest) -> (String, RequestStep) {
     let path: Vec<&str> = seen.target.trim_start_matches("/api/v2/tenants/").split('/').collect();
     let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
     let mut settings = BTreeMap::new();
@@ -293,7 +296,7 @@ fn read(seen: &Seen) -> (String, Step) {
         if member == "managedBy" {
             has_mark = true;
         } else {
-            let (path, value) = setting(member, value);
+            let (path, value) = setting_from_member(member, value);
             settings.insert(path, value);
         }
     }
@@ -309,7 +312,7 @@ fn read(seen: &Seen) -> (String, Step) {
 }
 
 /// A member of a body as a setting.
-fn setting(member: &str, value: &Value) -> (String, Value) {
+fn setting_from_member(member: &str, value: &Value) -> (String, Value) {
     let names = |name: &dyn Fn(&str) -> String| {
         let mut names: Vec<String> = value.as_array().unwrap().iter().map(|one| name(one.as_str().unwrap())).collect();
         names.sort();

@@ -2,63 +2,63 @@
 
 use serde_json::json;
 
-use super::Desk;
+use super::PluginFolder;
 use crate::assets;
-use crate::connect::proxy::Between;
-use crate::proxy::Proxy;
-use crate::world::{Space, World};
+use crate::connect::proxy::RecordingProxy;
+use crate::proxy::FaultProxy;
+use crate::world::{TestNamespace, TestWorld};
 
 /// Where nobody listens: only a proxy that takes it for the platform leads anywhere.
-const NOWHERE: &str = "http://127.0.0.1:1";
+const UNREACHABLE_URL: &str = "http://127.0.0.1:1";
 
-fn asked(proxy: &Proxy) -> Vec<String> {
-    proxy.seen().into_iter().map(|seen| seen.target).collect()
+fn requested_targets(proxy: &FaultProxy) -> Vec<String> {
+    proxy.seen_requests().into_iter().map(|seen| seen.target).collect()
 }
 
-fn must_be_through(proxy: &Proxy) {
-    let asked = asked(proxy);
-    assert!(!asked.is_empty() && asked.iter().all(|target| target.starts_with(NOWHERE)), "{asked:?}");
+fn assert_all_through_proxy(proxy: &FaultProxy) {
+    let asked = requested_targets(proxy);
+    assert!(!asked.is_empty() && asked.iter().all(|target| target.starts_with(UNREACHABLE_URL)), "{asked:?}");
 }
 
-fn credential(space: &Space<'_>) -> serde_json::Value {
+fn unreachable_credential(space: &TestNamespace<'_>) -> serde_json::Value {
     let mut data = space.credential();
-    data["url"] = json!(NOWHERE);
+    data["url"] = json!(UNREACHABLE_URL);
     data
 }
 
 #[test]
 fn the_plugin_reaches_a_platform_through_the_proxy_that_a_flag_names() {
-    let space = World::shared().namespace("forward");
-    let desk = Desk::at(&space);
-    let proxy = Proxy::start("127.0.0.1:0", space.world.platform.host(), Vec::new()).unwrap();
-    let data = credential(&space);
+    let space = TestWorld::shared_world().create_namespace("forward");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let proxy = FaultProxy::start("127.0.0.1:0", space.world.platform.host(), Vec::new()).unwrap();
+    let data = unreachable_credential(&space);
     let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
-    desk.put("platform.env", &["url", "tenantId", "clientId", "clientSecret"].map(line).concat());
+    desk.write_file("platform.env", &["url", "tenantId", "clientId", "clientSecret"].map(line).concat());
     let (url, named) = (proxy.url(), ["export", "--connection", "platform.env", "-o", "out"]);
     let ran = desk.run(&[&named[..], &["--platform-proxy", &url]].concat());
     assert_eq!(ran.code, 0, "{ran:?}");
-    must_be_through(&proxy);
+    assert_all_through_proxy(&proxy);
 
-    let before = asked(&proxy).len();
+    let before = requested_targets(&proxy).len();
     let object = |kind: &str, more: serde_json::Value| {
         let mut object = json!({"metadata": {"name": "platform", "namespace": space.name}, "kind": kind});
-        crate::world::merge(&mut object, &more);
+        crate::world::merge_json(&mut object, &more);
         object
     };
     let secret = object("Secret", json!({"apiVersion": "v1", "stringData": data}));
     let spec = json!({"connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("new")}});
     let partner = object("Partner", json!({"apiVersion": "tenantry.dev/v1alpha1", "spec": spec}));
-    desk.put("tenants.yaml", &format!("{secret}\n---\n{partner}\n"));
+    desk.write_file("tenants.yaml", &format!("{secret}\n---\n{partner}\n"));
     let ran = desk.run(&["plan", "-f", "tenants.yaml", "--offline", "--platform-proxy", &url]);
     assert_eq!(ran.code, 2, "{ran:?}");
-    assert!(asked(&proxy).len() > before, "the Secret of an object leads past the proxy");
-    must_be_through(&proxy);
+    assert!(requested_targets(&proxy).len() > before, "the Secret of an object leads past the proxy");
+    assert_all_through_proxy(&proxy);
 }
 
 /// What the plugin asks of a cluster, behind a proxy that the environment names.
-fn status_behind(between: &Between, space: &Space<'_>, no_proxy: &str) -> String {
+fn status_behind(between: &RecordingProxy, space: &TestNamespace<'_>, no_proxy: &str) -> String {
     let kubeconfig = space.world.control_plane.kubeconfig("admin");
-    let mut command = std::process::Command::new(assets::own("kubectl-tenantry").unwrap());
+    let mut command = std::process::Command::new(assets::own_program("kubectl-tenantry").unwrap());
     command.args(["status", "-n", &space.name, "--kubeconfig"]).arg(kubeconfig).env_clear().env("NO_PROXY", no_proxy);
     let output = command.env("HTTPS_PROXY", format!("http://{}", between.address)).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -67,23 +67,23 @@ fn status_behind(between: &Between, space: &Space<'_>, no_proxy: &str) -> String
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_is_reached_through_the_proxy_of_the_environment_as_kubectl_reaches_it() {
-    let world = tokio::task::block_in_place(World::shared);
+    let world = tokio::task::block_in_place(TestWorld::shared_world);
     // Of its own: elsewhere other tests make objects with connections that cannot be used.
-    let space = tokio::task::block_in_place(|| world.namespace("behind-proxy"));
-    let between = Between::new().await;
+    let space = tokio::task::block_in_place(|| world.create_namespace("behind-proxy"));
+    let between = RecordingProxy::new().await;
     let direct = tokio::task::block_in_place(|| status_behind(&between, &space, "127.0.0.1"));
-    assert_eq!(between.lines(), [""; 0], "`NO_PROXY` counts");
+    assert_eq!(between.request_lines(), [""; 0], "`NO_PROXY` counts");
     let behind = tokio::task::block_in_place(|| status_behind(&between, &space, ""));
     assert_eq!(direct.is_empty(), behind.is_empty());
     let tunnel = format!("CONNECT {} HTTP/1.1", world.control_plane.url().trim_start_matches("https://"));
-    let lines = between.lines();
+    let lines = between.request_lines();
     assert!(!lines.is_empty() && lines.iter().all(|line| *line == tunnel), "{lines:?}");
 }
 
 #[test]
 fn an_address_of_a_proxy_that_is_none_is_refused_without_its_login() {
-    let desk = Desk::alone();
-    desk.put("platform.env", &format!("url={NOWHERE}\ntenantId=sp_1\nclientId=a\nclientSecret=b\n"));
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("platform.env", &format!("url={UNREACHABLE_URL}\ntenantId=sp_1\nclientId=a\nclientSecret=b\n"));
     let wrong = "socks5://key:s3cr3t@proxy.example";
     let ran = desk.run(&["export", "--connection", "platform.env", "--offline", "--platform-proxy", wrong]);
     assert!(ran.code != 0 && ran.err.contains("`--platform-proxy` is no address of a proxy"), "{ran:?}");

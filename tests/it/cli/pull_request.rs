@@ -3,23 +3,23 @@
 use std::fs;
 use std::process::Command;
 
-use super::Desk;
+use super::PluginFolder;
 use crate::assets;
 use crate::consoles::apart::{PATCH_OF_THE_EXAMPLE, PLAN_OF_THE_EXAMPLE, strs};
-use crate::world::World;
+use crate::world::TestWorld;
 
 #[test]
 fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
-    let world = World::start("pull-request", |_| {}).unwrap();
-    let space = crate::world::Space::at(&world, "default".to_owned());
-    space.secret("platform", &space.credential());
+    let world = TestWorld::start("pull-request", |_| {}).unwrap();
+    let space = crate::world::TestNamespace::existing(&world, "default".to_owned());
+    space.apply_secret("platform", &space.credential());
     let examples = assets::root().join("examples");
     world.kubectl.run(&["apply", "-k", &examples.display().to_string()]).unwrap();
     for object in ["partner/acme", "client/globex", "client/initech"] {
-        space.ready(object);
+        space.wait_until_ready(object);
     }
-    let id = space.ready("client/globex");
-    let desk = Desk::at(&space);
+    let id = space.wait_until_ready("client/globex");
+    let desk = PluginFolder::on_cluster_of(&space);
     let copied = Command::new("cp").arg("-R").arg(&examples).arg(&desk.folder).status().unwrap();
     assert!(copied.success());
     let mut git = desk.command("git".as_ref());

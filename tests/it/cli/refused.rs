@@ -2,51 +2,51 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, Ran};
-use crate::connect::fake::{Fake, Reply};
-use crate::world::{Space, World};
+use super::{PluginFolder, PluginRun};
+use crate::connect::fake::{FakePlatform, FakeReply};
+use crate::world::{TestNamespace, TestWorld};
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what `json!` gives")]
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+fn manifest(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
 /// A Client of the Partner `acme`, with this in its spec.
-fn client(space: &Space<'_>, spec: &Value) -> Value {
+fn client_manifest(space: &TestNamespace<'_>, spec: &Value) -> Value {
     let mut whole = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex")}});
-    crate::world::merge(&mut whole, spec);
-    object("Client", "globex", whole)
+    crate::world::merge_json(&mut whole, spec);
+    manifest("Client", "globex", whole)
 }
 
-fn plan(desk: &Desk, space: &Space<'_>, objects: &[Value]) -> Ran {
+fn run_plan(desk: &PluginFolder, space: &TestNamespace<'_>, objects: &[Value]) -> PluginRun {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     desk.run_with(&["plan", "-f", "-", "-n", &space.name, "-o", "json"], &list)
 }
 
 /// Action and reason of each object.
-fn came(ran: &Ran) -> Vec<(String, String, String)> {
+fn planned_results(ran: &PluginRun) -> Vec<(String, String, String)> {
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let row = |row: &Value| (text(row, "name"), text(row, "action"), text(row, "reason"));
     ran.json()["objects"].as_array().unwrap().iter().map(row).collect()
 }
 
-fn one(name: &str, action: &str, reason: &str) -> (String, String, String) {
+fn expected_result(name: &str, action: &str, reason: &str) -> (String, String, String) {
     (name.to_owned(), action.to_owned(), reason.to_owned())
 }
 
 #[test]
 fn a_plan_refuses_what_the_api_server_or_the_platform_would_refuse() {
-    let space = World::shared().namespace("invalid");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
-    space.client("globex", &json!({}));
-    space.ready("partner/acme");
-    space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("invalid");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.wait_until_ready("client/globex");
     let judged = |spec: &Value| {
-        let globex = client(&space, spec);
+        let globex = client_manifest(&space, spec);
         let args = ["-n", &space.name, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
         let is_taken = space.world.kubectl.run_with(&args, &globex.to_string()).is_ok();
-        (plan(&desk, &space, &[globex]), is_taken)
+        (run_plan(&desk, &space, &[globex]), is_taken)
     };
     for spec in [
         json!({"branding": {"loginPage": {"backgroundColor": "navy"}}}),
@@ -54,33 +54,37 @@ fn a_plan_refuses_what_the_api_server_or_the_platform_would_refuse() {
         json!({"addOns": ["SLAManagement"], "packages": ["HybridDiscoveryAndMonitoring"]}),
     ] {
         let (ran, is_taken) = judged(&spec);
-        assert_eq!((ran.code, came(&ran), is_taken), (1, vec![one("globex", "Refuse", "Invalid")], false), "{ran:?}");
+        assert_eq!(
+            (ran.code, planned_results(&ran), is_taken),
+            (1, vec![expected_result("globex", "Refuse", "Invalid")], false),
+            "{ran:?}"
+        );
         assert!(ran.err.contains("one object would be refused"), "{ran:?}");
     }
     for details in [json!({"timezone": "Europe/Berln"}), json!({"country": "Germny"})] {
         let (ran, is_taken) = judged(&json!({"details": details}));
         assert_eq!(
-            (ran.code, came(&ran), is_taken),
-            (1, vec![one("globex", "Refuse", "InvalidValue")], true),
+            (ran.code, planned_results(&ran), is_taken),
+            (1, vec![expected_result("globex", "Refuse", "InvalidValue")], true),
             "{ran:?}"
         );
         assert!(ran.out.contains("did you mean"), "{ran:?}");
     }
     let (ran, _) = judged(&json!({"details": {"country": "Germany"}}));
-    assert_eq!((ran.code, came(&ran)), (2, vec![one("globex", "Change", "")]), "{ran:?}");
+    assert_eq!((ran.code, planned_results(&ran)), (2, vec![expected_result("globex", "Change", "")]), "{ran:?}");
 }
 
 #[test]
 fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
-    let space = World::shared().namespace("held");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    space.ready("partner/acme");
-    space.ready("client/globex");
-    let edited = client(&space, &json!({"details": {"city": "Bonn"}}));
-    let planned = |object: &Value| came(&plan(&desk, &space, std::slice::from_ref(object)));
-    let paused = || vec![one("globex", "Nothing", "Paused")];
+    let space = TestWorld::shared_world().create_namespace("held");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.wait_until_ready("client/globex");
+    let edited = client_manifest(&space, &json!({"details": {"city": "Bonn"}}));
+    let planned = |object: &Value| planned_results(&run_plan(&desk, &space, std::slice::from_ref(object)));
+    let paused = || vec![expected_result("globex", "Nothing", "Paused")];
     for until in [&[][..], &["--until", "1h"]] {
         let ran = desk.run(&[&["pause", "client/globex", "-n", &space.name], until].concat());
         assert_eq!(ran.code, 0, "{ran:?}");
@@ -92,17 +96,20 @@ fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
     assert_eq!(planned(&edited), paused());
     assert_eq!(desk.run(&["resume", "client/globex", "-n", &space.name]).code, 0);
     // What an apply wrote goes with the manifest.
-    space.apply(&client(&space, &json!({"details": {"city": "Bonn"}, "management": {"mode": "Paused"}})));
-    assert_eq!(planned(&client(&space, &json!({"details": {"city": "Ulm"}}))), [one("globex", "Change", "")]);
+    space.apply(&client_manifest(&space, &json!({"details": {"city": "Bonn"}, "management": {"mode": "Paused"}})));
+    assert_eq!(
+        planned(&client_manifest(&space, &json!({"details": {"city": "Ulm"}}))),
+        [expected_result("globex", "Change", "")]
+    );
 }
 
 /// Argo CD applies as kubectl does, under a name of its own.
 #[test]
 fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_hand() {
-    let space = World::shared().namespace("three-way");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("three-way");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     let manager = "--field-manager=argocd-controller";
     for args in [&["apply", "-f", "-"][..], &["apply", manager, "-f", "-"]] {
         let apply = |object: &Value| {
@@ -111,19 +118,19 @@ fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_
         };
         let with = |city: &str, mode: Option<&str>| {
             let management = mode.map(|mode| json!({"mode": mode}));
-            client(&space, &json!({"details": {"city": city}, "management": management}))
+            client_manifest(&space, &json!({"details": {"city": city}, "management": management}))
         };
         apply(&with("Bonn", Some("Manage")));
-        space.ready("client/globex");
+        space.wait_until_ready("client/globex");
         assert_eq!(desk.run(&["pause", "client/globex", "-n", &space.name]).code, 0);
-        let planned = came(&plan(&desk, &space, &[with("Ulm", None)]));
-        assert_eq!(planned, [one("globex", "Change", "")], "{args:?}: the pause goes with the member");
+        let planned = planned_results(&run_plan(&desk, &space, &[with("Ulm", None)]));
+        assert_eq!(planned, [expected_result("globex", "Change", "")], "{args:?}: the pause goes with the member");
         apply(&with("Ulm", None));
         assert_eq!(space.get("client/globex").unwrap()["spec"]["management"]["mode"], Value::Null, "{args:?}");
         // What no manifest ever said stays.
         assert_eq!(desk.run(&["pause", "client/globex", "-n", &space.name]).code, 0);
-        let planned = came(&plan(&desk, &space, &[with("Bonn", None)]));
-        assert_eq!(planned, [one("globex", "Nothing", "Paused")], "{args:?}");
+        let planned = planned_results(&run_plan(&desk, &space, &[with("Bonn", None)]));
+        assert_eq!(planned, [expected_result("globex", "Nothing", "Paused")], "{args:?}");
         apply(&with("Bonn", None));
         assert_eq!(space.get("client/globex").unwrap()["spec"]["management"]["mode"], "Paused", "{args:?}");
         assert_eq!(desk.run(&["resume", "client/globex", "-n", &space.name]).code, 0);
@@ -131,28 +138,28 @@ fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_
 }
 
 /// A platform without the extensions, on which no client stands.
-async fn empty() -> Fake {
-    Fake::documented(|asked| match asked.path.split('?').next().unwrap_or_default() {
+async fn empty() -> FakePlatform {
+    FakePlatform::new_documented(|asked| match asked.path.split('?').next().unwrap_or_default() {
         path if path.ends_with("/clients/search") => {
-            Reply::json(200, &json!({"results": [], "totalResults": 0, "pageNo": 1, "totalPages": 0}))
+            FakeReply::json(200, &json!({"results": [], "totalResults": 0, "pageNo": 1, "totalPages": 0}))
         }
-        _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+        _ => FakeReply::json(404, &json!({"code": "0003", "message": "No resource found"})),
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_country_that_only_the_catalogue_lacks_is_a_note_where_the_platform_may_know_it() {
-    let (desk, fake) = (Desk::alone(), empty().await);
-    desk.put("fake.env", &format!("url={}\ntenantId=msp_1\nclientId=x\nclientSecret=y\n", fake.url));
+    let (desk, fake) = (PluginFolder::without_cluster(), empty().await);
+    desk.write_file("fake.env", &format!("url={}\ntenantId=msp_1\nclientId=x\nclientSecret=y\n", fake.url));
     let spec = json!({
         "partnerUniqueId": "msp_1", "connectionSecretRef": {"name": "x"},
         "details": {"name": "Globex", "country": "Germny", "timezone": "Europe/Berln"},
     });
-    let text = object("Client", "globex", spec).to_string();
+    let text = manifest("Client", "globex", spec).to_string();
     let args = ["plan", "-f", "-", "--offline", "--connection", "fake.env", "-o", "json"];
     let ran = tokio::task::block_in_place(|| desk.run_with(&args, &text));
-    assert_eq!((ran.code, came(&ran)), (2, vec![one("globex", "Create", "")]), "{ran:?}");
+    assert_eq!((ran.code, planned_results(&ran)), (2, vec![expected_result("globex", "Create", "")]), "{ran:?}");
     let notes = ran.json()["objects"][0]["notes"].to_string();
     for path in ["country", "timezone"] {
         assert!(notes.contains(&format!("this platform may refuse `spec.details.{path}`")), "{notes}");
@@ -161,13 +168,13 @@ async fn a_country_that_only_the_catalogue_lacks_is_a_note_where_the_platform_ma
 
 #[test]
 fn a_switch_without_its_add_on_is_refused_in_the_words_of_the_definition() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     for (switch, add_on) in [("smsVoiceNotification", "SMSAndVoice"), ("remoteAccess", "RemoteAccessManagement")] {
         let spec = json!({
             "partnerRef": {"name": "acme"}, "details": {"name": "Globex", switch: true},
             "packages": ["EventAndIncidentManagement"], "addOns": ["SLAManagement"],
         });
-        let ran = desk.run_with(&["lint", "-f", "-", "-o", "json"], &object("Client", "globex", spec).to_string());
+        let ran = desk.run_with(&["lint", "-f", "-", "-o", "json"], &manifest("Client", "globex", spec).to_string());
         let said = ran.json()["findings"].to_string();
         let words = format!("`{switch}` needs the add-on {add_on}: add it to `addOns`");
         assert!(ran.code == 1 && said.contains(&words) && !said.contains("evaluated"), "{ran:?}");
@@ -176,16 +183,16 @@ fn a_switch_without_its_add_on_is_refused_in_the_words_of_the_definition() {
 
 #[test]
 fn a_partner_that_cannot_be_listed_stops_its_own_clients_alone() {
-    let space = World::shared().namespace("absent");
-    let desk = Desk::at(&space);
-    let connection = desk.connection(&space);
-    space.partner("acme", &json!({}));
-    space.partner("ended", &json!({}));
-    let (acme, ended) = (space.ready("partner/acme"), space.ready("partner/ended"));
+    let space = TestWorld::shared_world().create_namespace("absent");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let connection = desk.write_connection_file(&space);
+    space.apply_partner("acme", &json!({}));
+    space.apply_partner("ended", &json!({}));
+    let (acme, ended) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("partner/ended"));
     let named = |name: &str| json!({"name": space.tenant_name(name)});
     let of = |name: &str, partner: &str| {
         let secret = json!({"name": "platform"});
-        object(
+        manifest(
             "Client",
             name,
             json!({"partnerUniqueId": partner, "connectionSecretRef": secret, "details": named(name)}),
@@ -194,15 +201,20 @@ fn a_partner_that_cannot_be_listed_stops_its_own_clients_alone() {
     let objects = [of("good", &acme), of("lost", "msp_999999")].map(|object| object.to_string()).join("\n---\n");
     let args = ["plan", "-f", "-", "-n", &space.name, "--offline", "--connection", &connection, "-o", "json"];
     let ran = desk.run_with(&args, &objects);
-    let actions = |ran: &Ran| came(ran).into_iter().map(|(name, action, _)| (name, action)).collect::<Vec<_>>();
+    let actions =
+        |ran: &PluginRun| planned_results(ran).into_iter().map(|(name, action, _)| (name, action)).collect::<Vec<_>>();
     let was = |name: &str, action: &str| (name.to_owned(), action.to_owned());
     assert_eq!((ran.code, actions(&ran)), (1, vec![was("good", "Create"), was("lost", "Refuse")]), "{ran:?}");
 
-    space.world.tenancy.change(&format!("{}/terminate", space.world.tenancy.partner(&ended)), &json!({})).unwrap();
+    space
+        .world
+        .tenancy
+        .change_tenant(&format!("{}/terminate", space.world.tenancy.partner_path(&ended)), &json!({}))
+        .unwrap();
     let under = |name: &str, partner: &str| {
-        object("Client", name, json!({"partnerRef": {"name": partner}, "details": named(name)}))
+        manifest("Client", name, json!({"partnerRef": {"name": partner}, "details": named(name)}))
     };
-    let ran = plan(
+    let ran = run_plan(
         &desk,
         &space,
         &[under("good", "acme"), under("one", "ended"), under("two", "ended"), under("three", "ended")],
@@ -213,17 +225,17 @@ fn a_partner_that_cannot_be_listed_stops_its_own_clients_alone() {
 
 #[test]
 fn the_nearest_name_of_a_field_a_package_and_a_kind_is_asked_for() {
-    let desk = Desk::alone();
-    desk.put("platform.env", "url=https://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("platform.env", "url=https://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
     let spec = |more: Value| {
         let mut whole = json!({"partnerUniqueId": "msp_1", "details": {"name": "Globex"}});
-        crate::world::merge(&mut whole, &more);
-        object("Client", "globex", whole)
+        crate::world::merge_json(&mut whole, &more);
+        manifest("Client", "globex", whole)
     };
     let mut customer = spec(json!({}));
     customer["kind"] = json!("Customer");
     let policy = json!({"details": {"name": "Acme"}, "security": {"passwordPolicy": {"minimumLength": 9}}});
-    let policy = object("Partner", "acme", policy);
+    let policy = manifest("Partner", "acme", policy);
     let mut plural = spec(json!({}));
     plural["kind"] = json!("Clients");
     for (object, asked) in [
@@ -234,7 +246,7 @@ fn the_nearest_name_of_a_field_a_package_and_a_kind_is_asked_for() {
         (plural, "`kind: Clients` does not exist in `tenantry.dev`: did you mean `Client`?"),
         (customer, "`kind: Customer` does not exist in `tenantry.dev`: write `Partner` or `Client`"),
     ] {
-        desk.put("one.json", &object.to_string());
+        desk.write_file("one.json", &object.to_string());
         let linted = desk.run(&["lint", "-f", "one.json"]);
         assert!(linted.code == 1 && linted.out.contains(asked), "{asked}: {linted:?}");
         let planned = desk.run(&["plan", "-f", "one.json", "--offline", "--connection", "platform.env"]);
@@ -244,12 +256,12 @@ fn the_nearest_name_of_a_field_a_package_and_a_kind_is_asked_for() {
 
 #[test]
 fn what_is_in_the_input_and_was_refused_is_not_called_absent() {
-    let desk = Desk::alone();
-    let partner = object("Partner", "acme", json!({"details": {"name": "Acme"}, "packges": []}));
+    let desk = PluginFolder::without_cluster();
+    let partner = manifest("Partner", "acme", json!({"details": {"name": "Acme"}, "packges": []}));
     let of = |name: &str, partner: &str| {
-        object("Client", name, json!({"partnerRef": {"name": partner}, "details": {"name": name}}))
+        manifest("Client", name, json!({"partnerRef": {"name": partner}, "details": {"name": name}}))
     };
-    desk.put(
+    desk.write_file(
         "all.yaml",
         &[partner, of("globex", "acme"), of("far", "elsewhere")].map(|one| one.to_string()).join("\n---\n"),
     );

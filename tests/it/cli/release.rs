@@ -2,25 +2,25 @@
 
 use serde_json::json;
 
-use super::Desk;
-use super::golden::check;
+use super::PluginFolder;
+use super::golden::compare_with_golden;
 use crate::process::Result;
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-const OTHER: &str = "example.com/later";
+const OTHER_FINALIZER: &str = "example.com/later";
 
-fn finalizers(space: &Space<'_>, object: &str) -> serde_json::Value {
+fn finalizers(space: &TestNamespace<'_>, object: &str) -> serde_json::Value {
     space.get(object).unwrap()["metadata"]["finalizers"].clone()
 }
 
 /// Who leads, as the Lease says.
-fn holder(world: &World) -> Result<String> {
+fn lease_holder(world: &TestWorld) -> Result<String> {
     let path = "jsonpath={.spec.holderIdentity}";
     world.kubectl.run(&["-n", "tenantry-system", "get", "lease", "tenantry-operator", "-o", path])
 }
 
 /// What is said where no operator leads: of a lease that was given back, and of one that ran out.
-fn headless(space: &Space<'_>, desk: &Desk) {
+fn check_without_leader(space: &TestNamespace<'_>, desk: &PluginFolder) {
     let run = |args: &[&str]| desk.run(&[args, &["-n", &space.name]].concat());
     let ran = run(&["status"]);
     assert!(ran.code == 0 && ran.out.contains("NO OPERATOR LEADS") && ran.out.contains("was given back"), "{ran:?}");
@@ -44,31 +44,34 @@ fn headless(space: &Space<'_>, desk: &Desk) {
 
 #[test]
 fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
-    let mut world = World::start("released", |_| {}).unwrap();
+    let mut world = TestWorld::start("released", |_| {}).unwrap();
     let (name, elsewhere, partner, client) = {
-        let space = world.namespace("held");
-        space.partner("acme", &json!({}));
-        space.client("globex", &json!({}));
-        space.client("leaving", &json!({"deletion": {"policy": "Terminate"}}));
-        let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-        space.ready("client/leaving");
-        space.patch("client/globex", &json!({"metadata": {"finalizers": ["tenantry.dev/tenant", OTHER]}}));
-        space.until("both hold it", || Ok(finalizers(&space, "client/globex").as_array().unwrap().len() == 2));
+        let space = world.create_namespace("held");
+        space.apply_partner("acme", &json!({}));
+        space.apply_client("globex", &json!({}));
+        space.apply_client("leaving", &json!({"deletion": {"policy": "Terminate"}}));
+        let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+        space.wait_until_ready("client/leaving");
+        space.merge_patch(
+            "client/globex",
+            &json!({"metadata": {"finalizers": ["tenantry.dev/tenant", OTHER_FINALIZER]}}),
+        );
+        space.wait_until("both hold it", || Ok(finalizers(&space, "client/globex").as_array().unwrap().len() == 2));
         space.delete("client/leaving");
-        let elsewhere = world.namespace("elsewhere");
-        elsewhere.partner("other", &json!({}));
-        elsewhere.ready("partner/other");
+        let elsewhere = world.create_namespace("elsewhere");
+        elsewhere.apply_partner("other", &json!({}));
+        elsewhere.wait_until_ready("partner/other");
         (space.name, elsewhere.name, partner, client)
     };
-    let leader = holder(&world).unwrap();
+    let leader = lease_holder(&world).unwrap();
     let writes = world.platform_writes();
-    let space = Space::at(&world, name.clone());
-    let desk = Desk::at(&space);
+    let space = TestNamespace::existing(&world, name.clone());
+    let desk = PluginFolder::on_cluster_of(&space);
     let own = [(name.as_str(), "SPACE"), (elsewhere.as_str(), "ELSEWHERE"), (leader.as_str(), "LEADER")];
-    check("release/no-terminal", &desk.run_with(&["release", "--all"], "yes\n"), &own);
+    compare_with_golden("release/no-terminal", &desk.run_with(&["release", "--all"], "yes\n"), &own);
     assert_eq!(finalizers(&space, "partner/acme"), json!(["tenantry.dev/tenant"]));
-    check("release/nothing-named", &desk.run(&["release"]), &own);
-    check("release/both-named", &desk.run(&["release", "--all", "client/globex"]), &own);
+    compare_with_golden("release/nothing-named", &desk.run(&["release"]), &own);
+    compare_with_golden("release/both-named", &desk.run(&["release", "--all", "client/globex"]), &own);
     for named in [&["client/globex", "-n", &name][..], &["--all"]] {
         let ran = desk.run(&[&["release", "--yes"], named].concat());
         assert!(ran.code == 1 && ran.err.contains("say `--ignore-lease`"), "an operator leads: {ran:?}");
@@ -76,25 +79,25 @@ fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
     let ran = desk.run(&["release", "--all", "--ignore-lease", "--dry-run", "server"]);
     assert!(ran.code == 0 && ran.out.lines().all(|line| line.ends_with(" (server dry run)")), "{ran:?}");
     assert_eq!(finalizers(&space, "partner/acme"), json!(["tenantry.dev/tenant"]));
-    check("release/no-such-object", &desk.run(&["release", "client/nobody", "--yes"]), &own);
+    compare_with_golden("release/no-such-object", &desk.run(&["release", "client/nobody", "--yes"]), &own);
     drop(space);
     world.operator.process().stop().unwrap();
-    let space = Space::at(&world, name.clone());
-    headless(&space, &desk);
+    let space = TestNamespace::existing(&world, name.clone());
+    check_without_leader(&space, &desk);
     let ran = desk.run_with(&["release", "--all"], "yes\n");
     assert!(ran.code == 1 && ran.err.contains("there is no terminal: say `--yes`"), "{ran:?}");
-    check("release/one", &desk.run(&["release", "client/globex", "-n", &name, "--yes"]), &own);
-    assert_eq!(finalizers(&space, "client/globex"), json!([OTHER]));
-    check("release/all-of-a-namespace", &desk.run(&["release", "--all", "-n", &name, "--yes"]), &own);
+    compare_with_golden("release/one", &desk.run(&["release", "client/globex", "-n", &name, "--yes"]), &own);
+    assert_eq!(finalizers(&space, "client/globex"), json!([OTHER_FINALIZER]));
+    compare_with_golden("release/all-of-a-namespace", &desk.run(&["release", "--all", "-n", &name, "--yes"]), &own);
     assert!(space.get("client/leaving").is_none(), "what was being deleted goes at once");
-    let other = Space::at(&world, elsewhere.clone());
+    let other = TestNamespace::existing(&world, elsewhere.clone());
     assert_eq!(finalizers(&other, "partner/other"), json!(["tenantry.dev/tenant"]), "another namespace");
-    check("release/all", &desk.run(&["release", "--all", "--yes"]), &own);
-    check("release/nothing-held", &desk.run(&["release", "--all", "--yes"]), &own);
+    compare_with_golden("release/all", &desk.run(&["release", "--all", "--yes"]), &own);
+    compare_with_golden("release/nothing-held", &desk.run(&["release", "--all", "--yes"]), &own);
     space.kubectl(&["delete", "partner/acme", "--timeout=10s"]);
     assert!((world.platform_writes() - writes).abs() < 0.5, "the platform was not asked for anything");
     for id in [&partner, &client] {
-        let path = if id == &partner { world.tenancy.partner(id) } else { space.client_path(&partner, id) };
+        let path = if id == &partner { world.tenancy.partner_path(id) } else { space.client_path(&partner, id) };
         assert_eq!(world.tenancy.get(&path).unwrap()["status"], json!("ACTIVE"));
     }
 }

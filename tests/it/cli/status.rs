@@ -5,13 +5,13 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use super::golden::{check, own};
-use super::{Desk, Ran};
+use super::golden::{compare_with_golden, test_specific_names};
+use super::{PluginFolder, PluginRun};
 use crate::process::Result;
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
 /// Who leads, as the Lease says.
-fn leader(space: &Space<'_>) -> String {
+fn lease_holder(space: &TestNamespace<'_>) -> String {
     let path = "{.spec.holderIdentity}";
     space
         .world
@@ -21,40 +21,40 @@ fn leader(space: &Space<'_>) -> String {
 }
 
 /// The same without the moment of the last write.
-fn still(ran: Ran) -> Ran {
+fn mask_write_time(ran: PluginRun) -> PluginRun {
     let line = |line: &str| {
         if line.starts_with("  written ") { "  written     TIME\n".to_owned() } else { format!("{line}\n") }
     };
-    Ran { out: ran.out.lines().map(line).collect(), ..ran }
+    PluginRun { out: ran.out.lines().map(line).collect(), ..ran }
 }
 
 #[test]
 fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
-    let space = World::shared().namespace("screen");
-    let desk = Desk::at(&space);
-    let own = own(&space);
-    let leader = leader(&space);
+    let space = TestWorld::shared_world().create_namespace("screen");
+    let desk = PluginFolder::on_cluster_of(&space);
+    let own = test_specific_names(&space);
+    let leader = lease_holder(&space);
     let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
-    check("status/nothing-there", &status(&[]), &own);
+    compare_with_golden("status/nothing-there", &status(&[]), &own);
     let defaults = json!({"timezone": "Europe/Berlin", "packages": ["EventAndIncidentManagement"]});
     // 2 x 1 pixels.
     let logo = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII=";
-    space.partner(
+    space.apply_partner(
         "acme",
         &json!({
             "packages": ["EventAndIncidentManagement"], "clients": {"defaults": defaults},
             "branding": {"logo": {"inline": logo}},
         }),
     );
-    space.client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
-    space.client("initech", &json!({"details": {"country": "Atlantis"}}));
-    let partner = space.ready("partner/acme");
-    let client = space.ready("client/globex");
-    space.not_ready("client/initech", "InvalidValue");
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
+    space.apply_client("initech", &json!({"details": {"country": "Atlantis"}}));
+    let partner = space.wait_until_ready("partner/acme");
+    let client = space.wait_until_ready("client/globex");
+    space.wait_until_not_ready("client/initech", "InvalidValue");
     let tenant = space.client_path(&partner, &client);
-    space.world.tenancy.change(&tenant, &json!({"city": "Munich"})).unwrap();
-    space.until("the drift is seen", || Ok(!space.get("client/globex").unwrap()["status"]["drift"].is_null()));
-    space.until("the clients are counted", || {
+    space.world.tenancy.change_tenant(&tenant, &json!({"city": "Munich"})).unwrap();
+    space.wait_until("the drift is seen", || Ok(!space.get("client/globex").unwrap()["status"]["drift"].is_null()));
+    space.wait_until("the clients are counted", || {
         let counts = space.get("partner/acme").unwrap()["status"]["clients"].clone();
         Ok(counts == json!({"declared": 2, "live": 1, "unmanaged": 0}))
     });
@@ -72,9 +72,9 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     own.extend(accounts.iter().map(|account| (account.as_str(), "(account N)")));
     own.push((leader.as_str(), "LEADER"));
     own.extend(times.iter().map(|time| (time.as_str(), "TIME")));
-    check("status/client", &still(status(&["client", "globex"])), &own);
-    check("status/refused", &still(status(&["client/initech"])), &own);
-    check("status/partner", &still(status(&["acme"])), &own);
+    compare_with_golden("status/client", &mask_write_time(status(&["client", "globex"])), &own);
+    compare_with_golden("status/refused", &mask_write_time(status(&["client/initech"])), &own);
+    compare_with_golden("status/partner", &mask_write_time(status(&["acme"])), &own);
     let coloured = status(&["client/initech", "--color", "always"]).out;
     let line = |begin: &str| coloured.lines().find(|line| line.contains(begin)).unwrap();
     let (red, green) = ("\u{1b}[1m\u{1b}[31m", "\u{1b}[32m");
@@ -83,7 +83,7 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     assert!(!status(&["client/initech"]).out.contains('\u{1b}'), "no terminal");
     let list = status(&[]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
-    check("status/list", &Ran { out: list.out.lines().map(words).collect(), ..list }, &own);
+    compare_with_golden("status/list", &PluginRun { out: list.out.lines().map(words).collect(), ..list }, &own);
     let screen = status(&["globex", "-o", "json"]).json();
     assert_eq!(screen["drift"][0]["observed"], json!("\"Munich\""));
     assert_eq!(screen["uniqueId"], json!(client));
@@ -94,10 +94,10 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
 
 #[test]
 fn what_cannot_be_shown_is_said() {
-    let space = World::shared().namespace("unshown");
-    let desk = Desk::at(&space);
-    space.orphan("twin", &json!({"partnerUniqueId": "msp_0", "management": {"mode": "Paused"}}));
-    space.partner("twin", &json!({"management": {"mode": "Paused"}}));
+    let space = TestWorld::shared_world().create_namespace("unshown");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_client_without_partner("twin", &json!({"partnerUniqueId": "msp_0", "management": {"mode": "Paused"}}));
+    space.apply_partner("twin", &json!({"management": {"mode": "Paused"}}));
     for (name, args) in [
         ("no-such-object", &["status", "client/nobody"][..]),
         ("which-kind", &["status", "twin"]),
@@ -105,23 +105,27 @@ fn what_cannot_be_shown_is_said() {
         ("no-cluster", &["status", "--offline"]),
         ("name-and-all", &["status", "-A", "client/twin"]),
     ] {
-        check(&format!("status/{name}"), &desk.run(&[args, &["-n", &space.name]].concat()), &own(&space));
+        compare_with_golden(
+            &format!("status/{name}"),
+            &desk.run(&[args, &["-n", &space.name]].concat()),
+            &test_specific_names(&space),
+        );
     }
 }
 
 #[test]
 fn the_few_that_are_not_ready_are_found_among_many() {
-    let space = World::shared().namespace("few");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
+    let space = TestWorld::shared_world().create_namespace("few");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
     for name in ["globex", "initech"] {
-        space.client(name, &json!({}));
+        space.apply_client(name, &json!({}));
     }
-    space.client("broken", &json!({"details": {"country": "Atlantis"}}));
+    space.apply_client("broken", &json!({"details": {"country": "Atlantis"}}));
     for object in ["partner/acme", "client/globex", "client/initech"] {
-        space.ready(object);
+        space.wait_until_ready(object);
     }
-    space.not_ready("client/broken", "InvalidValue");
+    space.wait_until_not_ready("client/broken", "InvalidValue");
     space.kubectl(&["label", "client/globex", "client/broken", "team=a"]);
     let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
     let names = |args: &[&str]| -> Vec<String> {
@@ -143,13 +147,13 @@ fn the_few_that_are_not_ready_are_found_among_many() {
 
 #[test]
 fn a_watched_list_shows_an_object_again_when_it_changes() {
-    let space = World::shared().namespace("watched");
-    let desk = Desk::at(&space);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    space.ready("partner/acme");
-    space.ready("client/globex");
-    let mut command = desk.command(&crate::assets::own("kubectl-tenantry").unwrap());
+    let space = TestWorld::shared_world().create_namespace("watched");
+    let desk = PluginFolder::on_cluster_of(&space);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.wait_until_ready("client/globex");
+    let mut command = desk.command(&crate::assets::own_program("kubectl-tenantry").unwrap());
     command.args(["status", "-w", "-n", &space.name]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = command.spawn().unwrap();
     let lines = BufReader::new(running.stdout.take().unwrap()).lines();
@@ -157,13 +161,13 @@ fn a_watched_list_shows_an_object_again_when_it_changes() {
     std::thread::spawn(move || lines.map_while(std::result::Result::ok).try_for_each(|line| send.send(line)));
     let mut all: Vec<String> = Vec::new();
     let mut until = |what: &str, is_so: &dyn Fn(&[String]) -> bool| {
-        space.until(what, || -> Result<bool> {
+        space.wait_until(what, || -> Result<bool> {
             all.extend(seen.try_iter());
             Ok(is_so(&all))
         });
     };
     until("the list is there", &|all| all.iter().any(|line| line.contains("leads in namespace")));
-    space.patch("client/globex", &json!({"spec": {"details": {"country": "Atlantis"}}}));
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Atlantis"}}}));
     until("the change is shown", &|all| all.last().unwrap().contains("InvalidValue"));
     space.delete("client/globex");
     until("the end is shown", &|all| all.last().unwrap().ends_with("/globex has gone"));

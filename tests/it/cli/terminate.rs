@@ -2,57 +2,58 @@
 
 use serde_json::{Value, json};
 
-use super::golden::{check, own};
-use super::{Desk, Ran};
+use super::golden::{compare_with_golden, test_specific_names};
+use super::{PluginFolder, PluginRun};
 use crate::consoles::apart::{PRINTED_CONSENT, strs};
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-const ALL: &str = "DataErased,NotRecoverable,UsersDeactivated";
+const ALL_CONSEQUENCES: &str = "DataErased,NotRecoverable,UsersDeactivated";
 
 /// A Partner `acme` and its Client `globex`, both Ready: with the ids of their tenants.
-fn family<'a>(prefix: &str, deletion: &Value) -> (Space<'a>, String, String) {
-    let space = World::shared().namespace(prefix);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}, "deletion": deletion}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+fn create_partner_and_client<'a>(prefix: &str, deletion: &Value) -> (TestNamespace<'a>, String, String) {
+    let space = TestWorld::shared_world().create_namespace(prefix);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}, "deletion": deletion}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
     (space, partner, client)
 }
 
 /// Consents with everything that is needed, and more.
-fn consent(desk: &Desk, space: &Space<'_>, more: &[&str]) -> Ran {
+fn run_terminate(desk: &PluginFolder, space: &TestNamespace<'_>, more: &[&str]) -> PluginRun {
     let name = space.tenant_name("globex");
-    let args = ["terminate", "client", "globex", "-n", &space.name, "--yes-i-typed", &name, "--accept", ALL];
+    let args =
+        ["terminate", "client", "globex", "-n", &space.name, "--yes-i-typed", &name, "--accept", ALL_CONSEQUENCES];
     desk.run(&[&args, more].concat())
 }
 
 /// Names of this test's own, the object's UID and the day until which the consent holds.
-fn mine(space: &Space<'_>, object: &str) -> Vec<(String, String)> {
+fn mask_replacements(space: &TestNamespace<'_>, object: &str) -> Vec<(String, String)> {
     let found = space.get(object).unwrap();
     let uid = found["metadata"]["uid"].as_str().unwrap().to_owned();
     let until = found["spec"]["deletion"]["confirm"]["notAfter"].as_str().unwrap_or("-none-").to_owned();
-    let own = own(space).into_iter().map(|(from, to)| (from.to_owned(), to.to_owned()));
+    let own = test_specific_names(space).into_iter().map(|(from, to)| (from.to_owned(), to.to_owned()));
     own.chain([(uid, "UID".to_owned()), (until, "UNTIL".to_owned())]).collect()
 }
 
-fn checked(name: &str, ran: &Ran, mine: &[(String, String)]) {
+fn compare_terminate_output(name: &str, ran: &PluginRun, mine: &[(String, String)]) {
     let mine: Vec<(&str, &str)> = mine.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-    check(&format!("terminate/{name}"), ran, &mine);
+    compare_with_golden(&format!("terminate/{name}"), ran, &mine);
 }
 
 /// shows: seeds/termination/back-up
 #[test]
 fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
-    let (space, partner, client) = family("consent", &json!({}));
-    let desk = Desk::at(&space);
-    let ran = consent(&desk, &space, &["--grace", "0"]);
-    checked("consented", &ran, &mine(&space, "client/globex"));
+    let (space, partner, client) = create_partner_and_client("consent", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
+    let ran = run_terminate(&desk, &space, &["--grace", "0"]);
+    compare_terminate_output("consented", &ran, &mask_replacements(&space, "client/globex"));
     let object = space.get("client/globex").unwrap();
     assert_eq!(object["metadata"]["deletionTimestamp"], Value::Null);
     let confirm = &object["spec"]["deletion"]["confirm"];
     assert_eq!((&confirm["name"], &confirm["uniqueId"]), (&json!(space.tenant_name("globex")), &json!(client)));
     assert_eq!(object["spec"]["deletion"]["policy"], json!("Terminate"));
     assert_eq!(object["spec"]["deletion"]["gracePeriodSeconds"], json!(0));
-    assert_eq!(space.platform_client(&partner, &client)["status"], json!("ACTIVE"));
+    assert_eq!(space.read_client_tenant(&partner, &client)["status"], json!("ACTIVE"));
     let managed: Value =
         serde_json::from_str(&space.kubectl(&["get", "client/globex", "-o", "json", "--show-managed-fields"])).unwrap();
     let ours = managed["metadata"]["managedFields"]
@@ -64,29 +65,30 @@ fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
     assert_eq!(ours["operation"], json!("Apply"));
     assert_eq!(ours["fieldsV1"]["f:spec"].as_object().unwrap().keys().collect::<Vec<_>>(), ["f:deletion"]);
     // A second consent before anything happened only moves the day.
-    assert_eq!(consent(&desk, &space, &["--grace", "0"]).code, 0);
+    assert_eq!(run_terminate(&desk, &space, &["--grace", "0"]).code, 0);
     space.delete("client/globex");
-    space.gone("client/globex");
-    let ended = space.world.tenancy.list(&format!("{partner}/clients"), false).unwrap();
+    space.wait_until_gone("client/globex");
+    let ended = space.world.tenancy.list_tenants(&format!("{partner}/clients"), false).unwrap();
     assert!(ended.iter().any(|one| one["uniqueId"] == client.as_str() && one["status"] == "TERMINATED"), "{ended:?}");
 }
 
 #[test]
 fn for_git_it_prints_and_writes_nothing() {
-    let (space, _, _) = family("paper", &json!({"policy": "Retain", "gracePeriodSeconds": 7200}));
-    let desk = Desk::at(&space);
+    let (space, _, _) = create_partner_and_client("paper", &json!({"policy": "Retain", "gracePeriodSeconds": 7200}));
+    let desk = PluginFolder::on_cluster_of(&space);
     let page = PRINTED_CONSENT.words("kubectl tenantry", &[]);
     let name = space.tenant_name("globex");
-    let ran = desk.run(&[&strs(&page)[..], &["-n", &space.name, "--yes-i-typed", &name, "--accept", ALL]].concat());
+    let ran = desk
+        .run(&[&strs(&page)[..], &["-n", &space.name, "--yes-i-typed", &name, "--accept", ALL_CONSEQUENCES]].concat());
     let printed: Value = serde_yaml::from_str(&ran.out).unwrap();
     let until = printed["spec"]["deletion"]["confirm"]["notAfter"].as_str().unwrap().to_owned();
-    let mut mine = mine(&space, "client/globex");
+    let mut mine = mask_replacements(&space, "client/globex");
     mine.push((until, "UNTIL".to_owned()));
-    checked("printed", &ran, &mine);
+    compare_terminate_output("printed", &ran, &mine);
     let deletion = json!({"policy": "Retain", "gracePeriodSeconds": 7200});
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"], deletion, "nothing is written");
     // What was printed is what the server takes.
-    let file = desk.put("hunk.yaml", &ran.out).display().to_string();
+    let file = desk.write_file("hunk.yaml", &ran.out).display().to_string();
     space.kubectl(&["patch", "client/globex", "--type=merge", "--patch-file", &file]);
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"]["policy"], json!("Terminate"));
 }
@@ -94,23 +96,23 @@ fn for_git_it_prints_and_writes_nothing() {
 /// shows: seeds/termination/confirm, seeds/termination/name-box, seeds/termination/checkboxes
 #[test]
 fn without_name_and_each_consequence_nothing_is_written() {
-    let (space, _, _) = family("refused", &json!({}));
-    let desk = Desk::at(&space);
-    let own = mine(&space, "client/globex");
+    let (space, _, _) = create_partner_and_client("refused", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
+    let own = mask_replacements(&space, "client/globex");
     let name = space.tenant_name("globex");
     let refused = |case: &str, args: &[&str]| {
         let ran =
             desk.run_with(&[&["terminate", "-n", &space.name], args].concat(), &format!("{name}\nyes\nyes\nyes\n"));
-        checked(case, &ran, &own);
+        compare_terminate_output(case, &ran, &own);
         assert_eq!(ran.code, 1, "{ran:?}");
     };
     // What a script pipes into it is no answer.
     refused("no-terminal", &["client/globex"]);
-    refused("another-name", &["client/globex", "--yes-i-typed", "globex", "--accept", ALL]);
+    refused("another-name", &["client/globex", "--yes-i-typed", "globex", "--accept", ALL_CONSEQUENCES]);
     refused("one-missing", &["client/globex", "--yes-i-typed", &name, "--accept", "DataErased,NotRecoverable"]);
     refused("no-consequence", &["client/globex", "--yes-i-typed", &name]);
     refused("unknown-consequence", &["client/globex", "--yes-i-typed", &name, "--accept", "all"]);
-    refused("no-name", &["client/globex", "--accept", ALL]);
+    refused("no-name", &["client/globex", "--accept", ALL_CONSEQUENCES]);
     refused("which-kind", &["globex"]);
     refused("no-such-object", &["client", "nobody"]);
     refused("long-grace", &["client/globex", "--grace", "31d"]);
@@ -119,70 +121,82 @@ fn without_name_and_each_consequence_nothing_is_written() {
 
 #[test]
 fn a_partner_s_end_names_what_lives_under_it() {
-    let (space, _, _) = family("parent", &json!({}));
-    let desk = Desk::at(&space);
+    let (space, _, _) = create_partner_and_client("parent", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
     let ran = desk.run(&["terminate", "partner", "acme", "-n", &space.name]);
-    checked("partner", &ran, &mine(&space, "partner/acme"));
+    compare_terminate_output("partner", &ran, &mask_replacements(&space, "partner/acme"));
 }
 
 #[test]
 fn where_a_consent_would_mean_nothing_it_is_not_taken() {
-    let (space, partner, client) = family("unfit", &json!({}));
-    let desk = Desk::at(&space);
+    let (space, partner, client) = create_partner_and_client("unfit", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
     let terminate = |name: &str| desk.run(&["terminate", "client", name, "-n", &space.name]);
-    space.client("waiting", &json!({"partnerRef": {"name": "nobody"}}));
-    space.not_ready("client/waiting", "PartnerNotFound");
-    checked("no-tenant", &terminate("waiting"), &mine(&space, "client/waiting"));
-    space.client("watched", &json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": client}}));
-    space.ready("client/watched");
-    checked("observed", &terminate("watched"), &mine(&space, "client/watched"));
+    space.apply_client("waiting", &json!({"partnerRef": {"name": "nobody"}}));
+    space.wait_until_not_ready("client/waiting", "PartnerNotFound");
+    compare_terminate_output("no-tenant", &terminate("waiting"), &mask_replacements(&space, "client/waiting"));
+    space.apply_client("watched", &json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": client}}));
+    space.wait_until_ready("client/watched");
+    compare_terminate_output("observed", &terminate("watched"), &mask_replacements(&space, "client/watched"));
     // The same tenant by another object, whose mark it does not carry.
-    space
-        .patch("client/watched", &json!({"spec": {"management": {"mode": "Paused"}, "adoption": {"policy": "Adopt"}}}));
-    let cluster = space.world.kubectl.read("namespace/kube-system", "{.metadata.uid}").unwrap();
+    space.merge_patch(
+        "client/watched",
+        &json!({"spec": {"management": {"mode": "Paused"}, "adoption": {"policy": "Adopt"}}}),
+    );
+    let cluster = space.world.kubectl.read_json_path("namespace/kube-system", "{.metadata.uid}").unwrap();
     let owner = [(cluster, "CLUSTER".to_owned())];
-    let both = [mine(&space, "client/watched"), mine(&space, "client/globex"), owner.to_vec()].concat();
-    checked("owned-elsewhere", &terminate("watched"), &both);
-    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Paused"}}}));
-    let own = mine(&space, "client/globex");
+    let both =
+        [mask_replacements(&space, "client/watched"), mask_replacements(&space, "client/globex"), owner.to_vec()]
+            .concat();
+    compare_terminate_output("owned-elsewhere", &terminate("watched"), &both);
+    space.merge_patch("client/globex", &json!({"spec": {"management": {"mode": "Paused"}}}));
+    let own = mask_replacements(&space, "client/globex");
     space.kubectl(&["delete", "secret", "platform"]);
-    checked("no-secret", &terminate("globex"), &own);
-    space.secret("platform", &space.credential());
-    space.world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, &client)), &json!({})).unwrap();
-    checked("gone", &terminate("globex"), &own);
+    compare_terminate_output("no-secret", &terminate("globex"), &own);
+    space.apply_secret("platform", &space.credential());
+    space
+        .world
+        .tenancy
+        .change_tenant(&format!("{}/terminate", space.client_path(&partner, &client)), &json!({}))
+        .unwrap();
+    compare_terminate_output("gone", &terminate("globex"), &own);
 }
 
 #[test]
 fn an_accepted_consent_is_not_spoilt_by_another() {
-    let (space, _, _) = family("accepted", &json!({}));
-    let desk = Desk::at(&space);
-    assert_eq!(consent(&desk, &space, &["--grace", "30d"]).code, 0);
+    let (space, _, _) = create_partner_and_client("accepted", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
+    assert_eq!(run_terminate(&desk, &space, &["--grace", "30d"]).code, 0);
     space.delete("client/globex");
     let accepted =
         || space.get("client/globex").unwrap()["status"]["termination"]["confirmedAt"].as_str().map(str::to_owned);
-    space.until("it is accepted", || Ok(accepted().is_some()));
-    let ran = consent(&desk, &space, &[]);
-    let mut own = mine(&space, "client/globex");
+    space.wait_until("it is accepted", || Ok(accepted().is_some()));
+    let ran = run_terminate(&desk, &space, &[]);
+    let mut own = mask_replacements(&space, "client/globex");
     own.push((accepted().unwrap(), "TIME".to_owned()));
-    checked("accepted", &ran, &own);
+    compare_terminate_output("accepted", &ran, &own);
 }
 
 #[test]
 fn what_git_owns_is_left_to_git_unless_it_is_taken() {
-    let (space, _, _) = family("git", &json!({}));
-    let desk = Desk::at(&space);
+    let (space, _, _) = create_partner_and_client("git", &json!({}));
+    let desk = PluginFolder::on_cluster_of(&space);
     let manifest = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex", "namespace": space.name},
         "spec": {"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex"), "city": "Berlin"},
                  "deletion": {"policy": "Retain"}},
     });
-    let file = desk.put("client.json", &manifest.to_string()).display().to_string();
+    let file = desk.write_file("client.json", &manifest.to_string()).display().to_string();
     let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", &file];
     space.kubectl(&apply);
-    checked("owned-by-git", &consent(&desk, &space, &[]), &mine(&space, "client/globex"));
+    compare_terminate_output(
+        "owned-by-git",
+        &run_terminate(&desk, &space, &[]),
+        &mask_replacements(&space, "client/globex"),
+    );
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"], json!({"policy": "Retain"}));
-    let ran = consent(&desk, &space, &["--force-conflicts"]);
-    checked("taken-from-git", &ran, &mine(&space, "client/globex"));
+    let ran = run_terminate(&desk, &space, &["--force-conflicts"]);
+    compare_terminate_output("taken-from-git", &ran, &mask_replacements(&space, "client/globex"));
     // What Git does not know survives its next apply; what it knows is its own again, and that cancels.
     space.kubectl(&apply);
     let deletion = space.get("client/globex").unwrap()["spec"]["deletion"].clone();

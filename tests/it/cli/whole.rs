@@ -7,70 +7,73 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tenantry::catalog::{AddOn, Package};
 
-use super::Desk;
-use crate::encoders::upload;
-use crate::world::{Space, World};
+use super::PluginFolder;
+use crate::encoders::upload_body;
+use crate::world::{TestNamespace, TestWorld};
 
 /// Tenants in all: one partner and its clients.
-const MANY: usize = 300;
+const TENANT_COUNT: usize = 300;
 
 /// Numbers that look drawn and are the same in each run.
-pub(super) struct Draw(u64);
+pub(super) struct RandomDraw(u64);
 
-impl Draw {
+impl RandomDraw {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A number below `most`.
-    pub(super) fn below(&mut self, most: u64) -> u64 {
+    pub(super) fn number_below(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
 
     /// Whether something is so, that many times in a hundred.
-    pub(super) fn is(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.number_below(100) < percent
     }
 
     /// One of some.
-    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    pub(super) fn pick_one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.number_below(of.len() as u64)).unwrap()]
     }
 }
 
 /// Packages and add-ons as the wire names them; every add-on has its package, and all are among `bound`.
-pub(super) fn catalog(draw: &mut Draw, bound: Option<&(Vec<String>, Vec<String>)>) -> (Vec<String>, Vec<String>) {
+pub(super) fn draw_packages_and_add_ons(
+    draw: &mut RandomDraw,
+    bound: Option<&(Vec<String>, Vec<String>)>,
+) -> (Vec<String>, Vec<String>) {
     let mut packages = vec![Package::HybridDiscoveryAndMonitoring];
     for package in [Package::EventAndIncidentManagement, Package::RemediationAndAutomation] {
-        if draw.is(60) && bound.is_none_or(|(bound, _)| bound.iter().any(|one| one == package.wire())) {
+        if draw.chance(60) && bound.is_none_or(|(bound, _)| bound.iter().any(|one| one == package.wire_name())) {
             packages.push(package);
         }
     }
     let mut add_ons = Vec::new();
     for add_on in AddOn::ALL.into_iter().filter(|add_on| packages.contains(&add_on.package()) && !add_on.is_paid()) {
-        if draw.is(30) && bound.is_none_or(|(_, bound)| bound.iter().any(|one| one == add_on.wire())) {
-            add_ons.push(add_on.wire().to_owned());
+        if draw.chance(30) && bound.is_none_or(|(_, bound)| bound.iter().any(|one| one == add_on.wire_name())) {
+            add_ons.push(add_on.wire_name().to_owned());
         }
     }
-    (packages.into_iter().map(|package| package.wire().to_owned()).collect(), add_ons)
+    (packages.into_iter().map(|package| package.wire_name().to_owned()).collect(), add_ons)
 }
 
 /// A client that somebody clicked together; texts that YAML might take for something else are among them.
-fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) -> Value {
+fn draw_client(draw: &mut RandomDraw, number: usize, bound: &(Vec<String>, Vec<String>)) -> Value {
     let texts =
         ["Köln", "01067", "1e5", "no", "A: b # c", "~", "12:30", "  x".trim(), "\"quoted\"", "it's", "東京", "- dash"];
     let mut body =
-        json!({"name": format!("{} {number}", draw.one(&["Globex", "GLOBEX!", "Müller & Söhne", "1e", "日本"]))});
+        json!({"name": format!("{} {number}", draw.pick_one(&["Globex", "GLOBEX!", "Müller & Söhne", "1e", "日本"]))});
     for key in ["city", "zip", "state", "address", "extOrgId", "phoneNumber", "phoneExtension", "mobileNumber"] {
-        if draw.is(40) {
-            body[key] = json!(draw.one(&texts[..]).chars().take(16).collect::<String>());
+        if draw.chance(40) {
+            body[key] = json!(draw.pick_one(&texts[..]).chars().take(16).collect::<String>());
         }
     }
-    body["country"] = json!(draw.one(&["Germany", "France", "United States"]));
-    body["timeZone"] = json!(draw.one(&["Europe/Berlin", "Asia/Calcutta"]));
-    if draw.is(30) {
-        body["whiteListedIps"] = json!(draw.one(&["198.51.100.*", "172.22.2.[0-50],10.0.0.1", "2001:db8::/32"]));
+    body["country"] = json!(draw.pick_one(&["Germany", "France", "United States"]));
+    body["timeZone"] = json!(draw.pick_one(&["Europe/Berlin", "Asia/Calcutta"]));
+    if draw.chance(30) {
+        body["whiteListedIps"] = json!(draw.pick_one(&["198.51.100.*", "172.22.2.[0-50],10.0.0.1", "2001:db8::/32"]));
     }
     for key in [
         "twoFactorAuthentication",
@@ -79,29 +82,29 @@ fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) ->
         "enableCLIRecording",
         "resourceDecommission",
     ] {
-        if draw.is(50) {
-            body[key] = json!(draw.is(50));
+        if draw.chance(50) {
+            body[key] = json!(draw.chance(50));
         }
     }
-    if draw.is(30) {
+    if draw.chance(30) {
         body["channel"] = json!({"id": 7});
     }
-    if draw.is(30) {
+    if draw.chance(30) {
         body["nocDetails"] = json!({"id": 3});
     }
-    if draw.is(40) {
+    if draw.chance(40) {
         body["clientDetails"] = json!({
-            "businessStartHour": draw.below(12), "businessStartMin": 5, "businessEndHour": 18, "businessEndMin": 45,
+            "businessStartHour": draw.number_below(12), "businessStartMin": 5, "businessEndHour": 18, "businessEndMin": 45,
             "businessDayStart": 2, "businessDayEnd": 6,
         });
     }
-    let (packages, add_ons) = catalog(draw, Some(bound));
+    let (packages, add_ons) = draw_packages_and_add_ons(draw, Some(bound));
     if body["clientDetails"].is_object() {
-        let has = |add_on: AddOn| add_ons.iter().any(|name| name == add_on.wire());
+        let has = |add_on: AddOn| add_ons.iter().any(|name| name == add_on.wire_name());
         for (switch, add_on) in
             [("smsVoiceNotification", AddOn::SMSAndVoice), ("remoteAccess", AddOn::RemoteAccessManagement)]
         {
-            body["clientDetails"][switch] = json!(draw.is(50) && has(add_on));
+            body["clientDetails"][switch] = json!(draw.chance(50) && has(add_on));
         }
     }
     body["packages"] = json!(packages);
@@ -110,32 +113,32 @@ fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) ->
 }
 
 /// A branding; a third of the clients have a logo, each of them of one of three encoders.
-fn branding(draw: &mut Draw, number: usize) -> Value {
+fn draw_branding(draw: &mut RandomDraw, number: usize) -> Value {
     let mut body = json!({});
     for key in ["applicationTitle", "loginPageHeaderText", "loginPageSubHeaderText"] {
-        if draw.is(50) {
-            body[key] = json!(draw.one(&["Welcome", "0123456", "yes", "A: b"]));
+        if draw.chance(50) {
+            body[key] = json!(draw.pick_one(&["Welcome", "0123456", "yes", "A: b"]));
         }
     }
     for key in ["loginPageTextColor", "loginPageBackgroundColor"] {
-        if draw.is(50) {
-            body[key] = json!(draw.one(&["1F2937", "000000", "123456", "1E1000"]));
+        if draw.chance(50) {
+            body[key] = json!(draw.pick_one(&["1F2937", "000000", "123456", "1E1000"]));
         }
     }
     for key in ["favIcon", "loginPageImage"] {
-        if draw.is(10) {
-            body[key] = upload(number + 1);
+        if draw.chance(10) {
+            body[key] = upload_body(number + 1);
         }
     }
     if number.is_multiple_of(3) {
-        body["logo"] = upload(number / 3);
+        body["logo"] = upload_body(number / 3);
     }
     body
 }
 
 /// Creates all of them through the API; returns the partner's id.
-fn click_together(world: &World) -> String {
-    let mut draw = Draw::new(20_261_122);
+fn create_all_by_api(world: &TestWorld) -> String {
+    let mut draw = RandomDraw::new(20_261_122);
     let tenancy = &world.tenancy;
     let create = |path: &str, body: &Value| {
         let answer = tenancy.call("POST", path, Some(body)).unwrap();
@@ -143,11 +146,11 @@ fn click_together(world: &World) -> String {
         answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
     };
     let bound: (Vec<String>, Vec<String>) = (
-        Package::ALL.iter().map(|package| package.wire().to_owned()).collect(),
-        AddOn::ALL.into_iter().filter(|add_on| !add_on.is_paid()).map(|add_on| add_on.wire().to_owned()).collect(),
+        Package::ALL.iter().map(|package| package.wire_name().to_owned()).collect(),
+        AddOn::ALL.into_iter().filter(|add_on| !add_on.is_paid()).map(|add_on| add_on.wire_name().to_owned()).collect(),
     );
     let partner = create(
-        &format!("{}/msps", tenancy.tenant()),
+        &format!("{}/msps", tenancy.provider_id()),
         &json!({
             "name": "Acme Managed Services", "city": "Berlin", "country": "Germany", "timeZone": "Europe/Berlin",
             "zip": "01067", "notificationEmail": "noc@acme.example", "packages": bound.0, "addOns": bound.1,
@@ -159,27 +162,27 @@ fn click_together(world: &World) -> String {
         let answer = tenancy.call("PUT", &format!("{id}/customBranding"), Some(body)).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     };
-    brand(&partner, &json!({"applicationTitle": "Acme Console", "logo": upload(0)}));
-    for number in 1..MANY {
-        let id = create(&format!("{partner}/clients"), &client(&mut draw, number, &bound));
-        if draw.is(25) || number.is_multiple_of(3) {
-            brand(&id, &branding(&mut draw, number));
+    brand(&partner, &json!({"applicationTitle": "Acme Console", "logo": upload_body(0)}));
+    for number in 1..TENANT_COUNT {
+        let id = create(&format!("{partner}/clients"), &draw_client(&mut draw, number, &bound));
+        if draw.chance(25) || number.is_multiple_of(3) {
+            brand(&id, &draw_branding(&mut draw, number));
         }
-        if draw.is(5) {
-            tenancy.change(&format!("{partner}/clients/{id}/suspend"), &json!({})).unwrap();
+        if draw.chance(5) {
+            tenancy.change_tenant(&format!("{partner}/clients/{id}/suspend"), &json!({})).unwrap();
         }
     }
     partner
 }
 
 /// Every file of a folder.
-pub(super) fn contents(folder: &Path) -> BTreeMap<String, String> {
+pub(super) fn folder_contents(folder: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if path.is_dir() {
-            files.extend(contents(&path).into_iter().map(|(inner, text)| (format!("{name}/{inner}"), text)));
+            files.extend(folder_contents(&path).into_iter().map(|(inner, text)| (format!("{name}/{inner}"), text)));
         } else {
             files.insert(name, std::fs::read_to_string(&path).unwrap());
         }
@@ -188,7 +191,7 @@ pub(super) fn contents(folder: &Path) -> BTreeMap<String, String> {
 }
 
 /// Requests that the platform answered, by method and route.
-fn requests(world: &World) -> BTreeMap<(String, String), u64> {
+fn request_counts(world: &TestWorld) -> BTreeMap<(String, String), u64> {
     let metrics = world.platform.service.metrics().unwrap();
     let mut counts = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("tenantry_platform_requests_total{")) {
@@ -205,7 +208,7 @@ fn requests(world: &World) -> BTreeMap<(String, String), u64> {
 }
 
 /// What came in between two counts, but for tokens and for us who count.
-fn between(
+fn count_difference(
     before: &BTreeMap<(String, String), u64>,
     after: &BTreeMap<(String, String), u64>,
 ) -> BTreeMap<(String, String), u64> {
@@ -216,89 +219,94 @@ fn between(
     after.iter().filter_map(change).collect()
 }
 
-fn all_ready(space: &Space<'_>) {
-    space.until("all are Ready", || {
+fn wait_until_all_ready(space: &TestNamespace<'_>) {
+    space.wait_until("all are Ready", || {
         let path = r#"jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}={.status.conditions[?(@.type=="Ready")].message}{"\n"}{end}"#;
         let text = space.kubectl(&["get", "partners,clients", "-o", path]);
         let refused: Vec<&str> = text.lines().filter(|line| line.contains("differs")).collect();
         assert!(refused.is_empty(), "{refused:#?}");
-        Ok(text.lines().filter(|line| line.contains("=True=")).count() == MANY)
+        Ok(text.lines().filter(|line| line.contains("=True=")).count() == TENANT_COUNT)
     });
 }
 
 #[test]
 fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_nothing_is_to_be_done() {
-    let world = World::start("plugin", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
-    let partner = click_together(&world);
-    let space = Space::at(&world, "acme-managed-services".to_owned());
-    let desk = Desk::at(&space);
-    let connection = desk.connection(&space);
+    let world = TestWorld::start("plugin", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
+    let partner = create_all_by_api(&world);
+    let space = TestNamespace::existing(&world, "acme-managed-services".to_owned());
+    let desk = PluginFolder::on_cluster_of(&space);
+    let connection = desk.write_connection_file(&space);
     let export = |folder: &str| desk.run(&["export", "--connection", &connection, "-o", folder]);
     let first = export("tenants");
     assert_eq!(first.code, 0, "{first:?}");
     assert!(!first.err.contains("not exported"), "{}", first.err);
     let again = desk.run(&["export", "--connection", &connection, "-o", "again", "--offline"]);
     assert_eq!(again.code, 0, "{again:?}");
-    let files = contents(&desk.folder.join("tenants"));
-    assert_eq!(files, contents(&desk.folder.join("again")), "a second export is the same");
+    let files = folder_contents(&desk.folder.join("tenants"));
+    assert_eq!(files, folder_contents(&desk.folder.join("again")), "a second export is the same");
     let count = |begin: &str| files.keys().filter(|name| name.starts_with(&format!("{}/{begin}", space.name))).count();
-    assert_eq!((count("partner-acme"), count("client-") - count("client-images-")), (1, MANY - 1));
+    assert_eq!((count("partner-acme"), count("client-") - count("client-images-")), (1, TENANT_COUNT - 1));
     // The namespace and the connection are the reader's to make.
     world.kubectl.run(&["create", "namespace", &space.name]).unwrap();
-    space.secret("platform", &space.credential());
-    nothing_is_changed_by_the_take_over(&desk, &connection);
-    let before = requests(&world);
+    space.apply_secret("platform", &space.credential());
+    check_takeover_plan(&desk, &connection);
+    let before = request_counts(&world);
     let folder = desk.folder.join("tenants").display().to_string();
     world.kubectl.run(&["apply", "-k", &folder]).unwrap();
-    all_ready(&space);
-    let mut writes = between(&before, &requests(&world));
+    wait_until_all_ready(&space);
+    let mut writes = count_difference(&before, &request_counts(&world));
     writes.retain(|(method, _), _| method != "GET");
     let mark = |route: &str| ("POST".to_owned(), format!("/api/v2/tenants/{{tenant}}/{route}"));
-    let expected: BTreeMap<_, _> = [(mark("clients/{client}"), MANY as u64 - 1), (mark("msps/{msp}"), 1)].into();
+    let expected: BTreeMap<_, _> =
+        [(mark("clients/{client}"), TENANT_COUNT as u64 - 1), (mark("msps/{msp}"), 1)].into();
     assert_eq!(writes, expected, "one mark each and nothing else");
-    let before = requests(&world);
+    let before = request_counts(&world);
     let begin = std::time::Instant::now();
     let ran = desk.run(&["plan", "-k", "tenants"]);
-    println!("a plan of {MANY} unchanged tenants took {:?}", begin.elapsed());
+    println!("a plan of {TENANT_COUNT} unchanged tenants took {:?}", begin.elapsed());
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
     // Small logos get advice, and nothing else is said of an unchanged tenant.
     let is_advice = |line: &str| line.ends_with(": nothing to do") || line.contains(" pixels and ") || line.is_empty();
     let said: Vec<&str> = ran.out.lines().filter(|line| !is_advice(line)).collect();
     assert!(matches!(said[..], [last] if last.starts_with("Plan: 300 unchanged")), "{}", ran.out);
-    let cost = between(&before, &requests(&world));
+    let cost = count_difference(&before, &request_counts(&world));
     let get = |route: &str| ("GET".to_owned(), format!("/api/v2/tenants/{{tenant}}{route}"));
     let unchanged: BTreeMap<_, _> = [
-        (get("/clients/search"), MANY as u64 / 100),
+        (get("/clients/search"), TENANT_COUNT as u64 / 100),
         // One Partner is read by itself: a page costs ten times as much of the rate limit.
         (get("/msps/{msp}"), 1),
         (get("/customBranding"), 1),
     ]
     .into();
     assert_eq!(cost, unchanged, "what 300 unchanged tenants cost");
-    changed_ones_are_read(&world, (&desk, &files), unchanged);
-    nothing_is_unmanaged(&desk, &connection);
+    check_edited_plan(&world, (&desk, &files), unchanged);
+    check_unmanaged(&desk, &connection);
     let later = export("later");
     assert_eq!(later.code, 0, "{later:?}");
-    assert_eq!(files, contents(&desk.folder.join("later")), "the export of what is declared is what was declared");
     assert_eq!(
-        world.tenancy.get(&world.tenancy.partner(&partner)).unwrap()["managedBy"]["name"],
+        files,
+        folder_contents(&desk.folder.join("later")),
+        "the export of what is declared is what was declared"
+    );
+    assert_eq!(
+        world.tenancy.get(&world.tenancy.partner_path(&partner)).unwrap()["managedBy"]["name"],
         "acme-managed-services"
     );
 }
 
 /// The plan before anything is applied.
-fn nothing_is_changed_by_the_take_over(desk: &Desk, connection: &str) {
+fn check_takeover_plan(desk: &PluginFolder, connection: &str) {
     let ran = desk.run(&["plan", "-k", "tenants", "--connection", connection, "-o", "json"]);
-    assert_eq!(ran.json()["summary"], json!({"TakeOver": MANY}), "{} {:#}", ran.err, ran.json()["objects"][0]);
+    assert_eq!(ran.json()["summary"], json!({"TakeOver": TENANT_COUNT}), "{} {:#}", ran.err, ran.json()["objects"][0]);
     let writes = |row: &Value| row["requests"].as_array().unwrap().iter().any(|request| request["step"] != "mark");
     let changed: Vec<_> = ran.json()["objects"].as_array().unwrap().iter().filter(|row| writes(row)).cloned().collect();
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
 /// Two manifests are edited: two tenants more are read.
-fn changed_ones_are_read(
-    world: &World,
-    (desk, files): (&Desk, &BTreeMap<String, String>),
+fn check_edited_plan(
+    world: &TestWorld,
+    (desk, files): (&PluginFolder, &BTreeMap<String, String>),
     mut cost: BTreeMap<(String, String), u64>,
 ) {
     let mut text = String::new();
@@ -312,16 +320,16 @@ fn changed_ones_are_read(
         let edit = if is_chosen { "spec:\n  tenantState: Suspended\n" } else { "spec:\n" };
         let _ = write!(text, "---\n{}", content.replacen("spec:\n", edit, 1));
     }
-    let before = requests(world);
+    let before = request_counts(world);
     let ran = desk.run_with(&["plan", "-f", "-", "-o", "json"], &text);
     assert_eq!(ran.code, 2, "{} {}", ran.out.len(), ran.err);
-    assert_eq!(ran.json()["summary"], json!({"Nothing": MANY - 2, "Suspend": 2}));
-    let after = between(&before, &requests(world));
+    assert_eq!(ran.json()["summary"], json!({"Nothing": TENANT_COUNT - 2, "Suspend": 2}));
+    let after = count_difference(&before, &request_counts(world));
     *cost.entry(("GET".to_owned(), "/api/v2/tenants/{tenant}/clients/{client}".to_owned())).or_default() += 2;
     assert_eq!(after, cost);
 }
 
-fn nothing_is_unmanaged(desk: &Desk, connection: &str) {
+fn check_unmanaged(desk: &PluginFolder, connection: &str) {
     let ran = desk.run(&["unmanaged"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let ran = desk.run(&["unmanaged", "--connection", connection, "-o", "json"]);

@@ -1,14 +1,14 @@
 //! Help and mistakes: every verb says what it does, and every mistake names file, line, object and the way out.
 
-use super::golden::check;
-use super::{Desk, Ran};
+use super::golden::compare_with_golden;
+use super::{PluginFolder, PluginRun};
 
 const PARTNER: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadata: {name: acme, namespace: acme}\nspec:\n  details: {name: Acme}\n";
 
 #[test]
 fn every_verb_has_help() {
-    let desk = Desk::alone();
-    check("help/all", &desk.run(&["--help"]), &[]);
+    let desk = PluginFolder::without_cluster();
+    compare_with_golden("help/all", &desk.run(&["--help"]), &[]);
     let verbs = [
         "plan",
         "export",
@@ -33,13 +33,13 @@ fn every_verb_has_help() {
         "completion",
     ];
     for verb in verbs {
-        check(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
+        compare_with_golden(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
     }
 }
 
 #[test]
 fn a_mistake_on_the_command_line_is_status_one() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     for args in [&["plam"][..], &["plan", "--frobnicate"], &[], &["completion", "csh"]] {
         assert_eq!(desk.run(args).code, 1, "{args:?}");
     }
@@ -49,28 +49,28 @@ fn a_mistake_on_the_command_line_is_status_one() {
 fn completions_know_the_verbs() {
     // The script of bash asks the program itself: `complete` tries it.
     for shell in ["zsh", "fish", "powershell"] {
-        let ran = Desk::alone().run(&["completion", shell]);
+        let ran = PluginFolder::without_cluster().run(&["completion", shell]);
         assert!(ran.code == 0 && ran.out.contains("plan") && ran.out.contains("version"), "{shell}: {}", ran.err);
     }
 }
 
 #[test]
 fn without_a_cluster_there_is_a_version() {
-    let ran = Desk::alone().run(&["version"]);
+    let ran = PluginFolder::without_cluster().run(&["version"]);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         (ran.code, ran.out),
         (0, format!("client: {version} (debug build)\noperator: unknown\nresources: unknown\n"))
     );
-    let ran = Desk::alone().run(&["version", "--client", "-o", "json"]);
+    let ran = PluginFolder::without_cluster().run(&["version", "--client", "-o", "json"]);
     assert_eq!(ran.json(), serde_json::json!({"client": version}));
 }
 
 #[test]
 fn each_program_says_which_build_it_is() {
-    let desk = Desk::alone();
+    let desk = PluginFolder::without_cluster();
     for name in ["kubectl-tenantry", "tenantry-operator", "tenantry-platform"] {
-        let output = desk.command(&crate::assets::own(name).unwrap()).arg("--version").output().unwrap();
+        let output = desk.command(&crate::assets::own_program(name).unwrap()).arg("--version").output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         let version = env!("CARGO_PKG_VERSION");
         assert!(said.ends_with(&format!(" {version} (debug build)\n")), "{name}: {said}");
@@ -78,10 +78,10 @@ fn each_program_says_which_build_it_is() {
 }
 
 /// What `plan` says about one text as a file.
-fn refusal(text: &str) -> Ran {
-    let desk = Desk::alone();
-    desk.put("tenants.yaml", text);
-    desk.put("platform.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+fn plan_refused_text(text: &str) -> PluginRun {
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("tenants.yaml", text);
+    desk.write_file("platform.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
     desk.run(&["plan", "-f", "tenants.yaml", "--offline", "--connection", "platform.env"])
 }
 
@@ -98,20 +98,20 @@ fn what_cannot_be_read_is_named_by_file_and_line() {
         ("wrong-choice", format!("{PARTNER}  packages:\n  - EventManagement\n")),
         ("not-base64", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  url: '%%'\n".to_owned()),
     ] {
-        let ran = refusal(&text);
+        let ran = plan_refused_text(&text);
         assert_eq!(ran.code, 1, "{name}: {ran:?}");
-        check(&format!("input/{name}"), &ran, &[]);
+        compare_with_golden(&format!("input/{name}"), &ran, &[]);
     }
 }
 
 #[test]
 fn what_is_missing_around_the_manifests_is_named() {
-    let desk = Desk::alone();
-    desk.put("tenants.yaml", PARTNER);
-    desk.put("half.env", "url=http://127.0.0.1:1\n");
-    desk.put("wrong.env", "url=http://127.0.0.1:1\ntenant=sp_1\n");
-    desk.put("away.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
-    desk.put("kubeconfig", "apiVersion: v1\nkind: Config\ncurrent-context: x\n");
+    let desk = PluginFolder::without_cluster();
+    desk.write_file("tenants.yaml", PARTNER);
+    desk.write_file("half.env", "url=http://127.0.0.1:1\n");
+    desk.write_file("wrong.env", "url=http://127.0.0.1:1\ntenant=sp_1\n");
+    desk.write_file("away.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    desk.write_file("kubeconfig", "apiVersion: v1\nkind: Config\ncurrent-context: x\n");
     let plan = |args: &[&str]| desk.run(&[&["plan"], args].concat());
     for (name, ran) in [
         ("no-file", plan(&["-f", "nowhere.yaml", "--offline"])),
@@ -129,6 +129,6 @@ fn what_is_missing_around_the_manifests_is_named() {
         assert_eq!(ran.code, 1, "{name}: {ran:?}");
         // A platform that does not answer is a line of the plan.
         assert!(ran.out.is_empty() || name == "no-platform", "{name}: {ran:?}");
-        check(&format!("error/{name}"), &ran, &[(desk.folder.to_str().unwrap(), "DESK")]);
+        compare_with_golden(&format!("error/{name}"), &ran, &[(desk.folder.to_str().unwrap(), "DESK")]);
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tenantry::connect::{Connection, Platform};
+use tenantry::connect::{Connection, PlatformClient};
 
-use super::{city, clients, mark, nothing, tls};
+use super::{city_change, clients_place, no_payload, test_mark, tls};
 
-type Stream<'a> = rustls::Stream<'a, rustls::ServerConnection, TcpStream>;
+type TlsStream<'a> = rustls::Stream<'a, rustls::ServerConnection, TcpStream>;
 
 const PREFACE: usize = 24;
 const DATA: u8 = 0;
@@ -24,15 +24,15 @@ const ACKNOWLEDGE: u8 = 1;
 const SUCCESS: &[u8] = &[0x88];
 const REFUSED_STREAM: &[u8] = &[0, 0, 0, 7];
 
-struct Frame {
+struct Http2Frame {
     kind: u8,
     flags: u8,
     stream: u32,
     payload: Vec<u8>,
 }
 
-impl Frame {
-    fn read(from: &mut Stream<'_>) -> std::io::Result<Self> {
+impl Http2Frame {
+    fn read(from: &mut TlsStream<'_>) -> std::io::Result<Self> {
         let mut head = [0; 9];
         from.read_exact(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -42,7 +42,7 @@ impl Frame {
         Ok(Self { kind: head[3], flags: head[4], stream, payload })
     }
 
-    fn write(&self, to: &mut Stream<'_>) -> std::io::Result<()> {
+    fn write(&self, to: &mut TlsStream<'_>) -> std::io::Result<()> {
         let length = u32::try_from(self.payload.len()).unwrap().to_be_bytes();
         let head = [&length[1..], &[self.kind, self.flags], &self.stream.to_be_bytes()].concat();
         to.write_all(&[head, self.payload.clone()].concat())
@@ -50,14 +50,14 @@ impl Frame {
 }
 
 /// Answers the first stream of a connection with a token and refuses each other, which is counted.
-fn answer(stream: &mut Stream<'_>, refused: &AtomicUsize) -> std::io::Result<()> {
+fn answer_connection(stream: &mut TlsStream<'_>, refused: &AtomicUsize) -> std::io::Result<()> {
     stream.read_exact(&mut [0; PREFACE])?;
-    let write = |(kind, flags, id): (u8, u8, u32), payload: &[u8], stream: &mut Stream<'_>| {
-        Frame { kind, flags, stream: id, payload: payload.to_vec() }.write(stream)
+    let write = |(kind, flags, id): (u8, u8, u32), payload: &[u8], stream: &mut TlsStream<'_>| {
+        Http2Frame { kind, flags, stream: id, payload: payload.to_vec() }.write(stream)
     };
     write((SETTINGS, 0, 0), &[], stream)?;
     loop {
-        let Frame { kind, flags, stream: id, payload: _ } = Frame::read(stream)?;
+        let Http2Frame { kind, flags, stream: id, payload: _ } = Http2Frame::read(stream)?;
         match kind {
             SETTINGS if flags & ACKNOWLEDGE == 0 => write((SETTINGS, ACKNOWLEDGE, 0), &[], stream)?,
             HEADERS if id != 1 => {
@@ -73,8 +73,8 @@ fn answer(stream: &mut Stream<'_>, refused: &AtomicUsize) -> std::io::Result<()>
     }
 }
 
-fn serve(refused: Arc<AtomicUsize>) -> u16 {
-    let mut config = tls::config();
+fn serve_http2(refused: Arc<AtomicUsize>) -> u16 {
+    let mut config = tls::server_config();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +83,7 @@ fn serve(refused: Arc<AtomicUsize>) -> u16 {
         while let Ok((mut socket, _)) = listener.accept() {
             let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             // It ends when the client hangs up.
-            let _ = answer(&mut rustls::Stream::new(&mut session, &mut socket), &refused);
+            let _ = answer_connection(&mut rustls::Stream::new(&mut session, &mut socket), &refused);
         }
     });
     port
@@ -92,9 +92,11 @@ fn serve(refused: Arc<AtomicUsize>) -> u16 {
 #[tokio::test]
 async fn a_create_that_the_library_would_repeat_is_sent_once() {
     let refused = Arc::new(AtomicUsize::new(0));
-    let connection = Connection::from_secret(&tls::data(serve(Arc::clone(&refused)), Some(tls::CA))).unwrap();
-    let platform = Platform::new(connection, Duration::from_secs(5)).unwrap();
-    let error = platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap_err();
+    let connection =
+        Connection::from_secret(&tls::connection_secret(serve_http2(Arc::clone(&refused)), Some(tls::CA))).unwrap();
+    let platform = PlatformClient::new(connection, Duration::from_secs(5)).unwrap();
+    let error =
+        platform.create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark()).await.unwrap_err();
     assert!(error.maybe_applied(), "{error}");
     assert_eq!(refused.load(Ordering::SeqCst), 1);
 }

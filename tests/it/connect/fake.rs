@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct FakeRequest {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
@@ -23,7 +23,7 @@ pub(crate) struct Asked {
     pub(crate) number: usize,
 }
 
-impl Asked {
+impl FakeRequest {
     pub(crate) fn token(&self) -> &str {
         self.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default()
     }
@@ -38,7 +38,7 @@ impl Asked {
 }
 
 /// What the server does.
-pub(crate) enum Reply {
+pub(crate) enum FakeReply {
     /// Answers.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// Carries the request out and closes the connection.
@@ -53,7 +53,7 @@ pub(crate) enum Reply {
     Endless,
 }
 
-impl Reply {
+impl FakeReply {
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self::text(status, &body.to_string())
     }
@@ -62,7 +62,7 @@ impl Reply {
         Self::Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
     }
 
-    pub(crate) fn with(self, name: &str, value: impl std::fmt::Display) -> Self {
+    pub(crate) fn with_header(self, name: &str, value: impl std::fmt::Display) -> Self {
         match self {
             Self::Answer { status, mut headers, body } => {
                 headers.push((name.to_owned(), value.to_string()));
@@ -73,93 +73,94 @@ impl Reply {
     }
 }
 
-type Handler = Arc<dyn Fn(Asked) -> BoxFuture<'static, Reply> + Send + Sync>;
+type FakeHandler = Arc<dyn Fn(FakeRequest) -> BoxFuture<'static, FakeReply> + Send + Sync>;
 
 /// The server.
-pub(crate) struct Fake {
+pub(crate) struct FakePlatform {
     pub(crate) url: String,
-    shared: Arc<Shared>,
+    shared: Arc<FakeShared>,
     task: tokio::task::JoinHandle<()>,
 }
 
-struct Shared {
-    asked: Mutex<Vec<Asked>>,
+struct FakeShared {
+    asked: Mutex<Vec<FakeRequest>>,
     tokens: AtomicUsize,
-    handler: Handler,
-    issue: Issue,
+    handler: FakeHandler,
+    issue: TokenIssuer,
 }
 
 /// How tokens are issued: by number from 1.
-pub(crate) type Issue = fn(usize) -> Reply;
+pub(crate) type TokenIssuer = fn(usize) -> FakeReply;
 
 /// `token-number-1` and so on, by a platform with the extensions.
-pub(crate) fn extended(number: usize) -> Reply {
-    documented(number).with("x-tenantry-extensions", "1")
+pub(crate) fn extended_token(number: usize) -> FakeReply {
+    documented_token(number).with_header("x-tenantry-extensions", "1")
 }
 
 /// The same by a platform with what is documented, which writes the number of seconds as text.
-pub(crate) fn documented(number: usize) -> Reply {
+pub(crate) fn documented_token(number: usize) -> FakeReply {
     let body = serde_json::json!({"access_token": format!("token-number-{number}"), "expires_in": "7199"});
-    Reply::json(200, &body)
+    FakeReply::json(200, &body)
 }
 
-impl Fake {
+impl FakePlatform {
     /// A platform with the extensions.
-    pub(crate) async fn new(handler: impl Fn(Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::with(extended, move |asked| futures::future::ready(handler(asked)).boxed()).await
+    pub(crate) async fn new(handler: impl Fn(FakeRequest) -> FakeReply + Send + Sync + 'static) -> Self {
+        Self::start_with(extended_token, move |asked| futures::future::ready(handler(asked)).boxed()).await
     }
 
     /// A platform with what is documented.
-    pub(crate) async fn documented(handler: impl Fn(Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::with(documented, move |asked| futures::future::ready(handler(asked)).boxed()).await
+    pub(crate) async fn new_documented(handler: impl Fn(FakeRequest) -> FakeReply + Send + Sync + 'static) -> Self {
+        Self::start_with(documented_token, move |asked| futures::future::ready(handler(asked)).boxed()).await
     }
 
-    pub(crate) async fn with(
-        issue: Issue,
-        handler: impl Fn(Asked) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+    pub(crate) async fn start_with(
+        issue: TokenIssuer,
+        handler: impl Fn(FakeRequest) -> BoxFuture<'static, FakeReply> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Shared { asked: Mutex::default(), tokens: AtomicUsize::new(0), handler: Arc::new(handler), issue };
+        let shared =
+            FakeShared { asked: Mutex::default(), tokens: AtomicUsize::new(0), handler: Arc::new(handler), issue };
         let shared = Arc::new(shared);
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let task = tokio::spawn(accept_connections(listener, Arc::clone(&shared)));
         Self { url, shared, task }
     }
 
     /// Requests other than for tokens.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn requests(&self) -> Vec<FakeRequest> {
         self.shared.asked.lock().unwrap().clone()
     }
 
     /// Method and path of each.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.asked().iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect()
+    pub(crate) fn request_lines(&self) -> Vec<String> {
+        self.requests().iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect()
     }
 
     /// Tokens issued or refused.
-    pub(crate) fn tokens(&self) -> usize {
+    pub(crate) fn token_count(&self) -> usize {
         self.shared.tokens.load(Ordering::SeqCst)
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakePlatform {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept_connections(listener: TcpListener, shared: Arc<FakeShared>) {
     // Connections end with the listener, as they would with a process.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        connections.spawn(serve(stream, Arc::clone(&shared)));
+        connections.spawn(serve_connection(stream, Arc::clone(&shared)));
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve_connection(stream: TcpStream, shared: Arc<FakeShared>) {
     let mut stream = BufReader::new(stream);
-    while let Some(mut asked) = request(&mut stream).await {
+    while let Some(mut asked) = read_request(&mut stream).await {
         let reply = if asked.is_for_token() {
             (shared.issue)(shared.tokens.fetch_add(1, Ordering::SeqCst) + 1)
         } else {
@@ -170,13 +171,13 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
             (shared.handler)(asked).await
         };
-        if !answer(&mut stream, reply).await {
+        if !write_reply(&mut stream, reply).await {
             return;
         }
     }
 }
 
-async fn request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<FakeRequest> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -198,13 +199,13 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Asked { method, path, headers, body: String::from_utf8(body).unwrap(), number: 0 })
+    Some(FakeRequest { method, path, headers, body: String::from_utf8(body).unwrap(), number: 0 })
 }
 
 /// Whether the connection stays.
-async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply) -> bool {
+async fn write_reply(stream: &mut BufReader<TcpStream>, reply: FakeReply) -> bool {
     match reply {
-        Reply::Answer { status, headers, body } => {
+        FakeReply::Answer { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
                 write!(head, "{name}: {value}\r\n").unwrap();
@@ -212,20 +213,20 @@ async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply) -> bool {
             let bytes = [head.as_bytes(), b"\r\n", &body].concat();
             stream.write_all(&bytes).await.is_ok()
         }
-        Reply::Reset => false,
-        Reply::Hang => std::future::pending().await,
-        Reply::Drip => {
+        FakeReply::Reset => false,
+        FakeReply::Hang => std::future::pending().await,
+        FakeReply::Drip => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
             while stream.write_all(b" ").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             false
         }
-        Reply::BreakOff => {
+        FakeReply::BreakOff => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"uniqueId\"").await;
             false
         }
-        Reply::Endless => {
+        FakeReply::Endless => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             let block = vec![b' '; 64 << 10];
             while stream.write_all(&block).await.is_ok() {}

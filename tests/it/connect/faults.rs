@@ -3,82 +3,87 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tenantry::connect::{Error, Platform};
+use tenantry::connect::{CallError, PlatformClient};
 
-use super::fake::{Asked, Fake, Reply};
-use super::{city, clients, mark, nothing, partners};
+use super::fake::{FakePlatform, FakeReply, FakeRequest};
+use super::{city_change, clients_place, no_payload, partners_place, test_mark};
 
-async fn read(platform: &Platform) -> Result<bool, Error> {
-    platform.read(&clients(), "client_1", false).await.map(|found| found.is_some())
+async fn read_client(platform: &PlatformClient) -> Result<bool, CallError> {
+    platform.read_tenant(&clients_place(), "client_1", false).await.map(|found| found.is_some())
 }
 
-async fn update(platform: &Platform) -> Result<(), Error> {
-    platform.update(&clients(), "client_1", &city(), &nothing()).await
+async fn update_city(platform: &PlatformClient) -> Result<(), CallError> {
+    platform.update_tenant(&clients_place(), "client_1", &city_change(), &no_payload()).await
 }
 
-fn fine(_: Asked) -> Reply {
-    Reply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))
+fn success_reply(_: FakeRequest) -> FakeReply {
+    FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))
 }
 
 /// A server that says the same to everything, what a read and what a write make of it, and how often each was sent.
-async fn both(said: fn() -> Reply) -> (Result<bool, Error>, Result<(), Error>, [usize; 2]) {
-    let fake = Fake::new(move |_| said()).await;
-    let platform = super::platform(&fake.url, Duration::from_millis(1500));
-    let read = read(&platform).await;
-    let reads = fake.asked().len();
-    let written = update(&platform).await;
-    (read, written, [reads, fake.asked().len() - reads])
+async fn read_and_write(said: fn() -> FakeReply) -> (Result<bool, CallError>, Result<(), CallError>, [usize; 2]) {
+    let fake = FakePlatform::new(move |_| said()).await;
+    let platform = super::client_for_url(&fake.url, Duration::from_millis(1500));
+    let read = read_client(&platform).await;
+    let reads = fake.requests().len();
+    let written = update_city(&platform).await;
+    (read, written, [reads, fake.requests().len() - reads])
 }
 
 #[tokio::test]
 async fn a_passing_failure_is_tried_again_for_reads_alone() {
-    let said: [fn() -> Reply; 3] = [
-        || Reply::text(502, "<html>"),
-        || Reply::text(503, ""),
-        || Reply::json(500, &json!({"code": "0005", "message": "Boom"})),
+    let said: [fn() -> FakeReply; 3] = [
+        || FakeReply::text(502, "<html>"),
+        || FakeReply::text(503, ""),
+        || FakeReply::json(500, &json!({"code": "0005", "message": "Boom"})),
     ];
     for said in said {
-        let (read, written, sent) = both(said).await;
-        assert!(matches!(read, Err(Error::Unavailable { maybe_applied: false, .. })), "{read:?}");
-        assert!(matches!(written, Err(Error::Unavailable { maybe_applied: true, .. })), "{written:?}");
+        let (read, written, sent) = read_and_write(said).await;
+        assert!(matches!(read, Err(CallError::Unavailable { maybe_applied: false, .. })), "{read:?}");
+        assert!(matches!(written, Err(CallError::Unavailable { maybe_applied: true, .. })), "{written:?}");
         assert_eq!(sent, [3, 1]);
     }
-    let (_, _, sent) = both(|| Reply::text(500, "no code")).await;
+    let (_, _, sent) = read_and_write(|| FakeReply::text(500, "no code")).await;
     assert_eq!(sent, [1, 1]);
-    let twice = Fake::new(|asked| if asked.number < 2 { Reply::text(503, "") } else { fine(asked) }).await;
-    assert_eq!(read(&twice.platform()).await, Ok(true));
+    let twice =
+        FakePlatform::new(|asked| if asked.number < 2 { FakeReply::text(503, "") } else { success_reply(asked) }).await;
+    assert_eq!(read_client(&twice.client_of_fake()).await, Ok(true));
 }
 
 #[tokio::test]
 async fn a_write_that_was_carried_out_and_not_answered_may_have_been_applied_and_is_sent_once() {
-    for said in [(|| Reply::Reset) as fn() -> Reply, || Reply::Hang, || Reply::BreakOff] {
-        let (read, written, sent) = both(said).await;
-        assert!(matches!(read, Err(Error::Unavailable { maybe_applied: false, .. })), "{read:?}");
-        assert!(matches!(written, Err(Error::Unavailable { maybe_applied: true, .. })), "{written:?}");
+    for said in [(|| FakeReply::Reset) as fn() -> FakeReply, || FakeReply::Hang, || FakeReply::BreakOff] {
+        let (read, written, sent) = read_and_write(said).await;
+        assert!(matches!(read, Err(CallError::Unavailable { maybe_applied: false, .. })), "{read:?}");
+        assert!(matches!(written, Err(CallError::Unavailable { maybe_applied: true, .. })), "{written:?}");
         assert_eq!(sent, [1, 1]);
     }
-    let fake = Fake::new(|_| Reply::Reset).await;
-    let created = fake.platform().create(&clients(), &city(), &nothing(), &mark()).await.unwrap_err();
-    assert!(created.maybe_applied() && fake.asked().len() == 1, "{created}");
+    let fake = FakePlatform::new(|_| FakeReply::Reset).await;
+    let created = fake
+        .client_of_fake()
+        .create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark())
+        .await
+        .unwrap_err();
+    assert!(created.maybe_applied() && fake.requests().len() == 1, "{created}");
 }
 
 #[tokio::test]
 async fn a_platform_that_is_not_there_has_applied_nothing() {
-    let fake = Fake::new(fine).await;
-    let platform = fake.platform();
-    platform.check().await.unwrap();
+    let fake = FakePlatform::new(success_reply).await;
+    let platform = fake.client_of_fake();
+    platform.check_credential().await.unwrap();
     drop(fake);
     // The idle connection of the token breaks first.
-    let _ = read(&platform).await;
-    let error = update(&platform).await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable { maybe_applied: false, .. }), "{error}");
+    let _ = read_client(&platform).await;
+    let error = update_city(&platform).await.unwrap_err();
+    assert!(matches!(error, CallError::Unavailable { maybe_applied: false, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn every_call_ends_by_its_deadline() {
-    for said in [(|| Reply::Drip) as fn() -> Reply, || Reply::Hang] {
+    for said in [(|| FakeReply::Drip) as fn() -> FakeReply, || FakeReply::Hang] {
         let begun = Instant::now();
-        let (read, written, _) = both(said).await;
+        let (read, written, _) = read_and_write(said).await;
         assert!(read.is_err() && written.is_err());
         // That it ends at all is the deadline's doing: neither answer ever comes.
         assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
@@ -87,17 +92,21 @@ async fn every_call_ends_by_its_deadline() {
 
 #[tokio::test]
 async fn an_answer_without_end_is_cut_off_at_the_limit() {
-    let (read, written, _) = both(|| Reply::Endless).await;
-    assert!(matches!(&read, Err(Error::Malformed { message }) if message.contains("1048576")), "{read:?}");
+    let (read, written, _) = read_and_write(|| FakeReply::Endless).await;
+    assert!(matches!(&read, Err(CallError::Malformed { message }) if message.contains("1048576")), "{read:?}");
     assert!(matches!(&written, Err(error) if error.maybe_applied()), "{written:?}");
-    let fake = Fake::new(|_| Reply::text(200, &" ".repeat((1 << 20) + 1))).await;
-    assert!(matches!(fake.platform().read(&clients(), "client_1", false).await, Err(Error::Malformed { .. })));
+    let fake = FakePlatform::new(|_| FakeReply::text(200, &" ".repeat((1 << 20) + 1))).await;
+    assert!(matches!(
+        fake.client_of_fake().read_tenant(&clients_place(), "client_1", false).await,
+        Err(CallError::Malformed { .. })
+    ));
     // A list may be longer than one thing.
     let rows: Vec<_> =
         (0..20_000).map(|n| json!({"uniqueId": format!("client_{n}"), "name": "x".repeat(60)})).collect();
     let list = serde_json::Value::from(rows);
-    let fake = Fake::new(move |_| Reply::json(200, &list)).await;
-    let living = fake.platform().living(&clients(), tenantry::connect::Freshness::Now).await.unwrap();
+    let fake = FakePlatform::new(move |_| FakeReply::json(200, &list)).await;
+    let living =
+        fake.client_of_fake().list_active_tenants(&clients_place(), tenantry::connect::Freshness::Now).await.unwrap();
     assert_eq!(living.rows.len(), 20_000);
 }
 
@@ -113,29 +122,33 @@ async fn success_with_another_body_than_asked_for_is_malformed() {
         r#"{"uniqueId":"client_2","name":"A"}"#,
         r#"{"uniqueId":"client_1","name":""}"#,
     ];
-    let fake = Fake::new(move |asked| Reply::text(200, bodies[asked.number])).await;
-    let platform = fake.platform();
+    let fake = FakePlatform::new(move |asked| FakeReply::text(200, bodies[asked.number])).await;
+    let platform = fake.client_of_fake();
     for body in bodies {
-        assert!(matches!(read(&platform).await, Err(Error::Malformed { .. })), "{body}");
+        assert!(matches!(read_client(&platform).await, Err(CallError::Malformed { .. })), "{body}");
     }
-    let other = Fake::new(|_| Reply::json(200, &json!({"uniqueId": "client_2", "name": "A", "counts": {}}))).await;
-    let platform = other.platform();
-    assert!(matches!(update(&platform).await, Err(Error::Malformed { .. })));
-    assert!(matches!(platform.impact("client_1").await, Err(Error::Malformed { .. })));
-    let page = Fake::new(|_| Reply::text(200, "<html>")).await;
-    assert!(matches!(page.platform().suspend(&clients(), "client_1").await, Err(Error::Malformed { .. })));
+    let other =
+        FakePlatform::new(|_| FakeReply::json(200, &json!({"uniqueId": "client_2", "name": "A", "counts": {}}))).await;
+    let platform = other.client_of_fake();
+    assert!(matches!(update_city(&platform).await, Err(CallError::Malformed { .. })));
+    assert!(matches!(platform.read_impact("client_1").await, Err(CallError::Malformed { .. })));
+    let page = FakePlatform::new(|_| FakeReply::text(200, "<html>")).await;
+    assert!(matches!(
+        page.client_of_fake().suspend_tenant(&clients_place(), "client_1").await,
+        Err(CallError::Malformed { .. })
+    ));
 }
 
 #[tokio::test]
 async fn actions_may_answer_with_nothing() {
     let bodies = ["", "null", "{}", r#"{"uniqueId":"client_1"}"#];
-    let fake = Fake::new(move |asked| Reply::text(200, bodies[asked.number % 4])).await;
-    let platform = fake.platform();
+    let fake = FakePlatform::new(move |asked| FakeReply::text(200, bodies[asked.number % 4])).await;
+    let platform = fake.client_of_fake();
     for _ in bodies {
-        platform.suspend(&clients(), "client_1").await.unwrap();
+        platform.suspend_tenant(&clients_place(), "client_1").await.unwrap();
     }
     for _ in bodies {
-        update(&platform).await.unwrap();
+        update_city(&platform).await.unwrap();
     }
 }
 
@@ -144,9 +157,9 @@ async fn only_the_platform_s_own_word_on_this_very_id_means_that_a_tenant_is_gon
     let missing = |text: &str| json!({"code": "0003", "message": text});
     let gone = [(404, missing("Tenant client_1 not found")), (500, missing("No resource found with UUID : client_1"))];
     for (status, body) in gone {
-        let fake = Fake::new(move |_| Reply::json(status, &body)).await;
-        assert_eq!(read(&fake.platform()).await, Ok(false));
-        assert!(matches!(update(&fake.platform()).await, Err(Error::NotFound { .. })));
+        let fake = FakePlatform::new(move |_| FakeReply::json(status, &body)).await;
+        assert_eq!(read_client(&fake.client_of_fake()).await, Ok(false));
+        assert!(matches!(update_city(&fake.client_of_fake()).await, Err(CallError::NotFound { .. })));
     }
     let elsewhere = [
         missing("Tenant msp_1 not found").to_string(),
@@ -157,45 +170,45 @@ async fn only_the_platform_s_own_word_on_this_very_id_means_that_a_tenant_is_gon
     ];
     for body in elsewhere {
         let said = body.clone();
-        let fake = Fake::new(move |_| Reply::text(404, &said)).await;
-        assert!(matches!(read(&fake.platform()).await, Err(Error::NotFound { .. })), "{body}");
+        let fake = FakePlatform::new(move |_| FakeReply::text(404, &said)).await;
+        assert!(matches!(read_client(&fake.client_of_fake()).await, Err(CallError::NotFound { .. })), "{body}");
     }
 }
 
 #[tokio::test]
 async fn each_refusal_has_its_kind() {
-    let kind = |said: fn() -> Reply| async move {
-        let (read, written, sent) = both(said).await;
+    let kind = |said: fn() -> FakeReply| async move {
+        let (read, written, sent) = read_and_write(said).await;
         assert_eq!(sent, [1, 1]);
         let (read, written) = (read.unwrap_err(), written.unwrap_err());
         assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&written));
         read
     };
-    let forbidden = || Reply::json(403, &json!({"error": "access_denied", "error_description": "no"}));
-    assert!(matches!(kind(forbidden).await, Error::Forbidden { .. }));
-    assert!(matches!(kind(|| Reply::text(410, "gone")).await, Error::ParentGone { .. }));
-    assert!(matches!(kind(|| Reply::text(405, "")).await, Error::Unsupported { .. }));
-    assert!(matches!(kind(|| Reply::text(422, "no")).await, Error::Invalid { .. }));
-    let refused = || Reply::json(400, &json!([{"code": "0002", "fieldName": "zip", "message": "Too long"}]));
+    let forbidden = || FakeReply::json(403, &json!({"error": "access_denied", "error_description": "no"}));
+    assert!(matches!(kind(forbidden).await, CallError::Forbidden { .. }));
+    assert!(matches!(kind(|| FakeReply::text(410, "gone")).await, CallError::ParentGone { .. }));
+    assert!(matches!(kind(|| FakeReply::text(405, "")).await, CallError::Unsupported { .. }));
+    assert!(matches!(kind(|| FakeReply::text(422, "no")).await, CallError::Invalid { .. }));
+    let refused = || FakeReply::json(400, &json!([{"code": "0002", "fieldName": "zip", "message": "Too long"}]));
     assert_eq!(kind(refused).await.to_string(), "the platform refuses `zip`: Too long");
-    let moved = || Reply::text(307, "").with("location", "http://127.0.0.1:1/");
+    let moved = || FakeReply::text(307, "").with_header("location", "http://127.0.0.1:1/");
     let error = kind(moved).await;
-    assert!(matches!(&error, Error::Malformed { message } if message.contains("redirect")), "{error}");
+    assert!(matches!(&error, CallError::Malformed { message } if message.contains("redirect")), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_no_id_never_becomes_part_of_a_path() {
-    let fake = Fake::new(fine).await;
-    let platform = fake.platform();
+    let fake = FakePlatform::new(success_reply).await;
+    let platform = fake.client_of_fake();
     for id in ["", ".", "..", "a/b", "a?b", "minimal"] {
         for error in [
-            platform.read(&clients(), id, false).await.unwrap_err(),
-            platform.update(&clients(), id, &city(), &nothing()).await.unwrap_err(),
-            platform.brand(id, &[], &nothing()).await.unwrap_err(),
-            platform.suspend(&partners(), id).await.unwrap_err(),
+            platform.read_tenant(&clients_place(), id, false).await.unwrap_err(),
+            platform.update_tenant(&clients_place(), id, &city_change(), &no_payload()).await.unwrap_err(),
+            platform.write_branding(id, &[], &no_payload()).await.unwrap_err(),
+            platform.suspend_tenant(&partners_place(), id).await.unwrap_err(),
         ] {
-            assert!(matches!(error, Error::Invalid { .. }), "{id}: {error}");
+            assert!(matches!(error, CallError::Invalid { .. }), "{id}: {error}");
         }
     }
-    assert!(fake.asked().is_empty());
+    assert!(fake.requests().is_empty());
 }

@@ -6,76 +6,79 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
 use serde_json::json;
-use tenantry::connect::{Error, Platform};
+use tenantry::connect::{CallError, PlatformClient};
 
-use super::fake::{Asked, Fake, Reply};
-use super::{city, clients, nothing};
+use super::fake::{FakePlatform, FakeReply, FakeRequest};
+use super::{city_change, clients_place, no_payload};
 
-async fn update(platform: &Platform) -> Result<(), Error> {
-    platform.update(&clients(), "client_1", &city(), &nothing()).await
+async fn update_city(platform: &PlatformClient) -> Result<(), CallError> {
+    platform.update_tenant(&clients_place(), "client_1", &city_change(), &no_payload()).await
 }
 
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn fine() -> Reply {
-    Reply::json(200, &json!({"uniqueId": "client_1", "name": "A", "results": []}))
+fn success_reply() -> FakeReply {
+    FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A", "results": []}))
 }
 
 #[tokio::test]
 async fn a_429_with_retry_after_is_waited_out_even_by_a_write() {
-    let fake = Fake::new(|asked| match asked.number {
-        0 => Reply::json(429, &json!({"error": "throttled"})).with("Retry-After", 1),
-        _ => fine(),
+    let fake = FakePlatform::new(|asked| match asked.number {
+        0 => FakeReply::json(429, &json!({"error": "throttled"})).with_header("Retry-After", 1),
+        _ => success_reply(),
     })
     .await;
     let begun = Instant::now();
-    update(&fake.platform()).await.unwrap();
+    update_city(&fake.client_of_fake()).await.unwrap();
     // No sooner than the platform said; how much later is this machine's affair.
     assert!(begun.elapsed() > Duration::from_millis(950), "{:?}", begun.elapsed());
-    assert_eq!(fake.asked().len(), 2);
+    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_429_that_names_no_time_is_tried_again_after_growing_pauses() {
-    let fake = Fake::new(|asked| if asked.number < 2 { Reply::text(429, "") } else { fine() }).await;
+    let fake =
+        FakePlatform::new(|asked| if asked.number < 2 { FakeReply::text(429, "") } else { success_reply() }).await;
     let begun = Instant::now();
-    update(&fake.platform()).await.unwrap();
+    update_city(&fake.client_of_fake()).await.unwrap();
     assert!(begun.elapsed() > Duration::from_millis(1400), "{:?}", begun.elapsed());
-    assert_eq!(fake.asked().len(), 3);
+    assert_eq!(fake.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn a_budget_that_comes_back_after_the_deadline_is_throttled_at_once_and_nothing_is_sent() {
-    let fake = Fake::new(|_| {
+    let fake = FakePlatform::new(|_| {
         let reset = seconds() + 60;
-        Reply::text(429, "")
-            .with("X-RateLimit-Limit", 50)
-            .with("X-RateLimit-Remaining", 0)
-            .with("X-RateLimit-Reset", reset)
+        FakeReply::text(429, "")
+            .with_header("X-RateLimit-Limit", 50)
+            .with_header("X-RateLimit-Remaining", 0)
+            .with_header("X-RateLimit-Reset", reset)
     })
     .await;
-    let platform = fake.platform();
+    let platform = fake.client_of_fake();
     // To wait for each deadline would take what is left of the minute below its bound.
     for _ in 0..3 {
-        let Err(Error::Throttled { retry_at: Some(at) }) = update(&platform).await else { panic!("not throttled") };
+        let Err(CallError::Throttled { retry_at: Some(at) }) = update_city(&platform).await else {
+            panic!("not throttled")
+        };
         let ahead = u64::try_from(at.as_second()).unwrap() - seconds();
         assert!((52..=61).contains(&ahead), "{at}");
     }
-    assert_eq!(fake.asked().len(), 1);
+    assert_eq!(fake.requests().len(), 1);
 }
 
 /// Counts per window of two seconds, path and category, as the platform does per minute.
 #[derive(Default)]
-struct Counter {
+struct WindowCounter {
     used: HashMap<(u64, &'static str), i64>,
     refused: usize,
 }
 
 const WINDOW: u64 = 2;
 
-fn limited(counter: &Mutex<Counter>, limit: i64, asked: &Asked) -> Reply {
+fn reply_within_limit(counter: &Mutex<WindowCounter>, limit: i64, asked: &FakeRequest) -> FakeReply {
     let category = match asked.method.as_str() {
         "GET" if asked.path.contains("/search") => "page",
         "GET" => "read",
@@ -88,40 +91,40 @@ fn limited(counter: &Mutex<Counter>, limit: i64, asked: &Asked) -> Reply {
     *used += i64::from(granted);
     let remaining = limit - *used;
     counter.refused += usize::from(!granted);
-    let reply = if granted { fine() } else { Reply::text(429, "") };
+    let reply = if granted { success_reply() } else { FakeReply::text(429, "") };
     reply
-        .with("X-RateLimit-Limit", format!("\"{limit}\""))
-        .with("X-RateLimit-Remaining", remaining)
-        .with("X-RateLimit-Reset", (window + 1) * WINDOW)
+        .with_header("X-RateLimit-Limit", format!("\"{limit}\""))
+        .with_header("X-RateLimit-Remaining", remaining)
+        .with_header("X-RateLimit-Reset", (window + 1) * WINDOW)
 }
 
-async fn counted(limit: i64) -> (Fake, Arc<Mutex<Counter>>) {
-    let counter = Arc::new(Mutex::new(Counter::default()));
+async fn start_limited(limit: i64) -> (FakePlatform, Arc<Mutex<WindowCounter>>) {
+    let counter = Arc::new(Mutex::new(WindowCounter::default()));
     let shared = Arc::clone(&counter);
-    let slowly = move |asked: Asked| {
+    let slowly = move |asked: FakeRequest| {
         let shared = Arc::clone(&shared);
         let answer = async move {
-            let reply = limited(&shared, limit, &asked);
+            let reply = reply_within_limit(&shared, limit, &asked);
             tokio::time::sleep(Duration::from_millis(u64::try_from(asked.number % 7).unwrap() * 5)).await;
             reply
         };
-        Box::pin(answer) as futures::future::BoxFuture<'static, Reply>
+        Box::pin(answer) as futures::future::BoxFuture<'static, FakeReply>
     };
-    (Fake::with(super::fake::extended, slowly).await, counter)
+    (FakePlatform::start_with(super::fake::extended_token, slowly).await, counter)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
-    let (fake, counter) = counted(40).await;
+    let (fake, counter) = start_limited(40).await;
     // A stalled machine loses whole windows, and no write is to be given up for that.
-    let platform = super::platform(&fake.url, Duration::from_secs(30));
+    let platform = super::client_for_url(&fake.url, Duration::from_secs(30));
     // To the start of a window, so that the count of windows is exact.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
     let begun = Instant::now();
     let writes = futures::stream::iter(0..160).map(|_| {
         let platform = platform.clone();
-        tokio::spawn(async move { update(&platform).await })
+        tokio::spawn(async move { update_city(&platform).await })
     });
     writes.buffer_unordered(32).for_each(|done| async { done.unwrap().unwrap() }).await;
     let took = begun.elapsed();
@@ -136,22 +139,22 @@ async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn polling_leaves_a_fifth_of_the_reads_to_changes() {
-    let (fake, counter) = counted(20).await;
-    let platform = super::platform(&fake.url, Duration::from_secs(30));
+    let (fake, counter) = start_limited(20).await;
+    let platform = super::client_for_url(&fake.url, Duration::from_secs(30));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
-    let polling = platform.polling();
+    let polling = platform.for_polling();
     // More than the budget, one after the other: they wait for the next window before they touch the last fifth.
     let poller = tokio::spawn(async move {
         for page in 1..=17 {
-            polling.page(&clients(), page).await.unwrap();
+            polling.list_page(&clients_place(), page).await.unwrap();
         }
     });
     while counter.lock().unwrap().used.values().sum::<i64>() < 16 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for page in 1..=4 {
-        platform.page(&clients(), page).await.unwrap();
+        platform.list_page(&clients_place(), page).await.unwrap();
     }
     poller.await.unwrap();
     let counter = counter.lock().unwrap();

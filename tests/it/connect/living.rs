@@ -7,85 +7,88 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
-use tenantry::connect::{Freshness, Listed, Listing, Sought};
+use tenantry::connect::{Freshness, ListedTenant, NameSearchResult, TenantListing};
 
-use super::fake::{Asked, Fake, Reply, extended};
-use super::{city, clients, mark, nothing, partners};
+use super::fake::{FakePlatform, FakeReply, FakeRequest, extended_token};
+use super::{city_change, clients_place, no_payload, partners_place, test_mark};
 
 /// A platform whose list knows one client, and never the one that is created.
-fn one(asked: &Asked) -> Reply {
+fn list_reply(asked: &FakeRequest) -> FakeReply {
     match asked.method.as_str() {
-        "GET" => Reply::json(200, &json!([{"uniqueId": "client_1", "name": "A", "managedBy": mark()}])),
-        _ => Reply::json(200, &json!({"uniqueId": "client_2", "name": "B"})),
+        "GET" => FakeReply::json(200, &json!([{"uniqueId": "client_1", "name": "A", "managedBy": test_mark()}])),
+        _ => FakeReply::json(200, &json!({"uniqueId": "client_2", "name": "B"})),
     }
 }
 
-async fn slow() -> Fake {
-    Fake::with(extended, |asked| {
+async fn start_slow() -> FakePlatform {
+    FakePlatform::start_with(extended_token, |asked| {
         async move {
             tokio::time::sleep(Duration::from_millis(30)).await;
-            one(&asked)
+            list_reply(&asked)
         }
         .boxed()
     })
     .await
 }
 
-fn ids(list: &Listing) -> Vec<&str> {
+fn ids(list: &TenantListing) -> Vec<&str> {
     list.rows.iter().map(|row| row.unique_id.as_str()).collect()
 }
 
 #[tokio::test]
 async fn one_answer_serves_a_burst_and_now_asks_again() {
-    let fake = slow().await;
-    let (platform, place) = (fake.platform(), clients());
-    for list in join_all((0..32).map(|_| platform.living(&place, Freshness::Burst))).await {
-        assert_eq!(list.unwrap().rows, [Listed { unique_id: "client_1".into(), name: "A".into(), mark: Some(mark()) }]);
+    let fake = start_slow().await;
+    let (platform, place) = (fake.client_of_fake(), clients_place());
+    for list in join_all((0..32).map(|_| platform.list_active_tenants(&place, Freshness::Burst))).await {
+        assert_eq!(
+            list.unwrap().rows,
+            [ListedTenant { unique_id: "client_1".into(), name: "A".into(), mark: Some(test_mark()) }]
+        );
     }
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.lines(), ["GET /api/v2/tenants/msp_1/clients/minimal"]);
-    platform.living(&clients(), Freshness::Now).await.unwrap();
-    assert_eq!(fake.asked().len(), 2);
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.request_lines(), ["GET /api/v2/tenants/msp_1/clients/minimal"]);
+    platform.list_active_tenants(&clients_place(), Freshness::Now).await.unwrap();
+    assert_eq!(fake.requests().len(), 2);
     // Those who come while one asks share the next answer, which was asked for after they came.
-    join_all((0..32).map(|_| platform.living(&place, Freshness::Now))).await;
-    assert!(fake.asked().len() <= 4, "{}", fake.asked().len());
-    platform.living(&partners(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.lines().last().unwrap(), "GET /api/v2/tenants/sp_1/msps/minimal");
+    join_all((0..32).map(|_| platform.list_active_tenants(&place, Freshness::Now))).await;
+    assert!(fake.requests().len() <= 4, "{}", fake.requests().len());
+    platform.list_active_tenants(&partners_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.request_lines().last().unwrap(), "GET /api/v2/tenants/sp_1/msps/minimal");
 }
 
 #[tokio::test]
 async fn a_burst_ends_after_five_seconds() {
-    let fake = slow().await;
-    let platform = fake.platform();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    let fake = start_slow().await;
+    let platform = fake.client_of_fake();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5100)).await;
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.asked().len(), 2);
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_tenant_created_since_is_in_the_list_with_its_mark() {
-    let fake = slow().await;
-    let platform = fake.platform();
-    let held = platform.living(&clients(), Freshness::Burst).await.unwrap();
-    platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap();
-    let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(list.rows[1], Listed { unique_id: "client_2".into(), name: "B".into(), mark: Some(mark()) });
-    assert_eq!((ids(&held), fake.asked().len()), (vec!["client_1"], 2));
+    let fake = start_slow().await;
+    let platform = fake.client_of_fake();
+    let held = platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    platform.create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark()).await.unwrap();
+    let list = platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(list.rows[1], ListedTenant { unique_id: "client_2".into(), name: "B".into(), mark: Some(test_mark()) });
+    assert_eq!((ids(&held), fake.requests().len()), (vec!["client_1"], 2));
 }
 
 #[tokio::test]
 async fn a_tenant_created_while_the_list_was_on_its_way_is_in_it_too() {
-    let fake = slow().await;
-    let platform = fake.platform();
-    platform.check().await.unwrap();
+    let fake = start_slow().await;
+    let platform = fake.client_of_fake();
+    platform.check_credential().await.unwrap();
     let created = async {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        platform.create(&clients(), &city(), &nothing(), &mark()).await
+        platform.create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark()).await
     };
     let gated = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        platform.living(&clients(), Freshness::Burst).await
+        platform.list_active_tenants(&clients_place(), Freshness::Burst).await
     };
     let (created, list) = tokio::join!(created, gated);
     created.unwrap();
@@ -96,74 +99,76 @@ async fn a_tenant_created_while_the_list_was_on_its_way_is_in_it_too() {
 async fn a_create_that_may_have_been_carried_out_makes_the_next_burst_ask_again() {
     let broken = Arc::new(AtomicBool::new(true));
     let shared = Arc::clone(&broken);
-    let fake = Fake::new(move |asked| match asked.method.as_str() {
-        "POST" if shared.load(Ordering::SeqCst) => Reply::Reset,
-        _ => one(&asked),
+    let fake = FakePlatform::new(move |asked| match asked.method.as_str() {
+        "POST" if shared.load(Ordering::SeqCst) => FakeReply::Reset,
+        _ => list_reply(&asked),
     })
     .await;
-    let platform = fake.platform();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap_err();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.asked().len(), 3);
+    let platform = fake.client_of_fake();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    platform.create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark()).await.unwrap_err();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn a_create_that_nobody_waits_for_any_more_does_so_as_well() {
-    let fake = Fake::new(|asked| if asked.method == "POST" { Reply::Hang } else { one(&asked) }).await;
-    let platform = fake.platform();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    let (place, changes, payload, mark) = (clients(), city(), nothing(), mark());
-    let create = platform.create(&place, &changes, &payload, &mark);
+    let fake =
+        FakePlatform::new(|asked| if asked.method == "POST" { FakeReply::Hang } else { list_reply(&asked) }).await;
+    let platform = fake.client_of_fake();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    let (place, changes, payload, mark) = (clients_place(), city_change(), no_payload(), test_mark());
+    let create = platform.create_tenant(&place, &changes, &payload, &mark);
     tokio::time::timeout(Duration::from_millis(50), create).await.unwrap_err();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.asked().len(), 3);
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn a_list_that_was_asked_for_before_such_a_create_ended_serves_nobody_else() {
-    let fake = Fake::with(extended, |asked| {
+    let fake = FakePlatform::start_with(extended_token, |asked| {
         async move {
             tokio::time::sleep(Duration::from_millis(if asked.method == "POST" { 10 } else { 60 })).await;
-            if asked.method == "POST" { Reply::Reset } else { one(&asked) }
+            if asked.method == "POST" { FakeReply::Reset } else { list_reply(&asked) }
         }
         .boxed()
     })
     .await;
-    let (platform, place) = (fake.platform(), clients());
-    platform.check().await.unwrap();
-    let (changes, payload, mark) = (city(), nothing(), mark());
-    let create = platform.create(&place, &changes, &payload, &mark);
-    let (list, created) = tokio::join!(platform.living(&place, Freshness::Burst), create);
+    let (platform, place) = (fake.client_of_fake(), clients_place());
+    platform.check_credential().await.unwrap();
+    let (changes, payload, mark) = (city_change(), no_payload(), test_mark());
+    let create = platform.create_tenant(&place, &changes, &payload, &mark);
+    let (list, created) = tokio::join!(platform.list_active_tenants(&place, Freshness::Burst), create);
     assert!(list.is_ok() && created.is_err());
-    platform.living(&place, Freshness::Burst).await.unwrap();
-    assert_eq!(fake.asked().len(), 3);
+    platform.list_active_tenants(&place, Freshness::Burst).await.unwrap();
+    assert_eq!(fake.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn a_new_mark_is_in_the_list_and_a_new_name_ends_it() {
-    let fake = Fake::new(|asked| match asked.method.as_str() {
-        "POST" => Reply::text(200, "null"),
-        _ => one(&asked),
+    let fake = FakePlatform::new(|asked| match asked.method.as_str() {
+        "POST" => FakeReply::text(200, "null"),
+        _ => list_reply(&asked),
     })
     .await;
-    let platform = fake.platform();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    let other = tenantry::wire::Mark { uid: "u2".into(), ..mark() };
-    platform.mark(&clients(), "client_1", &other).await.unwrap();
-    let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!((list.rows[0].mark.as_ref(), fake.asked().len()), (Some(&other), 2));
-    let name = tenantry::plan::Change { field: tenantry::plan::Field::Name, to: tenantry::plan::Value::text("C") };
-    platform.update(&clients(), "client_1", &[name], &nothing()).await.unwrap();
-    platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(fake.asked().len(), 4);
+    let platform = fake.client_of_fake();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    let other = tenantry::wire::Mark { uid: "u2".into(), ..test_mark() };
+    platform.write_mark(&clients_place(), "client_1", &other).await.unwrap();
+    let list = platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!((list.rows[0].mark.as_ref(), fake.requests().len()), (Some(&other), 2));
+    let name =
+        tenantry::plan::SettingChange { field: tenantry::plan::Field::Name, to: tenantry::plan::Value::text("C") };
+    platform.update_tenant(&clients_place(), "client_1", &[name], &no_payload()).await.unwrap();
+    platform.list_active_tenants(&clients_place(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.requests().len(), 4);
 }
 
 #[tokio::test]
 async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
-    let fake = Fake::documented(|asked| {
+    let fake = FakePlatform::new_documented(|asked| {
         if asked.path.ends_with("/minimal") {
-            return Reply::json(200, &json!([{"uniqueId": "client_1", "name": "A"}]));
+            return FakeReply::json(200, &json!([{"uniqueId": "client_1", "name": "A"}]));
         }
         let row = |id: &str| json!({"uniqueId": id, "name": "X", "activated": false});
         let body = if asked.path.contains("pageNo=1&") {
@@ -171,29 +176,30 @@ async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
         } else {
             json!({"results": [row("client_4")], "nextPage": false})
         };
-        Reply::json(200, &body)
+        FakeReply::json(200, &body)
     })
     .await;
-    let list = fake.platform().living(&clients(), Freshness::Now).await.unwrap();
+    let list = fake.client_of_fake().list_active_tenants(&clients_place(), Freshness::Now).await.unwrap();
     assert_eq!(ids(&list), ["client_1", "client_3", "client_4"]);
     assert!(list.rows.iter().all(|row| row.mark.is_none()));
-    assert!(fake.lines()[0].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.lines());
+    assert!(fake.request_lines()[0].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.request_lines());
 }
 
 #[tokio::test]
 async fn a_list_of_inactive_ones_that_changes_meanwhile_is_not_believed() {
     let searches = AtomicUsize::new(0);
-    let fake = Fake::documented(move |asked| {
+    let fake = FakePlatform::new_documented(move |asked| {
         if asked.path.ends_with("/minimal") {
-            return Reply::json(200, &json!([]));
+            return FakeReply::json(200, &json!([]));
         }
         // One was activated between the two searches, after the list of those in service was read.
         let rows = if searches.fetch_add(1, Ordering::SeqCst) == 0 { 1..3 } else { 2..3 };
         let rows: Vec<_> = rows.map(|id| json!({"uniqueId": format!("client_{id}"), "name": "X"})).collect();
-        Reply::json(200, &json!({"results": rows, "totalResults": rows.len(), "nextPage": false}))
+        FakeReply::json(200, &json!({"results": rows, "totalResults": rows.len(), "nextPage": false}))
     })
     .await;
-    let unknown = fake.platform().living(&clients(), Freshness::Now).await.unwrap_err().to_string();
+    let unknown =
+        fake.client_of_fake().list_active_tenants(&clients_place(), Freshness::Now).await.unwrap_err().to_string();
     assert!(unknown.contains("the list of inactive tenants does not hold"), "{unknown}");
 }
 
@@ -206,15 +212,15 @@ async fn a_row_that_cannot_be_read_costs_no_other_and_is_told_of_by_its_name() {
         {"uniqueId": "client_6", "name": "F", "status": "MIGRATING", "activated": "perhaps", "id": "six"},
     ]);
     let list = rows.clone();
-    let fake = Fake::new(move |asked| {
+    let fake = FakePlatform::new(move |asked| {
         let page = json!({"results": list, "totalResults": "7", "nextPage": false});
-        Reply::json(200, if asked.path.contains("/search") { &page } else { &list })
+        FakeReply::json(200, if asked.path.contains("/search") { &page } else { &list })
     })
     .await;
-    let platform = fake.platform();
-    let listing = platform.living(&clients(), Freshness::Now).await.unwrap();
+    let platform = fake.client_of_fake();
+    let listing = platform.list_active_tenants(&clients_place(), Freshness::Now).await.unwrap();
     assert_eq!(ids(&listing), ["client_1", "5", "client_6"]);
-    let odd: Vec<String> = listing.odd.iter().map(ToString::to_string).collect();
+    let odd: Vec<String> = listing.unreadable.iter().map(ToString::to_string).collect();
     assert_eq!(
         odd,
         [
@@ -224,19 +230,23 @@ async fn a_row_that_cannot_be_read_costs_no_other_and_is_told_of_by_its_name() {
             "row 5 has neither a unique id nor a name that can be read",
         ]
     );
-    assert!(listing.odd[0].may_be_named("B") && listing.odd[1].may_be_named("C") && !listing.odd[1].may_be_named("B"));
-    let page = platform.page(&clients(), 1).await.unwrap();
-    assert_eq!((page.results.len(), page.odd.len(), page.total_results), (3, 4, Some(7)));
-    let (rows, odd) = platform.every(&clients()).await.unwrap();
+    assert!(
+        listing.unreadable[0].may_have_name("B")
+            && listing.unreadable[1].may_have_name("C")
+            && !listing.unreadable[1].may_have_name("B")
+    );
+    let page = platform.list_page(&clients_place(), 1).await.unwrap();
+    assert_eq!((page.results.len(), page.unreadable.len(), page.total_results), (3, 4, Some(7)));
+    let (rows, odd) = platform.list_all_rows(&clients_place()).await.unwrap();
     assert_eq!((rows.len(), odd.len()), (3, 4));
 }
 
 /// A documented platform with these rows for the names that are asked for.
-async fn searched(rows: fn(&Asked) -> serde_json::Value) -> Fake {
-    Fake::documented(move |asked| {
+async fn start_searchable(rows: fn(&FakeRequest) -> serde_json::Value) -> FakePlatform {
+    FakePlatform::new_documented(move |asked| {
         let rows = rows(&asked);
         let total = rows.as_array().unwrap().len();
-        Reply::json(200, &json!({"results": rows, "totalResults": total, "nextPage": false}))
+        FakeReply::json(200, &json!({"results": rows, "totalResults": total, "nextPage": false}))
     })
     .await
 }
@@ -244,7 +254,7 @@ async fn searched(rows: fn(&Asked) -> serde_json::Value) -> Fake {
 /// shows: faults/55
 #[tokio::test]
 async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
-    let fake = searched(|asked| {
+    let fake = start_searchable(|asked| {
         let row = |id: &str, name: &str| json!({"uniqueId": id, "name": name});
         if asked.path.contains("activeStatus%3Atrue") {
             return json!([]);
@@ -252,26 +262,27 @@ async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
         json!([row("client_1", "Globex"), row("client_2", "globex"), row("client_3", "Globex Two")])
     })
     .await;
-    let sought = fake.platform().sought(&clients(), (&["Globex"], Freshness::Burst)).await.unwrap();
-    let Sought::Known(listing) = sought else { panic!("{sought:?}") };
+    let sought =
+        fake.client_of_fake().find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Burst)).await.unwrap();
+    let NameSearchResult::Complete(listing) = sought else { panic!("{sought:?}") };
     assert_eq!(ids(&listing), ["client_1"]);
-    let asked: Vec<bool> = fake.asked().iter().map(|asked| asked.path.contains("activeStatus%3Afalse")).collect();
+    let asked: Vec<bool> = fake.requests().iter().map(|asked| asked.path.contains("activeStatus%3Afalse")).collect();
     assert_eq!(asked, [false, true, false, true]);
-    assert!(fake.asked().iter().all(|asked| asked.path.contains("queryString=name%3AGlobex%2BactiveStatus")));
+    assert!(fake.requests().iter().all(|asked| asked.path.contains("queryString=name%3AGlobex%2BactiveStatus")));
 }
 
 /// shows: faults/57
 #[tokio::test]
 async fn a_row_without_a_name_leaves_open_whether_the_name_is_free_only_where_it_was_asked_for() {
-    let fake = searched(|asked| {
+    let fake = start_searchable(|asked| {
         let odd = json!([{"uniqueId": "client_1", "name": {"text": "Globex"}}]);
         if asked.path.contains("Globex") { odd } else { json!([]) }
     })
     .await;
-    let platform = fake.platform();
-    let sought = platform.sought(&clients(), (&["Globex"], Freshness::Now)).await.unwrap();
-    let Sought::Unsettled(why) = sought else { panic!("{sought:?}") };
+    let platform = fake.client_of_fake();
+    let sought = platform.find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Now)).await.unwrap();
+    let NameSearchResult::Inconclusive(why) = sought else { panic!("{sought:?}") };
     assert_eq!(why, "`Globex`: row 1 (`client_1`) has no name that can be read");
-    let other = platform.sought(&clients(), (&["Initech"], Freshness::Now)).await.unwrap();
-    assert!(matches!(other, Sought::Known(_)), "{other:?}");
+    let other = platform.find_tenants_by_name(&clients_place(), (&["Initech"], Freshness::Now)).await.unwrap();
+    assert!(matches!(other, NameSearchResult::Complete(_)), "{other:?}");
 }

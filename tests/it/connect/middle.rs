@@ -2,41 +2,41 @@
 
 use futures::FutureExt as _;
 use serde_json::json;
-use tenantry::connect::{Error, Platform};
+use tenantry::connect::{CallError, PlatformClient};
 
-use super::fake::{Fake, Reply, extended};
-use super::{city, clients, mark, nothing};
+use super::fake::{FakePlatform, FakeReply, extended_token};
+use super::{city_change, clients_place, no_payload, test_mark};
 
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Attention Required!</title><style>body{font:12px}</style></head>\
     <body><h1>The request was blocked</h1><hr>nginx</body></html>";
 
-fn blocked(status: u16) -> Reply {
-    Reply::text(status, PAGE).with("Server", "edge/2.1").with("Content-Type", "text/html")
+fn blocked_reply(status: u16) -> FakeReply {
+    FakeReply::text(status, PAGE).with_header("Server", "edge/2.1").with_header("Content-Type", "text/html")
 }
 
-async fn read(platform: &Platform) -> Result<bool, Error> {
-    platform.read(&clients(), "client_1", false).await.map(|found| found.is_some())
+async fn read_client(platform: &PlatformClient) -> Result<bool, CallError> {
+    platform.read_tenant(&clients_place(), "client_1", false).await.map(|found| found.is_some())
 }
 
 /// shows: faults/53
 #[tokio::test]
 async fn a_page_says_nothing_of_the_credential_and_is_told_in_a_sentence() {
     for status in [401, 403, 407, 502] {
-        let fake = Fake::new(move |_| blocked(status)).await;
-        let platform = fake.platform();
+        let fake = FakePlatform::new(move |_| blocked_reply(status)).await;
+        let platform = fake.client_of_fake();
         let errors = [
-            read(&platform).await.unwrap_err(),
-            platform.update(&clients(), "client_1", &city(), &nothing()).await.unwrap_err(),
-            platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap_err(),
+            read_client(&platform).await.unwrap_err(),
+            platform.update_tenant(&clients_place(), "client_1", &city_change(), &no_payload()).await.unwrap_err(),
+            platform.create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark()).await.unwrap_err(),
         ];
         for error in &errors {
-            assert!(matches!(error, Error::Unavailable { .. }), "{status}: {error:?}");
+            assert!(matches!(error, CallError::Unavailable { .. }), "{status}: {error:?}");
             let sentence = format!("HTTP {status} from something before the platform (edge: `Attention Required!`)");
             assert_eq!(error.to_string(), format!("the platform is not available: {sentence}"));
         }
         // What blocks an answer lets the request through.
         assert_eq!(errors.map(|error| error.maybe_applied()), [false, true, true]);
-        let sent = |method: &str| fake.asked().iter().filter(|asked| asked.method == method).count();
+        let sent = |method: &str| fake.requests().iter().filter(|asked| asked.method == method).count();
         assert_eq!(sent("POST"), 2, "{status}: a write is sent once");
     }
 }
@@ -45,56 +45,59 @@ async fn a_page_says_nothing_of_the_credential_and_is_told_in_a_sentence() {
 #[tokio::test]
 async fn a_page_in_place_of_a_token_is_no_refusal_and_is_asked_again() {
     for status in [400, 401, 403, 502] {
-        let issue: fn(usize) -> Reply = match status {
-            400 => |number| if number == 1 { blocked(400) } else { extended(number) },
-            401 => |number| if number == 1 { blocked(401) } else { extended(number) },
-            403 => |number| if number == 1 { blocked(403) } else { extended(number) },
-            _ => |number| if number == 1 { blocked(502) } else { extended(number) },
+        let issue: fn(usize) -> FakeReply = match status {
+            400 => |number| if number == 1 { blocked_reply(400) } else { extended_token(number) },
+            401 => |number| if number == 1 { blocked_reply(401) } else { extended_token(number) },
+            403 => |number| if number == 1 { blocked_reply(403) } else { extended_token(number) },
+            _ => |number| if number == 1 { blocked_reply(502) } else { extended_token(number) },
         };
-        let found = || Reply::json(200, &json!({"uniqueId": "client_1", "name": "A"}));
-        let fake = Fake::with(issue, move |_| futures::future::ready(found()).boxed()).await;
-        let platform = fake.platform();
-        let error = read(&platform).await.unwrap_err();
-        assert!(matches!(error, Error::Unavailable { maybe_applied: false, .. }), "{status}: {error:?}");
+        let found = || FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"}));
+        let fake = FakePlatform::start_with(issue, move |_| futures::future::ready(found()).boxed()).await;
+        let platform = fake.client_of_fake();
+        let error = read_client(&platform).await.unwrap_err();
+        assert!(matches!(error, CallError::Unavailable { maybe_applied: false, .. }), "{status}: {error:?}");
         assert!(!error.to_string().contains('<'), "{error}");
-        assert_eq!(read(&platform).await, Ok(true));
-        assert_eq!(fake.tokens(), 2);
+        assert_eq!(read_client(&platform).await, Ok(true));
+        assert_eq!(fake.token_count(), 2);
     }
 }
 
 #[tokio::test]
 async fn the_documented_refusals_of_a_token_are_about_the_credential() {
-    let refusals: [fn(usize) -> Reply; 4] = [
-        |_| Reply::json(400, &json!({"error": "invalid_client", "error_description": null})),
-        |_| Reply::json(401, &json!({"error": "unauthorized", "error_description": "Bad API credentials"})),
-        |_| Reply::json(400, &json!([{"code": "0002", "fieldName": null, "message": "Bad API credentials"}])),
-        |_| Reply::json(403, &json!({"code": "0002", "message": "Bad API credentials"})),
+    let refusals: [fn(usize) -> FakeReply; 4] = [
+        |_| FakeReply::json(400, &json!({"error": "invalid_client", "error_description": null})),
+        |_| FakeReply::json(401, &json!({"error": "unauthorized", "error_description": "Bad API credentials"})),
+        |_| FakeReply::json(400, &json!([{"code": "0002", "fieldName": null, "message": "Bad API credentials"}])),
+        |_| FakeReply::json(403, &json!({"code": "0002", "message": "Bad API credentials"})),
     ];
     for refusal in refusals {
-        let fake = Fake::with(refusal, |_| futures::future::ready(Reply::Hang).boxed()).await;
-        let error = fake.platform().check().await.unwrap_err();
-        assert!(matches!(error, Error::Unauthorised { .. }), "{error:?}");
+        let fake = FakePlatform::start_with(refusal, |_| futures::future::ready(FakeReply::Hang).boxed()).await;
+        let error = fake.client_of_fake().check_credential().await.unwrap_err();
+        assert!(matches!(error, CallError::Unauthorised { .. }), "{error:?}");
     }
-    let busy = |_| Reply::json(400, &json!({"error": "temporarily_unavailable"}));
-    let fake = Fake::with(busy, |_| futures::future::ready(Reply::Hang).boxed()).await;
-    let error = fake.platform().check().await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    let busy = |_| FakeReply::json(400, &json!({"error": "temporarily_unavailable"}));
+    let fake = FakePlatform::start_with(busy, |_| futures::future::ready(FakeReply::Hang).boxed()).await;
+    let error = fake.client_of_fake().check_credential().await.unwrap_err();
+    assert!(matches!(error, CallError::Unavailable { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_challenge_of_oauth_without_a_body_is_a_refusal() {
-    let fake = Fake::new(|_| Reply::text(401, "").with("WWW-Authenticate", "Bearer error=\"invalid_token\"")).await;
-    assert!(matches!(read(&fake.platform()).await, Err(Error::Unauthorised { .. })));
-    assert_eq!((fake.asked().len(), fake.tokens()), (2, 2));
+    let fake = FakePlatform::new(|_| {
+        FakeReply::text(401, "").with_header("WWW-Authenticate", "Bearer error=\"invalid_token\"")
+    })
+    .await;
+    assert!(matches!(read_client(&fake.client_of_fake()).await, Err(CallError::Unauthorised { .. })));
+    assert_eq!((fake.requests().len(), fake.token_count()), (2, 2));
 }
 
 #[tokio::test]
 async fn a_token_that_ends_early_is_renewed_by_a_read_whatever_says_so() {
-    let fake = Fake::new(|asked| match asked.token() {
-        "token-number-1" => Reply::text(401, ""),
-        _ => Reply::json(200, &json!({"uniqueId": "client_1", "name": "A"})),
+    let fake = FakePlatform::new(|asked| match asked.token() {
+        "token-number-1" => FakeReply::text(401, ""),
+        _ => FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"})),
     })
     .await;
-    assert_eq!(read(&fake.platform()).await, Ok(true));
-    assert_eq!((fake.asked().len(), fake.tokens()), (2, 2));
+    assert_eq!(read_client(&fake.client_of_fake()).await, Ok(true));
+    assert_eq!((fake.requests().len(), fake.token_count()), (2, 2));
 }

@@ -5,21 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::connect::{Connection, Platform, Proxy};
+use tenantry::connect::{Connection, PlatformClient, ProxyAddress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::fake::{Fake, Reply};
-use super::{clients, secret, tls};
+use super::fake::{FakePlatform, FakeReply};
+use super::{clients_place, connection_secret, tls};
 
 /// A proxy that writes down the head of each request that it gets, and passes it on.
-pub(crate) struct Between {
+pub(crate) struct RecordingProxy {
     /// Host and port.
     pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-impl Between {
+impl RecordingProxy {
     pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -27,19 +27,19 @@ impl Between {
         let kept = Arc::clone(&heads);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass_on(stream, Arc::clone(&kept)));
+                tokio::spawn(forward_connection(stream, Arc::clone(&kept)));
             }
         });
         Self { address, heads }
     }
 
     /// First lines of what came.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub(crate) fn request_lines(&self) -> Vec<String> {
         self.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 }
 
-async fn pass_on(mut stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
+async fn forward_connection(mut stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
@@ -60,25 +60,25 @@ async fn pass_on(mut stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
 }
 
 fn connection(url: &str) -> Connection {
-    Connection::from_secret(&secret(url)).unwrap()
+    Connection::from_secret(&connection_secret(url)).unwrap()
 }
 
-fn through(connection: Connection, proxy: &str) -> Platform {
-    let proxy: Proxy = proxy.parse().unwrap();
-    Platform::through(connection, Duration::from_secs(5), Some(&proxy)).unwrap()
+fn client_through_proxy(connection: Connection, proxy: &str) -> PlatformClient {
+    let proxy: ProxyAddress = proxy.parse().unwrap();
+    PlatformClient::new_with_proxy(connection, Duration::from_secs(5), Some(&proxy)).unwrap()
 }
 
-async fn fake() -> Fake {
-    Fake::new(|_| Reply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))).await
+async fn start_fake() -> FakePlatform {
+    FakePlatform::new(|_| FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))).await
 }
 
 #[tokio::test]
 async fn each_request_goes_through_the_proxy_that_the_flag_names() {
-    let (fake, between) = (fake().await, Between::new().await);
-    let platform = through(connection(&fake.url), &format!("http://key:s3cr3t@{}", between.address));
-    platform.read(&clients(), "client_1", false).await.unwrap();
-    assert_eq!((fake.tokens(), fake.asked().len()), (1, 1));
-    let lines = between.lines();
+    let (fake, between) = (start_fake().await, RecordingProxy::new().await);
+    let platform = client_through_proxy(connection(&fake.url), &format!("http://key:s3cr3t@{}", between.address));
+    platform.read_tenant(&clients_place(), "client_1", false).await.unwrap();
+    assert_eq!((fake.token_count(), fake.requests().len()), (1, 1));
+    let lines = between.request_lines();
     let wanted = format!("POST {}/tenancy/auth/oauth/token HTTP/1.1", fake.url);
     assert_eq!(lines.first(), Some(&wanted), "{lines:?}");
     let head = between.heads.lock().unwrap()[0].to_lowercase();
@@ -87,21 +87,21 @@ async fn each_request_goes_through_the_proxy_that_the_flag_names() {
 
 #[tokio::test]
 async fn a_platform_with_https_is_reached_through_a_tunnel_that_the_proxy_cannot_read() {
-    let (port, between) = (tls::serve(), Between::new().await);
-    let connection = Connection::from_secret(&tls::data(port, Some(tls::CA))).unwrap();
-    through(connection, &format!("http://{}", between.address)).check().await.unwrap();
-    assert_eq!(between.lines(), [format!("CONNECT 127.0.0.1:{port} HTTP/1.1")]);
+    let (port, between) = (tls::serve_tls(), RecordingProxy::new().await);
+    let connection = Connection::from_secret(&tls::connection_secret(port, Some(tls::CA))).unwrap();
+    client_through_proxy(connection, &format!("http://{}", between.address)).check_credential().await.unwrap();
+    assert_eq!(between.request_lines(), [format!("CONNECT 127.0.0.1:{port} HTTP/1.1")]);
 }
 
 /// The environment of a process cannot be changed safely while its threads run, so the test starts itself again.
 #[tokio::test]
 async fn without_the_flag_no_proxy_is_used_whatever_the_environment_names() {
     if let Ok(url) = std::env::var("TENANTRY_TEST_PLATFORM") {
-        let platform = Platform::new(connection(&url), Duration::from_secs(5)).unwrap();
-        platform.read(&clients(), "client_1", false).await.unwrap();
+        let platform = PlatformClient::new(connection(&url), Duration::from_secs(5)).unwrap();
+        platform.read_tenant(&clients_place(), "client_1", false).await.unwrap();
         return;
     }
-    let (fake, between) = (fake().await, Between::new().await);
+    let (fake, between) = (start_fake().await, RecordingProxy::new().await);
     let name = "connect::proxy::without_the_flag_no_proxy_is_used_whatever_the_environment_names";
     let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", name]).env("TENANTRY_TEST_PLATFORM", &fake.url).stdout(Stdio::null());
@@ -112,6 +112,6 @@ async fn without_the_flag_no_proxy_is_used_whatever_the_environment_names() {
         again.env_remove(variable);
     }
     assert!(again.status().await.unwrap().success());
-    assert_eq!((fake.tokens(), fake.asked().len()), (1, 1));
-    assert_eq!(between.lines(), [""; 0]);
+    assert_eq!((fake.token_count(), fake.requests().len()), (1, 1));
+    assert_eq!(between.request_lines(), [""; 0]);
 }

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationStatus, TerminationStep};
-use tenantry::connect::{Connection, Error, Freshness, Place, Platform};
+use tenantry::connect::{CallError, Connection, Freshness, Place, PlatformClient};
 use tenantry::plan::{
-    Booked, Change, Children, Entry, Field, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Permit, Removal,
-    RemovalIntent, Rules, Surroundings, TenantLife, Value, Walk, confirm_digest, removal,
+    ContainerDeletion, DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep, EvidenceState,
+    Field, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant, PartnerClients, SettingChange,
+    TenantKind, TerminationLedger, TerminationLimits, TerminationPermit, Value, confirm_digest, next_deletion_step,
 };
 use tenantry::wire::Mark;
 
-use super::{city, mark, nothing};
-use crate::platform::Platform as Server;
+use super::{city_change, no_payload, test_mark};
+use crate::platform::TestPlatform as Server;
 
-fn connect(server: &Server) -> Platform {
-    let mut data = super::secret(server.url());
+fn connect_client(server: &Server) -> PlatformClient {
+    let mut data = super::connection_secret(server.url());
     for (key, value) in [
         ("tenantId", &server.credential.tenant_id),
         ("clientId", &server.credential.client_id),
@@ -23,19 +24,19 @@ fn connect(server: &Server) -> Platform {
     ] {
         data.insert(key.to_owned(), value.as_bytes().to_vec());
     }
-    Platform::new(Connection::from_secret(&data).unwrap(), Duration::from_secs(10)).unwrap()
+    PlatformClient::new(Connection::from_secret(&data).unwrap(), Duration::from_secs(10)).unwrap()
 }
 
-fn named(name: &str) -> [Change; 1] {
-    [Change { field: Field::Name, to: Value::text(name) }]
+fn name_change(name: &str) -> [SettingChange; 1] {
+    [SettingChange { field: Field::Name, to: Value::text(name) }]
 }
 
-fn other(kind: &str, name: &str) -> Mark {
-    Mark { kind: kind.to_owned(), name: name.to_owned(), uid: name.to_owned(), ..mark() }
+fn other_mark(kind: &str, name: &str) -> Mark {
+    Mark { kind: kind.to_owned(), name: name.to_owned(), uid: name.to_owned(), ..test_mark() }
 }
 
-/// What `plan::removal` grants once everything is confirmed, suspended and waited for.
-fn permit(observed: Observed) -> Permit {
+/// What `plan::deletion` grants once everything is confirmed, suspended and waited for.
+fn termination_permit(observed: ObservedTenant) -> TerminationPermit {
     let now = Timestamp::now();
     let confirm = Confirmation {
         name: observed.name.clone(),
@@ -52,8 +53,8 @@ fn permit(observed: Observed) -> Permit {
         ..TerminationStatus::default()
     };
     let id = observed.unique_id.clone();
-    let intent = RemovalIntent {
-        kind: Kind::Client,
+    let intent = DeletionIntent {
+        kind: TenantKind::Client,
         object: "ns/globex",
         policy: DeletionPolicy::Terminate,
         grace_seconds: Some(0),
@@ -61,29 +62,29 @@ fn permit(observed: Observed) -> Permit {
         uid: "u1",
         abandon: None,
         unique_id: Some(&id),
-        mark: &mark(),
+        mark: &test_mark(),
         record: &record,
         has_adoption_id: false,
         is_paused: false,
-        rules: Rules { request_timeout: Duration::ZERO, limits: Limits { partners: 1, clients: 1 } },
-        walk: Walk { begun: now, has_recorded: true },
+        rules: DeletionRules { request_timeout: Duration::ZERO, limits: TerminationLimits { partners: 1, clients: 1 } },
+        pass: DeletionPass { started_at: now, has_recorded: true },
     };
-    let entry = Entry {
+    let entry = LedgerEntry {
         uid: "u1".to_owned(),
         kind: "Client".to_owned(),
         object: "ns/globex".to_owned(),
         id: id.clone(),
         time: now,
     };
-    let surroundings = Surroundings {
-        tenant: tenantry::plan::Tenant::Found(Box::new(observed)),
-        children: Children { live: Some(Vec::new()), ..Children::default() },
-        evidence: Kept::There("here".to_owned()),
-        ledger: Booked::Read { ledger: Ledger { entries: vec![entry] }, open: Vec::new() },
-        ..Surroundings::new(Going::No)
+    let surroundings = DeletionContext {
+        tenant: tenantry::plan::DeletionTarget::Found(Box::new(observed)),
+        children: PartnerClients { live: Some(Vec::new()), ..PartnerClients::default() },
+        evidence: EvidenceState::Present("here".to_owned()),
+        ledger: LedgerState::Read { ledger: TerminationLedger { entries: vec![entry] }, open: Vec::new() },
+        ..DeletionContext::new(ContainerDeletion::NotDeleting)
     };
-    match removal(&intent, &surroundings, now) {
-        Removal::Terminate(permit) => permit,
+    match next_deletion_step(&intent, &surroundings, now) {
+        DeletionStep::Terminate(permit) => permit,
         other => panic!("{other:?}"),
     }
 }
@@ -91,36 +92,42 @@ fn permit(observed: Observed) -> Permit {
 #[tokio::test]
 async fn a_partner_and_its_client_live_and_end() {
     let server = Server::start().await;
-    let platform = connect(&server);
+    let platform = connect_client(&server);
     let partners = Place::Partners { sp: platform.tenant_id().to_owned() };
-    let msp = platform.create(&partners, &named("Acme"), &nothing(), &other("Partner", "acme")).await.unwrap();
+    let msp = platform
+        .create_tenant(&partners, &name_change("Acme"), &no_payload(), &other_mark("Partner", "acme"))
+        .await
+        .unwrap();
     let clients = Place::Clients { msp: msp.clone() };
-    let id = platform.create(&clients, &named("Globex"), &nothing(), &mark()).await.unwrap();
-    let read = async || platform.read(&clients, &id, true).await.unwrap().unwrap();
+    let id = platform.create_tenant(&clients, &name_change("Globex"), &no_payload(), &test_mark()).await.unwrap();
+    let read = async || platform.read_tenant(&clients, &id, true).await.unwrap().unwrap();
     let seen = read().await;
-    assert_eq!((seen.name.as_str(), seen.life, &seen.mark), ("Globex", TenantLife::Active, &MarkSeen::Whole(mark())));
+    assert_eq!(
+        (seen.name.as_str(), seen.life, &seen.mark),
+        ("Globex", LifecycleState::Active, &ObservedMark::Full(test_mark()))
+    );
     assert!(seen.created.is_some() && seen.account_id.is_some() && seen.updated >= seen.created);
-    platform.suspend(&clients, &id).await.unwrap();
-    assert_eq!(read().await.life, TenantLife::Suspended);
-    let listed = platform.living(&clients, Freshness::Now).await.unwrap();
-    assert_eq!((listed.rows.len(), listed.rows[0].mark.as_ref()), (1, Some(&mark())), "suspended ones live");
-    platform.update(&clients, &id, &city(), &nothing()).await.unwrap();
-    platform.activate(&clients, &id).await.unwrap();
+    platform.suspend_tenant(&clients, &id).await.unwrap();
+    assert_eq!(read().await.life, LifecycleState::Suspended);
+    let listed = platform.list_active_tenants(&clients, Freshness::Now).await.unwrap();
+    assert_eq!((listed.rows.len(), listed.rows[0].mark.as_ref()), (1, Some(&test_mark())), "suspended ones live");
+    platform.update_tenant(&clients, &id, &city_change(), &no_payload()).await.unwrap();
+    platform.activate_tenant(&clients, &id).await.unwrap();
     assert_eq!(read().await.value(Field::City), Some(&Value::text("Berlin")));
-    assert_eq!(platform.impact(&msp).await.unwrap().unwrap()["clients"], 1);
-    platform.suspend(&clients, &id).await.unwrap();
-    let permit_of_client = permit(read().await);
+    assert_eq!(platform.read_impact(&msp).await.unwrap().unwrap()["clients"], 1);
+    platform.suspend_tenant(&clients, &id).await.unwrap();
+    let permit_of_client = termination_permit(read().await);
     platform.reserve_write(&clients).await.unwrap().terminate(permit_of_client).await.unwrap();
-    assert_eq!(platform.read(&clients, &id, true).await, Ok(None));
-    assert!(platform.living(&clients, Freshness::Burst).await.unwrap().rows.is_empty());
-    let page = platform.page(&clients, 1).await.unwrap();
+    assert_eq!(platform.read_tenant(&clients, &id, true).await, Ok(None));
+    assert!(platform.list_active_tenants(&clients, Freshness::Burst).await.unwrap().rows.is_empty());
+    let page = platform.list_page(&clients, 1).await.unwrap();
     assert_eq!((page.total_results, page.results[0].activated), (Some(1), false));
-    platform.suspend(&partners, &msp).await.unwrap();
-    let partner = platform.read(&partners, &msp, false).await.unwrap().unwrap();
-    platform.reserve_write(&partners).await.unwrap().terminate(permit(partner)).await.unwrap();
-    let error = platform.read(&clients, &id, false).await.unwrap_err();
+    platform.suspend_tenant(&partners, &msp).await.unwrap();
+    let partner = platform.read_tenant(&partners, &msp, false).await.unwrap().unwrap();
+    platform.reserve_write(&partners).await.unwrap().terminate(termination_permit(partner)).await.unwrap();
+    let error = platform.read_tenant(&clients, &id, false).await.unwrap_err();
     assert!(
-        matches!(error, Error::ParentGone { .. }),
+        matches!(error, CallError::ParentGone { .. }),
         "a tenant under an ended partner is not known to be gone: {error}"
     );
 }
@@ -128,11 +135,13 @@ async fn a_partner_and_its_client_live_and_end() {
 #[tokio::test]
 async fn a_taken_name_and_mark_name_their_holder() {
     let server = Server::start().await;
-    let platform = connect(&server);
-    let clients = Place::Clients { msp: server.partner("Acme").await };
-    let id = platform.create(&clients, &named("Globex"), &nothing(), &mark()).await.unwrap();
-    for (name, mark) in [("Globex", other("Client", "second")), ("Second", mark())] {
-        let Err(Error::Invalid { errors }) = platform.create(&clients, &named(name), &nothing(), &mark).await else {
+    let platform = connect_client(&server);
+    let clients = Place::Clients { msp: server.create_partner("Acme").await };
+    let id = platform.create_tenant(&clients, &name_change("Globex"), &no_payload(), &test_mark()).await.unwrap();
+    for (name, mark) in [("Globex", other_mark("Client", "second")), ("Second", test_mark())] {
+        let Err(CallError::Invalid { errors }) =
+            platform.create_tenant(&clients, &name_change(name), &no_payload(), &mark).await
+        else {
             panic!("{name} was made twice")
         };
         assert_eq!(errors[0].holder.as_deref(), Some(id.as_str()), "{errors:?}");
@@ -142,40 +151,40 @@ async fn a_taken_name_and_mark_name_their_holder() {
 #[tokio::test]
 async fn writes_under_a_suspended_partner_are_refused_as_such_and_reads_go_on() {
     let server = Server::start().await;
-    let platform = connect(&server);
+    let platform = connect_client(&server);
     let partners = Place::Partners { sp: platform.tenant_id().to_owned() };
-    let msp = server.partner("Acme").await;
+    let msp = server.create_partner("Acme").await;
     let clients = Place::Clients { msp: msp.clone() };
-    let id = platform.create(&clients, &named("Globex"), &nothing(), &mark()).await.unwrap();
-    platform.suspend(&partners, &msp).await.unwrap();
-    let error = platform.update(&clients, &id, &city(), &nothing()).await.unwrap_err();
-    assert!(matches!(error, Error::ParentGone { .. }), "{error}");
-    assert!(platform.read(&clients, &id, true).await.unwrap().is_some());
+    let id = platform.create_tenant(&clients, &name_change("Globex"), &no_payload(), &test_mark()).await.unwrap();
+    platform.suspend_tenant(&partners, &msp).await.unwrap();
+    let error = platform.update_tenant(&clients, &id, &city_change(), &no_payload()).await.unwrap_err();
+    assert!(matches!(error, CallError::ParentGone { .. }), "{error}");
+    assert!(platform.read_tenant(&clients, &id, true).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_parent_out_of_reach_does_not_make_its_tenants_gone() {
     let server = Server::start().await;
-    let platform = connect(&server);
-    let id = server.sp.client(&server.partner("Acme").await, "Globex").await;
+    let platform = connect_client(&server);
+    let id = server.sp.create_client(&server.create_partner("Acme").await, "Globex").await;
     let elsewhere = Place::Clients { msp: "msp_999".to_owned() };
-    let error = platform.read(&elsewhere, &id, false).await.unwrap_err();
-    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    let error = platform.read_tenant(&elsewhere, &id, false).await.unwrap_err();
+    assert!(matches!(error, CallError::NotFound { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn without_the_extensions_the_mark_lives_in_the_external_id() {
-    let server = Server::with(|config| config.documented_only = true).await;
-    let platform = connect(&server);
+    let server = Server::start_with(|config| config.documented_only = true).await;
+    let platform = connect_client(&server);
     let clients = Place::Clients { msp: platform.tenant_id().to_owned() };
-    let id = platform.create(&clients, &named("Globex"), &nothing(), &mark()).await.unwrap();
-    let seen = platform.read(&clients, &id, true).await.unwrap().unwrap();
-    assert!(seen.mark.is(&mark()) && matches!(seen.mark, MarkSeen::Short(_)));
-    platform.suspend(&clients, &id).await.unwrap();
-    let seen = platform.read(&clients, &id, true).await.unwrap().unwrap();
-    assert_eq!(seen.life, TenantLife::Inactive);
-    assert_eq!(platform.living(&clients, Freshness::Now).await.unwrap().rows.len(), 1);
+    let id = platform.create_tenant(&clients, &name_change("Globex"), &no_payload(), &test_mark()).await.unwrap();
+    let seen = platform.read_tenant(&clients, &id, true).await.unwrap().unwrap();
+    assert!(seen.mark.is_exactly(&test_mark()) && matches!(seen.mark, ObservedMark::Short(_)));
+    platform.suspend_tenant(&clients, &id).await.unwrap();
+    let seen = platform.read_tenant(&clients, &id, true).await.unwrap().unwrap();
+    assert_eq!(seen.life, LifecycleState::Inactive);
+    assert_eq!(platform.list_active_tenants(&clients, Freshness::Now).await.unwrap().rows.len(), 1);
     let partner = Place::Partners { sp: "sp_1".to_owned() };
-    let seen = platform.read(&partner, platform.tenant_id(), true).await.unwrap().unwrap();
-    assert_eq!(seen.mark, MarkSeen::Unreadable);
+    let seen = platform.read_tenant(&partner, platform.tenant_id(), true).await.unwrap().unwrap();
+    assert_eq!(seen.mark, ObservedMark::Unreadable);
 }

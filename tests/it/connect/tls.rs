@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tenantry::connect::{Connection, Error, Platform};
+use tenantry::connect::{CallError, Connection, PlatformClient};
 
 /// Made for this test alone; the CA's key was thrown away.
 pub(super) const CA: &[u8] = include_bytes!("tls/ca.pem");
@@ -16,7 +16,7 @@ const CERTIFICATE: &[u8] = include_bytes!("tls/server.pem");
 const KEY: &[u8] = include_bytes!("tls/server.key");
 
 /// What a server with the certificate needs.
-pub(super) fn config() -> rustls::ServerConfig {
+pub(super) fn server_config() -> rustls::ServerConfig {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
@@ -24,8 +24,8 @@ pub(super) fn config() -> rustls::ServerConfig {
 }
 
 /// A server that hands out a token per connection, and its port.
-pub(super) fn serve() -> u16 {
-    let config = Arc::new(config());
+pub(super) fn serve_tls() -> u16 {
+    let config = Arc::new(server_config());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -44,21 +44,21 @@ pub(super) fn serve() -> u16 {
 }
 
 /// A Secret that leads there.
-pub(super) fn data(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
-    let mut data = super::secret(&format!("https://127.0.0.1:{port}"));
+pub(super) fn connection_secret(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
+    let mut data = super::connection_secret(&format!("https://127.0.0.1:{port}"));
     data.extend(ca.map(|ca| ("ca.crt".to_owned(), ca.to_vec())));
     data
 }
 
 #[tokio::test]
 async fn the_secret_s_own_ca_is_believed_and_a_stranger_s_certificate_is_not() {
-    let port = serve();
+    let port = serve_tls();
     let of = |ca| {
-        let connection = Connection::from_secret(&data(port, ca)).unwrap();
-        Platform::new(connection, Duration::from_secs(5)).unwrap()
+        let connection = Connection::from_secret(&connection_secret(port, ca)).unwrap();
+        PlatformClient::new(connection, Duration::from_secs(5)).unwrap()
     };
-    of(Some(CA)).check().await.unwrap();
-    let error = of(None).check().await.unwrap_err();
-    assert!(matches!(&error, Error::Unavailable { maybe_applied: false, .. }), "{error}");
+    of(Some(CA)).check_credential().await.unwrap();
+    let error = of(None).check_credential().await.unwrap_err();
+    assert!(matches!(&error, CallError::Unavailable { maybe_applied: false, .. }), "{error}");
     assert!(error.to_string().contains("certificate"), "{error}");
 }

@@ -7,7 +7,7 @@ use crate::{assets, shown};
 
 /// Who runs a command.
 #[derive(Clone, Copy)]
-enum Runner {
+enum CommandRunner {
     /// This test, on files or a cluster of its own. It takes the command from the page.
     Test(&'static str),
     /// The Makefile has it.
@@ -16,12 +16,12 @@ enum Runner {
     Nobody(&'static str),
 }
 
-use Runner::{Make, Nobody, Test};
+use CommandRunner::{Make, Nobody, Test};
 
 /// A command that a page leaves apart.
 pub(crate) struct Apart {
     begin: &'static str,
-    runner: Runner,
+    runner: CommandRunner,
     /// The constant by which a test takes it.
     ident: &'static str,
 }
@@ -34,7 +34,7 @@ macro_rules! commands {
     };
 }
 
-const fn other(begin: &'static str, runner: Runner) -> Apart {
+const fn other(begin: &'static str, runner: CommandRunner) -> Apart {
     Apart { begin, runner, ident: "" }
 }
 
@@ -74,7 +74,7 @@ commands! {
 impl Apart {
     /// The words behind the program's name as the page has them, with other words for some of them.
     pub(crate) fn words(&self, program: &str, others: &[(&str, &str)]) -> Vec<String> {
-        let all = pages::apart();
+        let all = pages::commands_run_elsewhere();
         let mut found = all.iter().filter(|(_, command)| command.starts_with(self.begin));
         let (page, command) = found.next().unwrap_or_else(|| panic!("no page has `{}`", self.begin));
         assert!(found.all(|(_, other)| other == command), "there are several of `{}`", self.begin);
@@ -94,7 +94,7 @@ pub(crate) fn strs(words: &[String]) -> Vec<&str> {
 type Words = BTreeMap<String, BTreeSet<String>>;
 
 /// Why a command may stand apart, or what is wrong with it.
-fn fault(command: &str, apart: Option<&Apart>, tests: &Words) -> Option<String> {
+fn runner_fault(command: &str, apart: Option<&Apart>, tests: &Words) -> Option<String> {
     let Some(Apart { runner, ident, .. }) = apart else {
         return Some(format!("`{command}`: nobody is known to run it"));
     };
@@ -114,11 +114,13 @@ fn fault(command: &str, apart: Option<&Apart>, tests: &Words) -> Option<String> 
 
 #[test]
 fn whatever_stands_apart_is_run_by_another_test_or_says_why_not() {
-    let (all, tests) = (pages::apart(), shown::words_of_tests());
+    let (all, tests) = (pages::commands_run_elsewhere(), shown::words_of_tests());
     let of = |command: &str| ALL.iter().find(|apart| command.starts_with(apart.begin));
     let faults: Vec<String> = all
         .iter()
-        .filter_map(|(page, command)| fault(command, of(command), &tests).map(|fault| format!("{page}: {fault}")))
+        .filter_map(|(page, command)| {
+            runner_fault(command, of(command), &tests).map(|fault| format!("{page}: {fault}"))
+        })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     let is_used = |apart: &&Apart| all.iter().any(|(_, command)| command.starts_with(apart.begin));
@@ -129,8 +131,8 @@ fn whatever_stands_apart_is_run_by_another_test_or_says_why_not() {
 #[test]
 fn a_command_apart_that_nobody_runs_is_found_out() {
     let tests: Words = BTreeMap::from([(PULL_REQUEST.to_owned(), BTreeSet::from(["PLAN_OF_THE_EXAMPLE".to_owned()]))]);
-    assert_eq!(fault("make test", Some(&other("make ", Make)), &tests), None);
-    assert_eq!(fault("kubectl tenantry plan", Some(&PLAN_OF_THE_EXAMPLE), &tests), None);
+    assert_eq!(runner_fault("make test", Some(&other("make ", Make)), &tests), None);
+    assert_eq!(runner_fault("kubectl tenantry plan", Some(&PLAN_OF_THE_EXAMPLE), &tests), None);
     let stranger = Apart { ident: "STRANGER", ..PLAN_OF_THE_EXAMPLE };
     for (command, apart, word) in [
         ("kubectl get x", None, "nobody is known"),
@@ -139,6 +141,6 @@ fn a_command_apart_that_nobody_runs_is_found_out() {
         ("kubectl tenantry plan", Some(&stranger), "does not take `STRANGER`"),
         ("kubectl get x", Some(&other("kubectl", Nobody(""))), "a reason"),
     ] {
-        assert!(fault(command, apart, &tests).is_some_and(|fault| fault.contains(word)), "{command}");
+        assert!(runner_fault(command, apart, &tests).is_some_and(|fault| fault.contains(word)), "{command}");
     }
 }

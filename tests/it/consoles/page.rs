@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::console::blocks;
+use crate::console::fenced_blocks;
 
 /// Programs that a page tells to run.
 const PROGRAMS: [&str; 17] = [
@@ -28,34 +28,34 @@ const PROGRAMS: [&str; 17] = [
 
 /// Blocks with commands, and blocks that may hold what looks like commands.
 const CONSOLES: [&str; 3] = ["console", "console pods", "console apart"];
-const OTHERS: [&str; 3] = ["mermaid", "yaml", "json"];
+const OTHER_BLOCKS: [&str; 3] = ["mermaid", "yaml", "json"];
 
 /// Commands that stand in no console, and blocks whose commands nobody reads.
-pub(super) fn strays(page: &str) -> Vec<String> {
-    let blocks = blocks(page);
+pub(super) fn stray_commands(page: &str) -> Vec<String> {
+    let blocks = fenced_blocks(page);
     let mut strays = Vec::new();
     for block in &blocks {
         if CONSOLES.contains(&block.name) {
             let is_command = block.lines.first().is_some_and(|line| line.starts_with("$ "));
             strays.extend((!is_command).then(|| format!("a console begins with `$ `: {:?}", block.lines.first())));
-        } else if !OTHERS.contains(&block.name) {
-            strays.extend(block.lines.iter().filter(|line| runs(line)).map(|line| line.trim().to_owned()));
+        } else if !OTHER_BLOCKS.contains(&block.name) {
+            strays.extend(block.lines.iter().filter(|line| runs_program(line)).map(|line| line.trim().to_owned()));
         }
     }
     // A fence of tildes is no block here.
     strays.extend(page.lines().filter(|line| line.trim_start().starts_with("~~~")).map(str::to_owned));
-    let (prose, indented) = outside(page);
-    strays.extend(indented.into_iter().filter(|line| runs(line)).map(|line| line.trim().to_owned()));
-    let commands: BTreeSet<String> = CONSOLES.iter().flat_map(|name| commands(page, name)).collect();
-    let inline = spans(&prose).into_iter().filter(|span| is_whole(span) && !commands.contains(span));
+    let (prose, indented) = prose_and_indented(page);
+    strays.extend(indented.into_iter().filter(|line| runs_program(line)).map(|line| line.trim().to_owned()));
+    let commands: BTreeSet<String> = CONSOLES.iter().flat_map(|name| console_commands(page, name)).collect();
+    let inline = code_spans(&prose).into_iter().filter(|span| is_full_command(span) && !commands.contains(span));
     strays.extend(inline.map(|span| format!("`{span}`")));
     strays
 }
 
 /// The commands in the consoles of a name, each on one line and without its comment.
-pub(super) fn commands(page: &str, name: &str) -> Vec<String> {
+pub(super) fn console_commands(page: &str, name: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
-    for line in blocks(page).into_iter().filter(|block| block.name == name).flat_map(|block| block.lines) {
+    for line in fenced_blocks(page).into_iter().filter(|block| block.name == name).flat_map(|block| block.lines) {
         if let Some(command) = line.strip_prefix("$ ") {
             commands.push(command.to_owned());
         } else if let (Some(more), Some(last)) = (line.strip_prefix("> "), commands.last_mut()) {
@@ -65,17 +65,17 @@ pub(super) fn commands(page: &str, name: &str) -> Vec<String> {
     }
     let plain = |command: String| {
         let command = command.replace("\\\n", " ");
-        one_line(command.split_once("   #").map_or(command.as_str(), |(command, _)| command))
+        join_whitespace(command.split_once("   #").map_or(command.as_str(), |(command, _)| command))
     };
     commands.into_iter().map(plain).collect()
 }
 
-fn one_line(text: &str) -> String {
+fn join_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a line of code runs one of the programs, also behind a prompt, a variable or a pipe.
-fn runs(line: &str) -> bool {
+fn runs_program(line: &str) -> bool {
     let is_prefix = |word: &&str| matches!(*word, "$" | ">" | "#" | "sudo") || word.contains('=');
     line.split(['|', ';', '&', '(', '`']).any(|part| {
         let mut words = part.split_whitespace().skip_while(is_prefix);
@@ -84,7 +84,7 @@ fn runs(line: &str) -> bool {
 }
 
 /// The text of a page without its blocks, and its indented lines.
-fn outside(page: &str) -> (String, Vec<&str>) {
+fn prose_and_indented(page: &str) -> (String, Vec<&str>) {
     let (mut is_fenced, mut prose, mut indented) = (false, String::new(), Vec::new());
     for line in page.lines() {
         let is_fence = line.trim_start().starts_with("```");
@@ -103,20 +103,20 @@ fn outside(page: &str) -> (String, Vec<&str>) {
 }
 
 /// What stands between backticks, each on one line; no span goes on in another paragraph.
-fn spans(prose: &str) -> Vec<String> {
-    prose.split("\n\n").flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2)).map(one_line).collect()
+fn code_spans(prose: &str) -> Vec<String> {
+    prose.split("\n\n").flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2)).map(join_whitespace).collect()
 }
 
 /// Whether a span is a command and not only the name of one: something stands behind the verb.
-fn is_whole(span: &str) -> bool {
+fn is_full_command(span: &str) -> bool {
     let words: Vec<&str> = span.split(' ').collect();
     let verb = if words.starts_with(&["kubectl", "tenantry"]) { 2 } else { 1 };
     PROGRAMS.contains(&words[0]) && words.len() > verb + 1
 }
 
 /// A text without what differs from run to run: numbers of ids, digests, times, ages, and how wide columns are.
-pub(super) fn masked(text: &str) -> String {
-    let words = |line: &str| without_build(line).split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+pub(super) fn mask_text(text: &str) -> String {
+    let words = |line: &str| without_build(line).split_whitespace().map(mask_word).collect::<Vec<_>>().join(" ");
     text.lines().map(|line| words(line) + "\n").filter(|line| line != "\n").collect()
 }
 
@@ -137,7 +137,7 @@ fn without_build(line: &str) -> String {
     }
 }
 
-fn word(word: &str) -> String {
+fn mask_word(word: &str) -> String {
     let mut masked = word.to_owned();
     for prefix in ["msp_", "client_", "sp_", "sha256:"] {
         let mut parts = masked.split(prefix);
@@ -147,11 +147,11 @@ fn word(word: &str) -> String {
         }
         masked = whole;
     }
-    if is_age(word) { "AGE".to_owned() } else { time(&holder(&uid(&masked))) }
+    if is_age(word) { "AGE".to_owned() } else { mask_time(&mask_holder(&mask_uid(&masked))) }
 }
 
 /// A holder of a Lease with `N` instead of the number behind the Pod's name.
-fn holder(word: &str) -> String {
+fn mask_holder(word: &str) -> String {
     let is_number = |number: &str| number.chars().all(|letter| letter.is_ascii_hexdigit());
     match word.rsplit_once('_').and_then(|(pod, rest)| Some((pod, rest.split_at_checked(8)?))) {
         Some((pod, (number, after))) if is_number(number) && matches!(after, "" | "`") => format!("{pod}_N{after}"),
@@ -160,11 +160,11 @@ fn holder(word: &str) -> String {
 }
 
 /// A word with `UID` instead of each.
-fn uid(word: &str) -> String {
+fn mask_uid(word: &str) -> String {
     const FORM: &str = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
     let form: String = word.chars().map(|letter| if letter.is_ascii_hexdigit() { 'h' } else { letter }).collect();
     match form.find(FORM) {
-        Some(start) => format!("{}UID{}", &word[..start], uid(&word[start + FORM.len()..])),
+        Some(start) => format!("{}UID{}", &word[..start], mask_uid(&word[start + FORM.len()..])),
         None => word.to_owned(),
     }
 }
@@ -178,7 +178,7 @@ fn is_age(word: &str) -> bool {
 }
 
 /// A word with `TIME` instead of a moment.
-fn time(word: &str) -> String {
+fn mask_time(word: &str) -> String {
     let digits: String = word.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     match digits.find("0000-00-00T00:00:00Z") {
         Some(start) => format!("{}TIME{}", &word[..start], &word[start + 20..]),
@@ -187,7 +187,7 @@ fn time(word: &str) -> String {
 }
 
 /// Whether a text is as wanted; a line of three dots stands for any lines.
-pub(super) fn fits(wanted: &str, text: &str) -> bool {
+pub(super) fn matches_output(wanted: &str, text: &str) -> bool {
     let (mut wanted, mut lines) = (wanted.lines(), text.lines().peekable());
     while let Some(line) = wanted.next() {
         if line == "..." {
@@ -206,20 +206,20 @@ pub(super) fn fits(wanted: &str, text: &str) -> bool {
 fn a_command_outside_of_a_console_is_found_out() {
     let page =
         "    kubectl get pods\n\n```sh\nhelm install\n```\n```console\n$ kubectl get\n```\n    spec:\ntext kubectl x\n";
-    assert_eq!(strays(page), ["helm install", "kubectl get pods"]);
+    assert_eq!(stray_commands(page), ["helm install", "kubectl get pods"]);
 }
 
 #[test]
 fn a_command_within_a_sentence_stands_in_a_console_of_its_page() {
     let page =
         "Run `kubectl delete\npod x`, see `kubectl get`, `kubectl tenantry plan`, `tenantry-platform`, `spec.x`.\n";
-    assert_eq!(strays(page), ["`kubectl delete pod x`"]);
+    assert_eq!(stray_commands(page), ["`kubectl delete pod x`"]);
     for console in CONSOLES {
         let block = format!("```{console}\n$ kubectl delete \\\n>   pod x   # now\n```\n");
-        assert_eq!(strays(&(block + page)), [""; 0], "{console}");
+        assert_eq!(stray_commands(&(block + page)), [""; 0], "{console}");
     }
     assert_eq!(
-        strays("```yaml\n# kubectl delete pod x\n```\n| `kubectl tenantry plan -A` |\n"),
+        stray_commands("```yaml\n# kubectl delete pod x\n```\n| `kubectl tenantry plan -A` |\n"),
         ["`kubectl tenantry plan -A`"]
     );
 }
@@ -234,23 +234,26 @@ fn a_block_whose_commands_nobody_reads_is_found_out() {
         ("~~~sh\nkubectl get pods\n", "~~~sh"),
         ("    x=$(kubectl get pods)\n", "x=$(kubectl"),
     ] {
-        let found = strays(page);
+        let found = stray_commands(page);
         assert!(found.len() == 1 && found[0].starts_with(stray), "{page}: {found:?}");
     }
-    assert_eq!(strays("```text\nkubectl is a program | less\n```\n"), ["kubectl is a program | less"]);
+    assert_eq!(stray_commands("```text\nkubectl is a program | less\n```\n"), ["kubectl is a program | less"]);
 }
 
 #[test]
 fn a_text_fits_up_to_what_differs_from_run_to_run() {
-    let wanted = masked("NAME   ID       AGE\nacme   msp_2    5s\n...\nsince 2026-11-29T05:36:27Z\n");
-    assert!(fits(&wanted, &masked("NAME ID AGE\nacme msp_31 2m10s\nmore\nand more\nsince 2027-01-01T00:00:00Z\n")));
-    assert!(!fits(&wanted, &masked("NAME ID AGE\nbeta msp_31 2m10s\nsince 2027-01-01T00:00:00Z\n")));
-    assert!(!fits(&wanted, &masked("NAME ID AGE\nacme msp_31 5s\n")), "a line less");
-    assert!(!fits("a\n", "a\nb\n"), "a line more");
+    let wanted = mask_text("NAME   ID       AGE\nacme   msp_2    5s\n...\nsince 2026-11-29T05:36:27Z\n");
+    assert!(matches_output(
+        &wanted,
+        &mask_text("NAME ID AGE\nacme msp_31 2m10s\nmore\nand more\nsince 2027-01-01T00:00:00Z\n")
+    ));
+    assert!(!matches_output(&wanted, &mask_text("NAME ID AGE\nbeta msp_31 2m10s\nsince 2027-01-01T00:00:00Z\n")));
+    assert!(!matches_output(&wanted, &mask_text("NAME ID AGE\nacme msp_31 5s\n")), "a line less");
+    assert!(!matches_output("a\n", "a\nb\n"), "a line more");
     let uids = "x-0f9a1b2c-0000-4000-8000-00000000000a/11111111-2222-4333-8444-555555555555:";
-    assert_eq!(masked(uids), "x-UID/UID:\n");
-    assert_eq!(masked("client: 0.1.0 (commit 5d1f0c2ab9e4, 2026-11-30)"), masked("client: 0.1.0 (debug build)"));
+    assert_eq!(mask_text(uids), "x-UID/UID:\n");
+    assert_eq!(mask_text("client: 0.1.0 (commit 5d1f0c2ab9e4, 2026-11-30)"), mask_text("client: 0.1.0 (debug build)"));
     let long = "client: 0.1.0 (commit 5d1f0c2ab9e45d1f0c2ab9e45d1f0c2ab9e4abcd, 2026-11-30)";
-    assert_ne!(masked(long), masked("client: 0.1.0 (debug build)"), "no program writes so many digits");
-    assert_eq!(masked("tenantry-x2x8k_0a1b2c3d `x_0a1b2c3d` x_0a1b2c3"), "tenantry-x2x8k_N `x_N` x_0a1b2c3\n");
+    assert_ne!(mask_text(long), mask_text("client: 0.1.0 (debug build)"), "no program writes so many digits");
+    assert_eq!(mask_text("tenantry-x2x8k_0a1b2c3d `x_0a1b2c3d` x_0a1b2c3"), "tenantry-x2x8k_N `x_N` x_0a1b2c3\n");
 }

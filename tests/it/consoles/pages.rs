@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Console, page};
-use crate::chart::stage::Release;
-use crate::cli::Desk;
-use crate::console::{Entry, entries};
-use crate::controlplane::Options;
+use super::{PageConsole, page};
+use crate::chart::stage::ChartRelease;
+use crate::cli::PluginFolder;
+use crate::console::{ConsoleEntry, console_entries};
+use crate::controlplane::ControlPlaneOptions;
 use crate::programs::PlatformOptions;
-use crate::world::{Ground, Space, World};
+use crate::world::{TestNamespace, TestServers, TestWorld};
 use crate::{assets, shown};
 
 /// Pages whose commands are all run.
@@ -26,19 +26,19 @@ const PAGES: [&str; 8] = [
 ];
 
 /// A page from one heading to another, which one test plays.
-pub(super) struct Part {
+pub(super) struct PageSection {
     page: &'static str,
     from: &'static str,
     to: &'static str,
 }
 
-impl Part {
-    pub(super) const fn whole(page: &'static str) -> Self {
+impl PageSection {
+    pub(super) const fn whole_page(page: &'static str) -> Self {
         Self { page, from: "", to: "" }
     }
 
     pub(super) fn text(&self) -> String {
-        let text = text(self.page);
+        let text = page_text(self.page);
         let begin = if self.from.is_empty() { 0 } else { text.find(&format!("\n{}\n", self.from)).unwrap() };
         let end = if self.to.is_empty() { text.len() } else { text.find(&format!("\n{}\n", self.to)).unwrap() };
         text[begin..end].to_owned()
@@ -48,39 +48,41 @@ impl Part {
 /// The parts, and the list of all with their names.
 macro_rules! parts {
     ($($ident:ident = $part:expr;)+) => {
-        $(pub(super) const $ident: Part = $part;)+
-        const PARTS: &[(&str, Part)] = &[$((stringify!($ident), $ident),)+];
+        $(pub(super) const $ident: PageSection = $part;)+
+        const PARTS: &[(&str, PageSection)] = &[$((stringify!($ident), $ident),)+];
     };
 }
 
 parts! {
-    README = Part::whole("README.md");
-    FIRST_STEPS_WITH_GIT = Part::whole("docs/gitops.md");
-    INSTALLATION = Part { page: "docs/install.md", from: "", to: "## Some namespaces only" };
-    UPGRADE_AND_REMOVAL = Part { page: "docs/install.md", from: "## Upgrade", to: "## The platform beside it" };
-    SCANNED = Part { page: "docs/install.md", from: "## Scanned", to: "" };
-    MIGRATION = Part { page: "docs/migrate.md", from: "", to: "## Undo the migration" };
-    UNDONE_MIGRATION = Part { page: "docs/migrate.md", from: "## Undo the migration", to: "" };
-    OPERATIONS = Part::whole("docs/operations.md");
-    TROUBLESHOOTING = Part::whole("docs/troubleshooting.md");
-    UPGRADES = Part::whole("docs/upgrades.md");
-    RUNBOOK = Part::whole("docs/runbook.md");
+    README = PageSection::whole_page("README.md");
+    FIRST_STEPS_WITH_GIT = PageSection::whole_page("docs/gitops.md");
+    INSTALLATION = PageSection { page: "docs/install.md", from: "", to: "## Some namespaces only" };
+    UPGRADE_AND_REMOVAL = PageSection { page: "docs/install.md", from: "## Upgrade", to: "## The platform beside it" };
+    SCANNED = PageSection { page: "docs/install.md", from: "## Scanned", to: "" };
+    MIGRATION = PageSection { page: "docs/migrate.md", from: "", to: "## Undo the migration" };
+    UNDONE_MIGRATION = PageSection { page: "docs/migrate.md", from: "## Undo the migration", to: "" };
+    OPERATIONS = PageSection::whole_page("docs/operations.md");
+    TROUBLESHOOTING = PageSection::whole_page("docs/troubleshooting.md");
+    UPGRADES = PageSection::whole_page("docs/upgrades.md");
+    RUNBOOK = PageSection::whole_page("docs/runbook.md");
 }
 
-fn text(page: &str) -> String {
+fn page_text(page: &str) -> String {
     std::fs::read_to_string(assets::root().join(page)).unwrap()
 }
 
 /// The commands of all pages that stand apart, by page.
-pub(super) fn apart() -> Vec<(&'static str, String)> {
-    let of = |page| page::commands(&text(page), "console apart").into_iter().map(move |command| (page, command));
+pub(super) fn commands_run_elsewhere() -> Vec<(&'static str, String)> {
+    let of = |page| {
+        page::console_commands(&page_text(page), "console apart").into_iter().map(move |command| (page, command))
+    };
     PAGES.into_iter().flat_map(of).collect()
 }
 
 #[test]
 fn every_command_of_these_pages_stands_in_a_console() {
     for page in PAGES {
-        let strays = page::strays(&text(page));
+        let strays = page::stray_commands(&page_text(page));
         assert!(strays.is_empty(), "{page}: {strays:#?}");
     }
 }
@@ -90,8 +92,8 @@ fn unplayed(words: &BTreeSet<&str>) -> Vec<String> {
     let played = || PARTS.iter().filter(|(ident, _)| words.contains(ident)).map(|(_, part)| part);
     let of = |page: &'static str| {
         let parts = played().filter(move |part| part.page == page);
-        let commands: Vec<Entry> = parts.flat_map(|part| entries(&part.text())).collect();
-        let missing = entries(&text(page)).into_iter().filter(move |entry| !commands.contains(entry));
+        let commands: Vec<ConsoleEntry> = parts.flat_map(|part| console_entries(&part.text())).collect();
+        let missing = console_entries(&page_text(page)).into_iter().filter(move |entry| !commands.contains(entry));
         missing.map(move |entry| format!("{page}: nobody plays `{}`", entry.command))
     };
     PAGES.into_iter().flat_map(of).collect()
@@ -100,7 +102,7 @@ fn unplayed(words: &BTreeSet<&str>) -> Vec<String> {
 #[test]
 fn every_console_of_these_pages_is_in_a_part_that_a_test_plays() {
     let tests = shown::words_of_tests();
-    let playing = tests.values().filter(|words| words.contains("play"));
+    let playing = tests.values().filter(|words| words.contains("run_page"));
     let mut words: BTreeSet<&str> = playing.flatten().map(String::as_str).collect();
     let unplayed_here = unplayed(&words);
     assert!(unplayed_here.is_empty(), "{}", unplayed_here.join("\n"));
@@ -112,13 +114,13 @@ fn every_console_of_these_pages_is_in_a_part_that_a_test_plays() {
 }
 
 /// A partner with clients of all sorts, and another one without.
-fn click_together(world: &World) -> Vec<String> {
+fn create_tenants_by_api(world: &TestWorld) -> Vec<String> {
     let create = |path: &str, body: &serde_json::Value| {
         let answer = world.tenancy.call("POST", path, Some(body)).unwrap();
         assert_eq!(answer.status, 200, "{body}: {}", answer.body);
         answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
     };
-    let partners = format!("{}/msps", world.tenancy.tenant());
+    let partners = format!("{}/msps", world.tenancy.provider_id());
     let acme = create(&partners, &json!({"name": "Acme", "country": "Germany", "timeZone": "Europe/Berlin"}));
     create(&partners, &json!({"name": "Beta", "country": "France", "timeZone": "Europe/Paris"}));
     let clients = format!("{acme}/clients");
@@ -129,26 +131,27 @@ fn click_together(world: &World) -> Vec<String> {
 
 #[test]
 fn the_migration_changes_no_tenant_and_prints_what_its_page_says() {
-    let mut world = World::start("migrate", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
-    let clients = click_together(&world);
-    let space = Space::at(&world, "default".to_owned());
-    let desk = Desk::at(&space);
-    desk.connection(&space);
-    desk.put("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());
+    let mut world = TestWorld::start("migrate", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
+    let clients = create_tenants_by_api(&world);
+    let space = TestNamespace::existing(&world, "default".to_owned());
+    let desk = PluginFolder::on_cluster_of(&space);
+    desk.write_connection_file(&space);
+    desk.write_file("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());
     let before = world.platform_writes();
-    let console = Console::new(&desk.folder, world.control_plane.kubeconfig("admin"))
+    let console = PageConsole::new(&desk.folder, world.control_plane.kubeconfig("admin"))
         // Who reads types `yes`.
-        .word("release --all", "release --all --yes");
-    let faults = console.play(&MIGRATION.text(), |_| {});
+        .replacing("release --all", "release --all --yes");
+    let faults = console.run_page(&MIGRATION.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     // Seven tenants, one mark each.
     let writes = world.platform_writes() - before;
     assert!((writes - 7.0).abs() < 0.5, "{writes}");
-    let owner = &world.tenancy.list(&format!("{}/msps", world.tenancy.tenant()), true).unwrap()[0]["managedBy"];
+    let owner =
+        &world.tenancy.list_tenants(&format!("{}/msps", world.tenancy.provider_id()), true).unwrap()[0]["managedBy"];
     assert_eq!(owner["kind"], "Partner");
 
     world.kubectl.run(&["-n", "tenantry-system", "create", "deployment", "tenantry", "--image=none"]).unwrap();
-    let faults = console.play(&UNDONE_MIGRATION.text(), |command| {
+    let faults = console.run_page(&UNDONE_MIGRATION.text(), |command| {
         if command.contains("--replicas=0") {
             world.operator.process().stop().unwrap();
         }
@@ -161,55 +164,56 @@ fn the_migration_changes_no_tenant_and_prints_what_its_page_says() {
 
 #[test]
 fn the_ten_commands_of_the_readme_and_the_first_steps_with_git_print_what_is_said() {
-    let world = World::start("readme", |_| {}).unwrap();
+    let world = TestWorld::start("readme", |_| {}).unwrap();
     let policies = assets::root().join("charts/tenantry/policies");
     world.kubectl.run(&["apply", "--server-side", "-f", policies.to_str().unwrap()]).unwrap();
-    let space = Space::at(&world, "default".to_owned());
-    space.secret("platform", &space.credential());
-    let console = Console::new(assets::root(), world.control_plane.kubeconfig("admin"));
-    let faults = console.play(&README.text(), |_| {});
+    let space = TestNamespace::existing(&world, "default".to_owned());
+    space.apply_secret("platform", &space.credential());
+    let console = PageConsole::new(assets::root(), world.control_plane.kubeconfig("admin"));
+    let faults = console.run_page(&README.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    space.until("globex is gone", || Ok(space.get("client/globex").is_none()));
-    let faults = console.play(&FIRST_STEPS_WITH_GIT.text(), |_| {});
+    space.wait_until("globex is gone", || Ok(space.get("client/globex").is_none()));
+    let faults = console.run_page(&FIRST_STEPS_WITH_GIT.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-pub(super) const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+pub(super) const RELEASE: ChartRelease =
+    ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 
 #[test]
 fn whoever_installs_upgrades_and_uninstalls_reads_commands_that_work() {
-    let ground = Ground::start("reader", (Options::default(), &PlatformOptions::default())).unwrap();
-    let desk = Desk::alone();
+    let ground = TestServers::start("reader", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
+    let desk = PluginFolder::without_cluster();
     for folder in ["charts", "crds", "examples"] {
         std::os::unix::fs::symlink(assets::root().join(folder), desk.folder.join(folder)).unwrap();
     }
     let credential = &ground.platform.credential;
-    let console = Console::new(&desk.folder, ground.control_plane.kubeconfig("admin"))
-        .word("https://PLATFORM.HOST", &credential.url)
-        .word("PLATFORM.HOST", ground.platform.host())
-        .word("=TENANT ", format!("={} ", credential.tenant_id))
-        .word("=KEY ", format!("={} ", credential.client_id))
-        .word("=SECRET", format!("={}", credential.client_secret))
-        .word("client NAME -n NAMESPACE", "client globex -n acme")
-        .word("client/NAME -n NAMESPACE", "client/globex -n acme")
+    let console = PageConsole::new(&desk.folder, ground.control_plane.kubeconfig("admin"))
+        .replacing("https://PLATFORM.HOST", &credential.url)
+        .replacing("PLATFORM.HOST", ground.platform.host())
+        .replacing("=TENANT ", format!("={} ", credential.tenant_id))
+        .replacing("=KEY ", format!("={} ", credential.client_id))
+        .replacing("=SECRET", format!("={}", credential.client_secret))
+        .replacing("client NAME -n NAMESPACE", "client globex -n acme")
+        .replacing("client/NAME -n NAMESPACE", "client/globex -n acme")
         // Who reads types `yes`.
-        .word("release --all", "release --all --yes");
+        .replacing("release --all", "release --all --yes");
     let mut operator = None;
-    let mut faults = console.play(&INSTALLATION.text(), |command| {
+    let mut faults = console.run_page(&INSTALLATION.text(), |command| {
         if command.starts_with("helm install") {
-            let started = RELEASE.operator("reader", (&ground.control_plane, &ground.kubectl));
+            let started = RELEASE.start_deployed_operator("reader", (&ground.control_plane, &ground.kubectl));
             operator = Some(started.unwrap());
         }
     });
-    desk.put("tenants/acme.yaml", &std::fs::read_to_string(desk.folder.join("acme.yaml")).unwrap());
+    desk.write_file("tenants/acme.yaml", &std::fs::read_to_string(desk.folder.join("acme.yaml")).unwrap());
     for part in [&SCANNED, &TROUBLESHOOTING, &UPGRADES] {
-        faults.extend(console.play(&part.text(), |_| {}));
+        faults.extend(console.run_page(&part.text(), |_| {}));
     }
-    faults.extend(console.play(&OPERATIONS.text(), |command| {
+    faults.extend(console.run_page(&OPERATIONS.text(), |command| {
         if command.contains("scale deployment/tenantry --replicas=0") {
             drop(operator.take());
         }
     }));
-    faults.extend(console.play(&UPGRADE_AND_REMOVAL.text(), |_| {}));
+    faults.extend(console.run_page(&UPGRADE_AND_REMOVAL.text(), |_| {}));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::{end, family, state};
-use crate::world::{Space, World};
+use super::{confirm_and_delete, create_partner_and_client, tenant_state};
+use crate::world::{TestNamespace, TestWorld};
 
 /// A field of this release by which an end is recorded.
-const FIELD: &str =
+const NEW_FIELD: &str =
     "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/termination/properties/terminatingAt";
 
 /// Whether the API server takes the field in a status.
-fn is_declared(space: &Space<'_>) -> bool {
+fn is_field_accepted(space: &TestNamespace<'_>) -> bool {
     let object = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex"},
         "status": {"termination": {"terminatingAt": "2030-01-01T00:00:00Z"}},
@@ -22,18 +22,18 @@ fn is_declared(space: &Space<'_>) -> bool {
 
 #[test]
 fn under_older_definitions_nothing_is_ended_and_the_message_says_to_apply_those_of_this_release() {
-    let world = World::start("older", |_| {}).unwrap();
-    let (space, partner, client) = family(&world, "older", &json!({"policy": "Terminate"}));
-    space.until("the field is there", || Ok(is_declared(&space)));
-    let patch = json!([{"op": "remove", "path": FIELD}]).to_string();
+    let world = TestWorld::start("older", |_| {}).unwrap();
+    let (space, partner, client) = create_partner_and_client(&world, "older", &json!({"policy": "Terminate"}));
+    space.wait_until("the field is there", || Ok(is_field_accepted(&space)));
+    let patch = json!([{"op": "remove", "path": NEW_FIELD}]).to_string();
     world.kubectl.run(&["patch", "crd", "clients.tenantry.dev", "--type=json", "-p", &patch]).unwrap();
-    space.until("the field is gone", || Ok(!is_declared(&space)));
-    end(&space, "client/globex", 0);
-    let message = space.not_ready("client/globex", "ClusterUnavailable");
+    space.wait_until("the field is gone", || Ok(!is_field_accepted(&space)));
+    confirm_and_delete(&space, "client/globex", 0);
+    let message = space.wait_until_not_ready("client/globex", "ClusterUnavailable");
     let said = ["terminatingAt", "the resource definitions are older than this operator", "kubectl apply -f crds"];
     assert!(said.iter().all(|word| message.contains(word)), "{message}");
-    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    assert_eq!(tenant_state(&space, &partner, &client), "SUSPENDED");
     world.kubectl.run(&["apply", "--server-side", "--force-conflicts", "-f", "crds"]).unwrap();
-    space.gone("client/globex");
-    assert_eq!(state(&space, &partner, &client), "TERMINATED");
+    space.wait_until_gone("client/globex");
+    assert_eq!(tenant_state(&space, &partner, &client), "TERMINATED");
 }

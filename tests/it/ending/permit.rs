@@ -5,49 +5,52 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::{end, state};
+use super::{confirm_and_delete, tenant_state};
 use crate::programs::OperatorOptions;
-use crate::proxy::rules::{Answer, Fault, Rule, When};
-use crate::world::World;
+use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault};
+use crate::world::TestWorld;
 
 /// Seconds for which the budget of the Partner's writes is used up.
-const USED_UP: u64 = 12;
+const EXHAUSTED_SECONDS: u64 = 12;
 
 /// shows: faults/44
 #[test]
 fn no_call_that_ends_a_tenant_is_sent_after_its_consent_was_withdrawn_while_the_call_waited_for_the_rate_limit() {
     // A cancel that late waits for one request; the call must be able to wait for longer than the budget is used up.
     let longer = |options: &mut OperatorOptions| options.flags.extend(["--request-timeout", "20s"].map(str::to_owned));
-    let world = World::start("withdrawn", longer).unwrap();
-    let proxy = world.proxy(Vec::new());
-    let space = world.behind(&proxy, "withdrawn");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"deletion": {"policy": "Terminate"}}));
-    space.client("initech", &json!({}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let neighbour = space.ready("client/initech");
-    end(&space, "client/globex", 4);
-    space.until("the period runs", || Ok(state(&space, &partner, &client) == "SUSPENDED"));
+    let world = TestWorld::start("withdrawn", longer).unwrap();
+    let proxy = world.start_proxy(Vec::new());
+    let space = world.namespace_behind(&proxy, "withdrawn");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"deletion": {"policy": "Terminate"}}));
+    space.apply_client("initech", &json!({}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let neighbour = space.wait_until_ready("client/initech");
+    confirm_and_delete(&space, "client/globex", 4);
+    space.wait_until("the period runs", || Ok(tenant_state(&space, &partner, &client) == "SUSPENDED"));
 
     // The neighbour uses up what is left of the budget.
-    let reset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + USED_UP;
+    let reset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + EXHAUSTED_SECONDS;
     let headers = [
         ("X-RateLimit-Limit", "8".to_owned()),
         ("X-RateLimit-Remaining", "0".to_owned()),
         ("X-RateLimit-Reset", reset.to_string()),
     ];
     let headers: BTreeMap<String, String> = headers.map(|(name, value)| (name.to_owned(), value)).into();
-    let answer = Answer { status: 200, headers, body: "{}".to_owned(), after: true };
-    proxy.set(vec![Rule::new("POST", &format!("/clients/{neighbour}$"), Fault::Answer(answer)).when(When::Nth(1))]);
-    space.patch("client/initech", &json!({"spec": {"details": {"city": "Ulm"}}}));
-    space.until("the budget is used up", || Ok(proxy.done() == [1]));
+    let answer = CannedAnswer { status: 200, headers, body: "{}".to_owned(), after: true };
+    proxy.set_rules(vec![
+        FaultRule::new("POST", &format!("/clients/{neighbour}$"), ProxyFault::Answer(answer))
+            .with_timing(FaultTiming::Nth(1)),
+    ]);
+    space.merge_patch("client/initech", &json!({"spec": {"details": {"city": "Ulm"}}}));
+    space.wait_until("the budget is used up", || Ok(proxy.fault_counts() == [1]));
 
     let step = || space.get("client/globex").unwrap_or_default()["status"]["termination"]["step"].clone();
-    space.until("the call is about to be sent", || Ok(step() == "Terminating"));
-    space.patch("client/globex", &json!({"spec": {"deletion": {"confirm": null}}}));
-    assert_eq!(proxy.count("POST", "/terminate$"), 0, "the call waited when the consent was withdrawn");
-    space.gone("client/globex");
-    assert_eq!(proxy.count("POST", "/terminate$"), 0);
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
-    space.until("the event is there", || Ok(space.events("globex").contains(&"Cancelled".to_owned())));
+    space.wait_until("the call is about to be sent", || Ok(step() == "Terminating"));
+    space.merge_patch("client/globex", &json!({"spec": {"deletion": {"confirm": null}}}));
+    assert_eq!(proxy.count_requests("POST", "/terminate$"), 0, "the call waited when the consent was withdrawn");
+    space.wait_until_gone("client/globex");
+    assert_eq!(proxy.count_requests("POST", "/terminate$"), 0);
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
+    space.wait_until("the event is there", || Ok(space.event_reasons("globex").contains(&"Cancelled".to_owned())));
 }

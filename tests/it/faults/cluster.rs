@@ -4,87 +4,88 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::writer::Writer;
-use super::{Site, is_tombstone, state, with_client, with_partner};
-use crate::proxy::rules::{Fault, Rule, When};
+use super::writer::AnnotationWriter;
+use super::{FaultSite, is_tombstone, site_with_client, site_with_partner, tenant_state};
+use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 
 /// About as fast as the API server takes the writes of one writer on a busy machine.
-const WITHOUT_REST: Duration = Duration::from_millis(15);
+const WRITE_INTERVAL: Duration = Duration::from_millis(15);
 
 /// A Client as Kubernetes takes it, with metadata of its own.
-fn client(site: &Site<'_>, name: &str, metadata: &Value) -> Value {
+fn client_manifest(site: &FaultSite<'_>, name: &str, metadata: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
         "spec": {"partnerRef": {"name": "acme"}, "details": {"name": site.space.tenant_name(name)}},
     });
-    crate::world::merge(&mut object["metadata"], metadata);
+    crate::world::merge_json(&mut object["metadata"], metadata);
     object
 }
 
 /// shows: faults/12
 #[test]
 fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platform() {
-    let (site, partner, client) = with_client("overtaken", &json!({"details": {"city": "Berlin"}}));
+    let (site, partner, client) = site_with_client("overtaken", &json!({"details": {"city": "Berlin"}}));
     let update = format!("/clients/{client}$");
-    site.proxy.set(vec![Rule::new("POST", &update, Fault::Delay(1500)).when(When::Nth(1))]);
-    let asked = site.proxy.count("POST", &update);
-    site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    site.space.until("the update is on its way", || Ok(site.proxy.count("POST", &update) > asked));
-    site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
+    site.proxy
+        .set_rules(vec![FaultRule::new("POST", &update, ProxyFault::Delay(1500)).with_timing(FaultTiming::Nth(1))]);
+    let asked = site.proxy.count_requests("POST", &update);
+    site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    site.space.wait_until("the update is on its way", || Ok(site.proxy.count_requests("POST", &update) > asked));
+    site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
     // Ready for the newest generation means that the newest city is there.
-    site.space.ready("client/globex");
-    assert_eq!(site.space.platform_client(&partner, &client)["city"], "Hamburg");
-    assert_eq!(site.proxy.count("POST", &update) - asked, 2);
+    site.space.wait_until_ready("client/globex");
+    assert_eq!(site.space.read_client_tenant(&partner, &client)["city"], "Hamburg");
+    assert_eq!(site.proxy.count_requests("POST", &update) - asked, 2);
 }
 
 /// shows: faults/13
 #[test]
 fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests() {
-    let (site, partner) = with_partner("foreign");
-    let writer = Writer::start(&site.space, "globex", WITHOUT_REST);
+    let (site, partner) = site_with_partner("foreign");
+    let writer = AnnotationWriter::start(&site.space, "globex", WRITE_INTERVAL);
     let metadata =
         json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
     // The pass takes long enough for the other one to write between any two writes of ours.
-    site.proxy.set(vec![Rule::new("", "/api/", Fault::Delay(200))]);
-    site.space.apply(&client(&site, "globex", &metadata));
-    site.space.ready("client/globex");
-    assert!(writer.written() > 3, "the other writer did not write");
-    site.each_once(&partner, 1);
+    site.proxy.set_rules(vec![FaultRule::new("", "/api/", ProxyFault::Delay(200))]);
+    site.space.apply(&client_manifest(&site, "globex", &metadata));
+    site.space.wait_until_ready("client/globex");
+    assert!(writer.write_count() > 3, "the other writer did not write");
+    site.assert_each_once(&partner, 1);
     let object = site.space.get("client/globex").unwrap()["metadata"].clone();
     assert_eq!(object["finalizers"], json!(["example.com/guard", "tenantry.dev/tenant"]));
     assert_eq!((&object["labels"]["team"], &object["annotations"]["note"]), (&json!("blue"), &json!("x")));
     drop(writer);
     site.space.delete("client/globex");
-    site.space.until("ours alone is gone", || {
+    site.space.wait_until("ours alone is gone", || {
         Ok(site.space.get("client/globex").unwrap()["metadata"]["finalizers"] == json!(["example.com/guard"]))
     });
-    site.space.patch("client/globex", &json!({"metadata": {"finalizers": null}}));
-    site.space.gone("client/globex");
+    site.space.merge_patch("client/globex", &json!({"metadata": {"finalizers": null}}));
+    site.space.wait_until_gone("client/globex");
 }
 
 /// shows: faults/14
 #[test]
 fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
-    let (site, partner, client) = with_client("edited", &json!({"deletion": {"policy": "Suspend"}}));
-    let writer = Writer::start(&site.space, "globex", WITHOUT_REST);
-    site.space.until("the other one writes", || Ok(writer.written() > 5));
+    let (site, partner, client) = site_with_client("edited", &json!({"deletion": {"policy": "Suspend"}}));
+    let writer = AnnotationWriter::start(&site.space, "globex", WRITE_INTERVAL);
+    site.space.wait_until("the other one writes", || Ok(writer.write_count() > 5));
     site.space.delete("client/globex");
-    site.space.gone("client/globex");
+    site.space.wait_until_gone("client/globex");
     drop(writer);
-    assert_eq!(state(&site, &partner, &client), "SUSPENDED");
+    assert_eq!(tenant_state(&site, &partner, &client), "SUSPENDED");
 }
 
 /// shows: faults/14
 #[test]
 fn somebody_who_keeps_editing_a_deleting_object_does_not_keep_a_confirmed_end_from_coming() {
-    let (site, partner, client) = with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));
-    site.space.patch("client/globex", &site.space.confirm("client/globex", 0));
+    let (site, partner, client) = site_with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));
+    site.space.merge_patch("client/globex", &site.space.offered_confirmation("client/globex", 0));
     // Each step of an end is recorded on the object exactly as it was read.
-    let writer = Writer::start(&site.space, "globex", Duration::from_millis(400));
-    site.space.until("the other one writes", || Ok(writer.written() > 5));
+    let writer = AnnotationWriter::start(&site.space, "globex", Duration::from_millis(400));
+    site.space.wait_until("the other one writes", || Ok(writer.write_count() > 5));
     site.space.delete("client/globex");
-    site.space.gone("client/globex");
+    site.space.wait_until_gone("client/globex");
     drop(writer);
     assert!(is_tombstone(&site, &partner, &client));
-    assert_eq!(site.proxy.count("POST", "/terminate$"), 1);
+    assert_eq!(site.proxy.count_requests("POST", "/terminate$"), 1);
 }

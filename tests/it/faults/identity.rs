@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Site, state, with_client, with_partner};
+use super::{FaultSite, site_with_client, site_with_partner, tenant_state};
 
 /// Writes another unique id into an object's status, as only an administrator can.
-fn flip(site: &Site<'_>, object: &str, id: &str) {
+fn write_foreign_id(site: &FaultSite<'_>, object: &str, id: &str) {
     let patch = json!({"status": {"uniqueId": id}}).to_string();
     site.space.kubectl(&["patch", object, "--subresource=status", "--type=merge", "-p", &patch]);
     site.space.kubectl(&["annotate", "--overwrite", object, "tenantry.dev/reconcile-requested-at=flipped"]);
@@ -16,74 +16,74 @@ fn flip(site: &Site<'_>, object: &str, id: &str) {
 /// shows: faults/32, security/credential/status-writer
 #[test]
 fn an_id_of_another_object_s_tenant_in_status_is_owned_elsewhere_and_that_tenant_is_not_touched() {
-    let (site, partner, globex) = with_client("flipped", &json!({"details": {"city": "Berlin"}}));
-    site.space.client("initech", &json!({"details": {"city": "Bonn"}}));
-    let initech = site.space.ready("client/initech");
-    let before = site.changes(&format!("/{initech}"));
-    flip(&site, "client/globex", &initech);
-    let message = site.space.not_ready("client/globex", "OwnedElsewhere");
+    let (site, partner, globex) = site_with_client("flipped", &json!({"details": {"city": "Berlin"}}));
+    site.space.apply_client("initech", &json!({"details": {"city": "Bonn"}}));
+    let initech = site.space.wait_until_ready("client/initech");
+    let before = site.count_changes(&format!("/{initech}"));
+    write_foreign_id(&site, "client/globex", &initech);
+    let message = site.space.wait_until_not_ready("client/globex", "OwnedElsewhere");
     assert!(message.contains(&initech) && !message.contains("initech`"), "{message}");
     assert_eq!(site.space.condition("client/globex", "Stalled").unwrap().0, "True");
-    site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
-    site.space.patch("client/globex", &json!({"spec": {"deletion": {"policy": "Suspend"}}}));
+    site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
+    site.space.merge_patch("client/globex", &json!({"spec": {"deletion": {"policy": "Suspend"}}}));
     site.space.delete("client/globex");
-    site.space.until("the deletion waits", || {
+    site.space.wait_until("the deletion waits", || {
         let blocked = site.space.condition("client/globex", "DeletionBlocked");
         Ok(blocked.is_some_and(|(_, reason, _)| reason == "OwnedElsewhere"))
     });
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(site.changes(&format!("/{initech}")), before, "the other tenant was written to");
-    assert_eq!(site.space.platform_client(&partner, &initech)["city"], "Bonn");
-    assert_eq!(state(&site, &partner, &globex), "ACTIVE");
+    assert_eq!(site.count_changes(&format!("/{initech}")), before, "the other tenant was written to");
+    assert_eq!(site.space.read_client_tenant(&partner, &initech)["city"], "Bonn");
+    assert_eq!(tenant_state(&site, &partner, &globex), "ACTIVE");
     site.space.kubectl(&["annotate", "client/globex", &format!("tenantry.dev/abandon={initech}")]);
-    site.space.gone("client/globex");
+    site.space.wait_until_gone("client/globex");
 }
 
 /// shows: faults/32
 #[test]
 fn an_id_of_a_tenant_that_nobody_marked_in_status_is_not_taken_over() {
-    let (site, partner, _) = with_client("unmarked", &json!({"details": {"city": "Berlin"}}));
+    let (site, partner, _) = site_with_client("unmarked", &json!({"details": {"city": "Berlin"}}));
     let path = format!("{partner}/clients");
     site.space
         .world
         .tenancy
-        .change(&path, &json!({"name": site.space.tenant_name("console"), "city": "Bonn"}))
+        .change_tenant(&path, &json!({"name": site.space.tenant_name("console"), "city": "Bonn"}))
         .unwrap();
-    let made = site.living(&partner);
+    let made = site.living_clients(&partner);
     let console = made.iter().find(|one| one["name"] == site.space.tenant_name("console")).unwrap();
     let console = console["uniqueId"].as_str().unwrap();
-    flip(&site, "client/globex", console);
-    let message = site.space.not_ready("client/globex", "NotAdopted");
+    write_foreign_id(&site, "client/globex", console);
+    let message = site.space.wait_until_not_ready("client/globex", "NotAdopted");
     assert!(message.contains(console) && message.contains("adoption"), "{message}");
-    assert_eq!(site.changes(&format!("/{console}")), 0, "a tenant that nobody declared was written to");
-    assert_eq!(site.space.platform_client(&partner, console)["city"], "Bonn");
+    assert_eq!(site.count_changes(&format!("/{console}")), 0, "a tenant that nobody declared was written to");
+    assert_eq!(site.space.read_client_tenant(&partner, console)["city"], "Bonn");
 }
 
 /// shows: faults/33
 #[test]
 fn of_two_objects_that_want_one_name_one_gets_it_and_the_other_says_so_and_is_quiet() {
-    let (site, partner) = with_partner("two");
-    let guest = site.space.world.behind(&site.proxy, "twoguest");
-    site.space.patch("partner/acme", &json!({"spec": {"clients": {"allowedNamespaces": {"from": "All"}}}}));
+    let (site, partner) = site_with_partner("two");
+    let guest = site.space.world.namespace_behind(&site.proxy, "twoguest");
+    site.space.merge_patch("partner/acme", &json!({"spec": {"clients": {"allowedNamespaces": {"from": "All"}}}}));
     let name = site.space.tenant_name("globex");
-    site.space.client("globex", &json!({}));
-    guest.client(
+    site.space.apply_client("globex", &json!({}));
+    guest.apply_client(
         "globex",
         &json!({
             "partnerRef": {"name": "acme", "namespace": site.space.name}, "details": {"name": name},
         }),
     );
-    let ready = |space: &crate::world::Space<'_>| {
+    let ready = |space: &crate::world::TestNamespace<'_>| {
         space.condition("client/globex", "Ready").map(|(status, reason, _)| (status, reason)).unwrap_or_default()
     };
     let wanted = [("True", "AsDeclared"), ("False", "NameTaken")];
-    site.space.until("one has it and the other has not", || {
+    site.space.wait_until("one has it and the other has not", || {
         let mut both = [ready(&site.space), ready(&guest)];
         both.sort();
         both.reverse();
         Ok(both.iter().zip(wanted).all(|(is, wanted)| (is.0.as_str(), is.1.as_str()) == wanted))
     });
-    site.each_once(&partner, 1);
+    site.assert_each_once(&partner, 1);
     let versions = || -> [Value; 2] {
         [&site.space, &guest].map(|space| space.get("client/globex").unwrap()["metadata"]["resourceVersion"].clone())
     };
@@ -96,11 +96,12 @@ fn of_two_objects_that_want_one_name_one_gets_it_and_the_other_says_so_and_is_qu
 /// shows: faults/35
 #[test]
 fn a_tenant_that_was_renamed_elsewhere_gets_its_name_back_and_is_never_doubled() {
-    let (site, partner, client) = with_client("renamed", &json!({}));
+    let (site, partner, client) = site_with_client("renamed", &json!({}));
     let path = site.space.client_path(&partner, &client);
-    site.space.world.tenancy.change(&path, &json!({"name": site.space.tenant_name("renamed")})).unwrap();
+    site.space.world.tenancy.change_tenant(&path, &json!({"name": site.space.tenant_name("renamed")})).unwrap();
     let name = site.space.tenant_name("globex");
-    site.space.until("it has its name again", || Ok(site.space.platform_client(&partner, &client)["name"] == name));
-    site.each_once(&partner, 1);
-    assert_eq!(site.proxy.count("POST", "/clients$"), 1);
+    site.space
+        .wait_until("it has its name again", || Ok(site.space.read_client_tenant(&partner, &client)["name"] == name));
+    site.assert_each_once(&partner, 1);
+    assert_eq!(site.proxy.count_requests("POST", "/clients$"), 1);
 }

@@ -4,58 +4,60 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Site, with_client, with_partner, world};
-use crate::proxy::rules::{Fault, Rule, When};
+use super::{FaultSite, shared_world, site_with_client, site_with_partner};
+use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 
 /// A Client whose tenant is answered wrongly: it says so, keeps its id, and nothing is written anywhere.
-fn answered_wrongly(site: &Site<'_>, client: &str, (fault, words): (Fault, &str)) {
+fn check_wrong_answer(site: &FaultSite<'_>, client: &str, (fault, words): (ProxyFault, &str)) {
     let space = &site.space;
-    site.look_now("client/globex", "before");
-    let changes = site.changes("/api/");
-    site.proxy.set(vec![Rule::new("GET", &format!("/clients/{client}$"), fault)]);
+    site.reconcile_now("client/globex", "before");
+    let changes = site.count_changes("/api/");
+    site.proxy.set_rules(vec![FaultRule::new("GET", &format!("/clients/{client}$"), fault)]);
     space.kubectl(&["annotate", "--overwrite", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);
     let in_sync = || space.condition("client/globex", "InSync").unwrap();
-    space.until(words, || Ok(in_sync().1 == "PlatformUnavailable" && in_sync().2.contains(words)));
+    space.wait_until(words, || Ok(in_sync().1 == "PlatformUnavailable" && in_sync().2.contains(words)));
     // A platform that stammers makes no tenant less ready; it is only not known any more.
     assert_eq!(in_sync().0, "Unknown");
     assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True");
     assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
-    assert_eq!(site.changes("/api/"), changes, "something was written");
-    site.proxy.set(Vec::new());
-    space.until("it is known again", || Ok(in_sync().0 == "True"));
+    assert_eq!(site.count_changes("/api/"), changes, "something was written");
+    site.proxy.set_rules(Vec::new());
+    space.wait_until("it is known again", || Ok(in_sync().0 == "True"));
     assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
 }
 
 /// shows: faults/21
 #[test]
 fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
-    let (site, partner, client) = with_client("wrong", &json!({"details": {"city": "Berlin"}}));
-    site.space.client("other", &json!({"details": {"city": "Bonn"}}));
-    let other = site.space.ready("client/other");
-    let elsewhere = Fault::Elsewhere(format!("/api/v2/tenants/{partner}/clients/{other}"));
-    for (fault, words) in
-        [(Fault::Malformed, "cannot be used"), (Fault::Truncate(20), "not available"), (elsewhere, "not about tenant")]
-    {
-        answered_wrongly(&site, &client, (fault, words));
+    let (site, partner, client) = site_with_client("wrong", &json!({"details": {"city": "Berlin"}}));
+    site.space.apply_client("other", &json!({"details": {"city": "Bonn"}}));
+    let other = site.space.wait_until_ready("client/other");
+    let elsewhere = ProxyFault::Elsewhere(format!("/api/v2/tenants/{partner}/clients/{other}"));
+    for (fault, words) in [
+        (ProxyFault::Malformed, "cannot be used"),
+        (ProxyFault::Truncate(20), "not available"),
+        (elsewhere, "not about tenant"),
+    ] {
+        check_wrong_answer(&site, &client, (fault, words));
     }
-    assert_eq!(site.space.platform_client(&partner, &other)["city"], "Bonn");
+    assert_eq!(site.space.read_client_tenant(&partner, &other)["city"], "Bonn");
 }
 
 /// shows: faults/21
 #[test]
 fn an_answer_of_a_gigabyte_is_cut_off_and_takes_no_memory() {
-    let (site, _, client) = with_client("huge", &json!({}));
-    let before = peak();
-    answered_wrongly(&site, &client, (Fault::Huge(1 << 30), "1048576 bytes"));
-    let grown = peak().saturating_sub(before);
+    let (site, _, client) = site_with_client("huge", &json!({}));
+    let before = operator_peak_memory();
+    check_wrong_answer(&site, &client, (ProxyFault::Huge(1 << 30), "1048576 bytes"));
+    let grown = operator_peak_memory().saturating_sub(before);
     assert!(grown < 64 << 10, "the peak of memory grew by {grown} KiB");
 }
 
 /// The operator's highest memory so far, in KiB. Others work in the same process: the limit leaves room for them.
-fn peak() -> u64 {
-    let log = world().operator.log().unwrap();
+fn operator_peak_memory() -> u64 {
+    let log = shared_world().operator.log().unwrap();
     assert!(!log.contains("panicked"), "{log}");
-    let path = format!("/proc/{}/status", world().operator.pid());
+    let path = format!("/proc/{}/status", shared_world().operator.pid());
     let text = std::fs::read_to_string(path).unwrap();
     let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -64,23 +66,25 @@ fn peak() -> u64 {
 /// shows: faults/21
 #[test]
 fn a_list_that_cannot_be_read_lets_nothing_be_created() {
-    let (site, partner) = with_partner("list");
-    site.proxy.set(vec![Rule::new("GET", "/clients/minimal$", Fault::Malformed)]);
+    let (site, partner) = site_with_partner("list");
+    site.proxy.set_rules(vec![FaultRule::new("GET", "/clients/minimal$", ProxyFault::Malformed)]);
     // The Partner's own count has just read the list, and a burst of creates may use that answer for a while.
-    site.space.until("the list is read again", || Ok(site.proxy.done()[0] > 0));
-    site.space.client("globex", &json!({}));
-    site.space.not_ready("client/globex", "PlatformUnavailable");
-    site.never(Duration::from_secs(2), "a create without a look", || site.proxy.count("POST", "/clients$") > 0);
-    site.proxy.set(Vec::new());
-    site.space.ready("client/globex");
-    site.each_once(&partner, 1);
+    site.space.wait_until("the list is read again", || Ok(site.proxy.fault_counts()[0] > 0));
+    site.space.apply_client("globex", &json!({}));
+    site.space.wait_until_not_ready("client/globex", "PlatformUnavailable");
+    site.assert_never(Duration::from_secs(2), "a create without a look", || {
+        site.proxy.count_requests("POST", "/clients$") > 0
+    });
+    site.proxy.set_rules(Vec::new());
+    site.space.wait_until_ready("client/globex");
+    site.assert_each_once(&partner, 1);
 }
 
 /// Rounds of which most must not wait for a slow call: on a busy machine one may take longer than the call by itself.
 const ROUNDS: usize = 9;
 
 /// The number of a slow call that has just begun. An object that is asked for a look makes one.
-fn slow_call(slow: &Site<'_>, round: &str) -> u64 {
+fn slow_call(slow: &FaultSite<'_>, round: &str) -> u64 {
     let before = slow.proxy.open().into_iter().max().unwrap_or_default();
     slow.space.kubectl(&[
         "annotate",
@@ -90,12 +94,12 @@ fn slow_call(slow: &Site<'_>, round: &str) -> u64 {
         &format!("tenantry.dev/reconcile-requested-at={round}"),
     ]);
     let newest = || slow.proxy.open().into_iter().max().filter(|newest| *newest > before);
-    slow.space.until("a slow call has begun", || Ok(newest().is_some()));
+    slow.space.wait_until("a slow call has begun", || Ok(newest().is_some()));
     newest().unwrap_or(before)
 }
 
 /// In most rounds this is done before a slow call ends that was open when it began.
-fn holds_up_nothing(slow: &Site<'_>, what: &str, mut does: impl FnMut(usize)) {
+fn holds_up_nothing(slow: &FaultSite<'_>, what: &str, mut does: impl FnMut(usize)) {
     let done = (0..ROUNDS).filter(|round| {
         let call = slow_call(slow, &format!("{what}-{round}"));
         does(*round);
@@ -108,24 +112,24 @@ fn holds_up_nothing(slow: &Site<'_>, what: &str, mut does: impl FnMut(usize)) {
 /// shows: faults/20
 #[test]
 fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
-    let (slow, _, _) = with_client("slow", &json!({}));
-    let (quick, partner) = with_partner("quick");
+    let (slow, _, _) = site_with_client("slow", &json!({}));
+    let (quick, partner) = site_with_partner("quick");
     // Between two bytes the proxy learns that the operator has had enough.
-    slow.proxy.set(vec![Rule::new("GET", "/api/", Fault::Slow(200)).when(When::Always)]);
+    slow.proxy.set_rules(vec![FaultRule::new("GET", "/api/", ProxyFault::Slow(200)).with_timing(FaultTiming::Always)]);
     for number in 0..4 {
-        slow.space.client(&format!("c{number}"), &json!({}));
+        slow.space.apply_client(&format!("c{number}"), &json!({}));
     }
-    let message = slow.space.not_ready("client/c0", "PlatformUnavailable");
+    let message = slow.space.wait_until_not_ready("client/c0", "PlatformUnavailable");
     assert!(message.contains("no answer within"), "{message}");
     let mut ids = Vec::new();
     holds_up_nothing(&slow, "creates", |round| {
-        quick.space.client(&format!("new{round}"), &json!({"details": {"city": "Berlin"}}));
-        ids.push(quick.space.ready(&format!("client/new{round}")));
+        quick.space.apply_client(&format!("new{round}"), &json!({"details": {"city": "Berlin"}}));
+        ids.push(quick.space.wait_until_ready(&format!("client/new{round}")));
     });
     holds_up_nothing(&slow, "corrections", |round| {
         let path = quick.space.client_path(&partner, &ids[round]);
-        quick.space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-        let is_right = || Ok(quick.space.platform_client(&partner, &ids[round])["city"] == "Berlin");
-        quick.space.until("the drift is put right", is_right);
+        quick.space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+        let is_right = || Ok(quick.space.read_client_tenant(&partner, &ids[round])["city"] == "Berlin");
+        quick.space.wait_until("the drift is put right", is_right);
     });
 }

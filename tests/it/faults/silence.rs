@@ -8,26 +8,26 @@ use serde_json::json;
 
 use crate::assets;
 use crate::http;
-use crate::process::{Process, Program, Result, free_port};
-use crate::programs::{OperatorOptions, Service};
-use crate::proxy::Proxy;
-use crate::proxy::rules::{Fault, Rule, When};
-use crate::world::{Space, World};
+use crate::process::{ChildProcess, ProgramCommand, Result, free_port};
+use crate::programs::{OperatorOptions, ServiceProcess};
+use crate::proxy::FaultProxy;
+use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
+use crate::world::{TestNamespace, TestWorld};
 
 /// More than the two minutes of a silent watch with the three of the probe: only their coming counts.
-const LONG: Duration = Duration::from_mins(7);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(7);
 
 /// The way of one operator to the API server: `kubectl proxy` speaks TLS with it, and the proxy of faults stands before that.
-struct Way {
-    proxy: Proxy,
-    _kubectl: Process,
+struct ApiServerRoute {
+    proxy: FaultProxy,
+    _kubectl: ChildProcess,
 }
 
-impl Way {
-    fn lead(options: &mut OperatorOptions) -> Result<Self> {
+impl ApiServerRoute {
+    fn route_operator(options: &mut OperatorOptions) -> Result<Self> {
         let port = free_port()?.to_string();
         let folder = options.kubeconfig.parent().unwrap_or(Path::new("."));
-        let mut kubectl = Program::new("kubectl-proxy", assets::kubectl()?, folder.join("kubectl-proxy.log"))
+        let mut kubectl = ProgramCommand::new("kubectl-proxy", assets::kubectl()?, folder.join("kubectl-proxy.log"))
             .args(["proxy", "--port", &port, "--kubeconfig"])
             .args([options.kubeconfig.clone()])
             .start()?;
@@ -35,7 +35,7 @@ impl Way {
         kubectl.wait_until(Duration::from_secs(30), || {
             http::get(&format!("http://{through}/readyz")).is_ok_and(|answer| answer.status == 200)
         })?;
-        let proxy = Proxy::start("127.0.0.1:0", &through, Vec::new())?;
+        let proxy = FaultProxy::start("127.0.0.1:0", &through, Vec::new())?;
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "faults",
             "clusters": [{"name": "faults", "cluster": {"server": proxy.url()}}],
@@ -48,99 +48,105 @@ impl Way {
     }
 }
 
-fn start(name: &str) -> (World, Way) {
+fn start_behind_proxy(name: &str) -> (TestWorld, ApiServerRoute) {
     let mut way = None;
-    let world = World::start(name, |options| way = Some(Way::lead(options).unwrap())).unwrap();
+    let world = TestWorld::start(name, |options| way = Some(ApiServerRoute::route_operator(options).unwrap())).unwrap();
     (world, way.unwrap())
 }
 
-fn readiness(operator: &Service) -> (u16, String) {
+fn read_readiness(operator: &ServiceProcess) -> (u16, String) {
     http::get(&format!("{}/readyz", operator.url())).map_or((0, String::new()), |answer| (answer.status, answer.body))
 }
 
-fn wait(what: &str, is_so: impl Fn() -> bool) {
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < LONG, "in vain waited for: {what}");
+        assert!(begin.elapsed() < SILENCE_TIMEOUT, "in vain waited for: {what}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
 /// Requests to the API server without an answer, as the operator counts them.
-fn unanswered(operator: &Service, verb: &str) -> f64 {
+fn count_unanswered(operator: &ServiceProcess, verb: &str) -> f64 {
     let verb = format!("verb=\"{verb}\"");
     operator.metric("tenantry_operator_cluster_requests_total", &[&verb, "code=\"none\""]).unwrap()
 }
 
 /// A namespace with a Ready Partner and a Ready Client.
-fn family<'a>(world: &'a World, prefix: &str) -> Space<'a> {
-    let space = world.namespace(prefix);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    space.ready("client/globex");
+fn create_partner_and_client<'a>(world: &'a TestWorld, prefix: &str) -> TestNamespace<'a> {
+    let space = world.create_namespace(prefix);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("client/globex");
     space
 }
 
-fn edit(space: &Space<'_>, object: &str, city: &str) {
-    space.patch(object, &json!({"spec": {"details": {"city": city}}}));
+fn edit_city(space: &TestNamespace<'_>, object: &str, city: &str) {
+    space.merge_patch(object, &json!({"spec": {"details": {"city": city}}}));
 }
 
 /// shows: faults/70
 #[test]
 fn a_secret_and_a_watch_that_the_api_server_never_answers_end_by_their_deadline() {
-    let (world, way) = start("unanswered");
-    let (stuck, other) = (family(&world, "stuck"), family(&world, "other"));
-    way.proxy.set(vec![
-        Rule::new("GET", &format!("/namespaces/{}/secrets/platform$", stuck.name), Fault::Hang).when(When::First(1)),
+    let (world, way) = start_behind_proxy("unanswered");
+    let (stuck, other) = (create_partner_and_client(&world, "stuck"), create_partner_and_client(&world, "other"));
+    way.proxy.set_rules(vec![
+        FaultRule::new("GET", &format!("/namespaces/{}/secrets/platform$", stuck.name), ProxyFault::Hang)
+            .with_timing(FaultTiming::First(1)),
     ]);
-    stuck.until("the look for drift asks", || Ok(way.proxy.done() == [1]));
-    edit(&stuck, "client/globex", "Bonn");
-    edit(&other, "client/globex", "Ulm");
-    other.ready("client/globex");
-    stuck.ready("client/globex");
-    assert!((unanswered(&world.operator, "get") - 1.0).abs() < 0.5 && way.proxy.done() == [1]);
+    stuck.wait_until("the look for drift asks", || Ok(way.proxy.fault_counts() == [1]));
+    edit_city(&stuck, "client/globex", "Bonn");
+    edit_city(&other, "client/globex", "Ulm");
+    other.wait_until_ready("client/globex");
+    stuck.wait_until_ready("client/globex");
+    assert!((count_unanswered(&world.operator, "get") - 1.0).abs() < 0.5 && way.proxy.fault_counts() == [1]);
 
-    let begin =
-        |when| Rule::new("GET", "/tenantry.dev/v1alpha1/clients$", Fault::Hang).with_query("watch=true").when(when);
-    way.proxy.set(vec![begin(When::First(1))]);
-    way.proxy.cut();
-    stuck.until("the watch is begun again", || Ok(way.proxy.done() == [1]));
-    edit(&stuck, "client/globex", "Kiel");
-    edit(&other, "partner/acme", "Ulm");
-    other.ready("partner/acme");
-    stuck.ready("client/globex");
-    assert!((unanswered(&world.operator, "watch") - 1.0).abs() < 0.5);
-    assert_eq!(readiness(&world.operator), (200, "ok\n".to_owned()));
+    let begin = |when| {
+        FaultRule::new("GET", "/tenantry.dev/v1alpha1/clients$", ProxyFault::Hang)
+            .with_query("watch=true")
+            .with_timing(when)
+    };
+    way.proxy.set_rules(vec![begin(FaultTiming::First(1))]);
+    way.proxy.break_streams();
+    stuck.wait_until("the watch is begun again", || Ok(way.proxy.fault_counts() == [1]));
+    edit_city(&stuck, "client/globex", "Kiel");
+    edit_city(&other, "partner/acme", "Ulm");
+    other.wait_until_ready("partner/acme");
+    stuck.wait_until_ready("client/globex");
+    assert!((count_unanswered(&world.operator, "watch") - 1.0).abs() < 0.5);
+    assert_eq!(read_readiness(&world.operator), (200, "ok\n".to_owned()));
 
-    way.proxy.set(vec![begin(When::Always)]);
-    way.proxy.cut();
-    wait("the silent kind is named", || {
-        let (status, why) = readiness(&world.operator);
+    way.proxy.set_rules(vec![begin(FaultTiming::Always)]);
+    way.proxy.break_streams();
+    wait_until("the silent kind is named", || {
+        let (status, why) = read_readiness(&world.operator);
         status == 503 && why.contains("the watch of Client objects has brought nothing")
     });
-    edit(&stuck, "client/globex", "Bonn");
-    edit(&other, "partner/acme", "Kiel");
-    other.ready("partner/acme");
-    way.proxy.set(Vec::new());
-    stuck.ready("client/globex");
-    stuck.until("it is ready again", || Ok(readiness(&world.operator).0 == 200));
+    edit_city(&stuck, "client/globex", "Bonn");
+    edit_city(&other, "partner/acme", "Kiel");
+    other.wait_until_ready("partner/acme");
+    way.proxy.set_rules(Vec::new());
+    stuck.wait_until_ready("client/globex");
+    stuck.wait_until("it is ready again", || Ok(read_readiness(&world.operator).0 == 200));
 }
 
 /// shows: faults/70
 #[test]
 fn a_list_that_the_api_server_never_answers_ends_by_its_deadline_and_nobody_calls_that_ready() {
-    let (mut world, way) = start("unlisted");
-    let name = family(&world, "listed").name;
-    way.proxy.set(vec![
-        Rule::new("GET", "/tenantry.dev/v1alpha1/clients$", Fault::Hang).with_query("limit=").when(When::First(1)),
+    let (mut world, way) = start_behind_proxy("unlisted");
+    let name = create_partner_and_client(&world, "listed").name;
+    way.proxy.set_rules(vec![
+        FaultRule::new("GET", "/tenantry.dev/v1alpha1/clients$", ProxyFault::Hang)
+            .with_query("limit=")
+            .with_timing(FaultTiming::First(1)),
     ]);
     world.operator.restart_now().unwrap();
-    let space = Space::at(&world, name);
-    space.until("the list is asked for", || Ok(way.proxy.done() == [1]));
-    space.until("the probes answer", || Ok(readiness(&world.operator).0 != 0));
-    assert_eq!(readiness(&world.operator).0, 503, "nobody knows the Clients");
-    edit(&space, "client/globex", "Bonn");
-    wait("it is ready", || readiness(&world.operator).0 == 200);
-    space.ready("client/globex");
-    assert!((unanswered(&world.operator, "list") - 1.0).abs() < 0.5 && way.proxy.done() == [1]);
+    let space = TestNamespace::existing(&world, name);
+    space.wait_until("the list is asked for", || Ok(way.proxy.fault_counts() == [1]));
+    space.wait_until("the probes answer", || Ok(read_readiness(&world.operator).0 != 0));
+    assert_eq!(read_readiness(&world.operator).0, 503, "nobody knows the Clients");
+    edit_city(&space, "client/globex", "Bonn");
+    wait_until("it is ready", || read_readiness(&world.operator).0 == 200);
+    space.wait_until_ready("client/globex");
+    assert!((count_unanswered(&world.operator, "list") - 1.0).abs() < 0.5 && way.proxy.fault_counts() == [1]);
 }

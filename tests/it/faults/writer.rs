@@ -11,36 +11,36 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tenantry::api::TenantClient;
 
-use crate::world::Space;
+use crate::world::TestNamespace;
 
 /// Writes an annotation again and again until it is dropped; each write is a new resource version.
-pub(super) struct Writer {
+pub(super) struct AnnotationWriter {
     written: Arc<AtomicU64>,
     end: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-impl Writer {
+impl AnnotationWriter {
     /// Begins on the Client of that name, before it exists if need be, with so long a pause between two writes.
-    pub(super) fn start(space: &Space<'_>, name: &str, pause: Duration) -> Self {
+    pub(super) fn start(space: &TestNamespace<'_>, name: &str, pause: Duration) -> Self {
         let (written, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, over) = (Arc::clone(&written), Arc::clone(&end));
         let kubeconfig = space.world.control_plane.kubeconfig("admin");
         let place = (space.name.clone(), name.to_owned());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(write(kubeconfig, place, (&counter, &over, pause)));
+            runtime.block_on(write_until_stopped(kubeconfig, place, (&counter, &over, pause)));
         });
         Self { written, end, thread: Some(thread) }
     }
 
     /// Writes so far.
-    pub(super) fn written(&self) -> u64 {
+    pub(super) fn write_count(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
     }
 }
 
-impl Drop for Writer {
+impl Drop for AnnotationWriter {
     fn drop(&mut self) {
         self.end.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
@@ -49,7 +49,7 @@ impl Drop for Writer {
     }
 }
 
-async fn write(
+async fn write_until_stopped(
     kubeconfig: PathBuf,
     (namespace, name): (String, String),
     (counter, over, pause): (&AtomicU64, &AtomicBool, Duration),

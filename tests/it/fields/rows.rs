@@ -5,16 +5,16 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
-use tenantry::plan::{Digest, Field, Form, Kind, SecretSource, Value};
+use tenantry::plan::{Digest, Field, SecretSource, TenantKind, Value, ValueType};
 
 /// The values of a field.
-pub(super) struct Row {
+pub(super) struct FieldValues {
     pub(super) first: Value,
     pub(super) second: Value,
     /// The empty value; for packages the one that cannot be left out.
     pub(super) cleared: Value,
     /// The second value on the wire.
-    pub(super) raw: Json,
+    pub(super) wire_value: Json,
     /// Files behind digests.
     pub(super) images: BTreeMap<String, Vec<u8>>,
     /// Secrets behind digests.
@@ -22,22 +22,24 @@ pub(super) struct Row {
 }
 
 /// The row of a field; a switch is set to what it is not now.
-pub(super) fn row(kind: Kind, field: Field, now: Option<&Value>) -> Row {
-    let (first, second, raw) = match field.form() {
-        Form::Flag => flags(field, now),
-        Form::Image => images(field),
-        Form::Text | Form::Name | Form::Number | Form::Set | Form::Secret => values(kind, field),
+pub(super) fn field_values(kind: TenantKind, field: Field, now: Option<&Value>) -> FieldValues {
+    let (first, second, raw) = match field.value_type() {
+        ValueType::Flag => flag_values(field, now),
+        ValueType::Image => image_values(field),
+        ValueType::Text | ValueType::Name | ValueType::Number | ValueType::Set | ValueType::Secret => {
+            plain_values(kind, field)
+        }
     };
     let cleared = match field {
         Field::Packages => Value::set(["HybridDiscoveryAndMonitoring"]),
         _ => Value::Cleared,
     };
-    let images = [8, 16].map(png).into_iter().map(|file| (image(&file).json(), file)).collect();
-    let secrets = ["one", "two"].map(|text| (secret(text).json(), text.to_owned())).into();
-    Row { first, second, cleared, raw, images, secrets }
+    let images = [8, 16].map(png).into_iter().map(|file| (image_value(&file).to_json(), file)).collect();
+    let secrets = ["one", "two"].map(|text| (secret_value(text).to_json(), text.to_owned())).into();
+    FieldValues { first, second, cleared, wire_value: raw, images, secrets }
 }
 
-fn flags(field: Field, now: Option<&Value>) -> (Value, Value, Json) {
+fn flag_values(field: Field, now: Option<&Value>) -> (Value, Value, Json) {
     let now = match now {
         Some(Value::Flag(flag)) => *flag,
         // A new tenant: only the platform's own policy is on, and one's own wants it off.
@@ -61,7 +63,7 @@ fn flags(field: Field, now: Option<&Value>) -> (Value, Value, Json) {
     (Value::Flag(!now), Value::Flag(now), raw)
 }
 
-fn images(field: Field) -> (Value, Value, Json) {
+fn image_values(field: Field) -> (Value, Value, Json) {
     let [first, second] = [8, 16].map(png);
     let file = json!({"name": "y.png", "file": base64::engine::general_purpose::STANDARD.encode(&second)});
     let raw = match field {
@@ -70,10 +72,10 @@ fn images(field: Field) -> (Value, Value, Json) {
         Field::LoginBackgroundImage => json!({"loginPageImage": file}),
         other => panic!("{other:?} is no image"),
     };
-    (image(&first), image(&second), raw)
+    (image_value(&first), image_value(&second), raw)
 }
 
-fn values(kind: Kind, field: Field) -> (Value, Value, Json) {
+fn plain_values(kind: TenantKind, field: Field) -> (Value, Value, Json) {
     let text = |first: &str, second: &str, raw: Json| (Value::text(first), Value::text(second), raw);
     let number = |first, second, raw| (Value::Number(first), Value::Number(second), raw);
     let set = |first: &[&str], second: &[&str], raw| {
@@ -127,7 +129,7 @@ fn values(kind: Kind, field: Field) -> (Value, Value, Json) {
         Field::DuoApiHostname => {
             text("a.duo.example", "b.duo.example", json!({"duoSecurity": {"apiHostName": "b.duo.example"}}))
         }
-        Field::DuoIntegrationKey | Field::DuoSecretKey => (secret("one"), secret("two"), Json::Null),
+        Field::DuoIntegrationKey | Field::DuoSecretKey => (secret_value("one"), secret_value("two"), Json::Null),
         Field::PolicyMinLength => number(14, 16, json!({"passwordPolicy": {"minPasswordLength": 16}})),
         Field::PolicyValidityDays => number(60, 180, json!({"passwordPolicy": {"passwordValidity": 180}})),
         Field::PolicyAttempts => number(5, 8, json!({"passwordPolicy": {"maxAttemptsToLockout": 8}})),
@@ -143,11 +145,11 @@ fn values(kind: Kind, field: Field) -> (Value, Value, Json) {
     }
 }
 
-fn image(file: &[u8]) -> Value {
-    Value::Image(Digest::of(file))
+fn image_value(file: &[u8]) -> Value {
+    Value::Image(Digest::of_bytes(file))
 }
 
-fn secret(text: &str) -> Value {
+fn secret_value(text: &str) -> Value {
     let (namespace, name, version) = ("ns".to_owned(), "duo".to_owned(), "1".to_owned());
     Value::Secret(SecretSource { namespace, name, key: text.to_owned(), version })
 }

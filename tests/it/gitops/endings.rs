@@ -2,112 +2,116 @@
 
 use serde_json::{Value, json};
 
-use super::flux::Repository;
-use super::{created, page, stage};
-use crate::world::Space;
+use super::flux::GitRepository;
+use super::{count_created_tenants, page, shared_fixture};
+use crate::world::TestNamespace;
 
-fn state(space: &Space<'_>, path: &str) -> Value {
+fn tenant_state(space: &TestNamespace<'_>, path: &str) -> Value {
     space.world.tenancy.get(path).map_or(Value::Null, |tenant| tenant["status"].clone())
 }
 
-fn uid(space: &Space<'_>) -> Value {
+fn client_uid(space: &TestNamespace<'_>) -> Value {
     space.get("client/globex").unwrap()["metadata"]["uid"].clone()
 }
 
 /// Writes the consent into the repository: the block that the object's status offers.
-fn consent(git: &Repository<'_>, space: &Space<'_>, grace: u32) {
-    let mut spec = space.confirm("client/globex", grace);
+fn write_consent(git: &GitRepository<'_>, space: &TestNamespace<'_>, grace: u32) {
+    let mut spec = space.offered_confirmation("client/globex", grace);
     spec["spec"]["deletion"]["policy"] = json!("Terminate");
-    git.edit("globex.yaml", &spec);
+    git.edit_file("globex.yaml", &spec);
 }
 
 /// Pushes the wish for an end, without consent.
-fn wanted(git: &Repository<'_>, space: &Space<'_>) {
-    git.edit("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
-    git.push();
-    space.confirm("client/globex", 0);
+fn push_termination_request(git: &GitRepository<'_>, space: &TestNamespace<'_>) {
+    git.edit_file("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
+    git.push_revision();
+    space.offered_confirmation("client/globex", 0);
 }
 
 /// A namespace whose Client is there, and the paths of Partner and Client on the platform.
-fn followed<'a>(git: &Repository<'_>, space: &'a Space<'a>) -> (String, String) {
-    git.follow();
-    git.push();
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+fn follow_repository<'a>(git: &GitRepository<'_>, space: &'a TestNamespace<'a>) -> (String, String) {
+    git.follow_repository();
+    git.push_revision();
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
     let path = space.client_path(&partner, &client);
     (partner, path)
 }
 
 #[test]
 fn a_prune_leaves_the_tenant_and_a_revert_takes_it_up_again() {
-    let stage = stage();
-    let space = stage.world.namespace("flux-prune");
+    let stage = shared_fixture();
+    let space = stage.world.create_namespace("flux-prune");
     let git = stage.flux.repository(&space);
-    let (partner, path) = followed(&git, &space);
-    let first = uid(&space);
-    git.only(&["acme.yaml"]);
-    git.push();
-    space.gone("client/globex");
-    assert_eq!(state(&space, &path), "ACTIVE");
-    git.restore("kustomization.yaml");
-    git.push();
-    assert_eq!(space.client_path(&partner, &space.ready("client/globex")), path);
-    assert_ne!(uid(&space), first, "it is another object");
-    space.until("it says so", || Ok(space.events("globex").contains(&"Reattached".to_owned())));
-    assert_eq!(created(&space, &partner), 1);
+    let (partner, path) = follow_repository(&git, &space);
+    let first = client_uid(&space);
+    git.list_only(&["acme.yaml"]);
+    git.push_revision();
+    space.wait_until_gone("client/globex");
+    assert_eq!(tenant_state(&space, &path), "ACTIVE");
+    git.restore_file("kustomization.yaml");
+    git.push_revision();
+    assert_eq!(space.client_path(&partner, &space.wait_until_ready("client/globex")), path);
+    assert_ne!(client_uid(&space), first, "it is another object");
+    space.wait_until("it says so", || Ok(space.event_reasons("globex").contains(&"Reattached".to_owned())));
+    assert_eq!(count_created_tenants(&space, &partner), 1);
 }
 
 #[test]
 fn an_end_takes_the_verb_of_the_account_and_both_reverted_bring_the_tenant_back() {
-    let stage = stage();
-    let space = stage.world.namespace("flux-end");
+    let stage = shared_fixture();
+    let space = stage.world.create_namespace("flux-end");
     let git = stage.flux.repository(&space);
-    let (partner, path) = followed(&git, &space);
+    let (partner, path) = follow_repository(&git, &space);
 
-    wanted(&git, &space);
-    git.only(&["acme.yaml"]);
-    let (reason, message) = git.refused();
+    push_termination_request(&git, &space);
+    git.list_only(&["acme.yaml"]);
+    let (reason, message) = git.push_and_wait_refused();
     assert_eq!(reason, "PruneFailed", "{message}");
     assert!(message.contains("this would end the tenant for ever"), "{message}");
 
-    git.restore("kustomization.yaml");
-    consent(&git, &space, 3600);
-    let revision = git.push();
-    let (reason, message) = git.is_refused(&revision);
+    git.restore_file("kustomization.yaml");
+    write_consent(&git, &space, 3600);
+    let revision = git.push_revision();
+    let (reason, message) = git.wait_until_refused(&revision);
     assert_eq!(reason, "ReconciliationFailed", "{message}");
     let account = format!("`system:serviceaccount:{}:tenants` may not consent to the end of a tenant", space.name);
     assert!(message.contains(&account) && message.contains("verb `terminate`"), "{message}");
     let words = message.replace(&space.name, "acme");
     let quoted =
         words.find("`system:").zip(words.find("in namespace `acme`")).map(|(from, to)| &words[from..to]).unwrap();
-    assert!(page::says(quoted), "docs/gitops.md does not say: {quoted}");
+    assert!(page::page_contains(quoted), "docs/gitops.md does not say: {quoted}");
     let is_confirmed = || Ok(space.get("client/globex").unwrap()["spec"]["deletion"]["confirm"].is_object());
     assert!(matches!(is_confirmed(), Ok(false)));
-    git.administer("terminator.yaml");
-    space.until("the consent is there", is_confirmed);
+    git.apply_as_admin("terminator.yaml");
+    space.wait_until("the consent is there", is_confirmed);
 
-    let first = uid(&space);
-    git.only(&["acme.yaml"]);
-    git.push();
-    space.until("it is suspended for its end", || Ok(state(&space, &path) == "SUSPENDED"));
-    git.restore("globex.yaml");
-    git.restore("kustomization.yaml");
-    git.push();
-    space.until("the tenant is active again", || Ok(state(&space, &path) == "ACTIVE"));
-    space.until("the object has gone", || {
+    let first = client_uid(&space);
+    git.list_only(&["acme.yaml"]);
+    git.push_revision();
+    space.wait_until("it is suspended for its end", || Ok(tenant_state(&space, &path) == "SUSPENDED"));
+    git.restore_file("globex.yaml");
+    git.restore_file("kustomization.yaml");
+    git.push_revision();
+    space.wait_until("the tenant is active again", || Ok(tenant_state(&space, &path) == "ACTIVE"));
+    space.wait_until("the object has gone", || {
         Ok(space.get("client/globex").is_none_or(|found| found["metadata"]["uid"] != first))
     });
-    git.reconcile();
-    assert_eq!(space.client_path(&partner, &space.ready("client/globex")), path);
-    assert_ne!(uid(&space), first, "it is another object");
+    git.request_reconcile();
+    assert_eq!(space.client_path(&partner, &space.wait_until_ready("client/globex")), path);
+    assert_ne!(client_uid(&space), first, "it is another object");
 
-    wanted(&git, &space);
-    consent(&git, &space, 2);
-    git.push();
-    space.until("the consent is there again", is_confirmed);
-    git.only(&["acme.yaml"]);
-    git.push();
-    space.gone("client/globex");
-    assert!([json!("TERMINATED"), Value::Null].contains(&state(&space, &path)), "{}", state(&space, &path));
-    assert_eq!(created(&space, &partner), 1);
-    assert_eq!(space.ready("partner/acme"), partner);
+    push_termination_request(&git, &space);
+    write_consent(&git, &space, 2);
+    git.push_revision();
+    space.wait_until("the consent is there again", is_confirmed);
+    git.list_only(&["acme.yaml"]);
+    git.push_revision();
+    space.wait_until_gone("client/globex");
+    assert!(
+        [json!("TERMINATED"), Value::Null].contains(&tenant_state(&space, &path)),
+        "{}",
+        tenant_state(&space, &path)
+    );
+    assert_eq!(count_created_tenants(&space, &partner), 1);
+    assert_eq!(space.wait_until_ready("partner/acme"), partner);
 }

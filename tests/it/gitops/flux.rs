@@ -11,34 +11,34 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::example;
+use super::example_path;
 use crate::kubectl::Kubectl;
-use crate::process::{Process, Program, Result, free_port};
-use crate::world::{Space, merge};
+use crate::process::{ChildProcess, ProgramCommand, Result, free_port};
+use crate::world::{TestNamespace, merge_json};
 use crate::{assets, http, support};
 
 /// A loaded machine takes its time.
-const LIMIT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The controller, with Flux's kinds in the cluster.
-pub(crate) struct Flux {
-    _process: Process,
+pub(crate) struct FluxController {
+    _process: ChildProcess,
     folder: PathBuf,
     url: String,
 }
 
-impl Flux {
+impl FluxController {
     /// Installs the kinds and starts the controller with the rights of a kubeconfig.
     pub(crate) fn start(name: &str, (kubeconfig, kubectl): (&Path, &Kubectl)) -> Result<Self> {
         let kinds = assets::flux_kinds()?.display().to_string();
         kubectl.run(&["apply", "--server-side", "-f", &kinds])?;
-        let folder = support::folder(&format!("flux-{name}"))?;
+        let folder = support::test_folder(&format!("flux-{name}"))?;
         let health = format!("127.0.0.1:{}", free_port()?);
         // It clears away what earlier ones left in the folder for temporary files: one of its own, or it takes another's.
         let temporary = folder.join("temporary");
         fs::create_dir(&temporary)?;
         let log = folder.join("kustomize-controller.log");
-        let mut process = Program::new("kustomize-controller", assets::kustomize_controller()?, log)
+        let mut process = ProgramCommand::new("kustomize-controller", assets::kustomize_controller()?, log)
             .args(["--watch-all-namespaces", "--events-addr=", "--concurrent=8"])
             // It waits half a minute at least for what is not well yet, and would not look at another push meanwhile.
             .args(["--feature-gates=CancelHealthCheckOnNewRevision=true"])
@@ -48,83 +48,83 @@ impl Flux {
             .env("TMPDIR", &temporary.display().to_string())
             .start()?;
         let ready = format!("http://{health}/readyz");
-        process.wait_until(LIMIT, || http::get(&ready).is_ok_and(|answer| answer.status == 200))?;
-        let url = serve(folder.clone())?;
+        process.wait_until(START_TIMEOUT, || http::get(&ready).is_ok_and(|answer| answer.status == 200))?;
+        let url = serve_folder(folder.clone())?;
         Ok(Self { _process: process, folder, url })
     }
 
     /// A repository with the tenants of the examples, which the namespace does not follow yet.
-    pub(crate) fn repository<'a>(&'a self, space: &'a Space<'a>) -> Repository<'a> {
+    pub(crate) fn repository<'a>(&'a self, space: &'a TestNamespace<'a>) -> GitRepository<'a> {
         let folder = self.folder.join(&space.name);
-        let repository = Repository { flux: self, space, folder, pushed: Cell::default() };
-        fs::create_dir_all(repository.file("")).unwrap();
-        for entry in fs::read_dir(example("tenants")).unwrap() {
-            repository.restore(entry.unwrap().file_name().to_str().unwrap());
+        let repository = GitRepository { flux: self, space, folder, push_count: Cell::default() };
+        fs::create_dir_all(repository.file_path("")).unwrap();
+        for entry in fs::read_dir(example_path("tenants")).unwrap() {
+            repository.restore_file(entry.unwrap().file_name().to_str().unwrap());
         }
         repository
     }
 }
 
 /// A repository that one namespace follows.
-pub(crate) struct Repository<'a> {
-    flux: &'a Flux,
-    space: &'a Space<'a>,
+pub(crate) struct GitRepository<'a> {
+    flux: &'a FluxController,
+    space: &'a TestNamespace<'a>,
     folder: PathBuf,
-    pushed: Cell<u32>,
+    push_count: Cell<u32>,
 }
 
-impl Repository<'_> {
-    fn file(&self, name: &str) -> PathBuf {
+impl GitRepository<'_> {
+    fn file_path(&self, name: &str) -> PathBuf {
         self.folder.join("tree/tenants").join(name)
     }
 
     /// A text of the examples, for this namespace, and with names of tenants that no other test uses.
-    fn own(&self, path: &str) -> String {
-        let text = fs::read_to_string(example(path)).unwrap();
+    fn adapted_example(&self, path: &str) -> String {
+        let text = fs::read_to_string(example_path(path)).unwrap();
         let text = text.replace("namespace: acme", &format!("namespace: {}", self.space.name));
         let text = text.replace("Acme Managed Services", &self.space.tenant_name("acme"));
         text.replace("Globex GmbH", &self.space.tenant_name("globex"))
     }
 
     /// Puts a file back as it is in the examples.
-    pub(crate) fn restore(&self, name: &str) {
-        fs::write(self.file(name), self.own(&format!("tenants/{name}"))).unwrap();
+    pub(crate) fn restore_file(&self, name: &str) {
+        fs::write(self.file_path(name), self.adapted_example(&format!("tenants/{name}"))).unwrap();
     }
 
     /// Names the files that belong to the tree.
-    pub(crate) fn only(&self, names: &[&str]) {
-        let mut tree: Value = serde_yaml::from_str(&self.own("tenants/kustomization.yaml")).unwrap();
+    pub(crate) fn list_only(&self, names: &[&str]) {
+        let mut tree: Value = serde_yaml::from_str(&self.adapted_example("tenants/kustomization.yaml")).unwrap();
         tree["resources"] = json!(names);
-        fs::write(self.file("kustomization.yaml"), tree.to_string()).unwrap();
+        fs::write(self.file_path("kustomization.yaml"), tree.to_string()).unwrap();
     }
 
     /// Changes a file of the examples.
-    pub(crate) fn edit(&self, name: &str, change: &Value) {
-        let mut object: Value = serde_yaml::from_str(&self.own(&format!("tenants/{name}"))).unwrap();
-        merge(&mut object, change);
-        fs::write(self.file(name), object.to_string()).unwrap();
+    pub(crate) fn edit_file(&self, name: &str, change: &Value) {
+        let mut object: Value = serde_yaml::from_str(&self.adapted_example(&format!("tenants/{name}"))).unwrap();
+        merge_json(&mut object, change);
+        fs::write(self.file_path(name), object.to_string()).unwrap();
     }
 
     /// Applies a file of the examples to the cluster, as an administrator does once.
-    pub(crate) fn administer(&self, path: &str) {
-        for text in self.own(path).split("\n---\n") {
+    pub(crate) fn apply_as_admin(&self, path: &str) {
+        for text in self.adapted_example(path).split("\n---\n") {
             let mut object: Value = serde_yaml::from_str(text).unwrap();
             if object["kind"] == "Kustomization" {
-                merge(&mut object, &json!({"spec": {"interval": "2s", "retryInterval": "1s"}}));
+                merge_json(&mut object, &json!({"spec": {"interval": "2s", "retryInterval": "1s"}}));
             }
             self.space.apply(&object);
         }
     }
 
     /// Lets the namespace follow the repository, from the first push on.
-    pub(crate) fn follow(&self) {
-        self.administer("account.yaml");
-        self.administer("flux/sync.yaml");
+    pub(crate) fn follow_repository(&self) {
+        self.apply_as_admin("account.yaml");
+        self.apply_as_admin("flux/sync.yaml");
     }
 
     /// Makes the tree as it is now the newest revision, as source-controller would.
-    pub(crate) fn push(&self) -> String {
-        let number = self.pushed.replace(self.pushed.get() + 1);
+    pub(crate) fn push_revision(&self) -> String {
+        let number = self.push_count.replace(self.push_count.get() + 1);
         let name = format!("{number}.tar.gz");
         let archive = self.folder.join(&name);
         let tree = self.folder.join("tree");
@@ -157,21 +157,21 @@ impl Repository<'_> {
     }
 
     /// Pushes, and waits until Flux says that all of it is there and well.
-    pub(crate) fn applied(&self) {
-        let revision = self.push();
-        self.is_applied(&revision);
+    pub(crate) fn push_and_wait(&self) {
+        let revision = self.push_revision();
+        self.wait_until_applied(&revision);
     }
 
     /// Waits until Flux says that a revision is there and well.
-    pub(crate) fn is_applied(&self, revision: &str) {
-        self.until(&format!("{revision} is applied"), |status, ready| {
+    pub(crate) fn wait_until_applied(&self, revision: &str) {
+        self.wait_for_status(&format!("{revision} is applied"), |status, ready| {
             status["lastAppliedRevision"] == revision && ready["status"] == "True"
         });
     }
 
     /// Waits until Flux has applied a revision and waits for it to be well.
-    pub(crate) fn is_waited_for(&self, revision: &str) {
-        self.until(&format!("{revision} is waited for"), |status, ready| {
+    pub(crate) fn wait_until_unhealthy(&self, revision: &str) {
+        self.wait_for_status(&format!("{revision} is waited for"), |status, ready| {
             let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
             let healthy = conditions.iter().any(|one| one["type"] == "Healthy" && one["status"] == "Unknown");
             status["lastAttemptedRevision"] == revision && ready["status"] == "Unknown" && healthy
@@ -179,14 +179,14 @@ impl Repository<'_> {
     }
 
     /// Pushes, and waits until Flux says that it did not work; returns the reason and the message.
-    pub(crate) fn refused(&self) -> (String, String) {
-        let revision = self.push();
-        self.is_refused(&revision)
+    pub(crate) fn push_and_wait_refused(&self) -> (String, String) {
+        let revision = self.push_revision();
+        self.wait_until_refused(&revision)
     }
 
     /// Waits until Flux says that a revision did not work; returns the reason and the message.
-    pub(crate) fn is_refused(&self, revision: &str) -> (String, String) {
-        let ready = self.until(&format!("{revision} is refused"), |status, ready| {
+    pub(crate) fn wait_until_refused(&self, revision: &str) -> (String, String) {
+        let ready = self.wait_for_status(&format!("{revision} is refused"), |status, ready| {
             status["lastAttemptedRevision"] == revision && ready["status"] == "False"
         });
         let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
@@ -194,15 +194,15 @@ impl Repository<'_> {
     }
 
     /// Asks for another try now, as `flux reconcile` does.
-    pub(crate) fn reconcile(&self) {
-        let asked = format!("reconcile.fluxcd.io/requestedAt={}", self.pushed.get());
+    pub(crate) fn request_reconcile(&self) {
+        let asked = format!("reconcile.fluxcd.io/requestedAt={}", self.push_count.get());
         self.space.kubectl(&["annotate", "kustomization/tenants", "--overwrite", &asked]);
     }
 
     /// Waits for something of the Kustomization's status and its condition Ready; returns that condition.
-    fn until(&self, what: &str, is_so: impl Fn(&Value, &Value) -> bool) -> Value {
+    fn wait_for_status(&self, what: &str, is_so: impl Fn(&Value, &Value) -> bool) -> Value {
         let mut ready = Value::Null;
-        self.space.until(what, || {
+        self.space.wait_until(what, || {
             let found = self.space.get("kustomizations.kustomize.toolkit.fluxcd.io/tenants").unwrap_or_default();
             let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
             ready = conditions.into_iter().find(|one| one["type"] == "Ready").unwrap_or_default();
@@ -212,7 +212,7 @@ impl Repository<'_> {
     }
 }
 
-impl Drop for Repository<'_> {
+impl Drop for GitRepository<'_> {
     /// What nobody looks at any more is not to be applied every two seconds beside the tests that still run.
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -222,19 +222,19 @@ impl Drop for Repository<'_> {
 }
 
 /// Serves the files of a folder on loopback for as long as this process lives.
-fn serve(folder: PathBuf) -> Result<String> {
+fn serve_folder(folder: PathBuf) -> Result<String> {
     let port = free_port()?;
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // Who asks for what is not there, or goes away, gets no answer and asks again.
-            let _ = answer(stream, &folder);
+            let _ = answer_request(stream, &folder);
         }
     });
     Ok(format!("http://127.0.0.1:{port}"))
 }
 
-fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
+fn answer_request(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}

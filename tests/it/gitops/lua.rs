@@ -9,7 +9,7 @@ use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use serde_json::{Map, Value, json};
 
 /// Runs a script on an object; what it returns.
-pub(super) fn run(script: &str, object: &Value) -> Value {
+pub(super) fn run_script(script: &str, object: &Value) -> Value {
     let lua = Lua::new_with(StdLib::TABLE | StdLib::OS, LuaOptions::default()).unwrap();
     let globals = lua.globals();
     let os: Table = globals.get("os").unwrap();
@@ -23,27 +23,27 @@ pub(super) fn run(script: &str, object: &Value) -> Value {
         other => Err(mlua::Error::runtime(format!("no module `{other}`"))),
     });
     globals.set("require", require.unwrap()).unwrap();
-    globals.set("obj", into(&lua, object)).unwrap();
-    out(&lua.load(script).eval::<LuaValue>().unwrap_or_else(|error| panic!("{error}")))
+    globals.set("obj", to_lua(&lua, object)).unwrap();
+    from_lua(&lua.load(script).eval::<LuaValue>().unwrap_or_else(|error| panic!("{error}")))
 }
 
-fn into(lua: &Lua, value: &Value) -> LuaValue {
+fn to_lua(lua: &Lua, value: &Value) -> LuaValue {
     match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(value) => LuaValue::Boolean(*value),
         Value::Number(value) => LuaValue::Number(value.as_f64().unwrap()),
         Value::String(value) => LuaValue::String(lua.create_string(value).unwrap()),
         Value::Array(values) => {
-            LuaValue::Table(lua.create_sequence_from(values.iter().map(|value| into(lua, value))).unwrap())
+            LuaValue::Table(lua.create_sequence_from(values.iter().map(|value| to_lua(lua, value))).unwrap())
         }
         Value::Object(members) => {
-            let members = members.iter().map(|(key, value)| (key.as_str(), into(lua, value)));
+            let members = members.iter().map(|(key, value)| (key.as_str(), to_lua(lua, value)));
             LuaValue::Table(lua.create_table_from(members).unwrap())
         }
     }
 }
 
-fn out(value: &LuaValue) -> Value {
+fn from_lua(value: &LuaValue) -> Value {
     match value {
         LuaValue::Nil => Value::Null,
         LuaValue::Boolean(value) => json!(value),
@@ -53,13 +53,13 @@ fn out(value: &LuaValue) -> Value {
         LuaValue::String(value) => json!(value.to_str().unwrap().to_owned()),
         LuaValue::Table(table) => {
             let values: Vec<Value> =
-                table.clone().sequence_values::<LuaValue>().map(|value| out(&value.unwrap())).collect();
+                table.clone().sequence_values::<LuaValue>().map(|value| from_lua(&value.unwrap())).collect();
             let members: BTreeMap<String, Value> = if values.is_empty() {
                 table
                     .clone()
                     .pairs::<String, LuaValue>()
                     .map(Result::unwrap)
-                    .map(|(key, value)| (key, out(&value)))
+                    .map(|(key, value)| (key, from_lua(&value)))
                     .collect()
             } else {
                 BTreeMap::new()
@@ -71,14 +71,14 @@ fn out(value: &LuaValue) -> Value {
 }
 
 /// The merge patch that Argo CD sends for what an action returned.
-pub(super) fn patch(before: &Value, after: &Value) -> Value {
+pub(super) fn merge_patch(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return after.clone() };
     let mut patch = Map::new();
     for (key, old) in before {
         match after.get(key) {
             None => drop(patch.insert(key.clone(), Value::Null)),
             Some(new) if new == &json!([]) && old == &json!({}) => {}
-            Some(new) if new != old => drop(patch.insert(key.clone(), self::patch(old, new))),
+            Some(new) if new != old => drop(patch.insert(key.clone(), self::merge_patch(old, new))),
             Some(_) => {}
         }
     }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage;
-use crate::world::Space;
+use super::shared_fixture;
+use crate::world::TestNamespace;
 
-const SYNCS: usize = 480;
+const SYNC_COUNT: usize = 480;
 
-fn manifests(space: &Space<'_>) -> [(&'static str, Value); 2] {
+fn manifests(space: &TestNamespace<'_>) -> [(&'static str, Value); 2] {
     let partner = json!({
         "connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("acme")},
         "packages": ["EventAndIncidentManagement", "HybridDiscoveryAndMonitoring"],
@@ -24,12 +24,12 @@ fn manifests(space: &Space<'_>) -> [(&'static str, Value); 2] {
     })
 }
 
-fn versions(space: &Space<'_>) -> [Value; 2] {
+fn resource_versions(space: &TestNamespace<'_>) -> [Value; 2] {
     ["partner/acme", "client/globex"].map(|object| space.get(object).unwrap()["metadata"]["resourceVersion"].clone())
 }
 
 /// One sync: what one manager wants of both objects.
-async fn sync(client: &kube::Client, space: &Space<'_>, manager: &str) {
+async fn apply_as_manager(client: &kube::Client, space: &TestNamespace<'_>, manager: &str) {
     for (kind, manifest) in manifests(space) {
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &space.name, &kind);
@@ -41,8 +41,8 @@ async fn sync(client: &kube::Client, space: &Space<'_>, manager: &str) {
 
 #[tokio::test]
 async fn four_hundred_and_eighty_syncs_by_two_managers_leave_the_objects_as_they_are() {
-    let stage = stage();
-    let space = stage.world.namespace("managers");
+    let stage = shared_fixture();
+    let space = stage.world.create_namespace("managers");
     let kubeconfig = stage.world.control_plane.kubeconfig("admin");
     let config = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
     let options = kube::config::KubeConfigOptions::default();
@@ -50,17 +50,19 @@ async fn four_hundred_and_eighty_syncs_by_two_managers_leave_the_objects_as_they
     let client = kube::Client::try_from(config).unwrap();
     let managers = ["kustomize-controller", "argocd-controller"];
     for manager in managers {
-        sync(&client, &space, manager).await;
+        apply_as_manager(&client, &space, manager).await;
     }
-    space.ready("partner/acme");
-    space.ready("client/globex");
+    space.wait_until_ready("partner/acme");
+    space.wait_until_ready("client/globex");
     // The Partner counts its clients on its own look for drift, once.
     let counted = json!({"declared": 1, "live": 1, "unmanaged": 0});
-    space.until("the Partner has counted", || Ok(space.get("partner/acme").unwrap()["status"]["clients"] == counted));
-    let before = versions(&space);
-    for round in 0..SYNCS {
-        sync(&client, &space, managers[round % 2]).await;
+    space.wait_until("the Partner has counted", || {
+        Ok(space.get("partner/acme").unwrap()["status"]["clients"] == counted)
+    });
+    let before = resource_versions(&space);
+    for round in 0..SYNC_COUNT {
+        apply_as_manager(&client, &space, managers[round % 2]).await;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(versions(&space), before);
+    assert_eq!(resource_versions(&space), before);
 }

@@ -3,29 +3,29 @@
 use std::fs;
 use std::path::Path;
 
-use super::example;
+use super::example_path;
 use crate::assets;
 
-fn page() -> String {
+fn read_page() -> String {
     fs::read_to_string(assets::root().join("docs/gitops.md")).unwrap()
 }
 
-fn words(text: &str) -> String {
+fn normalize_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the page says this, wherever its lines break.
-pub(super) fn says(text: &str) -> bool {
-    words(&page()).contains(&words(text))
+pub(super) fn page_contains(text: &str) -> bool {
+    normalize_whitespace(&read_page()).contains(&normalize_whitespace(text))
 }
 
 /// Every file below a folder.
-fn files(folder: &Path) -> Vec<String> {
+fn files_below(folder: &Path) -> Vec<String> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths
         .flat_map(|path| {
             if path.is_dir() {
-                return files(&path);
+                return files_below(&path);
             }
             vec![path.strip_prefix(assets::root()).unwrap().display().to_string()]
         })
@@ -34,9 +34,9 @@ fn files(folder: &Path) -> Vec<String> {
 
 #[test]
 fn the_page_leads_to_every_example_and_its_commands_name_what_is_there() {
-    let page = page();
-    for file in files(&example("")) {
-        let folder = Path::new(&file).parent().filter(|folder| !example("").ends_with(folder));
+    let page = read_page();
+    for file in files_below(&example_path("")) {
+        let folder = Path::new(&file).parent().filter(|folder| !example_path("").ends_with(folder));
         let folder = folder.map(|folder| folder.display().to_string());
         let leads = [Some(&file), folder.as_ref()];
         let leads = leads.into_iter().flatten().any(|path| page.contains(&format!("(../{path})")));

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Image, run};
-use crate::chart::{Helm, find, flags, objects};
-use crate::process::{Process, Program, free_port};
+use super::{OperatorImage, run_command};
+use crate::chart::{Helm, find_object, operator_flags_and_env, parse_objects};
+use crate::process::{ChildProcess, ProgramCommand, free_port};
 use crate::{assets, http, support};
 
-const LIMIT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Where a Pod finds the token of its account.
-const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+const ACCOUNT_FOLDER: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A folder that every user may reach, whatever the folder of the project is.
-struct Place(PathBuf);
+struct SharedFolder(PathBuf);
 
-impl Place {
+impl SharedFolder {
     fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("tenantry-image-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
@@ -29,21 +29,21 @@ impl Place {
         Self(folder)
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    fn subfolder(&self, name: &str) -> PathBuf {
         let folder = self.0.join(name);
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 }
 
-impl Drop for Place {
+impl Drop for SharedFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 /// The chart's objects for one namespace of the shared cluster; what is for the whole cluster is not ours to change.
-fn rendered(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
+fn rendered_objects(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
     let values = [
         format!("namespaces={{{namespace}}}"),
         format!("platformHosts={{{host}}}"),
@@ -54,12 +54,12 @@ fn rendered(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
         "roles.install=false".to_owned(),
     ];
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    objects(&Helm::alone("image").render(namespace, &values).unwrap())
+    parse_objects(&Helm::without_cluster("image").render(namespace, &values).unwrap())
 }
 
 /// The files of the chart's account, as a node puts them into a Pod.
-fn account(place: &Place, namespace: &str) -> PathBuf {
-    let (folder, kubectl) = (place.folder("account"), support::kubectl());
+fn write_account_files(place: &SharedFolder, namespace: &str) -> PathBuf {
+    let (folder, kubectl) = (place.subfolder("account"), support::admin_kubectl());
     let token = kubectl.run(&["-n", namespace, "create", "token", "tenantry"]).unwrap();
     let authority = ["-n", namespace, "get", "configmap", "kube-root-ca.crt", "-o", r"jsonpath={.data.ca\.crt}"];
     fs::write(folder.join("token"), token.trim()).unwrap();
@@ -69,11 +69,11 @@ fn account(place: &Place, namespace: &str) -> PathBuf {
 }
 
 /// The program with everything before it that makes a container of it.
-fn container(place: &Place, image: &Image, pod: &Value, account: &Path) -> Program {
-    let root = place.folder("root");
+fn container_command(place: &SharedFolder, image: &OperatorImage, pod: &Value, account: &Path) -> ProgramCommand {
+    let root = place.subfolder("root");
     image.unpack(&root);
     // Where something is mounted: a container engine makes them too.
-    for folder in ["proc", "dev", ACCOUNT] {
+    for folder in ["proc", "dev", ACCOUNT_FOLDER] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     let bwrap = place.0.join("bwrap");
@@ -94,23 +94,23 @@ fn container(place: &Place, image: &Image, pod: &Value, account: &Path) -> Progr
     let isolated = ["--unshare-all", "--share-net", "--uid", &user, "--gid", &user, "--cap-drop", "ALL", "--as-pid-1"];
     line.extend(isolated.map(str::to_owned));
     line.extend(["--clearenv", "--die-with-parent", "--ro-bind"].map(str::to_owned));
-    line.extend([text(&root), "/".to_owned(), "--ro-bind".to_owned(), text(account), format!("/{ACCOUNT}")]);
+    line.extend([text(&root), "/".to_owned(), "--ro-bind".to_owned(), text(account), format!("/{ACCOUNT_FOLDER}")]);
     line.extend(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"].map(str::to_owned));
-    let server = support::cluster().control_plane.url().trim_start_matches("https://").to_owned();
+    let server = support::shared_cluster().control_plane.url().trim_start_matches("https://").to_owned();
     let (host, port) = server.split_once(':').unwrap();
-    let (args, env) = flags(pod);
+    let (args, env) = operator_flags_and_env(pod);
     let server = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)];
     for (name, value) in server.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(env) {
         line.extend(["--setenv".to_owned(), name, value]);
     }
     line.push(image.config["config"]["Entrypoint"][0].as_str().unwrap().to_owned());
     line.extend(args);
-    let log = support::folder("image-started").unwrap().join("tenantry-operator.log");
-    Program::new("tenantry-operator in its image", line.remove(0), log).args(line)
+    let log = support::test_folder("image-started").unwrap().join("tenantry-operator.log");
+    ProgramCommand::new("tenantry-operator in its image", line.remove(0), log).args(line)
 }
 
 /// The operator itself, whose parent is `bwrap`.
-fn child(process: &Process) -> String {
+fn operator_pid(process: &ChildProcess) -> String {
     let pid = process.pid();
     let listed = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     let is_child = |other: &String| {
@@ -121,7 +121,7 @@ fn child(process: &Process) -> String {
 }
 
 /// That it runs as the Pod's security context asks.
-fn is_confined(pid: &str, user: &Value) {
+fn assert_confined(pid: &str, user: &Value) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:\t")));
@@ -145,19 +145,19 @@ fn is_confined(pid: &str, user: &Value) {
 
 #[test]
 fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
-    let (image, place, kubectl) = (Image::built(), Place::new(), support::kubectl());
-    let namespace = support::namespace("image");
+    let (image, place, kubectl) = (OperatorImage::load(), SharedFolder::new(), support::admin_kubectl());
+    let namespace = support::create_namespace("image");
     let (port, closed) = (free_port().unwrap(), format!("127.0.0.1:{}", free_port().unwrap()));
-    let chart = rendered(&namespace, (port, &closed));
-    let pod = find(&chart, "Deployment", "tenantry");
+    let chart = rendered_objects(&namespace, (port, &closed));
+    let pod = find_object(&chart, "Deployment", "tenantry");
     let others: Vec<String> = chart.iter().filter(|one| one["kind"] != "Deployment").map(Value::to_string).collect();
     kubectl.run_with(&["apply", "-f", "-"], &others.join("\n---\n")).unwrap();
-    let mut process = container(&place, &image, pod, &account(&place, &namespace)).start().unwrap();
+    let mut process = container_command(&place, &image, pod, &write_account_files(&place, &namespace)).start().unwrap();
     let get = |path: &str| http::get(&format!("http://127.0.0.1:{port}{path}"));
-    process.wait_until(LIMIT, || get("/readyz").is_ok_and(|answer| answer.status == 200)).unwrap();
+    process.wait_until(START_TIMEOUT, || get("/readyz").is_ok_and(|answer| answer.status == 200)).unwrap();
     assert_eq!(get("/healthz").unwrap().status, 200);
-    let pid = child(&process);
-    is_confined(&pid, &pod["spec"]["template"]["spec"]["securityContext"]["runAsUser"]);
+    let pid = operator_pid(&process);
+    assert_confined(&pid, &pod["spec"]["template"]["spec"]["securityContext"]["runAsUser"]);
 
     // Nobody listens there: how far it comes tells that it has certificate authorities and may write status.
     let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [
@@ -167,18 +167,18 @@ fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
         {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme"},
          "spec": {"connectionSecretRef": {"name": "platform"}, "details": {"name": "Acme"}}},
     ]});
-    support::apply(&namespace, &manifest.to_string()).unwrap();
+    support::kubectl_apply(&namespace, &manifest.to_string()).unwrap();
     let read = ["-n", &namespace, "get", "partner/acme", "-o", "jsonpath={.status.conditions}"];
     let mut conditions = String::new();
     let told = || {
         conditions = kubectl.run(&read).unwrap();
         conditions.contains("\"InSync\"")
     };
-    process.wait_until(LIMIT, told).unwrap();
+    process.wait_until(START_TIMEOUT, told).unwrap();
     assert!(conditions.contains("connection refused"), "{conditions}");
 
-    run(Command::new("kill").args(["-s", "TERM", &pid])).unwrap();
-    assert_eq!(process.wait(LIMIT).unwrap(), Some(0));
+    run_command(Command::new("kill").args(["-s", "TERM", &pid])).unwrap();
+    assert_eq!(process.wait(START_TIMEOUT).unwrap(), Some(0));
     let log = fs::read_to_string(process.log()).unwrap();
     assert!(log.contains("the lease is given back") && log.contains("\"stopped\""), "{log}");
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Service, asked_of_leases, leads, led_after, short_lease, world};
-use crate::world::{Space, World};
+use super::{ServiceProcess, asked_of_leases, is_leading, start_world, use_short_lease, wait_for_leadership};
+use crate::world::{TestNamespace, TestWorld};
 
 /// Everything that the operator needs but the lease, and apart from that the lease.
 const RIGHTS: &str = "
@@ -38,12 +38,12 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: lease}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: limited}]
 ";
 
-fn apply(world: &World, text: &str) {
+fn apply_manifest(world: &TestWorld, text: &str) {
     world.kubectl.run_with(&["apply", "-f", "-"], text).unwrap();
 }
 
 /// Waits until an operator has ended by itself, as failed.
-fn ends(operator: &mut Service) {
+fn wait_until_failed(operator: &mut ServiceProcess) {
     let ended = operator.process().wait(Duration::from_secs(30)).unwrap();
     assert_eq!(ended, Some(1), "it did not end as failed:\n{}", operator.log().unwrap());
 }
@@ -54,7 +54,7 @@ fn time(value: &Value) -> Timestamp {
 
 /// An operator that can no longer renew has stepped down so many times, each time before its lease had run out: from then
 /// on another may lead. Both times are written down as they happen, the renewals by the API server.
-fn stepped_down_in_time(world: &World, operator: &Service, times: usize) {
+fn stepped_down_in_time(world: &TestWorld, operator: &ServiceProcess, times: usize) {
     let lease = SignedDuration::from_secs(6);
     let log = operator.log().unwrap();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -74,20 +74,20 @@ fn stepped_down_in_time(world: &World, operator: &Service, times: usize) {
 /// shows: faults/26
 #[test]
 fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more() {
-    let mut world = world("cut-off", short_lease);
+    let mut world = start_world("cut-off", use_short_lease);
     world.operator.process().stop().unwrap();
-    apply(&world, RIGHTS);
-    apply(&world, LEASE);
-    let mut limited = world.another("limited", "limited").unwrap();
-    led_after(&limited, Instant::now());
-    let space = world.namespace("cut-off");
+    apply_manifest(&world, RIGHTS);
+    apply_manifest(&world, LEASE);
+    let mut limited = world.start_another_operator("limited", "limited").unwrap();
+    wait_for_leadership(&limited, Instant::now());
+    let space = world.create_namespace("cut-off");
     let name = space.name.clone();
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    space.ready("client/globex");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("client/globex");
 
     world.kubectl.run(&["-n", "tenantry-system", "delete", "rolebinding", "lease"]).unwrap();
-    ends(&mut limited);
+    wait_until_failed(&mut limited);
     let is_refused = |event: &Value| event["responseStatus"]["code"] == 403;
     let refused = asked_of_leases(&world, "limited").iter().filter(|event| is_refused(event)).count();
     assert!(refused > 1, "one refused renewal is no reason to end: {refused}");
@@ -95,26 +95,26 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     assert!(log.contains("could not be renewed") && log.contains("forbidden"), "{log}");
     stepped_down_in_time(&world, &limited, 1);
     let before = world.platform_writes();
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
 
     // Without the right it is a standby that says why and never works.
     limited.restart().unwrap();
     std::thread::sleep(Duration::from_secs(5));
-    assert!(!leads(&limited) && (world.platform_writes() - before).abs() < 0.5);
+    assert!(!is_leading(&limited) && (world.platform_writes() - before).abs() < 0.5);
     assert!(limited.log().unwrap().contains("the lease cannot be kept"));
-    apply(&world, LEASE);
-    led_after(&limited, Instant::now());
-    space.ready("client/globex");
+    apply_manifest(&world, LEASE);
+    wait_for_leadership(&limited, Instant::now());
+    space.wait_until_ready("client/globex");
     assert!(world.platform_writes() > before);
 
     // A server that never answers is as bad as one that refuses.
     world.control_plane.apiserver().signal("STOP").unwrap();
-    ends(&mut limited);
+    wait_until_failed(&mut limited);
     world.control_plane.apiserver().signal("CONT").unwrap();
-    let space = Space::at(&world, name);
+    let space = TestNamespace::existing(&world, name);
     space.get("client/globex");
     stepped_down_in_time(&world, &limited, 2);
     limited.restart().unwrap();
-    space.client("globex", &json!({"details": {"city": "Bonn"}}));
-    space.ready("client/globex");
+    space.apply_client("globex", &json!({"details": {"city": "Bonn"}}));
+    space.wait_until_ready("client/globex");
 }

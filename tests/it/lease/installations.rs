@@ -2,65 +2,67 @@
 
 use serde_json::json;
 
-use super::{Service, changes, leads, short_lease, world};
+use super::{ServiceProcess, audited_changes, is_leading, start_world, use_short_lease};
 use crate::programs::{self, OperatorOptions};
-use crate::support::folder;
-use crate::world::{Space, World};
+use crate::support::test_folder;
+use crate::world::{TestNamespace, TestWorld};
 
-const SECOND: &str = "second-system";
+const SECOND_NAMESPACE: &str = "second-system";
 
 /// An installation in a namespace of its own.
-fn second(world: &World) -> Service {
-    world.kubectl.run(&["create", "namespace", SECOND]).unwrap();
+fn start_second_installation(world: &TestWorld) -> ServiceProcess {
+    world.kubectl.run(&["create", "namespace", SECOND_NAMESPACE]).unwrap();
     let kubeconfig = world.control_plane.kubeconfig("second");
-    let options = OperatorOptions { kubeconfig, namespace: SECOND.to_owned(), ..world.options.clone() };
-    programs::start_operator(&folder("second-installation").unwrap(), &options).unwrap()
+    let options = OperatorOptions { kubeconfig, namespace: SECOND_NAMESPACE.to_owned(), ..world.options.clone() };
+    programs::start_operator(&test_folder("second-installation").unwrap(), &options).unwrap()
 }
 
 /// What the second one changed of Partners and Clients, status included.
-fn object_changes(world: &World) -> Vec<String> {
-    let all = changes(world, "second").into_iter();
+fn object_changes(world: &TestWorld) -> Vec<String> {
+    let all = audited_changes(world, "second").into_iter();
     all.filter(|change| change.ends_with(" partners") || change.ends_with(" clients")).collect()
 }
 
-fn city(space: &Space<'_>, partner: &str, id: &str) -> String {
-    space.platform_client(partner, id)["city"].as_str().unwrap_or_default().to_owned()
+fn tenant_city(space: &TestNamespace<'_>, partner: &str, id: &str) -> String {
+    space.read_client_tenant(partner, id)["city"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
 fn of_two_installations_one_manages_an_object_until_it_is_moved_also_when_the_first_is_gone() {
-    let mut world = world("installations", short_lease);
-    let space = world.namespace("shared");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    let (partner, id) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let second = second(&world);
+    let mut world = start_world("installations", use_short_lease);
+    let space = world.create_namespace("shared");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    let (partner, id) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let second = start_second_installation(&world);
     let of_second = |kind: &str| {
         let label = format!("kind=\"{kind}\"");
         second.metric("tenantry_operator_objects_managed_elsewhere", &[&label]).unwrap()
     };
-    space.until("both lead", || Ok(leads(&world.operator) && leads(&second)));
-    space.until("the second says so", || Ok(space.events("globex").contains(&"ManagedElsewhere".to_owned())));
+    space.wait_until("both lead", || Ok(is_leading(&world.operator) && is_leading(&second)));
+    space.wait_until("the second says so", || {
+        Ok(space.event_reasons("globex").contains(&"ManagedElsewhere".to_owned()))
+    });
     assert!((of_second("Client") - 1.0).abs() < 0.5 && (of_second("Partner") - 1.0).abs() < 0.5);
-    space.client("globex", &json!({"details": {"city": "Bonn"}}));
-    space.until("the first applies it", || Ok(city(&space, &partner, &id) == "Bonn"));
+    space.apply_client("globex", &json!({"details": {"city": "Bonn"}}));
+    space.wait_until("the first applies it", || Ok(tenant_city(&space, &partner, &id) == "Bonn"));
     // What the second would have done with the edit it has done when it told of this pass.
     let passes = || second.metric("tenantry_operator_reconciles_total", &["outcome=\"ManagedElsewhere\""]);
-    space.until("the second has seen the edit", || Ok(passes()? > 2.5));
+    space.wait_until("the second has seen the edit", || Ok(passes()? > 2.5));
     assert_eq!(object_changes(&world), Vec::<String>::new());
 
     let name = space.name.clone();
     world.operator.process().kill().unwrap();
-    let space = Space::at(&world, name);
+    let space = TestNamespace::existing(&world, name);
     let before = passes().unwrap();
-    space.client("globex", &json!({"details": {"city": "Ulm"}}));
-    space.until("the second has seen the edit", || Ok(passes()? > before + 0.5));
-    assert_eq!((object_changes(&world), city(&space, &partner, &id)), (Vec::new(), "Bonn".to_owned()));
-    let to = format!("tenantry.dev/operator={SECOND}/tenantry-operator");
+    space.apply_client("globex", &json!({"details": {"city": "Ulm"}}));
+    space.wait_until("the second has seen the edit", || Ok(passes()? > before + 0.5));
+    assert_eq!((object_changes(&world), tenant_city(&space, &partner, &id)), (Vec::new(), "Bonn".to_owned()));
+    let to = format!("tenantry.dev/operator={SECOND_NAMESPACE}/tenantry-operator");
     space.kubectl(&["annotate", "partners,clients", "--all", &to, "--overwrite"]);
-    space.until("the second applies it", || Ok(city(&space, &partner, &id) == "Ulm"));
-    space.ready("client/globex");
+    space.wait_until("the second applies it", || Ok(tenant_city(&space, &partner, &id) == "Ulm"));
+    space.wait_until_ready("client/globex");
     let status = space.get("client/globex").unwrap()["status"]["operator"].clone();
-    assert_eq!(status, json!(format!("{SECOND}/tenantry-operator")));
-    assert!(of_second("Client") < 0.5 && world.tenancy.creates().unwrap().clients == 1);
+    assert_eq!(status, json!(format!("{SECOND_NAMESPACE}/tenantry-operator")));
+    assert!(of_second("Client") < 0.5 && world.tenancy.create_counts().unwrap().clients == 1);
 }

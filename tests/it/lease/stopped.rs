@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{changes, led_after, passes, short_lease, world};
-use crate::world::{Space, World};
+use super::{audited_changes, pass_count, start_world, use_short_lease, wait_for_leadership};
+use crate::world::{TestNamespace, TestWorld};
 
-const MANY: usize = 50;
+const CLIENT_COUNT: usize = 50;
 
 /// All living clients of a partner.
-fn living(world: &World, partner: &str) -> Vec<Value> {
+fn living_clients(world: &TestWorld, partner: &str) -> Vec<Value> {
     world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
 }
 
-fn apply_many(space: &Space<'_>, city: &str) {
+fn apply_clients(space: &TestNamespace<'_>, city: &str) {
     let mut text = String::new();
-    for number in 0..MANY {
+    for number in 0..CLIENT_COUNT {
         let client = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",
             "metadata": {"name": format!("c{number}")},
@@ -29,16 +29,16 @@ fn apply_many(space: &Space<'_>, city: &str) {
     space.world.kubectl.run_with(&["-n", &space.name, "apply", "--server-side", "-f", "-"], &text).unwrap();
 }
 
-fn all_ready(space: &Space<'_>) {
-    space.until("all are Ready", || {
+fn wait_until_all_ready(space: &TestNamespace<'_>) {
+    space.wait_until("all are Ready", || {
         let path = r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
         let text = space.kubectl(&["get", "clients", "-o", path]);
-        Ok(text.lines().filter(|line| *line == "True").count() == MANY)
+        Ok(text.lines().filter(|line| *line == "True").count() == CLIENT_COUNT)
     });
 }
 
 /// Waits until nothing is written any more: a Partner's counts of clients follow on its own drift pass.
-fn settled(world: &World) -> (f64, f64) {
+fn wait_until_no_writes(world: &TestWorld) -> (f64, f64) {
     let counts = || (world.platform_writes(), world.object_writes());
     let mut before = counts();
     for _ in 0..40 {
@@ -55,40 +55,40 @@ fn settled(world: &World) -> (f64, f64) {
 /// shows: faults/25
 #[test]
 fn a_leader_stopped_in_the_middle_of_fifty_creates_sends_no_change_after_another_took_over_and_ends() {
-    let mut world = world("stopped", |options| {
+    let mut world = start_world("stopped", |options| {
         options.flags.extend(["--request-timeout".to_owned(), "3s".to_owned()]);
-        short_lease(options);
+        use_short_lease(options);
     });
-    led_after(&world.operator, Instant::now());
-    let second = world.another("standby", "second").unwrap();
-    let space = world.namespace("stopped");
+    wait_for_leadership(&world.operator, Instant::now());
+    let second = world.start_another_operator("standby", "second").unwrap();
+    let space = world.create_namespace("stopped");
     let name = space.name.clone();
-    space.partner("acme", &json!({}));
-    let partner = space.ready("partner/acme");
-    apply_many(&space, "Berlin");
+    space.apply_partner("acme", &json!({}));
+    let partner = space.wait_until_ready("partner/acme");
+    apply_clients(&space, "Berlin");
     // Without a pause, so that it is stopped in time.
-    assert!((0..10_000).any(|_| living(&world, &partner).len() >= 10), "no ten tenants came");
+    assert!((0..10_000).any(|_| living_clients(&world, &partner).len() >= 10), "no ten tenants came");
     world.operator.process().signal("STOP").unwrap();
-    let made = living(&world, &partner).len();
-    assert!(made < MANY, "it was stopped too late to show anything");
-    println!("stopped at {made} tenants, taken over after {:?}", led_after(&second, Instant::now()));
-    let space = Space::at(&world, name);
-    all_ready(&space);
-    let living = living(&world, &partner);
+    let made = living_clients(&world, &partner).len();
+    assert!(made < CLIENT_COUNT, "it was stopped too late to show anything");
+    println!("stopped at {made} tenants, taken over after {:?}", wait_for_leadership(&second, Instant::now()));
+    let space = TestNamespace::existing(&world, name);
+    wait_until_all_ready(&space);
+    let living = living_clients(&world, &partner);
     let owners: BTreeSet<String> = living.iter().map(|one| one["managedBy"]["uid"].to_string()).collect();
-    assert_eq!((living.len(), owners.len()), (MANY, MANY));
-    assert_eq!(world.tenancy.creates().unwrap().clients, MANY);
+    assert_eq!((living.len(), owners.len()), (CLIENT_COUNT, CLIENT_COUNT));
+    assert_eq!(world.tenancy.create_counts().unwrap().clients, CLIENT_COUNT);
 
     // It finds its own changes half done, and each object changed since.
-    apply_many(&space, "Bonn");
-    let before = settled(&world);
-    let own = changes(&world, "first").len();
-    let passed = passes(&second);
+    apply_clients(&space, "Bonn");
+    let before = wait_until_no_writes(&world);
+    let own = audited_changes(&world, "first").len();
+    let passed = pass_count(&second);
     world.operator.process().signal("CONT").unwrap();
     let ended = world.operator.process().wait(Duration::from_secs(10)).unwrap();
     assert_eq!(ended, Some(1), "it does not end as failed:\n{}", world.operator.log().unwrap());
     assert!(world.operator.log().unwrap().contains("no longer leads"));
-    assert_eq!(settled(&world), before, "something was written after it went on");
-    assert_eq!(changes(&world, "first").len(), own, "it wrote after it went on");
-    assert!(passes(&second) >= passed);
+    assert_eq!(wait_until_no_writes(&world), before, "something was written after it went on");
+    assert_eq!(audited_changes(&world, "first").len(), own, "it wrote after it went on");
+    assert!(pass_count(&second) >= passed);
 }

@@ -1,25 +1,25 @@
 //! Clients and their Partners.
 
-use super::{Act, BOTH, Mistake, PARTNER, Step, Told, mistakes};
+use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, PARTNER, PARTNER_AND_CLIENT, mistakes};
 
 mistakes! {
-    a_client_without_a_partner: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    a_client_without_a_partner: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
 spec:
   details: {name: Globex}
 "),
-            told: &[Told::Refused("The Client \"globex\" is invalid: spec: Invalid value: set exactly one of `partnerRef` and `partnerUniqueId`")],
+            messages: &[ExpectedMessage::Refused("The Client \"globex\" is invalid: spec: Invalid value: set exactly one of `partnerRef` and `partnerUniqueId`")],
         }],
     };
-    a_misspelt_partner: Mistake {
-        given: PARTNER,
-        steps: &[Step {
-            act: Act::Apply("
+    a_misspelt_partner: MistakeCase {
+        manifests: PARTNER,
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
@@ -27,14 +27,14 @@ spec:
   partnerRef: {name: acmee}
   details: {name: Globex}
 "),
-            told: &[
-                Told::NotReady("client/globex", "PartnerNotFound", "Partner `SPACE/acmee` does not exist: create it, or delete this Client and create it with the right `partnerRef`"),
-                Told::Event("client/globex", "PartnerNotFound", "Partner `SPACE/acmee` does not exist: create it, or delete this Client and create it with the right `partnerRef`"),
+            messages: &[
+                ExpectedMessage::NotReady("client/globex", "PartnerNotFound", "Partner `SPACE/acmee` does not exist: create it, or delete this Client and create it with the right `partnerRef`"),
+                ExpectedMessage::Event("client/globex", "PartnerNotFound", "Partner `SPACE/acmee` does not exist: create it, or delete this Client and create it with the right `partnerRef`"),
             ],
         }],
     };
-    a_partner_of_a_namespace_that_does_not_allow_it: Mistake {
-        given: "
+    a_partner_of_a_namespace_that_does_not_allow_it: MistakeCase {
+        manifests: "
 apiVersion: v1
 kind: Namespace
 metadata: {name: SPACE-owner}
@@ -45,8 +45,8 @@ metadata: {name: acme, namespace: SPACE-owner}
 spec:
   details: {name: Acme of SPACE}
 ",
-        steps: &[Step {
-            act: Act::Apply("
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
@@ -54,13 +54,13 @@ spec:
   partnerRef: {name: acme, namespace: SPACE-owner}
   details: {name: Globex}
 "),
-            told: &[Told::NotReady("client/globex", "NamespaceNotAllowed", "Partner `SPACE-owner/acme` does not allow Clients from namespace `SPACE`: allow it in the Partner's `clients.allowedNamespaces`")],
+            messages: &[ExpectedMessage::NotReady("client/globex", "NamespaceNotAllowed", "Partner `SPACE-owner/acme` does not allow Clients from namespace `SPACE`: allow it in the Partner's `clients.allowedNamespaces`")],
         }],
     };
-    a_client_beyond_its_partner: Mistake {
-        given: PARTNER,
-        steps: &[Step {
-            act: Act::Apply("
+    a_client_beyond_its_partner: MistakeCase {
+        manifests: PARTNER,
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
@@ -69,11 +69,11 @@ spec:
   details: {name: Globex}
   packages: [RemediationAndAutomation]
 "),
-            told: &[Told::NotReady("client/globex", "PackageNotAvailable", "the platform refused `packages`: The partner does not have the package \"Remediation and Automation\"; add it to the partner first")],
+            messages: &[ExpectedMessage::NotReady("client/globex", "PackageNotAvailable", "the platform refused `packages`: The partner does not have the package \"Remediation and Automation\"; add it to the partner first")],
         }],
     };
-    a_default_that_is_locked: Mistake {
-        given: "
+    a_default_that_is_locked: MistakeCase {
+        manifests: "
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -82,8 +82,8 @@ spec:
   details: {name: Acme of SPACE}
   clients: {defaults: {country: Germany}, locked: [country]}
 ",
-        steps: &[Step {
-            act: Act::Apply("
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
@@ -91,13 +91,13 @@ spec:
   partnerRef: {name: acme}
   details: {name: Globex, country: France}
 "),
-            told: &[Told::NotReady("client/globex", "PolicyViolation", "`details.country` is \"France\" and the Partner has locked it at \"Germany\": remove it here, or ask the Partner's owner")],
+            messages: &[ExpectedMessage::NotReady("client/globex", "PolicyViolation", "`details.country` is \"France\" and the Partner has locked it at \"Germany\": remove it here, or ask the Partner's owner")],
         }],
     };
-    another_partner_for_a_client: Mistake {
-        given: BOTH,
-        steps: &[Step {
-            act: Act::Apply("
+    another_partner_for_a_client: MistakeCase {
+        manifests: PARTNER_AND_CLIENT,
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Client
 metadata: {name: globex}
@@ -105,7 +105,7 @@ spec:
   partnerRef: {name: initech}
   details: {name: Globex}
 "),
-            told: &[Told::Refused("The Client \"globex\" is invalid: spec: Invalid value: `partnerRef` cannot be changed: a client stays with its partner; create another Client object instead")],
+            messages: &[ExpectedMessage::Refused("The Client \"globex\" is invalid: spec: Invalid value: `partnerRef` cannot be changed: a client stays with its partner; create another Client object instead")],
         }],
     };
 }

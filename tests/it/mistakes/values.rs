@@ -1,13 +1,13 @@
 //! Values that are misspelt, of the wrong type, too large, or do not go together.
 
-use super::{Act, Mistake, Step, Told, mistakes};
+use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, mistakes};
 
 mistakes! {
-    a_misspelt_country: Mistake {
-        given: "",
+    a_misspelt_country: MistakeCase {
+        manifests: "",
         steps: &[
-            Step {
-                act: Act::Apply("
+            MistakeStep {
+                action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -15,14 +15,14 @@ spec:
   connectionSecretRef: {name: platform}
   details: {name: Acme of SPACE, country: Germny}
 "),
-                told: &[Told::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.country`: `Germny` is no country that is known: did you mean `Germany`?")],
+                messages: &[ExpectedMessage::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.country`: `Germny` is no country that is known: did you mean `Germany`?")],
             },
         ],
     };
-    a_misspelt_time_zone: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    a_misspelt_time_zone: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -30,14 +30,14 @@ spec:
   connectionSecretRef: {name: platform}
   details: {name: Acme of SPACE, timezone: Europe/Berln}
 "),
-            told: &[Told::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.timezone`: `Europe/Berln` is no time zone that is known: did you mean `Europe/Berlin`?")],
+            messages: &[ExpectedMessage::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.timezone`: `Europe/Berln` is no time zone that is known: did you mean `Europe/Berlin`?")],
         }],
     };
-    a_postal_code_without_quotes: Mistake {
-        given: "",
+    a_postal_code_without_quotes: MistakeCase {
+        manifests: "",
         steps: &[
-            Step {
-                act: Act::Apply("
+            MistakeStep {
+                action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -46,10 +46,10 @@ spec:
     name: Acme of SPACE
     postalCode: 01067
 "),
-                told: &[Told::Refused("The Partner \"acme\" is invalid: spec.details.postalCode: Invalid value: 567: write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost")],
+                messages: &[ExpectedMessage::Refused("The Partner \"acme\" is invalid: spec.details.postalCode: Invalid value: 567: write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost")],
             },
-            Step {
-                act: Act::Lint("
+            MistakeStep {
+                action: MistakeAction::Lint("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -58,15 +58,15 @@ spec:
     name: Acme of SPACE
     postalCode: 01067
 "),
-                told: &[Told::Refused("tenants.yaml:8:17: Partner `default/acme`: spec.details.postalCode: `01067` without quotes is a number: write `\"01067\"` [quotes]")],
+                messages: &[ExpectedMessage::Refused("tenants.yaml:8:17: Partner `default/acme`: spec.details.postalCode: `01067` without quotes is a number: write `\"01067\"` [quotes]")],
             },
         ],
     };
-    an_unknown_field: Mistake {
-        given: "",
+    an_unknown_field: MistakeCase {
+        manifests: "",
         steps: &[
-            Step {
-                act: Act::Apply("
+            MistakeStep {
+                action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -75,10 +75,10 @@ spec:
     name: Acme of SPACE
     notificationEmial: noc@acme.example
 "),
-                told: &[Told::Refused("Error from server (BadRequest): error when creating \"STDIN\": Partner in version \"v1alpha1\" cannot be handled as a Partner: strict decoding error: unknown field \"spec.details.notificationEmial\"")],
+                messages: &[ExpectedMessage::Refused("Error from server (BadRequest): error when creating \"STDIN\": Partner in version \"v1alpha1\" cannot be handled as a Partner: strict decoding error: unknown field \"spec.details.notificationEmial\"")],
             },
-            Step {
-                act: Act::Lint("
+            MistakeStep {
+                action: MistakeAction::Lint("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -87,14 +87,14 @@ spec:
     name: Acme of SPACE
     notificationEmial: noc@acme.example
 "),
-                told: &[Told::Refused("tenants.yaml:8: Partner `default/acme`: unknown field `spec.details.notificationEmial`: did you mean `notificationEmail`? [schema]")],
+                messages: &[ExpectedMessage::Refused("tenants.yaml:8: Partner `default/acme`: unknown field `spec.details.notificationEmial`: did you mean `notificationEmail`? [schema]")],
             },
         ],
     };
-    an_add_on_without_its_package: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    an_add_on_without_its_package: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -102,14 +102,14 @@ spec:
   details: {name: Acme of SPACE}
   addOns: [OfflineAlerts, SLAManagement, SMSAndVoice]
 "),
-            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.addOns: Invalid value: `addOns` holds `SLAManagement`, `SMSAndVoice`, without the package `EventAndIncidentManagement`: add it to `packages` or remove the add-on")],
+            messages: &[ExpectedMessage::Refused("The Partner \"acme\" is invalid: spec.addOns: Invalid value: `addOns` holds `SLAManagement`, `SMSAndVoice`, without the package `EventAndIncidentManagement`: add it to `packages` or remove the add-on")],
         }],
     };
-    a_package_that_does_not_exist: Mistake {
-        given: "",
+    a_package_that_does_not_exist: MistakeCase {
+        manifests: "",
         steps: &[
-            Step {
-                act: Act::Apply("
+            MistakeStep {
+                action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -117,10 +117,10 @@ spec:
   details: {name: Acme of SPACE}
   packages: [EventManagement]
 "),
-                told: &[Told::Refused("The Partner \"acme\" is invalid: \n* spec.packages[0]: Unsupported value: \"EventManagement\": supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\"\n* <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")],
+                messages: &[ExpectedMessage::Refused("The Partner \"acme\" is invalid: \n* spec.packages[0]: Unsupported value: \"EventManagement\": supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\"\n* <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")],
             },
-            Step {
-                act: Act::Lint("
+            MistakeStep {
+                action: MistakeAction::Lint("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -128,14 +128,14 @@ spec:
   details: {name: Acme of SPACE}
   packages: [EventIncidentManagement]
 "),
-                told: &[Told::Refused("tenants.yaml:7: Partner `default/acme`: spec.packages[0]: Unsupported value: \"EventIncidentManagement\": did you mean `EventAndIncidentManagement`? Supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\" [schema]")],
+                messages: &[ExpectedMessage::Refused("tenants.yaml:7: Partner `default/acme`: spec.packages[0]: Unsupported value: \"EventIncidentManagement\": did you mean `EventAndIncidentManagement`? Supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\" [schema]")],
             },
         ],
     };
-    a_bad_address: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    a_bad_address: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -143,13 +143,13 @@ spec:
   details: {name: Acme of SPACE}
   security: {access: {allowedIPs: [10.0.0.999]}}
 "),
-            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.security.access.allowedIPs[0]: Invalid value: \"10.0.0.999\": write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]")],
+            messages: &[ExpectedMessage::Refused("The Partner \"acme\" is invalid: spec.security.access.allowedIPs[0]: Invalid value: \"10.0.0.999\": write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]")],
         }],
     };
-    both_password_policies: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    both_password_policies: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -157,13 +157,13 @@ spec:
   details: {name: Acme of SPACE}
   security: {passwordPolicy: {pciDSS: {}, custom: {minLength: 12}}}
 "),
-            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.security.passwordPolicy: Invalid value: set exactly one of `pciDSS` and `custom`")],
+            messages: &[ExpectedMessage::Refused("The Partner \"acme\" is invalid: spec.security.passwordPolicy: Invalid value: set exactly one of `pciDSS` and `custom`")],
         }],
     };
-    a_color_with_a_number_sign: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply("
+    a_color_with_a_number_sign: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply("
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
 metadata: {name: acme}
@@ -172,54 +172,54 @@ spec:
   details: {name: Acme of SPACE}
   branding: {loginPage: {textColor: '#1F2937'}}
 "),
-            told: &[Told::Ready("partner/acme")],
+            messages: &[ExpectedMessage::Ready("partner/acme")],
         }],
     };
-    an_image_that_is_missing: Mistake {
-        given: "",
-        steps: &[Step {
-            act: Act::Apply(LOGO),
-            told: &[Told::NotReady("partner/acme", "ImageNotFound", "`branding.logo` names key `logo.png` of ConfigMap `brand`, which does not exist: create it in this namespace, for example with `kubectl create configmap brand --from-file=logo.png`")],
+    an_image_that_is_missing: MistakeCase {
+        manifests: "",
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply(LOGO),
+            messages: &[ExpectedMessage::NotReady("partner/acme", "ImageNotFound", "`branding.logo` names key `logo.png` of ConfigMap `brand`, which does not exist: create it in this namespace, for example with `kubectl create configmap brand --from-file=logo.png`")],
         }],
     };
-    an_image_that_is_too_large: Mistake {
-        given: "",
+    an_image_that_is_too_large: MistakeCase {
+        manifests: "",
         steps: &[
             // kubectl keeps what it applied in an annotation, which has a limit of its own.
-            Step {
-                act: Act::Apply("
+            MistakeStep {
+                action: MistakeAction::Apply("
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: brand}
 binaryData: {logo.png: ZEROS(270448)}
 "),
-                told: &[Told::Refused("The ConfigMap \"brand\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes")],
+                messages: &[ExpectedMessage::Refused("The ConfigMap \"brand\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes")],
             },
-            Step {
-                act: Act::ApplyServerSide("
+            MistakeStep {
+                action: MistakeAction::ApplyServerSide("
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: brand}
 binaryData: {logo.png: ZEROS(270448)}
 "),
-                told: &[],
+                messages: &[],
             },
-            Step {
-                act: Act::Apply(LOGO),
-                told: &[Told::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is 270448 bytes, at most 65536 are allowed: use a smaller file")],
+            MistakeStep {
+                action: MistakeAction::Apply(LOGO),
+                messages: &[ExpectedMessage::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is 270448 bytes, at most 65536 are allowed: use a smaller file")],
             },
         ],
     };
-    an_image_that_is_svg: Mistake {
-        given: "
+    an_image_that_is_svg: MistakeCase {
+        manifests: "
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: brand}
 binaryData: {logo.png: PHN2Zy8+}
 ",
-        steps: &[Step {
-            act: Act::Apply(LOGO),
-            told: &[Told::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is neither PNG nor JPEG: convert it to one of them")],
+        steps: &[MistakeStep {
+            action: MistakeAction::Apply(LOGO),
+            messages: &[ExpectedMessage::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is neither PNG nor JPEG: convert it to one of them")],
         }],
     };
 }

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry::api::{ConditionType, Reason};
 use tenantry::plan::Field;
 
-use super::Watched;
+use super::MonitoredProgram;
 
 /// Labels that Prometheus puts on what it scrapes.
-const TARGET: [&str; 3] = ["namespace", "pod", "instance"];
+const TARGET_LABELS: [&str; 3] = ["namespace", "pod", "instance"];
 
 /// Series and families of a scrape.
-pub(super) struct Exported {
-    of: Watched,
+pub(super) struct ExportedMetrics {
+    of: MonitoredProgram,
     labels: BTreeMap<String, BTreeSet<String>>,
     families: BTreeSet<String>,
 }
 
-impl Exported {
-    pub(super) fn of(scrape: &str, of: Watched) -> Self {
+impl ExportedMetrics {
+    pub(super) fn from_scrape(scrape: &str, of: MonitoredProgram) -> Self {
         let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut families = BTreeSet::new();
         for line in scrape.lines() {
@@ -26,7 +26,7 @@ impl Exported {
                 families.extend(rest.split(' ').next().map(str::to_owned));
             }
             let series = if line.starts_with('#') { "" } else { line };
-            for selector in selectors(series, of) {
+            for selector in metric_selectors(series, of) {
                 let keys = selector.labels.into_iter().map(|(key, _)| key);
                 labels.entry(selector.metric).or_default().extend(keys);
             }
@@ -40,10 +40,10 @@ impl Exported {
     }
 
     /// What an expression names that there is not.
-    pub(super) fn faults(&self, expression: &str) -> Vec<String> {
+    pub(super) fn expression_faults(&self, expression: &str) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut known: BTreeSet<&str> = TARGET.into();
-        let all = selectors(expression, self.of);
+        let mut known: BTreeSet<&str> = TARGET_LABELS.into();
+        let all = metric_selectors(expression, self.of);
         if all.is_empty() {
             faults.push("it names no metric of the program".to_owned());
         }
@@ -54,27 +54,27 @@ impl Exported {
             };
             known.extend(labels.iter().map(String::as_str));
             for (key, value) in &selector.labels {
-                if !labels.contains(key) && !TARGET.contains(&key.as_str()) {
+                if !labels.contains(key) && !TARGET_LABELS.contains(&key.as_str()) {
                     faults.push(format!("`{}` has no label `{key}`", selector.metric));
                 }
-                let wrong = value.split('|').filter(|one| !is_value(key, one, self.of));
+                let wrong = value.split('|').filter(|one| !is_possible_value(key, one, self.of));
                 faults.extend(wrong.map(|one| format!("`{key}=\"{one}\"`")));
             }
         }
-        let grouped = grouped(expression);
+        let grouped = grouping_labels(expression);
         faults.extend(grouped.iter().filter(|key| !known.contains(key.as_str())).map(|key| format!("by `{key}`")));
         faults
     }
 }
 
 /// Names of the series in an expression.
-pub(super) fn metrics(expression: &str, of: Watched) -> Vec<String> {
-    selectors(expression, of).into_iter().map(|selector| selector.metric).collect()
+pub(super) fn metric_names(expression: &str, of: MonitoredProgram) -> Vec<String> {
+    metric_selectors(expression, of).into_iter().map(|selector| selector.metric).collect()
 }
 
 /// Whether a label may have a value, as far as the values are a closed list. What cannot come about is never raised.
-fn is_value(key: &str, value: &str, of: Watched) -> bool {
-    if of == Watched::Platform {
+fn is_possible_value(key: &str, value: &str, of: MonitoredProgram) -> bool {
+    if of == MonitoredProgram::Platform {
         return match key {
             "outcome" => ["arrived", "failed", "given_up"].contains(&value),
             "turned_away" => ["true", "false"].contains(&value),
@@ -97,7 +97,7 @@ fn is_value(key: &str, value: &str, of: Watched) -> bool {
 }
 
 /// A metric and the labels that stand behind it.
-struct Selector {
+struct MetricSelector {
     metric: String,
     labels: Vec<(String, String)>,
 }
@@ -106,19 +106,19 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-fn selectors(text: &str, of: Watched) -> Vec<Selector> {
+fn metric_selectors(text: &str, of: MonitoredProgram) -> Vec<MetricSelector> {
     let mut found = Vec::new();
-    for (at, _) in text.match_indices(of.prefix()) {
+    for (at, _) in text.match_indices(of.metric_prefix()) {
         let rest = &text[at..];
         let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-        let inside = rest[end..].strip_prefix('{').map(within).unwrap_or_default();
-        found.push(Selector { metric: rest[..end].to_owned(), labels: pairs(inside) });
+        let inside = rest[end..].strip_prefix('{').map(inside_braces).unwrap_or_default();
+        found.push(MetricSelector { metric: rest[..end].to_owned(), labels: label_pairs(inside) });
     }
     found
 }
 
 /// What stands before the brace that closes; values are in quotes, which may hold braces.
-fn within(rest: &str) -> &str {
+fn inside_braces(rest: &str) -> &str {
     let mut is_quoted = false;
     let end = rest.find(|c| {
         is_quoted ^= c == '"';
@@ -128,14 +128,14 @@ fn within(rest: &str) -> &str {
 }
 
 /// Labels and values; each value is in quotes.
-fn pairs(inside: &str) -> Vec<(String, String)> {
+fn label_pairs(inside: &str) -> Vec<(String, String)> {
     let parts: Vec<&str> = inside.split('"').collect();
     let key = |text: &str| text.trim_matches(|c| !is_name(c)).to_owned();
     parts.chunks_exact(2).map(|pair| (key(pair[0]), pair[1].to_owned())).collect()
 }
 
 /// Labels by which something is grouped.
-fn grouped(expression: &str) -> BTreeSet<String> {
+fn grouping_labels(expression: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for word in ["by (", "without ("] {
         for part in expression.split(word).skip(1) {
@@ -151,7 +151,7 @@ fn what_is_not_exported_is_found_out() {
     let scrape = "# TYPE tenantry_operator_objects gauge\n\
         tenantry_operator_objects{kind=\"Client\",condition=\"Ready\",reason=\"A}B\"} 1\n\
         # TYPE tenantry_operator_passes counter\ntenantry_operator_passes_total 3\n";
-    let exported = Exported::of(scrape, Watched::Operator);
+    let exported = ExportedMetrics::from_scrape(scrape, MonitoredProgram::Operator);
     let none: [&str; 0] = [];
     for (expression, wanted) in [
         ("max by (kind) (tenantry_operator_objects{namespace=~\"$n\", reason=\"NameTaken\"}) > 0", &none[..]),
@@ -163,6 +163,6 @@ fn what_is_not_exported_is_found_out() {
         ("tenantry_operator_objects{reason=~\"NameTaken|Gone\"}", &["`reason=\"Gone\"`"]),
         ("tenantry_operator_objects{condition=\"Healthy\"}", &["`condition=\"Healthy\"`"]),
     ] {
-        assert_eq!(exported.faults(expression), wanted, "{expression}");
+        assert_eq!(exported.expression_faults(expression), wanted, "{expression}");
     }
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenantry::api::Reason;
 
-use super::{Watched, alerts, text};
+use super::{MonitoredProgram, alerts_by_name, read_file};
 
 /// What each entry tells, in this order.
-const PARTS: [&str; 4] = ["Means", "Look", "Do", "Worry"];
+const ENTRY_PARTS: [&str; 4] = ["Means", "Look", "Do", "Worry"];
 
 /// Headings below one section, with what stands under each.
-fn entries(page: &str, section: &str) -> BTreeMap<String, String> {
+fn section_entries(page: &str, section: &str) -> BTreeMap<String, String> {
     let inside = page.split(&format!("\n## {section}\n")).nth(1).unwrap_or_default();
     let inside = inside.split("\n## ").next().unwrap_or_default();
     let mut found = BTreeMap::new();
@@ -22,20 +22,20 @@ fn entries(page: &str, section: &str) -> BTreeMap<String, String> {
 }
 
 /// What is wrong with the entries of a section.
-fn faults(page: &str, section: &str, wanted: &BTreeSet<String>) -> Vec<String> {
-    let entries = entries(page, section);
+fn section_faults(page: &str, section: &str, wanted: &BTreeSet<String>) -> Vec<String> {
+    let entries = section_entries(page, section);
     let there: BTreeSet<String> = entries.keys().cloned().collect();
     let mut faults: Vec<String> = wanted.difference(&there).map(|name| format!("`{name}` has no entry")).collect();
     faults.extend(there.difference(wanted).map(|name| format!("`{name}` is nothing that is told")));
     for (name, said) in entries {
-        let parts: Vec<&str> = PARTS
+        let parts: Vec<&str> = ENTRY_PARTS
             .into_iter()
             .filter(|part| {
                 let told = said.split(&format!("**{part}:**")).nth(1).unwrap_or_default();
                 !told.split("**").next().unwrap_or_default().trim().is_empty()
             })
             .collect();
-        if parts != PARTS {
+        if parts != ENTRY_PARTS {
             faults.push(format!("`{name}` says only {parts:?}"));
         }
     }
@@ -44,10 +44,10 @@ fn faults(page: &str, section: &str, wanted: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn every_reason_and_every_alert_has_its_entry() {
-    let page = text("docs/runbook.md");
+    let page = read_file("docs/runbook.md");
     let reasons = Reason::ALL.iter().map(|reason| reason.name().to_owned()).collect();
-    let alerts = alerts(Watched::Operator).into_keys().collect();
-    let all = [faults(&page, "Alerts", &alerts), faults(&page, "Reasons", &reasons)].concat();
+    let alerts = alerts_by_name(MonitoredProgram::Operator).into_keys().collect();
+    let all = [section_faults(&page, "Alerts", &alerts), section_faults(&page, "Reasons", &reasons)].concat();
     assert!(all.is_empty(), "docs/runbook.md: {all:#?}");
 }
 
@@ -59,13 +59,13 @@ fn an_entry_that_is_missing_or_left_over_or_half_is_found_out() {
         |entries: &[String]| format!("# Runbook\n\n## Reasons\n{}\n## Other\n\n### Not this\n", entries.concat());
     let wanted = BTreeSet::from(["One".to_owned(), "Two".to_owned()]);
     let good = page(&[entry("One"), entry("Two")]);
-    assert_eq!(faults(&good, "Reasons", &wanted), Vec::<String>::new());
+    assert_eq!(section_faults(&good, "Reasons", &wanted), Vec::<String>::new());
     for (wrong, word) in [
         (page(&[entry("One")]), "`Two` has no entry"),
         (page(&[entry("One"), entry("Two"), entry("Three")]), "`Three` is nothing"),
         (page(&[entry("One"), entry("Two").replace("**Do:** that.", "")]), "`Two` says only"),
         (page(&[entry("One"), entry("Two").replace("here.", "")]), "`Two` says only"),
     ] {
-        assert!(faults(&wrong, "Reasons", &wanted).join("\n").contains(word), "{word}");
+        assert!(section_faults(&wrong, "Reasons", &wanted).join("\n").contains(word), "{word}");
     }
 }

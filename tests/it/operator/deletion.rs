@@ -2,62 +2,62 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-fn family(prefix: &str, deletion: &Value) -> (Space<'static>, String, String) {
-    let space = World::shared().namespace(prefix);
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"deletion": deletion}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+fn create_partner_and_client(prefix: &str, deletion: &Value) -> (TestNamespace<'static>, String, String) {
+    let space = TestWorld::shared_world().create_namespace(prefix);
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"deletion": deletion}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
     (space, partner, client)
 }
 
-fn state(space: &Space<'_>, partner: &str, client: &str) -> Value {
-    space.platform_client(partner, client)["status"].clone()
+fn tenant_state(space: &TestNamespace<'_>, partner: &str, client: &str) -> Value {
+    space.read_client_tenant(partner, client)["status"].clone()
 }
 
 /// Tombstones answer only to a search for what is not active.
-fn is_tombstone(space: &Space<'_>, partner: &str, client: &str) -> bool {
+fn is_tombstone(space: &TestNamespace<'_>, partner: &str, client: &str) -> bool {
     let path = format!("{partner}/clients");
-    let dead = space.world.tenancy.list(&path, false).unwrap();
+    let dead = space.world.tenancy.list_tenants(&path, false).unwrap();
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")
 }
 
 /// shows: faults/10
 #[test]
 fn retain_leaves_the_tenant_and_the_same_object_again_takes_it_up() {
-    let (space, partner, client) = family("retain", &json!({}));
+    let (space, partner, client) = create_partner_and_client("retain", &json!({}));
     space.delete("client/globex");
-    space.gone("client/globex");
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
-    space.client("globex", &json!({}));
-    assert_eq!(space.ready("client/globex"), client);
-    space.until("the event is there", || Ok(space.events("globex").contains(&"Reattached".to_owned())));
+    space.wait_until_gone("client/globex");
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
+    space.apply_client("globex", &json!({}));
+    assert_eq!(space.wait_until_ready("client/globex"), client);
+    space.wait_until("the event is there", || Ok(space.event_reasons("globex").contains(&"Reattached".to_owned())));
 }
 
 #[test]
 fn suspend_suspends_and_lets_go() {
-    let (space, partner, client) = family("suspend", &json!({"policy": "Suspend"}));
+    let (space, partner, client) = create_partner_and_client("suspend", &json!({"policy": "Suspend"}));
     space.delete("client/globex");
-    space.gone("client/globex");
-    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    space.wait_until_gone("client/globex");
+    assert_eq!(tenant_state(&space, &partner, &client), "SUSPENDED");
 }
 
 /// shows: seeds/termination/confirm, seeds/termination/back-up, seeds/termination/terminate
 /// shows: faults/29
 #[test]
 fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() {
-    let (space, partner, client) = family("terminate", &json!({"policy": "Terminate"}));
+    let (space, partner, client) = create_partner_and_client("terminate", &json!({"policy": "Terminate"}));
     space.delete("client/globex");
-    let message = space.not_ready("client/globex", "ConfirmationNeeded");
+    let message = space.wait_until_not_ready("client/globex", "ConfirmationNeeded");
     assert!(message.contains("status.termination.howToConfirm"), "{message}");
     assert_eq!(space.condition("client/globex", "DeletionBlocked").unwrap().0, "True");
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
-    space.patch("client/globex", &space.confirm("client/globex", 2));
-    space.until("it is suspended first", || {
-        Ok(is_tombstone(&space, &partner, &client) || state(&space, &partner, &client) == "SUSPENDED")
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
+    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 2));
+    space.wait_until("it is suspended first", || {
+        Ok(is_tombstone(&space, &partner, &client) || tenant_state(&space, &partner, &client) == "SUSPENDED")
     });
-    space.gone("client/globex");
+    space.wait_until_gone("client/globex");
     assert!(is_tombstone(&space, &partner, &client));
 }
 
@@ -65,72 +65,80 @@ fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() 
 /// shows: faults/29
 #[test]
 fn a_confirmation_that_names_another_tenant_is_not_accepted() {
-    let (space, partner, client) = family("wrong", &json!({"policy": "Terminate"}));
-    let mut confirm = space.confirm("client/globex", 0);
+    let (space, partner, client) = create_partner_and_client("wrong", &json!({"policy": "Terminate"}));
+    let mut confirm = space.offered_confirmation("client/globex", 0);
     confirm["spec"]["deletion"]["confirm"]["uniqueId"] = json!("client_999999");
-    space.patch("client/globex", &confirm);
+    space.merge_patch("client/globex", &confirm);
     space.delete("client/globex");
-    let message = space.not_ready("client/globex", "ConfirmationInvalid");
+    let message = space.wait_until_not_ready("client/globex", "ConfirmationInvalid");
     assert!(message.contains("client_999999") && message.contains(&client), "{message}");
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
 }
 
 #[test]
 fn removing_the_consent_cancels_and_the_tenant_is_active_again() {
-    let (space, partner, client) = family("cancel", &json!({"policy": "Terminate"}));
-    space.patch("client/globex", &space.confirm("client/globex", 3600));
+    let (space, partner, client) = create_partner_and_client("cancel", &json!({"policy": "Terminate"}));
+    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 3600));
     space.delete("client/globex");
-    space.until("it is suspended", || Ok(state(&space, &partner, &client) == "SUSPENDED"));
-    space.patch("client/globex", &json!({"spec": {"deletion": {"confirm": null}}}));
-    space.gone("client/globex");
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    space.wait_until("it is suspended", || Ok(tenant_state(&space, &partner, &client) == "SUSPENDED"));
+    space.merge_patch("client/globex", &json!({"spec": {"deletion": {"confirm": null}}}));
+    space.wait_until_gone("client/globex");
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
 }
 
 /// shows: seeds/termination/terminated-state, seeds/termination/terminate
 /// shows: faults/34
 #[test]
 fn a_partner_waits_for_its_clients_declared_and_living() {
-    let (space, partner, client) = family("children", &json!({}));
-    space.patch("partner/acme", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
-    space.patch("partner/acme", &space.confirm("partner/acme", 0));
+    let (space, partner, client) = create_partner_and_client("children", &json!({}));
+    space.merge_patch("partner/acme", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
+    space.merge_patch("partner/acme", &space.offered_confirmation("partner/acme", 0));
     space.delete("partner/acme");
-    assert!(space.not_ready("partner/acme", "ClientsRemain").contains("Client object"));
+    assert!(space.wait_until_not_ready("partner/acme", "ClientsRemain").contains("Client object"));
     space.delete("client/globex");
-    space.gone("client/globex");
+    space.wait_until_gone("client/globex");
     let name = space.tenant_name("globex");
-    space.until("it waits for the living client", || {
+    space.wait_until("it waits for the living client", || {
         let message = space.condition("partner/acme", "DeletionBlocked").map(|(_, _, message)| message);
         Ok(message.unwrap_or_default().contains(&format!("`{name}`")))
     });
-    space.client("globex", &json!({"deletion": {"policy": "Terminate"}}));
-    assert_eq!(space.ready("client/globex"), client, "an object of a Partner that goes takes its tenant up again");
-    space.patch("client/globex", &space.confirm("client/globex", 0));
+    space.apply_client("globex", &json!({"deletion": {"policy": "Terminate"}}));
+    assert_eq!(
+        space.wait_until_ready("client/globex"),
+        client,
+        "an object of a Partner that goes takes its tenant up again"
+    );
+    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 0));
     space.delete("client/globex");
-    space.gone("client/globex");
-    space.gone("partner/acme");
-    let path = format!("{}/msps", space.world.tenancy.tenant());
-    let dead = space.world.tenancy.list(&path, false).unwrap();
+    space.wait_until_gone("client/globex");
+    space.wait_until_gone("partner/acme");
+    let path = format!("{}/msps", space.world.tenancy.provider_id());
+    let dead = space.world.tenancy.list_tenants(&path, false).unwrap();
     assert!(dead.iter().any(|one| one["uniqueId"] == partner.as_str() && one["status"] == "TERMINATED"));
 }
 
 /// shows: faults/29
 #[test]
 fn deleting_the_namespace_ends_no_tenant_even_a_confirmed_one() {
-    let (space, partner, client) = family("namespace", &json!({"policy": "Terminate"}));
-    space.patch("client/globex", &space.confirm("client/globex", 0));
-    space.ready("client/globex");
+    let (space, partner, client) = create_partner_and_client("namespace", &json!({"policy": "Terminate"}));
+    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 0));
+    space.wait_until_ready("client/globex");
     space.world.kubectl.run(&["delete", "namespace", &space.name, "--timeout=60s"]).unwrap();
-    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    assert_eq!(tenant_state(&space, &partner, &client), "ACTIVE");
 }
 
 /// shows: faults/35
 #[test]
 fn a_tenant_that_has_gone_from_the_platform_is_never_created_again() {
-    let (space, partner, client) = family("missing", &json!({"policy": "Terminate"}));
-    space.world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, &client)), &json!({})).unwrap();
-    assert!(space.not_ready("client/globex", "TenantMissing").contains(&client));
+    let (space, partner, client) = create_partner_and_client("missing", &json!({"policy": "Terminate"}));
+    space
+        .world
+        .tenancy
+        .change_tenant(&format!("{}/terminate", space.client_path(&partner, &client)), &json!({}))
+        .unwrap();
+    assert!(space.wait_until_not_ready("client/globex", "TenantMissing").contains(&client));
     space.delete("client/globex");
-    space.gone("client/globex");
-    let living = space.world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
+    space.wait_until_gone("client/globex");
+    let living = space.world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
     assert!(living.is_empty(), "{living:?}");
 }

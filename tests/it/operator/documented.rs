@@ -3,46 +3,52 @@
 use serde_json::{Value, json};
 
 use crate::programs::PlatformOptions;
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-fn tenants(space: &Space<'_>, partner: &str) -> Vec<Value> {
+fn living_clients(space: &TestNamespace<'_>, partner: &str) -> Vec<Value> {
     space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
 }
 
 #[test]
 fn clients_are_made_marked_kept_and_taken_up_again_without_any_extension() {
     let options = PlatformOptions { documented_only: true, ..PlatformOptions::default() };
-    let world = World::start_with("documented", &options, |_| {}).unwrap();
-    let space = world.namespace("documented");
+    let world = TestWorld::start_with("documented", &options, |_| {}).unwrap();
+    let space = world.create_namespace("documented");
     let partner = world.platform.credential.tenant_id.clone();
     let spec = json!({"partnerUniqueId": partner, "details": {"city": "Berlin"}});
-    space.orphan("globex", &spec);
-    let client = space.ready("client/globex");
-    let tenant = space.platform_client(&partner, &client);
+    space.apply_client_without_partner("globex", &spec);
+    let client = space.wait_until_ready("client/globex");
+    let tenant = space.read_client_tenant(&partner, &client);
     assert_eq!(tenant["managedBy"], Value::Null, "the platform has no such field");
     assert!(tenant["extOrgId"].as_str().unwrap().starts_with("tny:"), "the mark is in the external id");
 
     space.delete("client/globex");
-    space.gone("client/globex");
-    space.orphan("globex", &spec);
-    assert_eq!(space.ready("client/globex"), client);
-    assert_eq!(tenants(&space, &partner).len(), 1);
+    space.wait_until_gone("client/globex");
+    space.apply_client_without_partner("globex", &spec);
+    assert_eq!(space.wait_until_ready("client/globex"), client);
+    assert_eq!(living_clients(&space, &partner).len(), 1);
 
-    space.orphan("numbered", &json!({"partnerUniqueId": partner, "details": {"externalId": "CRM-7"}}));
-    let numbered = space.ready("client/numbered");
+    space.apply_client_without_partner(
+        "numbered",
+        &json!({"partnerUniqueId": partner, "details": {"externalId": "CRM-7"}}),
+    );
+    let numbered = space.wait_until_ready("client/numbered");
     assert_eq!(
-        space.platform_client(&partner, &numbered)["extOrgId"],
+        space.read_client_tenant(&partner, &numbered)["extOrgId"],
         "CRM-7",
         "a customer's number is never overwritten"
     );
 
-    space.orphan("strict", &json!({"partnerUniqueId": partner, "security": {"access": {"skipUserConsentForm": true}}}));
-    let message = space.not_ready("client/strict", "SecuritySettingNotSupported");
+    space.apply_client_without_partner(
+        "strict",
+        &json!({"partnerUniqueId": partner, "security": {"access": {"skipUserConsentForm": true}}}),
+    );
+    let message = space.wait_until_not_ready("client/strict", "SecuritySettingNotSupported");
     assert!(message.contains("security.access.skipUserConsentForm"), "{message}");
     let unsupported = space.get("client/strict").unwrap()["status"]["unsupported"].clone();
     assert_eq!(unsupported, json!(["security.access.skipUserConsentForm"]));
 
-    space.secret("provider", &space.credential());
-    space.partner("acme", &json!({}));
-    space.not_ready("partner/acme", "PartnerAPIUnavailable");
+    space.apply_secret("provider", &space.credential());
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_not_ready("partner/acme", "PartnerAPIUnavailable");
 }

@@ -4,21 +4,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::TestWorld;
 
 /// shows: faults/22
 #[test]
 fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_once() {
-    let world = World::start("refused", |_| {}).unwrap();
-    let space = world.namespace("refused");
+    let world = TestWorld::start("refused", |_| {}).unwrap();
+    let space = world.create_namespace("refused");
     let mut wrong = space.credential();
     wrong["clientSecret"] = json!("not-the-secret");
-    space.secret("wrong", &wrong);
+    space.apply_secret("wrong", &wrong);
     for number in 0..5 {
-        space.partner(&format!("p{number}"), &json!({"connectionSecretRef": {"name": "wrong"}}));
+        space.apply_partner(&format!("p{number}"), &json!({"connectionSecretRef": {"name": "wrong"}}));
     }
     for number in 0..5 {
-        space.not_ready(&format!("partner/p{number}"), "CredentialsRefused");
+        space.wait_until_not_ready(&format!("partner/p{number}"), "CredentialsRefused");
     }
     let refused = || {
         world
@@ -34,8 +34,8 @@ fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_onc
     #[allow(clippy::cast_precision_loss, reason = "a handful")]
     let most = 2.0 + (begin.elapsed().as_secs() / 30) as f64;
     assert!(tries <= most, "{tries} tries, at most {most} are due");
-    space.secret("wrong", &space.credential());
+    space.apply_secret("wrong", &space.credential());
     for number in 0..5 {
-        space.ready(&format!("partner/p{number}"));
+        space.wait_until_ready(&format!("partner/p{number}"));
     }
 }

@@ -2,21 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::TestWorld;
 
 /// shows: seeds/clients/end-entities, seeds/clients/create, seeds/partners/deliver-services, seeds/account/name
 /// shows: faults/65
 #[test]
 fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
-    let space = World::shared().namespace("order");
-    space.client("globex", &json!({}));
-    assert!(space.not_ready("client/globex", "PartnerNotFound").contains("does not exist"));
+    let space = TestWorld::shared_world().create_namespace("order");
+    space.apply_client("globex", &json!({}));
+    assert!(space.wait_until_not_ready("client/globex", "PartnerNotFound").contains("does not exist"));
     assert_eq!(space.condition("client/globex", "Reconciling").unwrap().1, "PartnerNotFound");
-    space.until("an event says so", || Ok(space.events("globex").contains(&"PartnerNotFound".to_owned())));
-    space.partner("acme", &json!({}));
-    let partner = space.ready("partner/acme");
-    let client = space.ready("client/globex");
-    let tenant = space.platform_client(&partner, &client);
+    space.wait_until("an event says so", || Ok(space.event_reasons("globex").contains(&"PartnerNotFound".to_owned())));
+    space.apply_partner("acme", &json!({}));
+    let partner = space.wait_until_ready("partner/acme");
+    let client = space.wait_until_ready("client/globex");
+    let tenant = space.read_client_tenant(&partner, &client);
     assert_eq!(tenant["name"], space.tenant_name("globex"));
     assert_eq!(tenant["managedBy"]["name"], "globex");
 }
@@ -25,8 +25,8 @@ fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
 /// shows: seeds/password/clients-users, seeds/branding/title
 #[test]
 fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where() {
-    let space = World::shared().namespace("defaults");
-    space.partner(
+    let space = TestWorld::shared_world().create_namespace("defaults");
+    space.apply_partner(
         "acme",
         &json!({
             "packages": ["EventAndIncidentManagement"],
@@ -39,17 +39,17 @@ fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where()
             }},
         }),
     );
-    space.client("globex", &json!({"details": {"country": "France"}, "addOns": []}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let tenant = space.platform_client(&partner, &client);
+    space.apply_client("globex", &json!({"details": {"country": "France"}, "addOns": []}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let tenant = space.read_client_tenant(&partner, &client);
     assert_eq!(tenant["timeZone"], "Europe/Berlin");
     assert_eq!(tenant["country"], "France");
     assert_eq!(tenant["twoFactorAuthentication"], true);
     assert_eq!(tenant["addOns"].as_array().map(Vec::len).unwrap_or_default(), 0);
     // The Partner's own IP rule would lock every customer out.
     assert!(tenant["whiteListedIps"].as_str().unwrap_or_default().is_empty());
-    space.until("the cascade shows", || {
-        Ok(source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some())
+    space.wait_until("the cascade shows", || {
+        Ok(effective_value_and_source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some())
     });
     let object = space.get("client/globex").unwrap();
     for (path, value, from) in [
@@ -59,12 +59,12 @@ fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where()
         ("branding.websiteTitle", "\"Acme Console\"", "Platform"),
         ("security.passwordPolicy.pciDSS", "true", "Platform"),
     ] {
-        assert_eq!(source(&object, path), Some((value.to_owned(), from.to_owned())), "{path}");
+        assert_eq!(effective_value_and_source(&object, path), Some((value.to_owned(), from.to_owned())), "{path}");
     }
-    assert_eq!(source(&object, "security.access.allowedIPs"), None);
+    assert_eq!(effective_value_and_source(&object, "security.access.allowedIPs"), None);
 }
 
-fn source(object: &Value, path: &str) -> Option<(String, String)> {
+fn effective_value_and_source(object: &Value, path: &str) -> Option<(String, String)> {
     let effective = object["status"]["effective"].as_array()?;
     let found = effective.iter().find(|one| one["path"] == path)?;
     Some((found["value"].as_str()?.to_owned(), found["source"].as_str()?.to_owned()))
@@ -72,75 +72,78 @@ fn source(object: &Value, path: &str) -> Option<(String, String)> {
 
 #[test]
 fn a_change_behind_its_back_is_put_right_and_what_is_not_declared_is_left_alone() {
-    let space = World::shared().namespace("drift");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let space = TestWorld::shared_world().create_namespace("drift");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
     let path = space.client_path(&partner, &client);
-    space.world.tenancy.change(&path, &json!({"city": "Bonn", "address": "Somewhere 1"})).unwrap();
-    space.until("the city is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
-    assert_eq!(space.platform_client(&partner, &client)["address"], "Somewhere 1");
-    space.until("the event is there", || Ok(space.events("globex").contains(&"Updated".to_owned())));
+    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn", "address": "Somewhere 1"})).unwrap();
+    space.wait_until("the city is put right", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Berlin"));
+    assert_eq!(space.read_client_tenant(&partner, &client)["address"], "Somewhere 1");
+    space.wait_until("the event is there", || Ok(space.event_reasons("globex").contains(&"Updated".to_owned())));
 }
 
 /// shows: seeds/partners/account, seeds/account/city, seeds/account/state, seeds/details/account-tab
 #[test]
 fn an_edit_is_applied_and_an_empty_value_clears() {
-    let space = World::shared().namespace("edit");
-    space.partner("acme", &json!({"details": {"city": "Munich"}}));
-    let partner = space.ready("partner/acme");
-    let path = format!("{}/msps/{partner}", space.world.tenancy.tenant());
+    let space = TestWorld::shared_world().create_namespace("edit");
+    space.apply_partner("acme", &json!({"details": {"city": "Munich"}}));
+    let partner = space.wait_until_ready("partner/acme");
+    let path = format!("{}/msps/{partner}", space.world.tenancy.provider_id());
     assert_eq!(space.world.tenancy.get(&path).unwrap()["city"], "Munich");
-    space.patch("partner/acme", &json!({"spec": {"details": {"city": "", "state": "Bavaria"}}}));
-    space.until("the edit is there", || {
+    space.merge_patch("partner/acme", &json!({"spec": {"details": {"city": "", "state": "Bavaria"}}}));
+    space.wait_until("the edit is there", || {
         let tenant = space.world.tenancy.get(&path)?;
         Ok(tenant["state"] == "Bavaria" && tenant["city"].as_str().unwrap_or_default().is_empty())
     });
-    space.ready("partner/acme");
+    space.wait_until_ready("partner/acme");
 }
 
 /// shows: seeds/details/dns
 #[test]
 fn a_new_application_server_is_told_to_need_a_dns_entry() {
-    let space = World::shared().namespace("dns");
-    space.partner("plain", &json!({}));
-    space.partner("named", &json!({"details": {"applicationServer": "https://acme.app.example.com"}}));
+    let space = TestWorld::shared_world().create_namespace("dns");
+    space.apply_partner("plain", &json!({}));
+    space.apply_partner("named", &json!({"details": {"applicationServer": "https://acme.app.example.com"}}));
     for name in ["plain", "named"] {
-        space.ready(&format!("partner/{name}"));
+        space.wait_until_ready(&format!("partner/{name}"));
     }
-    let is_told = |name: &str| space.events(name).contains(&"DNSRecordNeeded".to_owned());
-    space.until("it is told of the one that was made with a name", || Ok(is_told("named")));
-    space.patch("partner/plain", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    space.until("the other edit is told", || Ok(space.events("plain").contains(&"Updated".to_owned())));
+    let is_told = |name: &str| space.event_reasons(name).contains(&"DNSRecordNeeded".to_owned());
+    space.wait_until("it is told of the one that was made with a name", || Ok(is_told("named")));
+    space.merge_patch("partner/plain", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    space.wait_until("the other edit is told", || Ok(space.event_reasons("plain").contains(&"Updated".to_owned())));
     assert!(!is_told("plain"), "no name, no entry");
-    space.patch("partner/plain", &json!({"spec": {"details": {"applicationServer": "https://new.app.example.com"}}}));
-    space.until("it is told of the one that got a name", || Ok(is_told("plain")));
+    space.merge_patch(
+        "partner/plain",
+        &json!({"spec": {"details": {"applicationServer": "https://new.app.example.com"}}}),
+    );
+    space.wait_until("it is told of the one that got a name", || Ok(is_told("plain")));
 }
 
 #[test]
 fn suspended_and_active_are_declared_and_suspended_is_ready() {
-    let space = World::shared().namespace("state");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let status = || space.platform_client(&partner, &client)["status"].clone();
-    space.patch("client/globex", &json!({"spec": {"tenantState": "Suspended"}}));
-    space.until("it is suspended", || Ok(status() == "SUSPENDED"));
-    space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("state");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let status = || space.read_client_tenant(&partner, &client)["status"].clone();
+    space.merge_patch("client/globex", &json!({"spec": {"tenantState": "Suspended"}}));
+    space.wait_until("it is suspended", || Ok(status() == "SUSPENDED"));
+    space.wait_until_ready("client/globex");
     let (_, reason, _) = space.condition("client/globex", "Ready").unwrap();
     assert_eq!(reason, "Suspended");
-    space.patch("client/globex", &json!({"spec": {"tenantState": "Active"}}));
-    space.until("it is active", || Ok(status() == "ACTIVE"));
-    space.ready("client/globex");
+    space.merge_patch("client/globex", &json!({"spec": {"tenantState": "Active"}}));
+    space.wait_until("it is active", || Ok(status() == "ACTIVE"));
+    space.wait_until_ready("client/globex");
 }
 
 #[test]
 fn a_request_to_look_now_is_acknowledged() {
-    let space = World::shared().namespace("now");
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    let space = TestWorld::shared_world().create_namespace("now");
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     space.kubectl(&["annotate", "partner/acme", "tenantry.dev/reconcile-requested-at=one"]);
-    space.until("it is acknowledged", || {
+    space.wait_until("it is acknowledged", || {
         Ok(space.get("partner/acme").unwrap()["status"]["lastHandledReconcileAt"] == "one")
     });
 }
@@ -148,7 +151,7 @@ fn a_request_to_look_now_is_acknowledged() {
 /// shows: seeds/without-remediation/patch-approvals
 #[test]
 fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
-    let space = World::shared().namespace("image");
+    let space = TestWorld::shared_world().create_namespace("image");
     let image = |name: &str| std::fs::read(crate::assets::root().join("examples/brand").join(name)).unwrap();
     let apply = |bytes: Vec<u8>| {
         use base64::Engine;
@@ -159,8 +162,11 @@ fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
         }));
     };
     apply(image("logo.png"));
-    space.partner("acme", &json!({"branding": {"logo": {"configMapKeyRef": {"name": "brand", "key": "logo.png"}}}}));
-    let partner = space.ready("partner/acme");
+    space.apply_partner(
+        "acme",
+        &json!({"branding": {"logo": {"configMapKeyRef": {"name": "brand", "key": "logo.png"}}}}),
+    );
+    let partner = space.wait_until_ready("partner/acme");
     let digest = || {
         let branding = space.world.tenancy.get(&format!("{partner}/customBranding"))?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(branding["logo"]["sha256"].clone())
@@ -168,7 +174,7 @@ fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
     let first = digest().unwrap();
     assert!(first.is_string());
     apply(image("favicon.png"));
-    space.until("the other image is there", || Ok(digest()? != first));
+    space.wait_until("the other image is there", || Ok(digest()? != first));
     let status = space.get("partner/acme").unwrap()["status"].clone();
     assert!(status["modules"].as_array().unwrap().contains(&json!("Dashboards")));
     assert!(status["unavailable"]["permissionSets"].as_array().unwrap().contains(&json!("Patch Approvals")));
@@ -176,30 +182,30 @@ fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
 
 #[test]
 fn under_a_suspended_partner_nothing_is_written_and_it_heals() {
-    let space = World::shared().namespace("parent");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    space.patch("partner/acme", &json!({"spec": {"tenantState": "Suspended"}}));
-    space.ready("partner/acme");
-    space.patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
-    let message = space.not_ready("client/globex", "PartnerSuspended");
+    let space = TestWorld::shared_world().create_namespace("parent");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    space.merge_patch("partner/acme", &json!({"spec": {"tenantState": "Suspended"}}));
+    space.wait_until_ready("partner/acme");
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
+    let message = space.wait_until_not_ready("client/globex", "PartnerSuspended");
     assert!(message.contains("suspended"), "{message}");
-    space.patch("partner/acme", &json!({"spec": {"tenantState": "Active"}}));
-    space.ready("client/globex");
-    assert_eq!(space.platform_client(&partner, &client)["city"], "Berlin");
+    space.merge_patch("partner/acme", &json!({"spec": {"tenantState": "Active"}}));
+    space.wait_until_ready("client/globex");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Berlin");
 }
 
 #[test]
 fn white_space_that_blocks_of_yaml_leave_is_no_difference() {
-    let space = World::shared().namespace("white");
-    space.referenced_secret("duo", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX\n", "skey": "s".repeat(40)}));
+    let space = TestWorld::shared_world().create_namespace("white");
+    space.apply_referenced_secret("duo", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX\n", "skey": "s".repeat(40)}));
     let reference = |key: &str| json!({"name": "duo", "key": key});
     let duo = json!({
         "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
         "apiHostname": "API-1.duo.example \n",
     });
-    space.partner(
+    space.apply_partner(
         "acme",
         &json!({
             "details": {"applicationServer": "acme.app.example.org\n", "city": "Munich\n"},
@@ -210,23 +216,23 @@ fn white_space_that_blocks_of_yaml_leave_is_no_difference() {
         "details": {"city": " ", "postalCode": " ", "externalId": " ", "address": "Hauptstr. 1\nHinterhaus\n", "phone": {"number": " "}},
         "branding": {"websiteTitle": " "},
     });
-    space.client("globex", &blank);
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let tenant = space.platform_client(&partner, &client);
+    space.apply_client("globex", &blank);
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let tenant = space.read_client_tenant(&partner, &client);
     assert_eq!(tenant["timeZone"], "Europe/Berlin");
     assert_eq!(tenant["address"], "Hauptstr. 1\nHinterhaus");
     assert_eq!(tenant["duoSecurity"]["apiHostName"], "api-1.duo.example");
-    let revision = || space.platform_client(&partner, &client)["revision"].clone();
-    let (before, checks) = (revision(), checks(&space));
-    space.until("drift was looked for twice", || Ok(self::checks(&space) > checks + 2.5));
+    let revision = || space.read_client_tenant(&partner, &client)["revision"].clone();
+    let (before, checks) = (revision(), drift_check_count(&space));
+    space.wait_until("drift was looked for twice", || Ok(self::drift_check_count(&space) > checks + 2.5));
     assert_eq!(revision(), before, "nothing was written again");
     let (status, reason, _) = space.condition("client/globex", "InSync").unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("True", "AsDeclared"));
-    space.patch("client/globex", &json!({"spec": {"details": {"timezone": " \n"}}}));
-    assert!(space.not_ready("client/globex", "InvalidValue").contains("`details.timezone` is blank"));
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"timezone": " \n"}}}));
+    assert!(space.wait_until_not_ready("client/globex", "InvalidValue").contains("`details.timezone` is blank"));
 }
 
 /// Looks for drift of the operator so far.
-fn checks(space: &crate::world::Space<'_>) -> f64 {
+fn drift_check_count(space: &crate::world::TestNamespace<'_>) -> f64 {
     space.world.operator.metric("tenantry_operator_drift_checks_total", &["kind=\"Client\""]).unwrap()
 }

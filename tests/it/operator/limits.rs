@@ -2,39 +2,40 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::TestWorld;
 
 /// shows: faults/77
 #[test]
 fn a_thousand_addresses_are_in_force_and_status_is_written_and_says_how_much_they_are() {
-    let space = World::shared().namespace("thousand");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({}));
-    space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("thousand");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({}));
+    space.wait_until_ready("client/globex");
     let addresses = |count: usize| -> Vec<String> {
         (0..count).map(|number| format!("2001:db8:{number:x}:ffff:ffff:ffff:0:0/96")).collect()
     };
-    let declare = |name: &str| space.client(name, &json!({"security": {"access": {"allowedIPs": addresses(1000)}}}));
+    let declare =
+        |name: &str| space.apply_client(name, &json!({"security": {"access": {"allowedIPs": addresses(1000)}}}));
     // One that has a status already, and one that begins with so long a list.
     for name in ["globex", "initech"] {
         declare(name);
-        let client = space.ready(&format!("client/{name}"));
+        let client = space.wait_until_ready(&format!("client/{name}"));
         let object = space.get(&format!("client/{name}")).unwrap();
         let shown = object["status"]["effective"].as_array().unwrap();
         let value = shown.iter().find(|one| one["path"] == "security.access.allowedIPs").unwrap()["value"].as_str();
         let value: Value = serde_json::from_str(value.unwrap()).unwrap();
         assert!(value["bytes"].as_u64().unwrap() > 32_768 && value["digest"].is_string(), "{value}");
-        let partner = space.ready("partner/acme");
-        let tenant = space.platform_client(&partner, &client);
+        let partner = space.wait_until_ready("partner/acme");
+        let tenant = space.read_client_tenant(&partner, &client);
         assert_eq!(tenant["whiteListedIps"].as_str().unwrap().split(',').count(), 1000);
     }
 }
 
 #[test]
 fn an_object_with_the_longest_name_gets_its_events() {
-    let space = World::shared().namespace("longest");
+    let space = TestWorld::shared_world().create_namespace("longest");
     let name = "n".repeat(253);
-    space.partner(&name, &json!({"details": {"name": space.tenant_name("longest")}}));
-    space.ready(&format!("partner/{name}"));
-    space.until("its event is there", || Ok(space.events(&name).contains(&"Created".to_owned())));
+    space.apply_partner(&name, &json!({"details": {"name": space.tenant_name("longest")}}));
+    space.wait_until_ready(&format!("partner/{name}"));
+    space.wait_until("its event is there", || Ok(space.event_reasons(&name).contains(&"Created".to_owned())));
 }

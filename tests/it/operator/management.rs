@@ -2,55 +2,57 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
 /// A Partner that is Ready and a tenant under it that nobody declared.
-fn found(prefix: &str, tenant: &Value) -> (Space<'static>, String, String) {
-    let space = World::shared().namespace(prefix);
-    space.partner("acme", &json!({}));
-    let partner = space.ready("partner/acme");
+fn partner_with_undeclared_tenant(prefix: &str, tenant: &Value) -> (TestNamespace<'static>, String, String) {
+    let space = TestWorld::shared_world().create_namespace(prefix);
+    space.apply_partner("acme", &json!({}));
+    let partner = space.wait_until_ready("partner/acme");
     let mut body = json!({"name": space.tenant_name("globex"), "city": "Bonn"});
-    crate::world::merge(&mut body, tenant);
-    space.world.tenancy.change(&format!("{partner}/clients"), &body).unwrap();
+    crate::world::merge_json(&mut body, tenant);
+    space.world.tenancy.change_tenant(&format!("{partner}/clients"), &body).unwrap();
     let living = space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap();
     let id = living[0]["uniqueId"].as_str().unwrap().to_owned();
     (space, partner, id)
 }
 
-fn count(space: &Space<'_>, partner: &str) -> usize {
+fn count_clients(space: &TestNamespace<'_>, partner: &str) -> usize {
     space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().len()
 }
 
 #[test]
 fn a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs() {
-    let (space, partner, id) = found("adopt", &json!({}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let message = space.not_ready("client/globex", "NameTaken");
+    let (space, partner, id) = partner_with_undeclared_tenant("adopt", &json!({}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let message = space.wait_until_not_ready("client/globex", "NameTaken");
     assert!(message.contains(&format!("uniqueId: {id}")), "{message}");
-    space.patch("client/globex", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
-    let message = space.not_ready("client/globex", "NotIdentical");
+    space.merge_patch("client/globex", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
+    let message = space.wait_until_not_ready("client/globex", "NotIdentical");
     assert!(message.contains("`details.city`"), "{message}");
-    assert_eq!(space.platform_client(&partner, &id)["city"], "Bonn", "nothing was written");
-    space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    assert_eq!(space.ready("client/globex"), id);
-    space.until("the mark is there", || Ok(space.platform_client(&partner, &id)["managedBy"]["name"] == "globex"));
-    assert_eq!(count(&space, &partner), 1);
-    space.until("the event is there", || Ok(space.events("globex").contains(&"Adopted".to_owned())));
+    assert_eq!(space.read_client_tenant(&partner, &id)["city"], "Bonn", "nothing was written");
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    assert_eq!(space.wait_until_ready("client/globex"), id);
+    space.wait_until("the mark is there", || {
+        Ok(space.read_client_tenant(&partner, &id)["managedBy"]["name"] == "globex")
+    });
+    assert_eq!(count_clients(&space, &partner), 1);
+    space.wait_until("the event is there", || Ok(space.event_reasons("globex").contains(&"Adopted".to_owned())));
     // Adoption happens once: what is edited now is written as for any tenant.
-    space.patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
-    space.until("the edit is there", || Ok(space.platform_client(&partner, &id)["city"] == "Berlin"));
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
+    space.wait_until("the edit is there", || Ok(space.read_client_tenant(&partner, &id)["city"] == "Berlin"));
 }
 
 #[test]
 fn a_name_of_another_object_of_the_namespace_says_whose_it_is_and_how_the_tenant_moves() {
-    let space = World::shared().namespace("twins");
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
-    space.client("globex", &json!({}));
-    let id = space.ready("client/globex");
+    let space = TestWorld::shared_world().create_namespace("twins");
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.apply_client("globex", &json!({}));
+    let id = space.wait_until_ready("client/globex");
     let name = space.tenant_name("globex");
-    space.client("twin", &json!({"details": {"name": name}}));
-    let message = space.not_ready("client/twin", "NameTaken");
+    space.apply_client("twin", &json!({"details": {"name": name}}));
+    let message = space.wait_until_not_ready("client/twin", "NameTaken");
     for word in [
         format!("tenant `{id}`"),
         format!("belongs to Client `{}/globex`", space.name),
@@ -59,21 +61,21 @@ fn a_name_of_another_object_of_the_namespace_says_whose_it_is_and_how_the_tenant
         assert!(message.contains(&word), "`{message}` does not say `{word}`");
     }
     // What it says is what helps.
-    space.patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
-    space.patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
-    assert_eq!(space.ready("client/twin"), id);
+    space.merge_patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
+    space.merge_patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
+    assert_eq!(space.wait_until_ready("client/twin"), id);
 }
 
 #[test]
 fn adopt_writes_what_differs_and_an_id_that_is_not_there_creates_nothing() {
-    let (space, partner, id) = found("adopt", &json!({}));
+    let (space, partner, id) = partner_with_undeclared_tenant("adopt", &json!({}));
     let spec = json!({"details": {"city": "Berlin"}, "adoption": {"policy": "Adopt", "uniqueId": id}});
-    space.client("globex", &spec);
-    assert_eq!(space.ready("client/globex"), id);
-    assert_eq!(space.platform_client(&partner, &id)["city"], "Berlin");
-    space.client("ghost", &json!({"adoption": {"policy": "Adopt", "uniqueId": "client_999999"}}));
-    space.not_ready("client/ghost", "AdoptionTargetNotFound");
-    assert_eq!(count(&space, &partner), 1);
+    space.apply_client("globex", &spec);
+    assert_eq!(space.wait_until_ready("client/globex"), id);
+    assert_eq!(space.read_client_tenant(&partner, &id)["city"], "Berlin");
+    space.apply_client("ghost", &json!({"adoption": {"policy": "Adopt", "uniqueId": "client_999999"}}));
+    space.wait_until_not_ready("client/ghost", "AdoptionTargetNotFound");
+    assert_eq!(count_clients(&space, &partner), 1);
 }
 
 #[test]
@@ -82,137 +84,144 @@ fn a_tenant_of_another_cluster_is_taken_only_when_its_owner_is_named() {
     let foreign = json!({"managedBy": {
         "cluster": "elsewhere", "kind": "Client", "namespace": "theirs", "name": "a", "uid": uid,
     }});
-    let (space, partner, id) = found("owner", &foreign);
-    space.client("globex", &json!({"adoption": {"policy": "Adopt", "uniqueId": id}}));
-    let message = space.not_ready("client/globex", "OwnedElsewhere");
+    let (space, partner, id) = partner_with_undeclared_tenant("owner", &foreign);
+    space.apply_client("globex", &json!({"adoption": {"policy": "Adopt", "uniqueId": id}}));
+    let message = space.wait_until_not_ready("client/globex", "OwnedElsewhere");
     for (word, is_said) in [("adoption.takeFrom", true), ("elsewhere", false), ("theirs", false), (&uid, false)] {
         assert_eq!(message.contains(word), is_said, "{message}");
     }
-    assert_eq!(space.platform_client(&partner, &id)["managedBy"]["cluster"], "elsewhere");
-    space.patch("client/globex", &json!({"spec": {"adoption": {"takeFrom": "elsewhere/Client/theirs/a"}}}));
-    assert_eq!(space.ready("client/globex"), id);
-    assert_eq!(space.platform_client(&partner, &id)["managedBy"]["name"], "globex");
+    assert_eq!(space.read_client_tenant(&partner, &id)["managedBy"]["cluster"], "elsewhere");
+    space.merge_patch("client/globex", &json!({"spec": {"adoption": {"takeFrom": "elsewhere/Client/theirs/a"}}}));
+    assert_eq!(space.wait_until_ready("client/globex"), id);
+    assert_eq!(space.read_client_tenant(&partner, &id)["managedBy"]["name"], "globex");
 }
 
 #[test]
 fn observe_writes_nothing_anywhere_and_promotion_runs_adoption() {
-    let (space, partner, id) = found("observe", &json!({}));
+    let (space, partner, id) = partner_with_undeclared_tenant("observe", &json!({}));
     let observe = json!({
         "details": {"city": "Berlin"}, "adoption": {"uniqueId": id}, "management": {"mode": "Observe"},
     });
-    space.client("globex", &observe);
-    assert_eq!(space.ready("client/globex"), id);
+    space.apply_client("globex", &observe);
+    assert_eq!(space.wait_until_ready("client/globex"), id);
     let object = space.get("client/globex").unwrap();
     assert_eq!(object["metadata"]["finalizers"], Value::Null);
     assert_eq!(object["status"]["drift"][0]["path"], "details.city");
     assert_eq!(space.condition("client/globex", "InSync").unwrap().0, "False");
-    assert_eq!(space.platform_client(&partner, &id)["managedBy"], Value::Null);
-    space.patch("client/globex", &json!({"spec": {"adoption": null, "management": null}}));
-    space.not_ready("client/globex", "NotAdopted");
-    assert_eq!(space.platform_client(&partner, &id)["city"], "Bonn");
-    space.patch("client/globex", &json!({"spec": {"adoption": {"policy": "Adopt", "uniqueId": id}}}));
-    assert_eq!(space.ready("client/globex"), id);
-    assert_eq!(space.platform_client(&partner, &id)["city"], "Berlin");
-    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Observe"}}}));
-    space.until("the finalizer is gone", || {
+    assert_eq!(space.read_client_tenant(&partner, &id)["managedBy"], Value::Null);
+    space.merge_patch("client/globex", &json!({"spec": {"adoption": null, "management": null}}));
+    space.wait_until_not_ready("client/globex", "NotAdopted");
+    assert_eq!(space.read_client_tenant(&partner, &id)["city"], "Bonn");
+    space.merge_patch("client/globex", &json!({"spec": {"adoption": {"policy": "Adopt", "uniqueId": id}}}));
+    assert_eq!(space.wait_until_ready("client/globex"), id);
+    assert_eq!(space.read_client_tenant(&partner, &id)["city"], "Berlin");
+    space.merge_patch("client/globex", &json!({"spec": {"management": {"mode": "Observe"}}}));
+    space.wait_until("the finalizer is gone", || {
         Ok(space.get("client/globex").unwrap()["metadata"]["finalizers"] == Value::Null)
     });
-    assert_eq!(space.platform_client(&partner, &id)["managedBy"]["name"], "globex", "the mark stays");
+    assert_eq!(space.read_client_tenant(&partner, &id)["managedBy"]["name"], "globex", "the mark stays");
 }
 
 #[test]
 fn paused_does_nothing_and_goes_on_where_it_was() {
-    let space = World::shared().namespace("paused");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Paused"}, "details": {"city": "Bonn"}}}));
-    space.until("it says so", || {
+    let space = TestWorld::shared_world().create_namespace("paused");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    space.merge_patch(
+        "client/globex",
+        &json!({"spec": {"management": {"mode": "Paused"}, "details": {"city": "Bonn"}}}),
+    );
+    space.wait_until("it says so", || {
         Ok(space.condition("client/globex", "Paused").is_some_and(|(status, ..)| status == "True"))
     });
     assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True", "Ready keeps its value");
     std::thread::sleep(std::time::Duration::from_millis(2500));
-    assert_eq!(space.platform_client(&partner, &client)["city"], "Berlin");
-    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Manage"}}}));
-    space.until("the edit is there", || Ok(space.platform_client(&partner, &client)["city"] == "Bonn"));
-    space.ready("client/globex");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Berlin");
+    space.merge_patch("client/globex", &json!({"spec": {"management": {"mode": "Manage"}}}));
+    space.wait_until("the edit is there", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Bonn"));
+    space.wait_until_ready("client/globex");
     assert_eq!(space.condition("client/globex", "Paused"), None);
 }
 
 #[test]
 fn reported_drift_is_shown_and_left_while_an_edit_is_written() {
-    let space = World::shared().namespace("report");
-    space.partner("acme", &json!({}));
+    let space = TestWorld::shared_world().create_namespace("report");
+    space.apply_partner("acme", &json!({}));
     let spec = json!({"details": {"city": "Berlin", "state": "Berlin"}, "management": {"drift": "Report"}});
-    space.client("globex", &spec);
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    space.world.tenancy.change(&space.client_path(&partner, &client), &json!({"city": "Bonn"})).unwrap();
-    space.until("it is shown", || {
+    space.apply_client("globex", &spec);
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    space.world.tenancy.change_tenant(&space.client_path(&partner, &client), &json!({"city": "Bonn"})).unwrap();
+    space.wait_until("it is shown", || {
         Ok(space.get("client/globex").unwrap()["status"]["drift"][0]["observed"] == "\"Bonn\"")
     });
     assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True");
-    space.patch("client/globex", &json!({"spec": {"details": {"state": "Brandenburg"}}}));
-    space.until("the edit is written", || Ok(space.platform_client(&partner, &client)["state"] == "Brandenburg"));
-    space.ready("client/globex");
-    assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn", "only what was edited is written");
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"state": "Brandenburg"}}}));
+    space.wait_until("the edit is written", || {
+        Ok(space.read_client_tenant(&partner, &client)["state"] == "Brandenburg")
+    });
+    space.wait_until_ready("client/globex");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Bonn", "only what was edited is written");
     assert_eq!(space.get("client/globex").unwrap()["status"]["drift"][0]["path"], "details.city");
 }
 
 #[test]
 fn a_risky_plan_waits_for_its_hash_and_a_changed_world_needs_another() {
-    let space = World::shared().namespace("approval");
-    space.partner("acme", &json!({}));
+    let space = TestWorld::shared_world().create_namespace("approval");
+    space.apply_partner("acme", &json!({}));
     let spec = json!({"management": {"approval": {"mode": "ManualIfRisky"}}, "details": {"city": "Berlin"}});
-    space.client("globex", &spec);
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    space.patch("client/globex", &json!({"spec": {"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}}));
-    let hash = |space: &Space<'_>| {
+    space.apply_client("globex", &spec);
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    space.merge_patch("client/globex", &json!({"spec": {"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}}));
+    let hash = |space: &TestNamespace<'_>| {
         space.get("client/globex").unwrap()["status"]["plan"]["hash"].as_str().unwrap_or_default().to_owned()
     };
-    space.until("a plan waits", || Ok(!hash(&space).is_empty()));
+    space.wait_until("a plan waits", || Ok(!hash(&space).is_empty()));
     let (status, reason, _) = space.condition("client/globex", "Ready").unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "ApprovalNeeded"));
     assert_eq!(space.condition("client/globex", "AwaitingApproval").unwrap().0, "True");
     let first = hash(&space);
     let path = space.client_path(&partner, &client);
-    space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-    space.until("another plan waits", || Ok(hash(&space) != first && !hash(&space).is_empty()));
-    space.patch("client/globex", &json!({"spec": {"management": {"approval": {"approvedPlan": first}}}}));
+    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+    space.wait_until("another plan waits", || Ok(hash(&space) != first && !hash(&space).is_empty()));
+    space.merge_patch("client/globex", &json!({"spec": {"management": {"approval": {"approvedPlan": first}}}}));
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert_eq!(space.platform_client(&partner, &client)["whiteListedIps"].as_str().unwrap_or_default(), "");
+    assert_eq!(space.read_client_tenant(&partner, &client)["whiteListedIps"].as_str().unwrap_or_default(), "");
     let approve = json!({"spec": {"management": {"approval": {"approvedPlan": hash(&space)}}}});
-    space.patch("client/globex", &approve);
-    space.until("it is written", || Ok(space.platform_client(&partner, &client)["whiteListedIps"] == "10.0.0.1"));
-    space.ready("client/globex");
+    space.merge_patch("client/globex", &approve);
+    space.wait_until("it is written", || {
+        Ok(space.read_client_tenant(&partner, &client)["whiteListedIps"] == "10.0.0.1")
+    });
+    space.wait_until_ready("client/globex");
     assert_eq!(space.get("client/globex").unwrap()["status"]["plan"], Value::Null);
 }
 
 #[test]
 fn a_setting_that_somebody_keeps_changing_back_is_fought_over_three_times_and_then_reported() {
-    let space = World::shared().namespace("fight");
-    space.partner("acme", &json!({}));
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let space = TestWorld::shared_world().create_namespace("fight");
+    space.apply_partner("acme", &json!({}));
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
     let path = space.client_path(&partner, &client);
     for _ in 0..3 {
-        space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-        space.until("it is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
+        space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+        space.wait_until("it is put right", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Berlin"));
     }
-    space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-    let message = space.not_ready("client/globex", "ConflictingWriter");
+    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+    let message = space.wait_until_not_ready("client/globex", "ConflictingWriter");
     assert!(message.contains("`details.city`"), "{message}");
-    assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Bonn");
 }
 
 #[test]
 fn a_locked_default_holds() {
-    let space = World::shared().namespace("locked");
+    let space = TestWorld::shared_world().create_namespace("locked");
     let clients = json!({"defaults": {"country": "Germany"}, "locked": ["country"]});
-    space.partner("acme", &json!({"clients": clients}));
-    space.ready("partner/acme");
-    space.client("globex", &json!({"details": {"country": "France"}}));
-    let message = space.not_ready("client/globex", "PolicyViolation");
+    space.apply_partner("acme", &json!({"clients": clients}));
+    space.wait_until_ready("partner/acme");
+    space.apply_client("globex", &json!({"details": {"country": "France"}}));
+    let message = space.wait_until_not_ready("client/globex", "PolicyViolation");
     assert!(message.contains("details.country") && message.contains("Germany"), "{message}");
-    space.patch("client/globex", &json!({"spec": {"details": {"country": "Germany"}}}));
-    space.ready("client/globex");
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Germany"}}}));
+    space.wait_until_ready("client/globex");
 }

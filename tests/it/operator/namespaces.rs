@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::cli::Desk;
+use crate::cli::PluginFolder;
 use crate::consoles::apart::{RELEASE_OF_A_NAMESPACE, strs};
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
 const HOME: &str = "tenantry-system";
 
 /// Rights in one namespace.
-fn role(space: &str) -> String {
+fn role_manifest(space: &str) -> String {
     format!(
         r#"
 apiVersion: rbac.authorization.k8s.io/v1
@@ -33,7 +33,7 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {HOME}}}]
     )
 }
 
-const OWN: &str = r#"
+const OWN_NAMESPACE_ROLE: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: own, namespace: tenantry-system}
@@ -50,11 +50,11 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: tenantry-system}]
 "#;
 
 /// Names of two namespaces in which the operator has rights, and of one in which it has none.
-fn scoped(world: &mut World) -> [String; 3] {
-    let names = ["first", "second", "other"].map(|name| world.namespace(name).name);
+fn scoped(world: &mut TestWorld) -> [String; 3] {
+    let names = ["first", "second", "other"].map(|name| world.create_namespace(name).name);
     let [first, second, _] = &names;
     world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
-    let rights = format!("{}{}{OWN}", role(first), role(second));
+    let rights = format!("{}{}{OWN_NAMESPACE_ROLE}", role_manifest(first), role_manifest(second));
     world.kubectl.run_with(&["apply", "-f", "-"], &rights).unwrap();
     let token = world.kubectl.run(&["-n", HOME, "create", "token", "operator", "--duration=2h"]).unwrap();
     world.options.kubeconfig = world.control_plane.add_kubeconfig("operator", token.trim()).unwrap();
@@ -66,56 +66,57 @@ fn scoped(world: &mut World) -> [String; 3] {
 
 #[test]
 fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else() {
-    let mut world = World::start("namespaces", |_| {}).unwrap();
-    let [first, second, other] = scoped(&mut world).map(|name| Space::at(&world, name));
+    let mut world = TestWorld::start("namespaces", |_| {}).unwrap();
+    let [first, second, other] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
 
-    other.partner("acme", &json!({}));
-    first.partner("acme", &json!({"clients": {"allowedNamespaces": {"from": "All"}}}));
-    second.client("globex", &json!({"partnerRef": {"namespace": first.name}, "deletion": {"policy": "Terminate"}}));
-    let (partner, client) = (first.ready("partner/acme"), second.ready("client/globex"));
-    assert_eq!(first.platform_client(&partner, &client)["managedBy"]["cluster"], "c1");
+    other.apply_partner("acme", &json!({}));
+    first.apply_partner("acme", &json!({"clients": {"allowedNamespaces": {"from": "All"}}}));
+    second
+        .apply_client("globex", &json!({"partnerRef": {"namespace": first.name}, "deletion": {"policy": "Terminate"}}));
+    let (partner, client) = (first.wait_until_ready("partner/acme"), second.wait_until_ready("client/globex"));
+    assert_eq!(first.read_client_tenant(&partner, &client)["managedBy"]["cluster"], "c1");
 
     // The definitions are out of its sight, and discovery tells enough.
-    second.patch("client/globex", &second.confirm("client/globex", 0));
+    second.merge_patch("client/globex", &second.offered_confirmation("client/globex", 0));
     second.delete("client/globex");
-    second.gone("client/globex");
-    let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
+    second.wait_until_gone("client/globex");
+    let living = world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
     assert!(living.is_empty(), "{living:?}");
     assert!(other.get("partner/acme").unwrap()["status"]["uniqueId"].is_null(), "it looked where it was not told to");
 }
 
 #[test]
 fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released() {
-    let mut world = World::start("rights-gone", |_| {}).unwrap();
-    let [first, second, _] = scoped(&mut world).map(|name| Space::at(&world, name));
-    let desk = Desk::at(&first);
-    let release = |space: &Space<'_>| {
+    let mut world = TestWorld::start("rights-gone", |_| {}).unwrap();
+    let [first, second, _] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
+    let desk = PluginFolder::on_cluster_of(&first);
+    let release = |space: &TestNamespace<'_>| {
         let page = RELEASE_OF_A_NAMESPACE.words("kubectl tenantry", &[("acme", &space.name)]);
         let ran = desk.run(&[&strs(&page)[..], &["--yes"]].concat());
         assert_eq!(ran.code, 0, "{ran:?}");
     };
-    let finalizers = |space: &Space<'_>| space.get("partner/acme").unwrap()["metadata"]["finalizers"].clone();
+    let finalizers = |space: &TestNamespace<'_>| space.get("partner/acme").unwrap()["metadata"]["finalizers"].clone();
     for space in [&first, &second] {
-        space.partner("acme", &json!({"deletion": {"policy": "Terminate"}}));
+        space.apply_partner("acme", &json!({"deletion": {"policy": "Terminate"}}));
     }
-    let (partner, kept) = (first.ready("partner/acme"), second.ready("partner/acme"));
+    let (partner, kept) = (first.wait_until_ready("partner/acme"), second.wait_until_ready("partner/acme"));
 
     // As the controller of namespaces may do it: the rights first.
     world.kubectl.run(&["-n", &first.name, "delete", "rolebinding", "operator"]).unwrap();
     world.kubectl.run(&["delete", "namespace", &first.name, "--wait=false"]).unwrap();
-    first.until("the deletion reached the Partner", || {
+    first.wait_until("the deletion reached the Partner", || {
         Ok(first.get("partner/acme").unwrap()["metadata"]["deletionTimestamp"].is_string())
     });
     assert_eq!(finalizers(&first), json!(["tenantry.dev/tenant"]), "nobody could take it off");
     release(&first);
-    second.until("the namespace is gone", || {
+    second.wait_until("the namespace is gone", || {
         Ok(world.kubectl.run(&["get", "namespace", &first.name, "--ignore-not-found"])?.is_empty())
     });
 
     // Where the operator has its rights, this does not last: the page says to stop it first.
     release(&second);
-    second.until("the finalizer is back", || Ok(finalizers(&second) == json!(["tenantry.dev/tenant"])));
+    second.wait_until("the finalizer is back", || Ok(finalizers(&second) == json!(["tenantry.dev/tenant"])));
     for id in [&partner, &kept] {
-        assert_eq!(world.tenancy.get(&world.tenancy.partner(id)).unwrap()["status"], json!("ACTIVE"));
+        assert_eq!(world.tenancy.get(&world.tenancy.partner_path(id)).unwrap()["status"], json!("ACTIVE"));
     }
 }

@@ -6,8 +6,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::assets;
-use crate::cli::Desk;
-use crate::world::{Space, World};
+use crate::cli::PluginFolder;
+use crate::world::{TestNamespace, TestWorld};
 
 /// The definition of Clients as the next release might bring it: one more add-on, and one more field.
 fn newer_definition() -> Value {
@@ -20,32 +20,32 @@ fn newer_definition() -> Value {
 }
 
 /// Tries until the API server takes an object as the newer definition has it.
-fn apply_newer(space: &Space<'_>, name: &str, more: &Value) {
+fn apply_newer(space: &TestNamespace<'_>, name: &str, more: &Value) {
     let mut spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)}});
-    crate::world::merge(&mut spec, more);
+    crate::world::merge_json(&mut spec, more);
     let object =
         json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name}, "spec": spec});
-    space.until(&format!("the newer definition takes `{name}`"), || {
+    space.wait_until(&format!("the newer definition takes `{name}`"), || {
         let args = ["-n", &space.name, "apply", "--server-side", "-f", "-"];
         Ok(space.world.kubectl.run_with(&args, &object.to_string()).is_ok())
     });
 }
 
 /// Both are told what is not known, and another object is changed and followed meanwhile.
-fn others_go_on(space: &Space<'_>, city: &str) {
-    let value = space.not_ready("client/value", "NotUnderstood");
+fn check_others_continue(space: &TestNamespace<'_>, city: &str) {
+    let value = space.wait_until_not_ready("client/value", "NotUnderstood");
     assert!(value.contains("the value `BrandNewAddOn` of `addOns[0]`"), "{value}");
     assert!(value.contains("upgrade the operator or correct the value"), "{value}");
-    let field = space.not_ready("client/field", "NotUnderstood");
+    let field = space.wait_until_not_ready("client/field", "NotUnderstood");
     assert!(field.contains("the field `quota` (`{\"users\":3}`)"), "{field}");
     let stalled = space.condition("client/field", "Stalled").unwrap();
     assert_eq!((stalled.0.as_str(), stalled.1.as_str()), ("True", "NotUnderstood"));
-    space.patch("client/globex", &json!({"spec": {"details": {"city": city}}}));
-    let client = space.ready("client/globex");
-    let partner = space.ready("partner/acme");
-    assert_eq!(space.platform_client(&partner, &client)["city"], city);
+    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": city}}}));
+    let client = space.wait_until_ready("client/globex");
+    let partner = space.wait_until_ready("partner/acme");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], city);
     let operator = &space.world.operator;
-    space.until("the metric counts both", || {
+    space.wait_until("the metric counts both", || {
         let count = |kind: &str| {
             let label = format!("kind=\"{kind}\"");
             operator.metric("tenantry_operator_objects_not_understood", &[&label])
@@ -57,44 +57,44 @@ fn others_go_on(space: &Space<'_>, city: &str) {
 /// shows: faults/84
 #[test]
 fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
-    let mut world = World::start("newer", |_| {}).unwrap();
+    let mut world = TestWorld::start("newer", |_| {}).unwrap();
     let name = {
-        let space = world.namespace("newer");
-        space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
+        let space = world.create_namespace("newer");
+        space.apply_partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
         for client in ["globex", "field"] {
-            space.client(client, &json!({"deletion": {"policy": "Suspend"}}));
-            space.ready(&format!("client/{client}"));
+            space.apply_client(client, &json!({"deletion": {"policy": "Suspend"}}));
+            space.wait_until_ready(&format!("client/{client}"));
         }
         world.kubectl.run_with(&["apply", "--server-side", "-f", "-"], &newer_definition().to_string()).unwrap();
         let suspend = json!({"deletion": {"policy": "Suspend"}});
         apply_newer(&space, "value", &json!({"addOns": ["BrandNewAddOn"], "deletion": suspend["deletion"]}));
         // From now on the watch shows objects as the newer definition has them.
-        space.not_ready("client/value", "NotUnderstood");
-        space.patch("client/field", &json!({"spec": {"quota": {"users": 3}, "tenantState": "Suspended"}}));
-        others_go_on(&space, "Bonn");
+        space.wait_until_not_ready("client/value", "NotUnderstood");
+        space.merge_patch("client/field", &json!({"spec": {"quota": {"users": 3}, "tenantState": "Suspended"}}));
+        check_others_continue(&space, "Bonn");
         space.name
     };
     // A list that every watch begins with, once over all namespaces and once over this one.
     for (city, flag) in [("Ulm", None), ("Trier", Some(format!("--namespaces={name}")))] {
         world.options.flags.extend(flag);
         world.restart_operator().unwrap();
-        others_go_on(&Space::at(&world, name.clone()), city);
+        check_others_continue(&TestNamespace::existing(&world, name.clone()), city);
     }
-    let space = Space::at(&world, name);
-    reads_of_the_plugin(&space);
-    let (partner, field) = (space.ready("partner/acme"), space.get("client/field").unwrap());
+    let space = TestNamespace::existing(&world, name);
+    check_plugin_reads(&space);
+    let (partner, field) = (space.wait_until_ready("partner/acme"), space.get("client/field").unwrap());
     let id = field["status"]["uniqueId"].as_str().unwrap();
-    assert_eq!(space.platform_client(&partner, id)["status"], "ACTIVE", "nothing was written to it");
-    let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
+    assert_eq!(space.read_client_tenant(&partner, id)["status"], "ACTIVE", "nothing was written to it");
+    let living = world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
     assert_eq!(living.len(), 2, "the new object made no tenant: {living:?}");
     let log = world.operator.log().unwrap();
     assert!(!log.contains("BrandNewAddOn"), "no values in the log:\n{log}");
-    the_ways_out(&space, &partner, id);
+    check_ways_out(&space, &partner, id);
 }
 
 /// The plugin shows the others, and says of these two what is not known.
-fn reads_of_the_plugin(space: &Space<'_>) {
-    let desk = Desk::at(space);
+fn check_plugin_reads(space: &TestNamespace<'_>) {
+    let desk = PluginFolder::on_cluster_of(space);
     let status = desk.run(&["status", "-n", &space.name, "-o", "json"]);
     let rows = status.json();
     let of = |name: &str| rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
@@ -111,17 +111,17 @@ fn reads_of_the_plugin(space: &Space<'_>) {
 }
 
 /// Deleted it is held; `Retain` lets it go, and a corrected one goes on.
-fn the_ways_out(space: &Space<'_>, partner: &str, id: &str) {
+fn check_ways_out(space: &TestNamespace<'_>, partner: &str, id: &str) {
     space.delete("client/field");
-    space.until("the deletion is held", || {
+    space.wait_until("the deletion is held", || {
         let held = space.condition("client/field", "DeletionBlocked");
         Ok(held.is_some_and(|(status, reason, _)| status == "True" && reason == "NotUnderstood"))
     });
-    space.patch("client/value", &json!({"spec": {"addOns": []}}));
-    space.ready("client/value");
+    space.merge_patch("client/value", &json!({"spec": {"addOns": []}}));
+    space.wait_until_ready("client/value");
     assert!(space.get("client/field").is_some());
-    space.patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
-    space.gone("client/field");
-    assert_eq!(space.platform_client(partner, id)["status"], "ACTIVE");
-    assert!(space.events("field").iter().any(|reason| reason == "NotUnderstood"));
+    space.merge_patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    space.wait_until_gone("client/field");
+    assert_eq!(space.read_client_tenant(partner, id)["status"], "ACTIVE");
+    assert!(space.event_reasons("field").iter().any(|reason| reason == "NotUnderstood"));
 }

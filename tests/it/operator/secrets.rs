@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::hex::sha256;
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-fn duo(secret: &str) -> Value {
+fn duo_access(secret: &str) -> Value {
     let reference = |key: &str| json!({"name": secret, "key": key});
     json!({"duo": {
         "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
@@ -14,14 +14,14 @@ fn duo(secret: &str) -> Value {
 }
 
 /// What status shows of the secret key.
-fn shown(space: &Space<'_>, object: &str) -> String {
+fn shown_secret_key(space: &TestNamespace<'_>, object: &str) -> String {
     let object = space.get(object).unwrap();
     let effective = object["status"]["effective"].as_array().cloned().unwrap_or_default();
     let found = effective.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
     found.map(|one| one["value"].as_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-fn record(space: &Space<'_>, object: &str) -> Value {
+fn write_only_record(space: &TestNamespace<'_>, object: &str) -> Value {
     let object = space.get(object).unwrap();
     let records = object["status"]["applied"]["writeOnly"].as_array().cloned().unwrap_or_default();
     let found = records.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
@@ -31,24 +31,24 @@ fn record(space: &Space<'_>, object: &str) -> Value {
 /// shows: faults/66
 #[test]
 fn a_rotated_key_behind_the_defaults_reaches_the_client() {
-    let space = World::shared().namespace("rotate");
+    let space = TestWorld::shared_world().create_namespace("rotate");
     let keys = |skey: &str| json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": skey});
-    space.referenced_secret("duo", &keys("old"));
-    space.partner("acme", &json!({"clients": {"defaults": {"access": duo("duo")}}}));
-    space.client("globex", &json!({}));
-    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let (before, first) = (shown(&space, "client/globex"), record(&space, "client/globex"));
-    let revision = || space.platform_client(&partner, &client)["revision"].as_i64().unwrap();
+    space.apply_referenced_secret("duo", &keys("old"));
+    space.apply_partner("acme", &json!({"clients": {"defaults": {"access": duo_access("duo")}}}));
+    space.apply_client("globex", &json!({}));
+    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
+    let (before, first) = (shown_secret_key(&space, "client/globex"), write_only_record(&space, "client/globex"));
+    let revision = || space.read_client_tenant(&partner, &client)["revision"].as_i64().unwrap();
     let written = revision();
-    space.referenced_secret("duo", &keys("new"));
-    space.until("the new key is written and recorded", || Ok(record(&space, "client/globex") != first));
+    space.apply_referenced_secret("duo", &keys("new"));
+    space.wait_until("the new key is written and recorded", || Ok(write_only_record(&space, "client/globex") != first));
     assert!(revision() > written, "the tenant was changed");
-    assert_ne!(shown(&space, "client/globex"), before);
-    space.ready("client/globex");
+    assert_ne!(shown_secret_key(&space, "client/globex"), before);
+    space.wait_until_ready("client/globex");
 }
 
 /// Everything that `kubectl` shows of Clients and events, as somebody.
-fn read_as(space: &Space<'_>, who: &str) -> String {
+fn read_as_account(space: &TestNamespace<'_>, who: &str) -> String {
     let user = format!("--as=system:serviceaccount:{}:{who}", space.name);
     let objects = space.kubectl(&["get", "clients.tenantry.dev,events.v1.events.k8s.io", "-o", "yaml", &user]);
     let refused = space.world.kubectl.run(&["-n", &space.name, "get", "secrets", &user]).unwrap_err().to_string();
@@ -57,7 +57,7 @@ fn read_as(space: &Space<'_>, who: &str) -> String {
 }
 
 /// Digests of a guess, as somebody would try them who knows all that stands in the object.
-fn guesses(value: &str, uid: &str) -> Vec<String> {
+fn digests_of_guess(value: &str, uid: &str) -> Vec<String> {
     let salted = |bytes: &[u8]| {
         let length = (uid.len() as u64).to_be_bytes();
         sha256([&length[..], uid.as_bytes(), bytes].concat())
@@ -70,22 +70,22 @@ fn guesses(value: &str, uid: &str) -> Vec<String> {
 /// shows: faults/67, security/credential/writer
 #[test]
 fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
-    let space = World::shared().namespace("thief");
+    let space = TestWorld::shared_world().create_namespace("thief");
     let (role, account) = ("--role=thief", format!("--serviceaccount={}:thief", space.name));
     space.kubectl(&["create", "serviceaccount", "thief"]);
     let verbs = "--verb=get,list,watch,create,update,patch,delete";
     space.kubectl(&["create", "role", "thief", verbs, "--resource=clients.tenantry.dev,events.events.k8s.io"]);
     space.kubectl(&["create", "rolebinding", "thief", role, &account]);
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
-    space.secret("db", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
-    space.referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
+    space.apply_secret("db", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    space.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
     let thief = |name: &str, secret: &str| {
         let object = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
             "spec": {
                 "partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)},
-                "management": {"approval": {"mode": "Manual"}}, "security": {"access": duo(secret)},
+                "management": {"approval": {"mode": "Manual"}}, "security": {"access": duo_access(secret)},
             },
         });
         let user = format!("--as=system:serviceaccount:{}:thief", space.name);
@@ -93,11 +93,11 @@ fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
         space.world.kubectl.run_with(&args, &object.to_string()).unwrap();
     };
     thief("refused", "db");
-    let message = space.not_ready("client/refused", "ReferenceNotAllowed");
+    let message = space.wait_until_not_ready("client/refused", "ReferenceNotAllowed");
     assert!(message.contains("key `skey` of Secret `db`"), "{message}");
     thief("planned", "allowed");
     let plan = || space.get("client/planned").unwrap()["status"]["plan"].clone();
-    space.until("the plan waits", || Ok(plan()["hash"].is_string()));
+    space.wait_until("the plan waits", || Ok(plan()["hash"].is_string()));
     let steps = |version: &str| format!("from what is not shown to \"allowed/skey@{version}\"");
     let version = |name: &str| {
         let secret = space.get(&format!("secret/{name}")).unwrap();
@@ -105,19 +105,19 @@ fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
     };
     let first = plan();
     assert!(first.to_string().contains(&steps(&version("allowed")).replace('"', "\\\"")), "{first}");
-    let seen = read_as(&space, "thief");
+    let seen = read_as_account(&space, "thief");
     for object in ["client/planned", "client/refused"] {
         let uid = space.get(object).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
-        for guess in guesses("sunshine42", &uid) {
+        for guess in digests_of_guess("sunshine42", &uid) {
             assert!(!seen.contains(&guess), "{object} tells {guess}");
         }
     }
     assert!(!seen.contains("sunshine42"));
     // Another value: nothing differs but the version.
     let before = version("allowed");
-    space.referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
+    space.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
     let mut asked = 0;
-    space.until("the plan names the new version", || {
+    space.wait_until("the plan names the new version", || {
         // A Secret that was read a moment ago is not read again.
         asked += 1;
         let annotation = format!("tenantry.dev/reconcile-requested-at={asked}");

@@ -1,7 +1,7 @@
 //! The page about security: each limit of a credential and each requirement has a test, or says why not.
 
-use crate::shown::table::{Page, Row};
-use crate::shown::{Test, all_tests};
+use crate::shown::table::{DocsPage, DocsRow};
+use crate::shown::{TestEntry, all_tests};
 
 /// What its tables hold; who adds a row, counts it.
 const CREDENTIALS: usize = 14;
@@ -9,16 +9,16 @@ const ASVS: usize = 31;
 const PCI_DSS: usize = 13;
 
 /// A limit is claimed to hold, and a requirement to be met, where the page does not say otherwise.
-fn is_shown(row: &Row) -> bool {
+fn claims_test(row: &DocsRow) -> bool {
     let is_limit = row.cell("cannot").is_some_and(|limit| !limit.is_empty());
     let is_met = row.cell("how far, or why not").is_some_and(|note| !note.starts_with("not: "));
     is_limit || is_met
 }
 
 /// What is wrong with the page, given all tests.
-fn faults(page: &Page, tests: &[Test]) -> Vec<String> {
-    let mut faults = page.faults(tests, is_shown);
-    for row in page.rows().unwrap_or_default().iter().filter(|row| !is_shown(row) && !row.shown.is_empty()) {
+fn page_faults(page: &DocsPage, tests: &[TestEntry]) -> Vec<String> {
+    let mut faults = page.page_faults(tests, claims_test);
+    for row in page.parse_rows().unwrap_or_default().iter().filter(|row| !claims_test(row) && !row.shown.is_empty()) {
         faults.push(format!("{} says to have no test, and has one", row.id()));
     }
     faults
@@ -27,10 +27,10 @@ fn faults(page: &Page, tests: &[Test]) -> Vec<String> {
 #[test]
 fn each_limit_and_each_requirement_has_a_test_or_says_why_not() {
     let tests = all_tests();
-    let page = Page::renewed("security", tests);
-    let faults = faults(&page, tests);
+    let page = DocsPage::read_renewed("security", tests);
+    let faults = page_faults(&page, tests);
     assert!(faults.is_empty(), "docs/security.md: {}:\n{}", faults.len(), faults.join("\n"));
-    let rows = page.rows().unwrap();
+    let rows = page.parse_rows().unwrap();
     for (table, wanted) in [("credential/", CREDENTIALS), ("asvs/", ASVS), ("pci/", PCI_DSS)] {
         assert_eq!(rows.iter().filter(|row| row.id().starts_with(table)).count(), wanted, "{table}");
     }
@@ -44,8 +44,12 @@ fn a_false_page_is_found_out() {
             "| id | can | cannot | shown by |\n{row}\n\n| id | in short | how far, or why not | shown by |\n{row}\n"
         )
         .replacen("a/1", "b/1", 1);
-        let tests = shows.map(|id| Test { name: "it::a".to_owned(), shows: vec![id.to_owned()], is_felt: false });
-        faults(&Page { name: "security", text }, tests.as_slice()).join("\n")
+        let tests = shows.map(|id| TestEntry {
+            name: "it::a".to_owned(),
+            shows: vec![id.to_owned()],
+            uses_ui_or_kubectl: false,
+        });
+        page_faults(&DocsPage { name: "security", text }, tests.as_slice()).join("\n")
     };
     assert_eq!(judge("| a/1 | x | not: y |  |", None), "b/1 says to be shown, and no test shows it");
     assert_eq!(judge("| a/1 | x |  |  |", None), "a/1 says to be shown, and no test shows it");

@@ -4,33 +4,33 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tenantry::platform::{Verified, export_audit, verify_audit};
+use tenantry::platform::{VerificationReport, export_audit, verify_audit};
 
-use super::{Folder, Platform};
+use super::{TestFolder, TestPlatform};
 
 /// A platform with a key for its log.
-pub(super) async fn sealed() -> (Platform, Folder) {
-    let keys = Folder::new();
+pub(super) async fn start_with_audit_key() -> (TestPlatform, TestFolder) {
+    let keys = TestFolder::new();
     let key = keys.path("audit.key");
-    let platform = Platform::with(|config| config.audit_key = Some(key)).await;
+    let platform = TestPlatform::start_with(|config| config.audit_key = Some(key)).await;
     (platform, keys)
 }
 
-fn key(keys: &Folder) -> PathBuf {
+fn audit_key_path(keys: &TestFolder) -> PathBuf {
     keys.path("audit.key")
 }
 
-pub(super) async fn verified(platform: &Platform, keys: &Folder) -> Verified {
-    verify_audit(&platform.folder.database(), Some(&key(keys))).await.unwrap()
+pub(super) async fn verify_audit_log(platform: &TestPlatform, keys: &TestFolder) -> VerificationReport {
+    verify_audit(&platform.folder.database(), Some(&audit_key_path(keys))).await.unwrap()
 }
 
 /// What the verifier says, finding by finding.
-pub(super) async fn findings(platform: &Platform, keys: &Folder) -> Vec<String> {
-    verified(platform, keys).await.findings.iter().map(ToString::to_string).collect()
+pub(super) async fn audit_findings(platform: &TestPlatform, keys: &TestFolder) -> Vec<String> {
+    verify_audit_log(platform, keys).await.findings.iter().map(ToString::to_string).collect()
 }
 
 /// Statements straight into the file, behind the platform's back.
-pub(super) async fn tamper(platform: &Platform, statements: &[&str]) {
+pub(super) async fn execute_statements(platform: &TestPlatform, statements: &[&str]) {
     let pool = platform.pool().await;
     for statement in statements {
         sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&pool).await.unwrap();
@@ -39,7 +39,7 @@ pub(super) async fn tamper(platform: &Platform, statements: &[&str]) {
 }
 
 /// The lines of a tenant's log.
-pub(super) async fn lines(platform: &Platform, tenant: &str) -> Vec<Value> {
+pub(super) async fn audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<Value> {
     let mut bytes = Vec::new();
     export_audit(&platform.folder.database(), Some(tenant), &mut bytes).await.unwrap();
     bytes
@@ -49,7 +49,7 @@ pub(super) async fn lines(platform: &Platform, tenant: &str) -> Vec<Value> {
         .collect()
 }
 
-fn told(lines: &[Value]) -> Vec<String> {
+fn row_summaries(lines: &[Value]) -> Vec<String> {
     let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
     lines
         .iter()
@@ -60,9 +60,9 @@ fn told(lines: &[Value]) -> Vec<String> {
 /// shows: security/pci/10.2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let path = format!("/tenants/{partner}/clients/{client}");
     let answer = platform.sp.post(&path, json!({ "city": "Bonn" })).await;
     let request = answer.headers["x-request-id"].to_str().unwrap().to_owned();
@@ -70,14 +70,14 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     platform.sp.post(&path, json!({ "city": "Bonn" })).await.json();
     platform.sp.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "G" })).await.json();
     for action in ["suspend", "suspend", "activate", "terminate"] {
-        platform.sp.act(&format!("{path}/{action}")).await.json();
+        platform.sp.post_empty(&format!("{path}/{action}")).await.json();
     }
-    let own = lines(&platform, &client).await;
+    let own = audit_rows(&platform, &client).await;
     let both = ["suspend", "activate", "terminate"].map(|action| format!("tenant.{action} {client} done"));
     let changes = [format!("tenant.create {client} done"), format!("tenant.update {client} done")];
     let branding = [format!("branding.update {client} done")];
-    assert_eq!(told(&own), [&changes[..], &branding[..], &both[..]].concat());
-    let parents = told(&lines(&platform, &partner).await);
+    assert_eq!(row_summaries(&own), [&changes[..], &branding[..], &both[..]].concat());
+    let parents = row_summaries(&audit_rows(&platform, &partner).await);
     assert_eq!(parents[1..], [&changes[..1], &both[..]].concat());
 
     let update = &own[1];
@@ -87,19 +87,19 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     let (login, credential) = actor.split_once('#').unwrap();
     assert_eq!((login, credential.len()), ("api@sp_1", 12));
     assert!(!platform.credential.client_id.contains(credential));
-    let seen = verified(&platform, &keys).await;
+    let seen = verify_audit_log(&platform, &keys).await;
     assert_eq!((seen.chains, seen.findings.len()), (3, 0), "{seen}");
 }
 
 /// shows: security/asvs/16.2.5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_change_of_data_and_every_export_is_a_row() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let out = folder.path("out").display().to_string();
     let destinations = vec![out.clone(), "http://127.0.0.1:9/in".to_owned()];
-    let platform = Platform::with(|config| config.export_destinations = destinations).await;
+    let platform = TestPlatform::start_with(|config| config.export_destinations = destinations).await;
     let add_ons = ["Batch Exports", "Stream Exports"];
-    let acme = super::records::subscriber(&platform, "Acme", &[], &add_ons).await;
+    let acme = super::records::create_subscriber(&platform, "Acme", &[], &add_ons).await;
     let list = format!("/tenants/{acme}/records/resources");
     let record = platform.sp.post(&list, json!({ "name": "router" })).await.json();
     let id = record["id"].as_str().unwrap();
@@ -110,10 +110,10 @@ async fn every_change_of_data_and_every_export_is_a_row() {
     let stream = json!({ "name": "siem", "url": "http://127.0.0.1:9/in/acme" });
     let stream = platform.sp.post(&exports("stream"), stream).await.json();
     let path = format!("/api/v2{}/{}", exports("stream"), stream["id"].as_str().unwrap());
-    platform.sp.raw(reqwest::Method::DELETE, &path, Vec::new()).await.json();
+    platform.sp.send(reqwest::Method::DELETE, &path, Vec::new()).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
-    platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
-    let told = told(&lines(&platform, &acme).await);
+    platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
+    let told = row_summaries(&audit_rows(&platform, &acme).await);
     let actions: Vec<&str> = told[1..].iter().map(|row| row.split(' ').next().unwrap()).collect();
     let all = ["record.create", "record.update", "export.batch", "export.stream", "export.streamEnd", "record.expire"];
     assert_eq!(actions, all, "{told:?}");
@@ -124,26 +124,26 @@ async fn every_change_of_data_and_every_export_is_a_row() {
 /// shows: security/asvs/16.2.5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn denied_attempts_and_credentials_are_rows_without_secrets() {
-    let (platform, keys) = sealed().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    let caller = platform.caller_of(&acme).await;
-    caller.get(&format!("/tenants/{other}/clients/minimal")).await.is(404, "not found");
-    caller.get("/tenants/x%0a%1b%5b31m%E2%80%AEy/impact").await.is(404, "not found");
+    let (platform, keys) = start_with_audit_key().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    let caller = platform.caller_for_tenant(&acme).await;
+    caller.get(&format!("/tenants/{other}/clients/minimal")).await.assert_error(404, "not found");
+    caller.get("/tenants/x%0a%1b%5b31m%E2%80%AEy/impact").await.assert_error(404, "not found");
     let first = platform.credential.clone();
     let form =
         [("grant_type", "client_credentials"), ("client_id", first.client_id.as_str()), ("client_secret", "zebra")];
     let url = format!("{}/auth/oauth/token", platform.url());
     assert_eq!(reqwest::Client::new().post(url).form(&form).send().await.unwrap().status(), 401);
 
-    let rows = lines(&platform, &acme).await;
-    let told = told(&rows);
+    let rows = audit_rows(&platform, &acme).await;
+    let told = row_summaries(&rows);
     assert!(told[1].starts_with("credential.create ") && told[2] == "token.issue token done", "{told:?}");
     assert_eq!(told[3], format!("request GET /api/v2/tenants/{{tenant}}/clients/minimal {other} denied"));
     assert_eq!(told[4], r"request GET /api/v2/tenants/{tenant}/impact x\u{a}\u{1b}[31m\u{202e}y denied");
     assert!(rows[3]["actor"].as_str().unwrap().starts_with(&format!("api@{acme}#")));
     // The stranger's attempt is not in the log of whom it was about: that would let it fill a foreign log.
-    assert_eq!(lines(&platform, &other).await.len(), 1);
-    let provider = self::told(&lines(&platform, "sp_1").await);
+    assert_eq!(audit_rows(&platform, &other).await.len(), 1);
+    let provider = self::row_summaries(&audit_rows(&platform, "sp_1").await);
     assert!(provider.contains(&"token.issue token denied".to_owned()), "{provider:?}");
 
     let mut all = Vec::new();
@@ -152,14 +152,14 @@ async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     for secret in [&first.client_id, &first.client_secret, &caller.token, &"zebra".to_owned()] {
         assert!(!all.contains(secret.as_str()), "the log holds a secret");
     }
-    assert!(findings(&platform, &keys).await.is_empty());
+    assert!(audit_findings(&platform, &keys).await.is_empty());
 }
 
 /// A partner whose chain has six rows.
-async fn six(platform: &Platform) -> String {
-    let partner = platform.partner("Acme").await;
+async fn partner_with_six_rows(platform: &TestPlatform) -> String {
+    let partner = platform.create_partner("Acme").await;
     for city in ["A", "B", "C", "D", "E"] {
-        platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": city })).await.json();
+        platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": city })).await.json();
     }
     partner
 }
@@ -214,25 +214,28 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
             vec![(7, changed), (7, "the row stands behind the head of the chain")],
         ),
     ] {
-        let (platform, keys) = sealed().await;
-        let partner = six(&platform).await;
-        let sane = verified(&platform, &keys).await;
+        let (platform, keys) = start_with_audit_key().await;
+        let partner = partner_with_six_rows(&platform).await;
+        let sane = verify_audit_log(&platform, &keys).await;
         assert_eq!((sane.chains, &sane.findings[..]), (2, &[][..]));
-        tamper(&platform, tampering).await;
+        execute_statements(&platform, tampering).await;
         let wanted: Vec<String> =
             named.iter().map(|(row, fault)| format!("tenant `{partner}`, row {row}: {fault}")).collect();
-        assert_eq!(findings(&platform, &keys).await, wanted, "{tampering:?}");
+        assert_eq!(audit_findings(&platform, &keys).await, wanted, "{tampering:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_verifies_and_exports_and_fails_where_a_row_was_touched() {
-    let (mut platform, keys) = sealed().await;
-    let partner = six(&platform).await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
     platform.running.take().unwrap().stop().await;
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
-        command.args(arguments).args(["--database", &platform.folder.database(), "--audit-key"]).arg(key(&keys));
+        command
+            .args(arguments)
+            .args(["--database", &platform.folder.database(), "--audit-key"])
+            .arg(audit_key_path(&keys));
         let output = command.output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     };
@@ -243,7 +246,7 @@ async fn the_program_verifies_and_exports_and_fails_where_a_row_was_touched() {
     let numbers: Vec<Value> =
         exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["number"].clone()).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6].map(Value::from));
-    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
+    execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
     let (success, said) = run(&["audit", "verify"]);
     assert!(!success && said.contains(&format!("tenant `{partner}`, row 2: ")), "{said}");
 }

@@ -7,14 +7,14 @@ use std::process::{Command, Output};
 use serde_json::json;
 use tenantry::platform::{self, Config, verify_audit};
 
-use super::{CHEAP, Caller, Folder, Platform};
+use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 use crate::consoles::apart::{Apart, BACKUP_OF_SQLITE, DUMP, LOAD, RESTORE_OF_POSTGRES, RESTORE_OF_SQLITE, strs};
 
-fn program(arguments: &[&str]) -> Output {
+fn run_platform_program(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tenantry-platform")).args(arguments).output().unwrap()
 }
 
-fn mode(file: &Path) -> u32 {
+fn file_mode(file: &Path) -> u32 {
     std::fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
 
@@ -30,7 +30,7 @@ fn of_page(apart: &Apart, (name, others): (&str, &[(&str, &str)]), more: &[&str]
 }
 
 /// Copies the database of one folder and brings it back in another, each in the documented way.
-fn copied(from: &Folder, to: &Folder, key: &str) {
+fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
     let copy = from.path("copy");
     let (database, back) = (from.database(), to.database());
     let copy = copy.to_str().unwrap();
@@ -38,7 +38,7 @@ fn copied(from: &Folder, to: &Folder, key: &str) {
         let copied = ("/backup/tenantry-2026-11-29.dump", copy);
         of_page(&DUMP, ("pg_dump", &[copied, ("\"$URL\"", &database)]), &[]);
         of_page(&LOAD, ("pg_restore", &[copied, ("\"$URL\"", &back)]), &[]);
-        let refused = program(&["backup", "--to", copy, "--database", &database]);
+        let refused = run_platform_program(&["backup", "--to", copy, "--database", &database]);
         assert!(
             !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("pg_dump"),
             "{refused:?}"
@@ -48,24 +48,24 @@ fn copied(from: &Folder, to: &Folder, key: &str) {
     let places = [("/data/tenantry.db", database.as_str()), ("/backup/tenantry-2026-11-29.db", copy)];
     let said = of_page(&BACKUP_OF_SQLITE, ("tenantry-platform", &places), &["--audit-key", key]);
     assert!(said.contains(key), "it says what else is needed");
-    assert_eq!((mode(Path::new(copy)), mode(&from.path("t.db"))), (0o600, 0o600));
-    let again = program(&["backup", "--to", copy, "--database", &database]);
+    assert_eq!((file_mode(Path::new(copy)), file_mode(&from.path("t.db"))), (0o600, 0o600));
+    let again = run_platform_program(&["backup", "--to", copy, "--database", &database]);
     assert!(!again.status.success(), "no copy is written over");
 }
 
-async fn begun(folder: &Folder, key: &str) -> (platform::Running, Caller) {
+async fn start_with_key(folder: &TestFolder, key: &str) -> (platform::RunningPlatform, ApiCaller) {
     let mut config = Config::new(folder.database());
     config.limits = None;
-    config.login.work = CHEAP;
+    config.login.password_hash_cost = CHEAP_HASH;
     config.audit_key = Some(key.into());
     config.credential_file = Some(Path::new(key).with_file_name("credential"));
     let running = platform::start(config).await.unwrap();
-    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
+    let sp = ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }
 
 /// The counters of ids, written down once more by hand.
-const COUNTERS: [&str; 6] = [
+const ID_COUNTERS: [&str; 6] = [
     "SELECT value FROM counter WHERE name = 'tenant'",
     "SELECT value FROM counter WHERE name = 'person'",
     "SELECT value FROM counter WHERE name = 'login'",
@@ -76,14 +76,14 @@ const COUNTERS: [&str; 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
-    let (before, after, keys) = (Folder::new(), Folder::new(), Folder::new());
+    let (before, after, keys) = (TestFolder::new(), TestFolder::new(), TestFolder::new());
     let key = keys.path("key");
     let key = key.to_str().unwrap();
-    let (running, sp) = begun(&before, key).await;
+    let (running, sp) = start_with_key(&before, key).await;
     let msps = "/tenants/sp_1/msps".to_owned();
-    let kept = sp.make(msps.clone(), json!({ "name": "Kept" })).await;
-    copied(&before, &after, key);
-    let lost = sp.make(msps.clone(), json!({ "name": "Lost" })).await;
+    let kept = sp.create_tenant(msps.clone(), json!({ "name": "Kept" })).await;
+    copy_database(&before, &after, key);
+    let lost = sp.create_tenant(msps.clone(), json!({ "name": "Lost" })).await;
     running.stop().await;
 
     let copy = before.path("copy");
@@ -98,8 +98,8 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     ];
     of_page(apart, ("tenantry-platform", &places), &[]);
     if is_sqlite {
-        assert_eq!(mode(&after.path("t.db")), 0o600);
-        let again = program(&strs(&apart.words("tenantry-platform", &places)));
+        assert_eq!(file_mode(&after.path("t.db")), 0o600);
+        let again = run_platform_program(&strs(&apart.words("tenantry-platform", &places)));
         assert!(
             !again.status.success() && String::from_utf8_lossy(&again.stderr).contains("there already"),
             "{again:?}"
@@ -107,8 +107,8 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     }
 
     // Each counter that ids come from is ahead of every id that the lost days gave out.
-    for text in COUNTERS {
-        let ahead = async |folder: &Folder| {
+    for text in ID_COUNTERS {
+        let ahead = async |folder: &TestFolder| {
             let pool = folder.pool().await;
             let value: i64 = sqlx::query_scalar(text).fetch_one(&pool).await.unwrap();
             pool.close().await;
@@ -126,14 +126,14 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     let others: i64 = sqlx::query_scalar(others).fetch_one(&pool).await.unwrap();
     pool.close().await;
     assert_eq!(others, 0, "a counter of ids that is new belongs into the restore, too");
-    let (running, new) = begun(&after, key).await;
+    let (running, new) = start_with_key(&after, key).await;
     let number = |id: &str| id.trim_start_matches("msp_").parse::<i64>().unwrap();
     let names = new.get("/tenants/sp_1/msps/minimal").await.text;
     assert!(names.contains("Kept") && names.contains(&kept) && !names.contains("Lost"), "{names}");
-    let next = new.make(msps, json!({ "name": "Next" })).await;
+    let next = new.create_tenant(msps, json!({ "name": "Next" })).await;
     assert!(number(&next) > number(&lost), "{next} after {lost}");
     // Sessions from before are over.
-    let old = Caller { url: running.url.clone(), ..sp };
+    let old = ApiCaller { url: running.url.clone(), ..sp };
     assert_eq!(old.get("/cfg/countries").await.status, 401);
     running.stop().await;
     let verified = verify_audit(&database, Some(Path::new(key))).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let file = |name: &str| folder.path(name).display().to_string();
     std::fs::write(folder.path("broken"), vec![7; 9000]).unwrap();
     // As a backup that was killed leaves it: SQLite takes an empty file for a sound one.
@@ -157,7 +157,7 @@ async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
         ["restore", "--from", &file("none"), "--database", &back, "--audit-key", &key].to_vec(),
         ["restore", "--from", &file("broken"), "--database", &back, "--audit-key", &file("no-key")].to_vec(),
     ] {
-        let ran = program(&arguments);
+        let ran = run_platform_program(&arguments);
         assert!(!ran.status.success(), "{arguments:?}");
         let mut left: Vec<String> = std::fs::read_dir(folder.path(""))
             .unwrap()
@@ -170,25 +170,25 @@ async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_platforms_on_one_database_one_purges_each_tenant() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
     let second = platform::start(config).await.unwrap();
-    let partner = platform.partner("Acme").await;
+    let partner = platform.create_partner("Acme").await;
     let mut clients = Vec::new();
     for number in 0..12 {
-        let client = platform.sp.client(&partner, &format!("C{number}")).await;
-        platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+        let client = platform.sp.create_client(&partner, &format!("C{number}")).await;
+        platform.sp.post_empty(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
         clients.push(client);
     }
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
     let first = platform.running.as_ref().unwrap();
-    let (one, other) = tokio::join!(first.housekeep(later), second.housekeep(later));
+    let (one, other) = tokio::join!(first.run_maintenance(later), second.run_maintenance(later));
     let mut purged = [one.unwrap(), other.unwrap()].concat();
     purged.sort();
     clients.sort();
     assert_eq!(purged, clients);
-    let log = super::audit::lines(&platform, &partner).await;
+    let log = super::audit::audit_rows(&platform, &partner).await;
     let mut told: Vec<&str> =
         log.iter().filter(|row| row["action"] == "tenant.purge").map(|row| row["object"].as_str().unwrap()).collect();
     told.sort_unstable();

@@ -4,18 +4,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Platform;
+use super::TestPlatform;
 use crate::hex::sha256;
 
 /// A picture of one colour.
-fn picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
+fn encode_picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_pixel(width, height, image::Rgb([31, 41, 55])).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
 pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
-    picture(width, height, image::ImageFormat::Png)
+    encode_picture(width, height, image::ImageFormat::Png)
 }
 
 /// A picture with so many bytes of something else behind it.
@@ -25,14 +25,14 @@ pub(super) fn padded_png(bytes: usize) -> Vec<u8> {
     picture
 }
 
-fn file(bytes: &[u8]) -> Value {
+fn image_file(bytes: &[u8]) -> Value {
     json!({ "name": "x.png", "file": STANDARD.encode(bytes) })
 }
 
 #[tokio::test]
 async fn texts_merge_and_clear_and_colours_are_checked() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
     assert_eq!(platform.sp.get(&path).await.json(), json!({}));
     let set = json!({ "applicationTitle": "Acme", "loginPageHeaderText": "Hello", "loginPageTextColor": "1F2937",
@@ -54,24 +54,24 @@ async fn texts_merge_and_clear_and_colours_are_checked() {
         ("documentationURL", "http:evil.example"),
         ("domain", "a b"),
     ] {
-        platform.sp.put(&path, json!({ field: value })).await.refuses(field);
+        platform.sp.put(&path, json!({ field: value })).await.assert_field_refused(field);
     }
-    platform.sp.put(&path, json!({ "applicationTitle": 7 })).await.refuses("applicationTitle");
-    platform.sp.put(&path, json!({ "logo": "x" })).await.refuses("logo");
+    platform.sp.put(&path, json!({ "applicationTitle": 7 })).await.assert_field_refused("applicationTitle");
+    platform.sp.put(&path, json!({ "logo": "x" })).await.assert_field_refused("logo");
 }
 
 /// shows: seeds/details/url
 #[tokio::test]
 async fn a_partner_with_a_domain_has_addresses() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let body = json!({ "subDomain": "cloud", "domain": "acme.example" });
     let read = platform.sp.put(&format!("/tenants/{partner}/customBranding"), body.clone()).await.json();
     assert_eq!(
         (&read["appURL"], &read["apiURL"]),
         (&json!("cloud.app.acme.example"), &json!("cloud.api.acme.example"))
     );
-    let client = platform.sp.client(&partner, "Globex").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let read = platform.sp.put(&format!("/tenants/{client}/customBranding"), body).await.json();
     assert!(read.get("appURL").is_none());
 }
@@ -80,11 +80,15 @@ async fn a_partner_with_a_domain_has_addresses() {
 /// shows: security/asvs/5.2.4
 #[tokio::test]
 async fn images_are_kept_served_and_removed() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
-    let (logo, background) = (png(32, 32), picture(60, 40, image::ImageFormat::Jpeg));
-    let read = platform.sp.put(&path, json!({ "logo": file(&logo), "loginPageImage": file(&background) })).await.json();
+    let (logo, background) = (png(32, 32), encode_picture(60, 40, image::ImageFormat::Jpeg));
+    let read = platform
+        .sp
+        .put(&path, json!({ "logo": image_file(&logo), "loginPageImage": image_file(&background) }))
+        .await
+        .json();
     for (name, bytes, content_type) in [("logo", &logo, "image/png"), ("loginPageImage", &background, "image/jpeg")] {
         let image = &read[name];
         assert_eq!(image["imageType"], content_type);
@@ -113,23 +117,23 @@ async fn images_are_kept_served_and_removed() {
 }
 
 /// The bytes of an image of a branding, as everybody can load them.
-async fn served(platform: &Platform, image: &Value) -> Vec<u8> {
+async fn load_served_image(platform: &TestPlatform, image: &Value) -> Vec<u8> {
     let url = format!("{}{}", platform.url(), image["logoPath"].as_str().unwrap());
     reqwest::get(url).await.unwrap().bytes().await.unwrap().to_vec()
 }
 
 #[tokio::test]
 async fn an_image_of_another_encoder_is_served_clean_and_under_its_own_digest() {
-    let platform = Platform::start().await;
-    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
+    let platform = TestPlatform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
     let brand = ["logo.png", "favicon.png"].map(|name| {
         let bytes = std::fs::read(crate::assets::root().join("examples/brand").join(name)).unwrap();
         (name, bytes)
     });
-    let all = crate::encoders::ALL.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).chain(brand);
+    let all = crate::encoders::ENCODED_PICTURES.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).chain(brand);
     for (name, bytes) in all {
-        let read = platform.sp.put(&path, json!({ "logo": file(&bytes) })).await.json();
-        let clean = served(&platform, &read["logo"]).await;
+        let read = platform.sp.put(&path, json!({ "logo": image_file(&bytes) })).await.json();
+        let clean = load_served_image(&platform, &read["logo"]).await;
         assert_ne!(clean, bytes, "{name} is written again");
         assert!(!clean.windows(5).any(|part| part == b"zebra"), "{name}");
         assert_eq!(
@@ -147,30 +151,30 @@ async fn an_image_of_another_encoder_is_served_clean_and_under_its_own_digest() 
 
 #[tokio::test]
 async fn an_image_that_was_stored_before_digests_of_what_is_served_gets_one_at_the_start() {
-    let mut platform = Platform::start().await;
-    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
-    let read = platform.sp.put(&path, json!({ "logo": crate::encoders::upload(0) })).await.json();
-    platform.sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
+    let mut platform = TestPlatform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
+    let read = platform.sp.put(&path, json!({ "logo": crate::encoders::upload_body(0) })).await.json();
+    platform.execute_sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
     platform.restart(|_| ()).await;
     // It is kept: no request loads the image for it.
-    platform.sql("UPDATE image SET content = '!'").await;
+    platform.execute_sql("UPDATE image SET content = '!'").await;
     assert_eq!(platform.sp.get(&path).await.json(), read);
 }
 
 #[tokio::test]
 async fn a_branding_is_changed_and_shown_while_its_image_cannot_be_read() {
-    let platform = Platform::start().await;
-    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
-    platform.sp.put(&path, json!({ "logo": crate::encoders::upload(0) })).await.json();
-    platform.sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
-    platform.sql("UPDATE image SET content = '!'").await;
+    let platform = TestPlatform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
+    platform.sp.put(&path, json!({ "logo": crate::encoders::upload_body(0) })).await.json();
+    platform.execute_sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
+    platform.execute_sql("UPDATE image SET content = '!'").await;
     let answer = platform.sp.put(&path, json!({ "applicationTitle": "Acme" })).await;
     assert_eq!(answer.json()["applicationTitle"], "Acme", "no answer to a change that was made fails");
     assert_eq!(platform.sp.get(&path).await.json(), answer.json());
 }
 
 /// A picture of many small differences, which no encoder packs well.
-fn noise(side: u32) -> image::DynamicImage {
+fn noisy_picture(side: u32) -> image::DynamicImage {
     let mut state = 7_u32;
     image::RgbImage::from_fn(side, side, |_, _| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -180,7 +184,7 @@ fn noise(side: u32) -> image::DynamicImage {
     .into()
 }
 
-fn jpeg(image: &image::DynamicImage, quality: u8) -> Vec<u8> {
+fn encode_jpeg(image: &image::DynamicImage, quality: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(image).unwrap();
     bytes
@@ -188,18 +192,18 @@ fn jpeg(image: &image::DynamicImage, quality: u8) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_jpeg_is_written_again_in_the_best_quality_that_fits_its_place() {
-    let platform = Platform::start().await;
-    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
+    let platform = TestPlatform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
     // It fits with less loss than it has; only with more than anybody should see; and not at all.
     for (side, sent, best) in [(60, 50, 95), (370, 10, 75), (450, 10, 85)] {
-        let sent = jpeg(&noise(side), sent);
-        let read = platform.sp.put(&path, json!({ "logo": file(&sent) })).await.json();
-        let clean = served(&platform, &read["logo"]).await;
+        let sent = encode_jpeg(&noisy_picture(side), sent);
+        let read = platform.sp.put(&path, json!({ "logo": image_file(&sent) })).await.json();
+        let clean = load_served_image(&platform, &read["logo"]).await;
         let decoded = image::load_from_memory(&sent).unwrap();
         let sizes: Vec<(u8, usize)> =
-            [45, 60, 75, 85, 92, 95].map(|quality| (quality, jpeg(&decoded, quality).len())).to_vec();
+            [45, 60, 75, 85, 92, 95].map(|quality| (quality, encode_jpeg(&decoded, quality).len())).to_vec();
         assert!(
-            clean == jpeg(&decoded, best),
+            clean == encode_jpeg(&decoded, best),
             "{} bytes became {}, and not {best}: {sizes:?}",
             sent.len(),
             clean.len()
@@ -210,13 +214,13 @@ async fn a_jpeg_is_written_again_in_the_best_quality_that_fits_its_place() {
 /// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn nothing_but_the_picture_of_a_file_is_kept() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
     for (field, format) in [("logo", image::ImageFormat::Png), ("favIcon", image::ImageFormat::Jpeg)] {
-        let mut bytes = picture(24, 24, format);
+        let mut bytes = encode_picture(24, 24, format);
         bytes.extend_from_slice(b"<script>zebra</script>");
-        let read = platform.sp.put(&path, json!({ field: file(&bytes) })).await.json();
+        let read = platform.sp.put(&path, json!({ field: image_file(&bytes) })).await.json();
         let url = format!("{}{}", platform.url(), read[field]["logoPath"].as_str().unwrap());
         let served = reqwest::get(url).await.unwrap().bytes().await.unwrap();
         assert!(!served.windows(5).any(|part| part == b"zebra"), "{field}");
@@ -227,17 +231,17 @@ async fn nothing_but_the_picture_of_a_file_is_kept() {
 /// A file that its place takes, and that is larger than what is served where nothing that people see is lost.
 #[tokio::test]
 async fn a_jpeg_that_is_large_at_a_high_quality_is_served_at_a_lower_one() {
-    let platform = Platform::start().await;
-    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
-    let sent = jpeg(&noise(1640), 10);
+    let platform = TestPlatform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
+    let sent = encode_jpeg(&noisy_picture(1640), 10);
     let decoded = image::load_from_memory(&sent).unwrap();
-    let sizes = [85, 75, 60, 45].map(|quality| (quality, jpeg(&decoded, quality)));
+    let sizes = [85, 75, 60, 45].map(|quality| (quality, encode_jpeg(&decoded, quality)));
     let told: Vec<_> = sizes.iter().map(|(quality, bytes)| (*quality, bytes.len())).collect();
     assert!(sent.len() <= 512 << 10 && told[0].1 > 1 << 20 && told[3].1 > 512 << 10, "{} {told:?}", sent.len());
     let best = sizes.iter().find(|(_, bytes)| bytes.len() <= 1 << 20).unwrap();
-    let answer = platform.sp.put(&path, json!({ "loginPageImage": file(&sent) })).await;
+    let answer = platform.sp.put(&path, json!({ "loginPageImage": image_file(&sent) })).await;
     assert_eq!(answer.status, 200, "{}", answer.json());
-    let clean = served(&platform, &answer.json()["loginPageImage"]).await;
+    let clean = load_served_image(&platform, &answer.json()["loginPageImage"]).await;
     assert!(clean == best.1, "{} bytes, and not those of {}: {told:?}", clean.len(), best.0);
 }
 
@@ -245,8 +249,8 @@ async fn a_jpeg_that_is_large_at_a_high_quality_is_served_at_a_lower_one() {
 /// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn what_is_no_picture_is_refused_by_name() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
     let mut damaged = png(64, 64);
     damaged.truncate(60);
@@ -259,55 +263,63 @@ async fn what_is_no_picture_is_refused_by_name() {
         ("logo", png(4097, 1), "4096 pixels"),
         ("favIcon", heavy, "65536"),
     ] {
-        let message = platform.sp.put(&path, json!({ field: file(&bytes) })).await.refuses(&format!("{field}.file"));
+        let message = platform
+            .sp
+            .put(&path, json!({ field: image_file(&bytes) }))
+            .await
+            .assert_field_refused(&format!("{field}.file"));
         assert!(message.contains(why), "{message}");
     }
-    platform.sp.put(&path, json!({ "logo": {"name": "x", "file": "!"} })).await.refuses("logo.file");
+    platform.sp.put(&path, json!({ "logo": {"name": "x", "file": "!"} })).await.assert_field_refused("logo.file");
     assert_eq!(platform.sp.get(&path).await.json(), json!({}));
     // A background may be as large as documented.
-    platform.sp.put(&path, json!({ "loginPageImage": file(&png(4096, 2048)) })).await.json();
+    platform.sp.put(&path, json!({ "loginPageImage": image_file(&png(4096, 2048)) })).await.json();
 }
 
 /// shows: seeds/branding/favicon-square
 #[tokio::test]
 async fn a_favicon_that_is_not_square_is_refused() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
     for (width, height) in [(128, 16), (16, 128), (128, 127)] {
-        let body = json!({ "applicationTitle": "Half", "favIcon": file(&png(width, height)) });
-        let message = platform.sp.put(&path, body).await.refuses("favIcon.file");
+        let body = json!({ "applicationTitle": "Half", "favIcon": image_file(&png(width, height)) });
+        let message = platform.sp.put(&path, body).await.assert_field_refused("favIcon.file");
         assert!(message.contains("must be square; cut it or pad it"), "{message}");
     }
     assert_eq!(platform.sp.get(&path).await.json(), json!({}), "nothing is half done");
-    platform.sp.put(&path, json!({ "favIcon": file(&png(64, 64)), "logo": file(&png(40, 10)) })).await.json();
+    platform
+        .sp
+        .put(&path, json!({ "favIcon": image_file(&png(64, 64)), "logo": image_file(&png(40, 10)) }))
+        .await
+        .json();
 }
 
 #[tokio::test]
 async fn a_favicon_from_before_the_rule_may_be_sent_back() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
     let (square, wide) = (png(64, 64), png(40, 10));
-    platform.sp.put(&path, json!({ "favIcon": file(&square) })).await.json();
+    platform.sp.put(&path, json!({ "favIcon": image_file(&square) })).await.json();
     let put = sqlx::query("UPDATE branding SET document = replace(document, $1, $2)");
-    let digests = [&square, &wide].map(|bytes| tenantry::plan::Digest::of(bytes).hex().to_owned());
+    let digests = [&square, &wide].map(|bytes| tenantry::plan::Digest::of_bytes(bytes).hex().to_owned());
     put.bind(&digests[0]).bind(&digests[1]).execute(&platform.pool().await).await.unwrap();
-    let back = json!({ "applicationTitle": "Acme", "favIcon": file(&wide) });
+    let back = json!({ "applicationTitle": "Acme", "favIcon": image_file(&wide) });
     let shown = platform.sp.put(&path, back).await.json();
     assert_eq!(shown["favIcon"]["sha256"], digests[1].as_str());
-    platform.sp.put(&path, json!({ "favIcon": file(&png(10, 40)) })).await.refuses("favIcon.file");
-    platform.sp.put(&path, json!({ "logo": file(&wide), "loginPageImage": file(&square) })).await.json();
+    platform.sp.put(&path, json!({ "favIcon": image_file(&png(10, 40)) })).await.assert_field_refused("favIcon.file");
+    platform.sp.put(&path, json!({ "logo": image_file(&wide), "loginPageImage": image_file(&square) })).await.json();
 }
 
 /// What a camera notes that it was held by: the picture is to be turned by 90 degrees.
-const HELD: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+const EXIF_ORIENTATION: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
 
 /// A PNG with that note, before its picture or behind it.
-fn held_png(plain: &[u8], is_before: bool) -> Vec<u8> {
-    let length = u32::try_from(HELD.len()).unwrap().to_be_bytes();
-    let sum = crc(&[b"eXIf", HELD].concat()).to_be_bytes();
-    let note = [&length, b"eXIf".as_slice(), HELD, &sum].concat();
+fn png_with_orientation(plain: &[u8], is_before: bool) -> Vec<u8> {
+    let length = u32::try_from(EXIF_ORIENTATION.len()).unwrap().to_be_bytes();
+    let sum = crc(&[b"eXIf", EXIF_ORIENTATION].concat()).to_be_bytes();
+    let note = [&length, b"eXIf".as_slice(), EXIF_ORIENTATION, &sum].concat();
     // Signature and header have 33 bytes, the end has 12.
     let at = if is_before { 33 } else { plain.len() - 12 };
     [&plain[..at], &note, &plain[at..]].concat()
@@ -319,21 +331,25 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 /// A JPEG with that note.
-fn held_jpeg(width: u32, height: u32) -> Vec<u8> {
-    let plain = picture(width, height, image::ImageFormat::Jpeg);
-    let note = [b"Exif\0\0".as_slice(), HELD].concat();
+fn jpeg_with_orientation(width: u32, height: u32) -> Vec<u8> {
+    let plain = encode_picture(width, height, image::ImageFormat::Jpeg);
+    let note = [b"Exif\0\0".as_slice(), EXIF_ORIENTATION].concat();
     let length = u16::try_from(note.len() + 2).unwrap().to_be_bytes();
     [&plain[..2], &[0xFF, 0xE1], &length, &note, &plain[2..]].concat()
 }
 
 #[tokio::test]
 async fn a_picture_that_its_notes_turn_is_kept_turned() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let path = format!("/tenants/{partner}/customBranding");
-    let pictures = [held_jpeg(24, 8), held_png(&png(24, 8), true), held_png(&png(24, 8), false)];
+    let pictures = [
+        jpeg_with_orientation(24, 8),
+        png_with_orientation(&png(24, 8), true),
+        png_with_orientation(&png(24, 8), false),
+    ];
     for (index, bytes) in pictures.iter().enumerate() {
-        let read = platform.sp.put(&path, json!({ "logo": file(bytes) })).await.json();
+        let read = platform.sp.put(&path, json!({ "logo": image_file(bytes) })).await.json();
         let url = format!("{}{}", platform.url(), read["logo"]["logoPath"].as_str().unwrap());
         let served = reqwest::get(url).await.unwrap().bytes().await.unwrap();
         assert!(!served.windows(4).any(|part| part == b"Exif" || part == b"eXIf"), "picture {index}");
@@ -344,18 +360,19 @@ async fn a_picture_that_its_notes_turn_is_kept_turned() {
     let mut large = std::io::Cursor::new(Vec::new());
     image::RgbaImage::new(4096, 2000).write_to(&mut large, image::ImageFormat::Png).unwrap();
     let large = large.into_inner();
-    platform.sp.put(&path, json!({ "loginPageImage": file(&large) })).await.json();
-    let turned = json!({ "loginPageImage": file(&held_png(&large, true)) });
-    let message = platform.sp.put(&path, turned).await.refuses("loginPageImage.file");
+    platform.sp.put(&path, json!({ "loginPageImage": image_file(&large) })).await.json();
+    let turned = json!({ "loginPageImage": image_file(&png_with_orientation(&large, true)) });
+    let message = platform.sp.put(&path, turned).await.assert_field_refused("loginPageImage.file");
     assert!(message.contains("4096 x 2000 pixels of 8 bytes"), "{message}");
 }
 
 #[tokio::test]
 async fn a_cascade_fills_what_a_client_lacks_from_its_partner() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
-    let partners = json!({ "applicationTitle": "Acme", "loginPageHeaderText": "Acme says", "logo": file(&png(9, 9)) });
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
+    let partners =
+        json!({ "applicationTitle": "Acme", "loginPageHeaderText": "Acme says", "logo": image_file(&png(9, 9)) });
     let logo = platform.sp.put(&format!("/tenants/{partner}/customBranding"), partners).await.json()["logo"].clone();
     let path = format!("/tenants/{client}/customBranding");
     platform.sp.put(&path, json!({ "applicationTitle": "Globex" })).await.json();
@@ -364,6 +381,6 @@ async fn a_cascade_fills_what_a_client_lacks_from_its_partner() {
     }
     let whole = platform.sp.get(&format!("{path}?cascade=true")).await.json();
     assert_eq!(whole, json!({ "applicationTitle": "Globex", "loginPageHeaderText": "Acme says", "logo": logo }));
-    platform.sp.get(&format!("{path}?cascade=yes")).await.refuses("cascade");
-    platform.sp.get(&format!("/tenants/{}/customBranding", platform.sp_id)).await.is(404, "not found");
+    platform.sp.get(&format!("{path}?cascade=yes")).await.assert_field_refused("cascade");
+    platform.sp.get(&format!("/tenants/{}/customBranding", platform.sp_id)).await.assert_error(404, "not found");
 }

@@ -5,25 +5,25 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 use tenantry::platform::S3Key;
 
-use super::records::{EVENTS, path, subscriber};
-use super::{Folder, Platform};
+use super::records::{EVENTS, create_subscriber, records_path};
+use super::{TestFolder, TestPlatform};
 use crate::assets;
 
 const REGION: &str = "eu-central-1";
 
 /// The server, with a folder for a bucket.
-struct Server {
+struct S3Server {
     child: Child,
-    folder: Folder,
+    folder: TestFolder,
     port: u16,
 }
 
-impl Server {
+impl S3Server {
     async fn start() -> Self {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         for name in ["data/bucket", "meta"] {
             std::fs::create_dir_all(folder.path(name)).unwrap();
         }
@@ -45,13 +45,13 @@ impl Server {
     }
 
     /// How many objects a folder of the bucket has.
-    fn objects(&self, folder: &str) -> usize {
+    fn count_objects(&self, folder: &str) -> usize {
         let folder = self.folder.path("data/bucket").join(folder);
         std::fs::read_dir(folder).map_or(0, Iterator::count)
     }
 }
 
-impl Drop for Server {
+impl Drop for S3Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -60,7 +60,7 @@ impl Drop for Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_bucket_takes_what_is_signed_with_its_key_for_its_region_and_nothing_else() {
-    let server = Server::start().await;
+    let server = S3Server::start().await;
     let destination = format!("s3+http://127.0.0.1:{}/bucket/acme", server.port);
     for (secret, region, status) in [
         ("OUR-SECRET", REGION, 503),
@@ -68,18 +68,18 @@ async fn a_real_bucket_takes_what_is_signed_with_its_key_for_its_region_and_noth
         ("our-secret", "us-east-1", 503),
         ("our-secret", REGION, 200),
     ] {
-        let platform = Platform::with(|config| {
+        let platform = TestPlatform::start_with(|config| {
             config.export_destinations = vec![destination.clone()];
             let (region, id) = (region.to_owned(), "OURKEY".to_owned());
             config.export_s3 = Some(S3Key { region, id, secret: secret.to_owned().into() });
         })
         .await;
-        let acme = subscriber(&platform, "Acme", &[EVENTS], &["Batch Exports"]).await;
-        platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T 1 & ü" })).await.json();
+        let acme = create_subscriber(&platform, "Acme", &[EVENTS], &["Batch Exports"]).await;
+        platform.sp.post(&records_path(&acme, DataCategory::Tickets), json!({ "name": "T 1 & ü" })).await.json();
         let request = json!({ "data": ["tickets"], "destination": format!("{destination}/client") });
         let answer = platform.sp.post(&format!("/tenants/{acme}/exports/batch"), request).await;
         assert_eq!(answer.status, status, "{secret:?} {region}: {}", answer.text);
-        let kept = server.objects(&format!("acme/client/{acme}"));
+        let kept = server.count_objects(&format!("acme/client/{acme}"));
         assert_eq!(kept, usize::from(status == 200), "{secret:?} {region}");
     }
 }

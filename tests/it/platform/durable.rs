@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tenantry::platform::{Config, Credential};
 
-use super::{Caller, Folder, Platform};
+use super::{ApiCaller, TestFolder, TestPlatform};
 
 /// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_equal_creates_at_once_make_one_tenant() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let list = format!("/tenants/{partner}/clients");
     let create = |number: usize| {
         let (caller, list) = (platform.sp.clone(), list.clone());
@@ -38,11 +38,11 @@ async fn fifty_equal_creates_at_once_make_one_tenant() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn different_creates_at_once_all_succeed_with_different_numbers() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let create = |number| {
         let (caller, partner) = (platform.sp.clone(), partner.clone());
-        tokio::spawn(async move { caller.client(&partner, &format!("C{number}")).await })
+        tokio::spawn(async move { caller.create_client(&partner, &format!("C{number}")).await })
     };
     let ids = futures::future::join_all((0..40).map(create)).await;
     let ids: std::collections::BTreeSet<_> = ids.into_iter().map(Result::unwrap).collect();
@@ -52,13 +52,13 @@ async fn different_creates_at_once_all_succeed_with_different_numbers() {
 /// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_database_make_one_tenant_too() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
     let second = tenantry::platform::start(config).await.unwrap();
-    let callers = [platform.sp.clone(), Caller::new(&second.url, &platform.credential).await];
+    let callers = [platform.sp.clone(), ApiCaller::new(&second.url, &platform.credential).await];
     for round in 0..5 {
-        let partner = platform.partner(&format!("Acme {round}")).await;
+        let partner = platform.create_partner(&format!("Acme {round}")).await;
         let create = |number: usize| {
             let (caller, list) = (callers[number % 2].clone(), format!("/tenants/{partner}/clients"));
             tokio::spawn(async move { caller.post(&list, json!({ "name": "Globex" })).await.status.as_u16() })
@@ -73,23 +73,23 @@ async fn two_processes_on_one_database_make_one_tenant_too() {
 
 #[tokio::test]
 async fn a_restart_keeps_tenants_tokens_and_credentials() {
-    let mut platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let mut platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let before = platform.sp.get(&format!("/tenants/client/{client}")).await.json();
     let old = platform.sp.clone();
     platform.restart(|_| ()).await;
-    let old = Caller { url: platform.url().to_owned(), ..old };
+    let old = ApiCaller { url: platform.url().to_owned(), ..old };
     assert_eq!(old.get(&format!("/tenants/client/{client}")).await.json(), before);
-    assert_eq!(platform.sp.client(&partner, "Next").await, "client_4");
+    assert_eq!(platform.sp.create_client(&partner, "Next").await, "client_4");
 }
 
 /// The program itself; it ends with the test, however that ends.
-pub(super) struct Program(pub(super) Child);
+pub(super) struct PlatformProgram(pub(super) Child);
 
-impl Program {
+impl PlatformProgram {
     /// A program that runs already.
-    pub(super) fn of(child: Child) -> Self {
+    pub(super) fn from_child(child: Child) -> Self {
         Self(child)
     }
 
@@ -99,7 +99,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for PlatformProgram {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -107,24 +107,24 @@ impl Drop for Program {
 }
 
 /// The program on a free port.
-pub(super) fn spawn(folder: &Folder) -> Program {
-    launch(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder)
+pub(super) fn spawn_platform(folder: &TestFolder) -> PlatformProgram {
+    launch_command(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder)
 }
 
 /// Something that becomes the program.
-pub(super) fn launch(command: Command, folder: &Folder) -> Program {
-    launch_into(command, folder, Stdio::piped())
+pub(super) fn launch_command(command: Command, folder: &TestFolder) -> PlatformProgram {
+    launch_with_log(command, folder, Stdio::piped())
 }
 
 /// The same with its log elsewhere.
-pub(super) fn launch_into(mut command: Command, folder: &Folder, log: Stdio) -> Program {
+pub(super) fn launch_with_log(mut command: Command, folder: &TestFolder, log: Stdio) -> PlatformProgram {
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
     command.args(["--database", &folder.database()]);
-    Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    PlatformProgram(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
 }
 
 /// The URL from the log, and everything logged until then.
-pub(super) fn ready(program: &mut Program) -> (String, String) {
+pub(super) fn wait_until_ready(program: &mut PlatformProgram) -> (String, String) {
     use std::io::{BufRead as _, BufReader};
     let mut log = String::new();
     for line in BufReader::new(program.0.stderr.take().unwrap()).lines() {
@@ -141,14 +141,15 @@ pub(super) fn ready(program: &mut Program) -> (String, String) {
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_sigkill() {
-    let folder = Folder::new();
-    let mut program = spawn(&folder);
-    let (url, log) = ready(&mut program);
+    let folder = TestFolder::new();
+    let mut program = spawn_platform(&folder);
+    let (url, log) = wait_until_ready(&mut program);
     let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
     let credential: Credential = serde_json::from_value(file).unwrap();
     assert!(!log.contains(&credential.client_secret) && !log.contains(&credential.client_id), "{log}");
-    let caller = Caller::new(&url, &credential).await;
-    let partner = caller.make(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
+    let caller = ApiCaller::new(&url, &credential).await;
+    let partner =
+        caller.create_tenant(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
     let mut acknowledged = Vec::new();
     let killer = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -164,9 +165,9 @@ async fn what_was_acknowledged_outlives_sigkill() {
     killer.await.unwrap();
     assert!(!acknowledged.is_empty());
 
-    let mut program = spawn(&folder);
-    let (url, _) = ready(&mut program);
-    let caller = Caller::new(&url, &credential).await;
+    let mut program = spawn_platform(&folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let caller = ApiCaller::new(&url, &credential).await;
     let living = caller.get(&format!("/tenants/{partner}/clients/minimal")).await.text;
     for id in &acknowledged {
         assert!(living.contains(&format!("\"{id}\"")), "{id} was acknowledged and is lost");
@@ -175,9 +176,9 @@ async fn what_was_acknowledged_outlives_sigkill() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_the_program_cleanly() {
-    let folder = Folder::new();
-    let mut program = spawn(&folder);
-    let _ready = ready(&mut program);
+    let folder = TestFolder::new();
+    let mut program = spawn_platform(&folder);
+    let _ready = wait_until_ready(&mut program);
     let killed = Command::new("kill").arg(program.0.id().to_string()).status().unwrap();
     assert!(killed.success());
     let status = tokio::task::spawn_blocking(move || program.0.wait().unwrap()).await.unwrap();
@@ -187,18 +188,18 @@ async fn sigterm_ends_the_program_cleanly() {
 /// shows: faults/42
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     for millis in (5..).step_by(15).take(24) {
-        let program = spawn(&folder);
+        let program = spawn_platform(&folder);
         tokio::time::sleep(Duration::from_millis(millis)).await;
         drop(program);
     }
-    let mut program = spawn(&folder);
-    let (url, _) = ready(&mut program);
+    let mut program = spawn_platform(&folder);
+    let (url, _) = wait_until_ready(&mut program);
     let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
     let credential: Credential = serde_json::from_value(file).unwrap();
-    let caller = Caller::new(&url, &credential).await;
-    caller.make(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
+    let caller = ApiCaller::new(&url, &credential).await;
+    caller.create_tenant(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
     let pool = folder.pool().await;
     let one = async |text: &'static str| sqlx::query_scalar::<_, i64>(text).fetch_one(&pool).await.unwrap();
     assert_eq!(one("SELECT COUNT(*) FROM credential").await, 1);
@@ -213,7 +214,7 @@ async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
 /// shows: faults/42
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused_and_not_changed() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let config = || tenantry::platform::Config::new(folder.database());
     tenantry::platform::start(config()).await.unwrap().stop().await;
     let pool = folder.pool().await;

@@ -1,17 +1,17 @@
 //! What was erased leaves no byte in SQLite's file, and taking it out costs neither memory nor other people's writes.
 
 use serde_json::json;
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 
-use super::durable::{ready, spawn};
-use super::records::{EVENTS, path, subscriber};
-use super::work::credential_of;
-use super::{Caller, Folder, Platform};
+use super::durable::{spawn_platform, wait_until_ready};
+use super::records::{EVENTS, create_subscriber, records_path};
+use super::work::read_credential;
+use super::{ApiCaller, TestFolder, TestPlatform};
 
 const DAY: i64 = 24 * 3_600_000;
 
 /// Statements on a connection of its own to a SQLite file, as the platform's connections are.
-async fn alone(folder: &Folder, statements: impl IntoIterator<Item = String>) {
+async fn execute_statements(folder: &TestFolder, statements: impl IntoIterator<Item = String>) {
     let url = format!("sqlite://{}", folder.path("t.db").display());
     sqlx::any::install_default_drivers();
     let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
@@ -23,14 +23,14 @@ async fn alone(folder: &Folder, statements: impl IntoIterator<Item = String>) {
 }
 
 /// How often a word stands in the file and its log.
-fn count(folder: &Folder, word: &str) -> usize {
+fn count_word(folder: &TestFolder, word: &str) -> usize {
     let files = ["t.db", "t.db-wal", "t.db-shm"].map(|file| std::fs::read(folder.path(file)).unwrap_or_default());
     assert!(!files[0].is_empty());
     files.iter().map(|bytes| bytes.windows(word.len()).filter(|window| *window == word.as_bytes()).count()).sum()
 }
 
 /// Rows of two tenants in turn, of sizes that make SQLite move them from page to page.
-fn churn(rounds: u32, one: u32, other: u32) -> Vec<String> {
+fn row_statements(rounds: u32, one: u32, other: u32) -> Vec<String> {
     let mut state = 7_u32;
     let mut draw = move |most: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -61,26 +61,26 @@ fn churn(rounds: u32, one: u32, other: u32) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_sqlite_moved_about_leave_no_copy_in_the_file() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
-    let gone = platform.sp.client(&partner, "Gone").await;
-    platform.sp.client(&partner, "Stays").await;
-    alone(&platform.folder, churn(4000, 3, 4)).await;
-    platform.sp.act(&format!("/tenants/{partner}/clients/{gone}/terminate")).await.json();
-    assert!(count(&platform.folder, "ZEBRA|") > 1000);
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let gone = platform.sp.create_client(&partner, "Gone").await;
+    platform.sp.create_client(&partner, "Stays").await;
+    execute_statements(&platform.folder, row_statements(4000, 3, 4)).await;
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{gone}/terminate")).await.json();
+    assert!(count_word(&platform.folder, "ZEBRA|") > 1000);
     let later = jiff::Timestamp::now().as_millisecond() + 91 * DAY;
-    assert_eq!(platform.running.as_ref().unwrap().housekeep(later).await.unwrap(), [gone]);
-    assert_eq!(count(&platform.folder, "ZEBRA|"), 0);
-    assert!(count(&platform.folder, "OKAPI|") > 1000);
+    assert_eq!(platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap(), [gone]);
+    assert_eq!(count_word(&platform.folder, "ZEBRA|"), 0);
+    assert!(count_word(&platform.folder, "OKAPI|") > 1000);
     let sound: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&platform.pool().await).await.unwrap();
     assert_eq!(sound, "ok");
-    platform.sp.post(&path(&partner, Category::Tickets), json!({ "name": "goes on" })).await.json();
+    platform.sp.post(&records_path(&partner, DataCategory::Tickets), json!({ "name": "goes on" })).await.json();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_taken_out_of_a_large_file_takes_no_memory_and_lets_others_write() {
-    let folder = Folder::new();
-    drop(first(&folder).await);
+    let folder = TestFolder::new();
+    drop(start_program(&folder).await);
     let text = "x".repeat(20_000);
     let rows = (0..7000).map(|id| {
         format!(
@@ -91,12 +91,12 @@ async fn what_is_taken_out_of_a_large_file_takes_no_memory_and_lets_others_write
     });
     let begin = ["BEGIN".to_owned()];
     let end = ["UPDATE counter SET value = 1 WHERE name = 'scrub'".to_owned(), "COMMIT".to_owned()];
-    alone(&folder, begin.into_iter().chain(rows).chain(end)).await;
+    execute_statements(&folder, begin.into_iter().chain(rows).chain(end)).await;
     let size = std::fs::metadata(folder.path("t.db")).unwrap().len()
         + std::fs::metadata(folder.path("t.db-wal")).map_or(0, |log| log.len());
     assert!(size > 130 << 20, "{size}");
 
-    let (program, sp) = first(&folder).await;
+    let (program, sp) = start_program(&folder).await;
     let pool = folder.pool().await;
     let mut written = 0;
     loop {
@@ -105,26 +105,26 @@ async fn what_is_taken_out_of_a_large_file_takes_no_memory_and_lets_others_write
         if wants == 0 {
             break;
         }
-        sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": format!("P{written}") })).await;
+        sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": format!("P{written}") })).await;
         written += 1;
     }
-    assert!(program.peak() < 100, "{} MiB", program.peak());
+    assert!(program.peak_memory_mib() < 100, "{} MiB", program.peak_memory_mib());
     assert!(written >= 3, "{written} writes while the file was scrubbed");
 }
 
 /// The program on a folder's database.
-async fn first(folder: &Folder) -> (super::durable::Program, Caller) {
-    let mut program = spawn(folder);
-    let (url, _) = ready(&mut program);
-    let sp = Caller::new(&url, &credential_of(folder)).await;
+async fn start_program(folder: &TestFolder) -> (super::durable::PlatformProgram, ApiCaller) {
+    let mut program = spawn_platform(folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let sp = ApiCaller::new(&url, &read_credential(folder)).await;
     (program, sp)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compact_writes_a_file_again_without_its_free_space() {
-    let folder = Folder::new();
-    drop(first(&folder).await);
-    alone(&folder, churn(500, 1, 1).into_iter().chain(["DELETE FROM record".to_owned()])).await;
+    let folder = TestFolder::new();
+    drop(start_program(&folder).await);
+    execute_statements(&folder, row_statements(500, 1, 1).into_iter().chain(["DELETE FROM record".to_owned()])).await;
     let size = || std::fs::metadata(folder.path("t.db")).unwrap().len();
     let before = size();
     let ran = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"))
@@ -139,10 +139,10 @@ async fn compact_writes_a_file_again_without_its_free_space() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
-    let mut platform = Platform::start().await;
+    let mut platform = TestPlatform::start().await;
     platform.running.take().unwrap().stop().await;
     // A table of the name hides SQLite's own, as in a program that was built without it.
-    alone(
+    execute_statements(
         &platform.folder,
         [
             "CREATE TABLE pages_gone (x)",
@@ -154,7 +154,7 @@ async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
     )
     .await;
     let mut config = tenantry::platform::Config::new(platform.folder.database());
-    config.login.work = super::CHEAP;
+    config.login.password_hash_cost = super::CHEAP_HASH;
     let error = tenantry::platform::start(config).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("cannot overwrite what is erased") && error.contains("LIBSQLITE3_FLAGS"), "{error}");
 }

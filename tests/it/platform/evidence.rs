@@ -6,18 +6,18 @@ use reqwest::Method;
 use serde_json::json;
 use tenantry::platform::{self, Config, new_audit_key, verify_audit};
 
-use super::audit::{findings, lines, sealed, tamper, verified};
-use super::flood::logged;
-use super::people::permissions::with;
-use super::people::{PASSWORD, user};
-use super::work::credential_of;
-use super::{CHEAP, Caller, Folder, Platform};
+use super::audit::{audit_findings, audit_rows, execute_statements, start_with_audit_key, verify_audit_log};
+use super::flood::start_with_log_file;
+use super::people::permissions::create_person_with_permissions;
+use super::people::{PASSWORD, user_body};
+use super::work::read_credential;
+use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 
-const GONE: &str = "the row that was there is gone: the log was put back to an earlier day";
+const ROW_GONE_MESSAGE: &str = "the row that was there is gone: the log was put back to an earlier day";
 
 /// Copies tenant 2's log, and the anchor, as somebody does who can read the database.
-async fn keep(platform: &Platform) {
-    tamper(
+async fn copy_audit_tables(platform: &TestPlatform) {
+    execute_statements(
         platform,
         &[
             "CREATE TABLE kept_audit AS SELECT * FROM audit WHERE tenant_id = 2",
@@ -37,83 +37,83 @@ const PUT_LOG_BACK: [&str; 4] = [
 const PUT_ANCHOR_BACK: [&str; 2] = ["DELETE FROM audit_anchor", "INSERT INTO audit_anchor SELECT * FROM kept_anchor"];
 
 /// Two partners; what the first one does after its log was kept is to vanish.
-struct World {
-    platform: Platform,
-    keys: Folder,
+struct AuditFixture {
+    platform: TestPlatform,
+    keys: TestFolder,
     acme: String,
     other: String,
 }
 
-async fn world() -> World {
-    let (platform, keys) = sealed().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    platform.sp.post(&format!("/tenants/{acme}/users"), user("ada", &[])).await.json();
-    keep(&platform).await;
-    World { platform, keys, acme, other }
+async fn audit_fixture() -> AuditFixture {
+    let (platform, keys) = start_with_audit_key().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    platform.sp.post(&format!("/tenants/{acme}/users"), user_body("ada", &[])).await.json();
+    copy_audit_tables(&platform).await;
+    AuditFixture { platform, keys, acme, other }
 }
 
 /// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn one_tenants_log_put_back_is_named_and_no_event_of_anybody_heals_it() {
-    let World { platform, keys, acme, other } = world().await;
-    platform.sp.client(&acme, "Vanishing").await;
-    assert!(findings(&platform, &keys).await.is_empty());
-    tamper(&platform, &PUT_LOG_BACK).await;
-    let gone = format!("tenant `{acme}`, row 3: {GONE}");
-    assert_eq!(findings(&platform, &keys).await, std::slice::from_ref(&gone), "the anchor names it");
+    let AuditFixture { platform, keys, acme, other } = audit_fixture().await;
+    platform.sp.create_client(&acme, "Vanishing").await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
+    execute_statements(&platform, &PUT_LOG_BACK).await;
+    let gone = format!("tenant `{acme}`, row 3: {ROW_GONE_MESSAGE}");
+    assert_eq!(audit_findings(&platform, &keys).await, std::slice::from_ref(&gone), "the anchor names it");
     // A stranger's failed login, the tenant's own work and somebody else's.
     for _ in 0..3 {
         assert_eq!(platform.sp.login("ada", "Wrong-Passw0rd!").await.status, 401);
         platform.sp.login("ada", PASSWORD).await.json();
-        platform.sp.client(&other, &format!("C{}", lines(&platform, &other).await.len())).await;
-        assert_eq!(findings(&platform, &keys).await, std::slice::from_ref(&gone));
+        platform.sp.create_client(&other, &format!("C{}", audit_rows(&platform, &other).await.len())).await;
+        assert_eq!(audit_findings(&platform, &keys).await, std::slice::from_ref(&gone));
     }
 }
 
 #[tokio::test]
 async fn a_log_put_back_with_the_anchor_of_its_day_is_named_by_what_others_did_since() {
-    let World { platform, keys, acme, other } = world().await;
-    platform.sp.client(&acme, "Vanishing").await;
-    platform.sp.client(&other, "Staying").await;
-    tamper(&platform, &PUT_LOG_BACK).await;
-    tamper(&platform, &PUT_ANCHOR_BACK).await;
-    let gone = format!("tenant `{acme}`, row 3: {GONE}");
-    assert_eq!(findings(&platform, &keys).await[0], gone);
-    platform.sp.client(&acme, "Next").await;
-    let found = findings(&platform, &keys).await;
+    let AuditFixture { platform, keys, acme, other } = audit_fixture().await;
+    platform.sp.create_client(&acme, "Vanishing").await;
+    platform.sp.create_client(&other, "Staying").await;
+    execute_statements(&platform, &PUT_LOG_BACK).await;
+    execute_statements(&platform, &PUT_ANCHOR_BACK).await;
+    let gone = format!("tenant `{acme}`, row 3: {ROW_GONE_MESSAGE}");
+    assert_eq!(audit_findings(&platform, &keys).await[0], gone);
+    platform.sp.create_client(&acme, "Next").await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.len() >= 2 && found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_log_put_back_stays_found_where_all_that_names_it_is_purged() {
-    let World { platform, keys, acme, other } = world().await;
-    platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "city": "Vanishing" })).await.json();
-    platform.sp.post(&format!("{}/{other}", platform.msps()), json!({ "city": "Bonn" })).await.json();
-    tamper(&platform, &PUT_LOG_BACK).await;
-    platform.sp.act(&format!("{}/{other}/terminate", platform.msps())).await.json();
+    let AuditFixture { platform, keys, acme, other } = audit_fixture().await;
+    platform.sp.post(&format!("{}/{acme}", platform.partners_path()), json!({ "city": "Vanishing" })).await.json();
+    platform.sp.post(&format!("{}/{other}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
+    execute_statements(&platform, &PUT_LOG_BACK).await;
+    platform.sp.post_empty(&format!("{}/{other}/terminate", platform.partners_path())).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
-    assert_eq!(platform.running.as_ref().unwrap().housekeep(later).await.unwrap(), [other]);
-    platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "city": "Bonn" })).await.json();
-    let found = findings(&platform, &keys).await;
+    assert_eq!(platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap(), [other]);
+    platform.sp.post(&format!("{}/{acme}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.len() == 1 && found[0].contains("do not add up to its anchor"), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_purged_log_leaves_a_sealed_statement_and_is_found_where_it_comes_back() {
-    let World { platform, keys, acme, .. } = world().await;
-    platform.sp.act(&format!("{}/{acme}/terminate", platform.msps())).await.json();
+    let AuditFixture { platform, keys, acme, .. } = audit_fixture().await;
+    platform.sp.post_empty(&format!("{}/{acme}/terminate", platform.partners_path())).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
-    assert_eq!(platform.running.as_ref().unwrap().housekeep(later).await.unwrap(), [acme]);
-    assert!(findings(&platform, &keys).await.is_empty());
-    platform.partner("Next").await;
-    assert!(findings(&platform, &keys).await.is_empty(), "rows that name purged ones are explained");
-    tamper(&platform, &PUT_LOG_BACK).await;
-    let found = findings(&platform, &keys).await;
+    assert_eq!(platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap(), [acme]);
+    assert!(audit_findings(&platform, &keys).await.is_empty());
+    platform.create_partner("Next").await;
+    assert!(audit_findings(&platform, &keys).await.is_empty(), "rows that name purged ones are explained");
+    execute_statements(&platform, &PUT_LOG_BACK).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.iter().any(|fault| fault.contains("the log of a purged tenant is there again")), "{found:?}");
-    tamper(&platform, &PUT_LOG_BACK[..1]).await;
-    tamper(&platform, &["DELETE FROM audit_head WHERE tenant_id = 2", "DELETE FROM audit_purged"]).await;
-    let found = findings(&platform, &keys).await;
-    assert!(!found.is_empty() && found[0].contains(GONE), "{found:?}");
+    execute_statements(&platform, &PUT_LOG_BACK[..1]).await;
+    execute_statements(&platform, &["DELETE FROM audit_head WHERE tenant_id = 2", "DELETE FROM audit_purged"]).await;
+    let found = audit_findings(&platform, &keys).await;
+    assert!(!found.is_empty() && found[0].contains(ROW_GONE_MESSAGE), "{found:?}");
 }
 
 /// shows: security/asvs/16.4.1
@@ -122,39 +122,39 @@ async fn a_purge_seals_no_head_that_somebody_else_put_there() {
     for tampering in
         ["UPDATE audit_head SET seal = 'forged' WHERE tenant_id = 2", "DELETE FROM audit_head WHERE tenant_id = 2"]
     {
-        let World { platform, keys, acme, other } = world().await;
-        platform.sp.act(&format!("{}/{acme}/terminate", platform.msps())).await.json();
-        tamper(&platform, &[tampering]).await;
+        let AuditFixture { platform, keys, acme, other } = audit_fixture().await;
+        platform.sp.post_empty(&format!("{}/{acme}/terminate", platform.partners_path())).await.json();
+        execute_statements(&platform, &[tampering]).await;
         let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
-        let purged = platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+        let purged = platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
         assert_eq!(purged, std::slice::from_ref(&acme), "its data goes in any case");
         for name in ["A", "B"] {
-            let found = findings(&platform, &keys).await;
+            let found = audit_findings(&platform, &keys).await;
             let named = |fault: &String| {
                 fault.contains(&acme) && fault.contains("that the log was purged does not have our seal")
             };
             assert!(found.iter().any(named), "{tampering}: {found:?}");
-            platform.sp.client(&other, name).await;
+            platform.sp.create_client(&other, name).await;
         }
     }
 }
 
 #[tokio::test]
 async fn nobody_begins_the_log_of_a_purged_tenant_again() {
-    let World { platform, keys, acme, .. } = world().await;
-    let client = platform.sp.client(&acme, "Gone").await;
+    let AuditFixture { platform, keys, acme, .. } = audit_fixture().await;
+    let client = platform.sp.create_client(&acme, "Gone").await;
     let sees = [("Clients", "View")];
-    let eve = with(&platform, (&acme, "eve"), &sees, json!({ "allClients": true })).await;
-    platform.sp.act(&format!("/tenants/{acme}/clients/{client}/terminate")).await.json();
+    let eve = create_person_with_permissions(&platform, (&acme, "eve"), &sees, json!({ "allClients": true })).await;
+    platform.sp.post_empty(&format!("/tenants/{acme}/clients/{client}/terminate")).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
-    platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+    platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
     for path in ["users/search", "credentials", "audit"] {
         let answer = eve.get(&format!("/tenants/{client}/{path}")).await;
         assert!([403, 404, 410].contains(&answer.status.as_u16()), "{path}: {}", answer.text);
     }
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.is_empty(), "{found:?}");
-    let rows = lines(&platform, &acme).await;
+    let rows = audit_rows(&platform, &acme).await;
     assert!(rows.iter().any(|row| row["outcome"] == "denied" && row["object"].to_string().contains("/users/search")));
 }
 
@@ -165,42 +165,46 @@ async fn an_anchor_that_is_gone_forged_or_put_back_is_named_and_stays_so() {
         (&["UPDATE audit_anchor SET state = 'forged'"][..], "its anchor does not have our seal"),
         (&PUT_ANCHOR_BACK[..], "do not add up to its anchor"),
     ] {
-        let World { mut platform, keys, acme, .. } = world().await;
-        platform.sp.client(&acme, "A").await;
-        tamper(&platform, tampering).await;
-        let found = findings(&platform, &keys).await;
+        let AuditFixture { mut platform, keys, acme, .. } = audit_fixture().await;
+        platform.sp.create_client(&acme, "A").await;
+        execute_statements(&platform, tampering).await;
+        let found = audit_findings(&platform, &keys).await;
         assert!(found.len() == 1 && found[0].contains(named), "{tampering:?}: {found:?}");
         let cured = |found: &[String]| !found.iter().any(|fault| fault.contains("its anchor was replaced"));
         if tampering.len() == 1 {
             platform.restart(|config| config.audit_key = Some(keys.path("audit.key"))).await;
         }
-        platform.sp.client(&acme, "B").await;
-        let found = findings(&platform, &keys).await;
+        platform.sp.create_client(&acme, "B").await;
+        let found = audit_findings(&platform, &keys).await;
         assert!(!cured(&found), "{tampering:?}: {found:?}");
-        platform.sp.client(&acme, "C").await;
-        assert!(!cured(&findings(&platform, &keys).await));
+        platform.sp.create_client(&acme, "C").await;
+        assert!(!cured(&audit_findings(&platform, &keys).await));
     }
 }
 
 /// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothing() {
-    let World { mut platform, keys, acme, .. } = world().await;
+    let AuditFixture { mut platform, keys, acme, .. } = audit_fixture().await;
     std::fs::write(keys.path("other.key"), "y".repeat(40)).unwrap();
     let swapped = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert!(swapped.to_string().contains("its anchor is sealed with another key (`"), "{swapped}");
     assert!(swapped.to_string().contains("the row is sealed with another key (`"), "{swapped}");
     // One replica goes on with a new key while another one runs with the former.
-    let (before, list) = (lines(&platform, &acme).await.len(), format!("/tenants/{acme}/clients"));
+    let (before, list) = (audit_rows(&platform, &acme).await.len(), format!("/tenants/{acme}/clients"));
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("other.key")).await.unwrap(), 3);
     assert_eq!(platform.sp.post(&list, json!({ "name": "Mixed" })).await.status, 500);
-    assert_eq!(lines(&platform, &acme).await.len(), before + 1, "the row about the key, and none with the former one");
+    assert_eq!(
+        audit_rows(&platform, &acme).await.len(),
+        before + 1,
+        "the row about the key, and none with the former one"
+    );
     let verified = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert_eq!((verified.findings.len(), verified.notes.len()), (0, 3), "{verified}");
     platform.restart(|config| config.audit_key = Some(keys.path("other.key"))).await;
-    platform.sp.client(&acme, "Mixed").await;
+    platform.sp.create_client(&acme, "Mixed").await;
     // What the former key sealed is covered by the row of the new one.
-    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 1"]).await;
+    execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 1"]).await;
     let verified = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert!(verified.to_string().contains("row 1: the row was changed"), "{verified}");
 }
@@ -208,10 +212,10 @@ async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothin
 #[tokio::test]
 async fn of_two_platforms_that_begin_with_two_keys_one_does_not_start() {
     for _ in 0..4 {
-        let (folder, keys) = (Folder::new(), Folder::new());
+        let (folder, keys) = (TestFolder::new(), TestFolder::new());
         let start = |key: &str| {
             let mut config = Config::new(folder.database());
-            (config.limits, config.login.work) = (None, CHEAP);
+            (config.limits, config.login.password_hash_cost) = (None, CHEAP_HASH);
             config.audit_key = Some(keys.path(key));
             platform::start(config)
         };
@@ -231,11 +235,11 @@ async fn of_two_platforms_that_begin_with_two_keys_one_does_not_start() {
 async fn many_tenants_write_at_the_same_time_and_each_row_is_there() {
     const TENANTS: usize = 8;
     const WRITES: usize = 12;
-    let (platform, keys) = sealed().await;
+    let (platform, keys) = start_with_audit_key().await;
     let mut clients = Vec::new();
     for number in 0..TENANTS {
-        let partner = platform.partner(&format!("P{number}")).await;
-        let client = platform.sp.client(&partner, "C").await;
+        let partner = platform.create_partner(&format!("P{number}")).await;
+        let client = platform.sp.create_client(&partner, "C").await;
         clients.push((format!("/tenants/{partner}/clients/{client}"), client));
     }
     // No two of these wait for the same row but for the anchor's.
@@ -253,16 +257,16 @@ async fn many_tenants_write_at_the_same_time_and_each_row_is_there() {
     assert_eq!(made.iter().filter(|status| **status == 200).count(), TENANTS * WRITES, "{made:?}");
     for (_, client) in &clients {
         let requests: BTreeSet<String> =
-            lines(&platform, client).await.iter().map(|line| line["request"].to_string()).collect();
+            audit_rows(&platform, client).await.iter().map(|line| line["request"].to_string()).collect();
         assert_eq!(requests.len(), 1 + WRITES);
     }
-    let seen = verified(&platform, &keys).await;
+    let seen = verify_audit_log(&platform, &keys).await;
     assert_eq!((seen.chains, seen.findings.len()), (1 + 2 * TENANTS, 0), "{seen}");
-    assert_eq!(deadlocks(&platform).await, 0);
+    assert_eq!(count_deadlocks(&platform).await, 0);
 }
 
 /// Deadlocks that PostgreSQL has counted; SQLite has one writer and no deadlock.
-pub(super) async fn deadlocks(platform: &Platform) -> i64 {
+pub(super) async fn count_deadlocks(platform: &TestPlatform) -> i64 {
     if !platform.folder.database().contains("://") {
         return 0;
     }
@@ -273,18 +277,18 @@ pub(super) async fn deadlocks(platform: &Platform) -> i64 {
 /// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn housekeeping_says_by_itself_that_a_log_was_put_back() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let said = "do not add up to their anchor";
-    let (program, url) = logged(&folder);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let (program, url) = start_with_log_file(&folder);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    let partner = sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
     drop(program);
     let pool = folder.pool().await;
     for text in ["CREATE TABLE kept AS SELECT * FROM audit_head", "CREATE TABLE old AS SELECT * FROM audit"] {
         sqlx::query(text).execute(&pool).await.unwrap();
     }
-    let (program, url) = logged(&folder);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let (program, url) = start_with_log_file(&folder);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
     sp.post(&format!("/tenants/sp_1/msps/{partner}"), json!({ "city": "Vanishing" })).await.json();
     drop(program);
     assert!(!std::fs::read_to_string(folder.path("log")).unwrap().contains(said));
@@ -296,7 +300,7 @@ async fn housekeeping_says_by_itself_that_a_log_was_put_back() {
     ] {
         sqlx::query(text).execute(&pool).await.unwrap();
     }
-    let (_program, _) = logged(&folder);
+    let (_program, _) = start_with_log_file(&folder);
     for _ in 0..600 {
         if std::fs::read_to_string(folder.path("log")).unwrap().contains(said) {
             return;
@@ -308,19 +312,19 @@ async fn housekeeping_says_by_itself_that_a_log_was_put_back() {
 
 #[tokio::test]
 async fn verify_is_right_while_the_platform_writes() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    let sp: Caller = platform.sp.clone();
-    let path = format!("{}/{partner}", platform.msps());
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    let sp: ApiCaller = platform.sp.clone();
+    let path = format!("{}/{partner}", platform.partners_path());
     let writing = tokio::spawn(async move {
         for number in 0..60 {
             let body = json!({ "city": format!("C{number}") }).to_string().into_bytes();
-            sp.raw(Method::POST, &format!("/api/v2{path}"), body).await.json();
+            sp.send(Method::POST, &format!("/api/v2{path}"), body).await.json();
         }
     });
     let mut seen = 0;
     while !writing.is_finished() {
-        let verified = verified(&platform, &keys).await;
+        let verified = verify_audit_log(&platform, &keys).await;
         assert!(verified.findings.is_empty(), "{verified}");
         seen += 1;
     }
@@ -330,11 +334,11 @@ async fn verify_is_right_while_the_platform_writes() {
 
 #[tokio::test]
 async fn the_erasure_of_a_person_changes_no_row() {
-    let World { platform, keys, acme, .. } = world().await;
-    let id = platform.user(&acme, "okapi", &[]).await;
+    let AuditFixture { platform, keys, acme, .. } = audit_fixture().await;
+    let id = platform.create_user(&acme, "okapi", &[]).await;
     let path = format!("/tenants/{acme}/users/{id}/TERMINATE");
     platform.sp.post(&path, json!({ "maskType": "FULL" })).await.json();
-    assert!(findings(&platform, &keys).await.is_empty());
-    let log = lines(&platform, &acme).await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
+    let log = audit_rows(&platform, &acme).await;
     assert!(log.iter().any(|line| line["object"] == id.as_str()) && !format!("{log:?}").contains("okapi"), "{log:?}");
 }

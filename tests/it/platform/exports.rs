@@ -11,11 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use tenantry::catalog::{CONTACT_SUPPORT, Category};
+use tenantry::catalog::{CONTACT_SUPPORT, DataCategory};
 use tenantry::platform::S3Key;
 
-use super::records::{EVENTS, path, subscriber};
-use super::{Folder, Platform};
+use super::records::{EVENTS, create_subscriber, records_path};
+use super::{TestFolder, TestPlatform};
 
 const BATCH: &str = "Batch Exports";
 const STREAM: &str = "Stream Exports";
@@ -23,14 +23,14 @@ const MASK: &str = "Mask Resource Identity Management";
 
 /// What reached the stand-in.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct ReceivedExport {
     method: Method,
     pub(super) uri: String,
     headers: HeaderMap,
     body: String,
 }
 
-impl Seen {
+impl ReceivedExport {
     /// The name of the record that an event tells of.
     pub(super) fn name(&self) -> String {
         let event: Value = serde_json::from_str(&self.body).unwrap();
@@ -40,28 +40,28 @@ impl Seen {
 
 /// Takes everything, after the first few answers.
 #[derive(Clone, Default)]
-pub(super) struct StandIn {
-    seen: Arc<Mutex<Vec<Seen>>>,
+pub(super) struct ExportReceiver {
+    seen: Arc<Mutex<Vec<ReceivedExport>>>,
     /// Answers to give first.
     first: Arc<Mutex<Vec<StatusCode>>>,
     /// How long each answer takes.
     pub(super) pause: Arc<Mutex<Duration>>,
 }
 
-impl StandIn {
+impl ExportReceiver {
     /// Starts it and answers its URL.
     pub(super) async fn start(first: &[u16]) -> (Self, String) {
         let stand_in = Self::default();
         *stand_in.first.lock().unwrap() = first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(take).with_state(stand_in.clone());
+        let router = Router::new().fallback(receive_export).with_state(stand_in.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         (stand_in, url)
     }
 
     /// Waits for so many requests.
-    pub(super) async fn wait(&self, count: usize) -> Vec<Seen> {
+    pub(super) async fn wait_for_requests(&self, count: usize) -> Vec<ReceivedExport> {
         for _ in 0..600 {
             let seen = self.seen.lock().unwrap().clone();
             if seen.len() >= count {
@@ -73,13 +73,13 @@ impl StandIn {
     }
 }
 
-async fn take(
-    State(stand_in): State<StandIn>,
+async fn receive_export(
+    State(stand_in): State<ExportReceiver>,
     (method, uri, headers): (Method, Uri, HeaderMap),
     body: Bytes,
 ) -> (StatusCode, HeaderMap) {
     let body = String::from_utf8_lossy(&body).into_owned();
-    stand_in.seen.lock().unwrap().push(Seen { method, uri: uri.to_string(), headers, body });
+    stand_in.seen.lock().unwrap().push(ReceivedExport { method, uri: uri.to_string(), headers, body });
     let pause = *stand_in.pause.lock().unwrap();
     tokio::time::sleep(pause).await;
     let status = stand_in.first.lock().unwrap().pop().unwrap_or(StatusCode::OK);
@@ -91,7 +91,7 @@ async fn take(
 }
 
 /// Whether what a receiver has proves the sender, as Standard Webhooks has it.
-fn is_signed(seen: &Seen, secret: &str) -> bool {
+fn is_signed(seen: &ReceivedExport, secret: &str) -> bool {
     let header = |name: &str| seen.headers[name].to_str().unwrap().to_owned();
     let age = jiff::Timestamp::now().as_second() - header("webhook-timestamp").parse::<i64>().unwrap();
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
@@ -106,15 +106,15 @@ fn is_signed(seen: &Seen, secret: &str) -> bool {
 /// shows: seeds/monitoring-add-ons/batch-inventory, seeds/monitoring-add-ons/batch-usage
 #[tokio::test]
 async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowed_folder_only() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let out = folder.path("out");
     let allowed = out.display().to_string();
-    let platform = Platform::with(|config| config.export_destinations = vec![allowed.clone()]).await;
-    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH, MASK]).await;
-    for category in [Category::Tickets, Category::Alerts, Category::Metrics, Category::Resources] {
+    let platform = TestPlatform::start_with(|config| config.export_destinations = vec![allowed.clone()]).await;
+    let acme = create_subscriber(&platform, "Acme", &[EVENTS], &[BATCH, MASK]).await;
+    for category in [DataCategory::Tickets, DataCategory::Alerts, DataCategory::Metrics, DataCategory::Resources] {
         for number in 0..2 {
             let body = json!({ "name": format!("n{number}"), "ip": "10.9.8.7" });
-            platform.sp.post(&path(&acme, category), body).await.json();
+            platform.sp.post(&records_path(&acme, category), body).await.json();
         }
     }
     let all = ["tickets", "alerts", "metrics", "inventory", "usage"];
@@ -137,7 +137,7 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
     for outside in
         ["/tmp/elsewhere", &format!("{allowed}/../x"), &format!("{allowed}2"), "relative", "https://example.com/"]
     {
-        platform.sp.post(&exports(&acme), body(outside)).await.refuses("destination");
+        platform.sp.post(&exports(&acme), body(outside)).await.assert_field_refused("destination");
     }
     std::os::unix::fs::symlink(folder.path(""), out.join("link")).unwrap();
     for led_out in ["link", "link/x", "link/../link"] {
@@ -148,13 +148,17 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
     std::fs::create_dir_all(out.join("trap")).unwrap();
     std::os::unix::fs::symlink(folder.path(""), out.join("trap").join(&acme)).unwrap();
     assert_eq!(platform.sp.post(&exports(&acme), body(&format!("{allowed}/trap"))).await.status, 503);
-    platform.sp.post(&exports(&acme), json!({ "data": ["gossip"], "destination": allowed })).await.refuses("data");
-    platform.sp.post(&exports(&acme), json!({ "data": [], "destination": allowed })).await.refuses("data");
+    platform
+        .sp
+        .post(&exports(&acme), json!({ "data": ["gossip"], "destination": allowed }))
+        .await
+        .assert_field_refused("data");
+    platform.sp.post(&exports(&acme), json!({ "data": [], "destination": allowed })).await.assert_field_refused("data");
     // Only with the add-on, and only what the packages carry.
-    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    let plain = create_subscriber(&platform, "Plain", &[EVENTS], &[]).await;
     let answer = platform.sp.post(&exports(&plain), body(&allowed)).await;
     assert!(answer.status == 403 && answer.text.contains(CONTACT_SUPPORT), "{}", answer.text);
-    let hybrid = subscriber(&platform, "Hybrid", &[], &[BATCH]).await;
+    let hybrid = create_subscriber(&platform, "Hybrid", &[], &[BATCH]).await;
     let answer = platform.sp.post(&exports(&hybrid), body(&allowed)).await;
     assert!(answer.status == 403 && answer.text.contains("not subscribed"), "{}", answer.text);
     let inventory = json!({ "data": ["inventory"], "destination": allowed });
@@ -165,21 +169,21 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
 const HOUR: i64 = 60 * 60 * 1000;
 
 /// How many files there are below a folder.
-fn files(folder: &std::path::Path) -> usize {
+fn count_files(folder: &std::path::Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
 }
 
 /// shows: seeds/monitoring-add-ons/batch-exports
 #[tokio::test]
 async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let out = folder.path("out");
     let allowed = out.display().to_string();
     let export = |config: &mut tenantry::platform::Config| config.export_destinations = vec![allowed.clone()];
-    let mut platform = Platform::with(export).await;
-    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
-    platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
+    let mut platform = TestPlatform::start_with(export).await;
+    let acme = create_subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    platform.sp.post(&records_path(&acme, DataCategory::Tickets), json!({ "name": "T1" })).await.json();
     let exports = format!("/tenants/{acme}/exports/batch");
     let body = |schedule: Value| json!({ "data": ["usage", "tickets"], "destination": allowed, "schedule": schedule });
     for (schedule, field) in [
@@ -188,22 +192,22 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
         (json!({ "everyHours": 1, "start": "soon" }), "schedule.start"),
         (json!({ "everyHours": 1, "start": "2999-01-01" }), "schedule.start"),
     ] {
-        platform.sp.post(&exports, body(schedule)).await.refuses(field);
+        platform.sp.post(&exports, body(schedule)).await.assert_field_refused(field);
     }
     let daily = json!({ "data": ["usage"], "destination": allowed, "schedule": "daily" });
     assert_eq!(platform.sp.post(&exports, daily).await.status, 400, "a schedule of another form is not dropped");
     let made = platform.sp.post(&exports, body(json!({ "everyHours": 6 }))).await.json();
     assert_eq!((&made["data"], &made["everyHours"]), (&json!(["tickets", "usage"]), &json!(6)));
-    assert_eq!(files(&out), 0, "nothing is written at once");
+    assert_eq!(count_files(&out), 0, "nothing is written at once");
     platform.restart(export).await;
     let now = jiff::Timestamp::now().as_millisecond();
     let one = platform.running.as_ref().unwrap();
-    one.housekeep(now + 5 * HOUR).await.unwrap();
-    assert_eq!(files(&out), 0);
+    one.run_maintenance(now + 5 * HOUR).await.unwrap();
+    assert_eq!(count_files(&out), 0);
     // Another process has begun it and does not say that it is done: until its time is over nobody else begins.
-    platform.sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
-    one.housekeep(now + 7 * HOUR).await.unwrap();
-    assert_eq!(files(&out), 0);
+    platform.execute_sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
+    one.run_maintenance(now + 7 * HOUR).await.unwrap();
+    assert_eq!(count_files(&out), 0);
     // Two platforms on one database come to it at the same time, and one writes the two files.
     let other = {
         let mut config = tenantry::platform::Config::new(platform.folder.database());
@@ -211,24 +215,24 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
         export(&mut config);
         tenantry::platform::start(config).await.unwrap()
     };
-    let (first, second) = tokio::join!(one.housekeep(now + 9 * HOUR), other.housekeep(now + 9 * HOUR));
+    let (first, second) = tokio::join!(one.run_maintenance(now + 9 * HOUR), other.run_maintenance(now + 9 * HOUR));
     first.and(second).unwrap();
-    assert_eq!(files(&out), 2);
+    assert_eq!(count_files(&out), 2);
     // What was missed is made up for by one run, and the next one is in step.
-    one.housekeep(now + 100 * HOUR).await.unwrap();
-    assert_eq!(files(&out), 4);
+    one.run_maintenance(now + 100 * HOUR).await.unwrap();
+    assert_eq!(count_files(&out), 4);
     let listed = platform.sp.get(&exports).await.json();
     assert_eq!((&listed[0]["id"], &listed[0]["lastOutcome"]), (&made["id"], &json!("2 files were written")));
     assert_eq!(listed.as_array().unwrap().len(), 1);
     // A run is judged as a request would be.
-    platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "addOns": [] })).await.json();
-    one.housekeep(now + 200 * HOUR).await.unwrap();
-    assert_eq!(files(&out), 4);
+    platform.sp.post(&format!("{}/{acme}", platform.partners_path()), json!({ "addOns": [] })).await.json();
+    one.run_maintenance(now + 200 * HOUR).await.unwrap();
+    assert_eq!(count_files(&out), 4);
     let outcome = platform.sp.get(&exports).await.json()[0]["lastOutcome"].to_string();
     assert!(outcome.contains("Batch Exports") && outcome.contains(CONTACT_SUPPORT), "{outcome}");
     let end = format!("{exports}/{}", made["id"].as_str().unwrap());
-    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.json();
-    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.is(404, "not found");
+    platform.sp.send(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.json();
+    platform.sp.send(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.assert_error(404, "not found");
     assert_eq!(platform.sp.get(&exports).await.json(), json!([]));
     other.stop().await;
 }
@@ -236,16 +240,16 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
 /// shows: seeds/monitoring-add-ons/batch-s3
 #[tokio::test]
 async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
-    let (bucket, url) = StandIn::start(&[]).await;
-    let (platform, acme, whole) = exporter(&url).await;
+    let (bucket, url) = ExportReceiver::start(&[]).await;
+    let (platform, acme, whole) = start_exporter(&url).await;
     let allowed = whole["destination"].as_str().unwrap();
-    platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
+    platform.sp.post(&records_path(&acme, DataCategory::Tickets), json!({ "name": "T1" })).await.json();
     let exports = format!("/tenants/{acme}/exports/batch");
     let request = json!({ "data": ["tickets"], "destination": format!("{allowed}/acme") });
     let answer = platform.sp.post(&exports, request.clone()).await;
     let location = answer.json()["files"][0]["location"].as_str().unwrap().to_owned();
     assert!(location.starts_with(&format!("{url}/data/tenantry/acme/{acme}/tickets-")), "{location}");
-    let seen = bucket.wait(1).await;
+    let seen = bucket.wait_for_requests(1).await;
     assert_eq!((seen.len(), &seen[0].method), (1, &Method::PUT));
     assert!(seen[0].body.contains("\"name\":\"T1\"") && seen[0].body.ends_with("}\n"), "{seen:?}");
     for part in [
@@ -261,71 +265,71 @@ async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
         bucket.first.lock().unwrap().push(failure);
         assert_eq!(platform.sp.post(&exports, request.clone()).await.status, 503);
     }
-    assert_eq!(bucket.wait(3).await.len(), 3, "a redirect is not followed");
+    assert_eq!(bucket.wait_for_requests(3).await.len(), 3, "a redirect is not followed");
 }
 
 /// What the log tells of a tenant's batches.
-async fn batches(platform: &Platform, tenant: &str) -> Vec<String> {
-    let log = super::audit::lines(platform, tenant).await;
+async fn batch_audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<String> {
+    let log = super::audit::audit_rows(platform, tenant).await;
     let rows = log.iter().filter(|row| row["action"] == "export.batch");
     rows.map(|row| format!("{} {}", row["object"].as_str().unwrap(), row["outcome"].as_str().unwrap())).collect()
 }
 
 /// A platform that may export to a bucket of one place, a tenant, and the request for a batch of two files.
-async fn exporter(place: &str) -> (Platform, String, Value) {
+async fn start_exporter(place: &str) -> (TestPlatform, String, Value) {
     let allowed = format!("s3+{place}/data/tenantry");
-    let platform = Platform::with(|config| {
+    let platform = TestPlatform::start_with(|config| {
         config.export_destinations = vec![allowed.clone()];
         let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());
         config.export_s3 = Some(S3Key { region, id, secret: "top-secret".to_owned().into() });
     })
     .await;
-    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    let acme = create_subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
     (platform, acme, json!({ "data": ["tickets", "usage"], "destination": allowed }))
 }
 
 #[tokio::test]
 async fn a_batch_that_fails_is_a_row() {
-    let (_bucket, url) = StandIn::start(&[200, 403]).await;
-    let (platform, acme, request) = exporter(&url).await;
+    let (_bucket, url) = ExportReceiver::start(&[200, 403]).await;
+    let (platform, acme, request) = start_exporter(&url).await;
     assert_eq!(platform.sp.post(&format!("/tenants/{acme}/exports/batch"), request).await.status, 503);
-    assert_eq!(batches(&platform, &acme).await, ["tickets,usage denied"]);
+    assert_eq!(batch_audit_rows(&platform, &acme).await, ["tickets,usage denied"]);
 }
 
 /// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_batch_whose_caller_hangs_up_is_a_row() {
-    let (bucket, url) = StandIn::start(&[]).await;
-    let (platform, acme, request) = exporter(&url).await;
+    let (bucket, url) = ExportReceiver::start(&[]).await;
+    let (platform, acme, request) = start_exporter(&url).await;
     let exports = format!("/tenants/{acme}/exports/batch");
     *bucket.pause.lock().unwrap() = Duration::from_millis(500);
     let caller = platform.sp.clone();
     let hasty = tokio::spawn(async move { caller.post(&exports, request).await });
     // The first file is on its way, and the second one is not.
-    bucket.wait(1).await;
+    bucket.wait_for_requests(1).await;
     hasty.abort();
     assert!(hasty.await.unwrap_err().is_cancelled());
     for _ in 0..200 {
-        if !batches(&platform, &acme).await.is_empty() {
+        if !batch_audit_rows(&platform, &acme).await.is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(batches(&platform, &acme).await, ["tickets,usage done"]);
-    bucket.wait(2).await;
+    assert_eq!(batch_audit_rows(&platform, &acme).await, ["tickets,usage done"]);
+    bucket.wait_for_requests(2).await;
 }
 
 /// shows: seeds/monitoring-add-ons/stream-exports, seeds/monitoring-add-ons/stream-webhook
 #[tokio::test]
 async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only() {
-    let (hook, url) = StandIn::start(&[500, 307, 200]).await;
+    let (hook, url) = ExportReceiver::start(&[500, 307, 200]).await;
     let allowed = format!("{url}/in");
-    let platform = Platform::with(|config| {
+    let platform = TestPlatform::start_with(|config| {
         config.export_destinations = vec![allowed.clone()];
         config.retry = Duration::from_millis(10);
     })
     .await;
-    let acme = subscriber(&platform, "Acme", &[EVENTS], &[STREAM, MASK]).await;
+    let acme = create_subscriber(&platform, "Acme", &[EVENTS], &[STREAM, MASK]).await;
     let streams = format!("/tenants/{acme}/exports/stream");
     for outside in
         ["http://169.254.169.254/latest", &format!("{url}/admin"), &format!("{url}/in/../admin"), "/tmp/x", "x"]
@@ -335,18 +339,22 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
                     .map(|path| format!("{url}{path}").leak() as &str),
             )
     {
-        platform.sp.post(&streams, json!({ "name": "s", "url": outside })).await.refuses("url");
+        platform.sp.post(&streams, json!({ "name": "s", "url": outside })).await.assert_field_refused("url");
     }
     let stream = platform.sp.post(&streams, json!({ "name": "s", "url": format!("{allowed}/acme") })).await.json();
-    platform.sp.post(&streams, json!({ "name": "s", "url": allowed })).await.refuses("name");
-    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    platform.sp.post(&streams, json!({ "name": "s", "url": allowed })).await.assert_field_refused("name");
+    let plain = create_subscriber(&platform, "Plain", &[EVENTS], &[]).await;
     let answer =
         platform.sp.post(&format!("/tenants/{plain}/exports/stream"), json!({ "name": "s", "url": allowed })).await;
     assert!(answer.status == 403 && answer.text.contains(CONTACT_SUPPORT), "{}", answer.text);
 
-    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A1", "ip": "10.9.8.7" })).await.json();
-    platform.sp.post(&path(&plain, Category::Alerts), json!({ "name": "A2" })).await.json();
-    let seen = hook.wait(3).await;
+    platform
+        .sp
+        .post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A1", "ip": "10.9.8.7" }))
+        .await
+        .json();
+    platform.sp.post(&records_path(&plain, DataCategory::Alerts), json!({ "name": "A2" })).await.json();
+    let seen = hook.wait_for_requests(3).await;
     assert!(seen.iter().all(|seen| seen.method == Method::POST && seen.uri == "/in/acme"), "{seen:?}");
     let delivery = &seen[0].headers["x-tenantry-delivery"];
     assert!(seen.iter().all(|seen| seen.headers["x-tenantry-delivery"] == delivery), "one event, tried again");
@@ -354,7 +362,7 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     let secret = stream["secret"].as_str().unwrap();
     for seen in &seen {
         assert!(is_signed(seen, secret), "{seen:?}");
-        let changed = Seen { body: seen.body.replace("A1", "A9"), ..seen.clone() };
+        let changed = ReceivedExport { body: seen.body.replace("A1", "A9"), ..seen.clone() };
         assert!(!is_signed(&changed, secret));
     }
     let listed = platform.sp.get(&streams).await.text;
@@ -368,10 +376,10 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
 
     // One that never arrives is given up after five attempts.
     *hook.first.lock().unwrap() = vec![StatusCode::BAD_GATEWAY; 5];
-    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A3" })).await.json();
-    hook.wait(8).await;
-    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A4" })).await.json();
-    let seen = hook.wait(9).await;
+    platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A3" })).await.json();
+    hook.wait_for_requests(8).await;
+    platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A4" })).await.json();
+    let seen = hook.wait_for_requests(9).await;
     assert!(seen[3..8].iter().all(|seen| seen.body.contains("A3")) && seen[8].body.contains("A4"), "{seen:?}");
     let mut counts = (Value::Null, Value::Null);
     for _ in 0..200 {
@@ -384,6 +392,6 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     }
     assert_eq!(counts, (json!(2), json!(1)));
     let one = format!("/api/v2{streams}/{}", stream["id"].as_str().unwrap());
-    assert_eq!(platform.sp.raw(reqwest::Method::DELETE, &one, Vec::new()).await.status, 200);
+    assert_eq!(platform.sp.send(reqwest::Method::DELETE, &one, Vec::new()).await.status, 200);
     assert_eq!(platform.sp.get(&streams).await.json(), json!([]));
 }

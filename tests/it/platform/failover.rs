@@ -10,17 +10,17 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Any, AnyPool, Transaction};
-use tenantry::catalog::Category;
-use tenantry::platform::{self, Config, Running};
+use tenantry::catalog::DataCategory;
+use tenantry::platform::{self, Config, RunningPlatform};
 
-use super::held::caller;
-use super::people::{PASSWORD, user};
-use super::records::path;
-use super::{Answer, CHEAP, Caller};
-use server::Server;
+use super::held::create_caller;
+use super::people::{PASSWORD, user_body};
+use super::records::records_path;
+use super::{ApiCaller, ApiResponse, CHEAP_HASH};
+use server::PostgresServer;
 
 /// A port that leads to a server which may be changed, as an address does that moves in a failover.
-async fn leading_to(server: &Server) -> (u16, Arc<AtomicU16>) {
+async fn start_forwarder(server: &PostgresServer) -> (u16, Arc<AtomicU16>) {
     let to = Arc::new(AtomicU16::new(server.port));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -41,23 +41,23 @@ async fn leading_to(server: &Server) -> (u16, Arc<AtomicU16>) {
     (port, to)
 }
 
-async fn begun(port: u16) -> (Running, Caller) {
-    let mut config = Config::new(Server::url(port));
+async fn start_platform(port: u16) -> (RunningPlatform, ApiCaller) {
+    let mut config = Config::new(PostgresServer::url(port));
     config.limits = None;
-    config.login.work = CHEAP;
+    config.login.password_hash_cost = CHEAP_HASH;
     let running = platform::start(config).await.unwrap();
-    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
+    let sp = ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }
 
-async fn probe(sp: &Caller, path: &str) -> u16 {
-    sp.raw(Method::GET, path, Vec::new()).await.status.as_u16()
+async fn probe_status(sp: &ApiCaller, path: &str) -> u16 {
+    sp.send(Method::GET, path, Vec::new()).await.status.as_u16()
 }
 
 /// Waits until a probe answers so.
-async fn until(sp: &Caller, path: &str, status: u16) {
+async fn wait_for_status(sp: &ApiCaller, path: &str, status: u16) {
     for _ in 0..300 {
-        if probe(sp, path).await == status {
+        if probe_status(sp, path).await == status {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -65,20 +65,20 @@ async fn until(sp: &Caller, path: &str, status: u16) {
     panic!("{path} does not answer {status}");
 }
 
-async fn make(sp: &Caller, name: &str) -> Answer {
+async fn create_partner(sp: &ApiCaller, name: &str) -> ApiResponse {
     sp.post("/tenants/sp_1/msps", json!({ "name": name })).await
 }
 
 /// What became of writes.
 #[derive(Default)]
-struct Told {
+struct WriteOutcomes {
     made: Vec<String>,
     not_made: Vec<String>,
 }
 
-impl Told {
+impl WriteOutcomes {
     /// A refusal says that nothing was changed, or that it is not known.
-    fn note(&mut self, name: String, answer: &Answer) {
+    fn record_answer(&mut self, name: String, answer: &ApiResponse) {
         if answer.status == 200 {
             self.made.push(name);
             return;
@@ -92,7 +92,7 @@ impl Told {
         }
     }
 
-    async fn holds(&self, sp: &Caller) {
+    async fn assert_outcomes(&self, sp: &ApiCaller) {
         let there = sp.get("/tenants/sp_1/msps/minimal").await.text;
         let is = |name: &&String| there.contains(&format!("\"{name}\""));
         let lost: Vec<_> = self.made.iter().filter(|name| !is(name)).collect();
@@ -105,42 +105,42 @@ impl Told {
 }
 
 /// Twenty writes after the trouble, none of which fails; and all that was said is so.
-async fn goes_on(sp: &Caller, told: &mut Told) {
+async fn assert_writes_succeed(sp: &ApiCaller, told: &mut WriteOutcomes) {
     for number in 0..20 {
         let name = format!("after {number}.");
-        let answer = make(sp, &name).await;
+        let answer = create_partner(sp, &name).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        told.note(name, &answer);
+        told.record_answer(name, &answer);
     }
-    told.holds(sp).await;
+    told.assert_outcomes(sp).await;
 }
 
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
-    let mut primary = Server::primary();
-    let standby = Server::standby(&primary);
-    let (port, to) = leading_to(&primary).await;
-    let (running, sp) = begun(port).await;
+    let mut primary = PostgresServer::start_primary();
+    let standby = PostgresServer::start_standby(&primary);
+    let (port, to) = start_forwarder(&primary).await;
+    let (running, sp) = start_platform(port).await;
     // From now on a commit is acknowledged when the standby has it.
-    primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
-    primary.sql("SELECT pg_reload_conf()").await;
-    let mut told = Told::default();
+    primary.execute_sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    primary.execute_sql("SELECT pg_reload_conf()").await;
+    let mut told = WriteOutcomes::default();
     for number in 0..40 {
         let name = format!("before {number}.");
-        let answer = make(&sp, &name).await;
-        told.note(name, &answer);
+        let answer = create_partner(&sp, &name).await;
+        told.record_answer(name, &answer);
     }
     assert_eq!(told.made.len(), 40);
     let writer = {
         let sp = sp.clone();
         tokio::spawn(async move {
-            let mut told = Told::default();
+            let mut told = WriteOutcomes::default();
             for number in 0.. {
                 let name = format!("during {number}.");
-                let answer = make(&sp, &name).await;
+                let answer = create_partner(&sp, &name).await;
                 let refused = answer.status != 200;
-                told.note(name, &answer);
+                told.record_answer(name, &answer);
                 if refused {
                     break;
                 }
@@ -150,125 +150,127 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     };
     primary.kill();
     let during = writer.await.unwrap();
-    until(&sp, "/readyz", 503).await;
-    assert_eq!(probe(&sp, "/healthz").await, 200);
+    wait_for_status(&sp, "/readyz", 503).await;
+    assert_eq!(probe_status(&sp, "/healthz").await, 200);
     // The address moves while the standby only reads still.
     to.store(standby.port, Ordering::SeqCst);
-    let early = make(&sp, "early.").await;
-    told.note("early.".to_owned(), &early);
-    assert_eq!((early.status.as_u16(), probe(&sp, "/readyz").await), (503, 503));
+    let early = create_partner(&sp, "early.").await;
+    told.record_answer("early.".to_owned(), &early);
+    assert_eq!((early.status.as_u16(), probe_status(&sp, "/readyz").await), (503, 503));
     assert!(early.text.contains("only reads"), "{}", early.text);
     standby.promote();
-    until(&sp, "/readyz", 200).await;
-    goes_on(&sp, &mut told).await;
-    during.holds(&sp).await;
+    wait_for_status(&sp, "/readyz", 200).await;
+    assert_writes_succeed(&sp, &mut told).await;
+    during.assert_outcomes(&sp).await;
     running.stop().await;
 }
 
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
-    let server = Server::primary();
-    let (running, sp) = begun(server.port).await;
-    let mut told = Told::default();
-    assert_eq!((make(&sp, "A.").await.status.as_u16(), probe(&sp, "/readyz").await), (200, 200));
-    server.sql("ALTER ROLE tests SET default_transaction_read_only = on").await;
+    let server = PostgresServer::start_primary();
+    let (running, sp) = start_platform(server.port).await;
+    let mut told = WriteOutcomes::default();
+    assert_eq!((create_partner(&sp, "A.").await.status.as_u16(), probe_status(&sp, "/readyz").await), (200, 200));
+    server.execute_sql("ALTER ROLE tests SET default_transaction_read_only = on").await;
     server
-        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tenantry-platform'")
+        .execute_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tenantry-platform'",
+        )
         .await;
-    until(&sp, "/readyz", 503).await;
+    wait_for_status(&sp, "/readyz", 503).await;
     for number in 0..10 {
         let name = format!("refused {number}.");
-        let answer = make(&sp, &name).await;
+        let answer = create_partner(&sp, &name).await;
         assert!(answer.text.contains("only reads") && !answer.text.contains("disk"), "{}", answer.text);
-        told.note(name, &answer);
+        told.record_answer(name, &answer);
     }
-    assert_eq!((told.not_made.len(), probe(&sp, "/healthz").await), (10, 200));
+    assert_eq!((told.not_made.len(), probe_status(&sp, "/healthz").await), (10, 200));
     assert_eq!(sp.get("/tenants/sp_1/msps/minimal").await.status, 200, "what is there can be read");
-    server.sql("BEGIN READ WRITE; ALTER ROLE tests RESET default_transaction_read_only; COMMIT").await;
+    server.execute_sql("BEGIN READ WRITE; ALTER ROLE tests RESET default_transaction_read_only; COMMIT").await;
     for number in 0..20 {
         let name = format!("again {number}.");
-        let answer = make(&sp, &name).await;
+        let answer = create_partner(&sp, &name).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        told.note(name, &answer);
+        told.record_answer(name, &answer);
     }
-    until(&sp, "/readyz", 200).await;
-    told.holds(&sp).await;
+    wait_for_status(&sp, "/readyz", 200).await;
+    told.assert_outcomes(&sp).await;
     running.stop().await;
 }
 
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_later() {
-    let server = Server::primary();
-    let (running, sp) = begun(server.port).await;
-    let mut told = Told::default();
-    let first = make(&sp, "A.").await;
-    told.note("A.".to_owned(), &first);
+    let server = PostgresServer::start_primary();
+    let (running, sp) = start_platform(server.port).await;
+    let mut told = WriteOutcomes::default();
+    let first = create_partner(&sp, "A.").await;
+    told.record_answer("A.".to_owned(), &first);
     server.freeze();
     let names: Vec<String> = (0..12).map(|number| format!("frozen {number}.")).collect();
-    let answers = futures::future::join_all(names.iter().map(|name| make(&sp, name))).await;
+    let answers = futures::future::join_all(names.iter().map(|name| create_partner(&sp, name))).await;
     assert!(answers.iter().all(|answer| answer.status == 503));
-    until(&sp, "/readyz", 503).await;
-    assert_eq!(probe(&sp, "/healthz").await, 200);
+    wait_for_status(&sp, "/readyz", 503).await;
+    assert_eq!(probe_status(&sp, "/healthz").await, 200);
     server.thaw();
-    until(&sp, "/readyz", 200).await;
+    wait_for_status(&sp, "/readyz", 200).await;
     for (name, answer) in names.into_iter().zip(&answers) {
-        told.note(name, answer);
+        told.record_answer(name, answer);
     }
     assert_eq!(told.not_made.len(), 12);
-    goes_on(&sp, &mut told).await;
+    assert_writes_succeed(&sp, &mut told).await;
     running.stop().await;
 }
 
 /// How many sessions of the platform wait for a row.
-async fn waiting(pool: &sqlx::AnyPool) -> i64 {
+async fn count_waiting_sessions(pool: &sqlx::AnyPool) -> i64 {
     let count = "SELECT count(*) FROM pg_stat_activity \
                  WHERE application_name = 'tenantry-platform' AND wait_event_type = 'Lock'";
     sqlx::query_scalar(count).fetch_one(pool).await.unwrap()
 }
 
 /// A platform with a partner whose row somebody is to hold, and another one.
-struct Neighbours {
-    running: Running,
-    sp: Caller,
-    held: String,
-    free: String,
+struct LockedPartnerFixture {
+    running: RunningPlatform,
+    sp: ApiCaller,
+    locked: String,
+    unlocked: String,
 }
 
-impl Neighbours {
-    async fn start(server: &Server) -> Self {
-        let (running, sp) = begun(server.port).await;
-        let [held, free] = ["Held.", "Free."].map(|name| make(&sp, name));
-        let id = |answer: Answer| answer.json()["uniqueId"].as_str().unwrap().to_owned();
+impl LockedPartnerFixture {
+    async fn start(server: &PostgresServer) -> Self {
+        let (running, sp) = start_platform(server.port).await;
+        let [held, free] = ["Held.", "Free."].map(|name| create_partner(&sp, name));
+        let id = |answer: ApiResponse| answer.json()["uniqueId"].as_str().unwrap().to_owned();
         let (held, free) = (id(held.await), id(free.await));
-        Self { running, sp, held, free }
+        Self { running, sp, locked: held, unlocked: free }
     }
 }
 
 /// Holds the row of a tenant until the transaction ends.
-async fn hold(pool: &AnyPool, tenant: &str) -> Transaction<'static, Any> {
+async fn lock_tenant_row(pool: &AnyPool, tenant: &str) -> Transaction<'static, Any> {
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(tenant).execute(&mut *holder).await.unwrap();
     holder
 }
 
-async fn make_client(sp: Caller, tenant: String, number: usize) -> Answer {
+async fn create_client(sp: ApiCaller, tenant: String, number: usize) -> ApiResponse {
     sp.post(&format!("/tenants/{tenant}/clients"), json!({ "name": format!("C{number}") })).await
 }
 
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants() {
-    let server = Server::primary();
-    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
-    sp.post(&format!("/tenants/{free}/users"), user("ada", &[])).await.json();
+    let server = PostgresServer::start_primary();
+    let LockedPartnerFixture { running, sp, locked: held, unlocked: free } = LockedPartnerFixture::start(&server).await;
+    sp.post(&format!("/tenants/{free}/users"), user_body("ada", &[])).await.json();
     let pool = server.pool().await;
-    let holder = hold(&pool, &held).await;
-    let under = |tenant: &str, number: usize| make_client(sp.clone(), tenant.to_owned(), number);
+    let holder = lock_tenant_row(&pool, &held).await;
+    let under = |tenant: &str, number: usize| create_client(sp.clone(), tenant.to_owned(), number);
     let crowd = futures::future::join_all((0..40).map(|number| under(&held, number)));
     let others = async {
-        while waiting(&pool).await < 2 {
+        while count_waiting_sessions(&pool).await < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let mut statuses = Vec::new();
@@ -276,7 +278,7 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
             statuses.push(under(&free, number).await.status.as_u16());
             statuses.push(sp.login("ada", PASSWORD).await.status.as_u16());
         }
-        (statuses, waiting(&pool).await)
+        (statuses, count_waiting_sessions(&pool).await)
     };
     let (crowd, (statuses, waited)) = tokio::join!(crowd, others);
     assert_eq!(statuses, [200; 20], "while the row was held");
@@ -286,7 +288,7 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
         assert!(answer.headers.contains_key("retry-after") && answer.text.contains("nothing was changed"));
     }
     // Those who waited without a connection are what tells of a locked row.
-    let scrape = sp.raw(Method::GET, "/metrics", Vec::new()).await.text;
+    let scrape = sp.send(Method::GET, "/metrics", Vec::new()).await.text;
     let counted = |series: &str| -> usize {
         let series = format!("tenantry_platform_database_wait_seconds_{series} ");
         scrape
@@ -305,25 +307,25 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_partner_whose_pages_take_long_leaves_readers_for_others() {
-    let server = Server::primary();
-    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
-    let (slow, other) = (caller(&sp, &held).await, caller(&sp, &free).await);
+    let server = PostgresServer::start_primary();
+    let LockedPartnerFixture { running, sp, locked: held, unlocked: free } = LockedPartnerFixture::start(&server).await;
+    let (slow, other) = (create_caller(&sp, &held).await, create_caller(&sp, &free).await);
     let pool = server.pool().await;
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE record IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
     let answered = AtomicU16::new(0);
-    let list = path(&held, Category::Resources);
+    let list = records_path(&held, DataCategory::Resources);
     let pages = futures::future::join_all((0..12).map(|_| async {
         let answer = slow.get(&list).await;
         answered.fetch_add(1, Ordering::SeqCst);
         answer.status.as_u16()
     }));
     let others = async {
-        while waiting(&pool).await < 2 {
+        while count_waiting_sessions(&pool).await < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let found = other.get(&format!("/tenants/{free}/clients/search")).await.status.as_u16();
-        let seen = (found, answered.load(Ordering::SeqCst), waiting(&pool).await);
+        let seen = (found, answered.load(Ordering::SeqCst), count_waiting_sessions(&pool).await);
         holder.rollback().await.unwrap();
         seen
     };
@@ -335,11 +337,11 @@ async fn a_partner_whose_pages_take_long_leaves_readers_for_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_somebody_holds_stops_the_writes_below_it_and_nobody_elses() {
-    let server = Server::primary();
-    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
+    let server = PostgresServer::start_primary();
+    let LockedPartnerFixture { running, sp, locked: held, unlocked: free } = LockedPartnerFixture::start(&server).await;
     let pool = server.pool().await;
-    let holder = hold(&pool, &held).await;
-    let under = |tenant: &str, number: usize| make_client(sp.clone(), tenant.to_owned(), number);
+    let holder = lock_tenant_row(&pool, &held).await;
+    let under = |tenant: &str, number: usize| create_client(sp.clone(), tenant.to_owned(), number);
     let waiting = futures::future::join_all((0..30).map(|number| under(&held, number)));
     let others = async {
         let mut made = 0;

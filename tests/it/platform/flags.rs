@@ -6,25 +6,25 @@ use std::sync::mpsc::{Receiver, channel};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 
-use super::durable::Program;
-use super::exports::StandIn;
-use super::login::pages::Browser;
-use super::people::{CHOSEN, PASSWORD, change, user};
-use super::records::{EVENTS, path};
-use super::work::credential_of;
-use super::{Caller, Folder};
+use super::durable::PlatformProgram;
+use super::exports::ExportReceiver;
+use super::login::pages::HttpBrowser;
+use super::people::{CHOSEN_PASSWORD, PASSWORD, change_password, user_body};
+use super::records::{EVENTS, records_path};
+use super::work::read_credential;
+use super::{ApiCaller, TestFolder};
 
 /// The program in a folder.
-struct Launched {
-    program: Program,
+struct LaunchedPlatform {
+    program: PlatformProgram,
     url: String,
     /// Its log from the line on that says where it answers.
     log: Receiver<Value>,
 }
 
-fn launched(folder: &Folder, arguments: &[&str]) -> Launched {
+fn launch_platform(folder: &TestFolder, arguments: &[&str]) -> LaunchedPlatform {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.current_dir(folder.path("")).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -35,20 +35,20 @@ fn launched(folder: &Folder, arguments: &[&str]) -> Launched {
             let _ = send.send(serde_json::from_str::<Value>(&line).unwrap());
         }
     });
-    let program = Program(child);
+    let program = PlatformProgram(child);
     let url = loop {
         let line = log.recv().expect("the program ended");
         if let Some(url) = line["fields"]["url"].as_str() {
             break url.to_owned();
         }
     };
-    Launched { program, url, log }
+    LaunchedPlatform { program, url, log }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_flags_of_the_program_do_what_they_say() {
-    let (bucket, s3) = StandIn::start(&[]).await;
-    let folder = Folder::new();
+    let (bucket, s3) = ExportReceiver::start(&[]).await;
+    let folder = TestFolder::new();
     let out = folder.path("out").display().to_string();
     let database = folder.database();
     let destination = format!("s3+{s3}/bucket");
@@ -71,14 +71,14 @@ async fn the_flags_of_the_program_do_what_they_say() {
     ]
     .concat();
     std::fs::create_dir(folder.path("keys")).unwrap();
-    let Launched { program, url, log } = launched(&folder, &arguments);
+    let LaunchedPlatform { program, url, log } = launch_platform(&folder, &arguments);
     assert!(url.starts_with("http://127.0.0.2:"), "{url}");
     assert!(folder.path("keys/own.key").exists() && !folder.path("tenantry-audit.key").exists());
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
     let partner = json!({ "name": "P", "packages": [EVENTS], "addOns": ["Batch Exports"] });
     let made = sp.post("/tenants/sp_1/msps", partner).await;
     let partner = made.json()["uniqueId"].as_str().unwrap().to_owned();
-    let limit = |answer: &super::Answer| answer.headers["x-ratelimit-limit"].to_str().unwrap().to_owned();
+    let limit = |answer: &super::ApiResponse| answer.headers["x-ratelimit-limit"].to_str().unwrap().to_owned();
     assert_eq!(limit(&made), "31");
     assert_eq!(limit(&sp.get("/tenants/sp_1/msps/search").await), "32");
     assert_eq!(limit(&sp.get(&format!("/tenants/{partner}/subscription")).await), "33");
@@ -88,21 +88,21 @@ async fn the_flags_of_the_program_do_what_they_say() {
     forwarded.send().await.unwrap();
     let told = log.iter().find(|line| line["target"] == "access" && line["fields"]["route"] == "unmatched").unwrap();
     assert_eq!(told["fields"]["source"], "203.0.113.77");
-    assert!(sp.raw(Method::GET, "/login", Vec::new()).await.text.contains("Zebra Works"));
+    assert!(sp.send(Method::GET, "/login", Vec::new()).await.text.contains("Zebra Works"));
 
     // Exports.
-    sp.post(&path(&partner, Category::Tickets), json!({ "name": "T" })).await.json();
+    sp.post(&records_path(&partner, DataCategory::Tickets), json!({ "name": "T" })).await.json();
     for place in [out.clone(), format!("{destination}/x")] {
         let request = json!({ "data": ["tickets"], "destination": place });
         sp.post(&format!("/tenants/{partner}/exports/batch"), request).await.json();
     }
-    let uri = bucket.wait(1).await[0].uri.clone();
+    let uri = bucket.wait_for_requests(1).await[0].uri.clone();
     assert!(uri.contains("ZEBRAID%2F") && uri.contains("eu-zebra-7%2Fs3"), "{uri}");
 
     // Connections: no more than three of each pool, however many ask.
-    let ask = || async { sp.raw(Method::GET, "/login", Vec::new()).await.status };
+    let ask = || async { sp.send(Method::GET, "/login", Vec::new()).await.status };
     futures::future::join_all((0..40).map(|_| ask())).await;
-    let scrape = sp.raw(Method::GET, "/metrics", Vec::new()).await.text;
+    let scrape = sp.send(Method::GET, "/metrics", Vec::new()).await.text;
     let open: u64 = scrape
         .lines()
         .filter_map(|line| {
@@ -116,14 +116,14 @@ async fn the_flags_of_the_program_do_what_they_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--purge-after-days", "2"];
-    let Launched { program, url, log: _log } = launched(&folder, &flags);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "P" })).await;
+    let LaunchedPlatform { program, url, log: _log } = launch_platform(&folder, &flags);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    let partner = sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "P" })).await;
     for name in ["early", "late"] {
-        let client = sp.client(&partner, name).await;
-        sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+        let client = sp.create_client(&partner, name).await;
+        sp.post_empty(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
     }
     drop(program);
     let pool = folder.pool().await;
@@ -132,7 +132,7 @@ async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
         let set = sqlx::query("UPDATE tenant SET terminated_at = $1 WHERE id = $2");
         set.bind(ended).bind(id).execute(&pool).await.unwrap();
     }
-    let Launched { program, url, log } = launched(&folder, &flags);
+    let LaunchedPlatform { program, url, log } = launch_platform(&folder, &flags);
     // The end of the round comes after everything that it erases.
     let ended = "tenantry_platform_housekeeping_duration_seconds_count 1";
     while !reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap().contains(ended) {
@@ -151,45 +151,49 @@ async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switches_leave_out_what_they_say() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--documented-only", "--no-rate-limits"];
-    let Launched { program, url, log: _log } = launched(&folder, &flags);
-    let first = Caller::new(&url, &credential_of(&folder)).await;
+    let LaunchedPlatform { program, url, log: _log } = launch_platform(&folder, &flags);
+    let first = ApiCaller::new(&url, &read_credential(&folder)).await;
     let answer = first.get("/cfg/countries").await;
     assert_eq!(answer.status, 200);
     let sent = |name: &str| answer.headers.contains_key(name);
     assert!(!sent("x-ratelimit-limit") && !sent("x-tenantry-extensions"), "{answer:?}");
-    assert_eq!(first.raw(Method::GET, "/login", Vec::new()).await.status, 404);
+    assert_eq!(first.send(Method::GET, "/login", Vec::new()).await.status, 404);
     drop(program);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_platforms_on_one_database_one_has_each_delivery() {
-    let (hook, url) = StandIn::start(&[]).await;
-    let keys = Folder::new();
+    let (hook, url) = ExportReceiver::start(&[]).await;
+    let keys = TestFolder::new();
     let destination = |config: &mut tenantry::platform::Config| {
         config.export_destinations = vec![url.clone()];
         config.retry = std::time::Duration::from_millis(10);
         config.audit_key = Some(keys.path("k"));
     };
-    let platform = super::Platform::with(destination).await;
+    let platform = super::TestPlatform::start_with(destination).await;
     let mut config = tenantry::platform::Config::new(platform.folder.database());
     config.limits = None;
     destination(&mut config);
     let second = tenantry::platform::start(config).await.unwrap();
     let add_ons = ["Stream Exports"];
-    let acme = super::records::subscriber(&platform, "Acme", &[EVENTS], &add_ons).await;
+    let acme = super::records::create_subscriber(&platform, "Acme", &[EVENTS], &add_ons).await;
     let stream = json!({ "name": "s", "url": format!("{url}/in") });
     platform.sp.post(&format!("/tenants/{acme}/exports/stream"), stream).await.json();
     // Each attempt takes a while, in which the other platform looks for what is due many times.
     *hook.pause.lock().unwrap() = std::time::Duration::from_millis(200);
     for number in 0..20 {
-        platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": format!("A{number}") })).await.json();
+        platform
+            .sp
+            .post(&records_path(&acme, DataCategory::Alerts), json!({ "name": format!("A{number}") }))
+            .await
+            .json();
     }
-    hook.wait(20).await;
+    hook.wait_for_requests(20).await;
     // One more, after everything that could have been sent twice.
-    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "last" })).await.json();
-    let mut names: Vec<String> = hook.wait(21).await.into_iter().map(|seen| seen.name()).collect();
+    platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "last" })).await.json();
+    let mut names: Vec<String> = hook.wait_for_requests(21).await.into_iter().map(|seen| seen.name()).collect();
     names.sort();
     let wanted = (0..20).map(|number| format!("A{number}")).chain(["last".to_owned()]);
     let wanted: std::collections::BTreeSet<String> = wanted.collect();
@@ -198,21 +202,23 @@ async fn of_two_platforms_on_one_database_one_has_each_delivery() {
 }
 
 /// What a person of a partner with Duo reads where the second factor is asked for.
-async fn offer_of_duo(flags: &[&str]) -> String {
-    let folder = Folder::new();
+async fn duo_offer_text(flags: &[&str]) -> String {
+    let folder = TestFolder::new();
     let database = folder.database();
     let all = [&["--listen", "127.0.0.1:0", "--database", &database], flags].concat();
-    let Launched { program, url, log: _log } = launched(&folder, &all);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
-    let ada = sp.post(&format!("/tenants/{partner}/users"), user("ada", &[])).await.json();
+    let LaunchedPlatform { program, url, log: _log } = launch_platform(&folder, &all);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    let partner = sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let ada = sp.post(&format!("/tenants/{partner}/users"), user_body("ada", &[])).await.json();
     let id = ada["id"].as_str().unwrap().to_owned();
-    change(&sp.person("ada", PASSWORD).await, (&partner, &id), (PASSWORD, CHOSEN)).await.json();
+    change_password(&sp.log_in_person("ada", PASSWORD).await, (&partner, &id), (PASSWORD, CHOSEN_PASSWORD))
+        .await
+        .json();
     let keys = json!({ "integrationKey": "DI7H2K9WQ4XN5RZB8TVC", "secretKey": "z".repeat(40), "apiHostName": "api-1.zebra.example" });
     let settings = json!({ "duoSecurity": keys, "twoFactorAuthentication": true, "skipUserConsentForm": true });
     sp.post(&format!("/tenants/sp_1/msps/{partner}"), settings).await.json();
-    let mut browser = Browser::at(&url);
-    browser.log_in("/login", "ada", CHOSEN).await;
+    let mut browser = HttpBrowser::at_url(&url);
+    browser.log_in("/login", "ada", CHOSEN_PASSWORD).await;
     let offer = browser.get("/factor").await.text;
     drop(program);
     offer
@@ -228,24 +234,24 @@ async fn duo_is_offered_with_its_hosts_and_the_platforms_own_address() {
         (&address, "is not one that this platform asks"),
         (&hosts, "does not know its own address"),
     ] {
-        let offer = offer_of_duo(flags).await;
+        let offer = duo_offer_text(flags).await;
         assert!(offer.contains(wanted), "{flags:?}: {offer}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let database = folder.database();
     let program = |seconds: &str| {
         let flags = ["--listen", "127.0.0.1:0", "--database", &database, "--database-wait-seconds", seconds];
-        launched(&folder, &flags)
+        launch_platform(&folder, &flags)
     };
     let (patient, hasty) = (program("50"), program("1"));
-    let credential = credential_of(&folder);
+    let credential = read_credential(&folder);
     // Both have a token before the file is held.
     let pool = folder.pool().await;
-    let callers = (Caller::new(&patient.url, &credential).await, Caller::new(&hasty.url, &credential).await);
+    let callers = (ApiCaller::new(&patient.url, &credential).await, ApiCaller::new(&hasty.url, &credential).await);
     let mut other = pool.acquire().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.unwrap();
     let first = tokio::spawn(async move { callers.0.post("/tenants/sp_1/msps", json!({ "name": "P" })).await });
@@ -260,7 +266,7 @@ async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
 
 #[test]
 fn tenantry_log_sets_the_level_of_the_log_before_rust_log() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let is_logged = |levels: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
         command.args(["credential", "list", "--database", "nonsense://"]).current_dir(folder.path(""));

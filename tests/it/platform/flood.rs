@@ -8,13 +8,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::durable::{Program, launch_into};
-use super::people::{PASSWORD, user};
-use super::work::{credential_of, furnished};
-use super::{Caller, Folder, Platform};
+use super::durable::{PlatformProgram, launch_with_log};
+use super::people::{PASSWORD, user_body};
+use super::work::{read_credential, start_with_full_partner};
+use super::{ApiCaller, TestFolder, TestPlatform};
 
 /// A client of another address of this machine.
-fn from(address: &str) -> reqwest::Client {
+fn client_from_address(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
     reqwest::Client::builder().local_address(address).timeout(Duration::from_mins(1)).build().unwrap()
 }
@@ -27,11 +27,11 @@ async fn log_in(client: &reqwest::Client, url: &str, (name, password): (&str, &s
 /// shows: security/asvs/6.3.1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
-    let folder = Folder::new();
-    let (program, sp) = furnished(&folder).await;
+    let folder = TestFolder::new();
+    let (program, sp) = start_with_full_partner(&folder).await;
     let url = sp.url.clone();
     let flood = futures::future::join_all((0..200).map(|number| {
-        let (client, url) = (from("127.0.0.1"), url.clone());
+        let (client, url) = (client_from_address("127.0.0.1"), url.clone());
         async move {
             let mut seen = Vec::new();
             for attempt in 0..4 {
@@ -42,7 +42,7 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
         }
     }));
     let other = async {
-        let client = from("127.0.0.2");
+        let client = client_from_address("127.0.0.2");
         let mut seen = Vec::new();
         for _ in 0..5 {
             seen.push(log_in(&client, &url, ("ada", PASSWORD)).await.as_u16());
@@ -55,7 +55,7 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
     assert!(flood.contains(&401) && flood.contains(&503), "some were compared, and most found no place");
     assert_eq!(other, [200; 5]);
     // No failure of the platform is among them, which is what an alert counts.
-    let scrape = sp.raw(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
+    let scrape = sp.send(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
     let of_status = |status: &str| -> Vec<&str> {
         let requests = scrape.lines().filter(|line| line.starts_with("tenantry_platform_requests_total{"));
         requests.filter(|line| line.contains(&format!("status=\"{status}\""))).collect()
@@ -66,16 +66,16 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
         "{scrape}"
     );
     assert!(of_status("401").iter().all(|line| line.contains("turned_away=\"false\"")), "{scrape}");
-    assert!(program.peak() < 160, "{} MiB", program.peak());
+    assert!(program.peak_memory_mib() < 160, "{} MiB", program.peak_memory_mib());
 }
 
 #[tokio::test]
 async fn connections_that_say_nothing_are_counted_and_leave_room_for_others() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
-    let mut program = super::durable::launch(shell, &folder);
-    let (url, _) = super::durable::ready(&mut program);
+    let mut program = super::durable::launch_command(shell, &folder);
+    let (url, _) = super::durable::wait_until_ready(&mut program);
     let address = url.strip_prefix("http://").unwrap();
     let held: Vec<TcpStream> = (0..230)
         .map(|_| {
@@ -84,21 +84,21 @@ async fn connections_that_say_nothing_are_counted_and_leave_room_for_others() {
             stream
         })
         .collect();
-    let answer = from("127.0.0.2").get(format!("{url}/healthz")).send().await.unwrap();
+    let answer = client_from_address("127.0.0.2").get(format!("{url}/healthz")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     drop(held);
 }
 
 #[tokio::test]
 async fn what_somebody_may_not_do_is_not_charged_to_those_who_may() {
-    super::limits::away_from_the_minute().await;
-    let limits = tenantry::platform::Limits { writes: 6, pages: 9, reads: 9 };
-    let platform = Platform::with(|config| config.limits = Some(limits)).await;
-    let acme = platform.partner("Acme").await;
+    super::limits::wait_away_from_minute_edge().await;
+    let limits = tenantry::platform::RateLimits { writes: 6, pages: 9, reads: 9 };
+    let platform = TestPlatform::start_with(|config| config.limits = Some(limits)).await;
+    let acme = platform.create_partner("Acme").await;
     let list = format!("/tenants/{acme}/clients");
-    let caller = platform.caller_of(&acme).await;
-    platform.user(&acme, "viewer", &[]).await;
-    let viewer = platform.sp.person("viewer", PASSWORD).await;
+    let caller = platform.caller_for_tenant(&acme).await;
+    platform.create_user(&acme, "viewer", &[]).await;
+    let viewer = platform.sp.log_in_person("viewer", PASSWORD).await;
     let mut seen = Vec::new();
     for _ in 0..8 {
         seen.push(viewer.post(&list, json!({ "name": "X" })).await.status.as_u16());
@@ -115,7 +115,7 @@ async fn what_somebody_may_not_do_is_not_charged_to_those_who_may() {
 }
 
 /// The lines about refusals in a program's log.
-fn refused(folder: &Folder) -> Vec<Value> {
+fn refusal_log_lines(folder: &TestFolder) -> Vec<Value> {
     let log = std::fs::read_to_string(folder.path("log")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["target"] == "refused").map(|line| line["fields"].clone()).collect()
@@ -124,11 +124,11 @@ fn refused(folder: &Folder) -> Vec<Value> {
 /// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_few_rows() {
-    let folder = Folder::new();
-    let (program, url) = logged(&folder);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    sp.post("/tenants/sp_1/users", user("ada", &[])).await.json();
-    let client = from("127.0.0.3");
+    let folder = TestFolder::new();
+    let (program, url) = start_with_log_file(&folder);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    sp.post("/tenants/sp_1/users", user_body("ada", &[])).await.json();
+    let client = client_from_address("127.0.0.3");
     assert_eq!(log_in(&client, &url, ("nobody", "Wrong-Passw0rd!")).await, 401);
     let key = [("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", "y")];
     let token = format!("{url}/tenancy/auth/oauth/token");
@@ -141,7 +141,7 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
     for _ in 0..60 {
         assert_eq!(log_in(&client, &url, ("ada", "Wrong-Passw0rd!")).await, 401);
     }
-    let lines = refused(&folder);
+    let lines = refusal_log_lines(&folder);
     assert!(lines.iter().all(|line| line["source"] == "127.0.0.3"), "{lines:?}");
     let said = |text: &str| lines.iter().filter(|line| line["message"] == text).count();
     let named = |member: &str| lines.iter().filter(|line| line.get(member).is_some()).count();
@@ -164,13 +164,13 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
 /// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--writes-per-minute", "1", "--database"]);
     let log = std::fs::File::create(folder.path("log")).unwrap();
     command.arg(folder.database()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
-    let program = Program::of(command.spawn().unwrap());
-    let sp = Caller::new(&answering(&folder), &credential_of(&folder)).await;
+    let program = PlatformProgram::from_child(command.spawn().unwrap());
+    let sp = ApiCaller::new(&wait_for_url(&folder), &read_credential(&folder)).await;
     let mut throttled = Vec::new();
     for name in ["A", "B", "C", "D"] {
         let answer = sp.post("/tenants/sp_1/msps", json!({ "name": name })).await;
@@ -179,7 +179,7 @@ async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
         }
     }
     assert!(throttled.len() >= 2, "{throttled:?}");
-    let lines = refused(&folder);
+    let lines = refusal_log_lines(&folder);
     for id in throttled {
         let line = lines.iter().find(|line| line["request"] == id.as_str()).expect("the request has a line");
         let said = ["message", "source", "method"].map(|member| line[member].as_str().unwrap());
@@ -189,14 +189,14 @@ async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
 }
 
 /// The program with its log in a file.
-pub(super) fn logged(folder: &Folder) -> (Program, String) {
+pub(super) fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, String) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
-    let program = launch_into(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
-    (program, answering(folder))
+    let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
+    (program, wait_for_url(folder))
 }
 
 /// The URL of the program, as its log says it.
-fn answering(folder: &Folder) -> String {
+fn wait_for_url(folder: &TestFolder) -> String {
     for _ in 0..600 {
         let text = std::fs::read_to_string(folder.path("log")).unwrap();
         let url = text.lines().find_map(|line| {

@@ -4,15 +4,15 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tenantry::platform::{self, Config, export_audit, new_audit_key, verify_audit};
 
-use super::audit::{findings, sealed, tamper, verified};
-use super::flood::logged;
-use super::people::{PASSWORD, user};
-use super::work::credential_of;
-use super::{CHEAP, Caller, Folder, Platform};
+use super::audit::{audit_findings, execute_statements, start_with_audit_key, verify_audit_log};
+use super::flood::start_with_log_file;
+use super::people::{PASSWORD, user_body};
+use super::work::read_credential;
+use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 
 /// A row as a forger reads it.
 #[derive(sqlx::FromRow)]
-struct Row {
+struct ForgedAuditRow {
     number: i64,
     at: i64,
     actor: String,
@@ -27,7 +27,7 @@ struct Row {
     beside_hash: String,
 }
 
-impl Row {
+impl ForgedAuditRow {
     fn hash(&self, tenant: i64, number: i64, previous: &str) -> String {
         let Self { at, actor, action, object, outcome, request, source, key_id, .. } = self;
         let beside = json!({ "tenant": self.beside_tenant, "number": self.beside_number, "hash": self.beside_hash });
@@ -43,10 +43,10 @@ impl Row {
 
 /// Rewrites a tenant's chain as somebody would who knows how it is made: without its row `gone`, each hash made anew, and the
 /// head put where it belongs.
-async fn forge(platform: &Platform, tenant: i64, gone: i64) {
+async fn forge_log(platform: &TestPlatform, tenant: i64, gone: i64) {
     let pool = platform.pool().await;
     let text = "SELECT * FROM audit WHERE tenant_id = $1 AND number <> $2 ORDER BY number";
-    let rows: Vec<Row> = sqlx::query_as(text).bind(tenant).bind(gone).fetch_all(&pool).await.unwrap();
+    let rows: Vec<ForgedAuditRow> = sqlx::query_as(text).bind(tenant).bind(gone).fetch_all(&pool).await.unwrap();
     sqlx::query("DELETE FROM audit WHERE tenant_id = $1 AND number = $2")
         .bind(tenant)
         .bind(gone)
@@ -70,45 +70,45 @@ async fn forge(platform: &Platform, tenant: i64, gone: i64) {
 /// shows: security/asvs/16.4.1, security/pci/10.2
 #[tokio::test]
 async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
     let users = format!("/tenants/{partner}/users");
-    platform.sp.post(&users, user("ada", &[])).await.json();
-    platform.caller_of(&partner).await;
-    let before = verified(&platform, &keys).await;
+    platform.sp.post(&users, user_body("ada", &[])).await.json();
+    platform.caller_for_tenant(&partner).await;
+    let before = verify_audit_log(&platform, &keys).await;
     assert!(before.findings.is_empty(), "{before}");
-    forge(&platform, 2, 2).await;
+    forge_log(&platform, 2, 2).await;
     let fault = |row: i64, fault: &str| format!("tenant `{partner}`, row {row}: {fault}");
     let unsealed = "the row does not have our seal";
     let forged = [fault(2, unsealed), fault(3, unsealed), fault(3, "the head of the chain does not have our seal")];
-    assert_eq!(findings(&platform, &keys).await, forged);
+    assert_eq!(audit_findings(&platform, &keys).await, forged);
     // A failed login needs no account, and other events follow it.
     for _ in 0..3 {
         assert_eq!(platform.sp.login("ada", "Wrong-Passw0rd!").await.status, 401);
     }
     platform.sp.login("ada", PASSWORD).await.json();
     let broken = fault(4, "the log was changed behind the platform's back before this row");
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     assert_eq!(found, [&[broken], &forged[..2]].concat());
     // Whoever takes that row out again is found out again.
-    forge(&platform, 2, 4).await;
+    forge_log(&platform, 2, 4).await;
     platform.sp.login("ada", PASSWORD).await.json();
-    let again = findings(&platform, &keys).await;
+    let again = audit_findings(&platform, &keys).await;
     assert!(again.iter().any(|fault| fault.contains("behind the platform's back")), "{again:?}");
     assert!(again.iter().filter(|fault| fault.contains(unsealed)).count() > 2, "{again:?}");
 }
 
 #[tokio::test]
 async fn ids_that_were_exchanged_in_the_table_of_tenants_are_named() {
-    let (platform, keys) = sealed().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let (platform, keys) = start_with_audit_key().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
     let exchange = [
         "UPDATE tenant SET unique_id = 'between' WHERE id = 2",
         "UPDATE tenant SET unique_id = 'msp_2' WHERE id = 3",
         "UPDATE tenant SET unique_id = 'msp_3' WHERE id = 2",
     ];
-    tamper(&platform, &exchange).await;
-    let found = findings(&platform, &keys).await;
+    execute_statements(&platform, &exchange).await;
+    let found = audit_findings(&platform, &keys).await;
     let named =
         |now: &str, then: &str| format!("tenant `{now}`, row 1: the log says that the tenant was made as `{then}`");
     assert_eq!(found.len(), 2, "{found:?}");
@@ -118,19 +118,19 @@ async fn ids_that_were_exchanged_in_the_table_of_tenants_are_named() {
         "UPDATE tenant SET unique_id = 'msp_3' WHERE id = 3",
         "UPDATE tenant SET unique_id = 'msp_2' WHERE id = 2",
     ];
-    tamper(&platform, &back).await;
-    assert!(findings(&platform, &keys).await.is_empty());
+    execute_statements(&platform, &back).await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     // The log of the service provider has no row about its own beginning.
-    tamper(&platform, &["UPDATE tenant SET unique_id = 'sp_9' WHERE id = 1"]).await;
-    let found = findings(&platform, &keys).await;
+    execute_statements(&platform, &["UPDATE tenant SET unique_id = 'sp_9' WHERE id = 1"]).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.len() == 1 && found[0].contains("`sp_9`") && found[0].contains("number 1"), "{found:?}");
 }
 
 #[tokio::test]
 async fn the_line_of_a_row_and_its_seal_are_of_no_other_row() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    platform.sp.client(&partner, "A").await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    platform.sp.create_client(&partner, "A").await;
     // The seal of another row, and of another tenant.
     for (tampering, row) in [
         (
@@ -143,9 +143,9 @@ async fn the_line_of_a_row_and_its_seal_are_of_no_other_row() {
         ),
         ("UPDATE audit SET seal = '' WHERE tenant_id = 2 AND number = 1", 1),
     ] {
-        tamper(&platform, &[tampering]).await;
+        execute_statements(&platform, &[tampering]).await;
         let named = format!("tenant `{partner}`, row {row}: the row does not have our seal");
-        assert_eq!(findings(&platform, &keys).await, [named], "{tampering}");
+        assert_eq!(audit_findings(&platform, &keys).await, [named], "{tampering}");
     }
 }
 
@@ -162,23 +162,24 @@ async fn a_cut_tail_and_a_head_that_is_gone_stay_found_after_the_next_event() {
         (&["UPDATE audit_head SET seal = '' WHERE tenant_id = 2"][..], "behind the platform's back"),
         (&["DELETE FROM audit_head WHERE tenant_id = 2"][..], "behind the platform's back"),
     ] {
-        let (platform, keys) = sealed().await;
-        let partner = platform.partner("Acme").await;
-        platform.sp.client(&partner, "A").await;
-        tamper(&platform, cut).await;
-        platform.sp.client(&partner, "B").await;
-        let found = findings(&platform, &keys).await;
+        let (platform, keys) = start_with_audit_key().await;
+        let partner = platform.create_partner("Acme").await;
+        platform.sp.create_client(&partner, "A").await;
+        execute_statements(&platform, cut).await;
+        platform.sp.create_client(&partner, "B").await;
+        let found = audit_findings(&platform, &keys).await;
         assert!(found.len() == 1 && found[0].contains(named), "{found:?}");
     }
 }
 
 #[tokio::test]
 async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
-    let (mut platform, keys) = sealed().await;
+    let (mut platform, keys) = start_with_audit_key().await;
     platform.running.take().unwrap().stop().await;
     let start = |key: Option<&str>| {
         let mut config = Config::new(platform.folder.database());
-        (config.limits, config.login.work, config.audit_key) = (None, CHEAP, key.map(|key| keys.path(key)));
+        (config.limits, config.login.password_hash_cost, config.audit_key) =
+            (None, CHEAP_HASH, key.map(|key| keys.path(key)));
         async move { platform::start(config).await.map(drop).map_err(|error| error.to_string()) }
     };
     let missing = start(Some("lost.key")).await.unwrap_err();
@@ -190,7 +191,7 @@ async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
     let unnamed = start(None).await.unwrap_err();
     assert!(unnamed.contains("--audit-key"), "{unnamed}");
     // Nothing of that left a row, and the key itself still opens.
-    assert!(findings(&platform, &keys).await.is_empty());
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     start(Some("audit.key")).await.unwrap();
     let again = new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap_err();
     assert!(again.to_string().contains("already"), "{again}");
@@ -204,23 +205,23 @@ async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
 
 #[tokio::test]
 async fn a_log_that_was_kept_without_a_key_is_sealed_by_its_first_one() {
-    let mut platform = Platform::start().await;
-    platform.partner("Acme").await;
-    let keys = Folder::new();
+    let mut platform = TestPlatform::start().await;
+    platform.create_partner("Acme").await;
+    let keys = TestFolder::new();
     platform.restart(|config| config.audit_key = Some(keys.path("audit.key"))).await;
-    assert!(findings(&platform, &keys).await.is_empty());
-    platform.partner("Other").await;
-    assert!(findings(&platform, &keys).await.is_empty());
+    assert!(audit_findings(&platform, &keys).await.is_empty());
+    platform.create_partner("Other").await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
 }
 
 #[tokio::test]
 async fn verify_and_export_read_only_and_migrate_nothing() {
-    let (mut platform, keys) = sealed().await;
-    platform.partner("Acme").await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    platform.create_partner("Acme").await;
     platform.running.take().unwrap().stop().await;
     // As a program of an earlier day left it.
-    tamper(&platform, &["DROP TABLE duo_state", "DELETE FROM _sqlx_migrations WHERE version = 10"]).await;
-    assert!(findings(&platform, &keys).await.is_empty());
+    execute_statements(&platform, &["DROP TABLE duo_state", "DELETE FROM _sqlx_migrations WHERE version = 10"]).await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     let mut lines = Vec::new();
     export_audit(&platform.folder.database(), None, &mut lines).await.unwrap();
     assert!(!lines.is_empty());
@@ -236,7 +237,8 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
         assert!(missing.to_string().contains("there is no database"), "{missing}");
     }
     // And of before the log had an anchor.
-    tamper(&platform, &["DROP TABLE audit_anchor", "DELETE FROM _sqlx_migrations WHERE version > 10"]).await;
+    execute_statements(&platform, &["DROP TABLE audit_anchor", "DELETE FROM _sqlx_migrations WHERE version > 10"])
+        .await;
     let earlier = verify_audit(&platform.folder.database(), Some(&keys.path("audit.key"))).await.unwrap_err();
     assert!(earlier.to_string().contains("is of an earlier version"), "{earlier}");
     let earlier = export_audit(&platform.folder.database(), None, &mut lines).await.unwrap_err();
@@ -245,33 +247,34 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
 
 #[tokio::test]
 async fn rows_that_are_missing_one_after_the_other_are_one_finding_however_many() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    platform.sp.client(&partner, "A").await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    platform.sp.create_client(&partner, "A").await;
     let last = i64::MAX;
     let fault = |row: i64, fault: &str| format!("tenant `{partner}`, row {row}: {fault}");
-    tamper(&platform, &[&format!("UPDATE audit_head SET number = {last} WHERE tenant_id = 2")]).await;
+    execute_statements(&platform, &[&format!("UPDATE audit_head SET number = {last} WHERE tenant_id = 2")]).await;
     let missing = format!("the rows up to {last} are missing, {} rows", last - 2);
     let head = fault(last, "the head of the chain does not have our seal");
-    assert_eq!(findings(&platform, &keys).await, [fault(3, &missing), head.clone()]);
-    tamper(&platform, &[&format!("UPDATE audit SET number = {last} WHERE tenant_id = 2 AND number = 2")]).await;
+    assert_eq!(audit_findings(&platform, &keys).await, [fault(3, &missing), head.clone()]);
+    execute_statements(&platform, &[&format!("UPDATE audit SET number = {last} WHERE tenant_id = 2 AND number = 2")])
+        .await;
     let missing = format!("the rows up to {} are missing, {} rows", last - 1, last - 2);
     let moved = "the row was changed, or moved here from another place";
-    assert_eq!(findings(&platform, &keys).await, [fault(2, &missing), fault(last, moved), head]);
+    assert_eq!(audit_findings(&platform, &keys).await, [fault(2, &missing), fault(last, moved), head]);
 }
 
 #[tokio::test]
 async fn of_a_thousand_faults_of_one_log_a_hundred_are_named_and_the_others_counted() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    tamper(
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    execute_statements(
         &platform,
         &["INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash, source, key_id, seal) \
            WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) \
            SELECT 2, i, 0, '', 'audit.key', '', '', '', '', 'x', '', '', '' FROM n"],
     )
     .await;
-    let verified = verified(&platform, &keys).await;
+    let verified = verify_audit_log(&platform, &keys).await;
     let more = format!("tenant `{partner}`, row 1001: 900 more faults of this log are not named");
     assert!(verified.findings.iter().any(|finding| finding.to_string() == more), "{verified}");
     assert_eq!((verified.findings.len(), verified.notes.len()), (102, 100), "{verified}");
@@ -279,10 +282,10 @@ async fn of_a_thousand_faults_of_one_log_a_hundred_are_named_and_the_others_coun
 
 #[tokio::test]
 async fn a_log_with_the_highest_number_takes_no_row_and_the_error_line_says_what_to_do() {
-    let folder = Folder::new();
-    let (_program, url) = logged(&folder);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let folder = TestFolder::new();
+    let (_program, url) = start_with_log_file(&folder);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    let partner = sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
     let pool = folder.pool().await;
     let text = format!("UPDATE audit SET number = {} WHERE tenant_id = 2 AND number = 1", i64::MAX);
     sqlx::query(sqlx::AssertSqlSafe(text)).execute(&pool).await.unwrap();
@@ -295,53 +298,59 @@ async fn a_log_with_the_highest_number_takes_no_row_and_the_error_line_says_what
         "{line}"
     );
     // Others go on.
-    sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Other" })).await;
+    sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Other" })).await;
 }
 
 #[tokio::test]
 async fn a_count_of_the_anchor_that_somebody_forged_leaves_room_for_rows() {
-    let (platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    tamper(&platform, &[&format!("UPDATE audit_anchor SET state = 'garbled', events = {}", i64::MAX)]).await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    execute_statements(&platform, &[&format!("UPDATE audit_anchor SET state = 'garbled', events = {}", i64::MAX)])
+        .await;
     for name in ["A", "B"] {
-        platform.sp.client(&partner, name).await;
+        platform.sp.create_client(&partner, name).await;
     }
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
 }
 
 #[tokio::test]
 async fn a_forged_anchor_and_many_forged_heads_stop_no_write_while_one_head_holds() {
-    let (mut platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
     let names: Vec<String> = (0..101).map(|number| format!("C{number}")).collect();
-    let made = futures::future::join_all(names.iter().map(|name| platform.sp.client(&partner, name))).await;
+    let made = futures::future::join_all(names.iter().map(|name| platform.sp.create_client(&partner, name))).await;
     assert_eq!(made.len(), 101);
     let heads = "UPDATE audit_head SET seal = 'garbled' WHERE tenant_id < 103";
-    tamper(&platform, &["UPDATE audit_anchor SET state = 'garbled'", heads]).await;
-    platform.sp.client(&partner, "Next").await;
+    execute_statements(&platform, &["UPDATE audit_anchor SET state = 'garbled'", heads]).await;
+    platform.sp.create_client(&partner, "Next").await;
     platform.restart(|config| config.audit_key = Some(keys.path("audit.key"))).await;
-    platform.sp.client(&partner, "Last").await;
-    let found = findings(&platform, &keys).await;
+    platform.sp.create_client(&partner, "Last").await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
 }
 
 /// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_so() {
-    let (mut platform, keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
-    tamper(&platform, &["UPDATE audit_anchor SET state = 'garbled'", "UPDATE audit_head SET seal = 'garbled'"]).await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
+    execute_statements(
+        &platform,
+        &["UPDATE audit_anchor SET state = 'garbled'", "UPDATE audit_head SET seal = 'garbled'"],
+    )
+    .await;
     let clients = format!("/tenants/{partner}/clients");
     assert_eq!(platform.sp.post(&clients, json!({ "name": "A" })).await.status, 500);
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     for named in ["the head of the chain does not have our seal", "its anchor does not have our seal"] {
         assert!(found.iter().any(|fault| fault.contains(named)), "{named}: {found:?}");
     }
     platform.running.take().unwrap().stop().await;
     let start = || {
         let mut config = Config::new(platform.folder.database());
-        (config.limits, config.login.work, config.audit_key) = (None, CHEAP, Some(keys.path("audit.key")));
+        (config.limits, config.login.password_hash_cost, config.audit_key) =
+            (None, CHEAP_HASH, Some(keys.path("audit.key")));
         platform::start(config)
     };
     let refused = start().await.map(drop).unwrap_err().to_string();
@@ -351,7 +360,7 @@ async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_s
     // The way out is asked for, and stands in each log: also with the same key.
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap(), 2);
     platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
-    platform.sp.client(&partner, "A").await;
-    let seen = verified(&platform, &keys).await;
+    platform.sp.create_client(&partner, "A").await;
+    let seen = verify_audit_log(&platform, &keys).await;
     assert!(seen.findings.is_empty() && seen.notes.len() == 2, "{seen}");
 }

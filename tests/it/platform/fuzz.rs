@@ -6,17 +6,17 @@ use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tenantry::platform::{Config, unlistened};
+use tenantry::platform::{Config, router_for_simulation};
 use tower::ServiceExt as _;
 
-use super::people::user;
-use super::{CHEAP, Folder};
+use super::people::user_body;
+use super::{CHEAP_HASH, TestFolder};
 
 /// Cases, each on a platform of its own.
-const CASES: u32 = 60;
+const CASE_COUNT: u32 = 60;
 
 /// Requests of a case, on the average.
-const CALLS: usize = 15;
+const CALLS_PER_CASE: usize = 15;
 
 /// Method and path of the calls that take a body or a query; each tenant exists.
 const ROUTES: [(&str, &str); 46] = [
@@ -128,7 +128,7 @@ const MEMBERS: [&str; 56] = [
     "newPassword",
 ];
 
-fn text() -> impl Strategy<Value = String> {
+fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,12}",
         "\\PC{0,300}",
@@ -141,13 +141,13 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        text().prop_map(Value::from),
+        any_text().prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 6, |inner| {
         let name = prop_oneof![4 => proptest::sample::select(&MEMBERS[..]).prop_map(str::to_owned), 1 => ".{0,8}"];
@@ -158,18 +158,18 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn body() -> impl Strategy<Value = Vec<u8>> {
-    let named = (value(), value()).prop_map(|(name, mut value)| {
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let named = (any_value(), any_value()).prop_map(|(name, mut value)| {
         if let Value::Object(members) = &mut value {
             members.insert("name".to_owned(), name);
         }
         value.to_string().into_bytes()
     });
-    prop_oneof![4 => value().prop_map(|value| value.to_string().into_bytes()), 4 => named,
+    prop_oneof![4 => any_value().prop_map(|value| value.to_string().into_bytes()), 4 => named,
         1 => proptest::collection::vec(any::<u8>(), 0..40)]
 }
 
-fn query() -> impl Strategy<Value = String> {
+fn any_query() -> impl Strategy<Value = String> {
     let names = [
         "queryString",
         "pageNo",
@@ -194,36 +194,32 @@ fn query() -> impl Strategy<Value = String> {
 
 /// A request of a case.
 #[derive(Clone, Debug)]
-struct Call {
+struct FuzzCall {
     method: &'static str,
     path: &'static str,
     query: String,
     body: Vec<u8>,
 }
 
-fn call() -> impl Strategy<Value = Call> {
-    (proptest::sample::select(&ROUTES[..]), query(), body()).prop_map(|((method, path), query, body)| Call {
-        method,
-        path,
-        query,
-        body,
-    })
+fn any_call() -> impl Strategy<Value = FuzzCall> {
+    (proptest::sample::select(&ROUTES[..]), any_query(), any_body())
+        .prop_map(|((method, path), query, body)| FuzzCall { method, path, query, body })
 }
 
 /// A platform of one case, with a database that no other case has changed.
-struct Fresh {
+struct FuzzPlatform {
     router: axum::Router,
     token: String,
-    _folder: Folder,
+    _folder: TestFolder,
 }
 
-impl Fresh {
+impl FuzzPlatform {
     async fn start() -> Self {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         let mut config = Config::new(folder.database());
-        (config.limits, config.login.work) = (None, CHEAP);
+        (config.limits, config.login.password_hash_cost) = (None, CHEAP_HASH);
         config.export_destinations = vec![folder.path("out").display().to_string()];
-        let (router, credential) = Box::pin(unlistened(&config)).await.unwrap();
+        let (router, credential) = Box::pin(router_for_simulation(&config)).await.unwrap();
         let mut fresh = Self { router, token: String::new(), _folder: folder };
         let credential = credential.unwrap();
         let form = format!(
@@ -233,19 +229,19 @@ impl Fresh {
         let (_, answer) = fresh.send("POST", "/tenancy/auth/oauth/token", form.into_bytes()).await;
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["access_token"].as_str().unwrap().clone_into(&mut fresh.token);
-        fresh.fill().await;
+        fresh.create_tenants().await;
         fresh
     }
 
     /// The tenants, the person and the things that the paths name.
-    async fn fill(&self) {
+    async fn create_tenants(&self) {
         let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
         let partner = json!({ "name": "P", "packages": ["Event and Incident Management"], "addOns": add_ons });
         for (path, body) in [
             ("/tenants/sp_1/msps", partner),
             ("/tenants/msp_2/clients", json!({ "name": "C" })),
             ("/tenants/msp_2/records/resources", json!({ "name": "R" })),
-            ("/tenants/msp_2/users", user("ada", &[])),
+            ("/tenants/msp_2/users", user_body("ada", &[])),
             ("/tenants/msp_2/permissionSets", json!({ "name": "S", "permissions": [] })),
         ] {
             assert_eq!(self.send("POST", path, body.to_string().into_bytes()).await.0, 200, "{path}");
@@ -268,12 +264,12 @@ impl Fresh {
 #[test]
 fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = TestRunner::new(crate::support::random_cases("fuzz", 3, CASES));
+    let mut runner = TestRunner::new(crate::support::random_cases("fuzz", 3, CASE_COUNT));
     let seen = std::cell::RefCell::new(std::collections::BTreeMap::<u16, u32>::new());
-    let held = runner.run(&proptest::collection::vec(call(), 1..2 * CALLS), |calls| {
+    let held = runner.run(&proptest::collection::vec(any_call(), 1..2 * CALLS_PER_CASE), |calls| {
         runtime.block_on(async {
-            let platform = Fresh::start().await;
-            for Call { method, path, query, body } in calls {
+            let platform = FuzzPlatform::start().await;
+            for FuzzCall { method, path, query, body } in calls {
                 let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
                 let (status, answer) = platform.send(method, &uri, body).await;
                 *seen.borrow_mut().entry(status).or_default() += 1;

@@ -1,11 +1,11 @@
 //! The headers of every answer.
 
-use super::Platform;
+use super::TestPlatform;
 
 /// shows: security/asvs/3.4.1
 #[tokio::test]
 async fn every_answer_is_kept_out_of_caches_frames_and_foreign_types() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let http = reqwest::Client::new();
     let url = platform.url();
     let token = format!("{url}/tenancy/auth/oauth/token");

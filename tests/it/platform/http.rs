@@ -3,17 +3,17 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Platform;
+use super::TestPlatform;
 
 #[tokio::test]
 async fn bodies_that_cannot_be_read_name_the_field() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     for path in [
         format!("/api/v2/tenants/{partner}/clients"),
         format!("/api/v2/tenants/{partner}/clients/{client}"),
-        format!("/api/v2{}", platform.msps()),
+        format!("/api/v2{}", platform.partners_path()),
     ] {
         for (body, field) in [
             ("", "body"),
@@ -32,38 +32,38 @@ async fn bodies_that_cannot_be_read_name_the_field() {
             (r#"{"name":"A","passwordPolicy":{"minPasswordLength":1.5}}"#, "passwordPolicy.minPasswordLength"),
             (r#"{"name":"A","status":"SLEEPING"}"#, "status"),
         ] {
-            platform.sp.raw(Method::POST, &path, body.as_bytes().to_vec()).await.refuses(field);
+            platform.sp.send(Method::POST, &path, body.as_bytes().to_vec()).await.assert_field_refused(field);
         }
         let long = format!(r#"{{"name":"A","unknown":"{}"}}"#, "x".repeat(1 << 20));
-        platform.sp.raw(Method::POST, &path, long.into_bytes()).await.refuses("body");
-        platform.sp.raw(Method::POST, &path, vec![b'{', 0xff, b'}']).await.refuses("body");
+        platform.sp.send(Method::POST, &path, long.into_bytes()).await.assert_field_refused("body");
+        platform.sp.send(Method::POST, &path, vec![b'{', 0xff, b'}']).await.assert_field_refused("body");
     }
     let branding = format!("/api/v2/tenants/{partner}/customBranding");
     let body = |size: usize| format!(r#"{{"unknown":"{}"}}"#, "x".repeat(size)).into_bytes();
-    platform.sp.raw(Method::PUT, &branding, body((1 << 20) + 9)).await.json();
-    platform.sp.raw(Method::PUT, &branding, body(2 << 20)).await.refuses("body");
+    platform.sp.send(Method::PUT, &branding, body((1 << 20) + 9)).await.json();
+    platform.sp.send(Method::PUT, &branding, body(2 << 20)).await.assert_field_refused("body");
 }
 
 #[tokio::test]
 async fn paths_and_methods_that_do_not_exist_say_so_in_json() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     for path in ["/nope", "/tenants/msp_2/usersx", "/v9"] {
-        platform.sp.get(path).await.is(404, "not found");
+        platform.sp.get(path).await.assert_error(404, "not found");
     }
-    for path in [format!("/tenants/{partner}/clients"), platform.msps()] {
+    for path in [format!("/tenants/{partner}/clients"), platform.partners_path()] {
         let answer = platform.sp.get(&path).await;
         assert_eq!(answer.status, 405, "{path}");
         assert!(serde_json::from_str::<Value>(&answer.text).unwrap()["error"].is_string());
     }
-    let answer = platform.sp.raw(Method::DELETE, &format!("/api/v2/tenants/{partner}/clients/3"), Vec::new()).await;
+    let answer = platform.sp.send(Method::DELETE, &format!("/api/v2/tenants/{partner}/clients/3"), Vec::new()).await;
     assert_eq!(answer.status, 405);
 }
 
 #[tokio::test]
 async fn every_answer_says_that_it_has_the_extensions() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     for (method, path) in [
         (Method::GET, format!("/api/v2/tenants/{partner}")),
         (Method::GET, "/api/v2/nope".to_owned()),
@@ -72,15 +72,15 @@ async fn every_answer_says_that_it_has_the_extensions() {
         (Method::POST, "/tenancy/auth/oauth/token".to_owned()),
         (Method::GET, "/healthz".to_owned()),
     ] {
-        let answer = platform.sp.raw(method, &path, Vec::new()).await;
+        let answer = platform.sp.send(method, &path, Vec::new()).await;
         assert_eq!(answer.headers["x-tenantry-extensions"], "1", "{path}");
     }
 }
 
 #[tokio::test]
 async fn requests_are_counted_by_method_template_and_status() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     for name in ["A", "B", "B"] {
         platform.sp.post(&format!("/tenants/{partner}/clients"), json!({ "name": name })).await;
     }
@@ -108,11 +108,11 @@ async fn requests_are_counted_by_method_template_and_status() {
 #[tokio::test]
 async fn a_refusal_before_any_handler_has_one_of_the_three_shapes() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     for path in ["/api/v2/tenants/%ff/users/x", "/images/org/9999999999999999999/x", "/login/%ff"] {
-        let answer = platform.sp.raw(Method::GET, path, Vec::new()).await;
+        let answer = platform.sp.send(Method::GET, path, Vec::new()).await;
         assert_eq!(answer.headers["content-type"], "application/json", "{path}");
-        answer.refuses("path");
+        answer.assert_field_refused("path");
     }
     let address = platform.url().trim_start_matches("http://").to_owned();
     for (head, status) in [

@@ -5,9 +5,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tenantry::platform::{Config, new_audit_key, verify_audit};
 
-use super::audit::{findings, lines, sealed, tamper};
-use super::people::{CHOSEN, PASSWORD};
-use super::{Folder, Platform};
+use super::audit::{audit_findings, audit_rows, execute_statements, start_with_audit_key};
+use super::people::{CHOSEN_PASSWORD, PASSWORD};
+use super::{TestFolder, TestPlatform};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -15,60 +15,60 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-async fn count(platform: &Platform, text: &'static str) -> i64 {
+async fn count_rows(platform: &TestPlatform, text: &'static str) -> i64 {
     sqlx::query_scalar(text).fetch_one(&platform.pool().await).await.unwrap()
 }
 
 /// A partner with six rows and a person with a login.
-async fn six(platform: &Platform) -> String {
-    let partner = platform.partner("Acme").await;
-    platform.logged_in(&partner, "ada", &[]).await;
-    assert!(lines(platform, &partner).await.len() >= 5);
+async fn partner_with_six_rows(platform: &TestPlatform) -> String {
+    let partner = platform.create_partner("Acme").await;
+    platform.create_logged_in_user(&partner, "ada", &[]).await;
+    assert!(audit_rows(platform, &partner).await.len() >= 5);
     partner
 }
 
 /// shows: security/pci/10.5.1
 #[tokio::test]
 async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoint() {
-    let (platform, keys) = sealed().await;
-    let partner = six(&platform).await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
     let running = platform.running.as_ref().unwrap();
-    let rows = lines(&platform, &partner).await.len();
-    running.housekeep(now() + 400 * DAY - 60_000).await.unwrap();
-    assert_eq!(lines(&platform, &partner).await.len(), rows);
-    assert_eq!(count(&platform, "SELECT COUNT(*) FROM login_history").await, 2);
-    running.housekeep(now() + 400 * DAY + 1).await.unwrap();
-    assert_eq!(count(&platform, "SELECT COUNT(*) FROM audit").await, 0);
-    assert_eq!(count(&platform, "SELECT COUNT(*) FROM login_history").await, 0);
-    assert!(findings(&platform, &keys).await.is_empty());
+    let rows = audit_rows(&platform, &partner).await.len();
+    running.run_maintenance(now() + 400 * DAY - 60_000).await.unwrap();
+    assert_eq!(audit_rows(&platform, &partner).await.len(), rows);
+    assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM login_history").await, 2);
+    running.run_maintenance(now() + 400 * DAY + 1).await.unwrap();
+    assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM audit").await, 0);
+    assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM login_history").await, 0);
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     // The log goes on behind what left.
-    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
-    let left = lines(&platform, &partner).await;
+    platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
+    let left = audit_rows(&platform, &partner).await;
     assert_eq!((left.len(), &left[0]["number"]), (1, &json!(rows + 1)));
-    assert!(findings(&platform, &keys).await.is_empty());
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     for (tampering, named) in [
         ("UPDATE audit_checkpoint SET number = 2 WHERE tenant_id = 2", "checkpoint of what was erased does not have"),
         ("DELETE FROM audit_checkpoint WHERE tenant_id = 2", "row 1: the rows up to 5 are missing, 5 rows"),
     ] {
-        tamper(&platform, &[tampering]).await;
-        let found = findings(&platform, &keys).await;
+        execute_statements(&platform, &[tampering]).await;
+        let found = audit_findings(&platform, &keys).await;
         assert!(found.iter().any(|fault| fault.contains(named)), "{tampering}: {found:?}");
     }
 }
 
 #[tokio::test]
 async fn another_key_seals_anew_what_the_log_says_about_rows_that_were_erased() {
-    let (mut platform, keys) = sealed().await;
-    let partner = six(&platform).await;
-    let gone = platform.partner("Gone").await;
-    platform.sp.act(&format!("{}/{gone}/terminate", platform.msps())).await.json();
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
+    let gone = platform.create_partner("Gone").await;
+    platform.sp.post_empty(&format!("{}/{gone}/terminate", platform.partners_path())).await.json();
     // The partner is purged, and of the others a checkpoint is left.
     for days in [91, 401] {
-        platform.running.as_ref().unwrap().housekeep(now() + days * DAY).await.unwrap();
+        platform.running.as_ref().unwrap().run_maintenance(now() + days * DAY).await.unwrap();
     }
-    assert!(count(&platform, "SELECT COUNT(*) FROM audit_checkpoint").await > 0);
-    assert_eq!(count(&platform, "SELECT COUNT(*) FROM audit_purged").await, 1);
-    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
+    assert!(count_rows(&platform, "SELECT COUNT(*) FROM audit_checkpoint").await > 0);
+    assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM audit_purged").await, 1);
+    platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
     platform.running.take().unwrap().stop().await;
     let (database, other) = (platform.folder.database(), keys.path("other.key"));
     new_audit_key(&database, &other).await.unwrap();
@@ -78,9 +78,9 @@ async fn another_key_seals_anew_what_the_log_says_about_rows_that_were_erased() 
 
 #[tokio::test]
 async fn the_housekeeping_of_a_start_erases_by_its_own_clock() {
-    let (mut platform, keys) = sealed().await;
-    let partner = six(&platform).await;
-    let rows = lines(&platform, &partner).await.len();
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
+    let rows = audit_rows(&platform, &partner).await.len();
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     platform
         .restart(|config| {
@@ -90,63 +90,63 @@ async fn the_housekeeping_of_a_start_erases_by_its_own_clock() {
         .await;
     let mut left = rows;
     for _ in 0..600 {
-        left = lines(&platform, &partner).await.len();
-        if left == 0 && count(&platform, "SELECT COUNT(*) FROM login_history").await == 0 {
+        left = audit_rows(&platform, &partner).await.len();
+        if left == 0 && count_rows(&platform, "SELECT COUNT(*) FROM login_history").await == 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(left, 0);
-    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
-    assert!(findings(&platform, &keys).await.is_empty());
+    platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
+    assert!(audit_findings(&platform, &keys).await.is_empty());
 }
 
 #[tokio::test]
 async fn a_log_that_does_not_hold_is_never_erased_for_its_age() {
-    let (platform, keys) = sealed().await;
-    let partner = six(&platform).await;
-    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 3"]).await;
-    let before = findings(&platform, &keys).await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
+    execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 3"]).await;
+    let before = audit_findings(&platform, &keys).await;
     assert_eq!(before, [format!("tenant `{partner}`, row 3: the row was changed, or moved here from another place")]);
-    let rows = lines(&platform, &partner).await.len();
+    let rows = audit_rows(&platform, &partner).await.len();
     for days in [401, 500, 900] {
-        platform.running.as_ref().unwrap().housekeep(now() + days * DAY).await.unwrap();
+        platform.running.as_ref().unwrap().run_maintenance(now() + days * DAY).await.unwrap();
     }
-    assert_eq!(lines(&platform, &partner).await.len(), rows);
-    assert_eq!(findings(&platform, &keys).await, before);
+    assert_eq!(audit_rows(&platform, &partner).await.len(), rows);
+    assert_eq!(audit_findings(&platform, &keys).await, before);
 }
 
 /// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn a_checkpoint_that_somebody_else_put_there_is_replaced_by_no_sealed_one() {
-    let (platform, keys) = sealed().await;
-    let partner = six(&platform).await;
+    let (platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
     let checkpoint = "INSERT INTO audit_checkpoint (tenant_id, number, hash, seal) \
                       SELECT 2, 2, hash, 'forged' FROM audit WHERE tenant_id = 2 AND number = 2";
-    tamper(&platform, &[checkpoint, "DELETE FROM audit WHERE tenant_id = 2 AND number < 3"]).await;
-    let rows = lines(&platform, &partner).await.len();
+    execute_statements(&platform, &[checkpoint, "DELETE FROM audit WHERE tenant_id = 2 AND number < 3"]).await;
+    let rows = audit_rows(&platform, &partner).await.len();
     for _ in 0..2 {
-        let found = findings(&platform, &keys).await;
+        let found = audit_findings(&platform, &keys).await;
         let forged = format!("tenant `{partner}`, row 2: the checkpoint of what was erased does not have our seal");
         assert!(found.contains(&forged), "{found:?}");
-        platform.running.as_ref().unwrap().housekeep(now() + 401 * DAY).await.unwrap();
+        platform.running.as_ref().unwrap().run_maintenance(now() + 401 * DAY).await.unwrap();
     }
-    assert_eq!(lines(&platform, &partner).await.len(), rows);
+    assert_eq!(audit_rows(&platform, &partner).await.len(), rows);
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
-type Old = (i64, i64, i64, String, String, String, String, String);
+type UnsealedAuditRow = (i64, i64, i64, String, String, String, String, String);
 
 /// Makes the log what the version before left: rows without seals, and heads that are sealed.
-async fn of_before(platform: &Platform, keys: &Folder) {
+async fn rewrite_as_unsealed(platform: &TestPlatform, keys: &TestFolder) {
     let key = std::fs::read_to_string(keys.path("audit.key")).unwrap();
     let pool = platform.pool().await;
     let text =
         "SELECT tenant_id, number, at, actor, action, object, outcome, request FROM audit ORDER BY tenant_id, number";
-    let rows: Vec<Old> = sqlx::query_as(text).fetch_all(&pool).await.unwrap();
+    let rows: Vec<UnsealedAuditRow> = sqlx::query_as(text).fetch_all(&pool).await.unwrap();
     let mut previous = (0, String::new());
     for (tenant, number, at, actor, action, object, outcome, request) in rows {
         if previous.0 != tenant {
@@ -171,36 +171,36 @@ async fn of_before(platform: &Platform, keys: &Folder) {
 
 #[tokio::test]
 async fn the_log_of_the_version_before_is_covered_by_a_sealed_row_and_goes_on() {
-    let (mut platform, keys) = sealed().await;
-    let partner = six(&platform).await;
-    let rows = lines(&platform, &partner).await.len();
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
+    let rows = audit_rows(&platform, &partner).await.len();
     platform.running.take().unwrap().stop().await;
-    of_before(&platform, &keys).await;
+    rewrite_as_unsealed(&platform, &keys).await;
     let config = |config: &mut Config| config.audit_key = Some(keys.path("audit.key"));
     platform.resume(config).await;
-    assert!(findings(&platform, &keys).await.is_empty());
-    let log = lines(&platform, &partner).await;
+    assert!(audit_findings(&platform, &keys).await.is_empty());
+    let log = audit_rows(&platform, &partner).await;
     assert_eq!((log.len(), &log[rows]["action"]), (rows + 1, &json!("audit.epoch")));
-    platform.sp.login("ada", CHOSEN).await.json();
-    assert!(findings(&platform, &keys).await.is_empty());
+    platform.sp.login("ada", CHOSEN_PASSWORD).await.json();
+    assert!(audit_findings(&platform, &keys).await.is_empty());
     platform.restart(config).await;
-    assert_eq!(lines(&platform, &partner).await.len(), rows + 2, "an epoch begins once");
+    assert_eq!(audit_rows(&platform, &partner).await.len(), rows + 2, "an epoch begins once");
     // Rows of before cannot be changed, nor others be put behind the sealed ones.
-    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
-    let found = findings(&platform, &keys).await;
+    execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
+    let found = audit_findings(&platform, &keys).await;
     assert_eq!(found, [format!("tenant `{partner}`, row 2: the row was changed, or moved here from another place")]);
 }
 
 #[tokio::test]
 async fn a_log_that_was_forged_before_the_new_version_came_says_so() {
-    let (mut platform, keys) = sealed().await;
-    let partner = six(&platform).await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    let partner = partner_with_six_rows(&platform).await;
     platform.running.take().unwrap().stop().await;
-    of_before(&platform, &keys).await;
-    tamper(&platform, &["UPDATE audit_head SET seal = 'forged' WHERE tenant_id = 2"]).await;
+    rewrite_as_unsealed(&platform, &keys).await;
+    execute_statements(&platform, &["UPDATE audit_head SET seal = 'forged' WHERE tenant_id = 2"]).await;
     platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
     platform.sp.login("ada", PASSWORD).await;
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(
         found.len() == 1 && found[0].contains(&partner) && found[0].contains("behind the platform's back"),
         "{found:?}"
@@ -209,13 +209,13 @@ async fn a_log_that_was_forged_before_the_new_version_came_says_so() {
 
 #[tokio::test]
 async fn a_log_whose_seals_were_all_taken_away_is_not_taken_for_one_without_a_key() {
-    let (mut platform, keys) = sealed().await;
-    six(&platform).await;
+    let (mut platform, keys) = start_with_audit_key().await;
+    partner_with_six_rows(&platform).await;
     platform.running.take().unwrap().stop().await;
-    of_before(&platform, &keys).await;
-    tamper(&platform, &["UPDATE audit_head SET seal = ''"]).await;
+    rewrite_as_unsealed(&platform, &keys).await;
+    execute_statements(&platform, &["UPDATE audit_head SET seal = ''"]).await;
     platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
     platform.sp.login("ada", PASSWORD).await;
-    let found = findings(&platform, &keys).await;
+    let found = audit_findings(&platform, &keys).await;
     assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
 }

@@ -3,15 +3,15 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Answer, Platform};
+use super::{ApiResponse, TestPlatform};
 
 /// shows: seeds/termination/not-retrieved, seeds/termination/not-activated
 /// shows: faults/41
 #[tokio::test]
 async fn a_client_is_suspended_activated_and_terminated_for_ever() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let path = format!("/tenants/{partner}/clients/{client}");
     for (action, activated, status) in [
         ("suspend", false, "SUSPENDED"),
@@ -20,7 +20,7 @@ async fn a_client_is_suspended_activated_and_terminated_for_ever() {
         ("activate", true, "ACTIVE"),
         ("suspend", false, "SUSPENDED"),
     ] {
-        let answer = platform.sp.act(&format!("{path}/{action}")).await;
+        let answer = platform.sp.post_empty(&format!("{path}/{action}")).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "null"));
         let read = platform.sp.get(&path).await.json();
         assert_eq!((&read["activated"], &read["status"]), (&json!(activated), &json!(status)));
@@ -29,14 +29,14 @@ async fn a_client_is_suspended_activated_and_terminated_for_ever() {
     // A suspended tenant takes updates through its parent's route.
     assert_eq!(platform.sp.post(&path, json!({ "city": "Bonn" })).await.json()["status"], "SUSPENDED");
 
-    assert_eq!(platform.sp.act(&format!("{path}/terminate")).await.text, "null");
-    platform.sp.get(&path).await.is(404, "not found");
-    platform.sp.get(&format!("/tenants/client/{client}")).await.is(404, "not found");
-    platform.sp.post(&path, json!({ "city": "Rome" })).await.is(404, "not found");
+    assert_eq!(platform.sp.post_empty(&format!("{path}/terminate")).await.text, "null");
+    platform.sp.get(&path).await.assert_error(404, "not found");
+    platform.sp.get(&format!("/tenants/client/{client}")).await.assert_error(404, "not found");
+    platform.sp.post(&path, json!({ "city": "Rome" })).await.assert_error(404, "not found");
     for action in ["activate", "suspend", "terminate"] {
-        platform.sp.act(&format!("{path}/{action}")).await.is(404, "not found");
+        platform.sp.post_empty(&format!("{path}/{action}")).await.assert_error(404, "not found");
     }
-    platform.sp.get(&format!("/tenants/{client}/customBranding")).await.is(410, "terminated");
+    platform.sp.get(&format!("/tenants/{client}/customBranding")).await.assert_error(410, "terminated");
     let search = format!("/tenants/{partner}/clients/search?queryString=activeStatus:false");
     let row = platform.sp.get(&search).await.json()["results"][0].clone();
     assert_eq!(
@@ -44,36 +44,37 @@ async fn a_client_is_suspended_activated_and_terminated_for_ever() {
         (&json!(client), &json!(false), &json!("TERMINATED"))
     );
     // The number is never used again.
-    assert_eq!(platform.sp.client(&partner, "Globex").await, "client_4");
+    assert_eq!(platform.sp.create_client(&partner, "Globex").await, "client_4");
 }
 
 #[tokio::test]
 async fn a_partner_outlives_its_clients() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let (one, two) = (platform.sp.client(&partner, "A").await, platform.sp.client(&partner, "B").await);
-    let path = format!("{}/{partner}", platform.msps());
-    platform.sp.act(&format!("/tenants/{partner}/clients/{one}/suspend")).await.json();
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let (one, two) = (platform.sp.create_client(&partner, "A").await, platform.sp.create_client(&partner, "B").await);
+    let path = format!("{}/{partner}", platform.partners_path());
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{one}/suspend")).await.json();
     let impact = async || platform.sp.get(&format!("/tenants/{partner}/impact")).await.json();
     assert_eq!((&impact().await["uniqueId"], &impact().await["counts"]["clients"]), (&json!(partner), &json!(2)));
-    let message = platform.sp.act(&format!("{path}/terminate")).await.refuses("uniqueId");
+    let message = platform.sp.post_empty(&format!("{path}/terminate")).await.assert_field_refused("uniqueId");
     assert!(
         message.starts_with("2 clients still live") && message.contains("terminate every client first"),
         "{message}"
     );
-    platform.sp.act(&format!("/tenants/{partner}/clients/{one}/terminate")).await.json();
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{one}/terminate")).await.json();
     assert_eq!(impact().await["counts"]["clients"], 1);
-    platform.sp.act(&format!("{path}/terminate")).await.refuses("uniqueId");
-    platform.sp.act(&format!("/tenants/{partner}/clients/{two}/terminate")).await.json();
-    platform.sp.act(&format!("{path}/terminate")).await.json();
-    platform.sp.get(&path).await.is(404, "not found");
-    platform.sp.get(&format!("/tenants/{partner}")).await.is(404, "not found");
-    let page = platform.sp.get(&format!("{}/search?queryString=activeStatus:false", platform.msps())).await.json();
+    platform.sp.post_empty(&format!("{path}/terminate")).await.assert_field_refused("uniqueId");
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{two}/terminate")).await.json();
+    platform.sp.post_empty(&format!("{path}/terminate")).await.json();
+    platform.sp.get(&path).await.assert_error(404, "not found");
+    platform.sp.get(&format!("/tenants/{partner}")).await.assert_error(404, "not found");
+    let page =
+        platform.sp.get(&format!("{}/search?queryString=activeStatus:false", platform.partners_path())).await.json();
     assert_eq!(page["results"][0]["status"], "TERMINATED");
 }
 
 /// Every call under a partner, with the kind of answer it should give while the partner is suspended.
-async fn sweep(platform: &Platform, partner: &str, client: &str) -> Vec<(String, bool, Answer)> {
+async fn call_every_route(platform: &TestPlatform, partner: &str, client: &str) -> Vec<(String, bool, ApiResponse)> {
     let mut answers = Vec::new();
     for (call, answered) in [
         (format!("GET /tenants/{partner}/clients/{client}"), true),
@@ -101,7 +102,7 @@ async fn sweep(platform: &Platform, partner: &str, client: &str) -> Vec<(String,
         let (method, path) = call.split_once(' ').unwrap();
         let method: Method = method.parse().unwrap();
         let body = json!({ "name": "New", "applicationTitle": "T" }).to_string().into_bytes();
-        let answer = platform.sp.raw(method, &format!("/api/v2{path}"), body).await;
+        let answer = platform.sp.send(method, &format!("/api/v2{path}"), body).await;
         answers.push((call, answered, answer));
     }
     answers
@@ -109,36 +110,36 @@ async fn sweep(platform: &Platform, partner: &str, client: &str) -> Vec<(String,
 
 #[tokio::test]
 async fn a_suspended_partner_answers_reads_and_lifecycle_calls_only() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
-    let path = format!("{}/{partner}", platform.msps());
-    platform.sp.act(&format!("{path}/suspend")).await.json();
-    for (call, answered, answer) in sweep(&platform, &partner, &client).await {
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
+    let path = format!("{}/{partner}", platform.partners_path());
+    platform.sp.post_empty(&format!("{path}/suspend")).await.json();
+    for (call, answered, answer) in call_every_route(&platform, &partner, &client).await {
         if answered {
             assert_eq!(answer.status, 200, "{call}: {}", answer.text);
         } else {
             assert_eq!(answer.status, 410, "{call}: {}", answer.text);
-            answer.is(410, "suspended");
+            answer.assert_error(410, "suspended");
         }
     }
     assert_eq!(platform.sp.get(&format!("/tenants/{partner}")).await.json()["activated"], false);
     assert_eq!(platform.sp.post(&path, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
-    platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
-    platform.sp.act(&format!("{path}/activate")).await.json();
-    platform.sp.client(&partner, "New").await;
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    platform.sp.post_empty(&format!("{path}/activate")).await.json();
+    platform.sp.create_client(&partner, "New").await;
 }
 
 /// shows: seeds/termination/not-retrieved, seeds/termination/not-activated
 #[tokio::test]
 async fn under_a_terminated_partner_everything_is_gone() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
-    platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
-    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
-    for (call, _, answer) in sweep(&platform, &partner, &client).await {
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    platform.sp.post_empty(&format!("{}/{partner}/terminate", platform.partners_path())).await.json();
+    for (call, _, answer) in call_every_route(&platform, &partner, &client).await {
         assert_eq!(answer.status, 410, "{call}: {}", answer.text);
-        answer.is(410, "terminated");
+        answer.assert_error(410, "terminated");
     }
 }

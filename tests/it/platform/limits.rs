@@ -1,16 +1,16 @@
 //! Rate limits.
 
 use serde_json::{Value, json};
-use tenantry::platform::Limits;
+use tenantry::platform::RateLimits;
 
-use super::{Answer, Platform};
+use super::{ApiResponse, TestPlatform};
 
-fn header(answer: &Answer, name: &str) -> i64 {
+fn header_number(answer: &ApiResponse, name: &str) -> i64 {
     answer.headers[name].to_str().unwrap().parse().unwrap()
 }
 
 /// A test that straddles a minute would see a fresh budget.
-pub(super) async fn away_from_the_minute() {
+pub(super) async fn wait_away_from_minute_edge() {
     while jiff::Timestamp::now().as_second() % 60 > 50 {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
@@ -18,40 +18,42 @@ pub(super) async fn away_from_the_minute() {
 
 #[tokio::test]
 async fn each_tenant_and_category_has_a_budget_that_the_headers_tell() {
-    away_from_the_minute().await;
-    let platform = Platform::with(|config| config.limits = Some(Limits { writes: 3, pages: 1, reads: 2 })).await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    wait_away_from_minute_edge().await;
+    let platform =
+        TestPlatform::start_with(|config| config.limits = Some(RateLimits { writes: 3, pages: 1, reads: 2 })).await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
     let list = format!("/tenants/{acme}/clients");
     for left in [2, 1, 0] {
         let answer = platform.sp.post(&list, json!({ "name": format!("C{left}") })).await;
         answer.json();
-        assert_eq!(header(&answer, "x-ratelimit-limit"), 3);
-        assert_eq!(header(&answer, "x-ratelimit-remaining"), left);
-        let ahead = header(&answer, "x-ratelimit-reset") - jiff::Timestamp::now().as_second();
+        assert_eq!(header_number(&answer, "x-ratelimit-limit"), 3);
+        assert_eq!(header_number(&answer, "x-ratelimit-remaining"), left);
+        let ahead = header_number(&answer, "x-ratelimit-reset") - jiff::Timestamp::now().as_second();
         assert!((0..=60).contains(&ahead), "{ahead}");
     }
     let refused = platform.sp.post(&list, json!({ "name": "C9" })).await;
     assert_eq!(refused.status, 429);
     let body: Value = serde_json::from_str(&refused.text).unwrap();
     assert_eq!(body, json!({ "error": "throttled", "error_description": "Too Many Requests" }));
-    assert_eq!(header(&refused, "x-ratelimit-remaining"), 0);
+    assert_eq!(header_number(&refused, "x-ratelimit-remaining"), 0);
     // Reads have their own budgets, and so has the other tenant.
     assert_eq!(platform.sp.get(&format!("{list}/search")).await.status, 200);
     assert_eq!(platform.sp.get(&format!("{list}/search")).await.status, 429);
     assert_eq!(platform.sp.get(&format!("{list}/minimal")).await.json().as_array().unwrap().len(), 3);
     assert_eq!(platform.sp.get(&format!("{list}/client_99")).await.status, 404);
     assert_eq!(platform.sp.get(&format!("{list}/minimal")).await.status, 429);
-    platform.sp.client(&other, "C").await;
+    platform.sp.create_client(&other, "C").await;
 }
 
 #[tokio::test]
 async fn tokens_are_not_limited_and_strangers_spend_their_own_budget() {
-    away_from_the_minute().await;
-    let platform = Platform::with(|config| config.limits = Some(Limits { writes: 4, pages: 9, reads: 2 })).await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    let caller = platform.caller_of(&acme).await;
+    wait_away_from_minute_edge().await;
+    let platform =
+        TestPlatform::start_with(|config| config.limits = Some(RateLimits { writes: 4, pages: 9, reads: 2 })).await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    let caller = platform.caller_for_tenant(&acme).await;
     for _ in 0..3 {
-        platform.caller_of(&acme).await;
+        platform.caller_for_tenant(&acme).await;
     }
     for expected in [404, 404, 429] {
         assert_eq!(caller.get(&format!("/tenants/{other}/clients/minimal")).await.status, expected);

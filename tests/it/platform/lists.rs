@@ -2,22 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::Platform;
+use super::TestPlatform;
 
-fn names(page: &Value) -> Vec<&str> {
+fn result_names(page: &Value) -> Vec<&str> {
     page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn pages_carry_the_envelope_and_follow_each_other() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     for number in 1..=5 {
-        platform.sp.client(&partner, &format!("C{number}")).await;
+        platform.sp.create_client(&partner, &format!("C{number}")).await;
     }
     let search = async |query: &str| platform.sp.get(&format!("/tenants/{partner}/clients/search{query}")).await;
     let first = search("?pageSize=2").await.json();
-    assert_eq!(names(&first), ["C5", "C4"]);
+    assert_eq!(result_names(&first), ["C5", "C4"]);
     for (key, value) in [
         ("totalResults", json!(5)),
         ("orderBy", json!("client.id")),
@@ -32,31 +32,34 @@ async fn pages_carry_the_envelope_and_follow_each_other() {
         assert_eq!(first[key], value, "{key}");
     }
     let last = search("?pageSize=2&pageNo=3").await.json();
-    assert_eq!((names(&last), &last["nextPage"], &last["previousPageNo"]), (vec!["C1"], &json!(false), &json!(2)));
+    assert_eq!(
+        (result_names(&last), &last["nextPage"], &last["previousPageNo"]),
+        (vec!["C1"], &json!(false), &json!(2))
+    );
     assert!(last.get("nextPageNo").is_none());
     let sorted = search("?sortName=name&isDescendingOrder=false&queryString=").await.json();
-    assert_eq!(names(&sorted), ["C1", "C2", "C3", "C4", "C5"]);
+    assert_eq!(result_names(&sorted), ["C1", "C2", "C3", "C4", "C5"]);
     let row = &sorted["results"][0];
     for key in
         ["id", "uniqueId", "name", "activated", "updatedTime", "createdTime", "createdBy", "lastUpdatedBy", "status"]
     {
         assert!(row.get(key).is_some(), "{key}");
     }
-    search("?pageSize=501").await.refuses("pageSize");
-    search("?pageNo=0").await.refuses("pageNo");
-    search("?sortName=colour").await.refuses("sortName");
-    search("?isDescendingOrder=maybe").await.refuses("isDescendingOrder");
-    search("?queryString=colour:red").await.refuses("queryString");
+    search("?pageSize=501").await.assert_field_refused("pageSize");
+    search("?pageNo=0").await.assert_field_refused("pageNo");
+    search("?sortName=colour").await.assert_field_refused("sortName");
+    search("?isDescendingOrder=maybe").await.assert_field_refused("isDescendingOrder");
+    search("?queryString=colour:red").await.assert_field_refused("queryString");
 }
 
 /// shows: seeds/details/search, seeds/filter/all
 #[tokio::test]
 async fn a_search_finds_by_every_key() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let one = platform.sp.client(&partner, "One & Only: 100% +1").await;
-    let two = platform.sp.client(&partner, "Acme Managed Services").await;
-    platform.sp.act(&format!("/tenants/{partner}/clients/{two}/suspend")).await.json();
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let one = platform.sp.create_client(&partner, "One & Only: 100% +1").await;
+    let two = platform.sp.create_client(&partner, "Acme Managed Services").await;
+    platform.sp.post_empty(&format!("/tenants/{partner}/clients/{two}/suspend")).await.json();
     let found = async |query: &str| {
         let page = platform.sp.get(&format!("/tenants/{partner}/clients/search?queryString={query}")).await.json();
         page["results"]
@@ -84,13 +87,13 @@ async fn a_search_finds_by_every_key() {
 /// shows: seeds/filter/active, seeds/filter/inactive
 #[tokio::test]
 async fn a_list_for_people_is_searched_by_a_part_of_a_name_and_by_state() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Mission Partner").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Mission Partner").await;
     for name in ["Ärztehaus Nord", "ärztehaus süd", "100% Straße", "Zebra"] {
-        platform.sp.client(&partner, name).await;
+        platform.sp.create_client(&partner, name).await;
     }
     let act = async |id: &str, action: &str| {
-        platform.sp.act(&format!("/tenants/{partner}/clients/{id}/{action}")).await.json();
+        platform.sp.post_empty(&format!("/tenants/{partner}/clients/{id}/{action}")).await.json();
     };
     act("client_4", "suspend").await;
     act("client_5", "terminate").await;
@@ -112,22 +115,26 @@ async fn a_list_for_people_is_searched_by_a_part_of_a_name_and_by_state() {
         ("name:Zebra", &["Zebra"]),
         ("activeStatus:false", &["ärztehaus süd", "100% Straße"]),
     ] {
-        assert_eq!(names(&search(&format!("queryString={query}")).await), found, "{query}");
+        assert_eq!(result_names(&search(&format!("queryString={query}")).await), found, "{query}");
     }
     let page = search("queryString=nameContains:a&pageSize=2&pageNo=2&sortName=name").await;
     assert_eq!((&page["totalResults"], &page["totalPages"]), (&json!(4), &json!(2)));
-    assert_eq!(names(&page).len(), 2);
-    let all = platform.sp.get(&format!("{}/search?queryString=nameContains:sion+PART", platform.msps())).await.json();
-    assert_eq!(names(&all), ["Mission Partner"]);
+    assert_eq!(result_names(&page).len(), 2);
+    let all = platform
+        .sp
+        .get(&format!("{}/search?queryString=nameContains:sion+PART", platform.partners_path()))
+        .await
+        .json();
+    assert_eq!(result_names(&all), ["Mission Partner"]);
     let message = platform.sp.get(&format!("/tenants/{partner}/clients/search?queryString=status:Active")).await;
-    assert!(message.refuses("queryString").contains("ACTIVE, SUSPENDED, TERMINATED"));
+    assert!(message.assert_field_refused("queryString").contains("ACTIVE, SUSPENDED, TERMINATED"));
 }
 
 #[tokio::test]
 async fn a_library_that_encodes_the_whole_query_is_understood() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Ärger & Söhne").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Ärger & Söhne").await;
     let url = format!("{}/api/v2/tenants/{partner}/clients/search", platform.url());
     let request = reqwest::Client::new().get(url).bearer_auth(&platform.sp.token);
     let request = request.query(&[("queryString", "name:Ärger & Söhne+activeStatus:true"), ("pageSize", "10")]);
@@ -137,19 +144,19 @@ async fn a_library_that_encodes_the_whole_query_is_understood() {
 
 #[tokio::test]
 async fn minimal_is_a_bare_array_of_the_living() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let mut ids = Vec::new();
     for name in ["A", "B", "C"] {
-        ids.push(platform.sp.client(&partner, name).await);
+        ids.push(platform.sp.create_client(&partner, name).await);
     }
     let list = format!("/tenants/{partner}/clients");
-    platform.sp.act(&format!("{list}/{}/suspend", ids[0])).await.json();
-    platform.sp.act(&format!("{list}/{}/terminate", ids[1])).await.json();
+    platform.sp.post_empty(&format!("{list}/{}/suspend", ids[0])).await.json();
+    platform.sp.post_empty(&format!("{list}/{}/terminate", ids[1])).await.json();
     let minimal = platform.sp.get(&format!("{list}/minimal")).await.json();
     assert_eq!(minimal, json!([{ "uniqueId": ids[0], "name": "A" }, { "uniqueId": ids[2], "name": "C" }]));
-    let partners = platform.sp.get(&format!("{}/minimal", platform.msps())).await.json();
+    let partners = platform.sp.get(&format!("{}/minimal", platform.partners_path())).await.json();
     assert_eq!(partners, json!([{ "uniqueId": partner, "name": "Acme" }]));
-    let page = platform.sp.get(&format!("{}/search?queryString=name:Acme", platform.msps())).await.json();
+    let page = platform.sp.get(&format!("{}/search?queryString=name:Acme", platform.partners_path())).await.json();
     assert_eq!((&page["totalResults"], &page["orderBy"]), (&json!(1), &json!("msp.id")));
 }

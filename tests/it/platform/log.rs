@@ -1,30 +1,30 @@
 //! The audit log of a tenant, read by API.
 
 use serde_json::{Value, json};
-use tenantry::platform::Limits;
+use tenantry::platform::RateLimits;
 
-use super::audit::{lines, sealed};
-use super::people::{CHOSEN, PASSWORD, user};
-use super::{Caller, Platform};
+use super::audit::{audit_rows, start_with_audit_key};
+use super::people::{CHOSEN_PASSWORD, PASSWORD, user_body};
+use super::{ApiCaller, TestPlatform};
 
-async fn page(caller: &Caller, tenant: &str, query: &str) -> Value {
+async fn audit_page(caller: &ApiCaller, tenant: &str, query: &str) -> Value {
     caller.get(&format!("/tenants/{tenant}/audit?{query}")).await.json()
 }
 
-fn numbers(page: &Value) -> Vec<i64> {
+fn row_numbers(page: &Value) -> Vec<i64> {
     page["results"].as_array().unwrap().iter().map(|row| row["number"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn a_tenants_log_is_read_page_by_page_and_by_time_action_and_actor() {
-    let (platform, _keys) = sealed().await;
-    let partner = platform.partner("Acme").await;
+    let (platform, _keys) = start_with_audit_key().await;
+    let partner = platform.create_partner("Acme").await;
     for city in ["A", "B", "C"] {
-        platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": city })).await.json();
+        platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": city })).await.json();
     }
-    let caller = platform.caller_of(&partner).await;
-    let whole = page(&caller, &partner, "").await;
-    assert_eq!((&whole["totalResults"], numbers(&whole)), (&json!(6), vec![6, 5, 4, 3, 2, 1]));
+    let caller = platform.caller_for_tenant(&partner).await;
+    let whole = audit_page(&caller, &partner, "").await;
+    assert_eq!((&whole["totalResults"], row_numbers(&whole)), (&json!(6), vec![6, 5, 4, 3, 2, 1]));
     let row = &whole["results"][0];
     assert_eq!(
         (&row["action"], &row["outcome"], &row["source"]),
@@ -33,8 +33,8 @@ async fn a_tenants_log_is_read_page_by_page_and_by_time_action_and_actor() {
     for member in ["time", "actor", "object", "request", "hash"] {
         assert!(!row[member].as_str().unwrap().is_empty(), "{member}: {row}");
     }
-    let second = page(&caller, &partner, "pageNo=2&pageSize=4&isDescendingOrder=false").await;
-    assert_eq!((numbers(&second), &second["totalPages"]), (vec![5, 6], &json!(2)));
+    let second = audit_page(&caller, &partner, "pageNo=2&pageSize=4&isDescendingOrder=false").await;
+    assert_eq!((row_numbers(&second), &second["totalPages"]), (vec![5, 6], &json!(2)));
     let actor = row["actor"].as_str().unwrap().replace('#', "%23");
     let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48);
     let tomorrow = tomorrow.strftime("%Y-%m-%d");
@@ -47,33 +47,37 @@ async fn a_tenants_log_is_read_page_by_page_and_by_time_action_and_actor() {
         (format!("startDate:{tomorrow}"), vec![]),
         (format!("endDate:{tomorrow}+outcome:done+action:token.issue"), vec![6]),
     ] {
-        assert_eq!(numbers(&page(&caller, &partner, &format!("queryString={query}")).await), found, "{query}");
+        assert_eq!(
+            row_numbers(&audit_page(&caller, &partner, &format!("queryString={query}")).await),
+            found,
+            "{query}"
+        );
     }
 }
 
 #[tokio::test]
 async fn only_who_administers_a_tenant_reads_its_log_and_nobody_another_ones() {
-    let platform = Platform::start().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    let client = platform.sp.client(&acme, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    let client = platform.sp.create_client(&acme, "Globex").await;
     let path = |tenant: &str| format!("/tenants/{tenant}/audit");
-    let key = platform.caller_of(&acme).await;
+    let key = platform.caller_for_tenant(&acme).await;
     key.get(&path(&client)).await.json();
-    key.get(&path(&other)).await.is(404, "not found");
-    key.get(&path("sp_1")).await.is(404, "not found");
-    let (admin, _) = platform.logged_in(&acme, "ada", &["Partner Administrator"]).await;
+    key.get(&path(&other)).await.assert_error(404, "not found");
+    key.get(&path("sp_1")).await.assert_error(404, "not found");
+    let (admin, _) = platform.create_logged_in_user(&acme, "ada", &["Partner Administrator"]).await;
     admin.get(&path(&acme)).await.json();
     admin.get(&path(&client)).await.json();
-    admin.get(&path(&other)).await.is(404, "not found");
-    let (plain, _) = platform.logged_in(&acme, "bob", &[]).await;
+    admin.get(&path(&other)).await.assert_error(404, "not found");
+    let (plain, _) = platform.create_logged_in_user(&acme, "bob", &[]).await;
     assert_eq!(plain.get(&path(&acme)).await.status, 403);
-    let (viewer, _) = platform.logged_in(&client, "eve", &["Client user"]).await;
+    let (viewer, _) = platform.create_logged_in_user(&client, "eve", &["Client user"]).await;
     assert_eq!(viewer.get(&path(&client)).await.status, 403);
 }
 
 #[tokio::test]
 async fn what_the_log_cannot_be_asked_is_refused_with_the_way_out() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let path = |query: &str| format!("/tenants/sp_1/audit?{query}");
     for (query, field, said) in [
         ("pageSize=101", "pageSize", "1 to 100"),
@@ -83,15 +87,15 @@ async fn what_the_log_cannot_be_asked_is_refused_with_the_way_out() {
         ("queryString=startDate:soon", "queryString", "2016-08-29"),
         ("queryString=actor:a%2Bactor:b", "queryString", "twice"),
     ] {
-        let message = platform.sp.get(&path(query)).await.refuses(field);
+        let message = platform.sp.get(&path(query)).await.assert_field_refused(field);
         assert!(message.contains(said), "{query}: {message}");
     }
 }
 
 #[tokio::test]
 async fn pages_of_the_log_are_rationed_as_other_pages_are() {
-    let limits = Some(Limits { pages: 2, ..Limits::default() });
-    let platform = Platform::with(|config| config.limits = limits).await;
+    let limits = Some(RateLimits { pages: 2, ..RateLimits::default() });
+    let platform = TestPlatform::start_with(|config| config.limits = limits).await;
     let statuses = [0; 3].map(|_| platform.sp.get("/tenants/sp_1/audit"));
     let mut told = Vec::new();
     for status in statuses {
@@ -105,15 +109,15 @@ async fn pages_of_the_log_are_rationed_as_other_pages_are() {
 /// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_row_says_from_which_address_it_came_as_the_trusted_proxy_wrote_it() {
-    let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
-    let partner = platform.partner("Acme").await;
-    platform.sp.post(&format!("/tenants/{partner}/users"), user("ada", &[])).await.json();
-    for (address, password) in [("203.0.113.9", CHOSEN), ("2001:db8::1", PASSWORD)] {
+    let platform = TestPlatform::start_with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let partner = platform.create_partner("Acme").await;
+    platform.sp.post(&format!("/tenants/{partner}/users"), user_body("ada", &[])).await.json();
+    for (address, password) in [("203.0.113.9", CHOSEN_PASSWORD), ("2001:db8::1", PASSWORD)] {
         let form = [("grant_type", "password"), ("username", "ada"), ("password", password)];
         let request = reqwest::Client::new().post(format!("{}/auth/oauth/token", platform.url())).form(&form);
         request.header("x-forwarded-for", address).send().await.unwrap();
     }
-    let told = page(&platform.sp, &partner, "isDescendingOrder=false").await;
+    let told = audit_page(&platform.sp, &partner, "isDescendingOrder=false").await;
     let told: Vec<(&str, &str)> = told["results"]
         .as_array()
         .unwrap()
@@ -121,8 +125,8 @@ async fn a_row_says_from_which_address_it_came_as_the_trusted_proxy_wrote_it() {
         .map(|row| (row["outcome"].as_str().unwrap(), row["source"].as_str().unwrap()))
         .collect();
     assert_eq!(told[2..], [("denied", "203.0.113.9"), ("done", "2001:db8::1")], "{told:?}");
-    let exported = lines(&platform, &partner).await;
+    let exported = audit_rows(&platform, &partner).await;
     assert_eq!(exported[2]["source"], "203.0.113.9");
     // What no request caused has none.
-    assert_eq!(lines(&platform, "sp_1").await[0]["source"], "");
+    assert_eq!(audit_rows(&platform, "sp_1").await[0]["source"], "");
 }

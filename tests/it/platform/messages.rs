@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 
-use super::people::CHOSEN;
-use super::records::{EVENTS, HYBRID, REMEDIATION, path, subscriber};
-use super::{Answer, Platform};
+use super::people::CHOSEN_PASSWORD;
+use super::records::{EVENTS, HYBRID, REMEDIATION, create_subscriber, records_path};
+use super::{ApiResponse, TestPlatform};
 use crate::seeds;
 
-fn told(answer: &Answer, status: u16) -> String {
+fn error_sentence(answer: &ApiResponse, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text);
     let body: Value = serde_json::from_str(&answer.text).unwrap();
     let own = body["error_description"].as_str().or_else(|| body[0]["message"].as_str());
@@ -18,24 +18,24 @@ fn told(answer: &Answer, status: u16) -> String {
 }
 
 /// What the platform answers where the documentation quotes an answer.
-async fn answers() -> Vec<String> {
-    let platform = Platform::start().await;
+async fn collect_answers() -> Vec<String> {
+    let platform = TestPlatform::start().await;
     let mut answers = Vec::new();
     for (packages, category) in
-        [(&[HYBRID, REMEDIATION][..], Category::Alerts), (&[HYBRID, EVENTS], Category::MaintenanceWindows)]
+        [(&[HYBRID, REMEDIATION][..], DataCategory::Alerts), (&[HYBRID, EVENTS], DataCategory::MaintenanceWindows)]
     {
-        let partner = subscriber(&platform, category.segment(), packages, &[]).await;
-        answers.push(told(&platform.sp.get(&path(&partner, category)).await, 403));
+        let partner = create_subscriber(&platform, category.segment(), packages, &[]).await;
+        answers.push(error_sentence(&platform.sp.get(&records_path(&partner, category)).await, 403));
         let list = format!("/tenants/{partner}/clients");
         let body = json!({ "name": "C", "packages": packages, "addOns": ["Batch Exports"] });
-        answers.push(told(&platform.sp.post(&list, body).await, 400));
+        answers.push(error_sentence(&platform.sp.post(&list, body).await, 400));
     }
     let body = json!({ "name": "Fenced" });
-    let partner = platform.sp.make(platform.msps(), body).await;
-    platform.logged_in(&partner, "ada", &[]).await;
+    let partner = platform.sp.create_tenant(platform.partners_path(), body).await;
+    platform.create_logged_in_user(&partner, "ada", &[]).await;
     let fence = json!({ "whiteListedIps": "203.0.113.7" });
-    platform.sp.post(&format!("{}/{partner}", platform.msps()), fence).await.json();
-    answers.push(told(&platform.sp.login("ada", CHOSEN).await, 403));
+    platform.sp.post(&format!("{}/{partner}", platform.partners_path()), fence).await.json();
+    answers.push(error_sentence(&platform.sp.login("ada", CHOSEN_PASSWORD).await, 403));
     answers
 }
 
@@ -43,8 +43,8 @@ async fn answers() -> Vec<String> {
 /// shows: seeds/without-events/alerts-screen, seeds/access/ip-message
 #[tokio::test]
 async fn each_message_that_the_documentation_quotes_is_answered_word_for_word() {
-    let quoted = seeds::messages();
-    let answers = answers().await;
+    let quoted = seeds::quoted_messages();
+    let answers = collect_answers().await;
     let silent: Vec<&String> =
         quoted.iter().filter(|quoted| !answers.iter().any(|told| told.contains(*quoted))).collect();
     assert!(silent.is_empty(), "never answered: {silent:?}; answered: {answers:#?}");

@@ -5,40 +5,40 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::durable::{Program, launch_into};
-use super::people::{PASSWORD, user};
-use super::work::credential_of;
-use super::{Caller, Folder};
+use super::durable::{PlatformProgram, launch_with_log};
+use super::people::{PASSWORD, user_body};
+use super::work::read_credential;
+use super::{ApiCaller, TestFolder};
 
 /// Every line of a log that goes to a file.
-fn lines(folder: &Folder) -> Vec<Value> {
+fn log_lines(folder: &TestFolder) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.path("log")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The program with its log in a file, and who may everything.
-async fn logged(folder: &Folder) -> (Program, Caller) {
+async fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, ApiCaller) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
-    let program = launch_into(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
+    let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
     let url = loop {
-        let found = lines(folder).iter().find_map(|line| line["fields"]["url"].as_str().map(str::to_owned));
+        let found = log_lines(folder).iter().find_map(|line| line["fields"]["url"].as_str().map(str::to_owned));
         if let Some(url) = found {
             break url;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
-    let sp = Caller::new(&url, &credential_of(folder)).await;
+    let sp = ApiCaller::new(&url, &read_credential(folder)).await;
     (program, sp)
 }
 
 /// shows: security/asvs/16.5.1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_is_one_line_and_a_failure_has_its_id() {
-    let folder = Folder::new();
-    let (mut program, sp) = logged(&folder).await;
+    let folder = TestFolder::new();
+    let (mut program, sp) = start_with_log_file(&folder).await;
     let made = sp.post("/tenants/sp_1/msps", json!({ "name": "Zebra Ltd" })).await;
     let partner = made.json()["uniqueId"].as_str().unwrap().to_owned();
-    sp.post(&format!("/tenants/{partner}/users"), user("ada", &[])).await.json();
+    sp.post(&format!("/tenants/{partner}/users"), user_body("ada", &[])).await.json();
     let login = sp.login("ada", PASSWORD).await;
     let missing = sp.get("/tenants/msp_99/clients/minimal").await;
     sqlx::query("ALTER TABLE branding RENAME TO elsewhere").execute(&folder.pool().await).await.unwrap();
@@ -49,7 +49,7 @@ async fn each_request_is_one_line_and_a_failure_has_its_id() {
     let ended = tokio::task::spawn_blocking(move || program.0.wait().unwrap()).await.unwrap();
     assert!(ended.success());
 
-    let lines = lines(&folder);
+    let lines = log_lines(&folder);
     let mut access: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line["target"] == "access") {
         access.entry(line["fields"]["request"].as_str().unwrap()).or_default().push(&line["fields"]);
@@ -80,12 +80,12 @@ async fn each_request_is_one_line_and_a_failure_has_its_id() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_time_is_measured_and_every_metric_is_documented() {
-    let folder = Folder::new();
-    let (program, sp) = logged(&folder).await;
-    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
-    sp.post(&format!("/tenants/{partner}/users"), user("ada", &[])).await.json();
+    let folder = TestFolder::new();
+    let (program, sp) = start_with_log_file(&folder).await;
+    let partner = sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    sp.post(&format!("/tenants/{partner}/users"), user_body("ada", &[])).await.json();
     assert_eq!(sp.login("ada", PASSWORD).await.status, 200);
-    let scrape = sp.raw(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
+    let scrape = sp.send(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
     let value = |series: &str| -> f64 {
         let line =
             scrape.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}: {scrape}"));
@@ -106,7 +106,7 @@ async fn what_takes_time_is_measured_and_every_metric_is_documented() {
     for family in families {
         assert!(page.contains(family), "{family} is not in docs/operations.md");
     }
-    crate::observability::rest_on(&scrape, crate::observability::Watched::Platform);
+    crate::observability::check_against_scrape(&scrape, crate::observability::MonitoredProgram::Platform);
     for told in [&*partner, "ada", "Acme"] {
         assert!(!scrape.contains(told), "{told} is in the metrics");
     }
@@ -115,17 +115,17 @@ async fn what_takes_time_is_measured_and_every_metric_is_documented() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_come_from_files_and_stand_in_no_list_of_processes() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     std::fs::write(folder.path("url"), format!("{}\n", folder.database())).unwrap();
     std::fs::write(folder.path("s3"), "zebra-secret\n").unwrap();
     let mut shell = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     shell.current_dir(folder.path("")).stdin(Stdio::null()).stderr(Stdio::piped());
     shell.args(["--listen", "127.0.0.1:0", "--database-url-file", "url", "--export-s3-secret-file", "s3"]);
     shell.args(["--export-s3-key-id", "id"]);
-    let mut program = Program(shell.spawn().unwrap());
-    let (url, _) = super::durable::ready(&mut program);
-    let sp = Caller::new(&url, &credential_of(&folder)).await;
-    sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let mut program = PlatformProgram(shell.spawn().unwrap());
+    let (url, _) = super::durable::wait_until_ready(&mut program);
+    let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
+    sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
     let shown = std::fs::read(format!("/proc/{}/cmdline", program.id())).unwrap();
     let shown = String::from_utf8_lossy(&shown);
     assert!(!shown.contains(&folder.database()) && !shown.contains("zebra-secret"), "{shown}");

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use tokio::process::Command;
 
-use super::Platform;
+use super::TestPlatform;
 use crate::assets;
 
 /// Plays a client's life with a credential of a partner.
-async fn lives(url: &str, (partner, key, secret): (&str, &str, &str)) {
+async fn run_client_lifecycle(url: &str, (partner, key, secret): (&str, &str, &str)) {
     let python: PathBuf = assets::target().unwrap().join("oracle/bin/python");
     assert!(python.is_file(), "HPE's client library is missing: run `make oracle`");
     let script = assets::root().join("tests/oracle/life.py");
@@ -20,18 +20,18 @@ async fn lives(url: &str, (partner, key, secret): (&str, &str, &str)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hpes_own_library_and_tool_play_the_life_of_a_client() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Oracle Partner").await;
-    let made = platform.sp.act(&format!("/tenants/{partner}/credentials")).await.json();
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Oracle Partner").await;
+    let made = platform.sp.post_empty(&format!("/tenants/{partner}/credentials")).await.json();
     let text = |key: &str| made[key].as_str().unwrap().to_owned();
-    lives(platform.url(), (&partner, &text("clientId"), &text("clientSecret"))).await;
+    run_client_lifecycle(platform.url(), (&partner, &text("clientId"), &text("clientSecret"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hpes_own_library_and_tool_do_so_without_the_extensions() {
-    let platform = Platform::with(|config| config.documented_only = true).await;
+    let platform = TestPlatform::start_with(|config| config.documented_only = true).await;
     let running = platform.running.as_ref().unwrap();
     let credential = running.credential.as_ref().unwrap();
     let (partner, key) = (credential.tenant_id.as_str(), credential.client_id.as_str());
-    lives(platform.url(), (partner, key, &credential.client_secret)).await;
+    run_client_lifecycle(platform.url(), (partner, key, &credential.client_secret)).await;
 }

@@ -15,15 +15,15 @@ mod walk;
 
 use serde_json::{Value, json};
 
-use super::{Caller, Platform};
+use super::{ApiCaller, TestPlatform};
 
 /// A password that every policy takes.
 pub(crate) const PASSWORD: &str = "First-Passw0rd!";
 /// The one that a person chooses then.
-pub(crate) const CHOSEN: &str = "Second-Passw0rd!";
+pub(crate) const CHOSEN_PASSWORD: &str = "Second-Passw0rd!";
 
 /// The body of a user with some roles.
-pub(crate) fn user(login_name: &str, roles: &[&str]) -> Value {
+pub(crate) fn user_body(login_name: &str, roles: &[&str]) -> Value {
     let roles: Vec<Value> = roles.iter().map(|name| json!({ "name": name })).collect();
     json!({
         "loginName": login_name, "password": PASSWORD, "firstName": "Given", "lastName": "Family",
@@ -31,24 +31,33 @@ pub(crate) fn user(login_name: &str, roles: &[&str]) -> Value {
     })
 }
 
-impl Platform {
+impl TestPlatform {
     /// A user of a tenant; answers its id.
-    pub(crate) async fn user(&self, tenant: &str, login_name: &str, roles: &[&str]) -> String {
-        let made = self.sp.post(&format!("/tenants/{tenant}/users"), user(login_name, roles)).await.json();
+    pub(crate) async fn create_user(&self, tenant: &str, login_name: &str, roles: &[&str]) -> String {
+        let made = self.sp.post(&format!("/tenants/{tenant}/users"), user_body(login_name, roles)).await.json();
         made["id"].as_str().unwrap().to_owned()
     }
 
     /// A user of a tenant who has chosen a password and is logged in; answers the id too.
-    pub(crate) async fn logged_in(&self, tenant: &str, login_name: &str, roles: &[&str]) -> (Caller, String) {
-        let id = self.user(tenant, login_name, roles).await;
-        let first = self.sp.person(login_name, PASSWORD).await;
-        change(&first, (tenant, &id), (PASSWORD, CHOSEN)).await.json();
-        (self.sp.person(login_name, CHOSEN).await, id)
+    pub(crate) async fn create_logged_in_user(
+        &self,
+        tenant: &str,
+        login_name: &str,
+        roles: &[&str],
+    ) -> (ApiCaller, String) {
+        let id = self.create_user(tenant, login_name, roles).await;
+        let first = self.sp.log_in_person(login_name, PASSWORD).await;
+        change_password(&first, (tenant, &id), (PASSWORD, CHOSEN_PASSWORD)).await.json();
+        (self.sp.log_in_person(login_name, CHOSEN_PASSWORD).await, id)
     }
 }
 
 /// Changes a password.
-pub(crate) async fn change(caller: &Caller, (tenant, id): (&str, &str), (from, to): (&str, &str)) -> super::Answer {
+pub(crate) async fn change_password(
+    caller: &ApiCaller,
+    (tenant, id): (&str, &str),
+    (from, to): (&str, &str),
+) -> super::ApiResponse {
     let body = json!({ "currentPassword": from, "newPassword": to, "confirmPassword": to });
     caller.post(&format!("/tenants/{tenant}/users/{id}/changePassword"), body).await
 }

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 use sha2::Digest as _;
-use tenantry::catalog::{AddOn, Category};
+use tenantry::catalog::{AddOn, DataCategory};
 use tenantry::platform::verify_audit;
 
-use super::audit::tamper;
-use super::people::{CHOSEN, PASSWORD, change, user};
-use super::records::{EVENTS, REMEDIATION, path, subscriber};
-use super::{Caller, Folder, Platform};
+use super::audit::execute_statements;
+use super::people::{CHOSEN_PASSWORD, PASSWORD, change_password, user_body};
+use super::records::{EVENTS, REMEDIATION, create_subscriber, records_path};
+use super::{ApiCaller, TestFolder, TestPlatform};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -17,24 +17,24 @@ fn now() -> i64 {
 }
 
 /// Which of the words stand in the bytes of the database.
-fn found(platform: &Platform, words: &[&str]) -> Vec<String> {
-    let bytes = platform.folder.bytes();
+fn words_in_database(platform: &TestPlatform, words: &[&str]) -> Vec<String> {
+    let bytes = platform.folder.database_bytes();
     let stands = |word: &&&str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     words.iter().filter(stands).map(|word| (*word).to_owned()).collect()
 }
 
 /// Three records of each category, each with the marker.
-async fn fill(platform: &Platform, tenant: &str, marker: &str) {
-    for category in Category::ALL {
+async fn create_records(platform: &TestPlatform, tenant: &str, marker: &str) {
+    for category in DataCategory::ALL {
         for number in 0..3 {
             let body = json!({ "name": format!("{marker} {number}"), "text": marker.repeat(40) });
-            platform.sp.post(&path(tenant, category), body).await.json();
+            platform.sp.post(&records_path(tenant, category), body).await.json();
         }
     }
 }
 
 /// Somebody with a role and a permission set of her own, who once mistyped her password; each with the marker.
-async fn populate(platform: &Platform, tenant: &str, marker: &str) -> Caller {
+async fn create_marked_person(platform: &TestPlatform, tenant: &str, marker: &str) -> ApiCaller {
     let of = |what: &str| format!("/tenants/{tenant}/{what}");
     let member = json!([{ "name": "Users", "type": "View Users" }]);
     let set = json!({ "name": format!("{marker} Set"), "permissions": member });
@@ -42,25 +42,25 @@ async fn populate(platform: &Platform, tenant: &str, marker: &str) -> Caller {
     let (login_name, role) = (format!("{marker}-login"), format!("{marker} Role"));
     let body = json!({ "name": role, "allClients": true, "permissions": [{ "id": set["id"] }] });
     platform.sp.post(&of("roles"), body).await.json();
-    let mut body = user(&login_name, &[&role]);
+    let mut body = user_body(&login_name, &[&role]);
     body["firstName"] = json!(format!("{marker} Given"));
     let id = platform.sp.post(&of("users"), body).await.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(platform.sp.login(&login_name, "wrong").await.status, 401);
-    let first = platform.sp.person(&login_name, PASSWORD).await;
-    change(&first, (tenant, &id), (PASSWORD, CHOSEN)).await.json();
+    let first = platform.sp.log_in_person(&login_name, PASSWORD).await;
+    change_password(&first, (tenant, &id), (PASSWORD, CHOSEN_PASSWORD)).await.json();
     assert_eq!(platform.sp.login(&login_name, "wrong").await.status, 401);
-    platform.sp.person(&login_name, CHOSEN).await
+    platform.sp.log_in_person(&login_name, CHOSEN_PASSWORD).await
 }
 
 /// How failed logins name an account.
-fn account(login_name: &str) -> String {
+fn account_digest(login_name: &str) -> String {
     let digits: Vec<String> =
         sha2::Sha256::digest(login_name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     digits.concat()
 }
 
 /// What makes the erasure of tenant 3's records fail, or, on PostgreSQL, take longer than any request may.
-fn stuck(folder: &Folder) -> Vec<&'static str> {
+fn blocking_triggers(folder: &TestFolder) -> Vec<&'static str> {
     if folder.database().contains("://") {
         return vec![
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
@@ -73,26 +73,26 @@ fn stuck(folder: &Folder) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn a_tenant_whose_purge_fails_or_takes_long_keeps_nothing_of_others() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
     let mut clients = Vec::new();
     for name in ["Slow", "Other"] {
         let body = json!({ "name": name, "packages": [EVENTS] });
-        let client = platform.sp.make(format!("/tenants/{partner}/clients"), body).await;
-        platform.sp.post(&path(&client, Category::Alerts), json!({ "name": "A" })).await.json();
-        platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+        let client = platform.sp.create_tenant(format!("/tenants/{partner}/clients"), body).await;
+        platform.sp.post(&records_path(&client, DataCategory::Alerts), json!({ "name": "A" })).await.json();
+        platform.sp.post_empty(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
         clients.push(client);
     }
-    tamper(&platform, &stuck(&platform.folder)).await;
-    let done = platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await;
+    execute_statements(&platform, &blocking_triggers(&platform.folder)).await;
+    let done = platform.running.as_ref().unwrap().run_maintenance(now() + 91 * DAY).await;
     if platform.folder.database().contains("://") {
         assert_eq!(done.unwrap(), clients, "no limit of a request holds for the housekeeping");
         return;
     }
     assert!(done.is_err(), "it is said, and tried again");
-    assert!(found(&platform, &["Other"]).is_empty(), "the other is erased");
-    tamper(&platform, &["DROP TRIGGER stuck"]).await;
-    assert_eq!(platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap(), clients[..1]);
+    assert!(words_in_database(&platform, &["Other"]).is_empty(), "the other is erased");
+    execute_statements(&platform, &["DROP TRIGGER stuck"]).await;
+    assert_eq!(platform.running.as_ref().unwrap().run_maintenance(now() + 91 * DAY).await.unwrap(), clients[..1]);
 }
 
 /// shows: seeds/termination/cleaned-up, seeds/termination/not-retrieved, seeds/termination/resources
@@ -102,60 +102,72 @@ async fn a_tenant_whose_purge_fails_or_takes_long_keeps_nothing_of_others() {
 /// shows: seeds/termination/profiles, seeds/termination/integrations, seeds/termination/sso, seeds/termination/erased
 #[tokio::test]
 async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file() {
-    let keys = Folder::new();
-    let mut platform = Platform::with(|config| config.audit_key = Some(keys.path("k"))).await;
-    let add_on = [AddOn::StreamExports.wire()];
-    let partner = subscriber(&platform, "ZEBRA Managed", &[EVENTS, REMEDIATION], &add_on).await;
+    let keys = TestFolder::new();
+    let mut platform = TestPlatform::start_with(|config| config.audit_key = Some(keys.path("k"))).await;
+    let add_on = [AddOn::StreamExports.wire_name()];
+    let partner = create_subscriber(&platform, "ZEBRA Managed", &[EVENTS, REMEDIATION], &add_on).await;
     let packages = json!([EVENTS, REMEDIATION]);
     let list = format!("/tenants/{partner}/clients");
     let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "ZEBRA-ns", "name": "m", "uid": "u-1" });
     let body = json!({ "name": "ZEBRA Client", "packages": packages, "city": "ZEBRA City", "managedBy": mark });
-    let client = platform.sp.make(list.clone(), body).await;
-    let other =
-        platform.sp.make(list.clone(), json!({ "name": "Other", "packages": packages, "city": "GIRAFFE" })).await;
-    fill(&platform, &client, "ZEBRA").await;
-    fill(&platform, &other, "GIRAFFE").await;
+    let client = platform.sp.create_tenant(list.clone(), body).await;
+    let other = platform
+        .sp
+        .create_tenant(list.clone(), json!({ "name": "Other", "packages": packages, "city": "GIRAFFE" }))
+        .await;
+    create_records(&platform, &client, "ZEBRA").await;
+    create_records(&platform, &other, "GIRAFFE").await;
     let title = json!({ "applicationTitle": "ZEBRA Title" });
     platform.sp.put(&format!("/tenants/{client}/customBranding"), title).await.json();
-    let key = platform.caller_of(&client).await;
-    key.get(&path(&client, Category::Alerts)).await.json();
+    let key = platform.caller_for_tenant(&client).await;
+    key.get(&records_path(&client, DataCategory::Alerts)).await.json();
 
-    let person = populate(&platform, &client, "ZEBRA").await;
+    let person = create_marked_person(&platform, &client, "ZEBRA").await;
     // After the login, so that the failures are still counted.
     assert_eq!(platform.sp.login("ZEBRA-login", "wrong").await.status, 401);
-    populate(&platform, &partner, "OKAPI").await;
-    let account = account("zebra-login");
-    assert!(!found(&platform, &["zebra-login"]).is_empty() && !found(&platform, &[&account]).is_empty());
+    create_marked_person(&platform, &partner, "OKAPI").await;
+    let account = account_digest("zebra-login");
+    assert!(
+        !words_in_database(&platform, &["zebra-login"]).is_empty()
+            && !words_in_database(&platform, &[&account]).is_empty()
+    );
 
     let impact = platform.sp.get(&format!("/tenants/{client}/impact")).await.json();
-    for category in Category::ALL {
+    for category in DataCategory::ALL {
         assert_eq!(impact["counts"][category.segment()], 3, "{impact}");
     }
     assert_eq!((&impact["counts"]["clients"], &impact["counts"]["people"]), (&json!(0), &json!(1)));
     assert_eq!(impact["counts"].as_object().unwrap().len(), 16);
 
-    platform.sp.act(&format!("{list}/{client}/terminate")).await.json();
-    assert_eq!(key.get(&path(&client, Category::Alerts)).await.status, 401);
+    platform.sp.post_empty(&format!("{list}/{client}/terminate")).await.json();
+    assert_eq!(key.get(&records_path(&client, DataCategory::Alerts)).await.status, 401);
     assert_eq!(person.get("/cfg/countries").await.status, 401);
-    for category in Category::ALL {
-        platform.sp.get(&path(&client, category)).await.is(410, "terminated");
-        platform.sp.get(&format!("{}/1", path(&client, category))).await.is(410, "terminated");
-        platform.sp.post(&path(&client, category), json!({ "name": "x" })).await.is(410, "terminated");
+    for category in DataCategory::ALL {
+        platform.sp.get(&records_path(&client, category)).await.assert_error(410, "terminated");
+        platform.sp.get(&format!("{}/1", records_path(&client, category))).await.assert_error(410, "terminated");
+        platform
+            .sp
+            .post(&records_path(&client, category), json!({ "name": "x" }))
+            .await
+            .assert_error(410, "terminated");
     }
-    platform.sp.get(&format!("/tenants/{client}/impact")).await.is(410, "terminated");
+    platform.sp.get(&format!("/tenants/{client}/impact")).await.assert_error(410, "terminated");
 
     // Not before its time.
     let running = platform.running.as_ref().unwrap();
-    assert!(running.housekeep(now() + 89 * DAY).await.unwrap().is_empty());
-    assert!(!found(&platform, &["ZEBRA City"]).is_empty());
-    assert_eq!(running.housekeep(now() + 90 * DAY + 1).await.unwrap(), std::slice::from_ref(&client));
-    assert!(running.housekeep(now() + 91 * DAY).await.unwrap().is_empty(), "it is purged once");
+    assert!(running.run_maintenance(now() + 89 * DAY).await.unwrap().is_empty());
+    assert!(!words_in_database(&platform, &["ZEBRA City"]).is_empty());
+    assert_eq!(running.run_maintenance(now() + 90 * DAY + 1).await.unwrap(), std::slice::from_ref(&client));
+    assert!(running.run_maintenance(now() + 91 * DAY).await.unwrap().is_empty(), "it is purged once");
     let words = ["ZEBRA City", "ZEBRA Client", "ZEBRAZEBRA", "ZEBRA 0", "ZEBRA-ns", "ZEBRA Title"];
-    assert_eq!(found(&platform, &words), [""; 0]);
+    assert_eq!(words_in_database(&platform, &words), [""; 0]);
     let words = ["ZEBRA-login", "zebra-login", "ZEBRA Given", "ZEBRA Role", "ZEBRA Set", account.as_str()];
-    assert_eq!(found(&platform, &words), [""; 0]);
-    assert!(!found(&platform, &["OKAPI Given"]).is_empty());
-    assert!(!found(&platform, &["GIRAFFEGIRAFFE"]).is_empty() && !found(&platform, &["ZEBRA Managed"]).is_empty());
+    assert_eq!(words_in_database(&platform, &words), [""; 0]);
+    assert!(!words_in_database(&platform, &["OKAPI Given"]).is_empty());
+    assert!(
+        !words_in_database(&platform, &["GIRAFFEGIRAFFE"]).is_empty()
+            && !words_in_database(&platform, &["ZEBRA Managed"]).is_empty()
+    );
 
     // The tombstone: id and dates.
     let search = format!("{list}/search?queryString=uniqueId:{client}");
@@ -163,35 +175,35 @@ async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from
     assert_eq!((&row["name"], &row["status"]), (&json!(client), &json!("TERMINATED")));
     assert!(row["createdTime"].is_string() && row.get("managedBy").is_none());
     // Irreversible, and a late create of the object that owned it is still refused.
-    platform.sp.act(&format!("{list}/{client}/activate")).await.is(404, "not found");
+    platform.sp.post_empty(&format!("{list}/{client}/activate")).await.assert_error(404, "not found");
     let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "n", "name": "m", "uid": "u-1" });
-    platform.sp.post(&list, json!({ "name": "New", "managedBy": mark })).await.refuses("managedBy");
-    assert_eq!(platform.sp.get(&path(&other, Category::Metrics)).await.json()["totalResults"], 3);
+    platform.sp.post(&list, json!({ "name": "New", "managedBy": mark })).await.assert_field_refused("managedBy");
+    assert_eq!(platform.sp.get(&records_path(&other, DataCategory::Metrics)).await.json()["totalResults"], 3);
 
     // Then the partner, whole.
-    platform.sp.act(&format!("{list}/{other}/terminate")).await.json();
-    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    platform.sp.post_empty(&format!("{list}/{other}/terminate")).await.json();
+    platform.sp.post_empty(&format!("{}/{partner}/terminate", platform.partners_path())).await.json();
     let running = platform.running.as_ref().unwrap();
-    assert_eq!(running.housekeep(now() + 91 * DAY).await.unwrap().len(), 2);
-    assert_eq!(found(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
+    assert_eq!(running.run_maintenance(now() + 91 * DAY).await.unwrap().len(), 2);
+    assert_eq!(words_in_database(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
     platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;
-    assert_eq!(found(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
+    assert_eq!(words_in_database(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
     let verified = verify_audit(&platform.folder.database(), Some(&keys.path("k"))).await.unwrap();
     assert_eq!((verified.chains, &verified.findings[..]), (1, &[][..]), "{verified}");
-    let log = super::audit::lines(&platform, "sp_1").await;
+    let log = super::audit::audit_rows(&platform, "sp_1").await;
     assert!(log.iter().any(|row| row["action"] == "tenant.purge" && row["object"] == partner), "{log:?}");
 }
 
 /// shows: seeds/termination/erased
 #[tokio::test]
 async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
-    let platform = Platform::start().await;
-    let add_on = [AddOn::StreamExports.wire()];
-    let partner = subscriber(&platform, "Acme", &[EVENTS, REMEDIATION], &add_on).await;
-    platform.sp.post(&path(&partner, Category::Alerts), json!({ "name": "a" })).await.json();
-    populate(&platform, &partner, "okapi").await;
+    let platform = TestPlatform::start().await;
+    let add_on = [AddOn::StreamExports.wire_name()];
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS, REMEDIATION], &add_on).await;
+    platform.sp.post(&records_path(&partner, DataCategory::Alerts), json!({ "name": "a" })).await.json();
+    create_marked_person(&platform, &partner, "okapi").await;
     assert_eq!(platform.sp.login("okapi-login", "wrong").await.status, 401);
-    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    platform.sp.post_empty(&format!("{}/{partner}/terminate", platform.partners_path())).await.json();
     let pool = platform.pool().await;
     let owned = if platform.folder.database().contains("://") {
         "SELECT table_name::text FROM information_schema.columns WHERE table_schema = 'public' \
@@ -209,7 +221,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
         assert!(count > 0, "{table} has nothing to erase");
     }
     pool.close().await;
-    tamper(
+    execute_statements(
         &platform,
         &[
             "INSERT INTO factor SELECT id, 'sealed', 0, 0, 0, 0 FROM person",
@@ -224,7 +236,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
         ],
     )
     .await;
-    platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap();
+    platform.running.as_ref().unwrap().run_maintenance(now() + 91 * DAY).await.unwrap();
     let pool = platform.pool().await;
     // Nobody else has people.
     let of_people =

@@ -3,26 +3,34 @@
 pub(super) mod size;
 
 use serde_json::{Value, json};
-use tenantry::catalog::{CONTACT_SUPPORT, Category, KINDS, NOT_SUBSCRIBED, Package};
+use tenantry::catalog::{ADD_ON_RECORD_KINDS, CONTACT_SUPPORT, DataCategory, NOT_SUBSCRIBED, Package};
 
-use super::audit::tamper;
-use super::{Answer, Platform};
+use super::audit::execute_statements;
+use super::{ApiResponse, TestPlatform};
 
 pub(super) const HYBRID: &str = "Hybrid Discovery and Monitoring";
 pub(super) const EVENTS: &str = "Event and Incident Management";
 pub(super) const REMEDIATION: &str = "Remediation and Automation";
 
 /// A partner with packages and add-ons.
-pub(super) async fn subscriber(platform: &Platform, name: &str, packages: &[&str], add_ons: &[&str]) -> String {
-    platform.sp.make(platform.msps(), json!({ "name": name, "packages": packages, "addOns": add_ons })).await
+pub(super) async fn create_subscriber(
+    platform: &TestPlatform,
+    name: &str,
+    packages: &[&str],
+    add_ons: &[&str],
+) -> String {
+    platform
+        .sp
+        .create_tenant(platform.partners_path(), json!({ "name": name, "packages": packages, "addOns": add_ons }))
+        .await
 }
 
-pub(super) fn path(tenant: &str, category: Category) -> String {
+pub(super) fn records_path(tenant: &str, category: DataCategory) -> String {
     format!("/tenants/{tenant}/records/{}", category.segment())
 }
 
 #[track_caller]
-fn denied(answer: &Answer, sentence: &str) {
+fn assert_denied(answer: &ApiResponse, sentence: &str) {
     assert_eq!(answer.status, 403, "{}", answer.text);
     let body: Value = serde_json::from_str(&answer.text).unwrap();
     assert_eq!(body["error"], "access_denied");
@@ -33,21 +41,25 @@ fn denied(answer: &Answer, sentence: &str) {
 /// shows: seeds/without-events/sentence
 #[tokio::test]
 async fn a_tenant_without_the_package_is_denied_what_only_that_package_carries_in_the_words_of_the_page() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     for (packages, missing) in [
         (&[HYBRID, REMEDIATION][..], Package::EventAndIncidentManagement),
         (&[HYBRID, EVENTS][..], Package::RemediationAndAutomation),
     ] {
-        let partner = subscriber(&platform, missing.name(), packages, &[]).await;
-        let client =
-            platform.sp.make(format!("/tenants/{partner}/clients"), json!({ "name": "C", "packages": packages })).await;
-        for category in Category::ALL {
+        let partner = create_subscriber(&platform, missing.name(), packages, &[]).await;
+        let client = platform
+            .sp
+            .create_tenant(format!("/tenants/{partner}/clients"), json!({ "name": "C", "packages": packages }))
+            .await;
+        for category in DataCategory::ALL {
             for tenant in [&partner, &client] {
-                let written = platform.sp.post(&path(tenant, category), json!({ "name": "one" })).await;
-                let list = platform.sp.get(&path(tenant, category)).await;
-                if category.carried().package == missing {
-                    for answer in [&written, &list, &platform.sp.get(&format!("{}/1", path(tenant, category))).await] {
-                        denied(answer, NOT_SUBSCRIBED);
+                let written = platform.sp.post(&records_path(tenant, category), json!({ "name": "one" })).await;
+                let list = platform.sp.get(&records_path(tenant, category)).await;
+                if category.package_requirement().package == missing {
+                    for answer in
+                        [&written, &list, &platform.sp.get(&format!("{}/1", records_path(tenant, category))).await]
+                    {
+                        assert_denied(answer, NOT_SUBSCRIBED);
                         let body: Value = serde_json::from_str(&answer.text).unwrap();
                         assert_eq!(body["error_description"], NOT_SUBSCRIBED);
                     }
@@ -65,8 +77,8 @@ async fn a_tenant_without_the_package_is_denied_what_only_that_package_carries_i
 /// shows: seeds/without-events/service-desk-screen, seeds/without-events/automation-screen
 #[tokio::test]
 async fn each_screen_warns_for_either_missing_package_and_denies_only_what_that_package_carries() {
-    let platform = Platform::start().await;
-    let all = subscriber(&platform, "All", &[EVENTS, REMEDIATION], &[]).await;
+    let platform = TestPlatform::start().await;
+    let all = create_subscriber(&platform, "All", &[EVENTS, REMEDIATION], &[]).await;
     let has = platform.sp.get(&format!("/tenants/{all}/subscription")).await.json();
     for screen in ["alerts", "serviceDesk", "automation"] {
         assert_eq!((&has["screens"][screen]["denied"], &has["screens"][screen]["warning"]), (&json!([]), &Value::Null));
@@ -74,9 +86,9 @@ async fn each_screen_warns_for_either_missing_package_and_denies_only_what_that_
     for (packages, missing) in
         [(&[REMEDIATION][..], Package::EventAndIncidentManagement), (&[EVENTS][..], Package::RemediationAndAutomation)]
     {
-        let partner = subscriber(&platform, missing.name(), packages, &[]).await;
+        let partner = create_subscriber(&platform, missing.name(), packages, &[]).await;
         let list = format!("/tenants/{partner}/clients");
-        let client = platform.sp.make(list, json!({ "name": "C", "packages": packages })).await;
+        let client = platform.sp.create_tenant(list, json!({ "name": "C", "packages": packages })).await;
         for tenant in [partner, client] {
             let has = platform.sp.get(&format!("/tenants/{tenant}/subscription")).await.json();
             for screen in ["alerts", "serviceDesk", "automation"] {
@@ -95,13 +107,13 @@ async fn each_screen_warns_for_either_missing_package_and_denies_only_what_that_
 
 #[tokio::test]
 async fn a_package_that_goes_takes_its_records_out_of_reach_and_brings_them_back() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
-    let alerts = path(&partner, Category::Alerts);
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let alerts = records_path(&partner, DataCategory::Alerts);
     platform.sp.post(&alerts, json!({ "name": "one" })).await.json();
-    let itself = format!("{}/{partner}", platform.msps());
+    let itself = format!("{}/{partner}", platform.partners_path());
     platform.sp.post(&itself, json!({ "packages": [] })).await.json();
-    denied(&platform.sp.get(&alerts).await, NOT_SUBSCRIBED);
+    assert_denied(&platform.sp.get(&alerts).await, NOT_SUBSCRIBED);
     platform.sp.post(&itself, json!({ "packages": [EVENTS] })).await.json();
     assert_eq!(platform.sp.get(&alerts).await.json()["results"][0]["name"], "one");
 }
@@ -111,35 +123,35 @@ async fn a_package_that_goes_takes_its_records_out_of_reach_and_brings_them_back
 /// shows: seeds/remediation-add-ons/remote-access
 #[tokio::test]
 async fn kinds_that_only_an_add_on_brings_need_it() {
-    let platform = Platform::start().await;
-    let add_ons: Vec<&str> = KINDS.iter().map(|row| row.add_on.wire()).collect();
-    let with = subscriber(&platform, "With", &[EVENTS, REMEDIATION], &add_ons).await;
-    let without = subscriber(&platform, "Without", &[EVENTS, REMEDIATION], &[]).await;
-    for (number, row) in KINDS.iter().enumerate() {
+    let platform = TestPlatform::start().await;
+    let add_ons: Vec<&str> = ADD_ON_RECORD_KINDS.iter().map(|row| row.add_on.wire_name()).collect();
+    let with = create_subscriber(&platform, "With", &[EVENTS, REMEDIATION], &add_ons).await;
+    let without = create_subscriber(&platform, "Without", &[EVENTS, REMEDIATION], &[]).await;
+    for (number, row) in ADD_ON_RECORD_KINDS.iter().enumerate() {
         let body = json!({ "name": format!("n{number}"), "kind": row.kind });
-        platform.sp.post(&path(&with, row.category), body.clone()).await.json();
-        denied(&platform.sp.post(&path(&without, row.category), body).await, CONTACT_SUPPORT);
+        platform.sp.post(&records_path(&with, row.category), body.clone()).await.json();
+        assert_denied(&platform.sp.post(&records_path(&without, row.category), body).await, CONTACT_SUPPORT);
     }
     // Neither does a change bring it in.
-    let list = path(&without, Category::Alerts);
+    let list = records_path(&without, DataCategory::Alerts);
     let made = platform.sp.post(&list, json!({ "name": "a" })).await.json();
     let one = format!("{list}/{}", made["id"].as_str().unwrap());
-    denied(&platform.sp.post(&one, json!({ "kind": "Offline", "revision": 1 })).await, CONTACT_SUPPORT);
+    assert_denied(&platform.sp.post(&one, json!({ "kind": "Offline", "revision": 1 })).await, CONTACT_SUPPORT);
 }
 
 /// shows: seeds/monitoring-add-ons/offline-alerts
 #[tokio::test]
 async fn a_resource_that_turns_unknown_raises_an_alert_once() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let mask = "Mask Resource Identity Management";
-    let with = subscriber(&platform, "With", &[EVENTS], &["Offline Alerts"]).await;
-    let masked = subscriber(&platform, "Masked", &[EVENTS], &["Offline Alerts", mask]).await;
-    let without = subscriber(&platform, "Without", &[EVENTS], &[]).await;
+    let with = create_subscriber(&platform, "With", &[EVENTS], &["Offline Alerts"]).await;
+    let masked = create_subscriber(&platform, "Masked", &[EVENTS], &["Offline Alerts", mask]).await;
+    let without = create_subscriber(&platform, "Without", &[EVENTS], &[]).await;
     let alerts = async |tenant: &str| {
-        let list = format!("{}?isDescendingOrder=false", path(tenant, Category::Alerts));
+        let list = format!("{}?isDescendingOrder=false", records_path(tenant, DataCategory::Alerts));
         platform.sp.get(&list).await.json()["results"].as_array().unwrap().clone()
     };
-    let list = path(&with, Category::Resources);
+    let list = records_path(&with, DataCategory::Resources);
     let made = platform.sp.post(&list, json!({ "name": "db1.example", "state": "UP" })).await.json();
     let one = format!("{list}/{}", made["id"].as_str().unwrap());
     assert_eq!(alerts(&with).await, Vec::<Value>::new());
@@ -170,7 +182,7 @@ async fn a_resource_that_turns_unknown_raises_an_alert_once() {
     // A new resource may be unknown from the start; a name that is masked is masked in the alert as well.
     for tenant in [&masked, &without] {
         let body = json!({ "name": "db2.example", "state": "Unknown" });
-        platform.sp.post(&path(tenant, Category::Resources), body).await.json();
+        platform.sp.post(&records_path(tenant, DataCategory::Resources), body).await.json();
     }
     let raised = alerts(&masked).await;
     assert_eq!((raised.len(), &raised[0]["hostName"]), (1, &json!("****")));
@@ -181,9 +193,9 @@ async fn a_resource_that_turns_unknown_raises_an_alert_once() {
 /// shows: seeds/events-add-ons/problem-area
 #[tokio::test]
 async fn records_are_paged_read_changed_and_refused_by_field() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &["Alert Problem Area"]).await;
-    let list = path(&partner, Category::Tickets);
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &["Alert Problem Area"]).await;
+    let list = records_path(&partner, DataCategory::Tickets);
     for number in 0..7 {
         let body = json!({ "name": format!("T{number}"), "priority": number, "nested": {"a": [1, null]} });
         platform.sp.post(&list, body).await.json();
@@ -193,7 +205,7 @@ async fn records_are_paged_read_changed_and_refused_by_field() {
         page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!((names, &page["totalResults"], &page["nextPageNo"]), (vec!["T3", "T4", "T5"], &json!(7), &json!(3)));
     for query in ["pageNo=0", "pageSize=501", "pageSize=x"] {
-        platform.sp.get(&format!("{list}?{query}")).await.refuses(query.split('=').next().unwrap());
+        platform.sp.get(&format!("{list}?{query}")).await.assert_field_refused(query.split('=').next().unwrap());
     }
 
     let first = page["results"][0].clone();
@@ -206,34 +218,40 @@ async fn records_are_paged_read_changed_and_refused_by_field() {
     assert_eq!(stale.status, 409, "{}", stale.text);
     assert_eq!(platform.sp.get(&one).await.json()["owner"], "noc");
 
-    platform.sp.post(&one, json!({ "owner": "me" })).await.refuses("revision");
-    platform.sp.post(&list, json!({ "priority": 1 })).await.refuses("name");
-    platform.sp.post(&list, json!({ "name": "T1" })).await.refuses("name");
-    platform.sp.post(&list, json!({ "name": "x", "time": "soon" })).await.refuses("time");
-    platform.sp.post(&list, json!({ "name": "x", "kind": 7 })).await.refuses("kind");
-    platform.sp.get(&format!("/tenants/{partner}/records/wishes")).await.is(404, "not found");
-    platform.sp.get(&format!("{list}/999")).await.is(404, "not found");
+    platform.sp.post(&one, json!({ "owner": "me" })).await.assert_field_refused("revision");
+    platform.sp.post(&list, json!({ "priority": 1 })).await.assert_field_refused("name");
+    platform.sp.post(&list, json!({ "name": "T1" })).await.assert_field_refused("name");
+    platform.sp.post(&list, json!({ "name": "x", "time": "soon" })).await.assert_field_refused("time");
+    platform.sp.post(&list, json!({ "name": "x", "kind": 7 })).await.assert_field_refused("kind");
+    platform.sp.get(&format!("/tenants/{partner}/records/wishes")).await.assert_error(404, "not found");
+    platform.sp.get(&format!("{list}/999")).await.assert_error(404, "not found");
 
     let alert = json!({ "name": "A", "subject": "Storage: disk full", "metric": "disk.used" });
-    assert_eq!(platform.sp.post(&path(&partner, Category::Alerts), alert).await.json()["problemArea"], "Storage");
-    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    assert_eq!(
+        platform.sp.post(&records_path(&partner, DataCategory::Alerts), alert).await.json()["problemArea"],
+        "Storage"
+    );
+    let plain = create_subscriber(&platform, "Plain", &[EVENTS], &[]).await;
     let alert = json!({ "name": "A", "subject": "Storage: disk full", "metric": "disk.used" });
-    assert_eq!(platform.sp.post(&path(&plain, Category::Alerts), alert).await.json()["problemArea"], "disk.used");
+    assert_eq!(
+        platform.sp.post(&records_path(&plain, DataCategory::Alerts), alert).await.json()["problemArea"],
+        "disk.used"
+    );
 }
 
 /// shows: seeds/monitoring-add-ons/mask
 #[tokio::test]
 async fn with_the_add_on_no_mac_address_ip_address_or_host_name_can_be_read() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let add_on = ["Mask Resource Identity Management"];
-    let masked = subscriber(&platform, "Masked", &[EVENTS], &add_on).await;
-    let open = subscriber(&platform, "Open", &[EVENTS], &[]).await;
+    let masked = create_subscriber(&platform, "Masked", &[EVENTS], &add_on).await;
+    let open = create_subscriber(&platform, "Open", &[EVENTS], &[]).await;
     let body = json!({
         "name": "core1", "macAddress": "aa:bb:cc:dd:ee:ff", "note": "core1 at 10.9.8.7 (db1.acme.example) is slow",
         "interfaces": [{ "ipAddress": "2001:db8::7", "speed": 10 }],
     });
     for (tenant, is_masked) in [(&masked, true), (&open, false)] {
-        let list = path(tenant, Category::Resources);
+        let list = records_path(tenant, DataCategory::Resources);
         let made = platform.sp.post(&list, body.clone()).await;
         let one = platform.sp.get(&format!("{list}/{}", made.json()["id"].as_str().unwrap())).await;
         for answer in [made, one, platform.sp.get(&list).await] {
@@ -254,11 +272,11 @@ fn days_ago(days: i64) -> String {
 /// shows: seeds/monitoring-add-ons/extended-retention
 #[tokio::test]
 async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without() {
-    let platform = Platform::start().await;
-    let long = subscriber(&platform, "Long", &[EVENTS], &["Extended Data Retention"]).await;
-    let short = subscriber(&platform, "Short", &[EVENTS], &[]).await;
+    let platform = TestPlatform::start().await;
+    let long = create_subscriber(&platform, "Long", &[EVENTS], &["Extended Data Retention"]).await;
+    let short = create_subscriber(&platform, "Short", &[EVENTS], &[]).await;
     let names = async |tenant: &str, category| {
-        let page = platform.sp.get(&format!("{}?isDescendingOrder=false", path(tenant, category))).await.json();
+        let page = platform.sp.get(&format!("{}?isDescendingOrder=false", records_path(tenant, category))).await.json();
         page["results"]
             .as_array()
             .unwrap()
@@ -268,21 +286,21 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
     };
     for (name, days) in [("11 months", 335), ("80 days", 80), ("now", 0)] {
         let body = json!({ "name": name, "time": days_ago(days) });
-        platform.sp.post(&path(&long, Category::Resources), body.clone()).await.json();
-        platform.sp.post(&path(&long, Category::Tickets), body.clone()).await.json();
-        let answer = platform.sp.post(&path(&short, Category::Resources), body).await;
+        platform.sp.post(&records_path(&long, DataCategory::Resources), body.clone()).await.json();
+        platform.sp.post(&records_path(&long, DataCategory::Tickets), body.clone()).await.json();
+        let answer = platform.sp.post(&records_path(&short, DataCategory::Resources), body).await;
         if days > 90 {
-            assert!(answer.refuses("time").contains("Extended Data Retention"));
+            assert!(answer.assert_field_refused("time").contains("Extended Data Retention"));
         } else {
             answer.json();
         }
     }
     platform
         .sp
-        .post(&path(&long, Category::Resources), json!({ "name": "x", "time": days_ago(396) }))
+        .post(&records_path(&long, DataCategory::Resources), json!({ "name": "x", "time": days_ago(396) }))
         .await
-        .refuses("time");
-    assert_eq!(names(&long, Category::Resources).await, ["11 months", "80 days", "now"]);
+        .assert_field_refused("time");
+    assert_eq!(names(&long, DataCategory::Resources).await, ["11 months", "80 days", "now"]);
 
     // Two months later: on read at once, in the database with the job.
     let rows = async |statement: &'static str| {
@@ -292,54 +310,54 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
         count
     };
     let later = 61 * 24 * 3_600_000_i64;
-    tamper(&platform, &[&format!("UPDATE record SET at = at - {later}")]).await;
-    assert_eq!(names(&long, Category::Resources).await, ["80 days", "now"]);
-    assert_eq!(names(&short, Category::Resources).await, ["now"]);
-    assert_eq!(names(&long, Category::Tickets).await, ["11 months", "80 days", "now"]);
+    execute_statements(&platform, &[&format!("UPDATE record SET at = at - {later}")]).await;
+    assert_eq!(names(&long, DataCategory::Resources).await, ["80 days", "now"]);
+    assert_eq!(names(&short, DataCategory::Resources).await, ["now"]);
+    assert_eq!(names(&long, DataCategory::Tickets).await, ["11 months", "80 days", "now"]);
     let counted = "SELECT COUNT(*) FROM record WHERE category = 'resources'";
     assert_eq!(rows(counted).await, 5);
     let now = jiff::Timestamp::now().as_millisecond();
-    assert!(platform.running.as_ref().unwrap().housekeep(now).await.unwrap().is_empty());
+    assert!(platform.running.as_ref().unwrap().run_maintenance(now).await.unwrap().is_empty());
     assert_eq!(rows(counted).await, 3);
-    platform.running.as_ref().unwrap().housekeep(now + 400 * 24 * 3_600_000).await.unwrap();
+    platform.running.as_ref().unwrap().run_maintenance(now + 400 * 24 * 3_600_000).await.unwrap();
     assert_eq!(rows(counted).await, 0);
-    let told = super::audit::lines(&platform, &long).await;
+    let told = super::audit::audit_rows(&platform, &long).await;
     assert!(told.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{told:?}");
 }
 
 /// shows: seeds/access/duplicate-refused
 #[tokio::test]
 async fn a_cloud_account_that_another_client_has_is_refused_across_partners_by_the_rule() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let block = |partner: &str, on: bool| {
-        let (sp, path) = (platform.sp.clone(), format!("{}/{partner}", platform.msps()));
+        let (sp, path) = (platform.sp.clone(), format!("{}/{partner}", platform.partners_path()));
         async move { sp.post(&path, json!({ "blockDuplicateCloudAccounts": on })).await.json() }
     };
     let account =
         |name: &str, number: &str| json!({ "name": name, "cloudAccount": { "provider": "AWS", "accountId": number } });
-    let (one, two) = (platform.partner("One").await, platform.partner("Two").await);
-    let (a, b) = (platform.sp.client(&one, "A").await, platform.sp.client(&two, "B").await);
-    let of = |tenant: &str| path(tenant, Category::Integrations);
+    let (one, two) = (platform.create_partner("One").await, platform.create_partner("Two").await);
+    let (a, b) = (platform.sp.create_client(&one, "A").await, platform.sp.create_client(&two, "B").await);
+    let of = |tenant: &str| records_path(tenant, DataCategory::Integrations);
     platform.sp.post(&of(&a), account("cloud", "123")).await.json();
     // Nobody wants it blocked.
     platform.sp.post(&of(&b), account("cloud", "123")).await.json();
 
     block(&two, true).await;
-    let message = platform.sp.post(&of(&b), account("again", " 123")).await.refuses("cloudAccount");
+    let message = platform.sp.post(&of(&b), account("again", " 123")).await.assert_field_refused("cloudAccount");
     assert!(message.contains("blockDuplicateCloudAccounts of this partner"), "{message}");
     platform.sp.post(&of(&a), account("new", "456")).await.json();
-    let message = platform.sp.post(&of(&b), account("theirs", "456")).await.refuses("cloudAccount");
+    let message = platform.sp.post(&of(&b), account("theirs", "456")).await.assert_field_refused("cloudAccount");
     assert!(!message.contains(&a) && !message.contains(&one), "who has it is told: {message}");
     // The other way round the rule of the one who has it counts.
     platform.sp.post(&of(&b), account("own", "789")).await.json();
-    let message = platform.sp.post(&of(&a), account("late", "789")).await.refuses("cloudAccount");
+    let message = platform.sp.post(&of(&a), account("late", "789")).await.assert_field_refused("cloudAccount");
     assert!(message.contains("blockDuplicateCloudAccounts of the partner whose client has it"), "{message}");
-    platform.sp.post(&of(&a), account("broken", "")).await.refuses("cloudAccount");
+    platform.sp.post(&of(&a), account("broken", "")).await.assert_field_refused("cloudAccount");
     // A change does not bring it in either; the account of an ended client is free.
     let made = platform.sp.post(&of(&a), json!({ "name": "plain" })).await.json();
     let change = json!({ "revision": 1, "cloudAccount": { "provider": "aws", "accountId": "789" } });
     let one_record = format!("{}/{}", of(&a), made["id"].as_str().unwrap());
-    platform.sp.post(&one_record, change.clone()).await.refuses("cloudAccount");
-    platform.sp.act(&format!("/tenants/{two}/clients/{b}/terminate")).await.json();
+    platform.sp.post(&one_record, change.clone()).await.assert_field_refused("cloudAccount");
+    platform.sp.post_empty(&format!("/tenants/{two}/clients/{b}/terminate")).await.json();
     platform.sp.post(&one_record, change).await.json();
 }

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::Connection as _;
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 use tenantry::platform::{Credential, verify_audit};
 
-use super::durable::{launch, ready, spawn};
-use super::records::{EVENTS, path, subscriber};
-use super::{Caller, Folder, Platform};
+use super::durable::{launch_command, spawn_platform, wait_until_ready};
+use super::records::{EVENTS, create_subscriber, records_path};
+use super::{ApiCaller, TestFolder, TestPlatform};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_equal_records_at_once_make_one_row() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
-    let list = path(&partner, Category::Alerts);
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = records_path(&partner, DataCategory::Alerts);
     let create = |_| {
         let (caller, list) = (platform.sp.clone(), list.clone());
         tokio::spawn(async move { caller.post(&list, json!({ "name": "A" })).await.status.as_u16() })
@@ -32,9 +32,9 @@ async fn fifty_equal_records_at_once_make_one_row() {
 /// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn stale_updates_lose_nothing() {
-    let platform = Platform::start().await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
-    let list = path(&partner, Category::Alerts);
+    let platform = TestPlatform::start().await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = records_path(&partner, DataCategory::Alerts);
     let made = platform.sp.post(&list, json!({ "name": "A", "count": 0 })).await.json();
     let one = format!("{list}/{}", made["id"].as_str().unwrap());
     let add = |_| {
@@ -61,17 +61,17 @@ async fn stale_updates_lose_nothing() {
 /// shows: faults/39, security/asvs/16.5.1
 #[tokio::test]
 async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
-    let platform = Platform::with(|config| config.database_wait = Duration::from_millis(100)).await;
-    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
-    let list = path(&partner, Category::Alerts);
+    let platform = TestPlatform::start_with(|config| config.database_wait = Duration::from_millis(100)).await;
+    let partner = create_subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = records_path(&partner, DataCategory::Alerts);
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}", platform.folder.path("t.db").display());
     let mut other = sqlx::AnyConnection::connect(&url).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     for (path, body) in [
         (list.clone(), json!({ "name": "A" })),
-        (platform.msps(), json!({ "name": "B" })),
-        (format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })),
+        (platform.partners_path(), json!({ "name": "B" })),
+        (format!("{}/{partner}", platform.partners_path()), json!({ "city": "Bonn" })),
         (format!("/tenants/{partner}/credentials"), json!({})),
     ] {
         let answer = platform.sp.post(&path, body).await;
@@ -83,13 +83,13 @@ async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
     assert_eq!(platform.sp.get(&list).await.json()["totalResults"], 0);
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     platform.sp.post(&list, json!({ "name": "A" })).await.json();
-    let log = super::audit::lines(&platform, &partner).await;
+    let log = super::audit::audit_rows(&platform, &partner).await;
     let told: Vec<&Value> = log.iter().map(|row| &row["action"]).collect();
     assert_eq!(told, ["tenant.create", "record.create"]);
 }
 
 /// Posts records until one is not stored; answers the names of those that were.
-async fn fill(caller: &Caller, list: &str) -> (Vec<String>, Option<u16>) {
+async fn create_records_until_full(caller: &ApiCaller, list: &str) -> (Vec<String>, Option<u16>) {
     let text = "x".repeat(20_000);
     let mut stored = Vec::new();
     for number in 0..2000 {
@@ -105,13 +105,13 @@ async fn fill(caller: &Caller, list: &str) -> (Vec<String>, Option<u16>) {
     panic!("everything was stored");
 }
 
-fn credential(folder: &Folder) -> Credential {
+fn read_credential(folder: &TestFolder) -> Credential {
     let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
     serde_json::from_value(file).unwrap()
 }
 
 /// Names of all records.
-async fn names(caller: &Caller, list: &str) -> Vec<String> {
+async fn record_names(caller: &ApiCaller, list: &str) -> Vec<String> {
     let mut names = Vec::new();
     for page in 1.. {
         let page = caller.get(&format!("{list}?isDescendingOrder=false&pageSize=100&pageNo={page}")).await.json();
@@ -123,25 +123,25 @@ async fn names(caller: &Caller, list: &str) -> Vec<String> {
     names
 }
 
-async fn partner_of(caller: &Caller, sp: &str) -> String {
+async fn create_partner_records_path(caller: &ApiCaller, sp: &str) -> String {
     let list = format!("/tenants/{sp}/msps");
-    let partner = caller.make(list, json!({ "name": "Acme", "packages": [EVENTS] })).await;
-    path(&partner, Category::Alerts)
+    let partner = caller.create_tenant(list, json!({ "name": "Acme", "packages": [EVENTS] })).await;
+    records_path(&partner, DataCategory::Alerts)
 }
 
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     // No file grows beyond 3 MiB, the log before the first checkpoint included; the signal for it is ignored.
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
-    let mut program = launch(shell, &folder);
-    let (url, _) = ready(&mut program);
-    let credential = credential(&folder);
-    let caller = Caller::new(&url, &credential).await;
-    let list = partner_of(&caller, &credential.tenant_id).await;
-    let (stored, refused) = fill(&caller, &list).await;
+    let mut program = launch_command(shell, &folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let credential = read_credential(&folder);
+    let caller = ApiCaller::new(&url, &credential).await;
+    let list = create_partner_records_path(&caller, &credential.tenant_id).await;
+    let (stored, refused) = create_records_until_full(&caller, &list).await;
     assert!(!stored.is_empty());
     assert_eq!(refused, Some(503));
     // What is small still fits for a while; then nothing is kept any more, and requests should not come here.
@@ -152,13 +152,13 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
         tokio::time::sleep(Duration::from_millis(1_050)).await;
     }
     assert!(tries < 60, "`/readyz` says that all is well");
-    assert_eq!(names(&caller, &list).await, stored, "what is there can be read, and nothing else is there");
+    assert_eq!(record_names(&caller, &list).await, stored, "what is there can be read, and nothing else is there");
     drop(program);
 
-    let mut program = spawn(&folder);
-    let (url, _) = ready(&mut program);
-    let caller = Caller::new(&url, &credential).await;
-    assert_eq!(names(&caller, &list).await, stored);
+    let mut program = spawn_platform(&folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let caller = ApiCaller::new(&url, &credential).await;
+    assert_eq!(record_names(&caller, &list).await, stored);
     caller.post(&list, json!({ "name": "again" })).await.json();
     drop(program);
     let verified = verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await.unwrap();
@@ -168,30 +168,30 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
 /// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
-    let folder = Folder::new();
-    let mut program = spawn(&folder);
-    let (url, _) = ready(&mut program);
-    let credential = credential(&folder);
-    let caller = Caller::new(&url, &credential).await;
-    let list = partner_of(&caller, &credential.tenant_id).await;
+    let folder = TestFolder::new();
+    let mut program = spawn_platform(&folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let credential = read_credential(&folder);
+    let caller = ApiCaller::new(&url, &credential).await;
+    let list = create_partner_records_path(&caller, &credential.tenant_id).await;
     let killer = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(400)).await;
         drop(program);
     });
-    let (stored, refused) = fill(&caller, &list).await;
+    let (stored, refused) = create_records_until_full(&caller, &list).await;
     killer.await.unwrap();
     assert!(!stored.is_empty() && refused.is_none(), "{refused:?}");
 
-    let mut program = spawn(&folder);
-    let (url, _) = ready(&mut program);
-    let caller = Caller::new(&url, &credential).await;
-    let there = names(&caller, &list).await;
+    let mut program = spawn_platform(&folder);
+    let (url, _) = wait_until_ready(&mut program);
+    let caller = ApiCaller::new(&url, &credential).await;
+    let there = record_names(&caller, &list).await;
     // The one whose answer was lost is there or not; asked for again it is there once.
     assert!(there.starts_with(&stored) && there.len() <= stored.len() + 1, "{} of {}", there.len(), stored.len());
     let unsure = format!("R{}", stored.len());
     let again = caller.post(&list, json!({ "name": unsure })).await.status;
     assert_eq!(again == 400, there.contains(&unsure));
-    assert_eq!(names(&caller, &list).await.len(), stored.len() + 1);
+    assert_eq!(record_names(&caller, &list).await.len(), stored.len() + 1);
     drop(program);
     let verified = verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await.unwrap();
     assert!(verified.findings.is_empty() && verified.rows > stored.len(), "{verified}");
@@ -199,14 +199,14 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
 
 #[tokio::test]
 async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let (users, roles) = (format!("/tenants/{partner}/users"), format!("/tenants/{partner}/roles"));
     let set = json!({ "name": "Reader", "permissions": [{ "name": "Clients", "type": "View" }] });
     let set = platform.sp.post(&format!("/tenants/{partner}/permissionSets"), set).await.json();
     let role = json!({ "name": "Reader", "permissions": [{ "id": set["id"] }] });
     platform.sp.post(&roles, role.clone()).await.json();
-    let ada = platform.user(&partner, "ada", &["Reader"]).await;
+    let ada = platform.create_user(&partner, "ada", &["Reader"]).await;
     // What the answer reads cannot be read from the moment on at which the write is done.
     for (name, action) in [("a", "user.create"), ("b", "user.update"), ("c", "role.create")] {
         let text = format!(
@@ -215,7 +215,7 @@ async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
         );
         sqlx::query(sqlx::AssertSqlSafe(text)).execute(&platform.pool().await).await.unwrap();
     }
-    let mut bob = super::people::user("bob", &["Reader"]);
+    let mut bob = super::people::user_body("bob", &["Reader"]);
     bob["roles"] = json!([{ "name": "Reader" }]);
     let other = json!({ "name": "Other", "permissions": [{ "id": set["id"] }] });
     for (path, body, made) in [
@@ -227,7 +227,7 @@ async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
         ),
         (roles, other, "SELECT COUNT(*) FROM role WHERE name_key = 'other'"),
     ] {
-        platform.sql("UPDATE role SET name = 'Reader' WHERE tenant_id = 2 AND name_key = 'reader'").await;
+        platform.execute_sql("UPDATE role SET name = 'Reader' WHERE tenant_id = 2 AND name_key = 'reader'").await;
         let answer = platform.sp.post(&path, body).await;
         assert_eq!(answer.status, 503, "{path}: {}", answer.text);
         assert!(answer.text.contains("The change was made") && !answer.text.contains("nothing was changed"), "{path}");

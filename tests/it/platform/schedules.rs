@@ -3,33 +3,33 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 use tenantry::platform::{Config, S3Key};
 
-use super::Platform;
-use super::exports::StandIn;
-use super::records::{EVENTS, path, subscriber};
+use super::TestPlatform;
+use super::exports::ExportReceiver;
+use super::records::{EVENTS, create_subscriber, records_path};
 
 const ADD_ONS: [&str; 2] = ["Batch Exports", "Stream Exports"];
 
 /// Longer than anything here waits, and shorter than the wait for an answer of a destination.
-const SLOW: Duration = Duration::from_secs(8);
+const RECEIVER_PAUSE: Duration = Duration::from_secs(8);
 
 /// A platform that may export to a bucket, which takes its time, and to a webhook.
-struct World {
-    platform: Platform,
-    bucket: StandIn,
-    hook: StandIn,
+struct ScheduleFixture {
+    platform: TestPlatform,
+    bucket: ExportReceiver,
+    hook: ExportReceiver,
     /// The bucket, and the webhook, as requests name them.
     places: [String; 2],
 }
 
-impl World {
+impl ScheduleFixture {
     async fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let ((bucket, place), (hook, url)) = (StandIn::start(&[]).await, StandIn::start(&[]).await);
-        *bucket.pause.lock().unwrap() = SLOW;
+        let ((bucket, place), (hook, url)) = (ExportReceiver::start(&[]).await, ExportReceiver::start(&[]).await);
+        *bucket.pause.lock().unwrap() = RECEIVER_PAUSE;
         let places = [format!("s3+{place}/data"), url];
-        let platform = Platform::with(|config| {
+        let platform = TestPlatform::start_with(|config| {
             config.export_destinations = places.to_vec();
             let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());
             config.export_s3 = Some(S3Key { region, id, secret: "top-secret".to_owned().into() });
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// Sets a schedule up; answers the path of the tenant's.
-    async fn schedule(&self, tenant: &str) -> String {
+    async fn create_schedule(&self, tenant: &str) -> String {
         let exports = format!("/tenants/{tenant}/exports/batch");
         let body = json!({ "data": ["usage"], "destination": self.places[0], "schedule": { "everyHours": 6 } });
         self.platform.sp.post(&exports, body).await.json();
@@ -51,33 +51,33 @@ impl World {
 
 #[tokio::test]
 async fn a_scheduled_export_to_a_slow_place_delays_no_webhook() {
-    let World { platform, bucket, hook, places } = &World::new(|_| ()).await;
-    let acme = subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
+    let ScheduleFixture { platform, bucket, hook, places } = &ScheduleFixture::new(|_| ()).await;
+    let acme = create_subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
     let stream = json!({ "name": "s", "url": places[1] });
     platform.sp.post(&format!("/tenants/{acme}/exports/stream"), stream).await.json();
     let exports = format!("/tenants/{acme}/exports/batch");
     let body = json!({ "data": ["usage"], "destination": places[0], "schedule": { "everyHours": 6 } });
     platform.sp.post(&exports, body).await.json();
-    platform.sql("UPDATE export_schedule SET next_at = 1").await;
-    bucket.wait(1).await;
-    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A1" })).await.json();
-    assert_eq!(hook.wait(1).await[0].name(), "A1");
+    platform.execute_sql("UPDATE export_schedule SET next_at = 1").await;
+    bucket.wait_for_requests(1).await;
+    platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A1" })).await.json();
+    assert_eq!(hook.wait_for_requests(1).await[0].name(), "A1");
     let listed = platform.sp.get(&exports).await.json();
     assert_eq!(listed[0].get("lastRun"), None, "the export has not ended meanwhile");
 }
 
 #[tokio::test]
 async fn a_scheduled_export_is_given_up_before_another_process_begins_it() {
-    let world = World::new(|config| config.export_time = Duration::from_millis(200)).await;
+    let world = ScheduleFixture::new(|config| config.export_timeout = Duration::from_millis(200)).await;
     let platform = &world.platform;
-    let acme = subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
-    let exports = world.schedule(&acme).await;
+    let acme = create_subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
+    let exports = world.create_schedule(&acme).await;
     let later = jiff::Timestamp::now().as_millisecond() + 7 * 3_600_000;
-    platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+    platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
     let listed = platform.sp.get(&exports).await.json();
     let outcome = listed[0]["lastOutcome"].as_str().unwrap();
     assert!(outcome.contains("took longer than"), "{outcome}");
-    let log = super::audit::lines(platform, &acme).await;
+    let log = super::audit::audit_rows(platform, &acme).await;
     let row = log.iter().find(|row| row["action"] == "export.batch").expect("the run is a row");
     assert_eq!((&row["outcome"], &row["actor"]), (&json!("denied"), &json!("platform")));
     let held: i64 =
@@ -87,9 +87,9 @@ async fn a_scheduled_export_is_given_up_before_another_process_begins_it() {
 
 #[tokio::test]
 async fn a_full_mask_also_hides_who_set_a_scheduled_export_up() {
-    let World { platform, places, .. } = &World::new(|_| ()).await;
-    let acme = subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
-    let (okapi, id) = platform.logged_in(&acme, "okapi", &["Partner Administrator"]).await;
+    let ScheduleFixture { platform, places, .. } = &ScheduleFixture::new(|_| ()).await;
+    let acme = create_subscriber(platform, "Acme", &[EVENTS], &ADD_ONS).await;
+    let (okapi, id) = platform.create_logged_in_user(&acme, "okapi", &["Partner Administrator"]).await;
     let exports = format!("/tenants/{acme}/exports/batch");
     let body = json!({ "data": ["usage"], "destination": places[0], "schedule": { "everyHours": 6 } });
     okapi.post(&exports, body).await.json();

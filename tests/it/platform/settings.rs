@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Platform;
+use super::TestPlatform;
 
 /// shows: seeds/password/custom
 #[tokio::test]
 async fn values_out_of_range_are_refused_by_field() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     for (field, body) in [
         ("country", json!({ "country": "Atlantis" })),
         ("timeZone", json!({ "timeZone": "Europe/Atlantis" })),
@@ -28,10 +28,10 @@ async fn values_out_of_range_are_refused_by_field() {
         ("blockDuplicateCloudAccounts", json!({ "blockDuplicateCloudAccounts": true })),
     ] {
         let path = format!("/tenants/{partner}/clients/{client}");
-        platform.sp.post(&path, body.clone()).await.refuses(field);
+        platform.sp.post(&path, body.clone()).await.assert_field_refused(field);
         let mut create = body;
         create["name"] = json!("New");
-        platform.sp.post(&format!("/tenants/{partner}/clients"), create).await.refuses(field);
+        platform.sp.post(&format!("/tenants/{partner}/clients"), create).await.assert_field_refused(field);
     }
     assert_eq!(
         platform.sp.get(&format!("/tenants/{partner}/clients/minimal")).await.json().as_array().unwrap().len(),
@@ -42,20 +42,23 @@ async fn values_out_of_range_are_refused_by_field() {
 /// shows: seeds/access/ip-rule, seeds/access/ip-list
 #[tokio::test]
 async fn every_form_of_an_address_is_taken() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let list = "198.51.100.7, 2001:db8::1,10.0.0.0/8,2001:db8::/32,172.22.22.*,172.22.2.[0-50]";
-    let read =
-        platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "whiteListedIps": list })).await.json();
+    let read = platform
+        .sp
+        .post(&format!("{}/{partner}", platform.partners_path()), json!({ "whiteListedIps": list }))
+        .await
+        .json();
     assert_eq!(read["whiteListedIps"], list.replace(' ', ""));
 }
 
 /// shows: seeds/password/pci-dss, seeds/password/pci-dss-fixed
 #[tokio::test]
 async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let path = format!("{}/{partner}", platform.msps());
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let path = format!("{}/{partner}", platform.partners_path());
     let policy = async |body: Value| platform.sp.post(&path, json!({ "passwordPolicy": body })).await;
     let figures = json!({
         "defaultPolicy": true, "minPasswordLength": 12, "enablePasswordConstraints": true,
@@ -64,18 +67,18 @@ async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
     });
     assert_eq!(platform.sp.get(&path).await.json()["passwordPolicy"], figures);
     assert_eq!(policy(figures.clone()).await.json()["passwordPolicy"], figures);
-    policy(json!({ "minPasswordLength": 8 })).await.refuses("passwordPolicy.minPasswordLength");
+    policy(json!({ "minPasswordLength": 8 })).await.assert_field_refused("passwordPolicy.minPasswordLength");
     let edited = json!({ "defaultPolicy": true, "changePasswordAtFirstLogin": false });
-    policy(edited).await.refuses("passwordPolicy.changePasswordAtFirstLogin");
+    policy(edited).await.assert_field_refused("passwordPolicy.changePasswordAtFirstLogin");
 
     let own = policy(json!({ "defaultPolicy": false, "minPasswordLength": 20 })).await.json();
     assert_eq!(own["passwordPolicy"]["minPasswordLength"], 20);
     assert_eq!(own["passwordPolicy"]["passwordValidity"], 90);
     assert_eq!(policy(json!({ "passwordValidity": 30 })).await.json()["passwordPolicy"]["minPasswordLength"], 20);
-    policy(json!({ "passwordValidity": 0 })).await.refuses("passwordPolicy.passwordValidity");
-    policy(json!({ "maxAttemptsToLockout": 0 })).await.refuses("passwordPolicy.maxAttemptsToLockout");
+    policy(json!({ "passwordValidity": 0 })).await.assert_field_refused("passwordPolicy.passwordValidity");
+    policy(json!({ "maxAttemptsToLockout": 0 })).await.assert_field_refused("passwordPolicy.maxAttemptsToLockout");
     // A client shows the policy that applies to its people.
-    let client = platform.sp.client(&partner, "Globex").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let shown = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
     assert_eq!(shown["passwordPolicy"]["minPasswordLength"], 20);
     assert_eq!(policy(json!({ "defaultPolicy": true })).await.json()["passwordPolicy"], figures);
@@ -84,9 +87,9 @@ async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
 /// shows: seeds/access/duo-integration-key, seeds/access/duo-secret-key, seeds/access/duo-shown
 #[tokio::test]
 async fn duo_keys_are_taken_and_never_shown() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let path = format!("{}/{partner}", platform.msps());
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let path = format!("{}/{partner}", platform.partners_path());
     let keys = json!({ "integrationKey": "ikey-seen", "secretKey": "skey-seen", "apiHostName": "duo.example" });
     let answer = platform.sp.post(&path, json!({ "duoSecurity": keys })).await;
     assert_eq!(answer.json()["duoSecurity"], json!({ "apiHostName": "duo.example" }));
@@ -100,9 +103,9 @@ async fn duo_keys_are_taken_and_never_shown() {
 /// shows: seeds/account/application-server, seeds/account/api-server, seeds/details/api-endpoint
 #[tokio::test]
 async fn the_api_server_follows_the_application_server() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let path = format!("{}/{partner}", platform.msps());
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let path = format!("{}/{partner}", platform.partners_path());
     let set = async |server: &str| {
         platform
             .sp
@@ -115,14 +118,14 @@ async fn the_api_server_follows_the_application_server() {
         json!({ "applicationServer": "https://acme.app.example.net:8443", "apiServer": "acme.api.example.net" })
     );
     assert_eq!(set("portal.acme.example").await.json()["accessEndpoint"]["apiServer"], "api.portal.acme.example");
-    set("not a host").await.refuses("accessEndpoint.applicationServer");
+    set("not a host").await.assert_field_refused("accessEndpoint.applicationServer");
     assert_eq!(set("").await.json()["accessEndpoint"]["apiServer"], "");
 }
 
 /// shows: seeds/account/timezone, seeds/account/country
 #[tokio::test]
 async fn reference_data_is_listed() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let list = async |path: &str| platform.sp.get(path).await.json().as_array().unwrap().clone();
     assert!(list("/cfg/countries").await.contains(&json!({ "code": "IND", "name": "India" })));
     let zones = list("/cfg/timezones").await;

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::Platform;
-use super::audit::tamper;
+use super::TestPlatform;
+use super::audit::execute_statements;
 
 #[tokio::test]
 async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let packages = ["Event and Incident Management", "Remediation and Automation"];
     let add_ons = ["SMS and Voice", "Remote Access Management"];
     let partner = json!({ "name": " Acme ", "packages": packages, "addOns": add_ons });
-    let created = platform.sp.post(&platform.msps(), partner).await.json();
+    let created = platform.sp.post(&platform.partners_path(), partner).await.json();
     assert_eq!(created, json!({ "uniqueId": "msp_2", "name": "Acme", "id": 2 }));
     let body = json!({
         "name": "Example Co", "extOrgId": "EXT-1", "address": "1 Main St", "city": "San Jose", "state": "California",
@@ -71,23 +71,23 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
 
 #[tokio::test]
 async fn numeric_and_legacy_ids_name_the_same_tenant() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let read = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
     assert_eq!(platform.sp.get("/tenants/2/clients/3").await.json(), read);
     assert_eq!(platform.sp.get("/tenants/client/3").await.json(), read);
     for wrong in ["msp_3", "client_2", "03x", "-1", "client_4", "3%20", "3%00"] {
-        platform.sp.get(&format!("/tenants/msp_2/clients/{wrong}")).await.is(404, "not found");
+        platform.sp.get(&format!("/tenants/msp_2/clients/{wrong}")).await.assert_error(404, "not found");
     }
 }
 
 #[tokio::test]
 async fn what_a_client_leaves_out_at_create_comes_from_its_partner() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let body = json!({ "name": "Acme", "country": "DEU", "timeZone": "Asia/Calcutta", "address": "Here" });
-    let partner = platform.sp.make(platform.msps(), body).await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let partner = platform.sp.create_tenant(platform.partners_path(), body).await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let read = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
     assert_eq!((&read["country"], &read["timeZone"]), (&json!("Germany"), &json!("Asia/Calcutta")));
     assert_eq!(read["address"], "");
@@ -95,9 +95,9 @@ async fn what_a_client_leaves_out_at_create_comes_from_its_partner() {
 
 #[tokio::test]
 async fn an_update_merges_and_answers_the_whole_object() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let path = format!("/tenants/{partner}/clients/{client}");
     let set = json!({ "city": "Bonn", "zip": "53111", "whiteListedIps": "10.0.0.1", "channel": {"id": 1},
         "clientDetails": {"businessStartHour": 7}, "duoSecurity": {"apiHostName": "duo.example"} });
@@ -118,24 +118,25 @@ async fn an_update_merges_and_answers_the_whole_object() {
 /// shows: seeds/events-add-ons/sms-voice, seeds/remediation-add-ons/remote-access
 #[tokio::test]
 async fn a_switch_needs_its_add_on_and_goes_off_with_it() {
-    let mut platform = Platform::start().await;
+    let mut platform = TestPlatform::start().await;
     let packages = ["Event and Incident Management", "Remediation and Automation"];
     for (switch, add_on) in [("smsVoiceNotification", "SMS and Voice"), ("remoteAccess", "Remote Access Management")] {
         let body = json!({ "name": switch, "packages": packages, "addOns": [add_on] });
-        let partner = platform.sp.make(platform.msps(), body).await;
+        let partner = platform.sp.create_tenant(platform.partners_path(), body).await;
         let list = format!("/tenants/{partner}/clients");
         let on = json!({ switch: true });
         let field = format!("clientDetails.{switch}");
-        let refused = platform.sp.post(&list, json!({ "name": "G", "clientDetails": on })).await.refuses(&field);
+        let refused =
+            platform.sp.post(&list, json!({ "name": "G", "clientDetails": on })).await.assert_field_refused(&field);
         assert!(refused.contains(add_on) && refused.contains("Contact Support"), "{refused}");
-        let client = platform.sp.client(&partner, "G").await;
+        let client = platform.sp.create_client(&partner, "G").await;
         let path = format!("{list}/{client}");
-        platform.sp.post(&path, json!({ "clientDetails": on, "city": "Bonn" })).await.refuses(&field);
+        platform.sp.post(&path, json!({ "clientDetails": on, "city": "Bonn" })).await.assert_field_refused(&field);
         assert_eq!(platform.sp.get(&path).await.json()["city"], "", "nothing is half done");
         let with = json!({ "clientDetails": on, "packages": packages, "addOns": [add_on] });
         assert_eq!(platform.sp.post(&path, with).await.json()["clientDetails"][switch], true);
         // A request that says both at once contradicts itself; one that says nothing of the switch turns it off.
-        platform.sp.post(&path, json!({ "clientDetails": on, "addOns": [] })).await.refuses(&field);
+        platform.sp.post(&path, json!({ "clientDetails": on, "addOns": [] })).await.assert_field_refused(&field);
         let without = platform.sp.post(&path, json!({ "addOns": [] })).await.json();
         assert_eq!(without["clientDetails"][switch], false);
     }
@@ -151,40 +152,40 @@ async fn a_switch_needs_its_add_on_and_goes_off_with_it() {
 
 #[tokio::test]
 async fn a_name_is_required_and_unique_among_the_living() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
     let list = format!("/tenants/{partner}/clients");
     for body in [json!({}), json!({ "name": "  " }), json!({ "name": "a\nb" }), json!({ "name": "x".repeat(256) })] {
-        platform.sp.post(&list, body).await.refuses("name");
+        platform.sp.post(&list, body).await.assert_field_refused("name");
     }
-    let globex = platform.sp.client(&partner, "Globex").await;
+    let globex = platform.sp.create_client(&partner, "Globex").await;
     let refused = platform.sp.post(&list, json!({ "name": " Globex " })).await;
-    refused.refuses("name");
+    refused.assert_field_refused("name");
     assert!(refused.text.contains(&format!(r#""holder":"{globex}""#)), "{}", refused.text);
     // Letters count, another partner has its own names, and a partner's name is no client's.
-    platform.sp.client(&partner, "GLOBEX").await;
-    platform.sp.client(&partner, "Acme").await;
-    let other = platform.partner("Other").await;
-    let theirs = platform.sp.client(&other, "Globex").await;
-    platform.sp.post(&platform.msps(), json!({ "name": "Acme" })).await.refuses("name");
-    platform.sp.client(&other, "Initech").await;
+    platform.sp.create_client(&partner, "GLOBEX").await;
+    platform.sp.create_client(&partner, "Acme").await;
+    let other = platform.create_partner("Other").await;
+    let theirs = platform.sp.create_client(&other, "Globex").await;
+    platform.sp.post(&platform.partners_path(), json!({ "name": "Acme" })).await.assert_field_refused("name");
+    platform.sp.create_client(&other, "Initech").await;
     let renamed = platform.sp.post(&format!("/tenants/{other}/clients/{theirs}"), json!({ "name": "Initech" })).await;
-    renamed.refuses("name");
+    renamed.assert_field_refused("name");
     let path = format!("{list}/{globex}");
-    platform.sp.post(&path, json!({ "name": "" })).await.refuses("name");
+    platform.sp.post(&path, json!({ "name": "" })).await.assert_field_refused("name");
     assert_eq!(platform.sp.post(&path, json!({ "name": "Globex" })).await.json()["name"], "Globex");
     // A name is free again once its holder is renamed or ended.
     assert_eq!(platform.sp.post(&path, json!({ "name": "Hooli" })).await.json()["name"], "Hooli");
-    let again = platform.sp.client(&partner, "Globex").await;
-    platform.sp.act(&format!("{list}/{again}/terminate")).await.json();
-    platform.sp.client(&partner, "Globex").await;
+    let again = platform.sp.create_client(&partner, "Globex").await;
+    platform.sp.post_empty(&format!("{list}/{again}/terminate")).await.json();
+    platform.sp.create_client(&partner, "Globex").await;
 }
 
 #[tokio::test]
 async fn every_change_moves_the_updated_time() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let path = format!("/tenants/{partner}/clients/{client}");
     let stamp = async || platform.sp.get(&path).await.json()["updatedTime"].as_str().unwrap().to_owned();
     let mut last = stamp().await;
@@ -197,7 +198,7 @@ async fn every_change_moves_the_updated_time() {
         tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
         let (method, call) = call.split_once(' ').unwrap();
         let body = json!({ "city": "Bonn", "applicationTitle": "T" }).to_string().into_bytes();
-        platform.sp.raw(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json();
+        platform.sp.send(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json();
         let now = stamp().await;
         assert!(now > last, "{what}: {now} is not after {last}");
         last = now;
@@ -206,9 +207,9 @@ async fn every_change_moves_the_updated_time() {
 
 #[tokio::test]
 async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let path = format!("/tenants/{partner}/clients/{client}");
     let revision = async || platform.sp.get(&path).await.json()["revision"].as_i64().unwrap();
     let mut last = revision().await;
@@ -216,7 +217,7 @@ async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
         let change = async |call: &str, body: serde_json::Value| {
             let (method, call) = call.split_once(' ').unwrap();
             let body = body.to_string().into_bytes();
-            platform.sp.raw(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json()
+            platform.sp.send(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json()
         };
         change(&format!("POST {path}"), json!({"city": format!("City {round}")})).await;
         let now = revision().await;
@@ -236,12 +237,13 @@ async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
 
 #[tokio::test]
 async fn a_change_has_a_later_revision_although_the_clock_was_set_back() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let path = format!("{}/{partner}", platform.msps());
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let path = format!("{}/{partner}", platform.partners_path());
     // As a clock left it that was an hour ahead.
     let ahead = jiff::Timestamp::now().as_millisecond() + 3_600_000;
-    tamper(&platform, &[&format!("UPDATE tenant SET updated_at = {ahead} WHERE unique_id = '{partner}'")]).await;
+    execute_statements(&platform, &[&format!("UPDATE tenant SET updated_at = {ahead} WHERE unique_id = '{partner}'")])
+        .await;
     platform.sp.post(&path, json!({ "city": "Bonn" })).await.json();
     assert_eq!(platform.sp.get(&path).await.json()["revision"], ahead + 1);
 }

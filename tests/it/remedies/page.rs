@@ -16,7 +16,7 @@ use Remedy::{None, Tests};
 
 /// One row for each reason: a new one does not compile before somebody has thought of the way out.
 #[allow(clippy::too_many_lines, reason = "a table")]
-fn remedy(reason: Reason) -> Remedy {
+fn remedy_of(reason: Reason) -> Remedy {
     match reason {
         Reason::SecuritySettingNotSupported | Reason::PartnerAPIUnavailable => Tests(&["it::remedies::platform::without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_named_by_its_id"]),
         Reason::CredentialsUnavailable => Tests(&[
@@ -149,9 +149,9 @@ fn remedy(reason: Reason) -> Remedy {
 
 #[test]
 fn every_reason_that_needs_a_person_has_a_test_that_does_what_its_message_says() {
-    let known = shown::of_all_tests();
+    let known = shown::all_test_names();
     for reason in Reason::ALL.iter().copied() {
-        match remedy(reason) {
+        match remedy_of(reason) {
             Tests(tests) => {
                 for test in tests {
                     assert!(known.contains(*test), "{}: there is no test `{test}`", reason.name());

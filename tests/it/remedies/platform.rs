@@ -2,64 +2,67 @@
 
 use serde_json::json;
 
-use super::{acme, asks};
+use super::{assert_message_contains, create_ready_partner};
 use crate::programs::PlatformOptions;
-use crate::proxy::rules::{Answer, Fault, Rule};
-use crate::world::World;
+use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
+use crate::world::TestWorld;
 
 #[test]
 fn an_add_on_that_support_must_permit_goes_on_once_it_did() {
-    let world = World::shared();
+    let world = TestWorld::shared_world();
     let refusal = json!([{
         "code": "0002", "fieldName": "addOns",
         "message": "The add-on is not permitted. Contact Support to change the add-on permission.",
     }]);
-    let answer = Answer { status: 400, body: refusal.to_string(), ..Answer::default() };
-    let mut rule = Rule::new("POST", "/msps$", Fault::Answer(answer));
+    let answer = CannedAnswer { status: 400, body: refusal.to_string(), ..CannedAnswer::default() };
+    let mut rule = FaultRule::new("POST", "/msps$", ProxyFault::Answer(answer));
     "Offline Alerts".clone_into(&mut rule.body);
-    let proxy = world.proxy(vec![rule]);
-    let space = world.behind(&proxy, "support");
-    space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"], "addOns": ["OfflineAlerts"]}));
-    asks(&space.not_ready("partner/acme", "AddOnNotPermitted"), &["`addOns`", "ontact Support"]);
-    proxy.set(Vec::new());
-    look_again(&space, "partner/acme");
-    space.ready("partner/acme");
+    let proxy = world.start_proxy(vec![rule]);
+    let space = world.namespace_behind(&proxy, "support");
+    space.apply_partner("acme", &json!({"packages": ["EventAndIncidentManagement"], "addOns": ["OfflineAlerts"]}));
+    assert_message_contains(
+        &space.wait_until_not_ready("partner/acme", "AddOnNotPermitted"),
+        &["`addOns`", "ontact Support"],
+    );
+    proxy.set_rules(Vec::new());
+    request_reconcile(&space, "partner/acme");
+    space.wait_until_ready("partner/acme");
 }
 
 #[test]
 fn a_credential_of_another_tenant_is_replaced() {
-    let (space, partner) = acme("above");
+    let (space, partner) = create_ready_partner("above");
     let mut beside = space.credential();
     beside["tenantId"] = json!(partner);
-    space.secret("beside", &beside);
-    space.partner("second", &json!({"connectionSecretRef": {"name": "beside"}}));
-    space.until("it is refused", || {
+    space.apply_secret("beside", &beside);
+    space.apply_partner("second", &json!({"connectionSecretRef": {"name": "beside"}}));
+    space.wait_until("it is refused", || {
         let found = space.condition("partner/second", "Stalled");
         let refused = ["RefusedByPlatform", "CredentialsRefused"];
         Ok(found.is_some_and(|(status, reason, _)| status == "True" && refused.contains(&reason.as_str())))
     });
     let message = space.condition("partner/second", "Ready").unwrap().2;
-    asks(&message, &["`tenantId`"]);
-    space.patch("partner/second", &json!({"spec": {"connectionSecretRef": {"name": "platform"}}}));
-    space.ready("partner/second");
+    assert_message_contains(&message, &["`tenantId`"]);
+    space.merge_patch("partner/second", &json!({"spec": {"connectionSecretRef": {"name": "platform"}}}));
+    space.wait_until_ready("partner/second");
 }
 
 /// shows: faults/71
 #[test]
 fn a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_waits_meanwhile() {
-    let world = World::shared();
-    let proxy = world.proxy(Vec::new());
-    let space = world.behind(&proxy, "permission");
-    space.partner("acme", &json!({}));
-    space.ready("partner/acme");
+    let world = TestWorld::shared_world();
+    let proxy = world.start_proxy(Vec::new());
+    let space = world.namespace_behind(&proxy, "permission");
+    space.apply_partner("acme", &json!({}));
+    space.wait_until_ready("partner/acme");
     for name in ["globex", "initech"] {
-        space.client(name, &json!({"details": {"city": "Berlin"}}));
+        space.apply_client(name, &json!({"details": {"city": "Berlin"}}));
     }
-    let (globex, _) = (space.ready("client/globex"), space.ready("client/initech"));
+    let (globex, _) = (space.wait_until_ready("client/globex"), space.wait_until_ready("client/initech"));
     let refusal = json!({"code": "0004", "message": "You are not allowed to do this"}).to_string();
-    let answer = Answer { status: 403, body: refusal, ..Answer::default() };
-    proxy.set(vec![Rule::new("POST", &format!("/clients/{globex}$"), Fault::Answer(answer))]);
-    let city = |name: &str| space.patch(name, &json!({"spec": {"details": {"city": "Bonn"}}}));
+    let answer = CannedAnswer { status: 403, body: refusal, ..CannedAnswer::default() };
+    proxy.set_rules(vec![FaultRule::new("POST", &format!("/clients/{globex}$"), ProxyFault::Answer(answer))]);
+    let city = |name: &str| space.merge_patch(name, &json!({"spec": {"details": {"city": "Bonn"}}}));
     let valid_since = || {
         let conditions = space.get("client/initech").unwrap()["status"]["conditions"].as_array().unwrap().clone();
         let valid = conditions.into_iter().find(|one| one["type"] == "CredentialsValid").unwrap();
@@ -67,68 +70,77 @@ fn a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_wait
     };
     let before = valid_since();
     city("client/globex");
-    asks(&space.not_ready("client/globex", "PermissionMissing"), &["give the credential a role"]);
+    assert_message_contains(
+        &space.wait_until_not_ready("client/globex", "PermissionMissing"),
+        &["give the credential a role"],
+    );
     city("client/initech");
-    space.client("umbrella", &json!({}));
-    space.ready("client/initech");
-    space.ready("client/umbrella");
-    assert!(proxy.seen().iter().any(|seen| seen.is_faulty));
+    space.apply_client("umbrella", &json!({}));
+    space.wait_until_ready("client/initech");
+    space.wait_until_ready("client/umbrella");
+    assert!(proxy.seen_requests().iter().any(|seen| seen.is_faulty));
     assert_eq!(valid_since(), before, "the credential was never taken for refused");
     assert_eq!(space.condition("client/globex", "Ready").unwrap().1, "PermissionMissing");
-    proxy.set(Vec::new());
-    look_again(&space, "client/globex");
-    space.ready("client/globex");
+    proxy.set_rules(Vec::new());
+    request_reconcile(&space, "client/globex");
+    space.wait_until_ready("client/globex");
 }
 
 #[test]
 fn a_host_that_is_not_allowed_is_corrected() {
-    let world = World::shared();
-    let space = world.namespace("host");
+    let world = TestWorld::shared_world();
+    let space = world.create_namespace("host");
     let mut data = space.credential();
     data["url"] = json!("https://elsewhere.example");
-    space.secret("elsewhere", &data);
-    space.partner("acme", &json!({"connectionSecretRef": {"name": "elsewhere"}}));
-    asks(&space.not_ready("partner/acme", "HostNotAllowed"), &["`--platform-hosts`", "or correct `url`"]);
-    space.secret("elsewhere", &space.credential());
-    space.ready("partner/acme");
+    space.apply_secret("elsewhere", &data);
+    space.apply_partner("acme", &json!({"connectionSecretRef": {"name": "elsewhere"}}));
+    assert_message_contains(
+        &space.wait_until_not_ready("partner/acme", "HostNotAllowed"),
+        &["`--platform-hosts`", "or correct `url`"],
+    );
+    space.apply_secret("elsewhere", &space.credential());
+    space.wait_until_ready("partner/acme");
 }
 
 #[test]
 fn what_somebody_keeps_changing_back_is_only_reported_on_request() {
-    let (space, partner) = acme("fight");
-    space.client("globex", &json!({"details": {"city": "Berlin"}}));
-    let client = space.ready("client/globex");
+    let (space, partner) = create_ready_partner("fight");
+    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let client = space.wait_until_ready("client/globex");
     let path = space.client_path(&partner, &client);
     for _ in 0..3 {
-        space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-        space.until("it is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
+        space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+        space.wait_until("it is put right", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Berlin"));
     }
-    space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-    asks(&space.not_ready("client/globex", "ConflictingWriter"), &["`details.city`", "set `management.drift: Report`"]);
-    space.patch("client/globex", &json!({"spec": {"management": {"drift": "Report"}}}));
-    space.ready("client/globex");
+    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+    assert_message_contains(
+        &space.wait_until_not_ready("client/globex", "ConflictingWriter"),
+        &["`details.city`", "set `management.drift: Report`"],
+    );
+    space.merge_patch("client/globex", &json!({"spec": {"management": {"drift": "Report"}}}));
+    space.wait_until_ready("client/globex");
     assert_eq!(space.get("client/globex").unwrap()["status"]["drift"][0]["path"], "details.city");
-    assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn");
+    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Bonn");
 }
 
 #[test]
 fn without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_named_by_its_id() {
     let options = PlatformOptions { documented_only: true, ..PlatformOptions::default() };
-    let world = World::start_with("bare", &options, |_| {}).unwrap();
-    let space = world.namespace("bare");
+    let world = TestWorld::start_with("bare", &options, |_| {}).unwrap();
+    let space = world.create_namespace("bare");
     let id = world.platform.credential.tenant_id.clone();
-    space.partner("acme", &json!({}));
-    let message = space.not_ready("partner/acme", "PartnerAPIUnavailable");
-    asks(&message, &["declare Clients with `partnerUniqueId` instead"]);
+    space.apply_partner("acme", &json!({}));
+    let message = space.wait_until_not_ready("partner/acme", "PartnerAPIUnavailable");
+    assert_message_contains(&message, &["declare Clients with `partnerUniqueId` instead"]);
     let access = json!({"partnerUniqueId": id, "security": {"access": {"skipUserConsentForm": true}}});
-    space.orphan("globex", &access);
-    let message = space.not_ready("client/globex", "SecuritySettingNotSupported");
-    asks(&message, &["`security.access.skipUserConsentForm`", "remove it from the spec"]);
-    space.patch("client/globex", &json!({"spec": {"security": null}}));
-    space.ready("client/globex");
+    space.apply_client_without_partner("globex", &access);
+    let message = space.wait_until_not_ready("client/globex", "SecuritySettingNotSupported");
+    assert_message_contains(&message, &["`security.access.skipUserConsentForm`", "remove it from the spec"]);
+    space.merge_patch("client/globex", &json!({"spec": {"security": null}}));
+    space.wait_until_ready("client/globex");
 }
 
 /// Without a change in the cluster it looks again by itself after a while; this is how to ask for it now.
-fn look_again(space: &crate::world::Space<'_>, object: &str) {
+fn request_reconcile(space: &crate::world::TestNamespace<'_>, object: &str) {
     space.kubectl(&["annotate", object, "tenantry.dev/reconcile-requested-at=now", "--overwrite"]);
 }

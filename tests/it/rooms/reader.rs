@@ -8,7 +8,7 @@ use syn::{Attribute, File, ItemFn, ItemImpl, ItemMod, ItemUse, Macro, Meta, Path
 
 /// A path as it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(super) struct NamedPath {
     pub(super) segments: Vec<String>,
     pub(super) line: usize,
     /// Whether only tests see it.
@@ -19,14 +19,14 @@ pub(super) struct Named {
 
 /// A module and what is written in it, inner modules apart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Module {
+pub(super) struct SourceModule {
     /// Names of the modules in it.
     pub(super) children: BTreeSet<String>,
     /// Names that `use` brings, with what they stand for.
     pub(super) aliases: BTreeMap<String, Vec<String>>,
     /// What `use ...::*` names.
     pub(super) globs: Vec<Vec<String>>,
-    pub(super) named: Vec<Named>,
+    pub(super) named: Vec<NamedPath>,
     pub(super) file: String,
     /// Modules in files of their own, and whether only tests see them.
     pub(super) files: Vec<(String, bool)>,
@@ -34,7 +34,7 @@ pub(super) struct Module {
 
 /// Where a file stands.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct SourceFile {
     /// Its name in messages.
     pub(super) file: String,
     /// The path of its module.
@@ -44,55 +44,55 @@ pub(super) struct Place {
 }
 
 /// Every module of a file, by its path.
-pub(super) fn read(place: Place, parsed: &File) -> BTreeMap<Vec<String>, Module> {
-    let Place { file, path, in_test } = place;
-    let mut reader = Reader { file, path, in_test, modules: BTreeMap::new() };
-    reader.module();
+pub(super) fn read_modules(place: SourceFile, parsed: &File) -> BTreeMap<Vec<String>, SourceModule> {
+    let SourceFile { file, path, in_test } = place;
+    let mut reader = PathReader { file, path, in_test, modules: BTreeMap::new() };
+    reader.current_module();
     reader.visit_file(parsed);
     reader.modules
 }
 
-struct Reader {
+struct PathReader {
     file: String,
     path: Vec<String>,
     in_test: bool,
-    modules: BTreeMap<Vec<String>, Module>,
+    modules: BTreeMap<Vec<String>, SourceModule>,
 }
 
-impl Reader {
-    fn module(&mut self) -> &mut Module {
+impl PathReader {
+    fn current_module(&mut self) -> &mut SourceModule {
         let file = self.file.clone();
-        self.modules.entry(self.path.clone()).or_insert_with(|| Module { file, ..Module::default() })
+        self.modules.entry(self.path.clone()).or_insert_with(|| SourceModule { file, ..SourceModule::default() })
     }
 
-    fn name(&mut self, segments: Vec<String>, span: Span, in_use: bool) {
-        let named = Named { segments, line: span.start().line, in_test: self.in_test, in_use };
-        self.module().named.push(named);
+    fn add_path(&mut self, segments: Vec<String>, span: Span, in_use: bool) {
+        let named = NamedPath { segments, line: span.start().line, in_test: self.in_test, in_use };
+        self.current_module().named.push(named);
     }
 
     /// Reads an item of which tests alone may see the whole.
-    fn item(&mut self, attributes: &[Attribute], read: impl FnOnce(&mut Self)) {
+    fn read_item(&mut self, attributes: &[Attribute], read: impl FnOnce(&mut Self)) {
         let before = self.in_test;
         self.in_test |= attributes.iter().any(is_test);
         read(self);
         self.in_test = before;
     }
 
-    fn use_tree(&mut self, tree: &UseTree, prefix: &[String]) {
+    fn visit_use_tree(&mut self, tree: &UseTree, prefix: &[String]) {
         let join = |ident: &Ident| [prefix, &[ident.to_string()]].concat();
         match tree {
-            UseTree::Path(part) => self.use_tree(&part.tree, &join(&part.ident)),
-            UseTree::Group(group) => group.items.iter().for_each(|tree| self.use_tree(tree, prefix)),
+            UseTree::Path(part) => self.visit_use_tree(&part.tree, &join(&part.ident)),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.visit_use_tree(tree, prefix)),
             UseTree::Glob(glob) => {
-                self.name([prefix, &["*".to_owned()]].concat(), glob.star_token.spans[0], true);
-                self.module().globs.push(prefix.to_vec());
+                self.add_path([prefix, &["*".to_owned()]].concat(), glob.star_token.spans[0], true);
+                self.current_module().globs.push(prefix.to_vec());
             }
-            UseTree::Name(name) => self.brings(&name.ident, &name.ident, join(&name.ident)),
-            UseTree::Rename(rename) => self.brings(&rename.ident, &rename.rename, join(&rename.ident)),
+            UseTree::Name(name) => self.add_import(&name.ident, &name.ident, join(&name.ident)),
+            UseTree::Rename(rename) => self.add_import(&rename.ident, &rename.rename, join(&rename.ident)),
         }
     }
 
-    fn brings(&mut self, ident: &Ident, alias: &Ident, mut path: Vec<String>) {
+    fn add_import(&mut self, ident: &Ident, alias: &Ident, mut path: Vec<String>) {
         let mut alias = alias.to_string();
         // `use a::b::{self}` brings `b`.
         if ident == "self" && path.len() > 1 {
@@ -101,19 +101,19 @@ impl Reader {
                 alias = path.last().cloned().unwrap_or_default();
             }
         }
-        self.name(path.clone(), ident.span(), true);
-        self.module().aliases.insert(alias, path);
+        self.add_path(path.clone(), ident.span(), true);
+        self.current_module().aliases.insert(alias, path);
     }
 
     /// Paths among tokens that no grammar tells us about.
-    fn tokens(&mut self, tokens: TokenStream) {
+    fn visit_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<Ident> = Vec::new();
         let mut colons = 0;
         for token in tokens {
             match &token {
                 TokenTree::Ident(ident) if colons == 2 && !path.is_empty() => path.push(ident.clone()),
                 TokenTree::Ident(ident) => {
-                    self.end(&mut path);
+                    self.finish_path(&mut path);
                     path.push(ident.clone());
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => {
@@ -121,20 +121,20 @@ impl Reader {
                     continue;
                 }
                 TokenTree::Group(group) => {
-                    self.end(&mut path);
-                    self.tokens(group.stream());
+                    self.finish_path(&mut path);
+                    self.visit_tokens(group.stream());
                 }
-                TokenTree::Punct(_) | TokenTree::Literal(_) => self.end(&mut path),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => self.finish_path(&mut path),
             }
             colons = 0;
         }
-        self.end(&mut path);
+        self.finish_path(&mut path);
     }
 
-    fn end(&mut self, path: &mut Vec<Ident>) {
+    fn finish_path(&mut self, path: &mut Vec<Ident>) {
         if let [first, _, ..] = path.as_slice() {
             let span = first.span();
-            self.name(path.iter().map(ToString::to_string).collect(), span, false);
+            self.add_path(path.iter().map(ToString::to_string).collect(), span, false);
         }
         path.clear();
     }
@@ -146,18 +146,18 @@ fn is_test(attribute: &Attribute) -> bool {
     list.path.is_ident("cfg") && (condition == "test" || condition.starts_with("all(test,"))
 }
 
-impl<'ast> Visit<'ast> for Reader {
+impl<'ast> Visit<'ast> for PathReader {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         let name = item.ident.to_string();
-        self.module().children.insert(name.clone());
-        self.item(&item.attrs, |reader| match &item.content {
+        self.current_module().children.insert(name.clone());
+        self.read_item(&item.attrs, |reader| match &item.content {
             None => {
                 let in_test = reader.in_test;
-                reader.module().files.push((name, in_test));
+                reader.current_module().files.push((name, in_test));
             }
             Some((_, items)) => {
                 reader.path.push(name);
-                reader.module();
+                reader.current_module();
                 for item in items {
                     reader.visit_item(item);
                 }
@@ -167,28 +167,28 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        self.item(&item.attrs, |reader| reader.use_tree(&item.tree, &[]));
+        self.read_item(&item.attrs, |reader| reader.visit_use_tree(&item.tree, &[]));
     }
 
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.item(&item.attrs, |reader| visit::visit_item_fn(reader, item));
+        self.read_item(&item.attrs, |reader| visit::visit_item_fn(reader, item));
     }
 
     fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
-        self.item(&item.attrs, |reader| visit::visit_item_impl(reader, item));
+        self.read_item(&item.attrs, |reader| visit::visit_item_impl(reader, item));
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
         if let Some(first) = path.segments.first() {
             let segments: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-            self.name(segments, first.ident.span(), false);
+            self.add_path(segments, first.ident.span(), false);
         }
         visit::visit_path(self, path);
     }
 
     fn visit_macro(&mut self, called: &'ast Macro) {
         visit::visit_macro(self, called);
-        self.tokens(called.tokens.clone());
+        self.visit_tokens(called.tokens.clone());
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
@@ -198,7 +198,7 @@ impl<'ast> Visit<'ast> for Reader {
         }
         visit::visit_attribute(self, attribute);
         if let Meta::List(list) = &attribute.meta {
-            self.tokens(list.tokens.clone());
+            self.visit_tokens(list.tokens.clone());
         }
     }
 }

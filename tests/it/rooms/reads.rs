@@ -2,19 +2,20 @@
 
 use std::fs;
 
-use super::files;
+use super::rust_files;
 use crate::assets;
 
 /// Ways to name our kinds as what is read.
-const TYPED: [&str; 4] = ["Api::<K>", "Api::<Partner>", "Api::<TenantClient>", "apis::<TenantClient>"];
+const TYPED_APIS: [&str; 4] = ["Api::<K>", "Api::<Partner>", "Api::<TenantClient>", "apis::<TenantClient>"];
 /// Calls whose answers are parsed whole. Metadata has the same form in every release.
-const PARSED: [&str; 7] = [".get(", ".get_opt(", ".list(", ".patch(", ".patch_status(", ".replace(", "watcher("];
+const PARSING_CALLS: [&str; 7] = [".get(", ".get_opt(", ".list(", ".patch(", ".patch_status(", ".replace(", "watcher("];
 
 /// Functions of a source text that read an object by its type.
 fn typed_reads(source: &str) -> Vec<String> {
     let functions = source.split("fn ").skip(1);
     let is_typed = |function: &&str| {
-        TYPED.iter().any(|typed| function.contains(typed)) && PARSED.iter().any(|call| function.contains(call))
+        TYPED_APIS.iter().any(|typed| function.contains(typed))
+            && PARSING_CALLS.iter().any(|call| function.contains(call))
     };
     let name = |function: &str| function.split(['(', '<']).next().unwrap_or_default().to_owned();
     functions.filter(is_typed).map(name).collect()
@@ -22,7 +23,7 @@ fn typed_reads(source: &str) -> Vec<String> {
 
 #[test]
 fn every_object_of_our_kinds_is_read_for_itself() {
-    let sources = files(&assets::root().join("src"));
+    let sources = rust_files(&assets::root().join("src"));
     let faults: Vec<String> = sources
         .iter()
         .flat_map(|file| {

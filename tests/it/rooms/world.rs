@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{self, Module, Named, Place};
+use super::reader::{self, NamedPath, SourceFile, SourceModule};
 
 /// More renames than this lead nowhere.
-const STEPS: usize = 16;
+const MAX_RENAMES: usize = 16;
 
 /// Words that begin a path and are neither crate nor module.
 const PRIMITIVES: &[&str] = &[
@@ -15,36 +15,37 @@ const PRIMITIVES: &[&str] = &[
 
 /// The library's modules below `crate`, and each program by its own name.
 #[derive(Debug, Default)]
-pub(super) struct World {
-    pub(super) modules: BTreeMap<Vec<String>, Module>,
+pub(super) struct ModuleGraph {
+    pub(super) modules: BTreeMap<Vec<String>, SourceModule>,
 }
 
 /// A module from which a path is read, and how many renames it may still pass.
 #[derive(Clone, Copy)]
-struct From<'a> {
+struct ResolutionOrigin<'a> {
     module: &'a [String],
     steps: usize,
 }
 
-impl World {
+impl ModuleGraph {
     /// Adds a file; the modules that it keeps in files of their own, and whether only tests see those.
-    pub(super) fn add(&mut self, place: Place, source: &str) -> Vec<(String, bool)> {
+    pub(super) fn add_file(&mut self, place: SourceFile, source: &str) -> Vec<(String, bool)> {
         let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{}: {error}", place.file));
-        let modules = reader::read(place, &parsed);
+        let modules = reader::read_modules(place, &parsed);
         let files = modules.values().flat_map(|module| module.files.clone()).collect();
         self.modules.extend(modules);
         files
     }
 
     /// Where a path of a module leads, first as written and then through every re-export; nothing for a local name.
-    pub(super) fn resolve(&self, module: &[String], named: &Named) -> Option<(Vec<String>, Vec<String>)> {
-        let written = self.absolute(From { module, steps: STEPS }, &named.segments, named.in_use)?;
-        let meant = self.follow(written.clone(), STEPS);
+    pub(super) fn resolve(&self, module: &[String], named: &NamedPath) -> Option<(Vec<String>, Vec<String>)> {
+        let written =
+            self.absolute_path(ResolutionOrigin { module, steps: MAX_RENAMES }, &named.segments, named.in_use)?;
+        let meant = self.follow_reexports(written.clone(), MAX_RENAMES);
         Some((written, meant))
     }
 
     /// A path from `crate` or from a crate of others.
-    fn absolute(&self, from: From<'_>, path: &[String], in_use: bool) -> Option<Vec<String>> {
+    fn absolute_path(&self, from: ResolutionOrigin<'_>, path: &[String], in_use: bool) -> Option<Vec<String>> {
         let module = from.module;
         let (first, rest) = path.split_first()?;
         let below = |module: &[String]| Some([module, rest].concat());
@@ -56,11 +57,11 @@ impl World {
             "super" => {
                 let module = module.split_last()?.1;
                 let is_up_again = rest.first().is_some_and(|next| next == "super");
-                let parent = From { module, ..from };
+                let parent = ResolutionOrigin { module, ..from };
                 return if is_up_again {
-                    self.absolute(parent, rest, true)
+                    self.absolute_path(parent, rest, true)
                 } else {
-                    self.absolute(parent, &here(rest), true)
+                    self.absolute_path(parent, &relative_to_module(rest), true)
                 };
             }
             "Self" => return None,
@@ -69,7 +70,7 @@ impl World {
         if self.modules.get(module)?.children.contains(first) {
             return Some([module, path].concat());
         }
-        if let Some(found) = self.alias(from, first) {
+        if let Some(found) = self.resolve_alias(from, first) {
             return below(&found);
         }
         let is_local = first.starts_with(char::is_uppercase) || PRIMITIVES.contains(&first.as_str());
@@ -78,26 +79,26 @@ impl World {
     }
 
     /// What a name stands for that `use` brought into a module.
-    fn alias(&self, from: From<'_>, name: &str) -> Option<Vec<String>> {
+    fn resolve_alias(&self, from: ResolutionOrigin<'_>, name: &str) -> Option<Vec<String>> {
         let here = self.modules.get(from.module)?;
-        let from = From { steps: from.steps.checked_sub(1)?, ..from };
+        let from = ResolutionOrigin { steps: from.steps.checked_sub(1)?, ..from };
         if let Some(path) = here.aliases.get(name) {
             // `use kube;` stands for itself.
             let is_itself = path.first().is_some_and(|first| first == name);
-            return if is_itself { Some(path.clone()) } else { self.absolute(from, path, true) };
+            return if is_itself { Some(path.clone()) } else { self.absolute_path(from, path, true) };
         }
         here.globs.iter().find_map(|glob| {
-            let target = self.absolute(from, glob, true)?;
+            let target = self.absolute_path(from, glob, true)?;
             let there = self.modules.get(&target).filter(|_| target != from.module)?;
             if there.children.contains(name) {
                 return Some([target, vec![name.to_owned()]].concat());
             }
-            self.alias(From { module: &target, ..from }, name)
+            self.resolve_alias(ResolutionOrigin { module: &target, ..from }, name)
         })
     }
 
     /// Replaces each name on the way that its module only passes on.
-    fn follow(&self, path: Vec<String>, steps: usize) -> Vec<String> {
+    fn follow_reexports(&self, path: Vec<String>, steps: usize) -> Vec<String> {
         let Some(steps) = steps.checked_sub(1) else { return path };
         for end in 1..path.len() {
             let (module, rest) = path.split_at(end);
@@ -106,8 +107,8 @@ impl World {
             if here.children.contains(name) {
                 continue;
             }
-            return match self.alias(From { module, steps }, name) {
-                Some(found) => self.follow([found.as_slice(), rest].concat(), steps),
+            return match self.resolve_alias(ResolutionOrigin { module, steps }, name) {
+                Some(found) => self.follow_reexports([found.as_slice(), rest].concat(), steps),
                 None => path,
             };
         }
@@ -116,6 +117,6 @@ impl World {
 }
 
 /// A path that begins in the module itself.
-fn here(path: &[String]) -> Vec<String> {
+fn relative_to_module(path: &[String]) -> Vec<String> {
     [&["self".to_owned()], path].concat()
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Server, at};
-use crate::support::schema::{self, Node};
+use super::{DryRunServer, spec_at_schema_path};
+use crate::support::schema::{self, SchemaNode};
 
 /// An edge of a place.
-struct Edge {
+struct SchemaEdge {
     /// Fits; absent where the place wants more than a size.
     fits: Option<Value>,
     /// Does not fit.
@@ -15,40 +15,40 @@ struct Edge {
     says: String,
 }
 
-fn edge(fits: Option<Value>, beyond: Value, says: String) -> Edge {
-    Edge { fits, beyond, says }
+fn schema_edge(fits: Option<Value>, beyond: Value, says: String) -> SchemaEdge {
+    SchemaEdge { fits, beyond, says }
 }
 
 /// A value of another type than the wanted one; for a text it is what YAML makes of `01067` without quotes. Where a rule
 /// asks for those quotes, a number is of the right type.
-fn type_edge(node: &Node) -> Option<Edge> {
+fn type_edge(node: &SchemaNode) -> Option<SchemaEdge> {
     let (wanted, other) = match node.text("type") {
         "" => ("integer,string", json!(true)),
         "string" if node.text("format") == "date-time" => ("date-time", json!(1067)),
         "string" => ("string", json!(1067)),
         wanted => (wanted, json!("yes")),
     };
-    (node.path != "spec").then(|| edge(None, other, format!("must be of type {wanted}")))
+    (node.path != "spec").then(|| schema_edge(None, other, format!("must be of type {wanted}")))
 }
 
-fn word_edges(node: &Node) -> Vec<Edge> {
+fn word_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     let words = node.schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
     let known: Vec<String> = words.iter().map(Value::to_string).collect();
     let says = format!("supported values: {}", known.join(", "));
-    words.iter().map(|word| edge(Some(word.clone()), json!("Nonsense"), says.clone())).collect()
+    words.iter().map(|word| schema_edge(Some(word.clone()), json!("Nonsense"), says.clone())).collect()
 }
 
-fn number_edges(node: &Node) -> Vec<Edge> {
+fn number_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     let bound = |key: &str| node.schema[key].as_f64().and_then(|bound| format!("{bound:.0}").parse::<i64>().ok());
-    let max =
-        bound("maximum").map(|max| edge(Some(json!(max)), json!(max + 1), format!("less than or equal to {max}")));
-    let min =
-        bound("minimum").map(|min| edge(Some(json!(min)), json!(min - 1), format!("greater than or equal to {min}")));
+    let max = bound("maximum")
+        .map(|max| schema_edge(Some(json!(max)), json!(max + 1), format!("less than or equal to {max}")));
+    let min = bound("minimum")
+        .map(|min| schema_edge(Some(json!(min)), json!(min - 1), format!("greater than or equal to {min}")));
     max.into_iter().chain(min).collect()
 }
 
 /// Lengths of texts, lists and maps.
-fn size_edges(node: &Node) -> Vec<Edge> {
+fn size_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     let bound = |key: &str| node.schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
     // Rules, words and forms want more than a size.
     let is_free = ["x-kubernetes-validations", "format"].iter().all(|key| node.schema.get(key).is_none())
@@ -61,8 +61,8 @@ fn size_edges(node: &Node) -> Vec<Edge> {
     let map = |length: usize| Value::Object((0..length).map(|entry| (format!("label-{entry}"), json!("x"))).collect());
     let mut edges = Vec::new();
     let mut add = |max: &str, min: &str, value: &dyn Fn(usize) -> Value, says: [&dyn Fn(usize) -> String; 2]| {
-        edges.extend(bound(max).map(|max| edge(fits(value(max)), value(max + 1), says[0](max))));
-        edges.extend(bound(min).map(|min| edge(fits(value(min)), value(min - 1), says[1](min))));
+        edges.extend(bound(max).map(|max| schema_edge(fits(value(max)), value(max + 1), says[0](max))));
+        edges.extend(bound(min).map(|min| schema_edge(fits(value(min)), value(min - 1), says[1](min))));
     };
     add(
         "maxLength",
@@ -86,35 +86,38 @@ fn size_edges(node: &Node) -> Vec<Edge> {
 }
 
 /// Every edge of a place.
-fn edges(node: &Node) -> impl Iterator<Item = Edge> {
+fn all_edges(node: &SchemaNode) -> impl Iterator<Item = SchemaEdge> {
     type_edge(node).into_iter().chain(word_edges(node)).chain(number_edges(node)).chain(size_edges(node))
 }
 
 /// The specs on both sides of every edge of the specs.
-pub(super) fn specs() -> Vec<(String, Value)> {
-    let nodes = schema::nodes();
+pub(super) fn edge_specs() -> Vec<(String, Value)> {
+    let nodes = schema::schema_nodes();
     let nodes = nodes.iter().filter(|node| node.path.starts_with("spec"));
-    let sides = |node: &Node| {
-        let values = edges(node).flat_map(|edge| edge.fits.into_iter().chain([edge.beyond])).collect::<Vec<_>>();
-        values.into_iter().map(|value| (node.kind.clone(), at(&node.kind, &node.path, value).0)).collect::<Vec<_>>()
+    let sides = |node: &SchemaNode| {
+        let values = all_edges(node).flat_map(|edge| edge.fits.into_iter().chain([edge.beyond])).collect::<Vec<_>>();
+        values
+            .into_iter()
+            .map(|value| (node.kind.clone(), spec_at_schema_path(&node.kind, &node.path, value).0))
+            .collect::<Vec<_>>()
     };
     nodes.flat_map(sides).collect()
 }
 
 /// Tries both sides of an edge; whether the fitting side was taken with its whole object.
-async fn try_edge(server: &Server, node: &Node, edge: &Edge, wrong: &mut Vec<String>) -> bool {
-    let place = node.place();
-    let (spec, field) = at(&node.kind, &node.path, edge.beyond.clone());
-    match server.judge(&node.kind, &spec).await {
+async fn try_edge(server: &DryRunServer, node: &SchemaNode, edge: &SchemaEdge, wrong: &mut Vec<String>) -> bool {
+    let place = node.kind_and_path();
+    let (spec, field) = spec_at_schema_path(&node.kind, &node.path, edge.beyond.clone());
+    match server.dry_run(&node.kind, &spec).await {
         Ok(()) => wrong.push(format!("{place}: {} is taken", edge.beyond)),
-        Err(refusal) if refusal.says(&field, &edge.says) => {}
+        Err(refusal) if refusal.has_cause(&field, &edge.says) => {}
         Err(refusal) => wrong.push(format!("{place}: `{field}: {}` is not in {refusal:?}", edge.says)),
     }
     let Some(fits) = edge.fits.clone() else { return false };
-    match server.judge(&node.kind, &at(&node.kind, &node.path, fits.clone()).0).await {
+    match server.dry_run(&node.kind, &spec_at_schema_path(&node.kind, &node.path, fits.clone()).0).await {
         Ok(()) => true,
         // A rule of what is around it may want more, which the table of rules tries.
-        Err(refusal) if !refusal.says(&field, "") => false,
+        Err(refusal) if !refusal.has_cause(&field, "") => false,
         Err(refusal) => {
             wrong.push(format!("{place}: {fits} is refused: {refusal:?}"));
             false
@@ -125,11 +128,11 @@ async fn try_edge(server: &Server, node: &Node, edge: &Edge, wrong: &mut Vec<Str
 /// shows: seeds/packages/monitoring, seeds/packages/select, seeds/password/custom, seeds/termination/checkboxes
 #[tokio::test(flavor = "multi_thread")]
 async fn types_words_and_bounds_hold_at_their_edges() {
-    let server = Server::new("bounds").await;
+    let server = DryRunServer::new("bounds").await;
     let mut wrong = Vec::new();
     let (mut tried, mut taken) = (0, 0);
-    for node in schema::nodes().iter().filter(|node| node.path.starts_with("spec")) {
-        for edge in edges(node) {
+    for node in schema::schema_nodes().iter().filter(|node| node.path.starts_with("spec")) {
+        for edge in all_edges(node) {
             taken += usize::from(try_edge(&server, node, &edge, &mut wrong).await);
             tried += 1;
         }
@@ -143,20 +146,20 @@ async fn types_words_and_bounds_hold_at_their_edges() {
 /// shows: seeds/account/name, seeds/termination/name-box, seeds/termination/mandatory
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_be_said_is_asked_for_by_name() {
-    let server = Server::new("required").await;
+    let server = DryRunServer::new("required").await;
     let mut asked = Vec::new();
-    for node in schema::nodes().iter().filter(|node| node.path.starts_with("spec") && node.path != "spec") {
+    for node in schema::schema_nodes().iter().filter(|node| node.path.starts_with("spec") && node.path != "spec") {
         for name in node.schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let refusal = server
-                .judge(&node.kind, &at(&node.kind, &node.path, json!({})).0)
+                .dry_run(&node.kind, &spec_at_schema_path(&node.kind, &node.path, json!({})).0)
                 .await
                 .expect_err("something is missing");
             assert!(
-                refusal.says(&format!("{}.{name}", node.path.replace("[*]", "[0]")), "Required value"),
+                refusal.has_cause(&format!("{}.{name}", node.path.replace("[*]", "[0]")), "Required value"),
                 "{} {name}: {refusal:?}",
-                node.place()
+                node.kind_and_path()
             );
-            asked.push(format!("{}.{name}", node.place()));
+            asked.push(format!("{}.{name}", node.kind_and_path()));
         }
     }
     for place in ["Partner spec.details.name", "Client spec.partnerRef.name", "Client spec.deletion.confirm.notAfter"] {

@@ -3,10 +3,10 @@
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{Server, refusal, yaml};
+use super::{DryRunServer, parse_yaml, to_rejection};
 
 /// A rule with changes of a spec that it lets pass and changes that it refuses.
-pub(super) struct Change {
+pub(super) struct ChangeRow {
     pub(super) kind: &'static str,
     /// Where the rule stands: empty for the object as a whole.
     pub(super) path: &'static str,
@@ -18,18 +18,18 @@ pub(super) struct Change {
     refused: &'static [&'static str],
 }
 
-impl Change {
+impl ChangeRow {
     /// The specs before and after, each on its own.
-    pub(super) fn specs(&self) -> Vec<(String, serde_json::Value)> {
+    pub(super) fn row_specs(&self) -> Vec<(String, serde_json::Value)> {
         let texts = [self.before].into_iter().chain(self.accepted.iter().chain(self.refused).copied());
-        texts.map(|text| (self.kind.to_owned(), yaml(text))).collect()
+        texts.map(|text| (self.kind.to_owned(), parse_yaml(text))).collect()
     }
 }
 
-const ANOTHER: &str = "`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one";
+const OTHER_TENANT_MESSAGE: &str = "`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one";
 
-pub(super) const ROWS: &[Change] = &[
-    Change {
+pub(super) const CHANGE_ROWS: &[ChangeRow] = &[
+    ChangeRow {
         kind: "Client",
         path: "spec",
         says: "`partnerRef` cannot be changed: a client stays with its partner; create another Client object instead",
@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Change] = &[
             "{connectionSecretRef: {name: platform}, details: {name: G}}",
         ],
     },
-    Change {
+    ChangeRow {
         kind: "Client",
         path: "spec",
         says: "`partnerUniqueId` cannot be changed: a client stays with its partner; create another Client object instead",
@@ -59,10 +59,10 @@ pub(super) const ROWS: &[Change] = &[
             "{connectionSecretRef: {name: platform}, details: {name: G}}",
         ],
     },
-    Change {
+    ChangeRow {
         kind: "Partner",
         path: "",
-        says: ANOTHER,
+        says: OTHER_TENANT_MESSAGE,
         before: "{details: {name: A}}",
         tenant: Some("msp_1"),
         accepted: &[
@@ -71,10 +71,10 @@ pub(super) const ROWS: &[Change] = &[
         ],
         refused: &["{details: {name: A}, adoption: {policy: Adopt, uniqueId: msp_2}}"],
     },
-    Change {
+    ChangeRow {
         kind: "Client",
         path: "",
-        says: ANOTHER,
+        says: OTHER_TENANT_MESSAGE,
         before: "{partnerRef: {name: acme}, details: {name: G}, adoption: {policy: Adopt, uniqueId: client_1}}",
         tenant: Some("client_1"),
         accepted: &[
@@ -90,11 +90,12 @@ pub(super) const ROWS: &[Change] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_stays_with_its_partner_and_its_tenant() {
-    let server = Server::new("changes").await;
-    for (number, row) in ROWS.iter().enumerate() {
-        let Change { kind, path, says, before, tenant, accepted, refused } = row;
+    let server = DryRunServer::new("changes").await;
+    for (number, row) in CHANGE_ROWS.iter().enumerate() {
+        let ChangeRow { kind, path, says, before, tenant, accepted, refused } = row;
         let (name, objects) = (format!("changed-{number}"), server.objects(kind));
-        let mut made = server.create((kind, &name), &yaml(before), false).await.expect("it is right before the change");
+        let mut made =
+            server.create((kind, &name), &parse_yaml(before), false).await.expect("it is right before the change");
         if let Some(id) = tenant {
             let status = Patch::Merge(json!({"status": {"uniqueId": id}}));
             made =
@@ -105,11 +106,11 @@ async fn an_object_stays_with_its_partner_and_its_tenant() {
         let tries = accepted.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false)));
         for (text, is_right) in tries {
             let mut changed = made.clone();
-            changed.data["spec"] = yaml(text);
+            changed.data["spec"] = parse_yaml(text);
             let params = PostParams { dry_run: true, ..PostParams::default() };
-            match objects.replace(&name, &params, &changed).await.map_err(refusal) {
+            match objects.replace(&name, &params, &changed).await.map_err(to_rejection) {
                 Ok(_) => assert!(is_right, "{text} is taken"),
-                Err(refusal) => assert!(!is_right && refusal.says(field, says), "{text}: {refusal:?}"),
+                Err(refusal) => assert!(!is_right && refusal.has_cause(field, says), "{text}: {refusal:?}"),
             }
         }
         assert!(!accepted.is_empty() && !refused.is_empty());

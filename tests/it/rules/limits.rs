@@ -2,102 +2,105 @@
 
 use tenantry::catalog::{AddOn, Package};
 
-use super::{Row, Server, try_rows};
+use super::{DryRunServer, RuleRow, try_rows};
 use crate::support::schema;
 
 const ACKNOWLEDGE: &str = "should have at least 3 items";
 const UNKNOWN: &str = "Unsupported value";
 
-const fn row(kind: &'static str, path: &'static str, says: &'static str) -> Row {
-    Row { kind, path, says, accepted: &[], refused: &[] }
+const fn limit_row(kind: &'static str, path: &'static str, says: &'static str) -> RuleRow {
+    RuleRow { kind, path, says, accepted: &[], refused: &[] }
 }
 
-pub(super) const ROWS: &[Row] = &[
-    Row {
+pub(super) const LIMIT_ROWS: &[RuleRow] = &[
+    RuleRow {
         accepted: &["[DataErased, NotRecoverable, UsersDeactivated]"],
         refused: &["[]", "[DataErased, NotRecoverable]"],
-        ..row("Client", "spec.deletion.confirm.acknowledge", ACKNOWLEDGE)
+        ..limit_row("Client", "spec.deletion.confirm.acknowledge", ACKNOWLEDGE)
     },
-    Row {
+    RuleRow {
         accepted: &["[UsersDeactivated, DataErased, NotRecoverable]"],
         refused: &["[]", "[UsersDeactivated]"],
-        ..row("Partner", "spec.deletion.confirm.acknowledge", ACKNOWLEDGE)
+        ..limit_row("Partner", "spec.deletion.confirm.acknowledge", ACKNOWLEDGE)
     },
-    Row {
+    RuleRow {
         accepted: &["0", "86400", "2592000"],
         refused: &["2592001"],
-        ..row("Partner", "spec.deletion.gracePeriodSeconds", "less than or equal to 2592000")
+        ..limit_row("Partner", "spec.deletion.gracePeriodSeconds", "less than or equal to 2592000")
     },
-    Row { refused: &["-1"], ..row("Client", "spec.deletion.gracePeriodSeconds", "greater than or equal to 0") },
-    Row {
+    RuleRow {
+        refused: &["-1"],
+        ..limit_row("Client", "spec.deletion.gracePeriodSeconds", "greater than or equal to 0")
+    },
+    RuleRow {
         accepted: &["8", "128"],
         refused: &["7", "0"],
-        ..row("Partner", "spec.security.passwordPolicy.custom.minLength", "greater than or equal to 8")
+        ..limit_row("Partner", "spec.security.passwordPolicy.custom.minLength", "greater than or equal to 8")
     },
-    Row {
+    RuleRow {
         refused: &["129"],
-        ..row("Partner", "spec.security.passwordPolicy.custom.minLength", "less than or equal to 128")
+        ..limit_row("Partner", "spec.security.passwordPolicy.custom.minLength", "less than or equal to 128")
     },
-    Row {
+    RuleRow {
         accepted: &["1", "3650"],
         refused: &["3651"],
-        ..row("Partner", "spec.security.passwordPolicy.custom.validityDays", "less than or equal to 3650")
+        ..limit_row("Partner", "spec.security.passwordPolicy.custom.validityDays", "less than or equal to 3650")
     },
-    Row {
+    RuleRow {
         accepted: &["1", "100"],
         refused: &["101"],
-        ..row("Partner", "spec.security.passwordPolicy.custom.attemptsBeforeLockout", "less than or equal to 100")
+        ..limit_row("Partner", "spec.security.passwordPolicy.custom.attemptsBeforeLockout", "less than or equal to 100")
     },
-    Row {
+    RuleRow {
         accepted: &["Retain", "Suspend", "Terminate"],
         refused: &["Delete", "retain", "''"],
-        ..row("Client", "spec.deletion.policy", UNKNOWN)
+        ..limit_row("Client", "spec.deletion.policy", UNKNOWN)
     },
-    Row {
+    RuleRow {
         accepted: &["Active", "Suspended"],
         refused: &["Inactive", "Terminated"],
-        ..row("Client", "spec.tenantState", UNKNOWN)
+        ..limit_row("Client", "spec.tenantState", UNKNOWN)
     },
-    Row {
+    RuleRow {
         accepted: &["Same", "All"],
         refused: &["None"],
-        ..row("Partner", "spec.clients.allowedNamespaces.from", UNKNOWN)
+        ..limit_row("Partner", "spec.clients.allowedNamespaces.from", UNKNOWN)
     },
-    Row {
+    RuleRow {
         accepted: &["Monday", "Sunday"],
         refused: &["Mon", "1.5"],
-        ..row("Client", "spec.details.businessHours.firstDay", "")
+        ..limit_row("Client", "spec.details.businessHours.firstDay", "")
     },
-    Row {
+    RuleRow {
         accepted: &["'01067'"],
         refused: &["10117"],
-        ..row("Partner", "spec.details.postalCode", "write it in quotes")
+        ..limit_row("Partner", "spec.details.postalCode", "write it in quotes")
     },
-    Row {
+    RuleRow {
         accepted: &["'01067'"],
         refused: &["10117"],
-        ..row("Client", "spec.details.postalCode", "write it in quotes")
+        ..limit_row("Client", "spec.details.postalCode", "write it in quotes")
     },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limits_of_the_design_hold() {
-    let server = Server::new("limits").await;
-    let tried = try_rows(&server, ROWS).await;
-    println!("{} limits, {tried} objects", ROWS.len());
+    let server = DryRunServer::new("limits").await;
+    let tried = try_rows(&server, LIMIT_ROWS).await;
+    println!("{} limits, {tried} objects", LIMIT_ROWS.len());
 }
 
 #[test]
 fn packages_and_add_ons_are_those_of_the_catalog() {
     let add_ons = AddOn::ALL.map(AddOn::name).to_vec();
     let packages = Package::ALL.map(Package::name).to_vec();
-    for node in schema::nodes() {
+    for node in schema::schema_nodes() {
         let words = match node.path.rsplit('.').next() {
             Some("addOns") if node.path.starts_with("spec") => &add_ons,
             Some("packages") if node.path.starts_with("spec") => &packages,
             _ => continue,
         };
-        assert_eq!(node.schema["items"]["enum"], serde_json::json!(words), "{}", node.place());
-        assert_eq!(node.schema["maxItems"], words.len(), "{}", node.place());
+        assert_eq!(node.schema["items"]["enum"], serde_json::json!(words), "{}", node.kind_and_path());
+        assert_eq!(node.schema["maxItems"], words.len(), "{}", node.kind_and_path());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Server, at};
+use super::{DryRunServer, spec_at_schema_path};
 use crate::support::schema;
 
 const NO_NAMES: [&str; 9] =
@@ -10,10 +10,10 @@ const NO_NAMES: [&str; 9] =
 const NO_KEYS: [&str; 5] = ["a/b", "%2e", "a key", "key?x", "key\n"];
 
 /// Places of references, each with what may not stand there.
-fn places() -> Vec<(String, String, &'static [&'static str])> {
-    let nodes = schema::nodes();
+fn reference_paths() -> Vec<(String, String, &'static [&'static str])> {
+    let nodes = schema::schema_nodes();
     let with_pattern = nodes.iter().filter(|node| node.schema.get("pattern").is_some());
-    let place = |node: &schema::Node| {
+    let place = |node: &schema::SchemaNode| {
         let wrong: &[&str] = if node.path.rsplit('.').next() == Some("key") { &NO_KEYS } else { &NO_NAMES };
         (node.kind.clone(), node.path.clone(), wrong)
     };
@@ -21,9 +21,9 @@ fn places() -> Vec<(String, String, &'static [&'static str])> {
 }
 
 /// The specs with them.
-pub(super) fn specs() -> Vec<(String, Value)> {
-    let specs = places().into_iter().flat_map(|(kind, path, wrong)| {
-        wrong.iter().map(|text| (kind.clone(), at(&kind, &path, json!(text)).0)).collect::<Vec<_>>()
+pub(super) fn invalid_name_specs() -> Vec<(String, Value)> {
+    let specs = reference_paths().into_iter().flat_map(|(kind, path, wrong)| {
+        wrong.iter().map(|text| (kind.clone(), spec_at_schema_path(&kind, &path, json!(text)).0)).collect::<Vec<_>>()
     });
     specs.collect()
 }
@@ -31,14 +31,14 @@ pub(super) fn specs() -> Vec<(String, Value)> {
 /// shows: faults/69
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_another_path_is_no_name_and_no_key() {
-    let server = Server::new("names").await;
-    let places = places();
+    let server = DryRunServer::new("names").await;
+    let places = reference_paths();
     assert!(places.len() > 20, "{}", places.len());
     for (kind, path, wrong) in places {
         for text in wrong {
-            let (spec, field) = at(&kind, &path, json!(text));
-            let refusal = server.judge(&kind, &spec).await.expect_err(&format!("{kind} {path}: {text} is taken"));
-            assert!(refusal.says(&field, "should match"), "{kind} {path}: {text}: {refusal:?}");
+            let (spec, field) = spec_at_schema_path(&kind, &path, json!(text));
+            let refusal = server.dry_run(&kind, &spec).await.expect_err(&format!("{kind} {path}: {text} is taken"));
+            assert!(refusal.has_cause(&field, "should match"), "{kind} {path}: {text}: {refusal:?}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Each rule of the schemas with objects that it lets pass and objects that it refuses.
 
-use super::Row;
+use super::RuleRow;
 
 /// What is let pass and what is refused, as YAML.
-type Tries = (&'static [&'static str], &'static [&'static str]);
+type RuleSamples = (&'static [&'static str], &'static [&'static str]);
 
 const ADD_ONS_OF_EVENTS: &str =
     "without the package `EventAndIncidentManagement`: add it to `packages` or remove the add-on";
@@ -20,14 +20,14 @@ const ADDRESSES: &str = "write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0
 const HOST: &str = "write the host name alone, without `https://` and path";
 const TIME: &str = "write a time from \"00:00\" to \"23:59\", in quotes";
 
-const IMAGES: Tries = (
+const IMAGES: RuleSamples = (
     &["{inline: iVBORw0KGgo=}", "{inline: \"\"}", "{configMapKeyRef: {name: brand, key: logo.png}}"],
     &["{}", "{inline: iVBORw0KGgo=, configMapKeyRef: {name: brand, key: logo.png}}"],
 );
-const DIGITS: Tries = (&["'01067'", "''"], &["1067", "0"]);
-const COLOURS: Tries =
+const DIGITS: RuleSamples = (&["'01067'", "''"], &["1067", "0"]);
+const COLOURS: RuleSamples =
     (&["'1F2937'", "'#f9fafb'", "''"], &["red", "123456", "'#FFF'", "'1F29377'", "'#GGGGGG'", "'1F2937#'"]);
-const IPS: Tries = (
+const IPS: RuleSamples = (
     &[
         "198.51.100.7",
         "2001:db8::1",
@@ -51,22 +51,22 @@ const IPS: Tries = (
         "'198.51.100.7,198.51.100.8'",
     ],
 );
-const HOSTS: Tries =
+const HOSTS: RuleSamples =
     (&["api-1234.duo.example"], &["https://api-1234.duo.example", "api-1234.duo.example/", "//api-1234.duo.example"]);
-const TIMES: Tries = (&["'00:00'", "'09:30'", "'23:59'"], &["'24:00'", "'09:60'", "'9:300'", "'09.30'"]);
-const URLS: Tries =
+const TIMES: RuleSamples = (&["'00:00'", "'09:30'", "'23:59'"], &["'24:00'", "'09:60'", "'9:300'", "'09.30'"]);
+const URLS: RuleSamples =
     (&["https://docs.acme.example/start", "''"], &["http://docs.acme.example", "docs.acme.example", "'javascript:x'"]);
-const NAMES: Tries = (&["Acme", "Acme & Söhne GmbH"], &["' Acme'", "'Acme '", "' '"]);
-const MAIL: Tries = (
+const NAMES: RuleSamples = (&["Acme", "Acme & Söhne GmbH"], &["' Acme'", "'Acme '", "' '"]);
+const MAIL: RuleSamples = (
     &["noc@acme.example", "''"],
     &["acme.example", "'noc@'", "'a@acme.example, b@acme.example'", "'n oc@acme.example'"],
 );
 
-const ADOPT: Tries = (
+const ADOPT: RuleSamples = (
     &["{}", "{policy: Never}", "{policy: Adopt, uniqueId: client_93}", "{policy: IfIdentical, uniqueId: client_93}"],
     &["{policy: Adopt}", "{policy: IfIdentical, takeFrom: c/Client/n/a/u}"],
 );
-const HASHES: Tries = (
+const HASHES: RuleSamples = (
     &["''", "'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'"],
     &["'9f86d081'", "'sha256:short'", "plan-1"],
 );
@@ -75,25 +75,25 @@ const HASH: &str = "copy the hash from `status.plan.hash`, with `sha256:` in fro
 const OBSERVE: &str = "`Observe` needs to know which tenant: set `adoption.uniqueId`";
 const USELESS: &str = "`adoption.uniqueId` with policy `Never` only makes sense with `management.mode: Observe`: set `policy` to `IfIdentical` or `Adopt`, or remove the id";
 
-const fn row(place: (&'static str, &'static str), says: &'static str, tries: Tries) -> Row {
-    Row { kind: place.0, path: place.1, says, accepted: tries.0, refused: tries.1 }
+const fn rule_row(place: (&'static str, &'static str), says: &'static str, tries: RuleSamples) -> RuleRow {
+    RuleRow { kind: place.0, path: place.1, says, accepted: tries.0, refused: tries.1 }
 }
 
-const fn partner(path: &'static str, says: &'static str, tries: Tries) -> Row {
-    row(("Partner", path), says, tries)
+const fn partner_row(path: &'static str, says: &'static str, tries: RuleSamples) -> RuleRow {
+    rule_row(("Partner", path), says, tries)
 }
 
-const fn client(path: &'static str, says: &'static str, tries: Tries) -> Row {
-    row(("Client", path), says, tries)
+const fn client_row(path: &'static str, says: &'static str, tries: RuleSamples) -> RuleRow {
+    rule_row(("Client", path), says, tries)
 }
 
 /// Every rule that judges an object by itself.
 const ONCE: &str = "write each entry once";
 
-pub(super) const ROWS: &[Row] = &[
-    partner("spec.adoption", ADOPTION, ADOPT),
-    partner("spec.management.approval.approvedPlan", HASH, HASHES),
-    partner(
+pub(super) const RULE_ROWS: &[RuleRow] = &[
+    partner_row("spec.adoption", ADOPTION, ADOPT),
+    partner_row("spec.management.approval.approvedPlan", HASH, HASHES),
+    partner_row(
         "spec",
         OBSERVE,
         (
@@ -107,7 +107,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner(
+    partner_row(
         "spec",
         USELESS,
         (
@@ -118,9 +118,9 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client("spec.adoption", ADOPTION, ADOPT),
-    client("spec.management.approval.approvedPlan", HASH, HASHES),
-    client(
+    client_row("spec.adoption", ADOPTION, ADOPT),
+    client_row("spec.management.approval.approvedPlan", HASH, HASHES),
+    client_row(
         "spec",
         OBSERVE,
         (
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client(
+    client_row(
         "spec",
         USELESS,
         (
@@ -145,7 +145,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner(
+    partner_row(
         "spec",
         ADD_ONS_OF_EVENTS,
         (
@@ -164,7 +164,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner(
+    partner_row(
         "spec",
         ADD_ONS_OF_REMEDIATION,
         (
@@ -176,18 +176,18 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner("spec.details.postalCode", QUOTES, DIGITS),
-    client("spec.details.postalCode", QUOTES, DIGITS),
-    client("spec.details.externalId", QUOTES, DIGITS),
-    client("spec.details.phone.number", QUOTES, DIGITS),
-    client("spec.details.phone.extension", QUOTES, DIGITS),
-    client("spec.details.phone.mobile", QUOTES, DIGITS),
-    partner("spec.details.name", SPACES, NAMES),
-    partner("spec.details.alternateEmail", "write one address such as `owner@acme.example`", MAIL),
-    partner("spec.details.notificationEmail", "write one address such as `noc@acme.example`", MAIL),
-    partner("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
-    partner("spec.security.access.duo.apiHostname", HOST, HOSTS),
-    partner(
+    partner_row("spec.details.postalCode", QUOTES, DIGITS),
+    client_row("spec.details.postalCode", QUOTES, DIGITS),
+    client_row("spec.details.externalId", QUOTES, DIGITS),
+    client_row("spec.details.phone.number", QUOTES, DIGITS),
+    client_row("spec.details.phone.extension", QUOTES, DIGITS),
+    client_row("spec.details.phone.mobile", QUOTES, DIGITS),
+    partner_row("spec.details.name", SPACES, NAMES),
+    partner_row("spec.details.alternateEmail", "write one address such as `owner@acme.example`", MAIL),
+    partner_row("spec.details.notificationEmail", "write one address such as `noc@acme.example`", MAIL),
+    partner_row("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
+    partner_row("spec.security.access.duo.apiHostname", HOST, HOSTS),
+    partner_row(
         "spec.security.passwordPolicy",
         "set exactly one of `pciDSS` and `custom`",
         (
@@ -195,18 +195,18 @@ pub(super) const ROWS: &[Row] = &[
             &["{}", "{pciDSS: {}, custom: {}}", "{changePasswordAtNextLogin: true}"],
         ),
     ),
-    partner(
+    partner_row(
         "spec.security.passwordPolicy",
         "under `pciDSS` passwords are always changed at the next login: leave `changePasswordAtNextLogin` out or set it to true",
         (&["{pciDSS: {}, changePasswordAtNextLogin: true}"], &["{pciDSS: {}, changePasswordAtNextLogin: false}"]),
     ),
-    partner("spec.branding.documentationURL", HTTPS, URLS),
-    partner("spec.branding.logo", IMAGE, IMAGES),
-    partner("spec.branding.favicon", IMAGE, IMAGES),
-    partner("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
-    partner("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
-    partner("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
-    partner(
+    partner_row("spec.branding.documentationURL", HTTPS, URLS),
+    partner_row("spec.branding.logo", IMAGE, IMAGES),
+    partner_row("spec.branding.favicon", IMAGE, IMAGES),
+    partner_row("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
+    partner_row("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
+    partner_row("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
+    partner_row(
         "spec.clients.allowedNamespaces",
         "set `selector` if and only if `from` is `Selector`",
         (
@@ -218,7 +218,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner(
+    partner_row(
         "spec.clients.allowedNamespaces.selector",
         "set `matchLabels`, `matchExpressions` or both",
         (
@@ -230,7 +230,7 @@ pub(super) const ROWS: &[Row] = &[
             &["{}"],
         ),
     ),
-    partner(
+    partner_row(
         "spec.clients.allowedNamespaces.selector.matchExpressions[*]",
         "set `values` with `In` and `NotIn`, and leave it out with `Exists` and `DoesNotExist`",
         (
@@ -248,9 +248,9 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    partner("spec.clients.defaults.access.allowedIPs[*]", ADDRESSES, IPS),
-    partner("spec.clients.defaults.access.duo.apiHostname", HOST, HOSTS),
-    partner(
+    partner_row("spec.clients.defaults.access.allowedIPs[*]", ADDRESSES, IPS),
+    partner_row("spec.clients.defaults.access.duo.apiHostname", HOST, HOSTS),
+    partner_row(
         "spec.packages",
         ONCE,
         (
@@ -258,7 +258,7 @@ pub(super) const ROWS: &[Row] = &[
             &["[HybridDiscoveryAndMonitoring, EventAndIncidentManagement, HybridDiscoveryAndMonitoring]"],
         ),
     ),
-    partner(
+    partner_row(
         "spec.clients.defaults.packages",
         ONCE,
         (
@@ -266,7 +266,7 @@ pub(super) const ROWS: &[Row] = &[
             &["[HybridDiscoveryAndMonitoring, EventAndIncidentManagement, HybridDiscoveryAndMonitoring]"],
         ),
     ),
-    client(
+    client_row(
         "spec.packages",
         ONCE,
         (
@@ -274,29 +274,33 @@ pub(super) const ROWS: &[Row] = &[
             &["[HybridDiscoveryAndMonitoring, HybridDiscoveryAndMonitoring]"],
         ),
     ),
-    partner(
+    partner_row(
         "spec.addOns",
         ONCE,
         (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"]),
     ),
-    partner(
+    partner_row(
         "spec.clients.defaults.addOns",
         ONCE,
         (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"]),
     ),
-    client("spec.addOns", ONCE, (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"])),
-    partner("spec.clients.locked", ONCE, (&["[]", "[country, access]"], &["[country, country]"])),
-    partner(
+    client_row(
+        "spec.addOns",
+        ONCE,
+        (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"]),
+    ),
+    partner_row("spec.clients.locked", ONCE, (&["[]", "[country, access]"], &["[country, country]"])),
+    partner_row(
         "spec.deletion.confirm.acknowledge",
         ONCE,
         (&["[UsersDeactivated, DataErased, NotRecoverable]"], &["[DataErased, DataErased, NotRecoverable]"]),
     ),
-    client(
+    client_row(
         "spec.deletion.confirm.acknowledge",
         ONCE,
         (&["[UsersDeactivated, DataErased, NotRecoverable]"], &["[DataErased, DataErased, NotRecoverable]"]),
     ),
-    client(
+    client_row(
         "spec",
         "set exactly one of `partnerRef` and `partnerUniqueId`",
         (
@@ -310,7 +314,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client(
+    client_row(
         "spec",
         "with `partnerUniqueId` there is no Partner object to take the connection from: set `connectionSecretRef` too",
         (
@@ -321,7 +325,7 @@ pub(super) const ROWS: &[Row] = &[
             &["{partnerUniqueId: msp_92, details: {name: G}}"],
         ),
     ),
-    client(
+    client_row(
         "spec",
         ADD_ONS_OF_EVENTS,
         (
@@ -337,7 +341,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client(
+    client_row(
         "spec",
         ADD_ONS_OF_REMEDIATION,
         (
@@ -349,7 +353,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client(
+    client_row(
         "spec",
         "`smsVoiceNotification` needs the add-on SMSAndVoice: add it to `addOns`, or set `smsVoiceNotification` to false",
         (
@@ -365,7 +369,7 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
-    client(
+    client_row(
         "spec",
         "`remoteAccess` needs the add-on RemoteAccessManagement: add it to `addOns`, or set `remoteAccess` to false",
         (
@@ -376,15 +380,15 @@ pub(super) const ROWS: &[Row] = &[
             &["{partnerRef: {name: acme}, details: {name: G, remoteAccess: true}, addOns: [OfflineAlerts]}"],
         ),
     ),
-    client("spec.details.name", SPACES, NAMES),
-    client("spec.details.businessHours.start", TIME, TIMES),
-    client("spec.details.businessHours.end", TIME, TIMES),
-    client("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
-    client("spec.security.access.duo.apiHostname", HOST, HOSTS),
-    client("spec.branding.documentationURL", HTTPS, URLS),
-    client("spec.branding.logo", IMAGE, IMAGES),
-    client("spec.branding.favicon", IMAGE, IMAGES),
-    client("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
-    client("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
-    client("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
+    client_row("spec.details.name", SPACES, NAMES),
+    client_row("spec.details.businessHours.start", TIME, TIMES),
+    client_row("spec.details.businessHours.end", TIME, TIMES),
+    client_row("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
+    client_row("spec.security.access.duo.apiHostname", HOST, HOSTS),
+    client_row("spec.branding.documentationURL", HTTPS, URLS),
+    client_row("spec.branding.logo", IMAGE, IMAGES),
+    client_row("spec.branding.favicon", IMAGE, IMAGES),
+    client_row("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
+    client_row("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
+    client_row("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
 ];

@@ -8,16 +8,16 @@ use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use serde_json::{Value, json};
 use tenantry::api;
 
-use super::refusal;
-use crate::support::{cluster, namespace};
+use super::to_rejection;
+use crate::support::{create_namespace, shared_cluster};
 
-const NAME: &str = "oldclients.upgrade.example";
+const DEFINITION_NAME: &str = "oldclients.upgrade.example";
 
 /// The definition of Clients in a group of its own, so that its rules can come later.
-fn definition(has_rules: bool) -> CustomResourceDefinition {
+fn test_definition(has_rules: bool) -> CustomResourceDefinition {
     let crd = api::crds().into_iter().find(|crd| crd.spec.names.kind == "Client").unwrap();
     let mut crd = serde_json::to_value(crd).unwrap();
-    crd["metadata"] = json!({ "name": NAME });
+    crd["metadata"] = json!({ "name": DEFINITION_NAME });
     crd["spec"]["group"] = json!("upgrade.example");
     // `kubectl get clients` of other tests must not find these.
     crd["spec"]["names"] = json!({"kind": "OldClient", "plural": "oldclients", "singular": "oldclient"});
@@ -29,20 +29,20 @@ fn definition(has_rules: bool) -> CustomResourceDefinition {
 }
 
 /// The sentence with which a change of the spec is refused; nothing where it is taken.
-async fn edited(objects: &Api<DynamicObject>, name: &str, spec: Value) -> Option<String> {
+async fn edit_rejection(objects: &Api<DynamicObject>, name: &str, spec: Value) -> Option<String> {
     let patch = Patch::Merge(json!({ "spec": spec }));
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
-    objects.patch(name, &params, &patch).await.err().map(|error| format!("{:?}", refusal(error)))
+    objects.patch(name, &params, &patch).await.err().map(|error| format!("{:?}", to_rejection(error)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_is_on_without_its_add_on_stays_and_the_rest_can_be_edited() {
-    let client = cluster().client().await;
+    let client = shared_cluster().client().await;
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    crds.create(&PostParams::default(), &definition(false)).await.unwrap();
-    await_condition(crds.clone(), NAME, is_crd_established()).await.unwrap();
+    crds.create(&PostParams::default(), &test_definition(false)).await.unwrap();
+    await_condition(crds.clone(), DEFINITION_NAME, is_crd_established()).await.unwrap();
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("upgrade.example", api::VERSION, "OldClient"));
-    let objects: Api<DynamicObject> = Api::namespaced_with(client, &namespace("upgrade"), &resource);
+    let objects: Api<DynamicObject> = Api::namespaced_with(client, &create_namespace("upgrade"), &resource);
     let object = |name: &str, add_ons: Value| {
         let details = json!({"name": "G", "remoteAccess": true, "smsVoiceNotification": true});
         let spec = json!({"partnerRef": {"name": "acme"}, "details": details, "addOns": add_ons});
@@ -52,23 +52,23 @@ async fn a_switch_that_is_on_without_its_add_on_stays_and_the_rest_can_be_edited
     };
     let params = PostParams::default();
     let made: DynamicObject = objects.create(&params, &object("old", json!(["OfflineAlerts"]))).await.unwrap();
-    crds.patch(NAME, &PatchParams::default(), &Patch::Merge(definition(true))).await.unwrap();
+    crds.patch(DEFINITION_NAME, &PatchParams::default(), &Patch::Merge(test_definition(true))).await.unwrap();
     // The API server takes a new definition up a moment later.
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     while objects.create(&dry, &object("new", json!([]))).await.is_ok() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(edited(&objects, "old", json!({"details": {"city": "Bonn"}})).await, None);
-    assert_eq!(edited(&objects, "old", json!({"addOns": []})).await, None);
+    assert_eq!(edit_rejection(&objects, "old", json!({"details": {"city": "Bonn"}})).await, None);
+    assert_eq!(edit_rejection(&objects, "old", json!({"addOns": []})).await, None);
     let off = json!({"details": {"remoteAccess": false, "smsVoiceNotification": false}});
-    assert_eq!(edited(&objects, "old", off.clone()).await, None);
+    assert_eq!(edit_rejection(&objects, "old", off.clone()).await, None);
     let mut corrected = made;
     corrected.data["spec"]["details"] = json!({"name": "G"});
     corrected.data["spec"]["details"].as_object_mut().unwrap().extend(off["details"].as_object().unwrap().clone());
     objects.replace("old", &params, &corrected).await.unwrap();
     for (switch, add_on) in [("remoteAccess", "RemoteAccessManagement"), ("smsVoiceNotification", "SMSAndVoice")] {
-        let refusal = edited(&objects, "old", json!({"details": {switch: true}})).await.unwrap_or_default();
+        let refusal = edit_rejection(&objects, "old", json!({"details": {switch: true}})).await.unwrap_or_default();
         assert!(refusal.contains(&format!("needs the add-on {add_on}")), "{refusal}");
     }
-    crds.delete(NAME, &kube::api::DeleteParams::default()).await.unwrap();
+    crds.delete(DEFINITION_NAME, &kube::api::DeleteParams::default()).await.unwrap();
 }

@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{TestNamespace, TestWorld};
 
-fn status(space: &Space<'_>, object: &str) -> Value {
+fn object_status(space: &TestNamespace<'_>, object: &str) -> Value {
     space.get(object).unwrap()["status"].clone()
 }
 
@@ -19,11 +19,11 @@ fn status(space: &Space<'_>, object: &str) -> Value {
 /// shows: seeds/packages/select, seeds/without-remediation/automation-menu, seeds/without-events/alerts-menu
 #[test]
 fn a_partner_tells_what_its_packages_bring_and_what_it_does_without() {
-    let space = World::shared().namespace("modules");
+    let space = TestWorld::shared_world().create_namespace("modules");
     let (events, remediation) = ("EventAndIncidentManagement", "RemediationAndAutomation");
-    space.partner("bare", &json!({}));
-    space.partner("events", &json!({"packages": [events]}));
-    space.partner("all", &json!({"packages": [events, remediation]}));
+    space.apply_partner("bare", &json!({}));
+    space.apply_partner("events", &json!({"packages": [events]}));
+    space.apply_partner("all", &json!({"packages": [events, remediation]}));
     let hybrid =
         ["Resource Management", "Monitoring", "Reports", "Dashboards", "Alerting & Forwarding"].map(str::to_owned);
     let hybrid = [&hybrid[..], &["Anomaly Detection and Metric Forecasting".to_owned()]].concat();
@@ -40,8 +40,8 @@ fn a_partner_tells_what_its_packages_bring_and_what_it_does_without() {
         ("events", of_events.clone(), vec![automation], sets_of_remediation.to_vec()),
         ("all", [of_events, of_remediation].concat(), vec![], vec![]),
     ] {
-        space.ready(&format!("partner/{name}"));
-        let status = status(&space, &format!("partner/{name}"));
+        space.wait_until_ready(&format!("partner/{name}"));
+        let status = object_status(&space, &format!("partner/{name}"));
         let list = |value: &Value| -> Vec<String> {
             let entries = value.as_array().cloned().unwrap_or_default();
             let mut entries: Vec<String> = entries.iter().map(|entry| entry.as_str().unwrap().to_owned()).collect();
@@ -63,12 +63,12 @@ fn a_partner_tells_what_its_packages_bring_and_what_it_does_without() {
 /// shows: seeds/details/created
 #[test]
 fn what_status_says_of_an_account_is_what_the_platform_says() {
-    let space = World::shared().namespace("account");
+    let space = TestWorld::shared_world().create_namespace("account");
     let address = format!("https://{}.app.example.com", space.name);
-    space.partner("acme", &json!({"details": {"applicationServer": address}}));
-    let partner = space.ready("partner/acme");
+    space.apply_partner("acme", &json!({"details": {"applicationServer": address}}));
+    let partner = space.wait_until_ready("partner/acme");
     let tenant = space.world.tenancy.get(&partner).unwrap();
-    let status = status(&space, "partner/acme");
+    let status = object_status(&space, "partner/acme");
     assert_eq!(status["uniqueId"], json!(partner));
     assert_eq!(status["accountId"].to_string().trim_matches('"'), tenant["id"].to_string().trim_matches('"'));
     assert_eq!(status["url"], json!(address));
@@ -78,7 +78,7 @@ fn what_status_says_of_an_account_is_what_the_platform_says() {
 }
 
 /// An image as a spec holds it.
-fn inline(image: &RgbImage) -> Value {
+fn inline_image(image: &RgbImage) -> Value {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png).unwrap();
     json!({"inline": STANDARD.encode(bytes.into_inner())})
@@ -88,21 +88,21 @@ fn inline(image: &RgbImage) -> Value {
 /// shows: seeds/branding/favicon-square, seeds/branding/background-recommended
 #[test]
 fn advice_on_an_image_is_an_event_and_the_image_is_taken() {
-    let space = World::shared().namespace("advice");
-    let plain = |width, height| inline(&RgbImage::new(width, height));
+    let space = TestWorld::shared_world().create_namespace("advice");
+    let plain = |width, height| inline_image(&RgbImage::new(width, height));
     // Noise of this size is larger than 10 KB.
     let noise = StdRng::seed_from_u64(1).random_iter().take(3 * 62 * 62).collect();
-    let noise = inline(&RgbImage::from_raw(62, 62, noise).unwrap());
-    space.partner(
+    let noise = inline_image(&RgbImage::from_raw(62, 62, noise).unwrap());
+    space.apply_partner(
         "acme",
         &json!({"branding": {
             "logo": plain(600, 600), "favicon": noise,
             "loginPage": {"backgroundImage": plain(1500, 100)},
         }}),
     );
-    let partner = space.ready("partner/acme");
-    space.until("it is told", || Ok(space.events("acme").contains(&"ImageAdvice".to_owned())));
-    let advice = status(&space, "partner/acme")["imageAdvice"].to_string();
+    let partner = space.wait_until_ready("partner/acme");
+    space.wait_until("it is told", || Ok(space.event_reasons("acme").contains(&"ImageAdvice".to_owned())));
+    let advice = object_status(&space, "partner/acme")["imageAdvice"].to_string();
     for (field, recommended) in [
         ("branding.logo", "a height of 512 and a width of at most 512"),
         ("branding.favicon", "128 x 128"),
@@ -113,6 +113,6 @@ fn advice_on_an_image_is_an_event_and_the_image_is_taken() {
     let branding = space.world.tenancy.get(&format!("{partner}/customBranding")).unwrap();
     assert!(branding["logo"]["sha256"].is_string() && branding["favIcon"]["sha256"].is_string(), "{branding}");
 
-    space.partner("wide", &json!({"branding": {"favicon": plain(128, 64)}}));
-    assert!(space.not_ready("partner/wide", "ImageInvalid").contains("square"));
+    space.apply_partner("wide", &json!({"branding": {"favicon": plain(128, 64)}}));
+    assert!(space.wait_until_not_ready("partner/wide", "ImageInvalid").contains("square"));
 }

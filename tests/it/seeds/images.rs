@@ -1,9 +1,9 @@
 //! What the product documentation recommends for images is advice, and formats are a rule.
 
-use tenantry::plan::{ImageKind, ImageRule, judge_image};
+use tenantry::plan::{ImageFormat, ImageRule, judge_image};
 
 /// A PNG of a size and a weight, as far as its header goes.
-fn png((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
+fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
     let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     image.extend(width.to_be_bytes());
     image.extend(height.to_be_bytes());
@@ -12,7 +12,7 @@ fn png((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
 }
 
 /// A JPEG of a size: its beginning and a frame header.
-fn jpeg((width, height): (u16, u16)) -> Vec<u8> {
+fn jpeg_header((width, height): (u16, u16)) -> Vec<u8> {
     let mut image = b"\xff\xd8\xff\xc0\x00\x11\x08".to_vec();
     image.extend(height.to_be_bytes());
     image.extend(width.to_be_bytes());
@@ -28,11 +28,19 @@ fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
     for (rule, fits, beyond) in [
         (
             ImageRule::LOGO,
-            png((512, 512), 9_999),
-            vec![png((513, 512), 99), png((512, 513), 99), png((512, 512), 10_000)],
+            png_header((512, 512), 9_999),
+            vec![png_header((513, 512), 99), png_header((512, 513), 99), png_header((512, 512), 10_000)],
         ),
-        (ImageRule::FAVICON, png((128, 128), 9_999), vec![png((129, 129), 99), png((128, 128), 10_000)]),
-        (ImageRule::BACKGROUND, png((1440, 900), 99_999), vec![png((1441, 900), 99), png((1440, 901), 99)]),
+        (
+            ImageRule::FAVICON,
+            png_header((128, 128), 9_999),
+            vec![png_header((129, 129), 99), png_header((128, 128), 10_000)],
+        ),
+        (
+            ImageRule::BACKGROUND,
+            png_header((1440, 900), 99_999),
+            vec![png_header((1441, 900), 99), png_header((1440, 901), 99)],
+        ),
     ] {
         assert_eq!(advice(fits, rule), None);
         for image in beyond {
@@ -48,10 +56,10 @@ fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
 #[test]
 fn a_logo_of_another_height_gets_advice() {
     for size in [(512, 512), (1, 512)] {
-        assert_eq!(judge_image(&png(size, 99), ImageRule::LOGO), Ok((ImageKind::Png, None)), "{size:?}");
+        assert_eq!(judge_image(&png_header(size, 99), ImageRule::LOGO), Ok((ImageFormat::Png, None)), "{size:?}");
     }
     for size in [(40, 10), (512, 511), (64, 600)] {
-        let (_, advice) = judge_image(&png(size, 99), ImageRule::LOGO).expect("a recommendation is no rule");
+        let (_, advice) = judge_image(&png_header(size, 99), ImageRule::LOGO).expect("a recommendation is no rule");
         assert!(advice.expect("it is not 512 high").contains("a height of 512 and a width of at most 512"), "{size:?}");
     }
 }
@@ -60,13 +68,13 @@ fn a_logo_of_another_height_gets_advice() {
 #[test]
 fn a_favicon_is_square_or_refused() {
     for side in [16, 128, 256] {
-        assert!(judge_image(&png((side, side), 99), ImageRule::FAVICON).is_ok());
+        assert!(judge_image(&png_header((side, side), 99), ImageRule::FAVICON).is_ok());
     }
     for size in [(128, 16), (127, 128), (256, 128)] {
-        let refusal = judge_image(&png(size, 99), ImageRule::FAVICON).expect_err("it is not square");
+        let refusal = judge_image(&png_header(size, 99), ImageRule::FAVICON).expect_err("it is not square");
         assert!(refusal.contains("must be square: cut it or pad it, 128 x 128 is recommended"), "{refusal}");
     }
-    assert!(judge_image(&jpeg((64, 32)), ImageRule::FAVICON).is_err());
+    assert!(judge_image(&jpeg_header((64, 32)), ImageRule::FAVICON).is_err());
 }
 
 /// shows: seeds/branding/logo-format, seeds/branding/favicon-format, seeds/branding/background-format
@@ -74,8 +82,8 @@ fn a_favicon_is_square_or_refused() {
 fn each_image_may_be_png_or_jpeg_and_nothing_else() {
     for rule in [ImageRule::LOGO, ImageRule::FAVICON, ImageRule::BACKGROUND] {
         let kind = |image: &[u8]| judge_image(image, rule).map(|(kind, _)| kind);
-        assert_eq!(kind(&png((64, 64), 99)), Ok(ImageKind::Png));
-        assert_eq!(kind(&jpeg((64, 64))), Ok(ImageKind::Jpeg));
+        assert_eq!(kind(&png_header((64, 64), 99)), Ok(ImageFormat::Png));
+        assert_eq!(kind(&jpeg_header((64, 64))), Ok(ImageFormat::Jpeg));
         for other in [b"GIF89a\x40\0\x40\0\0\0\0".as_slice(), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b""] {
             let refusal = kind(other).expect_err("it is no picture of these two kinds");
             assert!(refusal.contains("neither PNG nor JPEG: convert it"), "{refusal}");

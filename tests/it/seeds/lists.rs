@@ -9,7 +9,7 @@ use Package::{
     RemediationAndAutomation as Remediation,
 };
 
-fn sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
+fn to_sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut entries: Vec<T> = entries.into_iter().collect();
     entries.sort();
     entries
@@ -25,7 +25,7 @@ fn sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
 #[test]
 fn each_package_has_the_modules_of_the_page() {
     assert_eq!(
-        Package::ALL.map(Package::wire),
+        Package::ALL.map(Package::wire_name),
         ["Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation",]
     );
     let hybrid = [
@@ -62,14 +62,16 @@ fn an_add_on_that_does_nothing_here_says_so() {
     // Typed by hand: a change of the list is a change of what the product promises.
     let named = ["LogManagement", "TraceManagement", "OSServiceStartStopActions", "SMSAndVoice", "ProcessAutomation"];
     let named: Vec<&str> = named.into_iter().chain(["ApplicationPatchManagement"]).collect();
-    let elsewhere: Vec<&str> = AddOn::ALL.into_iter().filter(|add_on| add_on.is_elsewhere()).map(AddOn::name).collect();
+    let elsewhere: Vec<&str> = AddOn::ALL.into_iter().filter(|add_on| add_on.is_external()).map(AddOn::name).collect();
     assert_eq!(elsewhere, named);
     let mut fields = 0;
-    for node in schema::nodes().iter().filter(|node| node.path.ends_with("addOns") && node.path.starts_with("spec.")) {
+    for node in
+        schema::schema_nodes().iter().filter(|node| node.path.ends_with("addOns") && node.path.starts_with("spec."))
+    {
         fields += 1;
         for add_on in AddOn::ALL.into_iter().filter(|add_on| add_on.name() != "SLAManagement") {
             let says = node.text("description").contains(&format!("`{}`", add_on.name()));
-            assert_eq!(says, add_on.is_elsewhere(), "{}: {}", node.path, add_on.name());
+            assert_eq!(says, add_on.is_external(), "{}: {}", node.path, add_on.name());
         }
         assert!(node.text("description").contains("is done elsewhere"), "{}", node.path);
     }
@@ -83,11 +85,13 @@ fn an_add_on_that_does_nothing_here_says_so() {
 /// shows: seeds/events-add-ons/knowledge-base
 #[test]
 fn each_package_has_the_add_ons_of_the_page() {
-    let of = |package| sorted(AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::screen));
+    let of = |package| {
+        to_sorted(AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::display_name))
+    };
     // The first six in the list of the package, the last two where the page says what it has by itself.
     assert_eq!(
         of(Hybrid),
-        sorted([
+        to_sorted([
             "Adapter Integrations",
             "Batch Exports",
             "Extended Data Retention",
@@ -100,7 +104,7 @@ fn each_package_has_the_add_ons_of_the_page() {
     );
     assert_eq!(
         of(Events),
-        sorted([
+        to_sorted([
             "Alert Problem Area",
             "Knowledge Base Management",
             "OS Service Start/Stop Actions",
@@ -112,7 +116,7 @@ fn each_package_has_the_add_ons_of_the_page() {
     // The last one where the page says what is lost without the package.
     assert_eq!(
         of(Remediation),
-        sorted(["Process Automation", "Remote Access Management", "Application Patch Management",])
+        to_sorted(["Process Automation", "Remote Access Management", "Application Patch Management",])
     );
 }
 

@@ -12,7 +12,7 @@ use syn::{
 
 /// A function or a method.
 #[derive(Debug)]
-pub(super) struct Function {
+pub(super) struct SourceFunction {
     pub(super) module: Vec<String>,
     pub(super) ident: String,
     pub(super) is_test: bool,
@@ -21,7 +21,7 @@ pub(super) struct Function {
     pub(super) words: BTreeSet<String>,
 }
 
-impl Function {
+impl SourceFunction {
     pub(super) fn name(&self) -> String {
         [self.module.as_slice(), std::slice::from_ref(&self.ident)].concat().join("::")
     }
@@ -29,34 +29,34 @@ impl Function {
 
 /// What was read.
 #[derive(Debug, Default)]
-pub(super) struct Source {
-    pub(super) functions: Vec<Function>,
+pub(super) struct SourceIndex {
+    pub(super) functions: Vec<SourceFunction>,
     /// What a name of a module means, as its `use` says.
     pub(super) imports: BTreeMap<Vec<String>, BTreeMap<String, String>>,
 }
 
-impl Source {
+impl SourceIndex {
     /// Reads a file as the module `module`; the folder is where its modules are.
-    pub(super) fn read(&mut self, module: &[String], file: &Path, folder: &Path) {
+    pub(super) fn read_module(&mut self, module: &[String], file: &Path, folder: &Path) {
         let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Reader { source: self, module: module.to_vec() }.visit_file(&parsed);
+        FunctionReader { source: self, module: module.to_vec() }.visit_file(&parsed);
         for item in &parsed.items {
             let syn::Item::Mod(item) = item else { continue };
             if item.content.is_some() {
                 continue;
             }
             let name = item.ident.to_string();
-            let named = texts(&item.attrs, "path").pop();
+            let named = attribute_texts(&item.attrs, "path").pop();
             let inner =
                 named.map_or_else(|| folder.join(format!("{name}.rs")), |path| file.with_file_name("").join(path));
-            self.read(&[module, &[name]].concat(), &inner, &inner.with_extension(""));
+            self.read_module(&[module, &[name]].concat(), &inner, &inner.with_extension(""));
         }
     }
 }
 
 /// The texts of `#[name = "..."]`; a doc comment is one of them.
-fn texts(attributes: &[Attribute], name: &str) -> Vec<String> {
+fn attribute_texts(attributes: &[Attribute], name: &str) -> Vec<String> {
     let text = |attribute: &Attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident(name) => match &pair.value {
             Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
@@ -68,46 +68,46 @@ fn texts(attributes: &[Attribute], name: &str) -> Vec<String> {
 }
 
 /// The ids behind `shows: `.
-fn shows(attributes: &[Attribute]) -> Vec<String> {
-    let lines = texts(attributes, "doc");
+fn shown_ids(attributes: &[Attribute]) -> Vec<String> {
+    let lines = attribute_texts(attributes, "doc");
     let ids = lines.iter().filter_map(|line| line.trim().strip_prefix("shows: "));
     ids.flat_map(|ids| ids.split(',')).map(|id| id.trim().to_owned()).collect()
 }
 
-struct Reader<'s> {
-    source: &'s mut Source,
+struct FunctionReader<'s> {
+    source: &'s mut SourceIndex,
     module: Vec<String>,
 }
 
-impl Reader<'_> {
-    fn add(&mut self, attributes: &[Attribute], signature: &Signature, block: &Block) {
+impl FunctionReader<'_> {
+    fn add_function(&mut self, attributes: &[Attribute], signature: &Signature, block: &Block) {
         // `#[test]`, `#[tokio::test]`.
         let is_test = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test");
-        let mut words = Words::default();
+        let mut words = IdentifierSet::default();
         words.visit_block(block);
-        self.source.functions.push(Function {
+        self.source.functions.push(SourceFunction {
             module: self.module.clone(),
             ident: signature.ident.to_string(),
             is_test: attributes.iter().any(is_test),
-            shows: shows(attributes),
+            shows: shown_ids(attributes),
             words: words.0,
         });
     }
 
     /// Tests that a macro is given, such as those of `proptest!`.
-    fn tokens(&mut self, tokens: TokenStream) {
+    fn visit_macro_tokens(&mut self, tokens: TokenStream) {
         let (mut is_test, mut is_name) = (false, false);
         let mut attributes = Vec::new();
         for token in tokens {
             match &token {
                 TokenTree::Group(group) => {
                     is_test |= group.stream().to_string() == "test";
-                    attributes.extend(attribute(group));
+                    attributes.extend(parse_attribute(group));
                 }
                 TokenTree::Ident(ident) if is_name => {
-                    let (module, ident, shows) = (self.module.clone(), ident.to_string(), shows(&attributes));
+                    let (module, ident, shows) = (self.module.clone(), ident.to_string(), shown_ids(&attributes));
                     let words = BTreeSet::new();
-                    self.source.functions.push(Function { module, ident, is_test, shows, words });
+                    self.source.functions.push(SourceFunction { module, ident, is_test, shows, words });
                     (is_test, is_name) = (false, false);
                     attributes.clear();
                 }
@@ -119,7 +119,7 @@ impl Reader<'_> {
 }
 
 /// What stands in the brackets of an attribute.
-fn attribute(group: &Group) -> Option<Attribute> {
+fn parse_attribute(group: &Group) -> Option<Attribute> {
     if group.delimiter() != Delimiter::Bracket {
         return None;
     }
@@ -127,7 +127,7 @@ fn attribute(group: &Group) -> Option<Attribute> {
     Some(syn::parse_quote!(#[#meta]))
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
+impl<'ast> Visit<'ast> for FunctionReader<'_> {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         self.module.push(item.ident.to_string());
         visit::visit_item_mod(self, item);
@@ -136,46 +136,46 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let names = self.source.imports.entry(self.module.clone()).or_default();
-        import(&item.tree, "", names);
+        collect_imports(&item.tree, "", names);
     }
 
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.add(&item.attrs, &item.sig, &item.block);
+        self.add_function(&item.attrs, &item.sig, &item.block);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        self.add(&item.attrs, &item.sig, &item.block);
+        self.add_function(&item.attrs, &item.sig, &item.block);
     }
 
     fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
-        self.tokens(item.mac.tokens.clone());
+        self.visit_macro_tokens(item.mac.tokens.clone());
     }
 }
 
 /// Adds the names that a `use` brings.
-fn import(tree: &UseTree, before: &str, names: &mut BTreeMap<String, String>) {
+fn collect_imports(tree: &UseTree, before: &str, names: &mut BTreeMap<String, String>) {
     match tree {
-        UseTree::Path(path) => import(&path.tree, &format!("{before}{}::", path.ident), names),
+        UseTree::Path(path) => collect_imports(&path.tree, &format!("{before}{}::", path.ident), names),
         UseTree::Name(name) => {
             names.insert(name.ident.to_string(), format!("{before}{}", name.ident));
         }
         UseTree::Rename(rename) => {
             names.insert(rename.rename.to_string(), format!("{before}{}", rename.ident));
         }
-        UseTree::Group(group) => group.items.iter().for_each(|item| import(item, before, names)),
+        UseTree::Group(group) => group.items.iter().for_each(|item| collect_imports(item, before, names)),
         UseTree::Glob(_) => {}
     }
 }
 
 /// The words of a piece of code.
 #[derive(Default)]
-struct Words(BTreeSet<String>);
+struct IdentifierSet(BTreeSet<String>);
 
-impl Words {
-    fn tokens(&mut self, tokens: TokenStream) {
+impl IdentifierSet {
+    fn add_tokens(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
-                TokenTree::Group(group) => self.tokens(group.stream()),
+                TokenTree::Group(group) => self.add_tokens(group.stream()),
                 TokenTree::Ident(ident) => {
                     self.0.insert(ident.to_string());
                 }
@@ -185,13 +185,13 @@ impl Words {
     }
 }
 
-impl<'ast> Visit<'ast> for Words {
+impl<'ast> Visit<'ast> for IdentifierSet {
     fn visit_ident(&mut self, ident: &'ast Ident) {
         self.0.insert(ident.to_string());
     }
 
     fn visit_macro(&mut self, item: &'ast Macro) {
         visit::visit_macro(self, item);
-        self.tokens(item.tokens.clone());
+        self.add_tokens(item.tokens.clone());
     }
 }

@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::Test;
+use super::TestEntry;
 use crate::{assets, support};
 
 /// How such a table begins and ends.
-const FIRST: &str = "id";
-const LAST: &str = "shown by";
+const FIRST_COLUMN: &str = "id";
+const LAST_COLUMN: &str = "shown by";
 
 /// A page of `docs/`.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct DocsPage {
     pub(crate) name: &'static str,
     pub(crate) text: String,
 }
 
 /// A row of one of its tables.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct DocsRow {
     /// The heading above.
     pub(crate) section: String,
     /// What the page says to be shown by.
@@ -29,7 +29,7 @@ pub(crate) struct Row {
     cells: Vec<String>,
 }
 
-impl Row {
+impl DocsRow {
     fn new(section: &str, columns: &[&str], cells: &[&str]) -> Result<Self, String> {
         let line = cells.join(" | ");
         let ([_, .., _], true) = (cells, cells.len() == columns.len()) else {
@@ -55,95 +55,95 @@ impl Row {
 }
 
 /// A line of a page.
-enum Line<'p> {
-    Row(Row),
+enum DocsLine<'p> {
+    Row(DocsRow),
     Other(&'p str),
 }
 
-impl Page {
+impl DocsPage {
     pub(crate) fn read(name: &'static str) -> Self {
-        Self { name, text: fs::read_to_string(Self::file(name)).expect("the page is there") }
+        Self { name, text: fs::read_to_string(Self::file_path(name)).expect("the page is there") }
     }
 
     /// The page after its columns were written, where that is asked for.
-    pub(crate) fn renewed(name: &'static str, tests: &[Test]) -> Self {
+    pub(crate) fn read_renewed(name: &'static str, tests: &[TestEntry]) -> Self {
         let mut page = Self::read(name);
         if support::writes_golden_files() {
-            page.text = page.written(tests);
-            page.save();
+            page.text = page.text_with_tests(tests);
+            page.write_file();
         }
         page
     }
 
     /// Keeps the text.
-    pub(crate) fn save(&self) {
-        fs::write(Self::file(self.name), &self.text).expect("the page can be written");
+    pub(crate) fn write_file(&self) {
+        fs::write(Self::file_path(self.name), &self.text).expect("the page can be written");
     }
 
-    fn file(name: &str) -> PathBuf {
+    fn file_path(name: &str) -> PathBuf {
         assets::root().join(format!("docs/{name}.md"))
     }
 
     /// The lines of the page, or what is wrong with the form of a row.
-    fn lines(&self) -> Result<Vec<Line<'_>>, String> {
+    fn parse_lines(&self) -> Result<Vec<DocsLine<'_>>, String> {
         let (mut lines, mut columns, mut section) = (Vec::new(), Vec::new(), "");
         for line in self.text.lines() {
             section = line.strip_prefix("## ").unwrap_or(section);
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let is_table = line.starts_with('|');
-            if is_table && cells.last() == Some(&LAST) {
-                if cells[0] != FIRST {
-                    return Err(format!("the first column is `{FIRST}`: {line}"));
+            if is_table && cells.last() == Some(&LAST_COLUMN) {
+                if cells[0] != FIRST_COLUMN {
+                    return Err(format!("the first column is `{FIRST_COLUMN}`: {line}"));
                 }
                 columns = cells;
             } else if !is_table {
                 columns.clear();
             } else if !columns.is_empty() && !line.starts_with("| ---") {
-                lines.push(Line::Row(Row::new(section, &columns, &cells)?));
+                lines.push(DocsLine::Row(DocsRow::new(section, &columns, &cells)?));
                 continue;
             }
-            lines.push(Line::Other(line));
+            lines.push(DocsLine::Other(line));
         }
         Ok(lines)
     }
 
     /// The rows that tests can show.
-    pub(crate) fn rows(&self) -> Result<Vec<Row>, String> {
+    pub(crate) fn parse_rows(&self) -> Result<Vec<DocsRow>, String> {
         let row = |line| match line {
-            Line::Row(row) => Some(row),
-            Line::Other(_) => None,
+            DocsLine::Row(row) => Some(row),
+            DocsLine::Other(_) => None,
         };
-        Ok(self.lines()?.into_iter().filter_map(row).collect())
+        Ok(self.parse_lines()?.into_iter().filter_map(row).collect())
     }
 
     /// The tests that show a row, as the page names them.
-    pub(crate) fn shown(&self, row: &Row, tests: &[Test]) -> String {
+    pub(crate) fn tests_showing(&self, row: &DocsRow, tests: &[TestEntry]) -> String {
         let id = format!("{}/{}", self.name, row.id());
         let names = tests.iter().filter(|test| test.shows.contains(&id)).map(|test| format!("`{}`", test.name));
         names.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// The page with the tests that the sources name.
-    fn written(&self, tests: &[Test]) -> String {
-        let line = |line: Line<'_>| match line {
-            Line::Row(row) => {
+    fn text_with_tests(&self, tests: &[TestEntry]) -> String {
+        let line = |line: DocsLine<'_>| match line {
+            DocsLine::Row(row) => {
                 let kept = row.cells[..row.cells.len() - 1].join(" | ");
-                format!("| {kept} | {} |\n", self.shown(&row, tests))
+                format!("| {kept} | {} |\n", self.tests_showing(&row, tests))
             }
-            Line::Other(line) => format!("{line}\n"),
+            DocsLine::Other(line) => format!("{line}\n"),
         };
-        self.lines().expect("the page has its form").into_iter().map(line).collect()
+        self.parse_lines().expect("the page has its form").into_iter().map(line).collect()
     }
 
     /// What is wrong with the page, given all tests and which rows say to be shown.
-    pub(crate) fn faults(&self, tests: &[Test], is_shown: impl Fn(&Row) -> bool) -> Vec<String> {
-        let rows = match self.rows() {
+    pub(crate) fn page_faults(&self, tests: &[TestEntry], is_shown: impl Fn(&DocsRow) -> bool) -> Vec<String> {
+        let rows = match self.parse_rows() {
             Ok(rows) => rows,
             Err(fault) => return vec![fault],
         };
         let (mut faults, mut seen) = (Vec::new(), BTreeSet::new());
         for row in &rows {
-            let (id, shown) = (row.id(), self.shown(row, tests));
+            let (id, shown) = (row.id(), self.tests_showing(row, tests));
             if !seen.insert(format!("{}/{id}", self.name)) {
                 faults.push(format!("{id} stands there twice"));
             }
@@ -166,10 +166,14 @@ impl Page {
 
 #[test]
 fn a_false_column_is_found_out() {
-    let test = |name: &str, id: &str| Test { name: name.to_owned(), shows: vec![id.to_owned()], is_felt: false };
-    let judge = |rows: &str, tests: &[Test]| {
+    let test = |name: &str, id: &str| TestEntry {
+        name: name.to_owned(),
+        shows: vec![id.to_owned()],
+        uses_ui_or_kubectl: false,
+    };
+    let judge = |rows: &str, tests: &[TestEntry]| {
         let whole = format!("# Page\n\n| id | what | shown by |\n| --- | --- | --- |\n{rows}\n\n| a | b | c |\n");
-        Page { name: "seeds", text: whole }.faults(tests, |row| row.cell("what") == Some("good")).join("; ")
+        DocsPage { name: "seeds", text: whole }.page_faults(tests, |row| row.cell("what") == Some("good")).join("; ")
     };
     let (one, two) = ([test("it::a", "seeds/x/y")], [test("it::b", "seeds/x/y"), test("it::a", "seeds/x/y")]);
     assert_eq!(judge("| x/y | good | `it::a` |", &one), "");
@@ -195,8 +199,9 @@ fn a_false_column_is_found_out() {
 #[test]
 fn a_page_is_written_anew_from_the_tests_and_nothing_else_of_it_changes() {
     let head = "# Page\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| id | what | shown by |\n| --- | --- | --- |\n";
-    let page = |rows: &str| Page { name: "faults", text: format!("{head}{rows}\nEnd.\n") };
-    let test = |name: &str| Test { name: name.to_owned(), shows: vec!["faults/1".to_owned()], is_felt: false };
-    let written = page("| 1 | x | old |\n| 2 | y | `it::c` |\n").written(&[test("it::b"), test("it::a")]);
+    let page = |rows: &str| DocsPage { name: "faults", text: format!("{head}{rows}\nEnd.\n") };
+    let test =
+        |name: &str| TestEntry { name: name.to_owned(), shows: vec!["faults/1".to_owned()], uses_ui_or_kubectl: false };
+    let written = page("| 1 | x | old |\n| 2 | y | `it::c` |\n").text_with_tests(&[test("it::b"), test("it::a")]);
     assert_eq!(written, page("| 1 | x | `it::a`, `it::b` |\n| 2 | y |  |\n").text);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
+pub(crate) enum SimServer {
     /// The API server.
     Cluster,
     /// The platform.
@@ -17,8 +17,8 @@ pub(crate) enum Side {
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
-    pub(crate) side: Side,
+pub(crate) struct SimRequest {
+    pub(crate) side: SimServer,
     pub(crate) method: Method,
     /// Path without query.
     pub(crate) path: String,
@@ -28,9 +28,9 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
 }
 
-impl Ask {
+impl SimRequest {
     /// A request of a person, in JSON.
-    pub(crate) fn person(side: Side, method: Method, path: &str, body: &Value) -> Self {
+    pub(crate) fn from_person(side: SimServer, method: Method, path: &str, body: &Value) -> Self {
         let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         Self {
@@ -77,11 +77,11 @@ impl Ask {
     /// Whether it asks the platform which tenants there are.
     pub(crate) fn is_list(&self) -> bool {
         let is_list = self.path.ends_with("/minimal") || self.path.ends_with("/search");
-        self.side == Side::Platform && self.method == Method::GET && is_list
+        self.side == SimServer::Platform && self.method == Method::GET && is_list
     }
 
     /// One line for the story of a run.
-    pub(crate) fn line(&self) -> String {
+    pub(crate) fn log_line(&self) -> String {
         let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
         format!("{:?} {} {}{query}", self.side, self.method, self.path)
     }
@@ -89,13 +89,13 @@ impl Ask {
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
+pub(crate) struct SimReply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
 }
 
-impl Reply {
+impl SimReply {
     /// An answer in JSON.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -108,8 +108,8 @@ impl Reply {
     }
 
     /// Leaves a row out of a list, and of its total as well. Whether there was one.
-    pub(crate) fn leave_out(&mut self, row: usize) -> bool {
-        let mut list = self.value();
+    pub(crate) fn remove_row(&mut self, row: usize) -> bool {
+        let mut list = self.json_body();
         let rows = match &mut list {
             Value::Array(rows) => rows,
             Value::Object(page) => match page.get_mut("results") {
@@ -130,7 +130,7 @@ impl Reply {
     }
 
     /// The body as JSON.
-    pub(crate) fn value(&self) -> Value {
+    pub(crate) fn json_body(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }

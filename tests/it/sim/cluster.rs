@@ -14,21 +14,21 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch::{Receiver, Sender};
 
-use super::ask::{Ask, Reply};
-use answer::refuse;
-use target::Target;
+use super::ask::{SimReply, SimRequest};
+use answer::error_status;
+use target::PathTarget;
 pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, EVENTS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
-pub(crate) use watch::Watching;
+pub(crate) use watch::WatchState;
 
 /// Place of an object; no namespace where its kind has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct SimObjectKey {
     pub(crate) resource: Resource,
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
-impl Key {
+impl SimObjectKey {
     pub(crate) fn new(resource: Resource, namespace: &str, name: &str) -> Self {
         Self { resource, namespace: namespace.to_owned(), name: name.to_owned() }
     }
@@ -36,7 +36,7 @@ impl Key {
 
 /// How an object changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum HistoryChange {
     Added,
     Modified,
     Deleted,
@@ -44,38 +44,38 @@ enum How {
 
 /// One entry of the store's history.
 #[derive(Clone, Debug)]
-struct Change {
+struct HistoryEntry {
     version: u64,
     at: Timestamp,
-    how: How,
-    key: Key,
+    how: HistoryChange,
+    key: SimObjectKey,
     object: Arc<Value>,
 }
 
 /// What the API server holds.
-pub(crate) struct Cluster {
+pub(crate) struct SimCluster {
     version: u64,
-    made: u64,
-    objects: BTreeMap<Key, Arc<Value>>,
-    history: Vec<Change>,
+    created_count: u64,
+    objects: BTreeMap<SimObjectKey, Arc<Value>>,
+    history: Vec<HistoryEntry>,
     /// Versions up to this one can no longer be watched from.
-    pub(crate) forgotten: u64,
+    pub(crate) oldest_version: u64,
     /// Whether writes are refused because the store is full.
     pub(crate) is_full: bool,
-    changed: Sender<u64>,
+    change_sender: Sender<u64>,
 }
 
-impl Cluster {
+impl SimCluster {
     /// A cluster with our kinds and these namespaces.
     pub(crate) fn new(namespaces: &[&str], at: Timestamp) -> Self {
         let mut cluster = Self {
             version: 100,
-            made: 0,
+            created_count: 0,
             objects: BTreeMap::new(),
             history: Vec::new(),
-            forgotten: 0,
+            oldest_version: 0,
             is_full: false,
-            changed: Sender::new(0),
+            change_sender: Sender::new(0),
         };
         for name in namespaces.iter().chain(&["kube-system"]) {
             let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
@@ -94,79 +94,79 @@ impl Cluster {
     }
 
     /// An object as it is.
-    pub(crate) fn get(&self, key: &Key) -> Option<&Value> {
+    pub(crate) fn get(&self, key: &SimObjectKey) -> Option<&Value> {
         self.objects.get(key).map(AsRef::as_ref)
     }
 
     /// All objects of a kind.
-    pub(crate) fn all(&self, resource: Resource) -> impl Iterator<Item = (&Key, &Value)> {
+    pub(crate) fn all(&self, resource: Resource) -> impl Iterator<Item = (&SimObjectKey, &Value)> {
         self.objects.iter().filter(move |(key, _)| key.resource == resource).map(|(key, object)| (key, object.as_ref()))
     }
 
     /// All Partners, then all Clients.
-    pub(crate) fn ours(&self) -> impl Iterator<Item = (&Key, &Value)> {
+    pub(crate) fn partners_and_clients(&self) -> impl Iterator<Item = (&SimObjectKey, &Value)> {
         self.all(PARTNERS).chain(self.all(CLIENTS))
     }
 
     /// An object as it was at a version; nothing where it was not there.
-    pub(crate) fn at(&self, key: &Key, version: u64) -> Option<Arc<Value>> {
+    pub(crate) fn object_at_version(&self, key: &SimObjectKey, version: u64) -> Option<Arc<Value>> {
         let last = self.history.iter().rev().find(|change| change.version <= version && change.key == *key)?;
-        (last.how != How::Deleted).then(|| Arc::clone(&last.object))
+        (last.how != HistoryChange::Deleted).then(|| Arc::clone(&last.object))
     }
 
     /// Carries a request out. Watches are [`Self::watching`].
-    pub(crate) fn answer(&mut self, ask: &Ask, at: Timestamp) -> Reply {
+    pub(crate) fn carry_out(&mut self, ask: &SimRequest, at: Timestamp) -> SimReply {
         if self.is_full && ask.method != Method::GET {
-            return refuse(
+            return error_status(
                 500,
                 "",
                 "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded",
             );
         }
-        let target = Target::of(&ask.path);
+        let target = PathTarget::from_path(&ask.path);
         let reply = match (&ask.method, target) {
-            (_, Target::Group) => self.discover(ask),
+            (_, PathTarget::Group) => self.list_resources(ask),
             (method, target) if self.is_unserved(&target) => {
                 let _ = method;
-                refuse(404, "NotFound", "the server could not find the requested resource")
+                error_status(404, "NotFound", "the server could not find the requested resource")
             }
-            (&Method::GET, Target::All { resource, namespace }) => {
+            (&Method::GET, PathTarget::All { resource, namespace }) => {
                 self.list(ask, resource, namespace.as_deref(), self.version)
             }
-            (&Method::POST, Target::All { resource, namespace }) => {
+            (&Method::POST, PathTarget::All { resource, namespace }) => {
                 self.create(resource, &namespace.unwrap_or_default(), ask.json(), at)
             }
-            (&Method::GET, Target::One(key)) => answer::one(ask, &key, self.get(&key)),
-            (&Method::PUT, Target::One(key)) => self.replace(&key, ask.json(), at),
-            (&Method::PATCH, Target::One(key)) => self.merge(ask, &key, at),
-            (&Method::PATCH, Target::Status(key)) => self.apply_status(ask, &key, at),
-            (&Method::DELETE, Target::One(key)) => self.delete(&key, at),
-            (method, target) => panic!("not modelled: {method} {target:?}: {}", ask.line()),
+            (&Method::GET, PathTarget::One(key)) => answer::object_reply(ask, &key, self.get(&key)),
+            (&Method::PUT, PathTarget::One(key)) => self.replace(&key, ask.json(), at),
+            (&Method::PATCH, PathTarget::One(key)) => self.merge_patch(ask, &key, at),
+            (&Method::PATCH, PathTarget::Status(key)) => self.apply_status(ask, &key, at),
+            (&Method::DELETE, PathTarget::One(key)) => self.delete(&key, at),
+            (method, target) => panic!("not modelled: {method} {target:?}: {}", ask.log_line()),
         };
-        self.tidy(at);
+        self.remove_empty_owners(at);
         reply
     }
 
     /// What the controllers of Kubernetes do about a namespace or a kind that is being deleted.
-    pub(crate) fn controllers(&mut self, at: Timestamp) {
-        for key in self.doomed() {
+    pub(crate) fn run_controllers(&mut self, at: Timestamp) {
+        for key in self.objects_to_delete() {
             let _ = self.delete(&key, at);
         }
-        self.tidy(at);
+        self.remove_empty_owners(at);
     }
 
     /// Objects whose namespace or kind is going.
-    fn doomed(&self) -> Vec<Key> {
-        let is_going = |key: &Key| self.get(key).is_some_and(change::is_deleting);
-        let goes = |key: &&Key| {
-            !key.namespace.is_empty() && is_going(&Key::new(NAMESPACES, "", &key.namespace))
-                || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()))
+    fn objects_to_delete(&self) -> Vec<SimObjectKey> {
+        let is_going = |key: &SimObjectKey| self.get(key).is_some_and(change::is_deleting);
+        let goes = |key: &&SimObjectKey| {
+            !key.namespace.is_empty() && is_going(&SimObjectKey::new(NAMESPACES, "", &key.namespace))
+                || is_going(&SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()))
         };
         self.objects.keys().filter(goes).cloned().collect()
     }
 
     /// Namespaces and kinds that were being deleted go when nothing is left of them.
-    fn tidy(&mut self, at: Timestamp) {
+    fn remove_empty_owners(&mut self, at: Timestamp) {
         let going = |resource: Resource| {
             let all = self.all(resource).filter(|(_, object)| change::is_deleting(object));
             all.map(|(key, _)| key.clone()).collect::<Vec<_>>()
@@ -185,17 +185,19 @@ impl Cluster {
     }
 
     /// Whether the kind of a target is not served, because its definition is not there.
-    fn is_unserved(&self, target: &Target) -> bool {
+    fn is_unserved(&self, target: &PathTarget) -> bool {
         let resource = target.resource();
         [PARTNERS, CLIENTS].contains(&resource)
-            && self.get(&Key::new(DEFINITIONS, "", &resource.definition())).is_none()
+            && self.get(&SimObjectKey::new(DEFINITIONS, "", &resource.definition())).is_none()
     }
 
-    fn discover(&self, ask: &Ask) -> Reply {
+    fn list_resources(&self, ask: &SimRequest) -> SimReply {
         assert_eq!((&ask.method, ask.path.as_str()), (&Method::GET, "/apis/tenantry.dev/v1alpha1"), "not modelled");
         let mut served = Vec::new();
         for resource in [PARTNERS, CLIENTS] {
-            let Some(definition) = self.get(&Key::new(DEFINITIONS, "", &resource.definition())) else { continue };
+            let Some(definition) = self.get(&SimObjectKey::new(DEFINITIONS, "", &resource.definition())) else {
+                continue;
+            };
             let mut verbs = vec!["delete", "deletecollection", "get", "list", "watch"];
             if !change::is_deleting(definition) {
                 verbs.extend(["patch", "create", "update"]);
@@ -206,73 +208,73 @@ impl Cluster {
             }));
         }
         if served.is_empty() {
-            return refuse(404, "NotFound", "the server could not find the requested resource");
+            return error_status(404, "NotFound", "the server could not find the requested resource");
         }
         let whole = json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "tenantry.dev/v1alpha1", "resources": served,
         });
-        Reply::json(200, &whole)
+        SimReply::json(200, &whole)
     }
 
     /// A list, as it was at a version.
-    pub(crate) fn list(&self, ask: &Ask, resource: Resource, namespace: Option<&str>, version: u64) -> Reply {
+    pub(crate) fn list(&self, ask: &SimRequest, resource: Resource, namespace: Option<&str>, version: u64) -> SimReply {
         let keys = self
             .history
             .iter()
             .map(|change| &change.key)
             .filter(|key| key.resource == resource && namespace.is_none_or(|namespace| namespace == key.namespace));
-        let keys: std::collections::BTreeSet<&Key> = keys.collect();
+        let keys: std::collections::BTreeSet<&SimObjectKey> = keys.collect();
         let objects = keys.into_iter().filter_map(|key| {
-            if version == self.version { self.objects.get(key).cloned() } else { self.at(key, version) }
+            if version == self.version { self.objects.get(key).cloned() } else { self.object_at_version(key, version) }
         });
-        let chosen: Vec<Arc<Value>> = objects.filter(|object| answer::is_chosen(ask, object)).collect();
-        answer::list(ask, resource, &chosen, version)
+        let chosen: Vec<Arc<Value>> = objects.filter(|object| answer::is_selected(ask, object)).collect();
+        answer::list_reply(ask, resource, &chosen, version)
     }
 
     /// A watch from the version that the request names, or why there is none.
-    pub(crate) fn watching(&self, ask: &Ask) -> Result<Watching, Reply> {
-        let target = Target::of(&ask.path);
+    pub(crate) fn begin_watch(&self, ask: &SimRequest) -> Result<WatchState, SimReply> {
+        let target = PathTarget::from_path(&ask.path);
         if self.is_unserved(&target) {
-            return Err(refuse(404, "NotFound", "the server could not find the requested resource"));
+            return Err(error_status(404, "NotFound", "the server could not find the requested resource"));
         }
         let from = ask.parameter("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
-        if from < self.forgotten {
-            return Err(answer::expired());
+        if from < self.oldest_version {
+            return Err(answer::expired_watch());
         }
         let seconds = ask.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(290);
-        Ok(Watching::new(target.resource(), from, seconds))
+        Ok(WatchState::new(target.resource(), from, seconds))
     }
 
     /// Tells of each change.
-    pub(crate) fn changes(&self) -> Receiver<u64> {
-        self.changed.subscribe()
+    pub(crate) fn subscribe_changes(&self) -> Receiver<u64> {
+        self.change_sender.subscribe()
     }
 }
 
-impl Cluster {
+impl SimCluster {
     /// A list of a server that is behind.
-    pub(crate) fn stale_list(&self, ask: &Ask, version: u64) -> Reply {
-        match Target::of(&ask.path) {
-            Target::All { resource, namespace } => self.list(ask, resource, namespace.as_deref(), version),
+    pub(crate) fn stale_list(&self, ask: &SimRequest, version: u64) -> SimReply {
+        match PathTarget::from_path(&ask.path) {
+            PathTarget::All { resource, namespace } => self.list(ask, resource, namespace.as_deref(), version),
             target => panic!("not a list: {target:?}"),
         }
     }
 }
 
 /// The past, as it is judged.
-impl Cluster {
+impl SimCluster {
     /// Whether an object was ever there.
-    pub(crate) fn was_ever(&self, key: &Key) -> bool {
+    pub(crate) fn has_existed(&self, key: &SimObjectKey) -> bool {
         self.history.iter().any(|change| change.key == *key)
     }
 
     /// An object in all its versions, with the time of each.
-    pub(crate) fn past<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = (Timestamp, &'a Value)> {
+    pub(crate) fn object_history<'a>(&'a self, key: &'a SimObjectKey) -> impl Iterator<Item = (Timestamp, &'a Value)> {
         self.history.iter().filter(move |change| change.key == *key).map(|change| (change.at, change.object.as_ref()))
     }
 
     /// Whether any object ever asked to take a tenant over.
-    pub(crate) fn was_ever_adopted(&self, id: &str) -> bool {
+    pub(crate) fn was_adopted(&self, id: &str) -> bool {
         self.history.iter().any(|change| {
             let adoption = &change.object["spec"]["adoption"];
             adoption["uniqueId"] == *id && adoption["policy"].as_str().is_some_and(|policy| policy != "Never")
@@ -285,7 +287,7 @@ impl Cluster {
     }
 
     /// An object in every version since one, that one included.
-    pub(crate) fn versions<'a>(&'a self, key: &'a Key, since: u64) -> impl Iterator<Item = &'a Value> {
+    pub(crate) fn versions<'a>(&'a self, key: &'a SimObjectKey, since: u64) -> impl Iterator<Item = &'a Value> {
         self.history
             .iter()
             .filter(move |change| change.version >= since && change.key == *key)

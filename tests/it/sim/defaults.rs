@@ -8,16 +8,16 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry::api;
 
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::deeds::Who;
-use super::life::{live, settings, settings_with};
-use super::people::with;
-use super::seam::{Life, World};
-use super::settle::{condition, is_ready, world};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::deeds::SimActor;
+use super::life::{run_life, settings, settings_with};
+use super::people::merge_spec;
+use super::seam::{OperatorLife, SimWorld};
+use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
 /// Settings whose description promises a default, and the test that leaves them out.
-const SHOWN: [(&str, &str); 20] = [
+const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Client.spec.addOns", "what_a_client_leaves_out_comes_from_its_partner"),
     ("Client.spec.adoption", "an_object_takes_nothing_over_that_it_does_not_name"),
     ("Client.spec.adoption.policy", "an_object_takes_nothing_over_that_it_does_not_name"),
@@ -33,7 +33,7 @@ const SHOWN: [(&str, &str); 20] = [
     ("Client.spec.details.timezone", "what_a_client_leaves_out_comes_from_its_partner"),
     (
         "Client.spec.handOver.namespace",
-        "object::owner::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
+        "object::hand_over::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
     ),
     ("Client.spec.management", "an_object_is_written_corrected_and_not_asked_about"),
     ("Client.spec.management.approval.mode", "an_object_is_written_corrected_and_not_asked_about"),
@@ -47,20 +47,20 @@ const SHOWN: [(&str, &str); 20] = [
 ];
 
 /// Every path below a schema whose description promises a default.
-fn promised(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+fn collect_promised_defaults(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let description = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
     if description.to_ascii_lowercase().contains("default:") {
         found.insert(path.to_owned());
     }
     for (name, child) in schema["properties"].as_object().into_iter().flatten() {
-        promised(child, &format!("{path}.{name}"), found);
+        collect_promised_defaults(child, &format!("{path}.{name}"), found);
     }
-    promised_items(&schema["items"], path, found);
+    collect_item_defaults(&schema["items"], path, found);
 }
 
-fn promised_items(items: &Value, path: &str, found: &mut BTreeSet<String>) {
+fn collect_item_defaults(items: &Value, path: &str, found: &mut BTreeSet<String>) {
     if items.is_object() {
-        promised(items, path, found);
+        collect_promised_defaults(items, path, found);
     }
 }
 
@@ -71,9 +71,9 @@ fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
         let kind = definition.spec.names.kind.clone();
         let whole = serde_json::to_value(&definition).unwrap();
         let schema = whole.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
-        promised(schema, &format!("{kind}.spec"), &mut found);
+        collect_promised_defaults(schema, &format!("{kind}.spec"), &mut found);
     }
-    let shown: BTreeSet<&str> = SHOWN.iter().map(|(path, _)| *path).collect();
+    let shown: BTreeSet<&str> = DEFAULTS_WITH_TEST.iter().map(|(path, _)| *path).collect();
     // Both kinds share these: what is shown for a Client holds for a Partner, whose code is the same.
     let is_shown = |path: &String| {
         shown.contains(path.as_str())
@@ -83,48 +83,48 @@ fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
     assert!(missing.is_empty(), "no test leaves these out: {missing:#?}");
     let stale: Vec<&&str> = shown.iter().filter(|path| !found.contains(**path)).collect();
     assert!(stale.is_empty(), "no definition promises these: {stale:#?}");
-    let tests = crate::shown::of_all_tests();
-    for (path, test) in SHOWN {
+    let tests = crate::shown::all_test_names();
+    for (path, test) in DEFAULTS_WITH_TEST {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::defaults::{test}") };
         assert!(tests.contains(&name), "{path}: there is no test `{name}`");
     }
 }
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// A Partner, and a Client that says no more than it must.
-async fn bare(world: &World, partner: &Value) {
-    world.create(&acme(), &scenarios::partner(partner));
-    ready(world, &acme()).await;
+async fn create_minimal_objects(world: &SimWorld, partner: &Value) {
+    world.create(&acme(), &scenarios::partner_spec(partner));
+    wait_until_ready(world, &acme()).await;
     world.create(&globex(), &json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}));
-    ready(world, &globex()).await;
+    wait_until_ready(world, &globex()).await;
 }
 
-async fn ready(world: &World, key: &Key) {
-    let is_so = |world: &World| world.object(key).is_some_and(|object| is_ready(&object));
-    world.until(&format!("{} is Ready", key.name), is_so).await;
+async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
+    let is_so = |world: &SimWorld| world.object(key).is_some_and(|object| is_ready(&object));
+    world.wait_until(&format!("{} is Ready", key.name), is_so).await;
 }
 
-fn play(world: &World, script: impl AsyncFnOnce()) {
-    assert!(live(world, &Life::new(1), settings(), script()).is_some());
+fn run_script(world: &SimWorld, script: impl AsyncFnOnce()) {
+    assert!(run_life(world, &OperatorLife::new(1), settings(), script()).is_some());
     let violations = world.lock().oracle.violations.clone();
     assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().story.join("\n"));
 }
 
 #[test]
 fn a_deleted_object_leaves_its_tenant_in_service() {
-    let world = world();
-    play(&world, async || {
-        bare(&world, &json!({})).await;
+    let world = new_default_world();
+    run_script(&world, async || {
+        create_minimal_objects(&world, &json!({})).await;
         let tenant = world.tenant(&globex()).unwrap();
         world.delete(&globex());
-        world.until("the object is gone", |world| world.object(&globex()).is_none()).await;
+        world.wait_until("the object is gone", |world| world.object(&globex()).is_none()).await;
         tokio::time::sleep(Duration::from_hours(48)).await;
         assert!(world.tenants().iter().any(|one| one.id == tenant.id && one.state == "ACTIVE"));
     });
@@ -132,16 +132,16 @@ fn a_deleted_object_leaves_its_tenant_in_service() {
 
 #[test]
 fn a_tenant_rests_a_day_before_it_is_ended() {
-    let world = world();
-    play(&world, async || {
-        bare(&world, &json!({})).await;
-        let mut consent = scenarios::confirm(&world, &globex(), 0);
+    let world = new_default_world();
+    run_script(&world, async || {
+        create_minimal_objects(&world, &json!({})).await;
+        let mut consent = scenarios::confirmed_deletion(&world, &globex(), 0);
         consent["deletion"].as_object_mut().unwrap().remove("gracePeriodSeconds");
         world.edit(&globex(), &consent);
         world.delete(&globex());
         let id = world.tenant(&globex()).unwrap().id;
-        let state = |world: &World| world.tenants().into_iter().find(|one| one.id == id).unwrap().state;
-        world.until("it is suspended", |world| state(world) == "SUSPENDED").await;
+        let state = |world: &SimWorld| world.tenants().into_iter().find(|one| one.id == id).unwrap().state;
+        world.wait_until("it is suspended", |world| state(world) == "SUSPENDED").await;
         tokio::time::sleep(Duration::from_hours(23)).await;
         assert_eq!(state(&world), "SUSPENDED", "a day is not over");
         tokio::time::sleep(Duration::from_hours(2)).await;
@@ -151,26 +151,26 @@ fn a_tenant_rests_a_day_before_it_is_ended() {
 
 #[test]
 fn an_object_is_written_corrected_and_not_asked_about() {
-    let world = world();
-    play(&world, async || {
-        bare(&world, &json!({})).await;
+    let world = new_default_world();
+    run_script(&world, async || {
+        create_minimal_objects(&world, &json!({})).await;
         // A change that interrupts people, without approval.
         world.edit(&globex(), &json!({"details": {"name": "Globex AG", "city": "Bonn"}}));
-        ready(&world, &globex()).await;
+        wait_until_ready(&world, &globex()).await;
         let tenant = world.tenant(&globex()).unwrap();
         assert_eq!((tenant.name.as_str(), &tenant.settings["city"]), ("Globex AG", &json!("Bonn")));
-        world.drift(&tenant, &json!({"city": "Ulm"}));
-        let is_back = |world: &World| world.tenant(&globex()).unwrap().settings["city"] == "Bonn";
-        world.until("it is corrected", is_back).await;
+        world.change_in_console(&tenant, &json!({"city": "Ulm"}));
+        let is_back = |world: &SimWorld| world.tenant(&globex()).unwrap().settings["city"] == "Bonn";
+        world.wait_until("it is corrected", is_back).await;
     });
 }
 
 #[test]
 fn an_object_takes_nothing_over_that_it_does_not_name() {
-    let world = world();
-    play(&world, async || {
-        world.create(&acme(), &scenarios::partner(&json!({})));
-        ready(&world, &acme()).await;
+    let world = new_default_world();
+    run_script(&world, async || {
+        world.create(&acme(), &scenarios::partner_spec(&json!({})));
+        wait_until_ready(&world, &acme()).await;
         let partner = world.tenant(&acme()).unwrap().id;
         let body =
             json!({"name": "Globex", "city": "Ulm", "timeZone": "Europe/Berlin", "country": "Germany", "address": "x"});
@@ -179,20 +179,20 @@ fn an_object_takes_nothing_over_that_it_does_not_name() {
         for adoption in [Value::Null, json!({})] {
             world.create(
                 &globex(),
-                &with(
+                &merge_spec(
                     json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}),
                     &json!({"adoption": adoption}),
                 ),
             );
-            let is_told = |world: &World| {
+            let is_told = |world: &SimWorld| {
                 world
                     .object(&globex())
                     .and_then(|object| condition(&object, "Ready"))
                     .is_some_and(|(_, why)| why == "NameTaken")
             };
-            world.until("the name is taken", is_told).await;
+            world.wait_until("the name is taken", is_told).await;
             world.delete(&globex());
-            world.until("the object is gone", |world| world.object(&globex()).is_none()).await;
+            world.wait_until("the object is gone", |world| world.object(&globex()).is_none()).await;
         }
         assert_eq!(world.tenants(), before);
     });
@@ -200,13 +200,13 @@ fn an_object_takes_nothing_over_that_it_does_not_name() {
 
 #[test]
 fn what_a_client_leaves_out_comes_from_its_partner() {
-    let world = world();
-    play(&world, async || {
+    let world = new_default_world();
+    run_script(&world, async || {
         let defaults = json!({"timezone": "Europe/Paris", "country": "France", "packages": ["EventAndIncidentManagement"], "addOns": ["SLAManagement"]});
         let partner = json!({
             "packages": ["EventAndIncidentManagement"], "addOns": ["SLAManagement"], "clients": {"defaults": defaults},
         });
-        bare(&world, &partner).await;
+        create_minimal_objects(&world, &partner).await;
         let tenant = world.tenant(&globex()).unwrap();
         assert_eq!(tenant.parent, world.tenant(&acme()).unwrap().id, "by its Partner's connection");
         let object = world.object(&globex()).unwrap();
@@ -230,20 +230,22 @@ fn what_a_client_leaves_out_comes_from_its_partner() {
 
 #[test]
 fn a_partner_takes_clients_of_its_own_namespace_alone() {
-    let world = world();
-    play(&world, async || {
-        bare(&world, &json!({"clients": {"allowedNamespaces": {}}})).await;
-        let other = Key::new(CLIENTS, "b", "initech");
+    let world = new_default_world();
+    run_script(&world, async || {
+        create_minimal_objects(&world, &json!({"clients": {"allowedNamespaces": {}}})).await;
+        let other = SimObjectKey::new(CLIENTS, "b", "initech");
         let spec = json!({"partnerRef": {"name": "acme", "namespace": "a"}, "details": {"name": "Initech"}});
         world.create(&other, &spec);
-        let reason = |world: &World, key: &Key| {
+        let reason = |world: &SimWorld, key: &SimObjectKey| {
             world.object(key).and_then(|object| condition(&object, "Ready")).map(|(_, why)| why)
         };
-        world.until("it is refused", |world| reason(world, &other).as_deref() == Some("NamespaceNotAllowed")).await;
+        world
+            .wait_until("it is refused", |world| reason(world, &other).as_deref() == Some("NamespaceNotAllowed"))
+            .await;
         // Without a namespace the Partner is looked for beside the Client.
-        let hooli = Who::Hooli.key();
+        let hooli = SimActor::Hooli.key();
         world.create(&hooli, &json!({"partnerRef": {"name": "acme"}, "details": {"name": "Hooli"}}));
-        world.until("it is not found", |world| reason(world, &hooli).as_deref() == Some("PartnerNotFound")).await;
+        world.wait_until("it is not found", |world| reason(world, &hooli).as_deref() == Some("PartnerNotFound")).await;
         world.edit(&acme(), &json!({"clients": {"allowedNamespaces": null}}));
         tokio::time::sleep(Duration::from_mins(30)).await;
         assert_eq!(reason(&world, &other).as_deref(), Some("NamespaceNotAllowed"));
@@ -253,23 +255,23 @@ fn a_partner_takes_clients_of_its_own_namespace_alone() {
 
 #[test]
 fn the_default_connection_serves_partners_of_its_namespaces_alone() {
-    let world = world();
+    let world = new_default_world();
     let flags = settings_with(&["--default-connection", "b/platform", "--default-connection-namespaces", "b,c"]);
-    let done = live(&world, &Life::new(1), flags, async {
-        let mut spec = scenarios::partner(&json!({}));
+    let done = run_life(&world, &OperatorLife::new(1), flags, async {
+        let mut spec = scenarios::partner_spec(&json!({}));
         spec.as_object_mut().unwrap().remove("connectionSecretRef");
         world.create(&acme(), &spec);
         spec["details"]["name"] = json!("Beta");
-        let beta = Who::Beta.key();
+        let beta = SimActor::Beta.key();
         world.create(&beta, &spec);
-        ready(&world, &beta).await;
-        let is_told = |world: &World| {
+        wait_until_ready(&world, &beta).await;
+        let is_told = |world: &SimWorld| {
             world
                 .object(&acme())
                 .and_then(|object| condition(&object, "Ready"))
                 .is_some_and(|(_, why)| why == "NoConnection")
         };
-        world.until("another namespace is not served", is_told).await;
+        world.wait_until("another namespace is not served", is_told).await;
         tokio::time::sleep(Duration::from_mins(30)).await;
         assert_eq!(world.tenants().len(), 1);
     });

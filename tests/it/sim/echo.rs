@@ -11,42 +11,44 @@ use axum::http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Reply, Side};
-use super::cluster::{CLIENTS, Key, LEASES, PARTNERS};
-use super::life::{HOME, live, settings};
-use super::seam::{Fate, Life, World};
-use super::settle::{condition, is_ready, world};
-use super::sweep::scenarios::{client, partner};
+use super::ask::{SimReply, SimRequest, SimServer};
+use super::cluster::{CLIENTS, LEASES, PARTNERS, SimObjectKey};
+use super::life::{OPERATOR_NAMESPACE, run_life, settings};
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{condition, is_ready, new_default_world};
+use super::sweep::scenarios::{client_spec, partner_spec};
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// The last segment of the path of one client, for requests with this method and nothing behind the id.
-fn about(ask: &Ask, method: &Method) -> Option<String> {
+fn requested_client_id(ask: &SimRequest, method: &Method) -> Option<String> {
     let last = ask.path.rsplit('/').next().unwrap_or_default();
-    let is_it = ask.side == Side::Platform && ask.method == method && last.starts_with("client_");
+    let is_it = ask.side == SimServer::Platform && ask.method == method && last.starts_with("client_");
     is_it.then(|| last.to_owned())
 }
 
 /// Waits until an object is Ready for its spec as it is.
-async fn ready(world: &World, key: &Key) {
-    world.until(&format!("{} is Ready", key.name), |world| world.object(key).is_some_and(|one| is_ready(&one))).await;
+async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
+    world
+        .wait_until(&format!("{} is Ready", key.name), |world| world.object(key).is_some_and(|one| is_ready(&one)))
+        .await;
 }
 
 /// A world with a Partner and a Client, both Ready; `more` is the Client's spec.
-async fn family(world: &World, more: &Value) {
-    world.create(&acme(), &partner(&json!({})));
-    ready(world, &acme()).await;
-    world.create(&globex(), &client("Globex", more));
+async fn create_partner_and_client(world: &SimWorld, more: &Value) {
+    world.create(&acme(), &partner_spec(&json!({})));
+    wait_until_ready(world, &acme()).await;
+    world.create(&globex(), &client_spec("Globex", more));
 }
 
 /// Conditions that an object has, looked at each second for a while.
-async fn said(world: &World, seconds: u64) -> BTreeSet<String> {
+async fn collect_conditions(world: &SimWorld, seconds: u64) -> BTreeSet<String> {
     let mut said = BTreeSet::new();
     for _ in 0..seconds {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -64,66 +66,68 @@ async fn said(world: &World, seconds: u64) -> BTreeSet<String> {
 }
 
 /// Counts updates of clients by what they write.
-fn count_updates(world: &World) -> Arc<Mutex<Vec<Value>>> {
+fn count_updates(world: &SimWorld) -> Arc<Mutex<Vec<Value>>> {
     let updates = Arc::<Mutex<Vec<Value>>>::default();
     let counted = Arc::clone(&updates);
     world.lock().fates = Box::new(move |_, ask| {
-        if about(ask, &Method::POST).is_some() {
+        if requested_client_id(ask, &Method::POST).is_some() {
             counted.lock().unwrap().push(ask.json());
         }
-        Fate::Pass
+        RequestFate::Pass
     });
     updates
 }
 
-fn wake(world: &World) {
+fn request_reconcile(world: &SimWorld) {
     let now = tenantry::clock::now().to_string();
     world.patch(&globex(), &json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}}));
 }
 
 /// Shows a member of each client otherwise.
-fn shows(world: &World, member: &'static str, form: impl Fn(&str) -> Value + Send + 'static) {
+fn rewrite_shown_member(world: &SimWorld, member: &'static str, form: impl Fn(&str) -> Value + Send + 'static) {
     world.lock().edit = Some(Box::new(move |ask, reply| {
-        let mut body = reply.value();
-        if let Some(text) = body[member].as_str().filter(|_| about(ask, &Method::GET).is_some()) {
+        let mut body = reply.json_body();
+        if let Some(text) = body[member].as_str().filter(|_| requested_client_id(ask, &Method::GET).is_some()) {
             body[member] = form(text);
-            *reply = Reply::json(reply.status, &body);
+            *reply = SimReply::json(reply.status, &body);
         }
     }));
 }
 
-fn must_not_hold(said: &BTreeSet<String>, words: &[&str]) {
+fn assert_no_condition(said: &BTreeSet<String>, words: &[&str]) {
     let wrong: Vec<&String> = said.iter().filter(|one| words.iter().any(|word| one.contains(word))).collect();
     assert!(wrong.is_empty(), "{wrong:?} among {said:?}");
 }
 
 /// A tenant that reads do not show for some seconds after its create; returns what was said in three minutes.
-fn unseen_for(seconds: i64, restart_after: Option<Duration>) -> (World, BTreeSet<String>) {
-    let world = world();
+fn run_with_hidden_tenant(seconds: i64, restart_after: Option<Duration>) -> (SimWorld, BTreeSet<String>) {
+    let world = new_default_world();
     let born = Mutex::new(BTreeMap::<String, Timestamp>::new());
     world.lock().edit = Some(Box::new(move |ask, reply| {
         let at = tenantry::clock::now();
         let mut born = born.lock().unwrap();
         if ask.method == Method::POST && ask.path.ends_with("/clients") && reply.is_success() {
-            born.insert(reply.value()["uniqueId"].as_str().unwrap().to_owned(), at);
+            born.insert(reply.json_body()["uniqueId"].as_str().unwrap().to_owned(), at);
         }
         let young = |id: &String| {
             born.get(id).is_some_and(|born| at.duration_since(*born) < SignedDuration::from_secs(seconds))
         };
-        if let Some(id) = about(ask, &Method::GET).filter(young) {
+        if let Some(id) = requested_client_id(ask, &Method::GET).filter(young) {
             *reply =
-                Reply::json(404, &json!({"code": "0003", "message": format!("No resource found with UUID : {id}")}));
+                SimReply::json(404, &json!({"code": "0003", "message": format!("No resource found with UUID : {id}")}));
         }
     }));
     let mut all = BTreeSet::new();
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({})).await;
-        all.extend(said(&world, restart_after.map_or(180, |pause| pause.as_secs())).await);
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({})).await;
+        all.extend(collect_conditions(&world, restart_after.map_or(180, |pause| pause.as_secs())).await);
     });
     if restart_after.is_some() {
         // As it is given back by one that ends: the next one leads at once.
-        world.delete(&Key::new(LEASES, HOME, "tenantry-operator"));
-        live(&world, &Life::new(2), settings(), async { all.extend(said(&world, 3600).await) });
+        world.delete(&SimObjectKey::new(LEASES, OPERATOR_NAMESPACE, "tenantry-operator"));
+        run_life(&world, &OperatorLife::new(2), settings(), async {
+            all.extend(collect_conditions(&world, 3600).await);
+        });
     }
     (world, all)
 }
@@ -132,8 +136,8 @@ fn unseen_for(seconds: i64, restart_after: Option<Duration>) -> (World, BTreeSet
 #[test]
 fn a_new_tenant_that_reads_do_not_show_yet_is_waited_for_and_nobody_is_told_to_delete_its_object() {
     for (seconds, restart_after) in [(6, None), (90, None), (110, Some(Duration::from_secs(20)))] {
-        let (world, said) = unseen_for(seconds, restart_after);
-        must_not_hold(&said, &["Stalled", "TenantMissing"]);
+        let (world, said) = run_with_hidden_tenant(seconds, restart_after);
+        assert_no_condition(&said, &["Stalled", "TenantMissing"]);
         assert!(said.contains("Ready=False/InProgress") && said.contains("Reconciling=True/InProgress"), "{said:?}");
         assert!(is_ready(&world.object(&globex()).unwrap()), "{seconds}: {said:?}\n{}", world.lock().story.join("\n"));
         assert_eq!(world.lock().oracle.created.values().map(Vec::len).sum::<usize>(), 2);
@@ -142,7 +146,7 @@ fn a_new_tenant_that_reads_do_not_show_yet_is_waited_for_and_nobody_is_told_to_d
 
 #[test]
 fn a_tenant_that_a_list_names_and_reads_do_not_show_yet_is_not_made_a_second_time() {
-    let world = world();
+    let world = new_default_world();
     let born = Mutex::new(None::<Timestamp>);
     world.lock().edit = Some(Box::new(move |ask, reply| {
         let at = tenantry::clock::now();
@@ -151,85 +155,91 @@ fn a_tenant_that_a_list_names_and_reads_do_not_show_yet_is_not_made_a_second_tim
             born.get_or_insert(at);
         }
         let is_young = born.is_some_and(|born| at.duration_since(born) < SignedDuration::from_secs(90));
-        if about(ask, &Method::GET).is_some() && is_young {
-            *reply = Reply::json(404, &json!({"code": "0003", "message": "No resource found"}));
+        if requested_client_id(ask, &Method::GET).is_some() && is_young {
+            *reply = SimReply::json(404, &json!({"code": "0003", "message": "No resource found"}));
         }
     }));
     let posts = Arc::new(Mutex::new(0));
     let count = Arc::clone(&posts);
     // The operator never learns the id.
     world.lock().fates = Box::new(move |_, ask| {
-        if ask.side != Side::Platform || ask.method != Method::POST || !ask.path.ends_with("/clients") {
-            return Fate::Pass;
+        if ask.side != SimServer::Platform || ask.method != Method::POST || !ask.path.ends_with("/clients") {
+            return RequestFate::Pass;
         }
         *count.lock().unwrap() += 1;
-        Fate::ReplyLost
+        RequestFate::ReplyLost
     });
-    let done = live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({})).await;
-        ready(&world, &globex()).await;
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({})).await;
+        wait_until_ready(&world, &globex()).await;
     });
     assert!(done.is_some());
     assert_eq!(*posts.lock().unwrap(), 1, "{}", world.lock().story.join("\n"));
-    assert_eq!(world.faults(), Vec::<String>::new());
+    assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
 /// shows: faults/79
 #[test]
 fn a_tenant_that_reads_never_show_is_missing_after_two_minutes() {
-    let (world, said) = unseen_for(1 << 20, None);
+    let (world, said) = run_with_hidden_tenant(1 << 20, None);
     assert!(said.contains("Ready=False/InProgress") && said.contains("Ready=False/TenantMissing"), "{said:?}");
     assert_eq!(world.lock().oracle.created.values().map(Vec::len).sum::<usize>(), 2);
 }
 
 #[test]
 fn a_write_to_a_new_tenant_that_is_not_found_yet_is_tried_again() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
+    let world = new_default_world();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
         let tries = Arc::<Mutex<usize>>::default();
         let counted = Arc::clone(&tries);
         world.lock().fates = Box::new(move |_, ask| {
-            let Some(path) = ask.path.strip_suffix("/suspend") else { return Fate::Pass };
+            let Some(path) = ask.path.strip_suffix("/suspend") else { return RequestFate::Pass };
             let mut tries = counted.lock().unwrap();
             *tries += 1;
             let id = path.rsplit('/').next().unwrap_or_default();
             let unknown = json!({"code": "0003", "message": format!("No resource found with UUID : {id}")});
-            if *tries > 1 { Fate::Pass } else { Fate::Instead(Box::new((Reply::json(404, &unknown), false))) }
+            if *tries > 1 {
+                RequestFate::Pass
+            } else {
+                RequestFate::Replaced(Box::new((SimReply::json(404, &unknown), false)))
+            }
         });
-        family(&world, &json!({"tenantState": "Suspended"})).await;
-        must_not_hold(&said(&world, 60).await, &["Stalled", "RefusedByPlatform"]);
+        create_partner_and_client(&world, &json!({"tenantState": "Suspended"})).await;
+        assert_no_condition(&collect_conditions(&world, 60).await, &["Stalled", "RefusedByPlatform"]);
         assert_eq!((*tries.lock().unwrap(), world.tenant(&globex()).unwrap().state.as_str()), (2, "SUSPENDED"));
         assert!(is_ready(&world.object(&globex()).unwrap()));
     });
 }
 
 /// A platform whose reads show the former state for a minute after an update, with or without its revision.
-fn late_reads(has_revision: bool) {
-    let world = world();
+fn run_with_late_reads(has_revision: bool) {
+    let world = new_default_world();
     let updates = count_updates(&world);
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({"details": {"city": "Bonn"}})).await;
-        ready(&world, &globex()).await;
-        let former = world.console(Method::GET, &World::path(&world.tenant(&globex()).unwrap()), &Value::Null).value();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({"details": {"city": "Bonn"}})).await;
+        wait_until_ready(&world, &globex()).await;
+        let former = world
+            .console(Method::GET, &SimWorld::tenant_path(&world.tenant(&globex()).unwrap()), &Value::Null)
+            .json_body();
         let mut written = None::<Timestamp>;
         world.lock().edit = Some(Box::new(move |ask, reply| {
             let at = tenantry::clock::now();
-            if about(ask, &Method::POST).is_some() {
+            if requested_client_id(ask, &Method::POST).is_some() {
                 written.get_or_insert(at);
             }
             let is_late = written.is_none_or(|written| at.duration_since(written) < SignedDuration::from_mins(1));
-            let mut body = if is_late { former.clone() } else { reply.value() };
-            if about(ask, &Method::GET).is_none() {
+            let mut body = if is_late { former.clone() } else { reply.json_body() };
+            if requested_client_id(ask, &Method::GET).is_none() {
                 return;
             }
             if !has_revision {
                 body.as_object_mut().unwrap().remove("revision");
             }
-            *reply = Reply::json(200, &body);
+            *reply = SimReply::json(200, &body);
         }));
         world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
-        let said = said(&world, 120).await;
-        must_not_hold(&said, &["Stalled", "ConflictingWriter", "NotTaken", "as declared and not"]);
+        let said = collect_conditions(&world, 120).await;
+        assert_no_condition(&said, &["Stalled", "ConflictingWriter", "NotTaken", "as declared and not"]);
         assert!(said.contains("Ready=False/InProgress"), "{said:?}");
         assert!(is_ready(&world.object(&globex()).unwrap()), "{said:?}");
         assert_eq!(updates.lock().unwrap().len(), 1, "{updates:?}");
@@ -239,35 +249,35 @@ fn late_reads(has_revision: bool) {
 /// shows: faults/80
 #[test]
 fn an_old_value_right_after_our_own_write_is_no_drift_and_is_not_written_again() {
-    late_reads(true);
-    late_reads(false);
+    run_with_late_reads(true);
+    run_with_late_reads(false);
 }
 
 /// shows: faults/81
 #[test]
 fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_after_a_restart_too() {
-    let world = world();
+    let world = new_default_world();
     let updates = count_updates(&world);
-    shows(&world, "phoneNumber", |text| json!(text.replace('-', "")));
+    rewrite_shown_member(&world, "phoneNumber", |text| json!(text.replace('-', "")));
     let phone = |number: &str| json!({"details": {"phone": {"number": number}}});
-    let in_sync = |world: &World| condition(&world.object(&globex()).unwrap(), "InSync").unwrap_or_default();
+    let in_sync = |world: &SimWorld| condition(&world.object(&globex()).unwrap(), "InSync").unwrap_or_default();
     let wanted = ("True".to_owned(), "NormalisedByPlatform".to_owned());
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &phone("555-0100")).await;
-        ready(&world, &globex()).await;
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &phone("555-0100")).await;
+        wait_until_ready(&world, &globex()).await;
         assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 0));
         world.edit(&globex(), &phone("555-0199"));
-        must_not_hold(&said(&world, 60).await, &["Stalled", "as declared and not"]);
+        assert_no_condition(&collect_conditions(&world, 60).await, &["Stalled", "as declared and not"]);
         assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 1));
-        world.drift(&world.tenant(&globex()).unwrap(), &json!({"phoneNumber": "666"}));
-        wake(&world);
+        world.change_in_console(&world.tenant(&globex()).unwrap(), &json!({"phoneNumber": "666"}));
+        request_reconcile(&world);
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 2));
         // The Partner counts its clients with the next look.
         tokio::time::sleep(Duration::from_mins(15)).await;
     });
     let before = world.lock().oracle.writes;
-    live(&world, &Life::new(2), settings(), async { tokio::time::sleep(Duration::from_hours(2)).await });
+    run_life(&world, &OperatorLife::new(2), settings(), async { tokio::time::sleep(Duration::from_hours(2)).await });
     assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted, 2));
     let writes = world.lock().oracle.writes;
     let story = world.lock().story.join("\n");
@@ -277,16 +287,16 @@ fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_aft
 /// shows: faults/81
 #[test]
 fn a_rule_of_access_that_the_platform_shows_otherwise_is_never_in_sync_and_is_written_three_times_an_hour() {
-    let world = world();
+    let world = new_default_world();
     let updates = count_updates(&world);
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({})).await;
-        ready(&world, &globex()).await;
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({})).await;
+        wait_until_ready(&world, &globex()).await;
         // Another rule than before the write, so that it could pass for a form of the platform's own.
-        shows(&world, "whiteListedIps", |text| json!(if text.is_empty() { "" } else { "0.0.0.0/0" }));
+        rewrite_shown_member(&world, "whiteListedIps", |text| json!(if text.is_empty() { "" } else { "0.0.0.0/0" }));
         world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}));
-        let said = said(&world, 1800).await;
-        must_not_hold(&said, &["NormalisedByPlatform", "as declared and not", "ConflictingWriter"]);
+        let said = collect_conditions(&world, 1800).await;
+        assert_no_condition(&said, &["NormalisedByPlatform", "as declared and not", "ConflictingWriter"]);
         let object = world.object(&globex()).unwrap();
         assert_eq!(
             condition(&object, "Ready"),
@@ -302,30 +312,30 @@ fn a_rule_of_access_that_the_platform_shows_otherwise_is_never_in_sync_and_is_wr
 
 #[test]
 fn a_rule_of_access_that_cannot_be_put_right_is_not_called_ready_meanwhile() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({"security": {"access": {"allowedIPs": ["10.0.0.1"]}}})).await;
-        ready(&world, &globex()).await;
-        world.drift(&world.tenant(&globex()).unwrap(), &json!({"whiteListedIps": "0.0.0.0/0"}));
-        let updates = takes_nothing(&world);
-        wake(&world);
+    let world = new_default_world();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({"security": {"access": {"allowedIPs": ["10.0.0.1"]}}})).await;
+        wait_until_ready(&world, &globex()).await;
+        world.change_in_console(&world.tenant(&globex()).unwrap(), &json!({"whiteListedIps": "0.0.0.0/0"}));
+        let updates = ignore_updates(&world);
+        request_reconcile(&world);
         // Nobody edited the object: that it was Ready for this very spec does not count.
-        let said = said(&world, 60).await;
+        let said = collect_conditions(&world, 60).await;
         assert!(said.contains("Ready=False/InProgress"), "{said:?}");
         assert!(!updates.lock().unwrap().is_empty());
     });
 }
 
 /// A platform that says yes to updates and does nothing.
-fn takes_nothing(world: &World) -> Arc<Mutex<Vec<Value>>> {
+fn ignore_updates(world: &SimWorld) -> Arc<Mutex<Vec<Value>>> {
     let updates = Arc::<Mutex<Vec<Value>>>::default();
     let counted = Arc::clone(&updates);
     world.lock().fates = Box::new(move |_, ask| {
-        if about(ask, &Method::POST).is_none() {
-            return Fate::Pass;
+        if requested_client_id(ask, &Method::POST).is_none() {
+            return RequestFate::Pass;
         }
         counted.lock().unwrap().push(ask.json());
-        Fate::Instead(Box::new((Reply::json(200, &Value::Null), false)))
+        RequestFate::Replaced(Box::new((SimReply::json(200, &Value::Null), false)))
     });
     updates
 }
@@ -333,14 +343,14 @@ fn takes_nothing(world: &World) -> Arc<Mutex<Vec<Value>>> {
 /// shows: faults/82
 #[test]
 fn what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_value_is_declared() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({"details": {"city": "Bonn"}})).await;
-        ready(&world, &globex()).await;
-        let updates = takes_nothing(&world);
+    let world = new_default_world();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({"details": {"city": "Bonn"}})).await;
+        wait_until_ready(&world, &globex()).await;
+        let updates = ignore_updates(&world);
         world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
-        let said = said(&world, 1200).await;
-        must_not_hold(&said, &["ConflictingWriter", "as declared and not"]);
+        let said = collect_conditions(&world, 1200).await;
+        assert_no_condition(&said, &["ConflictingWriter", "as declared and not"]);
         let object = world.object(&globex()).unwrap();
         assert_eq!(
             condition(&object, "Ready"),
@@ -351,42 +361,42 @@ fn what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_v
         assert!(message.contains("`details.city`") && message.contains("declare the value that it shows"), "{message}");
         assert_eq!(updates.lock().unwrap().len(), 3);
         world.edit(&globex(), &json!({"details": {"city": "Bonn"}}));
-        ready(&world, &globex()).await;
+        wait_until_ready(&world, &globex()).await;
         assert_eq!(updates.lock().unwrap().len(), 3);
-        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        world.lock().fates = Box::new(|_, _| RequestFate::Pass);
     });
 }
 
 /// shows: faults/82
 #[test]
 fn a_platform_that_has_learnt_to_take_a_value_is_asked_again_after_an_hour() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({"details": {"city": "Bonn"}})).await;
-        ready(&world, &globex()).await;
-        let updates = takes_nothing(&world);
+    let world = new_default_world();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({"details": {"city": "Bonn"}})).await;
+        wait_until_ready(&world, &globex()).await;
+        let updates = ignore_updates(&world);
         world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
         tokio::time::sleep(Duration::from_mins(20)).await;
         assert_eq!(updates.lock().unwrap().len(), 3);
-        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        world.lock().fates = Box::new(|_, _| RequestFate::Pass);
         tokio::time::sleep(Duration::from_mins(30)).await;
         assert!(!is_ready(&world.object(&globex()).unwrap()), "before the hour is over nothing is written");
-        ready(&world, &globex()).await;
+        wait_until_ready(&world, &globex()).await;
         assert_eq!(world.tenant(&globex()).unwrap().settings["city"], "Berlin");
     });
 }
 
 #[test]
 fn what_somebody_keeps_changing_is_healed_again_after_an_hour() {
-    let world = world();
+    let world = new_default_world();
     let updates = count_updates(&world);
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({"details": {"city": "Berlin"}})).await;
-        ready(&world, &globex()).await;
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_partner_and_client(&world, &json!({"details": {"city": "Berlin"}})).await;
+        wait_until_ready(&world, &globex()).await;
         let tenant = world.tenant(&globex()).unwrap();
         for number in 1..=4 {
-            world.drift(&tenant, &json!({"city": "Bonn"}));
-            wake(&world);
+            world.change_in_console(&tenant, &json!({"city": "Bonn"}));
+            request_reconcile(&world);
             tokio::time::sleep(Duration::from_secs(40)).await;
             assert_eq!(updates.lock().unwrap().len(), number.min(3));
         }

@@ -10,19 +10,19 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tenantry::plan::{Field, Kind};
+use tenantry::plan::{Field, TenantKind};
 
-use rows::{ROUNDS, Row, of_client, of_heir, of_partner};
+use rows::{FieldMapping, ROUNDS, client_rows, inheriting_client_rows, partner_rows};
 
-use super::ask::{Ask, Side};
-use super::cluster::{CLIENTS, Key, PARTNERS, SECRETS};
-use super::life::{live, settings};
-use super::people::with;
-use super::seam::{Fate, Life, World};
-use super::settle::{is_ready, world};
+use super::ask::{SimRequest, SimServer};
+use super::cluster::{CLIENTS, PARTNERS, SECRETS, SimObjectKey};
+use super::life::{run_life, settings};
+use super::people::merge_spec;
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{is_ready, new_default_world};
 use crate::support::schema;
 
-fn put(spec: &mut Value, path: &str, value: &Value) {
+fn set_at_path(spec: &mut Value, path: &str, value: &Value) {
     let mut place = spec;
     for name in path.split('.') {
         if place.is_null() {
@@ -33,52 +33,56 @@ fn put(spec: &mut Value, path: &str, value: &Value) {
     *place = value.clone();
 }
 
-fn spec(rows: &[Row], round: usize) -> Value {
+fn spec_from_rows(rows: &[FieldMapping], round: usize) -> Value {
     let mut spec = json!({});
     for row in rows.iter().filter(|row| !row.spec[round].is_null()) {
-        put(&mut spec, row.path, &row.spec[round]);
+        set_at_path(&mut spec, row.path, &row.spec[round]);
     }
     spec
 }
 
 /// `clients.defaults` with the values of the rows.
-fn defaults(rows: &[Row], round: usize) -> Value {
+fn client_defaults_block(rows: &[FieldMapping], round: usize) -> Value {
     let mut block = json!({});
     for row in rows {
         let path = row.path.trim_start_matches("details.").trim_start_matches("security.");
-        put(&mut block, path, &row.spec[round]);
+        set_at_path(&mut block, path, &row.spec[round]);
     }
     json!({"clients": {"defaults": block}})
 }
 
 /// What was last written of Duo, by tenant or by the name of one that is made.
-type Duos = Arc<Mutex<BTreeMap<String, Value>>>;
+type DuoWrites = Arc<Mutex<BTreeMap<String, Value>>>;
 
-fn watch_duo(world: &World) -> Duos {
-    let duos = Duos::default();
+fn watch_duo(world: &SimWorld) -> DuoWrites {
+    let duos = DuoWrites::default();
     let seen = Arc::clone(&duos);
-    world.lock().fates = Box::new(move |_, ask: &Ask| {
+    world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         let body = ask.json();
-        if ask.side == Side::Platform && ask.is_write() && body["duoSecurity"].is_object() {
+        if ask.side == SimServer::Platform && ask.is_write() && body["duoSecurity"].is_object() {
             let last = ask.path.rsplit('/').next().unwrap_or_default().to_owned();
             let key =
                 if last == "msps" || last == "clients" { body["name"].as_str().unwrap().to_owned() } else { last };
             let mut all = seen.lock().unwrap();
             let known = all.remove(&key).unwrap_or_default();
-            all.insert(key, with(if known.is_null() { json!({}) } else { known }, &body["duoSecurity"]));
+            all.insert(key, merge_spec(if known.is_null() { json!({}) } else { known }, &body["duoSecurity"]));
         }
-        Fate::Pass
+        RequestFate::Pass
     });
     duos
 }
 
 /// Holds what the platform shows to the table.
-fn compare(world: &World, (key, rows, round): (&Key, &[Row], usize), duos: &Duos) {
+fn compare_with_platform(
+    world: &SimWorld,
+    (key, rows, round): (&SimObjectKey, &[FieldMapping], usize),
+    duos: &DuoWrites,
+) {
     let tenant = world.tenant(key).unwrap();
-    let shown = world.console(Method::GET, &World::path(&tenant), &Value::Null).value();
-    let branding = world.console(Method::GET, &format!("{}/customBranding", tenant.id), &Value::Null).value();
+    let shown = world.console(Method::GET, &SimWorld::tenant_path(&tenant), &Value::Null).json_body();
+    let branding = world.console(Method::GET, &format!("{}/customBranding", tenant.id), &Value::Null).json_body();
     let duo = duos.lock().unwrap().get(if round == 0 { &tenant.name } else { &tenant.id }).cloned().unwrap_or_default();
-    let all = with(shown, &json!({"branding": branding, "duo": duo}));
+    let all = merge_spec(shown, &json!({"branding": branding, "duo": duo}));
     let mut wrong = Vec::new();
     for row in rows {
         for (wire, values) in &row.wire {
@@ -102,10 +106,13 @@ fn compare(world: &World, (key, rows, round): (&Key, &[Row], usize), duos: &Duos
 /// shows: seeds/access/copy-clipboard
 #[test]
 fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
-    let (partner, client, heir) =
-        (Key::new(PARTNERS, "a", "acme"), Key::new(CLIENTS, "a", "globex"), Key::new(CLIENTS, "a", "heir"));
-    let (of_partner, of_client, of_heir) = (of_partner(), of_client(), of_heir());
-    let world = world();
+    let (partner, client, heir) = (
+        SimObjectKey::new(PARTNERS, "a", "acme"),
+        SimObjectKey::new(CLIENTS, "a", "globex"),
+        SimObjectKey::new(CLIENTS, "a", "heir"),
+    );
+    let (of_partner, of_client, of_heir) = (partner_rows(), client_rows(), inheriting_client_rows());
+    let world = new_default_world();
     let duos = watch_duo(&world);
     for round in 0..ROUNDS {
         let data = ["ikey", "skey"].map(|key| (key.to_owned(), json!(STANDARD.encode(format!("{key}{round}")))));
@@ -115,54 +122,56 @@ fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
         assert!(world.kubectl(Method::POST, &SECRETS.path("a", ""), &body).is_success());
     }
-    let done = live(&world, &Life::new(1), settings(), async {
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         for round in 0..ROUNDS {
-            let above = with(spec(&of_partner, round), &defaults(&of_heir, round));
-            let below = spec(&of_client, round);
+            let above = merge_spec(spec_from_rows(&of_partner, round), &client_defaults_block(&of_heir, round));
+            let below = spec_from_rows(&of_client, round);
             if round == 0 {
-                let above = with(above, &json!({"connectionSecretRef": {"name": "platform"}}));
+                let above = merge_spec(above, &json!({"connectionSecretRef": {"name": "platform"}}));
                 let under = json!({"partnerRef": {"name": "acme"}});
                 assert!(world.create(&partner, &above).is_success());
-                assert!(world.create(&client, &with(below, &under)).is_success());
-                assert!(world.create(&heir, &with(under, &json!({"details": {"name": "Heir"}}))).is_success());
+                assert!(world.create(&client, &merge_spec(below, &under)).is_success());
+                assert!(world.create(&heir, &merge_spec(under, &json!({"details": {"name": "Heir"}}))).is_success());
             } else {
                 assert!(world.edit(&partner, &above).is_success());
                 assert!(world.edit(&client, &below).is_success());
             }
             for key in [&partner, &client, &heir] {
-                world.until("it is Ready", |world| world.object(key).is_some_and(|object| is_ready(&object))).await;
+                world
+                    .wait_until("it is Ready", |world| world.object(key).is_some_and(|object| is_ready(&object)))
+                    .await;
             }
             // The heir is woken after its Partner, and its spec does not say when.
             tokio::time::sleep(std::time::Duration::from_mins(1)).await;
             for (key, rows) in [(&partner, &of_partner), (&client, &of_client), (&heir, &of_heir)] {
-                compare(&world, (key, rows, round), &duos);
+                compare_with_platform(&world, (key, rows, round), &duos);
             }
         }
         let standard =
             json!({"security": {"passwordPolicy": {"pciDSS": {}, "custom": null, "changePasswordAtNextLogin": null}}});
         world.edit(&partner, &standard);
-        world.until("it is Ready", |world| world.object(&partner).is_some_and(|object| is_ready(&object))).await;
+        world.wait_until("it is Ready", |world| world.object(&partner).is_some_and(|object| is_ready(&object))).await;
         let tenant = world.tenant(&partner).unwrap();
-        let shown = world.console(Method::GET, &World::path(&tenant), &Value::Null).value();
+        let shown = world.console(Method::GET, &SimWorld::tenant_path(&tenant), &Value::Null).json_body();
         assert_eq!(shown["passwordPolicy"]["defaultPolicy"], true);
     });
     assert!(done.is_some());
-    assert_eq!(world.faults(), Vec::<String>::new());
+    assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
 #[test]
 fn the_table_has_each_field_and_no_two_fields_have_the_same_values() {
-    for (kind, rows) in [(Kind::Partner, of_partner()), (Kind::Client, of_client())] {
+    for (kind, rows) in [(TenantKind::Partner, partner_rows()), (TenantKind::Client, client_rows())] {
         let fields: BTreeSet<&str> =
-            Field::ALL.iter().filter(|field| field.is_of(kind)).map(|field| field.path()).collect();
+            Field::ALL.iter().filter(|field| field.is_available_for(kind)).map(|field| field.path()).collect();
         let paths: BTreeSet<&str> = rows.iter().map(|row| row.path).collect();
         assert_eq!(paths, fields, "{}", kind.name());
         // Every leaf of the definition that is a setting is below a row.
         let sections = ["spec.details.", "spec.packages", "spec.addOns", "spec.security.", "spec.branding."];
-        for node in schema::nodes().iter().filter(|node| node.kind == kind.name() && node.is_leaf()) {
+        for node in schema::schema_nodes().iter().filter(|node| node.kind == kind.name() && node.is_leaf()) {
             if sections.iter().any(|section| node.path.starts_with(section)) {
                 let path = node.path.trim_start_matches("spec.");
-                assert!(paths.iter().any(|known| path.starts_with(known)), "{}", node.place());
+                assert!(paths.iter().any(|known| path.starts_with(known)), "{}", node.kind_and_path());
             }
         }
         for (number, one) in rows.iter().enumerate() {

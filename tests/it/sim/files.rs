@@ -9,29 +9,29 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Reply, Side};
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::life::{live, settings};
-use super::seam::{Fate, Life, World};
-use super::settle::{condition, is_ready, world};
+use super::ask::{SimReply, SimRequest, SimServer};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::life::{run_life, settings};
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-fn logo() -> Value {
+fn large_logo() -> Value {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::DynamicImage::new_rgb8(64, 512).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     json!({"branding": {"logo": {"inline": STANDARD.encode(bytes.into_inner())}}})
 }
 
 /// The platform shows of an image only where it is, as one without the extension of digests.
-fn hide_digests(world: &World) {
+fn hide_digests(world: &SimWorld) {
     world.lock().edit = Some(Box::new(|ask, reply| {
         let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { return };
         if ask.path.to_lowercase().contains("branding") || !body["logo"].is_null() {
@@ -45,31 +45,31 @@ fn hide_digests(world: &World) {
     }));
 }
 
-fn is_file(ask: &Ask) -> bool {
-    ask.side == Side::Platform
+fn is_image_read(ask: &SimRequest) -> bool {
+    ask.side == SimServer::Platform
         && ask.method == Method::GET
         && !ask.path.contains("/api/")
         && !ask.path.contains("/oauth/")
 }
 
-fn is_brand(ask: &Ask) -> bool {
-    ask.side == Side::Platform && ask.is_write() && ask.path.to_lowercase().contains("branding")
+fn is_branding_write(ask: &SimRequest) -> bool {
+    ask.side == SimServer::Platform && ask.is_write() && ask.path.to_lowercase().contains("branding")
 }
 
 /// What was asked for while files met their fate.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<(usize, usize)>>);
+struct ImageRequestCounts(Arc<Mutex<(usize, usize)>>);
 
-impl Asked {
+impl ImageRequestCounts {
     /// Lets files meet a fate; counts their loads and the writes of branding.
-    fn counted(world: &World, fate: Fate) -> Self {
+    fn counting(world: &SimWorld, fate: RequestFate) -> Self {
         let asked = Self::default();
         let counted = asked.clone();
         world.lock().fates = Box::new(move |_, ask| {
             let mut counts = counted.0.lock().unwrap();
-            counts.0 += usize::from(is_file(ask));
-            counts.1 += usize::from(is_brand(ask));
-            if is_file(ask) { fate.clone() } else { Fate::Pass }
+            counts.0 += usize::from(is_image_read(ask));
+            counts.1 += usize::from(is_branding_write(ask));
+            if is_image_read(ask) { fate.clone() } else { RequestFate::Pass }
         });
         asked
     }
@@ -83,17 +83,17 @@ impl Asked {
     }
 }
 
-fn instead(status: u16) -> Fate {
+fn error_fate(status: u16) -> RequestFate {
     let body = Bytes::from_static(br#"{"code":"0006","message":"not now"}"#);
-    Fate::Instead(Box::new((Reply { status, headers: Vec::new(), body }, false)))
+    RequestFate::Replaced(Box::new((SimReply { status, headers: Vec::new(), body }, false)))
 }
 
-fn city(world: &World, key: &Key) -> Value {
+fn tenant_city(world: &SimWorld, key: &SimObjectKey) -> Value {
     world.tenant(key).unwrap().settings["city"].clone()
 }
 
 /// Another operator takes the tenants over from their objects alone, and no record tells which image was written.
-fn without_records(world: &World) {
+fn remove_write_records(world: &SimWorld) {
     let mut status = world.object(&acme()).unwrap()["status"].take();
     status["applied"].as_object_mut().unwrap().remove("writeOnly");
     let metadata = json!({"name": "acme", "namespace": "a"});
@@ -104,46 +104,54 @@ fn without_records(world: &World) {
 
 #[test]
 fn an_image_that_cannot_be_loaded_holds_up_no_tenant_and_is_written_once() {
-    for fate in [instead(401), instead(403), instead(500), Fate::Silent(Duration::from_mins(5)), Fate::Lost] {
-        let world = world();
+    for fate in [
+        error_fate(401),
+        error_fate(403),
+        error_fate(500),
+        RequestFate::Silent(Duration::from_mins(5)),
+        RequestFate::Lost,
+    ] {
+        let world = new_default_world();
         hide_digests(&world);
-        live(&world, &Life::new(1), settings(), async {
-            world.create(&acme(), &scenarios::partner(&logo()));
-            world.create(&globex(), &scenarios::client("Globex", &json!({})));
+        run_life(&world, &OperatorLife::new(1), settings(), async {
+            world.create(&acme(), &scenarios::partner_spec(&large_logo()));
+            world.create(&globex(), &scenarios::client_spec("Globex", &json!({})));
             for key in [acme(), globex()] {
-                world.until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
+                world.wait_until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
             }
         });
-        without_records(&world);
-        let asked = Asked::counted(&world, fate.clone());
-        live(&world, &Life::new(2), settings(), async {
+        remove_write_records(&world);
+        let asked = ImageRequestCounts::counting(&world, fate.clone());
+        run_life(&world, &OperatorLife::new(2), settings(), async {
             for key in [acme(), globex()] {
                 world.edit(&key, &json!({"details": {"city": "Ulm"}}));
             }
             world
-                .until("both edits are applied", |world| [acme(), globex()].iter().all(|key| city(world, key) == "Ulm"))
+                .wait_until("both edits are applied", |world| {
+                    [acme(), globex()].iter().all(|key| tenant_city(world, key) == "Ulm")
+                })
                 .await;
             for key in [acme(), globex()] {
-                world.until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
+                world.wait_until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
             }
             let loads = asked.loads();
             assert!(loads > 0, "no image was asked for: {fate:?}");
             tokio::time::sleep(Duration::from_hours(2)).await;
             assert_eq!((asked.loads(), asked.writes()), (loads, 1), "{fate:?}");
         });
-        assert_eq!(world.in_vain(), Vec::<String>::new(), "{fate:?}");
+        assert_eq!(world.unmet_waits(), Vec::<String>::new(), "{fate:?}");
     }
 }
 
-fn ready_says(world: &World, key: &Key) -> String {
+fn ready_says(world: &SimWorld, key: &SimObjectKey) -> String {
     world.object(key).and_then(|object| condition(&object, "Ready")).map(|(_, reason)| reason).unwrap_or_default()
 }
 
 /// A new tenant in the console, with this logo; its id.
-fn clicked(world: &World, name: &str, logo: &Value) -> String {
+fn clicked(world: &SimWorld, name: &str, logo: &Value) -> String {
     let sp = world.lock().platform.credential.tenant_id.clone();
     let body = json!({"name": name, "timeZone": "Europe/Berlin", "country": "Germany"});
-    let made = world.console(Method::POST, &format!("{sp}/msps"), &body).value();
+    let made = world.console(Method::POST, &format!("{sp}/msps"), &body).json_body();
     let id = made["uniqueId"].as_str().unwrap().to_owned();
     let file = json!({"file": logo["branding"]["logo"]["inline"], "fileName": "logo.png"});
     assert!(world.console(Method::PUT, &format!("{id}/customBranding"), &json!({"logo": file})).is_success());
@@ -151,63 +159,63 @@ fn clicked(world: &World, name: &str, logo: &Value) -> String {
 }
 
 /// A logo that the platform serves as it was sent.
-fn clean_logo(world: &World) -> Value {
-    let id = clicked(world, "Model", &logo());
-    let branding = world.console(Method::GET, &format!("{id}/customBranding"), &Value::Null).value();
+fn clean_logo(world: &SimWorld) -> Value {
+    let id = clicked(world, "Model", &large_logo());
+    let branding = world.console(Method::GET, &format!("{id}/customBranding"), &Value::Null).json_body();
     let path = branding["logo"]["logoPath"].as_str().unwrap();
-    let ask = Ask::person(Side::Platform, Method::GET, path, &Value::Null);
+    let ask = SimRequest::from_person(SimServer::Platform, Method::GET, path, &Value::Null);
     let platform = Arc::clone(&world.lock().platform);
-    let file = platform.answer(&ask, tenantry::clock::now()).body;
+    let file = platform.carry_out(&ask, tenantry::clock::now()).body;
     json!({"branding": {"logo": {"inline": STANDARD.encode(file)}}})
 }
 
 /// While files meet this fate nothing is said of the tenant; afterwards it is as declared, and nothing was written.
-async fn is_only_delayed(world: &World, (fate, reason): (&Fate, &str), script: impl FnOnce(&World)) {
-    let asked = Asked::counted(world, fate.clone());
+async fn is_only_delayed(world: &SimWorld, (fate, reason): (&RequestFate, &str), script: impl FnOnce(&SimWorld)) {
+    let asked = ImageRequestCounts::counting(world, fate.clone());
     script(world);
-    world.until("the trouble is told", |world| ready_says(world, &acme()) == reason).await;
+    world.wait_until("the trouble is told", |world| ready_says(world, &acme()) == reason).await;
     assert!(asked.loads() > 0 && asked.writes() == 0, "{fate:?}: {} loads, {}", asked.loads(), asked.writes());
-    let later = Asked::counted(world, Fate::Pass);
-    world.until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
+    let later = ImageRequestCounts::counting(world, RequestFate::Pass);
+    world.wait_until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
     assert_eq!(later.writes(), 0, "{fate:?}");
 }
 
 #[test]
 fn a_platform_that_is_away_while_an_image_is_loaded_is_no_drift() {
     for (fate, reason) in [
-        (instead(401), "CredentialsRefused"),
-        (instead(429), "RateLimited"),
-        (instead(500), "PlatformUnavailable"),
-        (Fate::Lost, "PlatformUnavailable"),
+        (error_fate(401), "CredentialsRefused"),
+        (error_fate(429), "RateLimited"),
+        (error_fate(500), "PlatformUnavailable"),
+        (RequestFate::Lost, "PlatformUnavailable"),
     ] {
         for management in [json!({"drift": "Report"}), json!({"approval": {"mode": "Manual"}})] {
-            let world = world();
+            let world = new_default_world();
             let mut spec = clean_logo(&world);
             hide_digests(&world);
-            live(&world, &Life::new(1), settings(), async {
-                world.create(&acme(), &scenarios::partner(&spec));
-                world.until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
+            run_life(&world, &OperatorLife::new(1), settings(), async {
+                world.create(&acme(), &scenarios::partner_spec(&spec));
+                world.wait_until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
             });
-            without_records(&world);
+            remove_write_records(&world);
             spec["management"] = management;
-            live(&world, &Life::new(2), settings(), async {
+            run_life(&world, &OperatorLife::new(2), settings(), async {
                 is_only_delayed(&world, (&fate, reason), |world| drop(world.edit(&acme(), &spec))).await;
             });
-            assert_eq!(world.in_vain(), Vec::<String>::new(), "{fate:?}");
+            assert_eq!(world.unmet_waits(), Vec::<String>::new(), "{fate:?}");
         }
     }
 }
 
 #[test]
 fn a_platform_that_is_away_while_an_image_is_loaded_refuses_no_take_over() {
-    let world = world();
+    let world = new_default_world();
     let mut spec = clean_logo(&world);
     hide_digests(&world);
     let id = clicked(&world, "Acme", &spec);
     spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
-    live(&world, &Life::new(1), settings(), async {
-        let create = |world: &World| drop(world.create(&acme(), &scenarios::partner(&spec)));
-        is_only_delayed(&world, (&instead(500), "PlatformUnavailable"), create).await;
+    run_life(&world, &OperatorLife::new(1), settings(), async {
+        let create = |world: &SimWorld| drop(world.create(&acme(), &scenarios::partner_spec(&spec)));
+        is_only_delayed(&world, (&error_fate(500), "PlatformUnavailable"), create).await;
     });
-    assert_eq!(world.in_vain(), Vec::<String>::new());
+    assert_eq!(world.unmet_waits(), Vec::<String>::new());
 }

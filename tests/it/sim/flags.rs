@@ -6,17 +6,17 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use jiff::Timestamp;
 use serde_json::json;
-use tenantry::operator::Settings;
+use tenantry::operator::OperatorFlags;
 
-use super::ask::{Ask, Side};
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::life::{live, settings_with};
-use super::seam::{Fate, Life, World};
-use super::settle::{condition, is_ready, world};
+use super::ask::{SimRequest, SimServer};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::life::{run_life, settings_with};
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
 /// A test for each flag: here, or where a real process or a real API server shows the effect.
-const SHOWN: [(&str, &str); 21] = [
+const FLAGS_WITH_TEST: [(&str, &str); 21] = [
     ("account-concurrency", "it::sim::bulkheads::without_bulkheads_the_same_count_shows_who_waits"),
     ("cluster-id", "the_cluster_id_is_in_every_mark"),
     ("concurrency", "as_many_passes_as_allowed_wait_for_a_slow_platform"),
@@ -57,63 +57,63 @@ const SHOWN: [(&str, &str); 21] = [
 
 #[test]
 fn every_flag_is_followed_to_its_effect_by_a_test() {
-    let command = Settings::command();
+    let command = OperatorFlags::command();
     let own = ["help", "version"];
     let flags: BTreeSet<&str> =
         command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)).collect();
-    let shown: BTreeSet<&str> = SHOWN.iter().map(|(flag, _)| *flag).collect();
+    let shown: BTreeSet<&str> = FLAGS_WITH_TEST.iter().map(|(flag, _)| *flag).collect();
     assert_eq!(flags, shown, "a test for each flag, and none for another");
-    let tests = crate::shown::of_all_tests();
-    for (flag, test) in SHOWN {
+    let tests = crate::shown::all_test_names();
+    for (flag, test) in FLAGS_WITH_TEST {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::flags::{test}") };
         assert!(tests.contains(&name), "{flag}: there is no test `{name}`");
     }
 }
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// Plays a script with the flags' defaults but these.
-fn play(world: &World, flags: &[&str], script: impl AsyncFnOnce()) {
-    assert!(live(world, &Life::new(1), settings_with(flags), script()).is_some());
+fn run_script_with_flags(world: &SimWorld, flags: &[&str], script: impl AsyncFnOnce()) {
+    assert!(run_life(world, &OperatorLife::new(1), settings_with(flags), script()).is_some());
     let violations = world.lock().oracle.violations.clone();
     assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().story.join("\n"));
 }
 
-fn create(world: &World) {
-    world.create(&acme(), &scenarios::partner(&json!({})));
+fn create_partner(world: &SimWorld) {
+    world.create(&acme(), &scenarios::partner_spec(&json!({})));
 }
 
-async fn ready(world: &World, key: &Key) {
-    let is_so = |world: &World| world.object(key).is_some_and(|object| is_ready(&object));
-    world.until(&format!("{} is Ready", key.name), is_so).await;
+async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
+    let is_so = |world: &SimWorld| world.object(key).is_some_and(|object| is_ready(&object));
+    world.wait_until(&format!("{} is Ready", key.name), is_so).await;
 }
 
-fn is(world: &World, key: &Key, kind: &str, reason: &str) -> bool {
+fn has_condition(world: &SimWorld, key: &SimObjectKey, kind: &str, reason: &str) -> bool {
     world.object(key).and_then(|object| condition(&object, kind)).is_some_and(|(_, why)| why == reason)
 }
 
 /// Every request to the platform but for a token is answered so much later.
-fn slow_platform(world: &World, pause: Duration) {
-    world.lock().fates = Box::new(move |_, ask: &Ask| {
-        let is_tenants = ask.side == Side::Platform && ask.path.starts_with("/api/");
-        if is_tenants { Fate::SlowReply(pause) } else { Fate::Pass }
+fn slow_down_platform(world: &SimWorld, pause: Duration) {
+    world.lock().fates = Box::new(move |_, ask: &SimRequest| {
+        let is_tenants = ask.side == SimServer::Platform && ask.path.starts_with("/api/");
+        if is_tenants { RequestFate::SlowReply(pause) } else { RequestFate::Pass }
     });
 }
 
 #[test]
 fn the_cluster_id_is_in_every_mark() {
-    let world = world();
+    let world = new_default_world();
     let mut settings = settings_with(&[]);
     settings.cluster_id = Some("elsewhere".to_owned());
-    let done = live(&world, &Life::new(1), settings, async {
-        create(&world);
-        ready(&world, &acme()).await;
+    let done = run_life(&world, &OperatorLife::new(1), settings, async {
+        create_partner(&world);
+        wait_until_ready(&world, &acme()).await;
         let place = world.tenant(&acme()).unwrap().place;
         assert_eq!(place.as_deref(), Some("elsewhere/Partner/a/acme"));
     });
@@ -122,13 +122,13 @@ fn the_cluster_id_is_in_every_mark() {
 
 #[test]
 fn drift_is_looked_for_at_the_interval() {
-    let world = world();
-    play(&world, &["--drift-interval", "3h"], async || {
-        create(&world);
-        ready(&world, &acme()).await;
+    let world = new_default_world();
+    run_script_with_flags(&world, &["--drift-interval", "3h"], async || {
+        create_partner(&world);
+        wait_until_ready(&world, &acme()).await;
         tokio::time::sleep(Duration::from_mins(10)).await;
         let tenant = world.tenant(&acme()).unwrap();
-        world.drift(&tenant, &json!({"name": "Renamed"}));
+        world.change_in_console(&tenant, &json!({"name": "Renamed"}));
         tokio::time::sleep(Duration::from_hours(2)).await;
         assert_eq!(world.tenant(&acme()).unwrap().name, "Renamed", "the interval is not over");
         tokio::time::sleep(Duration::from_mins(90)).await;
@@ -139,10 +139,10 @@ fn drift_is_looked_for_at_the_interval() {
 #[test]
 fn a_request_is_given_up_after_its_time() {
     for (flags, is_made) in [(&["--request-timeout", "5s"][..], false), (&[], true)] {
-        let world = world();
-        play(&world, flags, async || {
-            slow_platform(&world, Duration::from_secs(12));
-            create(&world);
+        let world = new_default_world();
+        run_script_with_flags(&world, flags, async || {
+            slow_down_platform(&world, Duration::from_secs(12));
+            create_partner(&world);
             tokio::time::sleep(Duration::from_mins(15)).await;
             let object = world.object(&acme()).unwrap();
             assert_eq!(is_ready(&object), is_made, "{flags:?}: {}", object["status"]);
@@ -152,35 +152,35 @@ fn a_request_is_given_up_after_its_time() {
 
 #[test]
 fn a_pass_is_given_up_after_its_time() {
-    let world = world();
-    play(&world, &["--pass-timeout", "20s"], async || {
-        slow_platform(&world, Duration::from_secs(12));
-        create(&world);
-        world.until("it is given up", |world| is(world, &acme(), "Ready", "InternalError")).await;
+    let world = new_default_world();
+    run_script_with_flags(&world, &["--pass-timeout", "20s"], async || {
+        slow_down_platform(&world, Duration::from_secs(12));
+        create_partner(&world);
+        world.wait_until("it is given up", |world| has_condition(world, &acme(), "Ready", "InternalError")).await;
     });
 }
 
 #[test]
 fn as_many_passes_as_allowed_wait_for_a_slow_platform() {
     for (flags, at_once) in [(&["--concurrency", "1"][..], false), (&[], true)] {
-        let world = world();
-        play(&world, flags, async || {
+        let world = new_default_world();
+        run_script_with_flags(&world, flags, async || {
             let looks: std::sync::Arc<std::sync::Mutex<Vec<Timestamp>>> = std::sync::Arc::default();
             let noted = std::sync::Arc::clone(&looks);
-            world.lock().fates = Box::new(move |_, ask: &Ask| {
-                let is_create = ask.side == Side::Platform && ask.is_write() && ask.path.ends_with("/msps");
+            world.lock().fates = Box::new(move |_, ask: &SimRequest| {
+                let is_create = ask.side == SimServer::Platform && ask.is_write() && ask.path.ends_with("/msps");
                 if !is_create {
-                    return Fate::Pass;
+                    return RequestFate::Pass;
                 }
                 noted.lock().unwrap().push(tenantry::clock::now());
-                Fate::SlowReply(Duration::from_secs(30))
+                RequestFate::SlowReply(Duration::from_secs(30))
             });
             for name in ["one", "two"] {
-                let spec = scenarios::partner(&json!({"details": {"name": name}}));
-                world.create(&Key::new(PARTNERS, "a", name), &spec);
+                let spec = scenarios::partner_spec(&json!({"details": {"name": name}}));
+                world.create(&SimObjectKey::new(PARTNERS, "a", name), &spec);
             }
             for name in ["one", "two"] {
-                ready(&world, &Key::new(PARTNERS, "a", name)).await;
+                wait_until_ready(&world, &SimObjectKey::new(PARTNERS, "a", name)).await;
             }
             let times = looks.lock().unwrap().clone();
             let apart = times[1].duration_since(times[0]).as_secs();
@@ -194,17 +194,17 @@ fn no_more_tenants_are_ended_than_allowed() {
     for (flag, key) in
         [("--max-partner-terminations-per-hour", acme()), ("--max-client-terminations-per-hour", globex())]
     {
-        let world = world();
-        play(&world, &[flag, "0"], async || {
-            create(&world);
-            ready(&world, &acme()).await;
+        let world = new_default_world();
+        run_script_with_flags(&world, &[flag, "0"], async || {
+            create_partner(&world);
+            wait_until_ready(&world, &acme()).await;
             if key == globex() {
                 world.create(&globex(), &json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}));
-                ready(&world, &globex()).await;
+                wait_until_ready(&world, &globex()).await;
             }
-            world.edit(&key, &scenarios::confirm(&world, &key, 0));
+            world.edit(&key, &scenarios::confirmed_deletion(&world, &key, 0));
             world.delete(&key);
-            world.until("it is held", |world| is(world, &key, "DeletionBlocked", "BreakerOpen")).await;
+            world.wait_until("it is held", |world| has_condition(world, &key, "DeletionBlocked", "BreakerOpen")).await;
             tokio::time::sleep(Duration::from_hours(3)).await;
             assert_ne!(world.tenant(&key).unwrap().state, "TERMINATED", "{flag}");
         });

@@ -7,13 +7,13 @@ use std::io::Write as _;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::deeds::Odds;
-use super::random::{Run, play, run, verdict};
-use super::seam::World;
-use crate::support::{kept_failures, number};
+use super::deeds::ActionWeights;
+use super::random::{RandomRun, any_run, check_run, play_run};
+use super::seam::SimWorld;
+use crate::support::{env_number, regression_file};
 
 /// The conditions without which no tenant is ended, each of which must alone have kept one alive.
-const SINGLE: [&str; 13] = [
+const SINGLE_CONDITIONS: [&str; 13] = [
     "no confirmation",
     "name",
     "id",
@@ -30,7 +30,7 @@ const SINGLE: [&str; 13] = [
 ];
 
 /// What the neighbours, the accounts and the clocks must have done, each at least once.
-const WIDER: [&str; 22] = [
+const WIDER_EVENTS: [&str; 22] = [
     "accounts that hung",
     "branding written",
     "changes of the leader",
@@ -56,21 +56,22 @@ const WIDER: [&str; 22] = [
 ];
 
 /// Mostly attempts to end tenants, each with enough time before the next to be judged.
-const ODDS: Odds = Odds { ends: 120, mishaps: 2, neighbours: 25, flawless: 10, unconfirmed: 20, calm: 15 };
+const ODDS: ActionWeights =
+    ActionWeights { terminations: 120, faults: 2, neighbours: 25, flawless: 10, unconfirmed: 20, quiet: 15 };
 
 /// From how many steps on each condition must have been seen often.
-const LONG: usize = 200_000;
+const LONG_RUN_STEPS: usize = 200_000;
 
 /// Runs that one seed of the whole may have before those of the next begin.
 const SEEDS: u64 = 1_000_000;
 
 /// After so many steps it says how far it is.
-const SOME: usize = 10_000;
+const REPORT_INTERVAL: usize = 10_000;
 
 /// Counts by what is counted.
-type Tally = BTreeMap<String, usize>;
+type OutcomeCounts = BTreeMap<String, usize>;
 
-fn count(world: &World, tally: &mut Tally) {
+fn count_outcomes(world: &SimWorld, tally: &mut OutcomeCounts) {
     let state = world.lock();
     let oracle = &state.oracle;
     let mut add = |what: &str, more: usize| *tally.entry(what.to_owned()).or_default() += more;
@@ -93,47 +94,47 @@ fn count(world: &World, tally: &mut Tally) {
 }
 
 /// The run of a seed.
-fn run_of(seed: u64) -> Run {
+fn run_of(seed: u64) -> RandomRun {
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
-    run(ODDS, 10..150).new_tree(&mut TestRunner::new(config)).unwrap().current()
+    any_run(ODDS, 10..150).new_tree(&mut TestRunner::new(config)).unwrap().current()
 }
 
 /// The seeds of the runs that failed once, one a line.
-fn kept() -> Vec<u64> {
-    let text = fs::read_to_string(kept_failures("long")).unwrap_or_default();
+fn kept_seeds() -> Vec<u64> {
+    let text = fs::read_to_string(regression_file("long")).unwrap_or_default();
     text.lines().filter(|line| !line.starts_with('#')).map(|line| line.trim().parse().unwrap()).collect()
 }
 
 /// Keeps a seed, so that each run of the tests plays it.
-fn keep(seed: u64) {
-    if !kept().contains(&seed) {
-        let file = OpenOptions::new().create(true).append(true).open(kept_failures("long"));
+fn keep_seed(seed: u64) {
+    if !kept_seeds().contains(&seed) {
+        let file = OpenOptions::new().create(true).append(true).open(regression_file("long"));
         writeln!(file.unwrap(), "{seed}").unwrap();
     }
 }
 
 #[test]
 fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
-    let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
-    let seed: u64 = number("TENANTRY_SEED").unwrap_or(1);
-    let (mut done, mut worlds, mut tally) = (0, 0, Tally::new());
+    let steps = env_number("TENANTRY_STEPS").unwrap_or(1_000);
+    let seed: u64 = env_number("TENANTRY_SEED").unwrap_or(1);
+    let (mut done, mut worlds, mut tally) = (0, 0, OutcomeCounts::new());
     let mut violations = Vec::new();
     // Each run has a seed of its own, by which it alone can be played again.
-    for one in kept().into_iter().chain((seed * SEEDS..).take(steps)) {
+    for one in kept_seeds().into_iter().chain((seed * SEEDS..).take(steps)) {
         if done >= steps {
             break;
         }
         let run = run_of(one);
-        let world = play(&run);
-        if let Err(why) = verdict(&world) {
-            keep(one);
+        let world = play_run(&run);
+        if let Err(why) = check_run(&world) {
+            keep_seed(one);
             violations.push(format!("run {one}: {run:?}\n{why}"));
             if let Ok(folder) = std::env::var("TENANTRY_STORIES") {
                 let _ = fs::write(format!("{folder}/{one}.txt"), violations.last().unwrap());
             }
         }
-        count(&world, &mut tally);
-        if (done + run.deeds.len()) / SOME > done / SOME {
+        count_outcomes(&world, &mut tally);
+        if (done + run.deeds.len()) / REPORT_INTERVAL > done / REPORT_INTERVAL {
             println!("{done} steps in {worlds} worlds: violations {}", violations.len());
         }
         done += run.deeds.len();
@@ -147,14 +148,14 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
         println!("{many:>9}  {what}");
     }
     assert!(violations.is_empty(), "{}", violations[0]);
-    let floor = |many: usize| if steps >= LONG { many } else { 0 };
+    let floor = |many: usize| if steps >= LONG_RUN_STEPS { many } else { 0 };
     let found = |what: &str| tally.get(what).copied().unwrap_or_default();
     assert!(found("lawful terminations") >= floor(1_000));
-    for why in SINGLE {
+    for why in SINGLE_CONDITIONS {
         let many = found(&format!("refused: {why}"));
         assert!(many >= floor(500), "{why}: {many}");
     }
-    for what in WIDER {
+    for what in WIDER_EVENTS {
         assert!(found(what) >= floor(1), "{what} never happened");
     }
 }

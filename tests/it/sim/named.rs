@@ -9,149 +9,151 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::ask::{Ask, Reply};
-use super::cluster::answer::{expired, refuse};
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::deeds::{Deed, Who};
-use super::life::{live, operate, operate_until, settings};
-use super::seam::{Fate, Life, World};
-use super::settle::{condition, is_ready, rest, world};
+use super::ask::{SimReply, SimRequest};
+use super::cluster::answer::{error_status, expired_watch};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::deeds::{SimAction, SimActor};
+use super::life::{run_life, run_operator, run_operator_until, settings};
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{condition, is_ready, new_default_world, wait_until_idle};
 use super::sweep::scenarios;
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// Plays the steps of a scenario in one life, and what comes after.
-fn played(name: &str, number: usize, world: &World) {
-    let scenario = scenarios::named(name);
-    let done = live(world, &Life::new(number), settings(), async {
+fn play_scenario(name: &str, number: usize, world: &SimWorld) {
+    let scenario = scenarios::scenario_named(name);
+    let done = run_life(world, &OperatorLife::new(number), settings(), async {
         for (what, act, is_so) in &scenario.steps {
             act(world);
-            world.until(what, is_so).await;
+            world.wait_until(what, is_so).await;
         }
-        rest(world, 1).await;
+        wait_until_idle(world, 1).await;
     });
     assert!(done.is_some());
 }
 
-fn must_be_whole(world: &World) {
-    let faults = world.faults();
+fn assert_no_faults(world: &SimWorld) {
+    let faults = world.idle_faults();
     assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().story.join("\n"));
 }
 
-fn creates(world: &World) -> usize {
+fn count_creates(world: &SimWorld) -> usize {
     world.lock().oracle.created.values().map(Vec::len).sum()
 }
 
 #[test]
 fn under_a_paused_partner_that_somebody_suspended_a_client_is_not_asked_for_again_and_again() {
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        world.happen(&Deed::Create(Who::Acme));
-        world.until("the Partner is Ready", |world| world.object(&acme()).is_some_and(|acme| is_ready(&acme))).await;
-        world.happen(&Deed::Edit(Who::Acme, json!({"management": {"mode": "Paused"}})));
+    let world = new_default_world();
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        world.perform(&SimAction::Create(SimActor::Acme));
+        world
+            .wait_until("the Partner is Ready", |world| world.object(&acme()).is_some_and(|acme| is_ready(&acme)))
+            .await;
+        world.perform(&SimAction::Edit(SimActor::Acme, json!({"management": {"mode": "Paused"}})));
         tokio::time::sleep(Duration::from_secs(30)).await;
-        world.happen(&Deed::Act(Who::Acme, "suspend"));
-        world.happen(&Deed::Create(Who::Globex));
-        let refused = |world: &World| {
+        world.perform(&SimAction::Act(SimActor::Acme, "suspend"));
+        world.perform(&SimAction::Create(SimActor::Globex));
+        let refused = |world: &SimWorld| {
             world
                 .object(&globex())
                 .and_then(|globex| condition(&globex, "Ready"))
                 .is_some_and(|(_, why)| why == "PartnerSuspended")
         };
-        world.until("the Client waits for the Partner", refused).await;
+        world.wait_until("the Client waits for the Partner", refused).await;
         let writes = world.lock().oracle.writes;
         tokio::time::sleep(Duration::from_mins(30)).await;
         assert_eq!(world.lock().oracle.writes, writes, "something was asked for that would be refused");
-        world.happen(&Deed::Act(Who::Acme, "activate"));
+        world.perform(&SimAction::Act(SimActor::Acme, "activate"));
         world
-            .until("the Client is Ready", |world| world.object(&globex()).is_some_and(|globex| is_ready(&globex)))
+            .wait_until("the Client is Ready", |world| world.object(&globex()).is_some_and(|globex| is_ready(&globex)))
             .await;
     });
     assert!(done.is_some());
-    must_be_whole(&world);
+    assert_no_faults(&world);
 }
 
 /// shows: faults/7
 #[test]
 fn after_a_restart_a_list_of_any_age_makes_no_second_tenant() {
-    let world = world();
-    played("update", 1, &world);
-    let (before, newest) = (world.picture(), world.lock().cluster.version());
+    let world = new_default_world();
+    play_scenario("update", 1, &world);
+    let (before, newest) = (world.final_state(), world.lock().cluster.version());
     let oldest = 110;
     for (number, version) in (oldest..newest).enumerate() {
         world.lock().list_at = Some(version);
-        live(&world, &Life::new(number + 2), settings(), async {
+        run_life(&world, &OperatorLife::new(number + 2), settings(), async {
             tokio::time::sleep(Duration::from_mins(40)).await;
             world.lock().list_at = None;
-            rest(&world, 1).await;
+            wait_until_idle(&world, 1).await;
         });
-        must_be_whole(&world);
-        assert_eq!(world.picture(), before, "after a list at {version}");
+        assert_no_faults(&world);
+        assert_eq!(world.final_state(), before, "after a list at {version}");
     }
-    assert_eq!(creates(&world), 2);
+    assert_eq!(count_creates(&world), 2);
     println!("{} lists of different ages", newest - oldest);
 }
 
 #[test]
 fn without_the_kind_client_the_end_of_a_partner_is_held_and_looked_at_seldom() {
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        world.create(&acme(), &scenarios::partner(&json!({})));
-        world.until("it is ready", |world| world.object(&acme()).is_some_and(|object| is_ready(&object))).await;
+    let world = new_default_world();
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        world.create(&acme(), &scenarios::partner_spec(&json!({})));
+        world.wait_until("it is ready", |world| world.object(&acme()).is_some_and(|object| is_ready(&object))).await;
         world.delete_definition(CLIENTS);
-        world.controllers();
-        world.edit(&acme(), &scenarios::confirm(&world, &acme(), 30));
+        world.run_controllers();
+        world.edit(&acme(), &scenarios::confirmed_deletion(&world, &acme(), 30));
         world.delete(&acme());
-        let why = |world: &World| condition(&world.object(&acme()).unwrap(), "DeletionBlocked");
-        world.until("it is held", |world| why(world).is_some_and(|(_, reason)| reason == "CannotTellWhy")).await;
+        let why = |world: &SimWorld| condition(&world.object(&acme()).unwrap(), "DeletionBlocked");
+        world.wait_until("it is held", |world| why(world).is_some_and(|(_, reason)| reason == "CannotTellWhy")).await;
         let before = world.lock().asked;
         tokio::time::sleep(Duration::from_mins(30)).await;
         let asked = world.lock().asked - before;
         assert!(asked < 1_500, "{asked} requests in half an hour:\n{}", world.lock().story.join("\n"));
         assert_eq!(world.tenant(&acme()).unwrap().state, "ACTIVE");
-        world.definition(CLIENTS);
-        world.until("it is ended", |world| world.object(&acme()).is_none()).await;
+        world.create_definition(CLIENTS);
+        world.wait_until("it is ended", |world| world.object(&acme()).is_none()).await;
     });
     assert!(done.is_some());
-    must_be_whole(&world);
+    assert_no_faults(&world);
     assert_eq!(world.tenants()[0].state, "TERMINATED");
 }
 
 /// Times at which the objects of a kind were listed or watched.
-type Times = Arc<Mutex<Vec<Timestamp>>>;
+type WatchTimes = Arc<Mutex<Vec<Timestamp>>>;
 
 /// Ends every watch in a way for half an hour; returns when Clients were listed or watched.
-fn storm(end: impl Fn(&Ask) -> Fate + Send + 'static) -> Vec<Timestamp> {
-    let world = world();
-    let times = Times::default();
-    played("create", 1, &world);
+fn end_every_watch(end: impl Fn(&SimRequest) -> RequestFate + Send + 'static) -> Vec<Timestamp> {
+    let world = new_default_world();
+    let times = WatchTimes::default();
+    play_scenario("create", 1, &world);
     let noted = Arc::clone(&times);
     world.lock().fates = Box::new(move |_, ask| {
         if ask.path == "/apis/tenantry.dev/v1alpha1/clients" {
             noted.lock().unwrap().push(tenantry::clock::now());
         }
-        if ask.parameter("watch").is_some() { end(ask) } else { Fate::Pass }
+        if ask.parameter("watch").is_some() { end(ask) } else { RequestFate::Pass }
     });
-    let done = live(&world, &Life::new(2), settings(), async {
+    let done = run_life(&world, &OperatorLife::new(2), settings(), async {
         tokio::time::sleep(Duration::from_mins(40)).await;
         world.edit(&acme(), &json!({"details": {"city": "Bonn"}}));
         tokio::time::sleep(Duration::from_mins(1)).await;
-        world.lock().fates = Box::new(|_, _| Fate::Pass);
-        rest(&world, 1).await;
+        world.lock().fates = Box::new(|_, _| RequestFate::Pass);
+        wait_until_idle(&world, 1).await;
     });
-    must_be_whole(&world);
+    assert_no_faults(&world);
     assert!(done.is_some());
 
     times.lock().unwrap().clone()
 }
 
-fn must_pause(times: &[Timestamp]) {
+fn assert_pauses(times: &[Timestamp]) {
     let pauses: Vec<f64> = times.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
     let long = pauses.iter().filter(|pause| **pause > 1.0).count();
     assert!(pauses.iter().all(|pause| *pause < 5.0), "nobody looks for {pauses:?}");
@@ -162,26 +164,26 @@ fn must_pause(times: &[Timestamp]) {
 /// shows: faults/9
 #[test]
 fn watches_that_expire_or_break_again_and_again_are_begun_anew_after_pauses() {
-    must_pause(&storm(|_| Fate::Lost));
-    must_pause(&storm(|_| Fate::Instead(Box::new((expired(), false)))));
+    assert_pauses(&end_every_watch(|_| RequestFate::Lost));
+    assert_pauses(&end_every_watch(|_| RequestFate::Replaced(Box::new((expired_watch(), false)))));
 }
 
 /// shows: faults/9
 #[test]
 fn watches_that_are_closed_at_once_are_begun_anew_after_pauses() {
-    let empty = Reply { status: 200, headers: Vec::new(), body: Bytes::new() };
-    must_pause(&storm(move |_| Fate::Instead(Box::new((empty.clone(), false)))));
+    let empty = SimReply { status: 200, headers: Vec::new(), body: Bytes::new() };
+    assert_pauses(&end_every_watch(move |_| RequestFate::Replaced(Box::new((empty.clone(), false)))));
 }
 
 /// shows: faults/31
 #[test]
 fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_that_is_not_recorded() {
-    let plain = world();
-    played("family", 1, &plain);
-    let (wanted, requests) = (plain.picture(), plain.lock().asked);
+    let plain = new_default_world();
+    play_scenario("family", 1, &plain);
+    let (wanted, requests) = (plain.final_state(), plain.lock().asked);
     let mut full = 0;
     for number in (1..requests).step_by(3) {
-        let world = world();
+        let world = new_default_world();
         let asked = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&asked);
         world.lock().fates = Box::new(move |_, ask| {
@@ -189,13 +191,13 @@ fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_tha
             let is_full = (number..number + 12).contains(&count) && ask.is_write() && ask.path.starts_with("/api");
             if is_full && !ask.path.starts_with("/api/v2") {
                 let why = "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded";
-                return Fate::Instead(Box::new((refuse(500, "", why), false)));
+                return RequestFate::Replaced(Box::new((error_status(500, "", why), false)));
             }
-            Fate::Pass
+            RequestFate::Pass
         });
-        played("family", 1, &world);
-        must_be_whole(&world);
-        assert_eq!(world.picture()["tenants"], wanted["tenants"], "full from request {number} on");
+        play_scenario("family", 1, &world);
+        assert_no_faults(&world);
+        assert_eq!(world.final_state()["tenants"], wanted["tenants"], "full from request {number} on");
         full += 1;
     }
     println!("{full} times full");
@@ -204,49 +206,49 @@ fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_tha
 /// shows: faults/31
 #[test]
 fn what_cannot_be_recorded_is_not_created() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
+    let world = new_default_world();
+    run_life(&world, &OperatorLife::new(1), settings(), async {
         world.lock().oracle.writes = 0;
-        scenarios::named("create").steps[0].1(&world);
+        scenarios::scenario_named("create").steps[0].1(&world);
         world.lock().cluster.is_full = true;
         tokio::time::sleep(Duration::from_mins(30)).await;
-        assert_eq!((creates(&world), world.tenants().len()), (0, 0));
+        assert_eq!((count_creates(&world), world.tenants().len()), (0, 0));
         world.lock().cluster.is_full = false;
-        rest(&world, 1).await;
+        wait_until_idle(&world, 1).await;
     });
-    must_be_whole(&world);
-    assert_eq!(creates(&world), 1);
+    assert_no_faults(&world);
+    assert_eq!(count_creates(&world), 1);
 }
 
 #[test]
 fn a_status_that_lands_late_does_not_stand_over_a_newer_one() {
-    let world = world();
+    let world = new_default_world();
     let mut is_first = true;
     world.lock().fates = Box::new(move |_, ask| {
         let is_it = ask.path.ends_with("/clients/globex/status") && std::mem::take(&mut is_first);
-        if is_it { Fate::Late(Duration::from_secs(18)) } else { Fate::Pass }
+        if is_it { RequestFate::Late(Duration::from_secs(18)) } else { RequestFate::Pass }
     });
-    live(&world, &Life::new(1), settings(), async {
+    run_life(&world, &OperatorLife::new(1), settings(), async {
         let spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex", "address": "Hauptstr. 1"}});
         world.create(&globex(), &spec);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        scenarios::named("create").steps[0].1(&world);
-        rest(&world, 1).await;
+        scenarios::scenario_named("create").steps[0].1(&world);
+        wait_until_idle(&world, 1).await;
     });
-    must_be_whole(&world);
+    assert_no_faults(&world);
     assert!(is_ready(&world.object(&globex()).unwrap()));
 }
 
 #[test]
 fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off() {
-    let world = world();
+    let world = new_default_world();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        tenantry::clock::follow(world.lock().now);
-        let (one, two) = (Life::new(1), Life::new(2));
+        tenantry::clock::follow_tokio_clock(world.lock().now);
+        let (one, two) = (OperatorLife::new(1), OperatorLife::new(2));
         let script = async {
             tokio::time::sleep(Duration::from_mins(5)).await;
-            let scenario = scenarios::named("update");
+            let scenario = scenarios::scenario_named("update");
             for (at, (what, act, is_so)) in scenario.steps.iter().enumerate() {
                 if at == 2 {
                     // Whoever leads loses the API server, and the other takes its place.
@@ -254,31 +256,31 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
                     let leader = if asked[&1] > asked[&2] { 1 } else { 2 };
                     world.lock().fates = Box::new(move |(life, _), ask| {
                         if life == leader && ask.path.starts_with("/api") && !ask.path.starts_with("/api/v2") {
-                            Fate::Lost
+                            RequestFate::Lost
                         } else {
-                            Fate::Pass
+                            RequestFate::Pass
                         }
                     });
                 }
                 act(&world);
-                world.until(what, is_so).await;
+                world.wait_until(what, is_so).await;
             }
-            rest(&world, 1).await;
+            wait_until_idle(&world, 1).await;
         };
         let first = async {
-            let ended = operate(&world, &one, settings()).await;
-            world.lock().tell(tenantry::clock::now(), format!("one ended: {ended:?}"));
+            let ended = run_operator(&world, &one, settings()).await;
+            world.lock().add_story_line(tenantry::clock::now(), format!("one ended: {ended:?}"));
             std::future::pending::<()>().await;
         };
         let second = async {
-            let ended = operate(&world, &two, settings()).await;
-            world.lock().tell(tenantry::clock::now(), format!("two ended: {ended:?}"));
+            let ended = run_operator(&world, &two, settings()).await;
+            world.lock().add_story_line(tenantry::clock::now(), format!("two ended: {ended:?}"));
             std::future::pending::<()>().await;
         };
         tokio::select! { () = script => {} () = first => {} () = second => {} }
     });
-    must_be_whole(&world);
-    assert_eq!(creates(&world), 2);
+    assert_no_faults(&world);
+    assert_eq!(count_creates(&world), 2);
     assert!(is_ready(&world.object(&globex()).unwrap()));
     let ended = world.lock().story.iter().filter(|line| line.contains(" ended: Err(NoLongerLeads")).count();
     assert_eq!(ended, 1, "{}", world.lock().story.join("\n"));
@@ -287,10 +289,10 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
 /// shows: faults/48
 #[test]
 fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the_lease_till_then_and_gives_it_back() {
-    let world = world();
+    let world = new_default_world();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        tenantry::clock::follow(world.lock().now);
+        tenantry::clock::follow_tokio_clock(world.lock().now);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = Arc::new(Mutex::new(Some(stop)));
         // Longer than the Pod of a program that nobody configured would get; the default timeout is longer still.
@@ -298,23 +300,26 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
             if ask.method == axum::http::Method::POST && ask.path.ends_with("/msps") {
                 let asked = stop.lock().unwrap().take().map(|stop| stop.send(()));
                 assert_eq!(asked, Some(Ok(())), "one create");
-                return Fate::Slow(Duration::from_secs(35));
+                return RequestFate::Slow(Duration::from_secs(35));
             }
-            Fate::Pass
+            RequestFate::Pass
         });
-        world.create(&acme(), &scenarios::partner(&json!({})));
+        world.create(&acme(), &scenarios::partner_spec(&json!({})));
         let begun = tokio::time::Instant::now();
         let asked = async {
             let _ = stopped.await;
         };
-        let ended = operate_until(&world, &Life::new(1), (settings(), asked)).await;
+        let ended = run_operator_until(&world, &OperatorLife::new(1), (settings(), asked)).await;
         assert!(ended.is_ok(), "{ended:?}");
         assert!(begun.elapsed() < Duration::from_secs(75), "it ends soon after: {:?}", begun.elapsed());
     });
     let recorded = world.object(&acme()).unwrap()["status"]["uniqueId"].clone();
     assert_eq!(recorded, json!(world.tenants()[0].id), "{}", world.lock().story.join("\n"));
-    let lease =
-        world.lock().cluster.get(&Key::new(super::cluster::LEASES, super::life::HOME, "tenantry-operator")).cloned();
+    let lease = world
+        .lock()
+        .cluster
+        .get(&SimObjectKey::new(super::cluster::LEASES, super::life::OPERATOR_NAMESPACE, "tenantry-operator"))
+        .cloned();
     let holder = lease.unwrap()["spec"]["holderIdentity"].clone();
     assert!(holder.as_str().unwrap_or_default().is_empty(), "{holder}");
 }

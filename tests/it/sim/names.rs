@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::ask::Side;
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::life::{live, settings};
-use super::people::with;
-use super::seam::{Fate, Life};
-use super::settle::{condition, is_ready, world};
+use super::ask::SimServer;
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::life::{run_life, settings};
+use super::people::merge_spec;
+use super::seam::{OperatorLife, RequestFate};
+use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
 /// shows: faults/69
@@ -28,32 +28,32 @@ fn no_request_is_made_of_what_is_no_name_and_nobody_else_notices() {
         ("map", json!({"branding": image("a#b", "logo.png")}), "`branding`"),
         ("file", json!({"branding": image("brand", "../logo")}), "`branding`"),
     ];
-    let world = world();
+    let world = new_default_world();
     world.lock().fates = Box::new(|_, ask| {
         let is_odd = ask.path.contains("..") || ask.path.contains(['%', '#']) || ask.query.contains("x=1");
-        assert!(ask.side == Side::Platform || !is_odd, "{}", ask.line());
-        Fate::Pass
+        assert!(ask.side == SimServer::Platform || !is_odd, "{}", ask.log_line());
+        RequestFate::Pass
     });
-    let key = |name: &str| Key::new(CLIENTS, "a", name);
-    let done = live(&world, &Life::new(1), settings(), async {
-        world.create(&Key::new(PARTNERS, "a", "acme"), &scenarios::partner(&json!({})));
+    let key = |name: &str| SimObjectKey::new(CLIENTS, "a", name);
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        world.create(&SimObjectKey::new(PARTNERS, "a", "acme"), &scenarios::partner_spec(&json!({})));
         let client = |name: &str, more: &Value| {
             let spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": name}});
-            assert!(world.create(&key(name), &with(spec, more)).is_success());
+            assert!(world.create(&key(name), &merge_spec(spec, more)).is_success());
         };
         for (name, more, _) in &cases {
             client(name, more);
         }
         client("sound", &json!({}));
-        world.until("the sound one is Ready", |world| is_ready(&world.object(&key("sound")).unwrap())).await;
+        world.wait_until("the sound one is Ready", |world| is_ready(&world.object(&key("sound")).unwrap())).await;
         for (name, _, path) in &cases {
-            let ready = |world: &super::seam::World| condition(&world.object(&key(name)).unwrap(), "Ready");
-            world.until("it is refused", |world| ready(world).is_some()).await;
+            let ready = |world: &super::seam::SimWorld| condition(&world.object(&key(name)).unwrap(), "Ready");
+            world.wait_until("it is refused", |world| ready(world).is_some()).await;
             assert_eq!(ready(&world).unwrap().1, "InvalidValue", "{name}");
             let text = world.object(&key(name)).unwrap()["status"]["conditions"].to_string();
             assert!(text.contains(path) && text.contains("correct it"), "{name}: {text}");
             world.delete(&key(name));
-            world.until("it goes", |world| world.object(&key(name)).is_none()).await;
+            world.wait_until("it goes", |world| world.object(&key(name)).is_none()).await;
         }
     });
     assert!(done.is_some());

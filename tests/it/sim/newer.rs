@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenantry::api::ABANDON;
 
-use super::ask::Side;
-use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
-use super::deeds::{Deed, Who};
-use super::life::{live, settings};
-use super::seam::{Fate, Life, World};
-use super::settle::{condition, is_ready, rest, world};
+use super::ask::SimServer;
+use super::cluster::{CLIENTS, PARTNERS, SimCluster, SimObjectKey};
+use super::deeds::{SimAction, SimActor};
+use super::life::{run_life, settings};
+use super::seam::{OperatorLife, RequestFate, SimWorld};
+use super::settle::{condition, is_ready, new_default_world, wait_until_idle};
 use super::sweep::scenarios;
 
 /// A field that no release knows yet.
@@ -28,7 +28,7 @@ pub(crate) fn newer_value() -> Value {
 }
 
 /// Neither of them.
-pub(crate) fn understood() -> Value {
+pub(crate) fn without_newer_members() -> Value {
     json!({"quota": null, "addOns": null})
 }
 
@@ -39,126 +39,130 @@ pub(crate) fn is_newer(object: &Value) -> bool {
 }
 
 /// Since when an object has held one of them without a pause. One that is gone owns nothing that could be taken from it.
-pub(crate) fn newer_since(cluster: &Cluster, key: &Key) -> Option<Timestamp> {
+pub(crate) fn newer_since(cluster: &SimCluster, key: &SimObjectKey) -> Option<Timestamp> {
     cluster.get(key)?;
     let mut since = None;
-    for (at, object) in cluster.past(key) {
+    for (at, object) in cluster.object_history(key) {
         since = if is_newer(object) { since.or(Some(at)) } else { None };
     }
     since
 }
 
 /// Time in which a pass that began before may still write.
-pub(crate) const UNDER_WAY: SignedDuration = SignedDuration::from_mins(6);
+pub(crate) const MAX_PASS_TIME: SignedDuration = SignedDuration::from_mins(6);
 
-const NEWER: &str = "NotUnderstood";
+const NEWER_REASON: &str = "NotUnderstood";
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-fn is(world: &World, key: &Key, kind: &str, reason: &str) -> bool {
+fn has_condition(world: &SimWorld, key: &SimObjectKey, kind: &str, reason: &str) -> bool {
     let found = world.object(key).and_then(|object| condition(&object, kind));
     found.is_some_and(|(_, found)| found == reason)
 }
 
-fn is_told(world: &World, key: &Key) -> bool {
-    is(world, key, "Ready", NEWER) && is(world, key, "Stalled", NEWER)
+fn reports_newer(world: &SimWorld, key: &SimObjectKey) -> bool {
+    has_condition(world, key, "Ready", NEWER_REASON) && has_condition(world, key, "Stalled", NEWER_REASON)
 }
 
-async fn ready(world: &World, who: Who) {
+async fn wait_until_ready(world: &SimWorld, who: SimActor) {
     let key = who.key();
-    let is_so = |world: &World| world.object(&key).is_some_and(|object| is_ready(&object));
-    world.until(&format!("{who:?} is Ready"), is_so).await;
+    let is_so = |world: &SimWorld| world.object(&key).is_some_and(|object| is_ready(&object));
+    world.wait_until(&format!("{who:?} is Ready"), is_so).await;
 }
 
 /// Acme with Globex and Initech.
-async fn family(world: &World) {
-    for who in [Who::Acme, Who::Globex, Who::Initech] {
-        world.happen(&Deed::Create(who));
-        ready(world, who).await;
+async fn create_family(world: &SimWorld) {
+    for who in [SimActor::Acme, SimActor::Globex, SimActor::Initech] {
+        world.perform(&SimAction::Create(who));
+        wait_until_ready(world, who).await;
     }
 }
 
-fn must_be_whole(world: &World) {
-    let faults = world.faults();
+fn assert_no_faults(world: &SimWorld) {
+    let faults = world.idle_faults();
     assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().story.join("\n"));
 }
 
-fn play(life: usize, world: &World, script: impl AsyncFnOnce()) {
-    let done = live(world, &Life::new(life), settings(), script());
+fn run_script(life: usize, world: &SimWorld, script: impl AsyncFnOnce()) {
+    let done = run_life(world, &OperatorLife::new(life), settings(), script());
     assert!(done.is_some());
-    must_be_whole(world);
+    assert_no_faults(world);
 }
 
 /// shows: faults/84
 #[test]
 fn an_object_of_a_newer_release_waits_and_no_other_does() {
-    let world = world();
-    play(1, &world, async || {
-        family(&world).await;
+    let world = new_default_world();
+    run_script(1, &world, async || {
+        create_family(&world).await;
         let before = world.tenant(&globex()).unwrap();
         world.edit(&globex(), &newer_value());
         world.edit(&globex(), &json!({"details": {"city": "Bonn"}, "tenantState": "Suspended"}));
-        world.until("it is told", |world| is_told(world, &globex())).await;
-        world.happen(&Deed::Edit(Who::Initech, json!({"details": {"city": "Ulm"}})));
-        ready(&world, Who::Initech).await;
-        rest(&world, 1).await;
+        world.wait_until("it is told", |world| reports_newer(world, &globex())).await;
+        world.perform(&SimAction::Edit(SimActor::Initech, json!({"details": {"city": "Ulm"}})));
+        wait_until_ready(&world, SimActor::Initech).await;
+        wait_until_idle(&world, 1).await;
         assert_eq!(world.tenant(&globex()).unwrap(), before, "its tenant is left alone");
     });
-    let warned = world.lock().oracle.events.get(NEWER).copied();
+    let warned = world.lock().oracle.events.get(NEWER_REASON).copied();
     assert_eq!(warned, Some(1), "it is said once");
     let before = world.tenant(&globex()).unwrap();
-    play(2, &world, async || {
-        world.happen(&Deed::Edit(Who::Initech, json!({"details": {"city": "Trier"}})));
-        ready(&world, Who::Initech).await;
-        rest(&world, 1).await;
+    run_script(2, &world, async || {
+        world.perform(&SimAction::Edit(SimActor::Initech, json!({"details": {"city": "Trier"}})));
+        wait_until_ready(&world, SimActor::Initech).await;
+        wait_until_idle(&world, 1).await;
         assert_eq!(world.tenant(&globex()).unwrap(), before, "nor after a restart");
-        world.edit(&globex(), &understood());
-        ready(&world, Who::Globex).await;
-        rest(&world, 1).await;
+        world.edit(&globex(), &without_newer_members());
+        wait_until_ready(&world, SimActor::Globex).await;
+        wait_until_idle(&world, 1).await;
         assert_eq!(world.tenant(&globex()).unwrap().state, "SUSPENDED");
     });
 }
 
 #[test]
 fn a_new_object_of_a_newer_release_makes_no_tenant_before_it_is_understood() {
-    let world = world();
-    play(1, &world, async || {
-        let mut spec = scenarios::partner(&json!({}));
+    let world = new_default_world();
+    run_script(1, &world, async || {
+        let mut spec = scenarios::partner_spec(&json!({}));
         spec["quota"] = newer_field()["quota"].clone();
         world.create(&acme(), &spec);
-        world.until("it is told", |world| is_told(world, &acme())).await;
-        world.happen(&Deed::Create(Who::Globex));
-        world.until("its Client waits", |world| is(world, &globex(), "Ready", "PartnerNotReady")).await;
-        rest(&world, 1).await;
+        world.wait_until("it is told", |world| reports_newer(world, &acme())).await;
+        world.perform(&SimAction::Create(SimActor::Globex));
+        world.wait_until("its Client waits", |world| has_condition(world, &globex(), "Ready", "PartnerNotReady")).await;
+        wait_until_idle(&world, 1).await;
         assert_eq!(world.tenants().len(), 0);
-        world.edit(&acme(), &understood());
-        ready(&world, Who::Acme).await;
-        ready(&world, Who::Globex).await;
+        world.edit(&acme(), &without_newer_members());
+        wait_until_ready(&world, SimActor::Acme).await;
+        wait_until_ready(&world, SimActor::Globex).await;
     });
 }
 
 /// shows: faults/84
 #[test]
 fn the_clients_of_a_partner_of_a_newer_release_wait_for_it() {
-    let world = world();
-    play(1, &world, async || {
-        family(&world).await;
+    let world = new_default_world();
+    run_script(1, &world, async || {
+        create_family(&world).await;
         world.edit(&acme(), &newer_field());
-        world.until("Globex waits", |world| is(world, &globex(), "Ready", "PartnerNotReady")).await;
-        world.until("Initech waits", |world| is(world, &Who::Initech.key(), "Ready", "PartnerNotReady")).await;
+        world.wait_until("Globex waits", |world| has_condition(world, &globex(), "Ready", "PartnerNotReady")).await;
+        world
+            .wait_until("Initech waits", |world| {
+                has_condition(world, &SimActor::Initech.key(), "Ready", "PartnerNotReady")
+            })
+            .await;
         let before = world.tenant(&globex()).unwrap();
-        world.happen(&Deed::Edit(Who::Globex, json!({"details": {"city": "Bonn"}})));
-        rest(&world, 1).await;
+        world.perform(&SimAction::Edit(SimActor::Globex, json!({"details": {"city": "Bonn"}})));
+        wait_until_idle(&world, 1).await;
         assert_eq!(world.tenant(&globex()).unwrap(), before);
-        world.edit(&acme(), &understood());
-        ready(&world, Who::Acme).await;
-        ready(&world, Who::Globex).await;
+        world.edit(&acme(), &without_newer_members());
+        wait_until_ready(&world, SimActor::Acme).await;
+        wait_until_ready(&world, SimActor::Globex).await;
         assert_eq!(world.tenant(&globex()).unwrap().settings["city"], "Bonn");
     });
 }
@@ -166,19 +170,19 @@ fn the_clients_of_a_partner_of_a_newer_release_wait_for_it() {
 /// shows: faults/84
 #[test]
 fn a_confirmed_end_of_an_object_of_a_newer_release_is_held_until_it_is_understood() {
-    let world = world();
-    play(1, &world, async || {
-        family(&world).await;
-        world.edit(&globex(), &scenarios::confirm(&world, &globex(), 600));
+    let world = new_default_world();
+    run_script(1, &world, async || {
+        create_family(&world).await;
+        world.edit(&globex(), &scenarios::confirmed_deletion(&world, &globex(), 600));
         world.delete(&globex());
-        let suspended = |world: &World| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
-        world.until("the grace period runs", suspended).await;
+        let suspended = |world: &SimWorld| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
+        world.wait_until("the grace period runs", suspended).await;
         world.edit(&globex(), &newer_field());
-        world.until("it is held", |world| is(world, &globex(), "DeletionBlocked", NEWER)).await;
+        world.wait_until("it is held", |world| has_condition(world, &globex(), "DeletionBlocked", NEWER_REASON)).await;
         tokio::time::sleep(Duration::from_hours(2)).await;
         assert_eq!(world.tenant(&globex()).unwrap().state, "SUSPENDED", "not ended although the time has come");
-        world.edit(&globex(), &understood());
-        world.until("it is ended", |world| world.object(&globex()).is_none()).await;
+        world.edit(&globex(), &without_newer_members());
+        world.wait_until("it is ended", |world| world.object(&globex()).is_none()).await;
     });
     let ended = world.lock().oracle.ended.len();
     assert_eq!(ended, 1);
@@ -187,51 +191,53 @@ fn a_confirmed_end_of_an_object_of_a_newer_release_is_held_until_it_is_understoo
 /// shows: faults/84
 #[test]
 fn a_client_of_a_newer_release_counts_against_the_end_of_its_partner() {
-    let world = world();
-    play(1, &world, async || {
-        world.happen(&Deed::Create(Who::Acme));
-        ready(&world, Who::Acme).await;
+    let world = new_default_world();
+    run_script(1, &world, async || {
+        world.perform(&SimAction::Create(SimActor::Acme));
+        wait_until_ready(&world, SimActor::Acme).await;
         let mut spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}});
         spec["quota"] = newer_field()["quota"].clone();
         world.create(&globex(), &spec);
-        world.until("it is told", |world| is_told(world, &globex())).await;
-        world.edit(&acme(), &scenarios::confirm(&world, &acme(), 0));
+        world.wait_until("it is told", |world| reports_newer(world, &globex())).await;
+        world.edit(&acme(), &scenarios::confirmed_deletion(&world, &acme(), 0));
         world.delete(&acme());
-        world.until("the end is held", |world| is(world, &acme(), "DeletionBlocked", "ClientsRemain")).await;
+        world
+            .wait_until("the end is held", |world| has_condition(world, &acme(), "DeletionBlocked", "ClientsRemain"))
+            .await;
         tokio::time::sleep(Duration::from_hours(1)).await;
         assert_eq!(world.tenant(&acme()).unwrap().state, "ACTIVE");
         world.delete(&globex());
-        world.until("the Partner is ended", |world| world.object(&acme()).is_none()).await;
+        world.wait_until("the Partner is ended", |world| world.object(&acme()).is_none()).await;
     });
 }
 
 /// shows: faults/84
 #[test]
 fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
-    let world = world();
+    let world = new_default_world();
     let patches: Arc<Mutex<Vec<String>>> = Arc::default();
-    play(1, &world, async || {
-        family(&world).await;
+    run_script(1, &world, async || {
+        create_family(&world).await;
         let sent = Arc::clone(&patches);
         world.lock().fates = Box::new(move |_, ask| {
-            if ask.side == Side::Cluster && ask.method == Method::PATCH {
+            if ask.side == SimServer::Cluster && ask.method == Method::PATCH {
                 sent.lock().unwrap().push(ask.query.clone());
             }
-            Fate::Pass
+            RequestFate::Pass
         });
-        let initech = Who::Initech.key();
+        let initech = SimActor::Initech.key();
         for key in [&globex(), &initech] {
             world.edit(key, &newer_field());
             world.edit(key, &json!({"deletion": {"policy": "Suspend"}}));
             world.delete(key);
-            world.until("it is held", |world| is(world, key, "DeletionBlocked", NEWER)).await;
+            world.wait_until("it is held", |world| has_condition(world, key, "DeletionBlocked", NEWER_REASON)).await;
         }
         world.edit(&globex(), &json!({"deletion": {"policy": "Retain"}}));
-        world.until("Retain lets go", |world| world.object(&globex()).is_none()).await;
+        world.wait_until("Retain lets go", |world| world.object(&globex()).is_none()).await;
         let id = world.tenant(&initech).unwrap().id;
         world.patch(&initech, &json!({"metadata": {"annotations": {ABANDON: id}}}));
-        world.until("the annotation lets go", |world| world.object(&initech).is_none()).await;
-        rest(&world, 1).await;
+        world.wait_until("the annotation lets go", |world| world.object(&initech).is_none()).await;
+        wait_until_idle(&world, 1).await;
     });
     assert!(world.tenants().iter().all(|tenant| tenant.state == "ACTIVE"), "nobody was suspended or ended");
     let patches = patches.lock().unwrap();
@@ -242,19 +248,19 @@ fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
 /// shows: faults/85
 #[test]
 fn what_a_newer_release_wrote_into_status_stays_and_does_no_harm() {
-    let world = world();
+    let world = new_default_world();
     let novelty = json!({"since": "2031-01-01T00:00:00Z"});
-    play(1, &world, async || {
-        family(&world).await;
+    run_script(1, &world, async || {
+        create_family(&world).await;
         let mut object = world.object(&globex()).unwrap();
         object["status"]["novelty"] = novelty.clone();
         object["status"]["phase"] = json!("Hibernating");
         object["status"]["applied"]["novelty"] = novelty.clone();
         let body = json!({"metadata": {"name": "globex"}, "status": object["status"]});
         assert!(world.apply_status(&globex(), &body).is_success());
-        world.happen(&Deed::Edit(Who::Globex, json!({"details": {"city": "Bonn"}})));
-        ready(&world, Who::Globex).await;
-        rest(&world, 1).await;
+        world.perform(&SimAction::Edit(SimActor::Globex, json!({"details": {"city": "Bonn"}})));
+        wait_until_ready(&world, SimActor::Globex).await;
+        wait_until_idle(&world, 1).await;
     });
     let status = world.object(&globex()).unwrap()["status"].clone();
     assert_eq!((&status["novelty"], &status["applied"]["novelty"]), (&novelty, &novelty));

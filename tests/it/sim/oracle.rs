@@ -12,22 +12,22 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tenantry::api::FINALIZER;
 
-use super::ask::{Ask, Reply, Side};
-use super::cluster::{CLIENTS, Cluster, Key, LEASES, PARTNERS, Resource};
-use super::life::HOME;
-use super::newer::{UNDER_WAY, newer_since};
-use super::platform::Tenant;
-use super::troubles::Shown;
-pub(crate) use ends::Accepted;
+use super::ask::{SimReply, SimRequest, SimServer};
+use super::cluster::{CLIENTS, LEASES, PARTNERS, Resource, SimCluster, SimObjectKey};
+use super::life::OPERATOR_NAMESPACE;
+use super::newer::{MAX_PASS_TIME, newer_since};
+use super::platform::SimTenant;
+use super::troubles::ShownRead;
+pub(crate) use ends::AcceptedConfirmation;
 
 /// Whom an operator's life has looked at, and how that stood then.
-type Looks<T> = BTreeMap<(usize, String), T>;
+type LastReads<T> = BTreeMap<(usize, String), T>;
 
 /// What was seen so far.
 #[derive(Default)]
 pub(crate) struct Oracle {
     /// The tenants as they are.
-    pub(crate) tenants: BTreeMap<String, Tenant>,
+    pub(crate) tenants: BTreeMap<String, SimTenant>,
     /// What was broken.
     pub(crate) violations: Vec<String>,
     /// Ids by the UID of the object for which an operator made them.
@@ -51,7 +51,7 @@ pub(crate) struct Oracle {
     /// Since when the clocks of the servers and the operator's have been more than a minute apart.
     pub(crate) apart_since: Option<Timestamp>,
     /// What the next answer showed of its tenant, where it was not the present.
-    pub(crate) shown_late: Option<Shown>,
+    pub(crate) shown_late: Option<ShownRead>,
     /// What happened, and to whom.
     pub(crate) occurred: BTreeMap<&'static str, BTreeSet<String>>,
     /// Value of the Secret that a tenant was last given.
@@ -66,15 +66,15 @@ pub(crate) struct Oracle {
     /// The life that last began to lead.
     led: Option<usize>,
     suspended_since: BTreeMap<String, Timestamp>,
-    accepted: BTreeMap<String, Accepted>,
+    accepted: BTreeMap<String, AcceptedConfirmation>,
     /// Version of the cluster when a life last read an object.
-    read: Looks<u64>,
+    read: LastReads<u64>,
     /// A tenant as a life last read it.
-    seen: Looks<Tenant>,
+    seen: LastReads<SimTenant>,
 }
 
 /// A request to the platform about one tenant.
-enum About<'a> {
+enum RequestSubject<'a> {
     Create,
     Read(&'a str),
     Update(&'a str),
@@ -82,45 +82,45 @@ enum About<'a> {
     Nothing,
 }
 
-fn about(ask: &Ask) -> About<'_> {
+fn subject_of_request(ask: &SimRequest) -> RequestSubject<'_> {
     let parts: Vec<&str> = ask.path.trim_start_matches("/api/v2/tenants/").split('/').collect();
     match (&ask.method, parts.as_slice()) {
-        (&Method::GET, [_, "msps" | "clients", id]) => About::Read(id),
-        (&Method::POST, [_, "msps" | "clients"]) => About::Create,
-        (&Method::POST, [_, "msps" | "clients", id]) => About::Update(id),
-        (&Method::POST, [_, "msps" | "clients", id, action]) => About::Act(id, action),
-        (&Method::PUT, [id, "customBranding"]) => About::Update(id),
-        _ => About::Nothing,
+        (&Method::GET, [_, "msps" | "clients", id]) => RequestSubject::Read(id),
+        (&Method::POST, [_, "msps" | "clients"]) => RequestSubject::Create,
+        (&Method::POST, [_, "msps" | "clients", id]) => RequestSubject::Update(id),
+        (&Method::POST, [_, "msps" | "clients", id, action]) => RequestSubject::Act(id, action),
+        (&Method::PUT, [id, "customBranding"]) => RequestSubject::Update(id),
+        _ => RequestSubject::Nothing,
     }
 }
 
 /// The object of a mark's place.
-pub(crate) fn key_of(place: &str) -> Option<Key> {
+pub(crate) fn key_of_place(place: &str) -> Option<SimObjectKey> {
     let parts: Vec<&str> = place.split('/').collect();
     let ["sim", kind, namespace, name] = parts[..] else { return None };
     let resource = if kind == "Partner" { PARTNERS } else { CLIENTS };
-    Some(Key::new(resource, namespace, name))
+    Some(SimObjectKey::new(resource, namespace, name))
 }
 
 /// The object that a path of the cluster is about.
-fn object_of(path: &str) -> Option<(Key, bool)> {
+fn object_of_path(path: &str) -> Option<(SimObjectKey, bool)> {
     let parts: Vec<&str> = path.strip_prefix("/apis/tenantry.dev/v1alpha1/namespaces/")?.split('/').collect();
     let resource =
         |plural: &str| -> Option<Resource> { [PARTNERS, CLIENTS].into_iter().find(|one| one.plural == plural) };
     match parts[..] {
-        [namespace, plural, name] => Some((Key::new(resource(plural)?, namespace, name), false)),
-        [namespace, plural, name, "status"] => Some((Key::new(resource(plural)?, namespace, name), true)),
+        [namespace, plural, name] => Some((SimObjectKey::new(resource(plural)?, namespace, name), false)),
+        [namespace, plural, name, "status"] => Some((SimObjectKey::new(resource(plural)?, namespace, name), true)),
         _ => None,
     }
 }
 
 impl Oracle {
-    fn broken(&mut self, at: Timestamp, ask: &Ask, what: impl AsRef<str>) {
-        self.violations.push(format!("{at}: {}: {}", ask.line(), what.as_ref()));
+    fn add_violation(&mut self, at: Timestamp, ask: &SimRequest, what: impl AsRef<str>) {
+        self.violations.push(format!("{at}: {}: {}", ask.log_line(), what.as_ref()));
     }
 
     /// A request of an operator is on its way.
-    pub(crate) fn sent(&mut self, (life, ask): (usize, &Ask), cluster: &Cluster, at: Timestamp) {
+    pub(crate) fn check_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
         *self.asked.entry(life).or_default() += 1;
         if !ask.is_write() {
             return;
@@ -137,68 +137,68 @@ impl Oracle {
             self.writes += 1;
             self.last_write = Some(at);
         }
-        let home = self.homes.get(&life).map_or(HOME, String::as_str);
-        let lease = cluster.get(&Key::new(LEASES, home, "tenantry-operator"));
+        let home = self.homes.get(&life).map_or(OPERATOR_NAMESPACE, String::as_str);
+        let lease = cluster.get(&SimObjectKey::new(LEASES, home, "tenantry-operator"));
         let holder = lease.and_then(|lease| lease["spec"]["holderIdentity"].as_str());
         if holder.is_none() || holder != self.holders.get(&life).map(String::as_str) {
-            self.broken(at, ask, format!("sent by life {life} while `{holder:?}` leads"));
+            self.add_violation(at, ask, format!("sent by life {life} while `{holder:?}` leads"));
         }
-        if ask.side == Side::Platform {
-            self.change_sent((life, ask), cluster, at);
+        if ask.side == SimServer::Platform {
+            self.check_change_request((life, ask), cluster, at);
         }
     }
 
-    fn change_sent(&mut self, (life, ask): (usize, &Ask), cluster: &Cluster, at: Timestamp) {
-        let (About::Update(id) | About::Act(id, _)) = about(ask) else { return };
+    fn check_change_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
+        let (RequestSubject::Update(id) | RequestSubject::Act(id, _)) = subject_of_request(ask) else { return };
         let key = (life, id.to_owned());
         let seen = self.seen.get(&key).or_else(|| self.tenants.get(id)).cloned();
         let Some(tenant) = seen else {
-            return self.broken(at, ask, "a change of a tenant that never was");
+            return self.add_violation(at, ask, "a change of a tenant that never was");
         };
-        let owner = tenant.place.as_deref().and_then(key_of);
-        let was_there = owner.as_ref().is_some_and(|owner| cluster.was_ever(owner));
-        if !was_there && !cluster.was_ever_adopted(id) {
-            self.broken(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
+        let owner = tenant.place.as_deref().and_then(key_of_place);
+        let was_there = owner.as_ref().is_some_and(|owner| cluster.has_existed(owner));
+        if !was_there && !cluster.was_adopted(id) {
+            self.add_violation(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
         }
-        if let Some(fault) = self.meddles((life, ask), &tenant, (cluster, at)) {
-            self.broken(at, ask, fault);
+        if let Some(fault) = self.foreign_change((life, ask), &tenant, (cluster, at)) {
+            self.add_violation(at, ask, fault);
         }
-        if let Some(fault) = self.forbidden(ask, &tenant, (cluster, at)) {
-            self.broken(at, ask, fault);
+        if let Some(fault) = self.forbidden_change(ask, &tenant, (cluster, at)) {
+            self.add_violation(at, ask, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
-        if newer.is_some_and(|since| at.duration_since(since) > UNDER_WAY) {
-            self.broken(at, ask, "a change of a tenant whose object is not understood");
+        if newer.is_some_and(|since| at.duration_since(since) > MAX_PASS_TIME) {
+            self.add_violation(at, ask, "a change of a tenant whose object is not understood");
         }
-        if matches!(about(ask), About::Act(_, "terminate")) {
-            for fault in self.unlawful((life, &tenant), cluster, at) {
-                self.broken(at, ask, fault);
+        if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate")) {
+            for fault in self.termination_faults((life, &tenant), cluster, at) {
+                self.add_violation(at, ask, fault);
             }
         }
     }
 
     /// A request was carried out; with the tenants as they are now where it may have changed one.
-    pub(crate) fn answered(
+    pub(crate) fn record_reply(
         &mut self,
-        (life, ask, reply): (usize, &Ask, &Reply),
-        (cluster, tenants): (&Cluster, Option<Vec<Tenant>>),
+        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        (cluster, tenants): (&SimCluster, Option<Vec<SimTenant>>),
         at: Timestamp,
     ) {
         let shown = self.shown_late.take();
         if let Some(tenants) = tenants {
-            self.moved(&tenants, cluster, at);
-            self.learn(tenants, at);
+            self.record_moved_marks(&tenants, cluster, at);
+            self.update_tenants(tenants, at);
         }
         if life == 0 {
             return;
         }
         match ask.side {
-            Side::Platform => self.platform_answered((life, ask, reply), shown, at),
-            Side::Cluster => self.cluster_answered((life, ask, reply), cluster, at),
+            SimServer::Platform => self.record_platform_reply((life, ask, reply), shown, at),
+            SimServer::Cluster => self.record_cluster_reply((life, ask, reply), cluster, at),
         }
     }
 
-    fn learn(&mut self, tenants: Vec<Tenant>, at: Timestamp) {
+    fn update_tenants(&mut self, tenants: Vec<SimTenant>, at: Timestamp) {
         self.tenants = tenants.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
         for tenant in self.tenants.values() {
             if tenant.state == "SUSPENDED" {
@@ -209,34 +209,39 @@ impl Oracle {
         }
     }
 
-    fn platform_answered(&mut self, (life, ask, reply): (usize, &Ask, &Reply), shown: Option<Shown>, at: Timestamp) {
-        self.given(ask, reply, at);
-        match about(ask) {
-            About::Read(id) => {
+    fn record_platform_reply(
+        &mut self,
+        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        shown: Option<ShownRead>,
+        at: Timestamp,
+    ) {
+        self.record_written_settings(ask, reply, at);
+        match subject_of_request(ask) {
+            RequestSubject::Read(id) => {
                 let now = shown.map_or_else(|| self.tenants.get(id).cloned(), |shown| shown.tenant);
                 match now.filter(|_| reply.is_success()) {
                     Some(tenant) => self.seen.insert((life, id.to_owned()), tenant),
                     None => self.seen.remove(&(life, id.to_owned())),
                 };
             }
-            About::Create => self.create_answered(ask, reply, at),
-            About::Act(id, "terminate") if reply.is_success() => {
+            RequestSubject::Create => self.record_create_reply(ask, reply, at),
+            RequestSubject::Act(id, "terminate") if reply.is_success() => {
                 self.ended.insert(id.to_owned());
             }
-            About::Update(_) | About::Act(..) | About::Nothing => {}
+            RequestSubject::Update(_) | RequestSubject::Act(..) | RequestSubject::Nothing => {}
         }
     }
 
-    fn create_answered(&mut self, ask: &Ask, reply: &Reply, at: Timestamp) {
+    fn record_create_reply(&mut self, ask: &SimRequest, reply: &SimReply, at: Timestamp) {
         let uid = ask.json()["managedBy"]["uid"].as_str().unwrap_or_default().to_owned();
-        let value = reply.value();
+        let value = reply.json_body();
         if reply.is_success() {
             let id = value["uniqueId"].as_str().unwrap_or_default().to_owned();
             let made = self.created.entry(uid).or_default();
             made.push(id);
             if made.len() > 1 {
                 let made = made.clone();
-                self.broken(at, ask, format!("more than one tenant was made for one object: {made:?}"));
+                self.add_violation(at, ask, format!("more than one tenant was made for one object: {made:?}"));
             }
             return;
         }
@@ -247,11 +252,16 @@ impl Oracle {
         if let Some(holder) = holder.filter(|holder| holder.state != "TERMINATED" && holder.uid.as_ref() == Some(&uid))
         {
             let holder = holder.id.clone();
-            self.broken(at, ask, format!("a second create for an object whose tenant `{holder}` lives"));
+            self.add_violation(at, ask, format!("a second create for an object whose tenant `{holder}` lives"));
         }
     }
 
-    fn cluster_answered(&mut self, (life, ask, reply): (usize, &Ask, &Reply), cluster: &Cluster, at: Timestamp) {
+    fn record_cluster_reply(
+        &mut self,
+        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        cluster: &SimCluster,
+        at: Timestamp,
+    ) {
         if ask.method == Method::GET {
             self.read.insert((life, ask.path.clone()), cluster.version());
             return;
@@ -269,15 +279,15 @@ impl Oracle {
         if ask.is_event() && reply.is_success() {
             *self.events.entry(ask.json()["reason"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
-        let Some((key, is_status)) = object_of(&ask.path).filter(|_| reply.is_success()) else { return };
-        let after = reply.value();
+        let Some((key, is_status)) = object_of_path(&ask.path).filter(|_| reply.is_success()) else { return };
+        let after = reply.json_body();
         if is_status {
-            self.told(&after, cluster);
-            self.status_written((life, &key, &after), ask, at);
-        } else if ask.json()["metadata"]["finalizers"].is_array() && !holds(&after) {
+            self.record_status(&after, cluster);
+            self.check_status_write((life, &key, &after), ask, at);
+        } else if ask.json()["metadata"]["finalizers"].is_array() && !has_finalizer(&after) {
             let version = cluster.version().saturating_sub(1);
-            if let Some(before) = cluster.at(&key, version).filter(|before| holds(before)) {
-                self.released((life, &key, before.as_ref()), (ask, cluster), at);
+            if let Some(before) = cluster.object_at_version(&key, version).filter(|before| has_finalizer(before)) {
+                self.check_finalizer_removal((life, &key, before.as_ref()), (ask, cluster), at);
             }
         }
     }
@@ -285,23 +295,23 @@ impl Oracle {
     /// Since when nothing was written; nothing where no operator leads that lives.
     pub(crate) fn quiet_since(&self) -> Option<Timestamp> {
         let (_, since) = self.leader.as_ref()?;
-        self.leading().filter(|life| self.alive.contains(life))?;
+        self.leading_life().filter(|life| self.alive.contains(life))?;
         Some(self.last_write.map_or(*since, |last| last.max(*since)))
     }
 
     /// An operator ended by itself; the one that is started for it leads when it has asked for that.
-    pub(crate) fn left(&mut self, life: usize) {
+    pub(crate) fn forget_holder(&mut self, life: usize) {
         self.holders.remove(&life);
     }
 
     /// The life that leads.
-    pub(crate) fn leading(&self) -> Option<usize> {
+    pub(crate) fn leading_life(&self) -> Option<usize> {
         let (leader, _) = self.leader.as_ref()?;
         self.holders.iter().find(|(_, holder)| *holder == leader).map(|(life, _)| *life)
     }
 
     /// What still stands between the tests and the truth at the end of a run.
-    pub(crate) fn doubles(&self) -> Vec<String> {
+    pub(crate) fn duplicate_tenants(&self) -> Vec<String> {
         let mut living: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for tenant in self.tenants.values().filter(|tenant| tenant.state != "TERMINATED") {
             if let Some(uid) = &tenant.uid {
@@ -313,6 +323,6 @@ impl Oracle {
 }
 
 /// Whether our finalizer is on an object.
-pub(crate) fn holds(object: &Value) -> bool {
+pub(crate) fn has_finalizer(object: &Value) -> bool {
     object["metadata"]["finalizers"].as_array().into_iter().flatten().any(|one| one == FINALIZER)
 }

@@ -13,14 +13,14 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::{AnyPool, Row};
-use tenantry::platform::{Config, Credential, unlistened};
+use tenantry::platform::{Config, Credential, router_for_simulation};
 use tower::ServiceExt;
 
-use super::ask::{Ask, Reply};
+use super::ask::{SimReply, SimRequest};
 
 /// A tenant as the database holds it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Tenant {
+pub(crate) struct SimTenant {
     pub(crate) id: String,
     /// Unique id of the tenant above.
     pub(crate) parent: String,
@@ -34,27 +34,27 @@ pub(crate) struct Tenant {
     pub(crate) settings: Value,
 }
 
-enum Job {
-    Ask(Timestamp, Box<Ask>, SyncSender<Reply>),
-    Tenants(SyncSender<Vec<Tenant>>),
+enum PlatformJob {
+    Ask(Timestamp, Box<SimRequest>, SyncSender<SimReply>),
+    Tenants(SyncSender<Vec<SimTenant>>),
     Reset(SyncSender<()>),
 }
 
 /// A platform for one thread's simulations, one after the other.
-pub(crate) struct Platform {
-    jobs: Sender<Job>,
+pub(crate) struct SimPlatform {
+    jobs: Sender<PlatformJob>,
     pub(crate) credential: Credential,
     folder: PathBuf,
 }
 
-impl Drop for Platform {
+impl Drop for SimPlatform {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
 /// A folder in memory where the machine has one.
-fn folder() -> PathBuf {
+fn memory_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let memory = PathBuf::from("/dev/shm");
     let root = if memory.is_dir() { memory } else { std::env::temp_dir() };
@@ -63,57 +63,61 @@ fn folder() -> PathBuf {
     folder
 }
 
-impl Platform {
+impl SimPlatform {
     /// One that has the extensions, or one that has only what is documented.
     pub(crate) fn start(documented_only: bool) -> Self {
-        let folder = folder();
+        let folder = memory_folder();
         let database = folder.join("platform.db").display().to_string();
         let (jobs, queue) = channel();
         let (started, credential) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(Box::pin(serve((database, documented_only), queue, started)));
+            runtime.block_on(Box::pin(serve_jobs((database, documented_only), queue, started)));
         });
         Self { jobs, credential: credential.recv().unwrap(), folder }
     }
 
-    fn job<T>(&self, job: impl FnOnce(SyncSender<T>) -> Job) -> T {
+    fn run_job<T>(&self, job: impl FnOnce(SyncSender<T>) -> PlatformJob) -> T {
         let (answer, answered) = sync_channel(1);
         self.jobs.send(job(answer)).unwrap();
         answered.recv().unwrap()
     }
 
     /// Carries a request out as of a time.
-    pub(crate) fn answer(&self, ask: &Ask, at: Timestamp) -> Reply {
-        self.job(|answer| Job::Ask(at, Box::new(ask.clone()), answer))
+    pub(crate) fn carry_out(&self, ask: &SimRequest, at: Timestamp) -> SimReply {
+        self.run_job(|answer| PlatformJob::Ask(at, Box::new(ask.clone()), answer))
     }
 
     /// Every tenant, tombstones included.
-    pub(crate) fn tenants(&self) -> Vec<Tenant> {
-        self.job(Job::Tenants)
+    pub(crate) fn tenants(&self) -> Vec<SimTenant> {
+        self.run_job(PlatformJob::Tenants)
     }
 
     /// Leaves nothing but the service provider and its credential.
     pub(crate) fn reset(&self) {
-        self.job(Job::Reset);
+        self.run_job(PlatformJob::Reset);
     }
 }
 
-async fn serve((database, documented_only): (String, bool), queue: Receiver<Job>, started: Sender<Credential>) {
+async fn serve_jobs(
+    (database, documented_only): (String, bool),
+    queue: Receiver<PlatformJob>,
+    started: Sender<Credential>,
+) {
     let config = Config { limits: None, documented_only, ..Config::new(&database) };
-    let (router, credential) = unlistened(&config).await.unwrap();
+    let (router, credential) = router_for_simulation(&config).await.unwrap();
     let pool = AnyPool::connect(&format!("sqlite://{database}")).await.unwrap();
     started.send(credential.unwrap()).unwrap();
     while let Ok(job) = queue.recv() {
         match job {
-            Job::Ask(at, ask, answer) => {
-                tenantry::clock::follow(at);
+            PlatformJob::Ask(at, ask, answer) => {
+                tenantry::clock::follow_tokio_clock(at);
                 let _ = answer.send(carry_out(&router, &ask).await);
             }
-            Job::Tenants(answer) => {
-                let _ = answer.send(tenants(&pool).await);
+            PlatformJob::Tenants(answer) => {
+                let _ = answer.send(read_tenants(&pool).await);
             }
-            Job::Reset(answer) => {
+            PlatformJob::Reset(answer) => {
                 for statement in if documented_only { &RESET_DOCUMENTED[..] } else { &RESET[..] } {
                     sqlx::query(*statement).execute(&pool).await.unwrap();
                 }
@@ -147,7 +151,7 @@ const RESET_DOCUMENTED: [&str; 8] = [
     "UPDATE counter SET value = 2 WHERE name = 'tenant'",
 ];
 
-async fn carry_out(router: &Router, ask: &Ask) -> Reply {
+async fn carry_out(router: &Router, ask: &SimRequest) -> SimReply {
     let query = if ask.query.is_empty() { String::new() } else { format!("?{}", ask.query) };
     let mut request = Request::builder().method(ask.method.clone()).uri(format!("{}{query}", ask.path));
     for (name, value) in &ask.headers {
@@ -158,17 +162,17 @@ async fn carry_out(router: &Router, ask: &Ask) -> Reply {
     let headers =
         parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     let (status, headers) = (parts.status.as_u16(), headers.collect());
-    Reply { status, headers, body: body.collect().await.unwrap().to_bytes() }
+    SimReply { status, headers, body: body.collect().await.unwrap().to_bytes() }
 }
 
-async fn tenants(pool: &AnyPool) -> Vec<Tenant> {
+async fn read_tenants(pool: &AnyPool) -> Vec<SimTenant> {
     let rows = sqlx::query(
         "SELECT t.unique_id, p.unique_id AS parent, t.name, t.state, t.mark_place, t.mark_uid, t.settings \
          FROM tenant t JOIN tenant p ON p.id = t.parent_id ORDER BY t.id",
     );
     let rows = rows.fetch_all(pool).await.unwrap();
     rows.iter()
-        .map(|row| Tenant {
+        .map(|row| SimTenant {
             id: row.get("unique_id"),
             parent: row.get("parent"),
             name: row.get("name"),

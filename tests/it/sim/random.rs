@@ -7,25 +7,25 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
-use super::deeds::{Deed, Odds, deed};
-use super::life::{live_beside, wide_settings};
-use super::seam::{Ahead, Fate, Life, State, World};
-use super::settle::{rest_mended, wide_world};
-use super::troubles::Trouble;
-use super::weather::Weather;
+use super::deeds::{ActionWeights, SimAction, any_action};
+use super::life::{run_life_with_standby, wide_settings};
+use super::seam::{ClockOffsets, OperatorLife, RequestFate, SimState, SimWorld};
+use super::settle::{new_two_account_world, wait_until_idle_restored};
+use super::troubles::LastingFault;
+use super::weather::FaultRates;
 use crate::support::random_cases;
 
 /// In which an operator that ends tenants without a deletion would have shown itself.
-const LONG_ENOUGH: Duration = Duration::from_secs(30);
+const UNWANTED_TERMINATION_TIME: Duration = Duration::from_secs(30);
 
 /// In which another operator takes the place of one that cannot renew its lease.
-const LEASE_AND_MORE: Duration = Duration::from_mins(36);
+const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 
 /// A run.
 #[derive(Clone, Debug)]
-pub(crate) struct Run {
-    pub(crate) deeds: Vec<(Deed, Duration)>,
-    pub(crate) weather: Weather,
+pub(crate) struct RandomRun {
+    pub(crate) deeds: Vec<(SimAction, Duration)>,
+    pub(crate) weather: FaultRates,
     /// How far watches are behind.
     pub(crate) lag: Duration,
     /// How many versions a list after a restart is behind.
@@ -36,15 +36,15 @@ pub(crate) struct Run {
     pub(crate) normalises: bool,
 }
 
-pub(crate) fn run(odds: Odds, steps: std::ops::Range<usize>) -> impl Strategy<Value = Run> {
+pub(crate) fn any_run(odds: ActionWeights, steps: std::ops::Range<usize>) -> impl Strategy<Value = RandomRun> {
     let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
     let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
     let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
     let kind = (prop::bool::weighted(0.4), prop::bool::weighted(0.4));
-    (prop::collection::vec(deed(odds), steps), weather, lag, behind, kind).prop_map(
-        |(deeds, (seed, faults, crashes), lag, behind, (is_doubled, normalises))| Run {
+    (prop::collection::vec(any_action(odds), steps), weather, lag, behind, kind).prop_map(
+        |(deeds, (seed, faults, crashes), lag, behind, (is_doubled, normalises))| RandomRun {
             deeds,
-            weather: Weather { seed, faults, crashes },
+            weather: FaultRates { seed, faults, crashes },
             lag: Duration::from_millis(lag),
             behind,
             is_doubled,
@@ -54,25 +54,30 @@ pub(crate) fn run(odds: Odds, steps: std::ops::Range<usize>) -> impl Strategy<Va
 }
 
 /// Plays a run to its rest.
-pub(crate) fn play(run: &Run) -> World {
-    let world = wide_world();
+pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
+    let world = new_two_account_world();
     {
         let mut state = world.lock();
-        state.fates = run.weather.fates();
+        state.fates = run.weather.fate_chooser();
         state.troubles.normalises = run.normalises;
         state.lag = run.lag;
     }
     let (next, mut lives) = (Cell::new(0), 0);
     loop {
         lives += 1;
-        let life = Life::new(lives);
+        let life = OperatorLife::new(lives);
         {
             let mut state = world.lock();
             let version = state.cluster.version();
             state.list_at = (lives > 1 && run.behind > 0 && next.get() < run.deeds.len())
                 .then(|| version.saturating_sub(run.behind).max(110).min(version));
         }
-        let done = live_beside(&world, (&life, run.is_doubled), wide_settings(), script(&world, &life, (run, &next)));
+        let done = run_life_with_standby(
+            &world,
+            (&life, run.is_doubled),
+            wide_settings(),
+            perform_actions(&world, &life, (run, &next)),
+        );
         if done.is_some() {
             return world;
         }
@@ -83,60 +88,60 @@ pub(crate) fn play(run: &Run) -> World {
     }
 }
 
-async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
+async fn perform_actions(world: &SimWorld, life: &OperatorLife, (run, next): (&RandomRun, &Cell<usize>)) {
     while let Some((deed, pause)) = run.deeds.get(next.get()) {
         next.set(next.get() + 1);
-        world.lock().tell(tenantry::clock::now(), format!(" * {deed:?}"));
-        world.happen(deed);
-        if matches!(deed, Deed::Crash) {
+        world.lock().add_story_line(tenantry::clock::now(), format!(" * {deed:?}"));
+        world.perform(deed);
+        if matches!(deed, SimAction::Crash) {
             life.end();
             std::future::pending::<()>().await;
         }
-        if let Deed::Waver(who, waits) = deed {
-            world.waver(*who, *waits).await;
+        if let SimAction::ConsentAndWithdraw(who, waits) = deed {
+            world.consent_and_withdraw(*who, *waits).await;
         }
-        if matches!(deed, Deed::Trouble(Trouble::LoseLease)) && run.is_doubled {
-            tokio::time::sleep(LEASE_AND_MORE).await;
+        if matches!(deed, SimAction::Trouble(LastingFault::LoseLease)) && run.is_doubled {
+            tokio::time::sleep(TAKEOVER_TIME).await;
         }
         tokio::time::sleep(*pause).await;
-        if *pause >= LONG_ENOUGH {
+        if *pause >= UNWANTED_TERMINATION_TIME {
             let mut state = world.lock();
-            let State { oracle, cluster, .. } = &mut *state;
+            let SimState { oracle, cluster, .. } = &mut *state;
             oracle.count_not_deleted(cluster);
         }
         world.lock().list_at = None;
-        world.controllers();
+        world.run_controllers();
     }
-    calm(world);
+    stop_faults(world);
     // What was missed in the last look is caught up with in the next; a definition that is going goes with its last object.
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_mins(4)).await;
-        world.mend();
+        world.restore_prerequisites();
     }
-    rest_mended(world, 1).await;
+    wait_until_idle_restored(world, 1).await;
 }
 
 /// Nothing breaks any more, and what was broken by hand is put right.
-fn calm(world: &World) {
+fn stop_faults(world: &SimWorld) {
     let now = tenantry::clock::now();
     let mut state = world.lock();
-    state.tell(now, " * calm");
-    state.fates = Box::new(|_, _| Fate::Pass);
+    state.add_story_line(now, " * calm");
+    state.fates = Box::new(|_, _| RequestFate::Pass);
     state.lag = Duration::ZERO;
     state.list_at = None;
-    state.ahead = Ahead::default();
+    state.ahead = ClockOffsets::default();
     state.oracle.apart_since = None;
-    state.troubles.end();
+    state.troubles.end_all();
     drop(state);
-    world.mend();
+    world.restore_prerequisites();
     for namespace in ["a", "b"] {
-        world.reissue(namespace, false);
+        world.rewrite_connection_secret(namespace, false);
     }
 }
 
 /// Why a run failed, with its story.
-pub(crate) fn verdict(world: &World) -> Result<(), String> {
-    let faults = world.faults();
+pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
+    let faults = world.idle_faults();
     if faults.is_empty() {
         return Ok(());
     }
@@ -144,13 +149,13 @@ pub(crate) fn verdict(world: &World) -> Result<(), String> {
     Err(format!("{faults:#?}\n{}", state.story.join("\n")))
 }
 
-fn hold((name, seed): (&'static str, u64), strategy: impl Strategy<Value = Run>) {
-    let config = ProptestConfig { max_shrink_iters: 400, ..random_cases(name, seed, HALF) };
+fn check_random_runs((name, seed): (&'static str, u64), strategy: impl Strategy<Value = RandomRun>) {
+    let config = ProptestConfig { max_shrink_iters: 400, ..random_cases(name, seed, CASES_PER_HALF) };
     let requests = Cell::new(0);
     let outcome = TestRunner::new(config).run(&strategy, |run| {
-        let world = play(&run);
+        let world = play_run(&run);
         requests.set(requests.get() + world.lock().asked);
-        verdict(&world).map_err(TestCaseError::fail)
+        check_run(&world).map_err(TestCaseError::fail)
     });
     println!("{name}: {} requests", requests.get());
     if let Err(error) = outcome {
@@ -158,17 +163,18 @@ fn hold((name, seed): (&'static str, u64), strategy: impl Strategy<Value = Run>)
     }
 }
 
-const ODDS: Odds = Odds { ends: 13, mishaps: 4, neighbours: 12, flawless: 6, unconfirmed: 6, calm: 4 };
+const ODDS: ActionWeights =
+    ActionWeights { terminations: 13, faults: 4, neighbours: 12, flawless: 6, unconfirmed: 6, quiet: 4 };
 
 /// Two thousand cases in two halves, so that a machine with two cores plays them in half the time.
-const HALF: u32 = 1_000;
+const CASES_PER_HALF: u32 = 1_000;
 
 #[test]
 fn whatever_happens_it_comes_to_rest_as_declared() {
-    hold(("sim", 1), run(ODDS, 3..12));
+    check_random_runs(("sim", 1), any_run(ODDS, 3..12));
 }
 
 #[test]
 fn whatever_else_happens_it_comes_to_rest_as_declared() {
-    hold(("sim-more", 2), run(ODDS, 3..12));
+    check_random_runs(("sim-more", 2), any_run(ODDS, 3..12));
 }

@@ -10,16 +10,16 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Reply};
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::life::{HOME, live, settings};
-use super::seam::{Life, Recorded, World};
-use super::settle::recorded_world;
+use super::ask::{SimReply, SimRequest};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::life::{OPERATOR_NAMESPACE, run_life, settings};
+use super::seam::{OperatorLife, RecordedEvent, SimWorld};
+use super::settle::new_recorded_world;
 use super::sweep::scenarios;
 use crate::support;
 
 /// What is known of the real one: its names for our namespaces, UIDs and versions.
-struct Real {
+struct RealCluster {
     client: Client,
     namespaces: BTreeMap<String, String>,
     uids: BTreeMap<String, String>,
@@ -27,17 +27,17 @@ struct Real {
 }
 
 /// Replaces every text in a document.
-fn rewrite(value: &mut Value, with: &impl Fn(&str) -> String) {
+fn rewrite_texts(value: &mut Value, with: &impl Fn(&str) -> String) {
     match value {
         Value::String(text) => *text = with(text),
-        Value::Array(all) => all.iter_mut().for_each(|one| rewrite(one, with)),
-        Value::Object(all) => all.values_mut().for_each(|one| rewrite(one, with)),
+        Value::Array(all) => all.iter_mut().for_each(|one| rewrite_texts(one, with)),
+        Value::Object(all) => all.values_mut().for_each(|one| rewrite_texts(one, with)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// What the operator reads of an object.
-fn read(object: &Value) -> Value {
+fn comparable_fields(object: &Value) -> Value {
     let metadata = &object["metadata"];
     let annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
     let finalizers = if object["kind"] == "Namespace" || object["kind"] == "PartialObjectMetadata" {
@@ -55,11 +55,12 @@ fn read(object: &Value) -> Value {
     })
 }
 
-impl Real {
+impl RealCluster {
     async fn new() -> Self {
-        let namespaces = [HOME, "a", "b"].map(|name| (name.to_owned(), support::namespace(&format!("sim-{name}"))));
+        let namespaces = [OPERATOR_NAMESPACE, "a", "b"]
+            .map(|name| (name.to_owned(), support::create_namespace(&format!("sim-{name}"))));
         Self {
-            client: support::cluster().client().await,
+            client: support::shared_cluster().client().await,
             namespaces: namespaces.into(),
             uids: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -82,8 +83,8 @@ impl Real {
     }
 
     /// A document of the model in the words of the real one.
-    fn translated(&self, mut value: Value) -> Value {
-        rewrite(&mut value, &|text| {
+    fn translate_to_real(&self, mut value: Value) -> Value {
+        rewrite_texts(&mut value, &|text| {
             let mut text = text.to_owned();
             for (model, real) in &self.uids {
                 text = text.replace(model, real);
@@ -106,14 +107,15 @@ impl Real {
         value
     }
 
-    async fn send(&self, ask: &Ask) -> (u16, Value) {
+    async fn send(&self, ask: &SimRequest) -> (u16, Value) {
         let query = if ask.query.is_empty() { String::new() } else { format!("?{}", ask.query) };
         let mut request = Request::builder().method(ask.method.clone()).uri(format!("{}{query}", self.path(&ask.path)));
         for (name, value) in ask.headers.iter().filter(|(name, _)| ["accept", "content-type"].contains(&name.as_str()))
         {
             request = request.header(name, value);
         }
-        let body = if ask.body.is_empty() { Vec::new() } else { self.translated(ask.json()).to_string().into_bytes() };
+        let body =
+            if ask.body.is_empty() { Vec::new() } else { self.translate_to_real(ask.json()).to_string().into_bytes() };
         let response = self.client.send(request.body(Body::from(body)).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -121,7 +123,7 @@ impl Real {
     }
 
     /// Learns what the real one calls an object of the model.
-    fn learn(&mut self, model: &Value, real: &Value) {
+    fn learn_identifiers(&mut self, model: &Value, real: &Value) {
         // A list has a version too, and no object is meant by it.
         if model["metadata"]["uid"].is_null() {
             return;
@@ -153,31 +155,31 @@ impl Real {
             let none = Vec::new();
             let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
             match value["items"].as_array().or(is_list.then_some(&none)) {
-                None => read(value),
+                None => comparable_fields(value),
                 Some(items) => {
                     let ours =
                         |item: &&Value| self.namespaces.values().any(|name| item["metadata"]["namespace"] == *name);
-                    let mut items: Vec<Value> = items.iter().filter(ours).map(read).collect();
+                    let mut items: Vec<Value> = items.iter().filter(ours).map(comparable_fields).collect();
                     items.sort_by_key(ToString::to_string);
                     json!(items)
                 }
             }
         };
-        let mut model = self.translated(model.clone());
+        let mut model = self.translate_to_real(model.clone());
         for item in model["items"].as_array_mut().into_iter().flatten() {
-            *item = self.translated(item.clone());
+            *item = self.translate_to_real(item.clone());
         }
         let (model, real) = (shown(&model), shown(real));
         (model != real).then(|| format!("\n   {model}\nand really\n   {real}"))
     }
 
-    async fn replay(&mut self, ask: &Ask, reply: &Reply) -> Option<String> {
+    async fn replay_request(&mut self, ask: &SimRequest, reply: &SimReply) -> Option<String> {
         if ask.path == "/api/v1/namespaces" {
             return None;
         }
-        let model = reply.value();
+        let model = reply.json_body();
         let (status, real) = self.send(ask).await;
-        self.learn(&model, &real);
+        self.learn_identifiers(&model, &real);
         if ask.is_event() {
             return (status != reply.status).then(|| format!("status {} and really {status}: {real}", reply.status));
         }
@@ -189,16 +191,16 @@ impl Real {
     }
 
     /// Waits until the controllers of the real one have done what those of the model did.
-    async fn follow(&mut self, objects: &[(Key, Value)]) {
+    async fn wait_for_controllers(&mut self, objects: &[(SimObjectKey, Value)]) {
         for (key, model) in objects.iter().filter(|(key, _)| [PARTNERS, CLIENTS].contains(&key.resource)) {
             let path = key.resource.path(&key.namespace, &key.name);
-            let ask = Ask::person(super::ask::Side::Cluster, Method::GET, &path, &Value::Null);
+            let ask = SimRequest::from_person(super::ask::SimServer::Cluster, Method::GET, &path, &Value::Null);
             for _ in 0..600 {
                 let (_, real) = self.send(&ask).await;
                 if real["metadata"]["deletionTimestamp"].is_string()
                     == model["metadata"]["deletionTimestamp"].is_string()
                 {
-                    self.learn(model, &real);
+                    self.learn_identifiers(model, &real);
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -208,25 +210,25 @@ impl Real {
 }
 
 /// Lives with every kind of request, and requests that are refused.
-fn recorded(name: &str) -> Vec<Recorded> {
-    let world = recorded_world();
-    let scenario = scenarios::named(name);
-    live(&world, &Life::new(1), settings(), async {
+fn record_scenario(name: &str) -> Vec<RecordedEvent> {
+    let world = new_recorded_world();
+    let scenario = scenarios::scenario_named(name);
+    run_life(&world, &OperatorLife::new(1), settings(), async {
         for (what, act, is_so) in &scenario.steps {
             act(&world);
-            world.until(what, is_so).await;
+            world.wait_until(what, is_so).await;
         }
         tokio::time::sleep(Duration::from_mins(15)).await;
     });
-    refusals(&world);
+    provoke_refusals(&world);
     let mut state = world.lock();
     assert!(state.oracle.violations.is_empty(), "{:?}", state.oracle.violations);
     state.record.take().unwrap()
 }
 
 /// What the operator meets when others are faster.
-fn refusals(world: &World) {
-    let key = Key::new(CLIENTS, "b", "refused");
+fn provoke_refusals(world: &SimWorld) {
+    let key = SimObjectKey::new(CLIENTS, "b", "refused");
     let spec = json!({"partnerRef": {"name": "nobody"}, "details": {"name": "Refused"}});
     world.create(&key, &spec);
     world.create(&key, &spec);
@@ -248,7 +250,7 @@ fn refusals(world: &World) {
     let mut other = status(json!({"name": "refused", "uid": "00000000-0000-4000-8000-ffffffffffff"}));
     other["status"]["phase"] = json!("Active");
     world.apply_status(&key, &other);
-    let missing = Key::new(CLIENTS, "b", "missing");
+    let missing = SimObjectKey::new(CLIENTS, "b", "missing");
     world.patch(&missing, &hold(uid, version));
     world.apply_status(&missing, &status(json!({"name": "missing", "uid": uid})));
     world.delete(&missing);
@@ -267,12 +269,12 @@ async fn the_model_of_the_api_server_answers_as_the_real_one() {
     let (mut asked, mut kinds) = (0, BTreeMap::new());
     let mut faults = Vec::new();
     for name in ["update", "family", "revoke", "namespace"] {
-        let records = std::thread::spawn(move || recorded(name)).join().unwrap();
-        let mut real = Real::new().await;
+        let records = std::thread::spawn(move || record_scenario(name)).join().unwrap();
+        let mut real = RealCluster::new().await;
         for record in &records {
             match record {
-                Recorded::Controllers(objects) => real.follow(objects).await,
-                Recorded::Asked(ask, reply) => {
+                RecordedEvent::Controllers(objects) => real.wait_for_controllers(objects).await,
+                RecordedEvent::Request(ask, reply) => {
                     asked += 1;
                     *kinds
                         .entry(format!(
@@ -282,8 +284,8 @@ async fn the_model_of_the_api_server_answers_as_the_real_one() {
                             reply.status
                         ))
                         .or_insert(0) += 1;
-                    if let Some(difference) = real.replay(ask, reply).await {
-                        faults.push(format!("{name}: {}: {difference}", ask.line()));
+                    if let Some(difference) = real.replay_request(ask, reply).await {
+                        faults.push(format!("{name}: {}: {difference}", ask.log_line()));
                     }
                 }
             }

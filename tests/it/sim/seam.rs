@@ -9,15 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::ask::{Ask, Reply, Side};
-use super::cluster::{Cluster, Key, Watching};
+use super::ask::{SimReply, SimRequest, SimServer};
+use super::cluster::{SimCluster, SimObjectKey, WatchState};
 use super::oracle::Oracle;
-use super::platform::Platform;
-use super::troubles::Troubles;
+use super::platform::SimPlatform;
+use super::troubles::LastingFaults;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum RequestFate {
     /// Carried out and answered.
     Pass,
     /// The connection breaks; nothing is carried out.
@@ -33,73 +33,73 @@ pub(crate) enum Fate {
     /// Nothing is carried out and nothing said, until the connection breaks after this time.
     Silent(Duration),
     /// Carried out; the list that is answered lacks this row, as where pages shift or a replica is behind.
-    LeftOut(usize),
+    RowMissing(usize),
     /// Answered with this instead; carried out all the same, or not.
-    Instead(Box<(Reply, bool)>),
+    Replaced(Box<(SimReply, bool)>),
     /// The operator ends right before it, right after it was carried out, or with the reply.
-    Crash(When),
+    Crash(CrashPoint),
 }
 
 /// When the operator ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
-    Before,
-    Done,
-    Replied,
+pub(crate) enum CrashPoint {
+    BeforeRequest,
+    BeforeReply,
+    AfterReply,
 }
 
 /// What decides over the requests, by life and number.
-pub(crate) type Fates = Box<dyn FnMut((usize, usize), &Ask) -> Fate + Send>;
+pub(crate) type FateChooser = Box<dyn FnMut((usize, usize), &SimRequest) -> RequestFate + Send>;
 
 /// How far clocks are ahead of the operator's.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct ClockOffsets {
     pub(crate) cluster: SignedDuration,
     pub(crate) platform: SignedDuration,
 }
 
 /// What becomes of an answer of the platform on its way to an operator.
-pub(crate) type Edit = Box<dyn FnMut(&Ask, &mut Reply) + Send>;
+pub(crate) type ReplyEdit = Box<dyn FnMut(&SimRequest, &mut SimReply) + Send>;
 
 /// A request that lands later.
-struct Late {
+struct DelayedRequest {
     id: usize,
     due: Timestamp,
     life: usize,
-    ask: Ask,
+    ask: SimRequest,
 }
 
 /// What is kept to be replayed.
-pub(crate) enum Recorded {
-    Asked(Ask, Reply),
+pub(crate) enum RecordedEvent {
+    Request(SimRequest, SimReply),
     /// The controllers of Kubernetes have worked: the objects as they are then.
-    Controllers(Vec<(Key, Value)>),
+    Controllers(Vec<(SimObjectKey, Value)>),
 }
 
 /// Everything that outlives an operator.
-pub(crate) struct State {
-    pub(crate) cluster: Cluster,
-    pub(crate) platform: Arc<Platform>,
+pub(crate) struct SimState {
+    pub(crate) cluster: SimCluster,
+    pub(crate) platform: Arc<SimPlatform>,
     pub(crate) oracle: Oracle,
     /// Requests so far.
     pub(crate) asked: usize,
-    pub(crate) fates: Fates,
+    pub(crate) fates: FateChooser,
     /// What something in between, or another release of the platform, makes of its answers.
-    pub(crate) edit: Option<Edit>,
-    late: Vec<Late>,
-    landed: Vec<(usize, Reply)>,
+    pub(crate) edit: Option<ReplyEdit>,
+    late: Vec<DelayedRequest>,
+    landed: Vec<(usize, SimReply)>,
     /// How long after a change watches tell of it.
     pub(crate) lag: Duration,
     /// How far the clocks of the two servers are ahead of the operator's.
-    pub(crate) ahead: Ahead,
+    pub(crate) ahead: ClockOffsets,
     /// What lasts for a while.
-    pub(crate) troubles: Troubles,
+    pub(crate) troubles: LastingFaults,
     /// A version at which lists are answered, as after a restart of a server that is behind.
     pub(crate) list_at: Option<u64>,
     /// What happened, for a run that fails.
     pub(crate) story: Vec<String>,
     /// Requests with their answers, where they are to be replayed.
-    pub(crate) record: Option<Vec<Recorded>>,
+    pub(crate) record: Option<Vec<RecordedEvent>>,
     /// The time at the end of the last life.
     pub(crate) now: Timestamp,
     /// A moment, and how much was asked in it.
@@ -108,16 +108,16 @@ pub(crate) struct State {
 
 /// Both servers with all that happens on the way to them.
 #[derive(Clone)]
-pub(crate) struct World(Arc<Mutex<State>>);
+pub(crate) struct SimWorld(Arc<Mutex<SimState>>);
 
 /// One life of an operator.
 #[derive(Clone)]
-pub(crate) struct Life {
+pub(crate) struct OperatorLife {
     pub(crate) number: usize,
     ended: Arc<(AtomicBool, Notify)>,
 }
 
-impl Life {
+impl OperatorLife {
     pub(crate) fn new(number: usize) -> Self {
         Self { number, ended: Arc::default() }
     }
@@ -133,33 +133,33 @@ impl Life {
     }
 
     /// Ends it because it would never pause.
-    fn too_much<T>(&self) -> Result<T, Reset> {
+    fn end_endless_life<T>(&self) -> Result<T, BrokenConnection> {
         self.end();
-        Err(Reset)
+        Err(BrokenConnection)
     }
 
     /// Waits for the end.
-    pub(crate) async fn over(&self) {
+    pub(crate) async fn wait_for_end(&self) {
         while !self.has_ended() {
             self.ended.1.notified().await;
         }
     }
 }
 
-impl State {
-    pub(crate) fn new(cluster: Cluster, platform: Arc<Platform>, now: Timestamp) -> Self {
+impl SimState {
+    pub(crate) fn new(cluster: SimCluster, platform: Arc<SimPlatform>, now: Timestamp) -> Self {
         Self {
             cluster,
             platform,
             oracle: Oracle::default(),
             asked: 0,
-            fates: Box::new(|_, _| Fate::Pass),
+            fates: Box::new(|_, _| RequestFate::Pass),
             edit: None,
             late: Vec::new(),
             landed: Vec::new(),
             lag: Duration::ZERO,
-            ahead: Ahead::default(),
-            troubles: Troubles::default(),
+            ahead: ClockOffsets::default(),
+            troubles: LastingFaults::default(),
             list_at: None,
             story: Vec::new(),
             record: None,
@@ -169,238 +169,251 @@ impl State {
     }
 
     /// Numbers a request; false for one of many in a moment, which would go on without end.
-    fn number(&mut self, now: Timestamp) -> Option<usize> {
+    fn number_request(&mut self, now: Timestamp) -> Option<usize> {
         self.asked += 1;
         self.moment = if self.moment.0 == now { (now, self.moment.1 + 1) } else { (now, 1) };
-        if self.moment.1 == MOST {
-            self.oracle.violations.push(format!("{now}: {MOST} requests without a pause"));
+        if self.moment.1 == MAX_REQUESTS_AT_ONCE {
+            self.oracle.violations.push(format!("{now}: {MAX_REQUESTS_AT_ONCE} requests without a pause"));
         }
-        (self.moment.1 < MOST).then_some(self.asked)
+        (self.moment.1 < MAX_REQUESTS_AT_ONCE).then_some(self.asked)
     }
 
     /// What lasts for a while makes this of a request.
-    fn trouble(&mut self, (life, ask): (usize, &Ask), now: Timestamp) -> Fate {
-        if let Some(leading) = self.oracle.leading() {
-            self.troubles.led_by(leading);
+    fn lasting_fate(&mut self, (life, ask): (usize, &SimRequest), now: Timestamp) -> RequestFate {
+        if let Some(leading) = self.oracle.leading_life() {
+            self.troubles.update_leader(leading);
         }
         self.troubles.fate(life, ask, now)
     }
 
     /// A line of the story.
-    pub(crate) fn tell(&mut self, at: Timestamp, text: impl AsRef<str>) {
+    pub(crate) fn add_story_line(&mut self, at: Timestamp, text: impl AsRef<str>) {
         self.story.push(format!("{} {}", at.strftime("%d %H:%M:%S%.3f"), text.as_ref()));
     }
 
     /// Carries a request out now, after all that should have landed before. Life 0 are the people.
-    pub(crate) fn carry_out(&mut self, life: usize, ask: &Ask, at: Timestamp) -> Reply {
-        self.land(at);
+    pub(crate) fn carry_out(&mut self, life: usize, ask: &SimRequest, at: Timestamp) -> SimReply {
+        self.carry_out_delayed(at);
         self.carry_out_at(life, ask, at)
     }
 
-    fn carry_out_at(&mut self, life: usize, ask: &Ask, at: Timestamp) -> Reply {
+    fn carry_out_at(&mut self, life: usize, ask: &SimRequest, at: Timestamp) -> SimReply {
         let stale = self.list_at.filter(|_| life > 0 && ask.parameter("limit").is_some());
         let mut reply = match (ask.side, stale) {
-            (Side::Cluster, Some(version)) => self.cluster.stale_list(ask, version),
-            (Side::Cluster, None) => self.cluster.answer(ask, at),
-            (Side::Platform, _) => self.platform.answer(ask, at),
+            (SimServer::Cluster, Some(version)) => self.cluster.stale_list(ask, version),
+            (SimServer::Cluster, None) => self.cluster.carry_out(ask, at),
+            (SimServer::Platform, _) => self.platform.carry_out(ask, at),
         };
-        if life > 0 && ask.side == Side::Platform {
-            self.look(ask, &mut reply, at);
+        if life > 0 && ask.side == SimServer::Platform {
+            self.rewrite_platform_reply(ask, &mut reply, at);
         }
-        if let Some(edit) = self.edit.as_mut().filter(|_| life > 0 && ask.side == Side::Platform) {
+        if let Some(edit) = self.edit.as_mut().filter(|_| life > 0 && ask.side == SimServer::Platform) {
             edit(ask, &mut reply);
         }
         if let Some(record) = &mut self.record
-            && ask.side == Side::Cluster
+            && ask.side == SimServer::Cluster
         {
-            record.push(Recorded::Asked(ask.clone(), reply.clone()));
+            record.push(RecordedEvent::Request(ask.clone(), reply.clone()));
         }
-        let ahead = if ask.side == Side::Cluster { self.ahead.cluster } else { self.ahead.platform };
+        let ahead = if ask.side == SimServer::Cluster { self.ahead.cluster } else { self.ahead.platform };
         let date = (at + ahead).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         reply.headers.push(("date".to_owned(), date));
-        let tenants = (ask.side == Side::Platform && ask.is_write()).then(|| self.platform.tenants());
-        self.tell(at, format!("   life {life} {} -> {}", ask.line(), reply.status));
+        let tenants = (ask.side == SimServer::Platform && ask.is_write()).then(|| self.platform.tenants());
+        self.add_story_line(at, format!("   life {life} {} -> {}", ask.log_line(), reply.status));
         let Self { oracle, cluster, .. } = self;
-        oracle.answered((life, ask, &reply), (cluster, tenants), at);
+        oracle.record_reply((life, ask, &reply), (cluster, tenants), at);
         reply
     }
 
     /// What the platform shows an operator of a tenant: late, or in a form of its own.
-    fn look(&mut self, ask: &Ask, reply: &mut Reply, at: Timestamp) {
-        if let Some(shown) = self.troubles.late_read(ask, at) {
+    fn rewrite_platform_reply(&mut self, ask: &SimRequest, reply: &mut SimReply, at: Timestamp) {
+        if let Some(shown) = self.troubles.late_reply(ask, at) {
             *reply = shown.reply.clone();
             self.oracle.shown_late = Some(shown);
         } else if reply.is_success() {
-            self.troubles.note(ask, (reply, &self.oracle.tenants), at);
+            self.troubles.remember_read(ask, (reply, &self.oracle.tenants), at);
         }
-        self.troubles.normalise(ask, reply);
+        self.troubles.normalise_reply(ask, reply);
     }
 
     /// Carries out what is due.
-    pub(crate) fn land(&mut self, now: Timestamp) {
+    pub(crate) fn carry_out_delayed(&mut self, now: Timestamp) {
         while let Some(index) =
             (0..self.late.len()).filter(|i| self.late[*i].due <= now).min_by_key(|i| self.late[*i].due)
         {
-            let Late { id, due, life, ask } = self.late.remove(index);
+            let DelayedRequest { id, due, life, ask } = self.late.remove(index);
             let reply = self.carry_out_at(life, &ask, due);
             self.landed.push((id, reply));
         }
     }
 
     /// The controllers of Kubernetes do what is due.
-    pub(crate) fn controllers(&mut self, now: Timestamp) {
-        self.cluster.controllers(now);
-        let all = self.cluster.ours();
+    pub(crate) fn run_controllers(&mut self, now: Timestamp) {
+        self.cluster.run_controllers(now);
+        let all = self.cluster.partners_and_clients();
         let objects = all.map(|(key, object)| (key.clone(), object.clone())).collect();
         if let Some(record) = &mut self.record {
-            record.push(Recorded::Controllers(objects));
+            record.push(RecordedEvent::Controllers(objects));
         }
     }
 
     /// Whether requests are still on their way.
-    pub(crate) fn has_late(&self) -> bool {
+    pub(crate) fn has_delayed_requests(&self) -> bool {
         !self.late.is_empty()
     }
 }
 
 /// Requests that no moment of a simulation has.
-const MOST: usize = 1_000;
+const MAX_REQUESTS_AT_ONCE: usize = 1_000;
 
 /// A connection that broke.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was reset")]
-pub(crate) struct Reset;
+pub(crate) struct BrokenConnection;
 
-impl World {
-    pub(crate) fn new(state: State) -> Self {
+impl SimWorld {
+    pub(crate) fn new(state: SimState) -> Self {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, SimState> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A request of an operator, from its arrival to its reply.
-    pub(crate) async fn exchange(&self, life: &Life, ask: Ask) -> Result<Reply, Reset> {
+    pub(crate) async fn exchange_request(
+        &self,
+        life: &OperatorLife,
+        ask: SimRequest,
+    ) -> Result<SimReply, BrokenConnection> {
         if life.has_ended() {
             return std::future::pending().await;
         }
         let now = tenantry::clock::now();
         let fate = {
             let mut state = self.lock();
-            state.land(now);
-            let Some(number) = state.number(now) else { return life.too_much() };
+            state.carry_out_delayed(now);
+            let Some(number) = state.number_request(now) else { return life.end_endless_life() };
             let fate = match (state.fates)((life.number, number), &ask) {
-                Fate::Pass => state.trouble((life.number, &ask), now),
+                RequestFate::Pass => state.lasting_fate((life.number, &ask), now),
                 fate => fate,
             };
-            if fate != Fate::Pass {
-                state.tell(now, format!(" ! {number} {fate:?}: {}", ask.line()));
+            if fate != RequestFate::Pass {
+                state.add_story_line(now, format!(" ! {number} {fate:?}: {}", ask.log_line()));
             }
-            let State { oracle, cluster, .. } = &mut *state;
-            if !matches!(fate, Fate::Crash(When::Before)) {
-                oracle.sent((life.number, &ask), cluster, now);
+            let SimState { oracle, cluster, .. } = &mut *state;
+            if !matches!(fate, RequestFate::Crash(CrashPoint::BeforeRequest)) {
+                oracle.check_request((life.number, &ask), cluster, now);
             }
             fate
         };
-        self.meet(life, ask, (fate, now)).await
+        self.apply_fate(life, ask, (fate, now)).await
     }
 
     /// A watch begins: an answer instead of it, or the watch. Faults break the connection or answer.
-    pub(crate) async fn begin_watch(&self, life: &Life, ask: &Ask) -> Result<Result<Watching, Reply>, Reset> {
+    pub(crate) async fn begin_watch(
+        &self,
+        life: &OperatorLife,
+        ask: &SimRequest,
+    ) -> Result<Result<WatchState, SimReply>, BrokenConnection> {
         if life.has_ended() {
             return std::future::pending().await;
         }
         let now = tenantry::clock::now();
         let fate = {
             let mut state = self.lock();
-            state.land(now);
-            let Some(number) = state.number(now) else { return life.too_much() };
+            state.carry_out_delayed(now);
+            let Some(number) = state.number_request(now) else { return life.end_endless_life() };
             (state.fates)((life.number, number), ask)
         };
         match fate {
-            Fate::Pass => Ok(self.lock().cluster.watching(ask)),
-            Fate::Crash(When::Replied) => {
+            RequestFate::Pass => Ok(self.lock().cluster.begin_watch(ask)),
+            RequestFate::Crash(CrashPoint::AfterReply) => {
                 life.end();
-                Ok(self.lock().cluster.watching(ask))
+                Ok(self.lock().cluster.begin_watch(ask))
             }
-            Fate::Crash(_) => {
+            RequestFate::Crash(_) => {
                 life.end();
                 std::future::pending().await
             }
-            Fate::Instead(instead) => Ok(Err(instead.0)),
-            Fate::Slow(pause) | Fate::SlowReply(pause) => {
+            RequestFate::Replaced(instead) => Ok(Err(instead.0)),
+            RequestFate::Slow(pause) | RequestFate::SlowReply(pause) => {
                 tokio::time::sleep(pause).await;
-                Ok(self.lock().cluster.watching(ask))
+                Ok(self.lock().cluster.begin_watch(ask))
             }
-            Fate::LeftOut(_) => Ok(self.lock().cluster.watching(ask)),
-            Fate::Silent(pause) => {
+            RequestFate::RowMissing(_) => Ok(self.lock().cluster.begin_watch(ask)),
+            RequestFate::Silent(pause) => {
                 tokio::time::sleep(pause).await;
-                Err(Reset)
+                Err(BrokenConnection)
             }
-            Fate::Lost | Fate::ReplyLost | Fate::Late(_) => Err(Reset),
+            RequestFate::Lost | RequestFate::ReplyLost | RequestFate::Late(_) => Err(BrokenConnection),
         }
     }
 
-    async fn meet(&self, life: &Life, ask: Ask, (fate, now): (Fate, Timestamp)) -> Result<Reply, Reset> {
+    async fn apply_fate(
+        &self,
+        life: &OperatorLife,
+        ask: SimRequest,
+        (fate, now): (RequestFate, Timestamp),
+    ) -> Result<SimReply, BrokenConnection> {
         let carry_out = || self.lock().carry_out(life.number, &ask, now);
         match fate {
-            Fate::Pass => Ok(carry_out()),
-            Fate::Lost => Err(Reset),
-            Fate::ReplyLost => {
+            RequestFate::Pass => Ok(carry_out()),
+            RequestFate::Lost => Err(BrokenConnection),
+            RequestFate::ReplyLost => {
                 carry_out();
-                Err(Reset)
+                Err(BrokenConnection)
             }
-            Fate::Late(pause) => {
-                self.later(life, &ask, now + pause);
-                Err(Reset)
+            RequestFate::Late(pause) => {
+                self.delay_request(life, &ask, now + pause);
+                Err(BrokenConnection)
             }
-            Fate::Slow(pause) => {
-                let id = self.later(life, &ask, now + pause);
+            RequestFate::Slow(pause) => {
+                let id = self.delay_request(life, &ask, now + pause);
                 tokio::time::sleep(pause).await;
                 let mut state = self.lock();
-                state.land(now + pause);
+                state.carry_out_delayed(now + pause);
                 let index = state.landed.iter().position(|(landed, _)| *landed == id).unwrap();
                 Ok(state.landed.remove(index).1)
             }
-            Fate::SlowReply(pause) => {
+            RequestFate::SlowReply(pause) => {
                 let reply = carry_out();
                 tokio::time::sleep(pause).await;
                 Ok(reply)
             }
-            Fate::Silent(pause) => {
+            RequestFate::Silent(pause) => {
                 tokio::time::sleep(pause).await;
-                Err(Reset)
+                Err(BrokenConnection)
             }
-            Fate::LeftOut(row) => {
+            RequestFate::RowMissing(row) => {
                 let mut reply = carry_out();
-                if reply.leave_out(row) {
+                if reply.remove_row(row) {
                     self.lock().oracle.has_left_out = true;
                 }
                 Ok(reply)
             }
-            Fate::Instead(instead) => {
+            RequestFate::Replaced(instead) => {
                 let (reply, is_carried_out) = *instead;
                 if is_carried_out {
                     carry_out();
                 }
                 Ok(reply)
             }
-            Fate::Crash(when) => {
-                let reply = (when != When::Before).then(carry_out);
+            RequestFate::Crash(when) => {
+                let reply = (when != CrashPoint::BeforeRequest).then(carry_out);
                 life.end();
                 match (when, reply) {
-                    (When::Replied, Some(reply)) => Ok(reply),
+                    (CrashPoint::AfterReply, Some(reply)) => Ok(reply),
                     _ => std::future::pending().await,
                 }
             }
         }
     }
 
-    fn later(&self, life: &Life, ask: &Ask, due: Timestamp) -> usize {
+    fn delay_request(&self, life: &OperatorLife, ask: &SimRequest, due: Timestamp) -> usize {
         let mut state = self.lock();
         let id = state.asked;
-        state.late.push(Late { id, due, life: life.number, ask: ask.clone() });
+        state.late.push(DelayedRequest { id, due, life: life.number, ask: ask.clone() });
         id
     }
 }

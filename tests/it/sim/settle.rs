@@ -9,56 +9,56 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
-use super::life::HOME;
+use super::cluster::{CLIENTS, PARTNERS, SimCluster, SimObjectKey};
+use super::life::OPERATOR_NAMESPACE;
 use super::newer::is_newer;
-use super::oracle::holds;
-use super::oracle::rules::mode;
-use super::platform::{Platform, Tenant};
-use super::seam::{State, World};
+use super::oracle::has_finalizer;
+use super::oracle::rules::management_mode;
+use super::platform::{SimPlatform, SimTenant};
+use super::seam::{SimState, SimWorld};
 
 /// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
-pub(crate) fn world() -> World {
+pub(crate) fn new_default_world() -> SimWorld {
     new_world((false, false))
 }
 
 /// A world as random runs have it: the accounts of the namespaces have hosts of their own, and settings are read from a
 /// Secret.
-pub(crate) fn wide_world() -> World {
+pub(crate) fn new_two_account_world() -> SimWorld {
     new_world((false, true))
 }
 
 /// A world on a platform that has only what is documented. Its credential is that of a partner.
-pub(crate) fn documented_world() -> World {
+pub(crate) fn new_documented_world() -> SimWorld {
     thread_local! {
-        static DOCUMENTED: Arc<Platform> = Arc::new(Platform::start(true));
+        static DOCUMENTED: Arc<SimPlatform> = Arc::new(SimPlatform::start(true));
     }
     world_on(DOCUMENTED.with(Arc::clone), (false, false))
 }
 
 /// The same, whose requests are kept.
-pub(crate) fn recorded_world() -> World {
+pub(crate) fn new_recorded_world() -> SimWorld {
     new_world((true, false))
 }
 
-fn new_world((is_recorded, is_wide): (bool, bool)) -> World {
+fn new_world((is_recorded, is_wide): (bool, bool)) -> SimWorld {
     thread_local! {
-        static PLATFORM: Arc<Platform> = Arc::new(Platform::start(false));
+        static PLATFORM: Arc<SimPlatform> = Arc::new(SimPlatform::start(false));
     }
     world_on(PLATFORM.with(Arc::clone), (is_recorded, is_wide))
 }
 
-fn world_on(platform: Arc<Platform>, (is_recorded, is_wide): (bool, bool)) -> World {
+fn world_on(platform: Arc<SimPlatform>, (is_recorded, is_wide): (bool, bool)) -> SimWorld {
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
-    let world = World::new(State::new(Cluster::new(&[HOME], now), platform, now));
-    tenantry::clock::follow(now);
+    let world = SimWorld::new(SimState::new(SimCluster::new(&[OPERATOR_NAMESPACE], now), platform, now));
+    tenantry::clock::follow_tokio_clock(now);
     world.lock().record = is_recorded.then(Vec::new);
     world.lock().troubles.is_wide = is_wide;
-    world.namespace("a");
-    world.namespace("b");
+    world.create_namespace("a");
+    world.create_namespace("b");
     if is_wide {
-        world.duo();
+        world.create_default_duo_secret();
     }
     world
 }
@@ -80,9 +80,9 @@ pub(crate) fn is_ready(object: &Value) -> bool {
     })
 }
 
-impl World {
+impl SimWorld {
     /// Waits until something is so, for at most four hours.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&World) -> bool) {
+    pub(crate) async fn wait_until(&self, what: &str, is_so: impl Fn(&SimWorld) -> bool) {
         for _ in 0..4 * 240 {
             if is_so(self) {
                 return;
@@ -91,21 +91,21 @@ impl World {
         }
         let now = tenantry::clock::now();
         let mut state = self.lock();
-        state.tell(now, format!(" ! in vain waited for: {what}"));
+        state.add_story_line(now, format!(" ! in vain waited for: {what}"));
         state.oracle.violations.push(format!("in vain waited for: {what}"));
     }
 
     /// What was waited for in vain.
-    pub(crate) fn in_vain(&self) -> Vec<String> {
+    pub(crate) fn unmet_waits(&self) -> Vec<String> {
         let state = self.lock();
         state.oracle.violations.iter().filter(|one| one.starts_with("in vain waited for")).cloned().collect()
     }
 
     /// Everything that people and programs see, without what differs from run to run.
-    pub(crate) fn picture(&self) -> Value {
+    pub(crate) fn final_state(&self) -> Value {
         let state = self.lock();
         let mut objects = Vec::new();
-        for (key, object) in state.cluster.ours() {
+        for (key, object) in state.cluster.partners_and_clients() {
             let conditions: Vec<Value> = object["status"]["conditions"]
                 .as_array()
                 .into_iter()
@@ -114,7 +114,7 @@ impl World {
                 .collect();
             objects.push(json!({
                 "at": format!("{} {}/{}", key.resource.kind, key.namespace, key.name), "spec": object["spec"],
-                "held": holds(object), "deleting": object["metadata"]["deletionTimestamp"].is_string(),
+                "held": has_finalizer(object), "deleting": object["metadata"]["deletionTimestamp"].is_string(),
                 "conditions": conditions, "phase": object["status"]["phase"], "effective": object["status"]["effective"],
                 "clients": object["status"]["clients"],
             }));
@@ -123,7 +123,7 @@ impl World {
             .platform
             .tenants()
             .iter()
-            .map(|Tenant { name, state, place, settings, .. }| json!([name, state, place, settings]))
+            .map(|SimTenant { name, state, place, settings, .. }| json!([name, state, place, settings]))
             .collect();
         let evidence =
             state.cluster.all(super::cluster::CONFIG_MAPS).filter(|(map, _)| map.name.starts_with("terminated-"));
@@ -131,46 +131,46 @@ impl World {
     }
 
     /// What is wrong in a world that should be at rest.
-    pub(crate) fn faults(&self) -> Vec<String> {
+    pub(crate) fn idle_faults(&self) -> Vec<String> {
         let tenants = self.tenants();
         let state = self.lock();
         let mut faults = state.oracle.violations.clone();
-        faults.extend(state.oracle.doubles());
-        faults.extend(shared(&state.cluster));
-        for (key, object) in state.cluster.ours() {
-            let judge = Judge { key, object, tenants: &tenants, state: &state };
-            faults.extend(judge.fault().map(|fault| format!("{}/{}: {fault}", key.namespace, key.name)));
+        faults.extend(state.oracle.duplicate_tenants());
+        faults.extend(tenants_with_two_managers(&state.cluster));
+        for (key, object) in state.cluster.partners_and_clients() {
+            let judge = IdleCheck { key, object, tenants: &tenants, state: &state };
+            faults.extend(judge.object_fault().map(|fault| format!("{}/{}: {fault}", key.namespace, key.name)));
         }
         faults
     }
 }
 
 /// Judges an object and its tenant at rest.
-struct Judge<'a> {
-    key: &'a Key,
+struct IdleCheck<'a> {
+    key: &'a SimObjectKey,
     object: &'a Value,
-    tenants: &'a [Tenant],
-    state: &'a State,
+    tenants: &'a [SimTenant],
+    state: &'a SimState,
 }
 
 /// Objects that all manage one tenant.
-fn shared(cluster: &Cluster) -> Vec<String> {
+fn tenants_with_two_managers(cluster: &SimCluster) -> Vec<String> {
     let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let manages = |object: &Value| is_ready(object) && object["spec"]["management"]["mode"] != "Observe";
-    for (key, object) in cluster.ours().filter(|(_, object)| manages(object)) {
+    for (key, object) in cluster.partners_and_clients().filter(|(_, object)| manages(object)) {
         let id = object["status"]["uniqueId"].as_str().unwrap_or_default();
         owners.entry(id).or_default().push(&key.name);
     }
     owners.into_iter().filter(|(_, all)| all.len() > 1).map(|(id, all)| format!("{id} has owners {all:?}")).collect()
 }
 
-impl Judge<'_> {
-    fn place(&self) -> String {
-        let Key { resource, namespace, name } = self.key;
+impl IdleCheck<'_> {
+    fn mark_place(&self) -> String {
+        let SimObjectKey { resource, namespace, name } = self.key;
         format!("sim/{}/{namespace}/{name}", resource.kind)
     }
 
-    fn tenant(&self) -> Option<&Tenant> {
+    fn tenant(&self) -> Option<&SimTenant> {
         self.tenants.iter().find(|tenant| self.object["status"]["uniqueId"] == *tenant.id)
     }
 
@@ -178,46 +178,46 @@ impl Judge<'_> {
     fn partner(&self) -> Option<&Value> {
         let reference = &self.object["spec"]["partnerRef"];
         let namespace = reference["namespace"].as_str().unwrap_or(&self.key.namespace);
-        self.state.cluster.get(&Key::new(PARTNERS, namespace, reference["name"].as_str()?))
+        self.state.cluster.get(&SimObjectKey::new(PARTNERS, namespace, reference["name"].as_str()?))
     }
 
     /// What an operator may do with the tenant now; between two lives the state knows the time.
-    fn mode(&self) -> &str {
-        mode(self.object, self.state.now.max(tenantry::clock::now()))
+    fn management_mode(&self) -> &str {
+        management_mode(self.object, self.state.now.max(tenantry::clock::now()))
     }
 
-    fn fault(&self) -> Option<String> {
+    fn object_fault(&self) -> Option<String> {
         if self.object["metadata"]["deletionTimestamp"].is_string() {
-            return self.deleting();
+            return self.unexplained_deletion();
         }
-        let mode = self.mode();
+        let mode = self.management_mode();
         if mode == "Paused" {
             return None;
         }
         if is_ready(self.object) {
-            return (mode != "Observe").then(|| self.as_declared())?;
+            return (mode != "Observe").then(|| self.differs_from_spec())?;
         }
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
             "NameTaken" => self.tenants.iter().any(|tenant| {
                 // One that was its own in a former life holds the name against the one that it asks for now.
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
-                let is_other = tenant.place.as_deref() != Some(&self.place());
+                let is_other = tenant.place.as_deref() != Some(&self.mark_place());
                 tenant.name == self.object["spec"]["details"]["name"]
                     && tenant.state != "TERMINATED"
                     && (is_other || asked.as_str().is_some_and(|asked| asked != tenant.id))
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
-            "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.place())),
+            "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.mark_place())),
             "OwnedElsewhere" => {
-                let is_other = |tenant: &Tenant| tenant.place.as_deref() != Some(&self.place());
+                let is_other = |tenant: &SimTenant| tenant.place.as_deref() != Some(&self.mark_place());
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
                 self.tenant().or_else(|| self.tenants.iter().find(|tenant| *asked == *tenant.id)).is_some_and(is_other)
             }
             "AdoptionTargetNotFound" => {
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
                 let parent = self.partner().map(|partner| partner["status"]["uniqueId"].clone());
-                let is_elsewhere = |tenant: &Tenant| parent.as_ref().is_some_and(|parent| *parent != *tenant.parent);
+                let is_elsewhere = |tenant: &SimTenant| parent.as_ref().is_some_and(|parent| *parent != *tenant.parent);
                 self.tenants
                     .iter()
                     .all(|tenant| *asked != *tenant.id || tenant.state == "TERMINATED" || is_elsewhere(tenant))
@@ -225,7 +225,7 @@ impl Judge<'_> {
             "AmbiguousCreate" => self
                 .tenants
                 .iter()
-                .any(|tenant| tenant.place.as_deref() == Some(&self.place()) && tenant.state != "TERMINATED"),
+                .any(|tenant| tenant.place.as_deref() == Some(&self.mark_place()) && tenant.state != "TERMINATED"),
             "ParentChanged" | "PartnerNotFound" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => {
                 self.partner().is_none_or(|partner| {
                     let is_up = self
@@ -238,9 +238,11 @@ impl Judge<'_> {
                         || reason == "ParentChanged"
                 })
             }
-            "CredentialsUnavailable" => {
-                self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
-            }
+            "CredentialsUnavailable" => self
+                .state
+                .cluster
+                .get(&SimObjectKey::new(super::cluster::SECRETS, &self.key.namespace, "platform"))
+                .is_none(),
             "NotUnderstood" => is_newer(self.object),
             // A write whose reply was lost, or after which the operator ended, leaves the platform's own form behind: the
             // next write does not change it, and nobody can tell that from a platform that takes nothing.
@@ -252,7 +254,7 @@ impl Judge<'_> {
     }
 
     /// Ready: the tenant must then be as the spec says.
-    fn as_declared(&self) -> Option<String> {
+    fn differs_from_spec(&self) -> Option<String> {
         let Some(tenant) = self.tenant() else { return Some("Ready without a tenant".to_owned()) };
         let spec = &self.object["spec"];
         let mut faults = Vec::new();
@@ -267,10 +269,12 @@ impl Judge<'_> {
         let wanted = spec["tenantState"].as_str().map(str::to_uppercase);
         same(&json!(wanted), &json!(tenant.state), "the state");
         if spec["adoption"].is_null() || tenant.place.is_some() {
-            same(&json!(self.place()), &json!(tenant.place), "the mark's place");
+            same(&json!(self.mark_place()), &json!(tenant.place), "the mark's place");
             same(&self.object["metadata"]["uid"], &json!(tenant.uid), "the mark's uid");
         }
-        if let Some(key) = self.key().filter(|key| self.state.oracle.keys.get(&tenant.id) != Some(key)) {
+        if let Some(key) =
+            self.inherited_secret_value().filter(|key| self.state.oracle.keys.get(&tenant.id) != Some(key))
+        {
             faults.push(format!("it was last given {:?} and not `{key}`", self.state.oracle.keys.get(&tenant.id)));
         }
         if tenant.state == "TERMINATED" {
@@ -280,19 +284,22 @@ impl Judge<'_> {
     }
 
     /// The value that the tenant takes from a Secret behind its Partner's defaults.
-    fn key(&self) -> Option<String> {
+    fn inherited_secret_value(&self) -> Option<String> {
         let partner = self.partner()?;
         let reference = &partner["spec"]["clients"]["defaults"]["access"]["duo"]["secretKeySecretRef"];
         let namespace = partner["metadata"]["namespace"].as_str()?;
-        let secret =
-            self.state.cluster.get(&Key::new(super::cluster::SECRETS, namespace, reference["name"].as_str()?))?;
+        let secret = self.state.cluster.get(&SimObjectKey::new(
+            super::cluster::SECRETS,
+            namespace,
+            reference["name"].as_str()?,
+        ))?;
         let value = STANDARD.decode(secret["data"][reference["key"].as_str()?].as_str()?).ok()?;
         String::from_utf8(value).ok()
     }
 
     /// Being deleted and still there: something must hold it that only a person or time can change.
-    fn deleting(&self) -> Option<String> {
-        if !holds(self.object) {
+    fn unexplained_deletion(&self) -> Option<String> {
+        if !has_finalizer(self.object) {
             return None;
         }
         let spec = &self.object["spec"];
@@ -311,15 +318,18 @@ impl Judge<'_> {
             "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
             "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
             "ClientsRemain" => children(),
-            "ManagementPaused" => self.mode() != "Manage",
+            "ManagementPaused" => self.management_mode() != "Manage",
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
-                tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
+                tenant.place.as_deref() != Some(&self.mark_place())
+                    || self.object["metadata"]["uid"] != json!(tenant.uid)
             }),
             "PartnerNotFound" => self.partner().is_none(),
             "PartnerNotReady" => self.partner().is_none_or(|partner| !is_ready(partner)),
-            "CredentialsUnavailable" => {
-                self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
-            }
+            "CredentialsUnavailable" => self
+                .state
+                .cluster
+                .get(&SimObjectKey::new(super::cluster::SECRETS, &self.key.namespace, "platform"))
+                .is_none(),
             // Clients that are leaving may need its connection for their own end; an end that was agreed to may have
             // suspended the tenant.
             "NotUnderstood" => {
@@ -335,17 +345,17 @@ impl Judge<'_> {
 }
 
 /// Waits until nothing was written for a quarter of an hour, then for some looks for drift in which nothing may be.
-pub(crate) async fn rest(world: &World, looks: u64) {
-    settle(world, looks, World::controllers).await;
+pub(crate) async fn wait_until_idle(world: &SimWorld, looks: u64) {
+    wait_until_quiet(world, looks, SimWorld::run_controllers).await;
 }
 
 /// The same, while somebody puts right what was broken by hand: a definition that is going can be made anew only once its
 /// last object has gone.
-pub(crate) async fn rest_mended(world: &World, looks: u64) {
-    settle(world, looks, World::mend).await;
+pub(crate) async fn wait_until_idle_restored(world: &SimWorld, looks: u64) {
+    wait_until_quiet(world, looks, SimWorld::restore_prerequisites).await;
 }
 
-async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
+async fn wait_until_quiet(world: &SimWorld, looks: u64, controllers: impl Fn(&SimWorld)) {
     let quiet = SignedDuration::from_mins(16);
     for _ in 0..48 {
         tokio::time::sleep(Duration::from_mins(5)).await;
@@ -353,9 +363,10 @@ async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
         let now = tenantry::clock::now();
         let is_quiet = {
             let state = world.lock();
-            !state.has_late() && state.oracle.quiet_since().is_some_and(|last| now.duration_since(last) > quiet)
+            !state.has_delayed_requests()
+                && state.oracle.quiet_since().is_some_and(|last| now.duration_since(last) > quiet)
         };
-        if is_quiet && world.faults().is_empty() {
+        if is_quiet && world.idle_faults().is_empty() {
             break;
         }
     }
@@ -363,9 +374,13 @@ async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
     tokio::time::sleep(Duration::from_mins(11 * looks)).await;
     let mut state = world.lock();
     let more = state.oracle.writes - before;
-    let vain = 2 * usize::try_from(looks).unwrap() * written_in_vain(&state.cluster);
+    let vain = 2 * usize::try_from(looks).unwrap() * count_ineffective_writes(&state.cluster);
     // An end that is held says once more after half an hour what is not known since.
-    let held = state.cluster.ours().filter(|(_, object)| object["metadata"]["deletionTimestamp"].is_string()).count();
+    let held = state
+        .cluster
+        .partners_and_clients()
+        .filter(|(_, object)| object["metadata"]["deletionTimestamp"].is_string())
+        .count();
     if more > vain + held {
         state.oracle.violations.push(format!("{more} writes in a world at rest"));
     }
@@ -373,10 +388,10 @@ async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
 
 /// Objects for which something is written in vain with each look, and with each retry: a name that somebody else took, or a
 /// value that the platform does not show as it was written.
-fn written_in_vain(cluster: &Cluster) -> usize {
+fn count_ineffective_writes(cluster: &SimCluster) -> usize {
     let is_vain = |object: &Value| {
         let (_, reason) = condition(object, "Ready").unwrap_or_default();
         ["NameTaken", "NotTakenByPlatform"].contains(&reason.as_str()) && object["status"]["uniqueId"].is_string()
     };
-    cluster.ours().filter(|(_, object)| is_vain(object)).count()
+    cluster.partners_and_clients().filter(|(_, object)| is_vain(object)).count()
 }

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use serde_json::Value;
 
-use super::life::{live, settings};
-use super::seam::{Fate, Life, When};
-use super::settle::{rest, world};
-use scenarios::{Scenario, named};
+use super::life::{run_life, settings};
+use super::seam::{CrashPoint, OperatorLife, RequestFate};
+use super::settle::{new_default_world, wait_until_idle};
+use scenarios::{Scenario, scenario_named};
 
 /// How a play ended.
-struct Played {
+struct SweepResult {
     picture: Value,
     /// Requests until the last step was done: whether each may change something.
     requests: Vec<bool>,
@@ -28,45 +28,45 @@ struct Played {
 }
 
 /// Plays a scenario; with a crash at a request, the next operator goes on.
-fn play(scenario: &Scenario, crash: Option<(usize, When)>) -> Played {
-    let world = world();
+fn play_scenario(scenario: &Scenario, crash: Option<(usize, CrashPoint)>) -> SweepResult {
+    let world = new_default_world();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let all = Arc::clone(&seen);
     world.lock().fates = Box::new(move |(_, number), ask| {
         all.lock().unwrap().push((number, ask.method != Method::GET));
-        crash.filter(|(at, _)| *at == number).map_or(Fate::Pass, |(_, when)| Fate::Crash(when))
+        crash.filter(|(at, _)| *at == number).map_or(RequestFate::Pass, |(_, when)| RequestFate::Crash(when))
     });
     let (step, requests, acted) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let mut lives = 0;
     loop {
         lives += 1;
-        let life = Life::new(lives);
-        let done = live(&world, &life, settings(), async {
+        let life = OperatorLife::new(lives);
+        let done = run_life(&world, &life, settings(), async {
             while let Some((what, act, is_so)) = scenario.steps.get(step.get()) {
                 if acted.get() == step.get() {
                     acted.set(acted.get() + 1);
-                    world.lock().tell(tenantry::clock::now(), format!(" * {what}"));
+                    world.lock().add_story_line(tenantry::clock::now(), format!(" * {what}"));
                     act(&world);
                 }
-                world.until(what, is_so).await;
+                world.wait_until(what, is_so).await;
                 step.set(step.get() + 1);
             }
             if requests.get() == 0 {
                 requests.set(world.lock().asked);
             }
-            rest(&world, 1).await;
+            wait_until_idle(&world, 1).await;
         });
         if done.is_some() || lives > 3 {
             break;
         }
     }
-    let faults = world.faults();
-    let picture = world.picture();
+    let faults = world.idle_faults();
+    let picture = world.final_state();
     let story = std::mem::take(&mut world.lock().story);
     let last = requests.get();
     let requests =
         seen.lock().unwrap().iter().filter(|(number, _)| *number <= last).map(|(_, writes)| *writes).collect();
-    Played { picture, requests, lives, faults, story }
+    SweepResult { picture, requests, lives, faults, story }
 }
 
 /// What differs between two pictures.
@@ -86,10 +86,10 @@ fn differences(one: &Value, other: &Value, path: &str) -> Vec<String> {
     }
 }
 
-fn sweep(name: &str) {
-    let scenario = &named(name);
-    let plain = play(scenario, None);
-    let fail = |what: &str, played: &Played, more: &[String]| {
+fn sweep_crashes(name: &str) {
+    let scenario = &scenario_named(name);
+    let plain = play_scenario(scenario, None);
+    let fail = |what: &str, played: &SweepResult, more: &[String]| {
         panic!("{name}: {what}: {:#?}\n{}\n{}", played.faults, more.join("\n"), played.story.join("\n"))
     };
     if !plain.faults.is_empty() || plain.lives != 1 {
@@ -98,8 +98,8 @@ fn sweep(name: &str) {
     let mut points = 0;
     for (index, writes) in plain.requests.iter().enumerate() {
         let number = index + 1;
-        for when in [When::Before, When::Done].into_iter().take(1 + usize::from(*writes)) {
-            let played = play(scenario, Some((number, when)));
+        for when in [CrashPoint::BeforeRequest, CrashPoint::BeforeReply].into_iter().take(1 + usize::from(*writes)) {
+            let played = play_scenario(scenario, Some((number, when)));
             let differences = differences(&plain.picture, &played.picture, "");
             if !played.faults.is_empty() || !differences.is_empty() || played.lives != 2 {
                 fail(&format!("ended {when:?} request {number}, {} lives", played.lives), &played, &differences);
@@ -116,53 +116,53 @@ fn sweep(name: &str) {
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_create_and_the_end_is_the_same() {
-    sweep("create");
+    sweep_crashes("create");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_an_update_and_the_end_is_the_same() {
-    sweep("update");
+    sweep_crashes("update");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_suspension_and_the_end_is_the_same() {
-    sweep("suspend");
+    sweep_crashes("suspend");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_termination_and_the_end_is_the_same() {
-    sweep("terminate");
+    sweep_crashes("terminate");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_an_adoption_and_the_end_is_the_same() {
-    sweep("adopt");
+    sweep_crashes("adopt");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_reattachment_and_the_end_is_the_same() {
-    sweep("reattach");
+    sweep_crashes("reattach");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_partner_with_clients_and_the_end_is_the_same() {
-    sweep("family");
+    sweep_crashes("family");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_revoked_consent_and_the_end_is_the_same() {
-    sweep("revoke");
+    sweep_crashes("revoke");
 }
 
 /// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_namespace_that_goes_and_the_end_is_the_same() {
-    sweep("namespace");
+    sweep_crashes("namespace");
 }

@@ -12,26 +12,26 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Reply, Side};
-use super::cluster::{Key, SECRETS};
-use super::deeds::{Flaw, Who};
-use super::platform::Tenant;
-use super::seam::{Ahead, Fate, World};
+use super::ask::{SimReply, SimRequest, SimServer};
+use super::cluster::{SECRETS, SimObjectKey};
+use super::deeds::{ConsentFlaw, SimActor};
+use super::platform::SimTenant;
+use super::seam::{ClockOffsets, RequestFate, SimWorld};
 
 /// A second name of the platform: that of the account of namespace `b`.
 pub(crate) const OTHER_HOST: &str = "other.example";
 
 /// A trouble that begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum LastingFault {
     /// The account of namespace `b` answers nothing for so many seconds.
     Hang(i64),
     /// Reads of tenants show for so many seconds what they showed at its beginning.
     LateReads(i64),
     /// The clocks of the two servers are so many seconds ahead of the operator's.
-    Clocks { cluster: i64, platform: i64 },
+    ClockOffsets { cluster: i64, platform: i64 },
     /// Writes to the platform are refused for so many seconds.
-    UsedUp(i64),
+    RateLimited(i64),
     /// Who leads can no longer renew its lease.
     LoseLease,
     /// The Secret that settings are read from has a new value.
@@ -40,31 +40,31 @@ pub(crate) enum Trouble {
     Reissue { namespace: &'static str, is_refused: bool },
 }
 
-pub(crate) fn trouble() -> impl Strategy<Value = Trouble> {
+pub(crate) fn any_lasting_fault() -> impl Strategy<Value = LastingFault> {
     let ahead = || prop::sample::select(vec![0_i64, 0, -3600, -90, 30, 90, 86_400]);
     let namespace = || prop::sample::select(vec!["a", "b"]);
     prop_oneof![
-        2 => (30_i64..900).prop_map(Trouble::Hang),
-        2 => (5_i64..90).prop_map(Trouble::LateReads),
-        3 => (ahead(), ahead()).prop_map(|(cluster, platform)| Trouble::Clocks { cluster, platform }),
-        1 => (5_i64..60).prop_map(Trouble::UsedUp),
-        3 => Just(Trouble::LoseLease),
-        3 => (0_u32..1000).prop_map(Trouble::Rotate),
+        2 => (30_i64..900).prop_map(LastingFault::Hang),
+        2 => (5_i64..90).prop_map(LastingFault::LateReads),
+        3 => (ahead(), ahead()).prop_map(|(cluster, platform)| LastingFault::ClockOffsets { cluster, platform }),
+        1 => (5_i64..60).prop_map(LastingFault::RateLimited),
+        3 => Just(LastingFault::LoseLease),
+        3 => (0_u32..1000).prop_map(LastingFault::Rotate),
         1 => (namespace(), any::<bool>())
-            .prop_map(|(namespace, is_refused)| Trouble::Reissue { namespace, is_refused }),
+            .prop_map(|(namespace, is_refused)| LastingFault::Reissue { namespace, is_refused }),
     ]
 }
 
 /// A read of a tenant, and the tenant as it then was.
 #[derive(Clone)]
-pub(crate) struct Shown {
-    pub(crate) reply: Reply,
-    pub(crate) tenant: Option<Tenant>,
+pub(crate) struct ShownRead {
+    pub(crate) reply: SimReply,
+    pub(crate) tenant: Option<SimTenant>,
 }
 
 /// The troubles of a world.
 #[derive(Default)]
-pub(crate) struct Troubles {
+pub(crate) struct LastingFaults {
     /// Whether the platform shows cities in a form of its own.
     pub(crate) normalises: bool,
     /// Whether the account of namespace `b` has a host of its own, and settings are read from a Secret.
@@ -75,8 +75,8 @@ pub(crate) struct Troubles {
     late: Option<(Timestamp, Timestamp)>,
     used_up_until: Option<Timestamp>,
     cut_off: Option<usize>,
-    shown: BTreeMap<String, Shown>,
-    born: BTreeMap<String, Timestamp>,
+    shown_reads: BTreeMap<String, ShownRead>,
+    created_at: BTreeMap<String, Timestamp>,
     rotated: u32,
 }
 
@@ -84,23 +84,23 @@ fn is_before(time: Option<Timestamp>, now: Timestamp) -> bool {
     time.is_some_and(|until| now < until)
 }
 
-impl Troubles {
+impl LastingFaults {
     pub(crate) fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
 
     /// What becomes of a request that meets no fault.
-    pub(crate) fn fate(&mut self, life: usize, ask: &Ask, now: Timestamp) -> Fate {
+    pub(crate) fn fate(&mut self, life: usize, ask: &SimRequest, now: Timestamp) -> RequestFate {
         if ask.is_lease() && self.cut_off == Some(life) {
-            return Fate::Lost;
+            return RequestFate::Lost;
         }
-        if ask.side == Side::Cluster {
-            return Fate::Pass;
+        if ask.side == SimServer::Cluster {
+            return RequestFate::Pass;
         }
         if is_before(self.hangs_until, now) {
             if ask.header("host") == OTHER_HOST {
                 self.count("requests that hung");
-                return Fate::Silent(Duration::from_secs(295));
+                return RequestFate::Silent(Duration::from_secs(295));
             }
             if ask.is_write() {
                 self.count("writes beside an account that hung");
@@ -110,99 +110,105 @@ impl Troubles {
             self.count("writes that had to wait");
             let left = self.used_up_until.map_or(1, |until| until.duration_since(now).as_secs() + 1);
             let headers = vec![("retry-after".to_owned(), left.to_string())];
-            return Fate::Instead(Box::new((Reply { status: 429, headers, body: Bytes::new() }, false)));
+            return RequestFate::Replaced(Box::new((SimReply { status: 429, headers, body: Bytes::new() }, false)));
         }
-        Fate::Pass
+        RequestFate::Pass
     }
 
     /// Who was cut off goes on once another leads.
-    pub(crate) fn led_by(&mut self, life: usize) {
+    pub(crate) fn update_leader(&mut self, life: usize) {
         if self.cut_off.is_some_and(|cut_off| cut_off != life) {
             self.cut_off = None;
         }
     }
 
     /// What a read of a tenant is answered with instead, where reads are late.
-    pub(crate) fn late_read(&mut self, ask: &Ask, now: Timestamp) -> Option<Shown> {
+    pub(crate) fn late_reply(&mut self, ask: &SimRequest, now: Timestamp) -> Option<ShownRead> {
         let (since, until) = self.late?;
-        let id = tenant_of(ask)?;
+        let id = read_tenant_id(ask)?;
         if now >= until {
             return None;
         }
         self.count("reads that were late");
-        if self.born.get(id).is_some_and(|born| *born >= since) {
+        if self.created_at.get(id).is_some_and(|born| *born >= since) {
             let gone = json!({"code": "0003", "message": format!("No resource found with UUID : {id}")});
-            return Some(Shown { reply: Reply::json(404, &gone), tenant: None });
+            return Some(ShownRead { reply: SimReply::json(404, &gone), tenant: None });
         }
-        self.shown.get(id).cloned()
+        self.shown_reads.get(id).cloned()
     }
 
     /// Remembers what a read showed, and who was created.
-    pub(crate) fn note(&mut self, ask: &Ask, (reply, tenants): (&Reply, &BTreeMap<String, Tenant>), now: Timestamp) {
-        if let Some(id) = tenant_of(ask) {
-            self.shown.insert(id.to_owned(), Shown { reply: reply.clone(), tenant: tenants.get(id).cloned() });
+    pub(crate) fn remember_read(
+        &mut self,
+        ask: &SimRequest,
+        (reply, tenants): (&SimReply, &BTreeMap<String, SimTenant>),
+        now: Timestamp,
+    ) {
+        if let Some(id) = read_tenant_id(ask) {
+            self.shown_reads
+                .insert(id.to_owned(), ShownRead { reply: reply.clone(), tenant: tenants.get(id).cloned() });
         }
         if ask.method == Method::POST && (ask.path.ends_with("/clients") || ask.path.ends_with("/msps")) {
-            let id = reply.value()["uniqueId"].as_str().map(str::to_owned);
-            self.born.extend(id.map(|id| (id, now)));
+            let id = reply.json_body()["uniqueId"].as_str().map(str::to_owned);
+            self.created_at.extend(id.map(|id| (id, now)));
         }
     }
 
     /// Writes the city of an answer as this platform does.
-    pub(crate) fn normalise(&self, ask: &Ask, reply: &mut Reply) {
+    pub(crate) fn normalise_reply(&self, ask: &SimRequest, reply: &mut SimReply) {
         if !self.normalises || !ask.path.contains("/clients/client_") || !reply.is_success() {
             return;
         }
-        let mut body = reply.value();
+        let mut body = reply.json_body();
         if let Some(city) = body["city"].as_str() {
             body["city"] = json!(city.to_uppercase());
-            *reply = Reply::json(reply.status, &body);
+            *reply = SimReply::json(reply.status, &body);
         }
     }
 
     /// Whether the account of a namespace has the second host.
-    pub(crate) fn host(&self, namespace: &str) -> &'static str {
-        if self.is_wide && namespace == "b" { OTHER_HOST } else { super::life::HOST }
+    pub(crate) fn account_host(&self, namespace: &str) -> &'static str {
+        if self.is_wide && namespace == "b" { OTHER_HOST } else { super::life::PLATFORM_HOST }
     }
 
     /// The value of the Secret that settings are read from.
-    pub(crate) fn key(&self) -> String {
+    pub(crate) fn secret_value(&self) -> String {
         format!("key-{}", self.rotated)
     }
 
     /// All of them end, but not how the platform writes.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end_all(&mut self) {
         (self.hangs_until, self.late, self.used_up_until, self.cut_off) = (None, None, None, None);
     }
 }
 
 /// The tenant that a request reads.
-fn tenant_of(ask: &Ask) -> Option<&str> {
+fn read_tenant_id(ask: &SimRequest) -> Option<&str> {
     let mut parts = ask.path.rsplit('/');
     let (id, segment) = (parts.next()?, parts.next()?);
-    let is_read = ask.side == Side::Platform && ask.method == Method::GET;
+    let is_read = ask.side == SimServer::Platform && ask.method == Method::GET;
     (is_read && (segment == "clients" || segment == "msps") && id.contains('_')).then_some(id)
 }
 
-impl World {
-    pub(crate) fn trouble(&self, trouble: &Trouble) {
+impl SimWorld {
+    pub(crate) fn begin_lasting_fault(&self, trouble: &LastingFault) {
         let now = tenantry::clock::now();
         let until = |seconds: i64| now + SignedDuration::from_secs(seconds);
         let mut state = self.lock();
         match *trouble {
-            Trouble::Hang(seconds) => {
+            LastingFault::Hang(seconds) => {
                 state.troubles.count("accounts that hung");
                 state.troubles.hangs_until = Some(until(seconds));
             }
             // Two minutes are what a read may be late; one such time does not run into the next.
-            Trouble::LateReads(seconds) => {
+            LastingFault::LateReads(seconds) => {
                 let rested = SignedDuration::from_mins(5);
                 if state.troubles.late.is_none_or(|(_, ended)| now.duration_since(ended) > rested) {
                     state.troubles.late = Some((now, until(seconds)));
                 }
             }
-            Trouble::Clocks { cluster, platform } => {
-                state.ahead = Ahead {
+            LastingFault::ClockOffsets { cluster, platform } => {
+                state.ahead = ClockOffsets {
                     cluster: SignedDuration::from_secs(cluster),
                     platform: SignedDuration::from_secs(platform),
                 };
@@ -212,65 +218,65 @@ impl World {
                 }
                 state.oracle.apart_since = are_apart.then(|| state.oracle.apart_since.unwrap_or(now));
             }
-            Trouble::UsedUp(seconds) => state.troubles.used_up_until = Some(until(seconds)),
-            Trouble::LoseLease => state.troubles.cut_off = state.oracle.leading(),
-            Trouble::Rotate(number) => {
+            LastingFault::RateLimited(seconds) => state.troubles.used_up_until = Some(until(seconds)),
+            LastingFault::LoseLease => state.troubles.cut_off = state.oracle.leading_life(),
+            LastingFault::Rotate(number) => {
                 state.troubles.rotated = number;
                 drop(state);
-                self.rotate();
+                self.rotate_secret();
             }
-            Trouble::Reissue { namespace, is_refused } => {
+            LastingFault::Reissue { namespace, is_refused } => {
                 drop(state);
-                self.reissue(namespace, is_refused);
+                self.rewrite_connection_secret(namespace, is_refused);
             }
         }
     }
 
     /// Makes the Secret that settings are read from, where it is not there.
-    pub(crate) fn duo(&self) {
+    pub(crate) fn create_default_duo_secret(&self) {
         let metadata = json!({"name": "duo", "namespace": "a", "labels": {"tenantry.dev/allow-reference": "true"}});
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": self.duo_data()});
         self.kubectl(Method::POST, &SECRETS.path("a", ""), &body);
     }
 
     fn duo_data(&self) -> Value {
-        let key = self.lock().troubles.key();
+        let key = self.lock().troubles.secret_value();
         json!({"ikey": STANDARD.encode("DIXXXXXXXXXXXXXXXXXX"), "skey": STANDARD.encode(key)})
     }
 
     /// The Secret has a new value, and the Clients of `acme` inherit it.
-    fn rotate(&self) {
+    fn rotate_secret(&self) {
         let reference = |key: &str| json!({"name": "duo", "key": key});
         let access = json!({"duo": {
             "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
             "apiHostname": "api-1.duosecurity.com",
         }});
-        self.edit(&Who::Acme.key(), &json!({"clients": {"defaults": {"access": access}}}));
-        self.patch(&Key::new(SECRETS, "a", "duo"), &json!({"data": self.duo_data()}));
+        self.edit(&SimActor::Acme.key(), &json!({"clients": {"defaults": {"access": access}}}));
+        self.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"data": self.duo_data()}));
     }
 
     /// Writes the Secret of a connection anew.
-    pub(crate) fn reissue(&self, namespace: &str, is_refused: bool) {
+    pub(crate) fn rewrite_connection_secret(&self, namespace: &str, is_refused: bool) {
         let secret = self.lock().platform.credential.client_secret.clone();
         let secret = if is_refused { "wrong".to_owned() } else { secret };
         let annotations = json!({"reissued-at": tenantry::clock::now().to_string()});
         let patch =
             json!({"metadata": {"annotations": annotations}, "data": {"clientSecret": STANDARD.encode(secret)}});
-        self.patch(&Key::new(SECRETS, namespace, "platform"), &patch);
+        self.patch(&SimObjectKey::new(SECRETS, namespace, "platform"), &patch);
     }
 
     /// Ends a tenant, and withdraws the consent when the call has waited so many seconds for its turn.
-    pub(crate) async fn waver(&self, who: Who, waits: u64) {
+    pub(crate) async fn consent_and_withdraw(&self, who: SimActor, waits: u64) {
         let key = who.key();
         let step = |world: &Self| world.object(&key).unwrap_or_default()["status"]["termination"].clone();
-        self.consent(who, Flaw::None, 45);
+        self.write_consent(who, ConsentFlaw::None, 45);
         self.delete(&key);
         for _ in 0..90 {
             let termination = step(self);
             let due: Option<Timestamp> = termination["purgeAfter"].as_str().and_then(|text| text.parse().ok());
             let left = due.map(|due| due.duration_since(tenantry::clock::now()).as_secs());
             if left.is_some_and(|left| left < 6) {
-                self.trouble(&Trouble::UsedUp(50));
+                self.begin_lasting_fault(&LastingFault::RateLimited(50));
             }
             if termination["step"] == "Terminating" || self.object(&key).is_none() {
                 break;
@@ -282,7 +288,7 @@ impl World {
         let mut state = self.lock();
         if termination["step"] == "Terminating"
             && termination["acceptedAt"].is_null()
-            && state.oracle.ended.iter().all(|id| termination_of(&state.cluster, &key) != Some(id.clone()))
+            && state.oracle.ended.iter().all(|id| recorded_tenant_id(&state.cluster, &key) != Some(id.clone()))
         {
             state.troubles.count("consents withdrawn while the call waited");
         }
@@ -291,6 +297,6 @@ impl World {
     }
 }
 
-fn termination_of(cluster: &super::cluster::Cluster, key: &Key) -> Option<String> {
+fn recorded_tenant_id(cluster: &super::cluster::SimCluster, key: &SimObjectKey) -> Option<String> {
     cluster.get(key)?["status"]["uniqueId"].as_str().map(str::to_owned)
 }

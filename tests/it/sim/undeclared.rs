@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::{CLIENTS, Key, PARTNERS};
-use super::life::{live, settings};
-use super::seam::{Life, World};
-use super::settle::{rest, world};
+use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use super::life::{run_life, settings};
+use super::seam::{OperatorLife, SimWorld};
+use super::settle::{new_default_world, wait_until_idle};
 use super::sweep::scenarios;
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// What status lists, and what Ready says.
-fn told(world: &World) -> (Value, String) {
+fn unmanaged_settings_and_message(world: &SimWorld) -> (Value, String) {
     let object = world.object(&globex()).unwrap();
     let conditions = object["status"]["conditions"].as_array().unwrap().clone();
     let ready = conditions.iter().find(|one| one["type"] == "Ready").unwrap();
@@ -22,18 +22,18 @@ fn told(world: &World) -> (Value, String) {
 
 #[test]
 fn a_security_setting_that_is_taken_out_stays_and_that_is_said_until_it_is_declared_or_gone() {
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        world.create(&Key::new(PARTNERS, "a", "acme"), &scenarios::partner(&json!({})));
+    let world = new_default_world();
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        world.create(&SimObjectKey::new(PARTNERS, "a", "acme"), &scenarios::partner_spec(&json!({})));
         let access = json!({"allowedIPs": ["198.51.100.7"], "twoFactorAuthentication": true});
         world.create(&globex(), &json!({
             "partnerRef": {"name": "acme"}, "details": {"name": "Globex", "city": "Bonn"}, "security": {"access": access},
         }));
-        rest(&world, 1).await;
-        assert_eq!(told(&world), (Value::Null, "the tenant is as declared".to_owned()));
+        wait_until_idle(&world, 1).await;
+        assert_eq!(unmanaged_settings_and_message(&world), (Value::Null, "the tenant is as declared".to_owned()));
         world.edit(&globex(), &json!({"details": {"city": null}, "security": null}));
-        rest(&world, 2).await;
-        let (listed, message) = told(&world);
+        wait_until_idle(&world, 2).await;
+        let (listed, message) = unmanaged_settings_and_message(&world);
         let stays = json!([
             {"path": "security.access.allowedIPs", "value": "[\"198.51.100.7\"]"},
             {"path": "security.access.twoFactorAuthentication", "value": "true"},
@@ -48,13 +48,13 @@ fn a_security_setting_that_is_taken_out_stays_and_that_is_said_until_it_is_decla
         let events = || world.lock().oracle.events.get("NoLongerManaged").copied();
         assert_eq!(events(), Some(2), "one for each, and none for the city");
         world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": [], "twoFactorAuthentication": false}}}));
-        rest(&world, 1).await;
-        assert_eq!(told(&world).0, Value::Null);
+        wait_until_idle(&world, 1).await;
+        assert_eq!(unmanaged_settings_and_message(&world).0, Value::Null);
         world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": null}}}));
-        rest(&world, 1).await;
+        wait_until_idle(&world, 1).await;
         // A list that is empty lets everybody in: nothing of it is in force.
-        assert_eq!((told(&world).0, events()), (Value::Null, Some(2)));
+        assert_eq!((unmanaged_settings_and_message(&world).0, events()), (Value::Null, Some(2)));
     });
     assert!(done.is_some());
-    assert_eq!(world.faults(), Vec::<String>::new());
+    assert_eq!(world.idle_faults(), Vec::<String>::new());
 }

@@ -5,7 +5,7 @@ use tenantry::api;
 
 /// A place in a kind's schema.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct SchemaNode {
     /// `Partner` or `Client`.
     pub(crate) kind: String,
     /// For example `spec.details.name`; entries of a list are `[*]`, values of a map `{*}`.
@@ -14,9 +14,9 @@ pub(crate) struct Node {
     pub(crate) schema: Value,
 }
 
-impl Node {
+impl SchemaNode {
     /// `Partner spec.details.name`.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn kind_and_path(&self) -> String {
         format!("{} {}", self.kind, self.path)
     }
 
@@ -44,39 +44,39 @@ impl Node {
 }
 
 /// Both kinds' definitions as JSON.
-pub(crate) fn definitions() -> Vec<Value> {
+pub(crate) fn definitions_json() -> Vec<Value> {
     api::crds().iter().map(|crd| serde_json::to_value(crd).expect("a definition is JSON")).collect()
 }
 
 /// Every node below `spec` and `status` of both kinds, those two included.
-pub(crate) fn nodes() -> Vec<Node> {
+pub(crate) fn schema_nodes() -> Vec<SchemaNode> {
     let mut nodes = Vec::new();
-    for root in roots() {
+    for root in root_nodes() {
         for part in ["spec", "status"] {
-            collect(&root.kind, part.to_owned(), &root.schema["properties"][part], &mut nodes);
+            collect_nodes(&root.kind, part.to_owned(), &root.schema["properties"][part], &mut nodes);
         }
     }
     nodes
 }
 
 /// Both kinds as a whole, where rules stand that compare spec and status; their path is empty.
-pub(crate) fn roots() -> Vec<Node> {
-    let root = |crd: Value| Node {
+pub(crate) fn root_nodes() -> Vec<SchemaNode> {
+    let root = |crd: Value| SchemaNode {
         kind: crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned(),
         path: String::new(),
         schema: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone(),
     };
-    definitions().into_iter().map(root).collect()
+    definitions_json().into_iter().map(root).collect()
 }
 
-fn collect(kind: &str, path: String, schema: &Value, nodes: &mut Vec<Node>) {
+fn collect_nodes(kind: &str, path: String, schema: &Value, nodes: &mut Vec<SchemaNode>) {
     for (name, child) in schema["properties"].as_object().into_iter().flatten() {
-        collect(kind, format!("{path}.{name}"), child, nodes);
+        collect_nodes(kind, format!("{path}.{name}"), child, nodes);
     }
     for (key, mark) in [("items", "[*]"), ("additionalProperties", "{*}")] {
         if schema[key].is_object() {
-            collect(kind, format!("{path}{mark}"), &schema[key], nodes);
+            collect_nodes(kind, format!("{path}{mark}"), &schema[key], nodes);
         }
     }
-    nodes.push(Node { kind: kind.to_owned(), path, schema: schema.clone() });
+    nodes.push(SchemaNode { kind: kind.to_owned(), path, schema: schema.clone() });
 }

@@ -3,33 +3,36 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::World;
+use super::TestWorld;
 use crate::controlplane::{self, ControlPlane};
 use crate::kubectl::Kubectl;
 use crate::process::Result;
-use crate::programs::{OperatorOptions, Platform, PlatformOptions, Service};
-use crate::support::folder;
-use crate::tenancy::Tenancy;
+use crate::programs::{OperatorOptions, PlatformOptions, PlatformProcess, ServiceProcess};
+use crate::support::test_folder;
+use crate::tenancy::TenancyApi;
 
 /// A control plane and a platform on which no operator runs yet, nor anything of ours is installed.
-pub struct Ground {
+pub struct TestServers {
     /// Where its files are.
     pub folder: PathBuf,
     /// The control plane.
     pub control_plane: ControlPlane,
     /// The platform.
-    pub platform: Platform,
+    pub platform: PlatformProcess,
     /// The administrator's `kubectl`.
     pub kubectl: Kubectl,
 }
 
-impl Ground {
+impl TestServers {
     /// Starts both.
-    pub fn start(name: &str, (options, platform): (controlplane::Options, &PlatformOptions)) -> Result<Self> {
-        let folder = folder(name)?;
-        let options = controlplane::Options { controllers: true, ..options };
+    pub fn start(
+        name: &str,
+        (options, platform): (controlplane::ControlPlaneOptions, &PlatformOptions),
+    ) -> Result<Self> {
+        let folder = test_folder(name)?;
+        let options = controlplane::ControlPlaneOptions { controllers: true, ..options };
         let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
-        let platform = Platform::start(&folder.join("platform"), platform)?;
+        let platform = PlatformProcess::start(&folder.join("platform"), platform)?;
         let kubectl = control_plane.kubectl("admin")?;
         Ok(Self { folder, control_plane, platform, kubectl })
     }
@@ -38,12 +41,12 @@ impl Ground {
     ///
     /// # Panics
     /// When the platform does not take its own credential.
-    pub fn with(self, operator: Service, options: OperatorOptions) -> World {
+    pub fn into_world(self, operator: ServiceProcess, options: OperatorOptions) -> TestWorld {
         let Self { folder: _, control_plane, platform, kubectl } = self;
         let credential = &platform.credential;
         let key = (credential.client_id.as_str(), credential.client_secret.as_str());
-        let tenancy = Tenancy::connect(&credential.url, &credential.tenant_id, key).unwrap();
-        World {
+        let tenancy = TenancyApi::connect(&credential.url, &credential.tenant_id, key).unwrap();
+        TestWorld {
             operator,
             platform,
             control_plane,

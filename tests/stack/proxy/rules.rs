@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A fault and the requests that meet it. Of the rules that fit a request the first whose turn it is counts.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rule {
+pub struct FaultRule {
     /// Method in capitals; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -27,15 +27,15 @@ pub struct Rule {
     pub body: String,
     /// Which of the requests that fit.
     #[serde(default)]
-    pub when: When,
+    pub when: FaultTiming,
     /// What happens to them.
-    pub fault: Fault,
+    pub fault: ProxyFault,
 }
 
 /// Which of the requests that fit a rule, counted from 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum When {
+pub enum FaultTiming {
     /// Each.
     #[default]
     Always,
@@ -58,7 +58,7 @@ pub enum When {
 /// What goes wrong.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Fault {
+pub enum ProxyFault {
     /// Nothing: the request goes through, and no later rule sees it.
     None,
     /// The request goes through with one header line more, such as `x-forwarded-for: 203.0.113.9`.
@@ -86,13 +86,13 @@ pub enum Fault {
     /// The answer is that to a GET of this path.
     Elsewhere(String),
     /// This answer.
-    Answer(Answer),
+    Answer(CannedAnswer),
 }
 
 /// An answer of the proxy's own.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
+pub struct CannedAnswer {
     /// Status code.
     pub status: u16,
     /// Headers.
@@ -106,12 +106,12 @@ pub struct Answer {
     pub after: bool,
 }
 
-impl Rule {
+impl FaultRule {
     /// A fault that each request meets.
-    pub fn new(method: &str, path: &str, fault: Fault) -> Self {
+    pub fn new(method: &str, path: &str, fault: ProxyFault) -> Self {
         let method = Some(method.to_owned()).filter(|method| !method.is_empty());
         let (path, query, header, body) = (path.to_owned(), String::new(), String::new(), String::new());
-        Self { method, path, query, header, body, when: When::Always, fault }
+        Self { method, path, query, header, body, when: FaultTiming::Always, fault }
     }
 
     /// The rule for requests with this text in the query only.
@@ -122,7 +122,7 @@ impl Rule {
 
     /// The rule for some of the requests only.
     #[must_use]
-    pub fn when(self, when: When) -> Self {
+    pub fn with_timing(self, when: FaultTiming) -> Self {
         Self { when, ..self }
     }
 
@@ -138,7 +138,7 @@ impl Rule {
         Self { body: body.to_owned(), ..self }
     }
 
-    fn fits(&self, asked: &Asked<'_>) -> bool {
+    fn matches_request(&self, asked: &RequestView<'_>) -> bool {
         let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
         self.method.as_ref().is_none_or(|method| method == asked.method)
             && format!("^{path}$").contains(&self.path)
@@ -148,20 +148,20 @@ impl Rule {
     }
 }
 
-impl When {
-    fn is_now(self, number: u64) -> bool {
+impl FaultTiming {
+    fn applies_to(self, number: u64) -> bool {
         match self {
             Self::Always => true,
             Self::Nth(nth) => number == nth,
             Self::First(first) => number <= first,
             Self::Every(every) => number.is_multiple_of(every.max(1)),
-            Self::Chance { percent, seed } => draw(seed, number) % 100 < percent,
+            Self::Chance { percent, seed } => random_number(seed, number) % 100 < percent,
         }
     }
 }
 
 /// The generator `splitmix64`: spreads well from neighbouring seeds.
-fn draw(seed: u64, number: u64) -> u64 {
+fn random_number(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -169,7 +169,7 @@ fn draw(seed: u64, number: u64) -> u64 {
 }
 
 /// A request as rules see it.
-pub struct Asked<'a> {
+pub struct RequestView<'a> {
     /// Method.
     pub method: &'a str,
     /// Path with its query.
@@ -182,7 +182,7 @@ pub struct Asked<'a> {
 
 /// A request that came.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenRequest {
     /// When it had been read.
     pub at: Instant,
     /// Method.
@@ -197,9 +197,9 @@ pub struct Seen {
 
 /// The rules in force, and what has come of them.
 #[derive(Default)]
-pub struct Book {
-    rules: Vec<(Rule, Count)>,
-    seen: Vec<Seen>,
+pub struct RuleBook {
+    rules: Vec<(FaultRule, RuleCount)>,
+    seen: Vec<SeenRequest>,
     /// Requests that met a fault so far.
     struck: u64,
     /// Those of them whose answer goes on, by that number.
@@ -207,48 +207,48 @@ pub struct Book {
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Count {
+struct RuleCount {
     matched: u64,
     done: u64,
 }
 
 /// Requests beyond which the oldest are forgotten: a proxy may run for days.
-const MOST: usize = 100_000;
+const MAX_SEEN_REQUESTS: usize = 100_000;
 
-impl Book {
+impl RuleBook {
     /// Puts other rules in force; their counts begin anew.
-    pub fn set(&mut self, rules: Vec<Rule>) {
-        self.rules = rules.into_iter().map(|rule| (rule, Count::default())).collect();
+    pub fn set_rules(&mut self, rules: Vec<FaultRule>) {
+        self.rules = rules.into_iter().map(|rule| (rule, RuleCount::default())).collect();
     }
 
     /// Puts one more rule in force, after the others.
-    pub fn add(&mut self, rule: Rule) {
-        self.rules.push((rule, Count::default()));
+    pub fn add_rule(&mut self, rule: FaultRule) {
+        self.rules.push((rule, RuleCount::default()));
     }
 
     /// The fault of a request.
-    pub fn decide(&mut self, asked: &Asked<'_>) -> Fault {
+    pub fn choose_fault(&mut self, asked: &RequestView<'_>) -> ProxyFault {
         let mut fault = None;
         for (rule, count) in &mut self.rules {
-            if !rule.fits(asked) {
+            if !rule.matches_request(asked) {
                 continue;
             }
             count.matched += 1;
-            if fault.is_none() && rule.when.is_now(count.matched) {
+            if fault.is_none() && rule.when.applies_to(count.matched) {
                 count.done += 1;
                 fault = Some(rule.fault.clone());
             }
         }
-        let fault = fault.unwrap_or(Fault::None);
-        if self.seen.len() >= MOST {
-            self.seen.drain(..MOST / 2);
+        let fault = fault.unwrap_or(ProxyFault::None);
+        if self.seen.len() >= MAX_SEEN_REQUESTS {
+            self.seen.drain(..MAX_SEEN_REQUESTS / 2);
         }
-        self.seen.push(Seen {
+        self.seen.push(SeenRequest {
             at: Instant::now(),
             method: asked.method.to_owned(),
             target: asked.target.to_owned(),
             body: asked.body.to_owned(),
-            is_faulty: !matches!(fault, Fault::None),
+            is_faulty: !matches!(fault, ProxyFault::None),
         });
         fault
     }
@@ -271,17 +271,17 @@ impl Book {
     }
 
     /// How often each rule struck.
-    pub fn done(&self) -> Vec<u64> {
+    pub fn fault_counts(&self) -> Vec<u64> {
         self.rules.iter().map(|(_, count)| count.done).collect()
     }
 
     /// The requests that came.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen_requests(&self) -> Vec<SeenRequest> {
         self.seen.clone()
     }
 
     /// What `GET /__faults` answers.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         let rules: Vec<_> = self
             .rules
             .iter()
@@ -295,44 +295,44 @@ impl Book {
 mod tests {
     use super::*;
 
-    fn struck(rules: Vec<Rule>, targets: &[&str]) -> Vec<bool> {
-        let mut book = Book::default();
-        book.set(rules);
+    fn fault_pattern(rules: Vec<FaultRule>, targets: &[&str]) -> Vec<bool> {
+        let mut book = RuleBook::default();
+        book.set_rules(rules);
         let headers = ["authorization: Bearer one".to_owned()];
-        let ask = |target| Asked { method: "POST", target, headers: &headers, body: "{\"name\":\"Globex\"}" };
-        targets.iter().map(|target| !matches!(book.decide(&ask(target)), Fault::None)).collect()
+        let ask = |target| RequestView { method: "POST", target, headers: &headers, body: "{\"name\":\"Globex\"}" };
+        targets.iter().map(|target| !matches!(book.choose_fault(&ask(target)), ProxyFault::None)).collect()
     }
 
     #[test]
     fn a_rule_fits_by_method_path_and_body() {
         let targets = ["/api/v2/tenants/msp_1/clients?x=/clients", "/api/v2/tenants/msp_1/clients/client_2"];
-        let of = |rule: Rule| struck(vec![rule], &targets);
-        assert_eq!(of(Rule::new("", "", Fault::Hang)), [true, true]);
-        assert_eq!(of(Rule::new("POST", "/clients$", Fault::Hang)), [true, false]);
-        assert_eq!(of(Rule::new("GET", "", Fault::Hang)), [false, false]);
-        assert_eq!(of(Rule::new("", "^/clients", Fault::Hang)), [false, false]);
-        assert_eq!(of(Rule::new("", "", Fault::Hang).with_query("x=")), [true, false]);
-        assert_eq!(of(Rule::new("", "client_2", Fault::Hang).with_body("Globex")), [false, true]);
-        assert_eq!(of(Rule::new("", "", Fault::Hang).with_body("Initech")), [false, false]);
-        assert_eq!(of(Rule::new("", "", Fault::Hang).with_header("Bearer one")), [true, true]);
-        assert_eq!(of(Rule::new("", "", Fault::Hang).with_header("Bearer two")), [false, false]);
+        let of = |rule: FaultRule| fault_pattern(vec![rule], &targets);
+        assert_eq!(of(FaultRule::new("", "", ProxyFault::Hang)), [true, true]);
+        assert_eq!(of(FaultRule::new("POST", "/clients$", ProxyFault::Hang)), [true, false]);
+        assert_eq!(of(FaultRule::new("GET", "", ProxyFault::Hang)), [false, false]);
+        assert_eq!(of(FaultRule::new("", "^/clients", ProxyFault::Hang)), [false, false]);
+        assert_eq!(of(FaultRule::new("", "", ProxyFault::Hang).with_query("x=")), [true, false]);
+        assert_eq!(of(FaultRule::new("", "client_2", ProxyFault::Hang).with_body("Globex")), [false, true]);
+        assert_eq!(of(FaultRule::new("", "", ProxyFault::Hang).with_body("Initech")), [false, false]);
+        assert_eq!(of(FaultRule::new("", "", ProxyFault::Hang).with_header("Bearer one")), [true, true]);
+        assert_eq!(of(FaultRule::new("", "", ProxyFault::Hang).with_header("Bearer two")), [false, false]);
     }
 
     #[test]
     fn a_rule_strikes_when_its_turn_comes_and_the_first_that_strikes_counts() {
-        let of = |when| struck(vec![Rule::new("", "", Fault::Hang).when(when)], &["/"; 6]);
-        assert_eq!(of(When::Nth(2)), [false, true, false, false, false, false]);
-        assert_eq!(of(When::First(2)), [true, true, false, false, false, false]);
-        assert_eq!(of(When::Every(3)), [false, false, true, false, false, true]);
-        let spared = vec![Rule::new("", "", Fault::None), Rule::new("", "", Fault::Hang)];
-        assert_eq!(struck(spared, &["/"]), [false]);
+        let of = |when| fault_pattern(vec![FaultRule::new("", "", ProxyFault::Hang).with_timing(when)], &["/"; 6]);
+        assert_eq!(of(FaultTiming::Nth(2)), [false, true, false, false, false, false]);
+        assert_eq!(of(FaultTiming::First(2)), [true, true, false, false, false, false]);
+        assert_eq!(of(FaultTiming::Every(3)), [false, false, true, false, false, true]);
+        let spared = vec![FaultRule::new("", "", ProxyFault::None), FaultRule::new("", "", ProxyFault::Hang)];
+        assert_eq!(fault_pattern(spared, &["/"]), [false]);
     }
 
     #[test]
     fn chance_is_the_same_in_each_run_and_about_as_frequent_as_asked_for() {
-        let when = When::Chance { percent: 30, seed: 7 };
-        let drawn: Vec<bool> = (1..=1000).map(|number| when.is_now(number)).collect();
-        let again: Vec<bool> = (1..=1000).map(|number| when.is_now(number)).collect();
+        let when = FaultTiming::Chance { percent: 30, seed: 7 };
+        let drawn: Vec<bool> = (1..=1000).map(|number| when.applies_to(number)).collect();
+        let again: Vec<bool> = (1..=1000).map(|number| when.applies_to(number)).collect();
         let hits = drawn.iter().filter(|hit| **hit).count();
         assert!(drawn == again && (250..350).contains(&hits), "{hits}");
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::rules::Answer;
+use super::rules::CannedAnswer;
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct ProxyRequest {
     /// Method.
     pub(super) method: String,
     /// Path with its query.
@@ -23,7 +23,7 @@ pub(super) struct Request {
 
 /// A reply with its whole body.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
+pub(super) struct ProxyReply {
     /// Status code.
     pub(super) status: u16,
     /// Headers, without those about length and connection.
@@ -33,38 +33,40 @@ pub(super) struct Reply {
 }
 
 /// Headers that each hop writes for itself.
-fn is_of_the_hop(line: &str) -> bool {
+fn is_hop_by_hop_header(line: &str) -> bool {
     let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(name.as_str(), "connection" | "content-length" | "transfer-encoding" | "keep-alive" | "expect")
 }
 
-fn malformed(what: &str) -> io::Error {
+fn malformed_error(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// The next request of a connection; nothing at its end.
-pub(super) async fn request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
-    let Some(lines) = head(stream).await? else { return Ok(None) };
+pub(super) async fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ProxyRequest>> {
+    let Some(lines) = read_head(stream).await? else { return Ok(None) };
     let mut words = lines[0].split(' ');
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(malformed("no request line")) };
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Err(malformed_error("no request line"));
+    };
     let (method, target) = (method.to_owned(), target.to_owned());
     let length = lines
         .iter()
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .map_or(Ok(0), |(_, length)| length.trim().parse().map_err(|_| malformed("content-length")))?;
+        .map_or(Ok(0), |(_, length)| length.trim().parse().map_err(|_| malformed_error("content-length")))?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
-    let headers = lines[1..].iter().filter(|line| !is_of_the_hop(line)).cloned().collect();
-    Ok(Some(Request { method, target, headers, body }))
+    let headers = lines[1..].iter().filter(|line| !is_hop_by_hop_header(line)).cloned().collect();
+    Ok(Some(ProxyRequest { method, target, headers, body }))
 }
 
-async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<String>>> {
+async fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<String>>> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await? == 0 {
-            return if lines.is_empty() { Ok(None) } else { Err(malformed("the head is cut")) };
+            return if lines.is_empty() { Ok(None) } else { Err(malformed_error("the head is cut")) };
         }
         let line = line.trim_end();
         if line.is_empty() && !lines.is_empty() {
@@ -76,16 +78,16 @@ async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<String
     }
 }
 
-impl Request {
+impl ProxyRequest {
     /// The same request with one header line more.
-    pub(super) fn with(&self, line: &str) -> Self {
+    pub(super) fn with_header(&self, line: &str) -> Self {
         let mut request = self.clone();
         request.headers.push(line.to_owned());
         request
     }
 
     /// The same request, as a GET of another path.
-    pub(super) fn elsewhere(&self, target: &str) -> Self {
+    pub(super) fn with_target(&self, target: &str) -> Self {
         Self { method: "GET".to_owned(), target: target.to_owned(), headers: self.headers.clone(), body: Vec::new() }
     }
 
@@ -95,7 +97,7 @@ impl Request {
     }
 
     /// Sends it on and passes the answer on until one side ends it.
-    pub(super) async fn pipe(&self, to: &str, back: &mut BufReader<TcpStream>) -> io::Result<()> {
+    pub(super) async fn pipe_stream(&self, to: &str, back: &mut BufReader<TcpStream>) -> io::Result<()> {
         let mut stream = TcpStream::connect(to).await?;
         let Self { method, target, headers, body } = self;
         let head = format!(
@@ -108,7 +110,7 @@ impl Request {
     }
 
     /// Sends it on and reads the whole reply. Version 1.0 keeps the server from answering in chunks.
-    pub(super) async fn forward(&self, to: &str) -> io::Result<Reply> {
+    pub(super) async fn forward(&self, to: &str) -> io::Result<ProxyReply> {
         let mut stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         let Self { method, target, headers, body } = self;
@@ -116,21 +118,21 @@ impl Request {
             format!("{method} {target} HTTP/1.0\r\n{}\r\ncontent-length: {}\r\n\r\n", headers.join("\r\n"), body.len());
         stream.write_all(&[head.as_bytes(), body].concat()).await?;
         let mut stream = BufReader::new(stream);
-        let lines = head_of_reply(&mut stream).await?;
+        let lines = read_reply_head(&mut stream).await?;
         let mut body = Vec::new();
         stream.read_to_end(&mut body).await?;
         let status = lines[0].split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.ok_or_else(|| malformed("no status line"))?;
-        let headers = lines[1..].iter().filter(|line| !is_of_the_hop(line)).cloned().collect();
-        Ok(Reply { status, headers, body })
+        let status = status.ok_or_else(|| malformed_error("no status line"))?;
+        let headers = lines[1..].iter().filter(|line| !is_hop_by_hop_header(line)).cloned().collect();
+        Ok(ProxyReply { status, headers, body })
     }
 }
 
-async fn head_of_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<String>> {
-    head(stream).await?.ok_or_else(|| malformed("no reply"))
+async fn read_reply_head(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<String>> {
+    read_head(stream).await?.ok_or_else(|| malformed_error("no reply"))
 }
 
-impl Reply {
+impl ProxyReply {
     /// What a gateway says when there is nobody behind it.
     pub(super) fn bad_gateway(error: &io::Error) -> Self {
         Self { status: 502, headers: Vec::new(), body: format!("nobody answers: {error}\n").into_bytes() }
@@ -147,7 +149,7 @@ impl Reply {
         Self { status, headers: Vec::new(), body: format!("{text}\n").into_bytes() }
     }
 
-    fn head(&self, length: &str) -> Vec<u8> {
+    fn encode_head(&self, length: &str) -> Vec<u8> {
         let lines: Vec<&str> = self.headers.iter().map(String::as_str).chain([length]).collect();
         format!("HTTP/1.1 {} Said\r\n{}\r\n\r\n", self.status, lines.join("\r\n")).into_bytes()
     }
@@ -161,11 +163,11 @@ impl Reply {
     pub(super) async fn write_part(&self, stream: &mut BufReader<TcpStream>, bytes: usize) -> io::Result<()> {
         let part = &self.body[..bytes.min(self.body.len())];
         let length = format!("content-length: {}", self.body.len());
-        stream.write_all(&[&self.head(&length), part].concat()).await
+        stream.write_all(&[&self.encode_head(&length), part].concat()).await
     }
 
     /// Writes its body with a pause before each byte.
-    pub(super) async fn drip(&self, stream: &mut BufReader<TcpStream>, pause: Duration) -> io::Result<()> {
+    pub(super) async fn write_slowly(&self, stream: &mut BufReader<TcpStream>, pause: Duration) -> io::Result<()> {
         self.write_part(stream, 0).await?;
         for byte in &self.body {
             tokio::time::sleep(pause).await;
@@ -175,8 +177,8 @@ impl Reply {
     }
 
     /// Writes white space instead of its body, up to the end of the connection.
-    pub(super) async fn flood(&self, stream: &mut BufReader<TcpStream>, bytes: u64) -> io::Result<()> {
-        stream.write_all(&self.head("connection: close")).await?;
+    pub(super) async fn write_endlessly(&self, stream: &mut BufReader<TcpStream>, bytes: u64) -> io::Result<()> {
+        stream.write_all(&self.encode_head("connection: close")).await?;
         let block = vec![b' '; 64 << 10];
         let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
         while left > 0 {
@@ -188,8 +190,8 @@ impl Reply {
     }
 }
 
-impl From<Answer> for Reply {
-    fn from(Answer { status, headers, body, after: _ }: Answer) -> Self {
+impl From<CannedAnswer> for ProxyReply {
+    fn from(CannedAnswer { status, headers, body, after: _ }: CannedAnswer) -> Self {
         let headers = headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         Self { status, headers, body: body.into_bytes() }
     }

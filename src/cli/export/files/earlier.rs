@@ -4,60 +4,60 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::cli::export::images_of;
-use crate::cli::manifest::Document;
+use crate::cli::export::images_config_map_name;
+use crate::cli::manifest::YamlDocument;
 
 /// Files by their path inside the folder, with the object in each.
 #[derive(Default)]
-pub(super) struct Earlier(BTreeMap<String, Written>);
+pub(super) struct EarlierExport(BTreeMap<String, EarlierFile>);
 
-struct Written {
+struct EarlierFile {
     text: String,
     object: Value,
 }
 
-impl Written {
-    fn text_of(&self, pointer: &str) -> &str {
+impl EarlierFile {
+    fn text_at(&self, pointer: &str) -> &str {
         self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn namespace(&self) -> &str {
-        self.text_of("/metadata/namespace")
+        self.text_at("/metadata/namespace")
     }
 
     fn name(&self) -> &str {
-        self.text_of("/metadata/name")
+        self.text_at("/metadata/name")
     }
 
     fn kind(&self) -> &str {
-        self.text_of("/kind")
+        self.text_at("/kind")
     }
 }
 
-impl Earlier {
+impl EarlierExport {
     /// Adds a file.
-    pub(super) fn add(&mut self, path: &str, text: String) {
-        let object = Document::all(&text).ok().and_then(|documents| documents.into_iter().next());
+    pub(super) fn add_file(&mut self, path: &str, text: String) {
+        let object = YamlDocument::parse_all(&text).ok().and_then(|documents| documents.into_iter().next());
         let object = object.map(|document| document.value).unwrap_or_default();
-        self.0.insert(path.to_owned(), Written { text, object });
+        self.0.insert(path.to_owned(), EarlierFile { text, object });
     }
 
     /// The files about these partners: Partners, Clients, their images and namespaces.
-    pub(super) fn of(self, partners: &BTreeSet<&str>) -> Vec<(String, String)> {
+    pub(super) fn files_of_partners(self, partners: &BTreeSet<&str>) -> Vec<(String, String)> {
         let ids: BTreeMap<(&str, &str), &str> = self
             .0
             .values()
             .filter(|written| written.kind() == "Partner")
-            .map(|written| ((written.namespace(), written.name()), written.text_of("/spec/adoption/uniqueId")))
+            .map(|written| ((written.namespace(), written.name()), written.text_at("/spec/adoption/uniqueId")))
             .collect();
-        let partner = |written: &Written| match written.kind() {
-            "Partner" => written.text_of("/spec/adoption/uniqueId").to_owned(),
+        let partner = |written: &EarlierFile| match written.kind() {
+            "Partner" => written.text_at("/spec/adoption/uniqueId").to_owned(),
             "Client" if written.object.pointer("/spec/partnerUniqueId").is_some() => {
-                written.text_of("/spec/partnerUniqueId").to_owned()
+                written.text_at("/spec/partnerUniqueId").to_owned()
             }
             "Client" => {
-                let namespace = Some(written.text_of("/spec/partnerRef/namespace")).filter(|name| !name.is_empty());
-                let key = (namespace.unwrap_or(written.namespace()), written.text_of("/spec/partnerRef/name"));
+                let namespace = Some(written.text_at("/spec/partnerRef/namespace")).filter(|name| !name.is_empty());
+                let key = (namespace.unwrap_or(written.namespace()), written.text_at("/spec/partnerRef/name"));
                 ids.get(&key).copied().unwrap_or_default().to_owned()
             }
             _ => String::new(),
@@ -68,7 +68,7 @@ impl Earlier {
             if partners.contains(partner(written).as_str()) {
                 kept.insert(path.clone());
                 spaces.insert(written.namespace());
-                images.insert((written.namespace(), images_of(written.kind(), written.name())));
+                images.insert((written.namespace(), images_config_map_name(written.kind(), written.name())));
             }
         }
         for (path, written) in &self.0 {

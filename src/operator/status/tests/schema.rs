@@ -4,19 +4,19 @@ use serde_json::{Map, Value, json};
 
 /// How much of a schema is used.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Extent {
+pub(super) enum DrawSize {
     /// Every member, every text and list as long as it may be.
-    Most,
+    Full,
     /// What this number says.
-    Drawn(u64),
+    Seeded(u64),
 }
 
-impl Extent {
+impl DrawSize {
     /// A number below `end`, or the largest.
-    fn number(self, path: &str, end: u64) -> u64 {
+    fn draw_number(self, path: &str, end: u64) -> u64 {
         match self {
-            Self::Most => end - 1,
-            Self::Drawn(seed) => {
+            Self::Full => end - 1,
+            Self::Seeded(seed) => {
                 let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
                 for byte in path.bytes() {
                     hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -28,7 +28,7 @@ impl Extent {
 }
 
 /// A value of a schema; patterns and rules apart, except where the value would otherwise never be taken.
-pub(super) fn draw(schema: &Value, path: &str, extent: Extent) -> Value {
+pub(super) fn draw_value(schema: &Value, path: &str, extent: DrawSize) -> Value {
     match path.rsplit('.').next().unwrap_or_default() {
         "country" => return json!("Germany"),
         "timezone" => return json!("Europe/Berlin"),
@@ -37,54 +37,54 @@ pub(super) fn draw(schema: &Value, path: &str, extent: Extent) -> Value {
         _ => {}
     }
     if let Some(words) = schema["enum"].as_array() {
-        let number = extent.number(path, words.len() as u64);
+        let number = extent.draw_number(path, words.len() as u64);
         return words[usize::try_from(number).unwrap()].clone();
     }
     // A rule takes texts alone there.
     let either = schema["x-kubernetes-int-or-string"] == true;
     match schema["type"].as_str().unwrap_or(if either { "string" } else { "object" }) {
         "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
-        "string" => json!(text(schema, path, extent)),
+        "string" => json!(draw_text(schema, path, extent)),
         "integer" => {
             let (low, high) = (schema["minimum"].as_u64().unwrap_or(0), schema["maximum"].as_u64().unwrap_or(1 << 40));
-            json!(low + extent.number(path, high - low + 1))
+            json!(low + extent.draw_number(path, high - low + 1))
         }
-        "boolean" => json!(extent.number(path, 2) == 1),
-        "array" => array(schema, path, extent),
-        _ => object(schema, path, extent),
+        "boolean" => json!(extent.draw_number(path, 2) == 1),
+        "array" => draw_array(schema, path, extent),
+        _ => draw_object(schema, path, extent),
     }
 }
 
-fn text(schema: &Value, path: &str, extent: Extent) -> String {
+fn draw_text(schema: &Value, path: &str, extent: DrawSize) -> String {
     let bound = |name: &str| schema[name].as_u64();
     let (low, high) = (bound("minLength").unwrap_or(0), bound("maxLength").unwrap_or(64));
-    let length = low + extent.number(path, high - low + 1);
+    let length = low + extent.draw_number(path, high - low + 1);
     let kinds = ["x", "\u{1}", "\"", "語", "😀"];
-    let kind = kinds[usize::try_from(extent.number(&format!("{path}?"), 5)).unwrap()];
+    let kind = kinds[usize::try_from(extent.draw_number(&format!("{path}?"), 5)).unwrap()];
     kind.repeat(usize::try_from(length).unwrap())
 }
 
-fn array(schema: &Value, path: &str, extent: Extent) -> Value {
+fn draw_array(schema: &Value, path: &str, extent: DrawSize) -> Value {
     let most = schema["maxItems"].as_u64().unwrap_or(16);
     let items = &schema["items"];
     if let Some(words) = items["enum"].as_array() {
-        return words.iter().take(usize::try_from(extent.number(path, most + 1)).unwrap()).cloned().collect();
+        return words.iter().take(usize::try_from(extent.draw_number(path, most + 1)).unwrap()).cloned().collect();
     }
     if items["type"] == "object" {
-        let number = extent.number(path, most + 1);
-        return (0..number).map(|number| draw(items, &format!("{path}[{number}]"), extent)).collect();
+        let number = extent.draw_number(path, most + 1);
+        return (0..number).map(|number| draw_value(items, &format!("{path}[{number}]"), extent)).collect();
     }
     let width = usize::try_from(items["maxLength"].as_u64().unwrap_or(8)).unwrap();
-    (0..extent.number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
+    (0..extent.draw_number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
 }
 
-fn object(schema: &Value, path: &str, extent: Extent) -> Value {
+fn draw_object(schema: &Value, path: &str, extent: DrawSize) -> Value {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut members = Map::new();
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
-        let is_there = required.contains(&name.as_str()) || extent.number(&format!("{path}!"), 5) > 0;
-        let value = if is_there { draw(member, &path, extent) } else { Value::Null };
+        let is_there = required.contains(&name.as_str()) || extent.draw_number(&format!("{path}!"), 5) > 0;
+        let value = if is_there { draw_value(member, &path, extent) } else { Value::Null };
         if !value.is_null() {
             members.insert(name.clone(), value);
         }
@@ -93,7 +93,7 @@ fn object(schema: &Value, path: &str, extent: Extent) -> Value {
 }
 
 /// What does not fit, in the words of the schema.
-pub(super) fn misfits(value: &Value, schema: &Value, path: &str) -> Vec<String> {
+pub(super) fn schema_misfits(value: &Value, schema: &Value, path: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut most = |word: &str, length: usize| {
         if schema[word].as_u64().is_some_and(|most| length as u64 > most) {
@@ -129,13 +129,13 @@ pub(super) fn misfits(value: &Value, schema: &Value, path: &str) -> Vec<String> 
         }
     }
     for (number, entry) in value.as_array().into_iter().flatten().enumerate() {
-        all.extend(misfits(entry, &schema["items"], &format!("{path}[{number}]")));
+        all.extend(schema_misfits(entry, &schema["items"], &format!("{path}[{number}]")));
     }
     for (name, member) in value.as_object().into_iter().flatten() {
         let known = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
         let path = format!("{path}.{name}");
         match known {
-            Some(schema) => all.extend(misfits(member, schema, &path)),
+            Some(schema) => all.extend(schema_misfits(member, schema, &path)),
             None => all.push(format!("{path} is not known")),
         }
     }

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What a server runs as where we are root, which it refuses to be.
-const NOBODY: u32 = 65534;
+const NOBODY_UID: u32 = 65534;
 
 /// A server on loopback; it goes with its test.
-pub(super) struct Server {
+pub(super) struct PostgresServer {
     folder: PathBuf,
     pub(super) port: u16,
     child: Child,
 }
 
 /// A program of the server, as somebody who may run it.
-fn program(name: &str) -> Command {
-    let found = crate::assets::of_machine(name);
+fn postgres_program(name: &str) -> Command {
+    let found = crate::assets::find_on_machine(name);
     let mut command = Command::new(found.unwrap_or_else(|| panic!("`{name}` is missing: run `make postgres`")));
     if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(NOBODY_UID).gid(NOBODY_UID);
     }
     command.current_dir("/").stdin(Stdio::null());
     command
@@ -31,40 +31,44 @@ fn is_root() -> bool {
 }
 
 #[track_caller]
-fn does(command: &mut Command) {
+fn run_command(command: &mut Command) {
     let ran = command.output().unwrap();
     assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
-fn folder() -> PathBuf {
+fn server_folder() -> PathBuf {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     // Short, since the path of a socket must be.
     let path = std::env::temp_dir().join(format!("tenantry-pg-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
     if is_root() {
-        std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        std::os::unix::fs::chown(&path, Some(NOBODY_UID), Some(NOBODY_UID)).unwrap();
     }
     path
 }
 
-impl Server {
+impl PostgresServer {
     /// How the platform names one.
     pub(super) fn url(port: u16) -> String {
         format!("postgres://tests@127.0.0.1:{port}/postgres")
     }
 
     /// One that others can follow.
-    pub(super) fn primary() -> Self {
-        let folder = folder();
+    pub(super) fn start_primary() -> Self {
+        let folder = server_folder();
         let data = folder.join("data");
-        does(program("initdb").args(["--username", "tests", "--auth", "trust", "--no-sync", "--pgdata"]).arg(data));
+        run_command(
+            postgres_program("initdb")
+                .args(["--username", "tests", "--auth", "trust", "--no-sync", "--pgdata"])
+                .arg(data),
+        );
         Self::start(folder)
     }
 
     /// One that follows another.
-    pub(super) fn standby(primary: &Self) -> Self {
-        let folder = folder();
+    pub(super) fn start_standby(primary: &Self) -> Self {
+        let folder = server_folder();
         let from = [
             "--host",
             "127.0.0.1",
@@ -76,21 +80,24 @@ impl Server {
             "--write-recovery-conf",
         ];
         let port = primary.port.to_string();
-        does(program("pg_basebackup").args(from).args(["--port", &port, "--pgdata"]).arg(folder.join("data")));
+        run_command(
+            postgres_program("pg_basebackup").args(from).args(["--port", &port, "--pgdata"]).arg(folder.join("data")),
+        );
         Self::start(folder)
     }
 
     fn start(folder: PathBuf) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = std::fs::File::create(folder.join("log")).unwrap();
-        let mut command = program("postgres");
+        let mut command = postgres_program("postgres");
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder);
         // Nothing here has to outlive the machine.
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"]);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let server = Self { folder, port, child };
         for _ in 0..300 {
-            let asked = program("pg_isready").args(["-h", "127.0.0.1", "-p", &port.to_string()]).output().unwrap();
+            let asked =
+                postgres_program("pg_isready").args(["-h", "127.0.0.1", "-p", &port.to_string()]).output().unwrap();
             if asked.status.success() {
                 return server;
             }
@@ -105,10 +112,17 @@ impl Server {
     }
 
     /// Statements, by the server's own client.
-    pub(super) async fn sql(&self, statements: &'static str) {
+    pub(super) async fn execute_sql(&self, statements: &'static str) {
         let url = Self::url(self.port);
         tokio::task::spawn_blocking(move || {
-            does(program("psql").args(["--quiet", "--set", "ON_ERROR_STOP=1", "--command", statements, &url]));
+            run_command(postgres_program("psql").args([
+                "--quiet",
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--command",
+                statements,
+                &url,
+            ]));
         })
         .await
         .unwrap();
@@ -118,20 +132,20 @@ impl Server {
     pub(super) fn kill(&mut self) {
         let all = self.processes();
         self.child.kill().unwrap();
-        signal("-KILL", &all);
+        send_signal("-KILL", &all);
         self.child.wait().unwrap();
     }
 
     pub(super) fn promote(&self) {
-        does(program("pg_ctl").args(["promote", "--pgdata"]).arg(self.folder.join("data")));
+        run_command(postgres_program("pg_ctl").args(["promote", "--pgdata"]).arg(self.folder.join("data")));
     }
 
     pub(super) fn freeze(&self) {
-        signal("-STOP", &self.processes());
+        send_signal("-STOP", &self.processes());
     }
 
     pub(super) fn thaw(&self) {
-        signal("-CONT", &self.processes());
+        send_signal("-CONT", &self.processes());
     }
 
     /// The server and the processes it made.
@@ -139,23 +153,23 @@ impl Server {
         let own = self.child.id();
         let all = std::fs::read_dir("/proc").unwrap().flatten();
         let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let made = numbers.filter(|number| parent(*number) == Some(own));
+        let made = numbers.filter(|number| parent_process(*number) == Some(own));
         std::iter::once(own).chain(made).collect()
     }
 }
 
-fn parent(process: u32) -> Option<u32> {
+fn parent_process(process: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).ok()?;
     stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
 }
 
 /// To processes that this test's own server made, by their numbers.
-fn signal(which: &str, processes: &[u32]) {
+fn send_signal(which: &str, processes: &[u32]) {
     // One that ended meanwhile needs none.
     let _ = Command::new("kill").arg(which).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
 }
 
-impl Drop for Server {
+impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.thaw();
         let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).stderr(Stdio::null()).status();

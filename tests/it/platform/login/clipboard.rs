@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::pages::Browser;
-use crate::platform::Platform;
-use crate::platform::people::CHOSEN;
+use super::pages::HttpBrowser;
+use crate::platform::TestPlatform;
+use crate::platform::people::CHOSEN_PASSWORD;
 
 /// shows: seeds/access/copy-clipboard
 #[tokio::test]
 async fn copy_buttons_come_by_a_script_of_ours_where_they_are_allowed_and_nowhere_else() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    platform.logged_in(&partner, "ada", &[]).await;
-    let mut browser = Browser::new(&platform);
-    browser.log_in("/login", "ada", CHOSEN).await;
-    let path = format!("{}/{partner}", platform.msps());
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    platform.create_logged_in_user(&partner, "ada", &[]).await;
+    let mut browser = HttpBrowser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN_PASSWORD).await;
+    let path = format!("{}/{partner}", platform.partners_path());
     for on in [false, true, false] {
         platform.sp.post(&path, json!({ "showCopyClipBoard": on })).await.json();
         let home = browser.get("/").await;

@@ -4,54 +4,54 @@ use futures::future::join_all;
 use serde_json::Value;
 use tenantry::platform::new_audit_key;
 
-use super::factor::{App, later, steady, switch};
-use super::pages::{Browser, location, token};
-use crate::platform::people::CHOSEN;
-use crate::platform::{Folder, Platform};
+use super::factor::{AuthenticatorApp, forget_used_codes, switch_second_factor, wait_away_from_step_edge};
+use super::pages::{HttpBrowser, form_token, redirect_location};
+use crate::platform::people::CHOSEN_PASSWORD;
+use crate::platform::{TestFolder, TestPlatform};
 
 /// A platform with one person who has enrolled, her app, her recovery codes and a session of hers.
-async fn enrolled() -> (Platform, String, App, Vec<String>, Browser) {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
-    switch(&platform, &partner, true).await;
-    let mut browser = Browser::new(&platform);
-    let (app, codes) = browser.enrol("ada").await;
-    later(&platform).await;
+async fn start_with_enrolled_person() -> (TestPlatform, String, AuthenticatorApp, Vec<String>, HttpBrowser) {
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    platform.create_logged_in_user(&partner, "ada", &["Partner Administrator"]).await;
+    switch_second_factor(&platform, &partner, true).await;
+    let mut browser = HttpBrowser::new(&platform);
+    let (app, codes) = browser.enrol_second_factor("ada").await;
+    forget_used_codes(&platform).await;
     (platform, partner, app, codes, browser)
 }
 
 /// A further session, which owes the factor.
-async fn session(platform: &Platform) -> Browser {
-    let mut browser = Browser::new(platform);
-    assert_eq!(location(&browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+async fn log_in_again(platform: &TestPlatform) -> HttpBrowser {
+    let mut browser = HttpBrowser::new(platform);
+    assert_eq!(redirect_location(&browser.log_in("/login", "ada", CHOSEN_PASSWORD).await), "/factor");
     browser
 }
 
 /// shows: security/asvs/6.5.1
 #[tokio::test]
 async fn a_code_is_taken_once_and_none_before_it_either() {
-    let (platform, _, app, _, _) = enrolled().await;
-    steady().await;
-    let (before, code) = (app.code(-1), app.code(0));
-    assert_eq!(location(&session(&platform).await.factor(&code).await), "/");
+    let (platform, _, app, _, _) = start_with_enrolled_person().await;
+    wait_away_from_step_edge().await;
+    let (before, code) = (app.code_at_step(-1), app.code_at_step(0));
+    assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(&code).await), "/");
     for used in [&code, &before] {
-        assert_eq!(session(&platform).await.factor(used).await.status, 401, "{used}");
+        assert_eq!(log_in_again(&platform).await.send_code(used).await.status, 401, "{used}");
     }
-    assert_eq!(location(&session(&platform).await.factor(&app.code(1)).await), "/");
+    assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(&app.code_at_step(1)).await), "/");
 }
 
 /// shows: security/asvs/6.5.1, security/pci/8.4
 #[tokio::test]
 async fn of_twenty_equal_codes_at_once_exactly_one_is_taken() {
-    let (platform, _, app, _, _) = enrolled().await;
+    let (platform, _, app, _, _) = start_with_enrolled_person().await;
     let mut browsers = Vec::new();
     for _ in 0..20 {
-        browsers.push(session(&platform).await);
+        browsers.push(log_in_again(&platform).await);
     }
-    let code = app.code(0);
-    let answers = join_all(browsers.iter_mut().map(|browser| browser.factor(&code))).await;
-    let taken = answers.iter().filter(|answer| location(answer) == "/").count();
+    let code = app.code_at_step(0);
+    let answers = join_all(browsers.iter_mut().map(|browser| browser.send_code(&code))).await;
+    let taken = answers.iter().filter(|answer| redirect_location(answer) == "/").count();
     let refused = answers.iter().filter(|answer| answer.status == 401).count();
     assert_eq!((taken, refused), (1, 19));
     let mut open = 0;
@@ -63,74 +63,74 @@ async fn of_twenty_equal_codes_at_once_exactly_one_is_taken() {
 
 #[tokio::test]
 async fn a_code_of_one_step_before_or_after_is_taken_and_of_two_is_not() {
-    let (platform, _, app, _, _) = enrolled().await;
+    let (platform, _, app, _, _) = start_with_enrolled_person().await;
     for (steps, taken) in [(-2, false), (2, false), (-1, true), (0, true), (1, true)] {
-        later(&platform).await;
-        steady().await;
-        let answer = session(&platform).await.factor(&app.code(steps)).await;
-        assert_eq!(location(&answer) == "/", taken, "{steps}: {}", answer.text);
+        forget_used_codes(&platform).await;
+        wait_away_from_step_edge().await;
+        let answer = log_in_again(&platform).await.send_code(&app.code_at_step(steps)).await;
+        assert_eq!(redirect_location(&answer) == "/", taken, "{steps}: {}", answer.text);
     }
 }
 
 /// shows: security/pci/8.3.4
 #[tokio::test]
 async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_they_came_from() {
-    let (platform, partner, app, codes, mut open) = enrolled().await;
-    let wrong = app.wrong();
-    let (mut one, mut two) = (session(&platform).await, session(&platform).await);
+    let (platform, partner, app, codes, mut open) = start_with_enrolled_person().await;
+    let wrong = app.wrong_code();
+    let (mut one, mut two) = (log_in_again(&platform).await, log_in_again(&platform).await);
     // Nine are forgiven by a right one.
     for _ in 0..9 {
-        assert_eq!(one.factor(&wrong).await.status, 401);
+        assert_eq!(one.send_code(&wrong).await.status, 401);
     }
-    assert_eq!(location(&two.factor(&app.code(0)).await), "/");
-    two = session(&platform).await;
+    assert_eq!(redirect_location(&two.send_code(&app.code_at_step(0)).await), "/");
+    two = log_in_again(&platform).await;
     let path = format!("/tenants/{partner}/customBranding");
     for number in 0..3 {
-        assert_eq!(one.factor(&wrong).await.status, 401, "{number}");
-        assert_eq!(two.factor("abcd-efgh-ijkl-mnop-qrst-uvwx").await.status, 401, "{number}");
-        assert_eq!(platform.sp.login_with("ada", CHOSEN, &wrong).await.status, 403, "{number}");
+        assert_eq!(one.send_code(&wrong).await.status, 401, "{number}");
+        assert_eq!(two.send_code("abcd-efgh-ijkl-mnop-qrst-uvwx").await.status, 401, "{number}");
+        assert_eq!(platform.sp.login_with("ada", CHOSEN_PASSWORD, &wrong).await.status, 403, "{number}");
     }
     let header = [("x-two-factor-code", wrong.as_str())];
-    assert_eq!(open.ask((reqwest::Method::PUT, &path), &serde_json::json!({}), &header).await.status, 403);
-    platform.sql("UPDATE factor SET last_step = 0").await;
-    for code in [&app.code(0), &codes[0]] {
-        assert_eq!(one.factor(code).await.status, 401, "the door is shut");
+    assert_eq!(open.call_api((reqwest::Method::PUT, &path), &serde_json::json!({}), &header).await.status, 403);
+    platform.execute_sql("UPDATE factor SET last_step = 0").await;
+    for code in [&app.code_at_step(0), &codes[0]] {
+        assert_eq!(one.send_code(code).await.status, 401, "the door is shut");
     }
-    assert_eq!(platform.sp.login_with("ada", CHOSEN, &app.code(0)).await.status, 403);
-    platform.sql("UPDATE factor SET failed_at = failed_at - 1790000").await;
-    assert_eq!(one.factor(&app.code(0)).await.status, 401, "and stays so, however often somebody tries");
-    platform.sql("UPDATE factor SET failed_at = failed_at - 11000").await;
-    assert_eq!(location(&one.factor(&app.code(0)).await), "/");
-    assert_eq!(location(&two.factor(&codes[0]).await), "/", "nothing was used up meanwhile");
-    let log = crate::platform::audit::lines(&platform, &partner).await;
+    assert_eq!(platform.sp.login_with("ada", CHOSEN_PASSWORD, &app.code_at_step(0)).await.status, 403);
+    platform.execute_sql("UPDATE factor SET failed_at = failed_at - 1790000").await;
+    assert_eq!(one.send_code(&app.code_at_step(0)).await.status, 401, "and stays so, however often somebody tries");
+    platform.execute_sql("UPDATE factor SET failed_at = failed_at - 11000").await;
+    assert_eq!(redirect_location(&one.send_code(&app.code_at_step(0)).await), "/");
+    assert_eq!(redirect_location(&two.send_code(&codes[0]).await), "/", "nothing was used up meanwhile");
+    let log = crate::platform::audit::audit_rows(&platform, &partner).await;
     let denied = |action: &str| log.iter().filter(|row| row["action"] == action && row["outcome"] == "denied").count();
     assert_eq!((denied("factor"), denied("factor.locked")), (19, 4), "{log:?}");
 }
 
 /// The page without what differs between two browsers.
-fn bare(page: &str) -> String {
-    page.replace(&token(page), "")
+fn without_token(page: &str) -> String {
+    page.replace(&form_token(page), "")
 }
 
 #[tokio::test]
 async fn a_used_code_and_a_wrong_one_get_the_same_answer_and_the_same_row() {
-    let (platform, partner, app, codes, _) = enrolled().await;
-    let code = app.code(0);
-    assert_eq!(location(&session(&platform).await.factor(&code).await), "/");
-    assert_eq!(location(&session(&platform).await.factor(&codes[0]).await), "/");
+    let (platform, partner, app, codes, _) = start_with_enrolled_person().await;
+    let code = app.code_at_step(0);
+    assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(&code).await), "/");
+    assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(&codes[0]).await), "/");
     let mut answers = Vec::new();
-    for code in [&code, &codes[0], &app.wrong(), &"nonsense".to_owned(), &String::new()] {
-        let answer = session(&platform).await.factor(code).await;
-        answers.push((answer.status, bare(&answer.text)));
+    for code in [&code, &codes[0], &app.wrong_code(), &"nonsense".to_owned(), &String::new()] {
+        let answer = log_in_again(&platform).await.send_code(code).await;
+        answers.push((answer.status, without_token(&answer.text)));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     let mut texts = Vec::new();
-    for code in [&code, &codes[0], &app.wrong()] {
-        let answer = platform.sp.login_with("ada", CHOSEN, code).await;
+    for code in [&code, &codes[0], &app.wrong_code()] {
+        let answer = platform.sp.login_with("ada", CHOSEN_PASSWORD, code).await;
         texts.push((answer.status, answer.text));
     }
     assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
-    let log = crate::platform::audit::lines(&platform, &partner).await;
+    let log = crate::platform::audit::audit_rows(&platform, &partner).await;
     let told = |row: &Value| (row["object"].clone(), row["actor"].clone());
     let rows: Vec<_> =
         log.iter().filter(|row| row["action"] == "factor" && row["outcome"] == "denied").map(told).collect();
@@ -141,47 +141,55 @@ async fn a_used_code_and_a_wrong_one_get_the_same_answer_and_the_same_row() {
 /// shows: security/asvs/6.5.1
 #[tokio::test]
 async fn each_recovery_code_is_good_once_and_kept_as_a_hash_only() {
-    let (platform, _, app, codes, _) = enrolled().await;
+    let (platform, _, app, codes, _) = start_with_enrolled_person().await;
     assert_eq!(codes.len(), 10);
     assert!(codes.iter().all(|code| code.len() == 29 && code.split('-').count() == 6), "{codes:?}");
     let plain = codes[1].to_uppercase().replace('-', "");
-    assert_eq!(location(&session(&platform).await.factor(&plain).await), "/", "however it is typed");
-    assert_eq!(session(&platform).await.factor(&codes[1]).await.status, 401);
+    assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(&plain).await), "/", "however it is typed");
+    assert_eq!(log_in_again(&platform).await.send_code(&codes[1]).await.status, 401);
     for code in codes.iter().filter(|code| **code != codes[1]) {
-        assert_eq!(location(&session(&platform).await.factor(code).await), "/");
-        assert_eq!(session(&platform).await.factor(code).await.status, 401);
+        assert_eq!(redirect_location(&log_in_again(&platform).await.send_code(code).await), "/");
+        assert_eq!(log_in_again(&platform).await.send_code(code).await.status, 401);
     }
-    assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the app goes on");
+    assert_eq!(
+        redirect_location(&log_in_again(&platform).await.send_code(&app.code_at_step(0)).await),
+        "/",
+        "the app goes on"
+    );
 }
 
 /// shows: security/asvs/6.5.2, security/pci/8.3.2
 #[tokio::test]
 async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with_the_key_file_only() {
-    let keys = Folder::new();
-    let mut platform = Platform::with(|config| config.audit_key = Some(keys.path("k"))).await;
-    let partner = platform.partner("Acme").await;
-    platform.logged_in(&partner, "ada", &[]).await;
-    platform.logged_in(&partner, "bob", &[]).await;
-    switch(&platform, &partner, true).await;
-    let (app, codes) = Browser::new(&platform).enrol("ada").await;
+    let keys = TestFolder::new();
+    let mut platform = TestPlatform::start_with(|config| config.audit_key = Some(keys.path("k"))).await;
+    let partner = platform.create_partner("Acme").await;
+    platform.create_logged_in_user(&partner, "ada", &[]).await;
+    platform.create_logged_in_user(&partner, "bob", &[]).await;
+    switch_second_factor(&platform, &partner, true).await;
+    let (app, codes) = HttpBrowser::new(&platform).enrol_second_factor("ada").await;
     // One that is not confirmed, too.
-    let mut waiting = Browser::new(&platform);
-    waiting.log_in("/login", "bob", CHOSEN).await;
-    let pending = App::scan(&waiting.get("/factor").await.text);
-    let forms = [app.forms(), pending.forms(), forms_of(&codes)].concat();
-    let bytes = platform.folder.bytes();
+    let mut waiting = HttpBrowser::new(&platform);
+    waiting.log_in("/login", "bob", CHOSEN_PASSWORD).await;
+    let pending = AuthenticatorApp::scan_secret(&waiting.get("/factor").await.text);
+    let forms = [app.secret_spellings(), pending.secret_spellings(), code_spellings(&codes)].concat();
+    let bytes = platform.folder.database_bytes();
     let has = |form: &&Vec<u8>| bytes.windows(form.len()).any(|window| window == form.as_slice());
     let found: Vec<_> = forms.iter().filter(has).map(|form| String::from_utf8_lossy(form).into_owned()).collect();
     assert!(found.is_empty(), "{found:?}");
-    later(&platform).await;
+    forget_used_codes(&platform).await;
     platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;
-    assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the key file opens it");
-    later(&platform).await;
+    assert_eq!(
+        redirect_location(&log_in_again(&platform).await.send_code(&app.code_at_step(0)).await),
+        "/",
+        "the key file opens it"
+    );
+    forget_used_codes(&platform).await;
     new_audit_key(&platform.folder.database(), &keys.path("other")).await.unwrap();
     platform.restart(|config| config.audit_key = Some(keys.path("other"))).await;
-    assert_eq!(session(&platform).await.factor(&app.code(0)).await.status, 401, "another one does not");
+    assert_eq!(log_in_again(&platform).await.send_code(&app.code_at_step(0)).await.status, 401, "another one does not");
 }
 
-fn forms_of(codes: &[String]) -> Vec<Vec<u8>> {
+fn code_spellings(codes: &[String]) -> Vec<Vec<u8>> {
     codes.iter().flat_map(|code| [code.clone().into_bytes(), code.replace('-', "").into_bytes()]).collect()
 }

@@ -9,94 +9,94 @@ mod token;
 use serde_json::{Value, json};
 use tenantry::platform::Config;
 
-use super::factor::later;
-use super::pages::{Browser, location};
-use crate::platform::audit::lines;
-use crate::platform::people::CHOSEN;
-use crate::platform::{Answer, Caller, Platform};
-use stand_in::{Call, INTEGRATION_KEY, PUBLIC, SECRET_KEY, StandIn};
+use super::factor::forget_used_codes;
+use super::pages::{HttpBrowser, redirect_location};
+use crate::platform::audit::audit_rows;
+use crate::platform::people::CHOSEN_PASSWORD;
+use crate::platform::{ApiCaller, ApiResponse, TestPlatform};
+use stand_in::{DuoCall, FakeDuo, INTEGRATION_KEY, PUBLIC_URL, SECRET_KEY};
 
 /// A partner with Duo, one of its people, and her browser.
-pub(crate) struct Scene {
-    pub(crate) platform: Platform,
-    pub(crate) duo: StandIn,
+pub(crate) struct DuoFixture {
+    pub(crate) platform: TestPlatform,
+    pub(crate) duo: FakeDuo,
     pub(crate) partner: String,
     /// A token of hers from before Duo was there.
-    pub(crate) ada: Caller,
-    pub(crate) browser: Browser,
+    pub(crate) ada: ApiCaller,
+    pub(crate) browser: HttpBrowser,
 }
 
-impl Scene {
+impl DuoFixture {
     pub(crate) async fn start() -> Self {
-        Self::with(|_| ()).await
+        Self::start_with(|_| ()).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let duo = StandIn::start().await;
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let duo = FakeDuo::start().await;
         let address = duo.address;
-        let platform = Platform::with(|config| {
-            config.public_url = Some(PUBLIC.parse().unwrap());
+        let platform = TestPlatform::start_with(|config| {
+            config.public_url = Some(PUBLIC_URL.parse().unwrap());
             config.duo.stand_in = Some(address);
             change(config);
         })
         .await;
-        let partner = platform.partner("Acme").await;
-        let (ada, _) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
-        let browser = Browser::new(&platform);
+        let partner = platform.create_partner("Acme").await;
+        let (ada, _) = platform.create_logged_in_user(&partner, "ada", &["Partner Administrator"]).await;
+        let browser = HttpBrowser::new(&platform);
         let scene = Self { platform, duo, partner, ada, browser };
         let keys = json!({
             "integrationKey": INTEGRATION_KEY, "secretKey": SECRET_KEY, "apiHostName": scene.duo.origin(),
         });
-        scene.settings(json!({ "duoSecurity": keys, "skipUserConsentForm": true })).await.json();
+        scene.change_settings(json!({ "duoSecurity": keys, "skipUserConsentForm": true })).await.json();
         scene
     }
 
     /// Changes the partner's settings as the service provider's credential.
-    pub(crate) async fn settings(&self, body: Value) -> Answer {
-        self.platform.sp.post(&format!("{}/{}", self.platform.msps(), self.partner), body).await
+    pub(crate) async fn change_settings(&self, body: Value) -> ApiResponse {
+        self.platform.sp.post(&format!("{}/{}", self.platform.partners_path(), self.partner), body).await
     }
 
     /// Logs in by password; the second factor is owed then.
     pub(crate) async fn log_in(&mut self) {
-        assert_eq!(location(&self.browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+        assert_eq!(redirect_location(&self.browser.log_in("/login", "ada", CHOSEN_PASSWORD).await), "/factor");
     }
 
     /// To the prompt and through it: the path that the browser comes back to.
-    pub(crate) async fn prompted(&mut self) -> String {
+    pub(crate) async fn pass_prompt(&mut self) -> String {
         let sent = self.browser.get("/factor/duo").await;
         assert_eq!(sent.status, 303, "{}", sent.text);
-        let prompt = location(&sent).to_owned();
+        let prompt = redirect_location(&sent).to_owned();
         assert!(prompt.starts_with(&format!("{}/oauth/v1/authorize?", self.duo.origin())), "{prompt}");
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let answer = http.get(&prompt).send().await.unwrap();
         assert_eq!(answer.status(), 303, "{:?}", self.duo.calls());
-        answer.headers()["location"].to_str().unwrap().strip_prefix(PUBLIC).unwrap().to_owned()
+        answer.headers()["location"].to_str().unwrap().strip_prefix(PUBLIC_URL).unwrap().to_owned()
     }
 
     /// Whether the browser's session has proved a second factor.
-    pub(crate) async fn is_in(&mut self) -> bool {
+    pub(crate) async fn is_logged_in(&mut self) -> bool {
         let home = self.browser.get("/").await;
         let inside = home.status == 200 && home.text.contains("Account details");
-        assert!(inside || location(&home) == "/factor", "{} {}", home.status, home.text);
+        assert!(inside || redirect_location(&home) == "/factor", "{} {}", home.status, home.text);
         inside
     }
 
     /// The rows of the partner's log about second factors: what and how it ended.
-    pub(crate) async fn told(&self) -> Vec<String> {
+    pub(crate) async fn factor_audit_rows(&self) -> Vec<String> {
         let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
-        let lines = lines(&self.platform, &self.partner).await;
+        let lines = audit_rows(&self.platform, &self.partner).await;
         let of_factors = lines.iter().filter(|line| text(line, "action").starts_with("factor"));
         of_factors.map(|line| format!("{} {}", text(line, "object"), text(line, "outcome"))).collect()
     }
 
     /// The browser is refused with a sentence, has proved nothing, and the log has one row more.
-    pub(crate) async fn is_refused(&mut self, answer: &Answer, (status, sentence): (u16, &str), row: &str) {
+    pub(crate) async fn assert_refused(&mut self, answer: &ApiResponse, (status, sentence): (u16, &str), row: &str) {
         assert_eq!(answer.status, status, "{row}: {}", answer.text);
         assert!(answer.text.contains(sentence), "{row}: {}", answer.text);
         assert_eq!(answer.text.matches("role=\"alert\"").count(), 1, "{row}: {}", answer.text);
         assert!(!answer.headers.contains_key("set-cookie"), "{row}");
-        assert!(!self.is_in().await, "{row}");
-        assert_eq!(self.told().await.last().map(String::as_str), Some(format!("{row} denied").as_str()));
+        assert!(!self.is_logged_in().await, "{row}");
+        assert_eq!(self.factor_audit_rows().await.last().map(String::as_str), Some(format!("{row} denied").as_str()));
     }
 }
 
@@ -104,69 +104,69 @@ impl Scene {
 /// shows: security/pci/8.4
 #[tokio::test]
 async fn a_person_of_a_tenant_with_duo_gets_in_through_its_prompt_and_by_no_other_way() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
-    assert!(!scene.is_in().await);
+    assert!(!scene.is_logged_in().await);
     let page = scene.browser.get("/factor").await;
     assert!(page.status == 200 && page.text.contains("href=\"/factor/duo\""), "{}", page.text);
     assert!(scene.duo.calls().is_empty(), "nobody is asked before the person goes there");
     let before = scene.browser.cookies["__Host-tenantry"].clone();
-    let back = scene.prompted().await;
-    assert!(!scene.is_in().await, "the prompt alone proves nothing");
-    assert_eq!(location(&scene.browser.get(&back).await), "/");
-    assert!(scene.is_in().await);
-    assert_eq!(scene.duo.calls(), [Call::Health, Call::Token]);
-    assert_eq!(scene.told().await, ["DUO done"]);
+    let back = scene.pass_prompt().await;
+    assert!(!scene.is_logged_in().await, "the prompt alone proves nothing");
+    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
+    assert!(scene.is_logged_in().await);
+    assert_eq!(scene.duo.calls(), [DuoCall::Health, DuoCall::Token]);
+    assert_eq!(scene.factor_audit_rows().await, ["DUO done"]);
     // The key of before is worth nothing.
     let after = scene.browser.cookies.insert("__Host-tenantry".to_owned(), before.clone()).unwrap();
     assert_ne!(after, before);
-    assert_eq!(location(&scene.browser.get("/").await), "/login");
+    assert_eq!(redirect_location(&scene.browser.get("/").await), "/login");
     // Another browser of hers has to prove it for itself.
     scene.browser.cookies.clear();
     scene.log_in().await;
-    assert!(!scene.is_in().await);
+    assert!(!scene.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn an_older_code_member_of_duos_callback_is_taken_too() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
-    let back = scene.prompted().await.replace("duo_code=", "code=");
-    assert_eq!(location(&scene.browser.get(&back).await), "/");
-    assert!(scene.is_in().await);
+    let back = scene.pass_prompt().await.replace("duo_code=", "code=");
+    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
+    assert!(scene.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn people_of_a_client_and_of_another_partner_are_not_sent_to_a_partners_duo() {
-    let mut scene = Scene::start().await;
-    let client = scene.platform.sp.client(&scene.partner, "Globex").await;
+    let mut scene = DuoFixture::start().await;
+    let client = scene.platform.sp.create_client(&scene.partner, "Globex").await;
     let path = format!("/tenants/{}/clients/{client}", scene.partner);
     scene.platform.sp.post(&path, json!({ "skipUserConsentForm": true })).await.json();
-    scene.platform.logged_in(&client, "carl", &[]).await;
-    assert_eq!(location(&scene.browser.log_in("/login", "carl", CHOSEN).await), "/");
+    scene.platform.create_logged_in_user(&client, "carl", &[]).await;
+    assert_eq!(redirect_location(&scene.browser.log_in("/login", "carl", CHOSEN_PASSWORD).await), "/");
     for path in ["/factor/duo", "/factor/duo/callback?state=x&duo_code=y"] {
-        assert_eq!(location(&scene.browser.get(path).await), "/factor", "{path}");
+        assert_eq!(redirect_location(&scene.browser.get(path).await), "/factor", "{path}");
     }
     assert!(scene.duo.calls().is_empty());
 }
 
 #[tokio::test]
 async fn codes_of_an_app_open_nothing_where_duo_is_wanted() {
-    let mut scene = Scene::start().await;
-    scene.settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true })).await.json();
-    let (app, recovery) = scene.browser.enrol("ada").await;
-    assert!(scene.is_in().await);
-    later(&scene.platform).await;
-    scene.settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
+    let mut scene = DuoFixture::start().await;
+    scene.change_settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true })).await.json();
+    let (app, recovery) = scene.browser.enrol_second_factor("ada").await;
+    assert!(scene.is_logged_in().await);
+    forget_used_codes(&scene.platform).await;
+    scene.change_settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
     scene.browser.cookies.clear();
     scene.log_in().await;
-    for code in [&app.code(0), &recovery[0]] {
-        let answer = scene.browser.factor(code).await;
-        assert_eq!(location(&answer), "/factor", "{}", answer.text);
-        assert!(!scene.is_in().await);
+    for code in [&app.code_at_step(0), &recovery[0]] {
+        let answer = scene.browser.send_code(code).await;
+        assert_eq!(redirect_location(&answer), "/factor", "{}", answer.text);
+        assert!(!scene.is_logged_in().await);
     }
     assert!(scene.duo.calls().is_empty());
-    let back = scene.prompted().await;
+    let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
-    assert!(scene.is_in().await);
+    assert!(scene.is_logged_in().await);
 }

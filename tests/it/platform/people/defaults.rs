@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Platform;
+use super::TestPlatform;
 
 /// The permissions in the order of the columns below, as `name` and `type` of a set's member.
 const COLUMNS: [(&str, &str); 14] = [
@@ -23,7 +23,7 @@ const COLUMNS: [(&str, &str); 14] = [
 ];
 
 /// Level, number and name of a set; what it has, three of MSPs, four of clients, administration, users, roles, devices.
-const MATRIX: [(&str, i64, &str, &str); 14] = [
+const PERMISSION_MATRIX: [(&str, i64, &str, &str); 14] = [
     ("SP", 1, "Service Provider Administrator", "xxx xxxx x xx xx xx"),
     ("SP", 2, "Service Provider View", "x.. x... . x. x. x."),
     ("MSP", 11, "Partner Administrator", "... xxxx x xx xx xx"),
@@ -67,7 +67,7 @@ const ROLES: [(&str, &str, &[i64]); 5] = [
 ];
 
 /// A set's permissions as a line of the matrix, without its blanks.
-fn line(set: &Value) -> String {
+fn matrix_line(set: &Value) -> String {
     let members = set["permissions"].as_array().unwrap();
     let has = |(name, kind): &(&str, &str)| members.iter().any(|one| one["name"] == *name && one["type"] == *kind);
     let line: String = COLUMNS.iter().map(|column| if has(column) { 'x' } else { '.' }).collect();
@@ -78,9 +78,9 @@ fn line(set: &Value) -> String {
 /// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn each_default_permission_set_and_role_holds_what_its_description_says_and_no_more() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let packages = serde_json::json!({ "packages": [
         "Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation" ] });
     platform.sp.post(&format!("/tenants/{partner}/clients/{client}"), packages).await.json();
@@ -90,14 +90,17 @@ async fn each_default_permission_set_and_role_holds_what_its_description_says_an
         let page = page.json();
         let (basic, brought): (Vec<&Value>, Vec<&Value>) =
             page["results"].as_array().unwrap().iter().partition(|set| set["id"].as_i64().unwrap() < 100);
-        let seen: Vec<(i64, &str, String)> =
-            basic.iter().map(|set| (set["id"].as_i64().unwrap(), set["name"].as_str().unwrap(), line(set))).collect();
-        let typed = MATRIX.iter().filter(|row| row.0 == level);
+        let seen: Vec<(i64, &str, String)> = basic
+            .iter()
+            .map(|set| (set["id"].as_i64().unwrap(), set["name"].as_str().unwrap(), matrix_line(set)))
+            .collect();
+        let typed = PERMISSION_MATRIX.iter().filter(|row| row.0 == level);
         let typed: Vec<(i64, &str, String)> =
             typed.map(|(_, id, name, has)| (*id, *name, has.replace(' ', ""))).collect();
         assert_eq!(seen, typed, "{level}");
 
-        let seen: Vec<(&str, String)> = brought.iter().map(|set| (set["name"].as_str().unwrap(), line(set))).collect();
+        let seen: Vec<(&str, String)> =
+            brought.iter().map(|set| (set["name"].as_str().unwrap(), matrix_line(set))).collect();
         let devices = |work: bool| format!("............x{}", if work { 'x' } else { '.' });
         let expected = OF_PACKAGES.iter().map(|(name, work)| (*name, devices(*work)));
         let expected: Vec<(&str, String)> = expected.filter(|_| level != "SP").collect();

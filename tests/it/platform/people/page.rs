@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use tenantry::platform::{Permission, Position, Row, Rule, TABLE};
+use tenantry::platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
 
 use crate::assets;
 
-fn groups(groups: &[&[Permission]]) -> String {
+fn format_groups(groups: &[&[Permission]]) -> String {
     let names = |group: &&[Permission]| {
         group.iter().map(|permission| format!("`{}`", permission.name())).collect::<Vec<_>>().join(" or ")
     };
@@ -16,21 +16,22 @@ fn groups(groups: &[&[Permission]]) -> String {
     groups.iter().map(bound).collect::<Vec<_>>().join(" and ")
 }
 
-fn words(rule: Rule) -> String {
+fn format_rule(rule: PermissionRule) -> String {
     match rule {
-        Rule::Anybody => "anybody".to_owned(),
-        Rule::Each(each) => groups(each),
-        Rule::AllClients(each) => format!("{}, all clients", groups(each)),
-        Rule::Everything => "everything, all clients".to_owned(),
+        PermissionRule::Anybody => "anybody".to_owned(),
+        PermissionRule::Each(each) => format_groups(each),
+        PermissionRule::AllClients(each) => format!("{}, all clients", format_groups(each)),
+        PermissionRule::Everything => "everything, all clients".to_owned(),
     }
 }
 
 /// The table as the page has it.
-fn table() -> String {
+fn render_table() -> String {
     let mut text = "| route | own tenant | own client | a partner below | a client below |\n".to_owned();
     text += "| --- | --- | --- | --- | --- |\n";
-    for Row { verb, path, needs, .. } in TABLE {
-        let cells: Vec<String> = Position::ALL.into_iter().map(|position| words(needs.at(position))).collect();
+    for ApiRoute { method: verb, path, requirements: needs, .. } in ROUTES {
+        let cells: Vec<String> =
+            CallerRelation::ALL.into_iter().map(|position| format_rule(needs.rule_for(position))).collect();
         writeln!(text, "| `{} {path}` | {} |", verb.name(), cells.join(" | ")).unwrap();
     }
     text
@@ -39,7 +40,7 @@ fn table() -> String {
 #[test]
 fn the_page_shows_the_table_of_permissions_as_it_is() {
     let page = std::fs::read_to_string(assets::root().join("docs/platform.md")).unwrap();
-    let table = table();
+    let table = render_table();
     assert!(page.contains(&table), "docs/platform.md should have:\n{table}");
 }
 

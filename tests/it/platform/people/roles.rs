@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tenantry::catalog::{NOT_SUBSCRIBED, Package};
 
-use super::{Platform, user};
+use super::{TestPlatform, user_body};
 
 #[tokio::test]
 async fn every_tenant_has_the_default_roles_and_permission_sets_and_nobody_changes_them() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let names = |page: &Value| -> Vec<String> {
         page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     };
@@ -25,16 +25,20 @@ async fn every_tenant_has_the_default_roles_and_permission_sets_and_nobody_chang
         assert_eq!(page["results"][0]["scope"], scope);
         assert_eq!(page["results"][0]["defaultRole"], true);
         let path = format!("/tenants/{tenant}/roles/{}", page["results"][0]["uniqueId"].as_str().unwrap());
-        let raw = platform.sp.raw(reqwest::Method::DELETE, &format!("/api/v2{path}"), Vec::new()).await;
-        assert!(raw.refuses("uniqueId").contains("default role"));
+        let raw = platform.sp.send(reqwest::Method::DELETE, &format!("/api/v2{path}"), Vec::new()).await;
+        assert!(raw.assert_field_refused("uniqueId").contains("default role"));
         let change = json!({ "name": "Mine", "permissions": [] });
-        platform.sp.post(&path, change).await.refuses("permissions");
+        platform.sp.post(&path, change).await.assert_field_refused("permissions");
         let page = platform.sp.get(&format!("/tenants/{tenant}/permissionSets?isDescendingOrder=false")).await.json();
         assert_eq!(page["totalResults"], sets, "{page}");
         let id = &page["results"][0]["id"];
-        platform.sp.put(&format!("/tenants/{tenant}/permissionSets/{id}"), json!({})).await.refuses("uniqueId");
+        platform
+            .sp
+            .put(&format!("/tenants/{tenant}/permissionSets/{id}"), json!({}))
+            .await
+            .assert_field_refused("uniqueId");
         let body = json!({ "name": roles[0].to_uppercase() });
-        let message = platform.sp.post(&format!("/tenants/{tenant}/roles"), body).await.refuses("name");
+        let message = platform.sp.post(&format!("/tenants/{tenant}/roles"), body).await.assert_field_refused("name");
         assert!(message.contains("taken by ROLE-"), "{message}");
     }
     let page = platform.sp.get(&format!("/tenants/{partner}/permissionSets?pageSize=3&pageNo=7")).await.json();
@@ -43,16 +47,16 @@ async fn every_tenant_has_the_default_roles_and_permission_sets_and_nobody_chang
 
 #[tokio::test]
 async fn a_default_role_is_given_to_users_of_each_tenant_apart() {
-    let platform = Platform::start().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    let theirs = platform.user(&other, "bob", &["Partner Administrator"]).await;
-    let ours = platform.user(&acme, "ada", &[]).await;
+    let platform = TestPlatform::start().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    let theirs = platform.create_user(&other, "bob", &["Partner Administrator"]).await;
+    let ours = platform.create_user(&acme, "ada", &[]).await;
     let role = "ROLE-00000000-0000-4000-8000-000000000011";
     let path = |tenant: &str| format!("/tenants/{tenant}/roles/{role}");
     let given = platform.sp.post(&path(&acme), json!({ "users": [{ "id": ours }] })).await.json();
     assert_eq!(given["users"], json!([{ "id": ours, "loginName": "ada" }]));
     assert_eq!(platform.sp.get(&path(&other)).await.json()["users"][0]["id"], theirs.as_str());
-    platform.sp.post(&path(&acme), json!({ "users": [{ "id": theirs }] })).await.refuses("users[0].id");
+    platform.sp.post(&path(&acme), json!({ "users": [{ "id": theirs }] })).await.assert_field_refused("users[0].id");
     assert_eq!(platform.sp.post(&path(&acme), json!({ "users": [] })).await.json()["users"], json!([]));
     assert_eq!(platform.sp.get(&path(&other)).await.json()["users"].as_array().unwrap().len(), 1);
 }
@@ -60,13 +64,13 @@ async fn a_default_role_is_given_to_users_of_each_tenant_apart() {
 /// shows: seeds/client-permissions/scope
 #[tokio::test]
 async fn roles_and_permission_sets_are_made_read_changed_and_deleted() {
-    let platform = Platform::start().await;
-    let partner = platform.partner("Acme").await;
-    let client = platform.sp.client(&partner, "Globex").await;
+    let platform = TestPlatform::start().await;
+    let partner = platform.create_partner("Acme").await;
+    let client = platform.sp.create_client(&partner, "Globex").await;
     let (roles, sets) = (format!("/tenants/{partner}/roles"), format!("/tenants/{partner}/permissionSets"));
     let delete = |path: String| {
         let sp = platform.sp.clone();
-        async move { sp.raw(reqwest::Method::DELETE, &format!("/api/v2{path}"), Vec::new()).await }
+        async move { sp.send(reqwest::Method::DELETE, &format!("/api/v2{path}"), Vec::new()).await }
     };
     let body = json!({ "name": "Clerks", "description": "d", "permissions": [{ "name": "clients", "type": "Manage Clients " }] });
     let set = platform.sp.post(&sets, body).await.json();
@@ -91,23 +95,23 @@ async fn roles_and_permission_sets_are_made_read_changed_and_deleted() {
     let found = platform.sp.get(&format!("{roles}/search?queryString=name:CLERK")).await.json();
     assert_eq!(found["results"][0]["uniqueId"], role["uniqueId"]);
 
-    let id = platform.user(&partner, "ada", &["clerk"]).await;
+    let id = platform.create_user(&partner, "ada", &["clerk"]).await;
     assert_eq!(platform.sp.get(&one).await.json()["users"][0]["loginName"], "ada");
     let set_path = format!("{sets}/{}", set["id"]);
-    assert!(delete(set_path.clone()).await.refuses("uniqueId").contains("in use by Clerk"));
+    assert!(delete(set_path.clone()).await.assert_field_refused("uniqueId").contains("in use by Clerk"));
     delete(one.clone()).await.json();
-    platform.sp.get(&one).await.is(404, "Role");
+    platform.sp.get(&one).await.assert_error(404, "Role");
     assert_eq!(platform.sp.get(&format!("/tenants/{partner}/users/{id}")).await.json()["roles"], json!([]));
     delete(set_path.clone()).await.json();
-    platform.sp.get(&set_path).await.is(404, "Permission set");
+    platform.sp.get(&set_path).await.assert_error(404, "Permission set");
 }
 
 /// shows: seeds/client-permissions/scope
 #[tokio::test]
 async fn what_a_role_cannot_be_is_refused_by_field() {
-    let platform = Platform::start().await;
-    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
-    let (client, theirs) = (platform.sp.client(&acme, "A").await, platform.sp.client(&other, "B").await);
+    let platform = TestPlatform::start().await;
+    let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
+    let (client, theirs) = (platform.sp.create_client(&acme, "A").await, platform.sp.create_client(&other, "B").await);
     for (tenant, body, field, says) in [
         (&acme, json!({}), "name", "1 to 255"),
         (&acme, json!({ "name": "R", "scope": "CLIENT" }), "scope", "have scope MSP"),
@@ -127,7 +131,8 @@ async fn what_a_role_cannot_be_is_refused_by_field() {
         (&acme, json!({ "name": "R", "devices": [{ "id": 7 }] }), "devices", "none of these"),
         (&acme, json!({ "name": "R", "userGroups": [{}] }), "userGroups", "none of these"),
     ] {
-        let message = platform.sp.post(&format!("/tenants/{tenant}/roles"), body.clone()).await.refuses(field);
+        let message =
+            platform.sp.post(&format!("/tenants/{tenant}/roles"), body.clone()).await.assert_field_refused(field);
         assert!(message.contains(says), "{body}: {message}");
     }
     for (tenant, permission) in
@@ -135,21 +140,21 @@ async fn what_a_role_cannot_be_is_refused_by_field() {
     {
         let body = json!({ "name": "S", "permissions": [{ "name": permission.0, "type": permission.1 }] });
         let path = format!("/tenants/{tenant}/permissionSets");
-        let message = platform.sp.post(&path, body).await.refuses("permissions[0]");
+        let message = platform.sp.post(&path, body).await.assert_field_refused("permissions[0]");
         assert!(message.contains("there are"), "{message}");
     }
 }
 
 #[tokio::test]
 async fn only_the_documented_calls_of_people_exist_where_only_documented_ones_do() {
-    let platform = Platform::with(|config| config.documented_only = true).await;
+    let platform = TestPlatform::start_with(|config| config.documented_only = true).await;
     let partner = platform.sp_id.clone();
     let sets = format!("/tenants/{partner}/permissionSets");
     assert_eq!(platform.sp.get(&sets).await.json()["totalResults"], 7);
     assert_eq!(platform.sp.post(&sets, json!({ "name": "S" })).await.status, 405);
-    platform.sp.get(&format!("{sets}/11")).await.is(404, "not found");
+    platform.sp.get(&format!("{sets}/11")).await.assert_error(404, "not found");
     platform.sp.post(&format!("/tenants/{partner}/roles"), json!({ "name": "R" })).await.json();
-    platform.sp.post(&format!("/tenants/{partner}/users"), user("ada", &["R"])).await.json();
+    platform.sp.post(&format!("/tenants/{partner}/users"), user_body("ada", &["R"])).await.json();
     let refused = platform.sp.login("ada", super::PASSWORD).await;
     assert_eq!(refused.status, 400);
     assert!(refused.text.contains("Unsupported grant type: password"), "{}", refused.text);
@@ -162,17 +167,20 @@ async fn only_the_documented_calls_of_people_exist_where_only_documented_ones_do
 /// shows: seeds/without-events/problem, seeds/without-events/time-bound-request
 #[tokio::test]
 async fn the_permission_sets_of_a_package_come_and_go_with_it() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let (events, remediation) = (Package::EventAndIncidentManagement, Package::RemediationAndAutomation);
-    let packages = |packages: &[Package]| json!(packages.iter().map(|package| package.wire()).collect::<Vec<_>>());
-    let partner = platform.sp.make(platform.msps(), json!({ "name": "Acme", "packages": packages(&[events]) })).await;
+    let packages = |packages: &[Package]| json!(packages.iter().map(|package| package.wire_name()).collect::<Vec<_>>());
+    let partner = platform
+        .sp
+        .create_tenant(platform.partners_path(), json!({ "name": "Acme", "packages": packages(&[events]) }))
+        .await;
     let subscribe = async |list: &[Package]| {
-        let path = format!("{}/{partner}", platform.msps());
+        let path = format!("{}/{partner}", platform.partners_path());
         platform.sp.post(&path, json!({ "packages": packages(list) })).await.json();
     };
     let list = format!("/tenants/{partner}/clients");
     let body = json!({ "name": "Globex", "packages": packages(&[events]) });
-    let client = platform.sp.make(list, body).await;
+    let client = platform.sp.create_tenant(list, body).await;
     let numbers = async |tenant: &str| -> BTreeMap<String, i64> {
         let page = platform.sp.get(&format!("/tenants/{tenant}/permissionSets?pageSize=500")).await.json();
         let rows = page["results"].as_array().unwrap();
@@ -192,7 +200,7 @@ async fn the_permission_sets_of_a_package_come_and_go_with_it() {
     let body = json!({ "name": "Ops", "allClients": true, "permissions": [{ "id": sets["Jobs"] }] });
     let role = platform.sp.post(&roles, body.clone()).await.json();
     let path = format!("{roles}/{}", role["uniqueId"].as_str().unwrap());
-    let id = platform.user(&partner, "ada", &["Ops"]).await;
+    let id = platform.create_user(&partner, "ada", &["Ops"]).await;
     let gives = async || -> (usize, bool) {
         let user = platform.sp.get(&format!("/tenants/{partner}/users/{id}")).await.json();
         let sets = platform.sp.get(&path).await.json()["permissions"].as_array().unwrap().len();
@@ -206,7 +214,7 @@ async fn the_permission_sets_of_a_package_come_and_go_with_it() {
     assert_eq!(gives().await, (0, false));
     let mut second = body;
     second["name"] = json!("Second");
-    assert_eq!(platform.sp.post(&roles, second).await.refuses("permissions[0].id"), NOT_SUBSCRIBED);
+    assert_eq!(platform.sp.post(&roles, second).await.assert_field_refused("permissions[0].id"), NOT_SUBSCRIBED);
     platform.sp.post(&path, json!({ "description": "by jobs" })).await.json();
     subscribe(&[events, remediation]).await;
     assert_eq!(gives().await, (1, true), "it is back with the package");

@@ -2,13 +2,13 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::platform::{Permission, Position, Row, Rule, TABLE};
+use tenantry::platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
 
-use super::{Caller, Platform};
+use super::{ApiCaller, TestPlatform};
 
 /// A person of a level, whose only role has one permission set that the test rewrites.
-struct Walker {
-    caller: Caller,
+struct PermissionTester {
+    caller: ApiCaller,
     /// `SP`, `MSP` or `CLIENT`.
     level: &'static str,
     home: String,
@@ -16,23 +16,23 @@ struct Walker {
     role: String,
 }
 
-struct World {
-    platform: Platform,
+struct PermissionFixture {
+    platform: TestPlatform,
     partner: String,
     client: String,
     other: String,
 }
 
-impl World {
+impl PermissionFixture {
     async fn new() -> Self {
-        let platform = Platform::start().await;
-        let partner = platform.partner("Acme").await;
-        let client = platform.sp.client(&partner, "Globex").await;
-        let other = platform.sp.client(&partner, "Hooli").await;
+        let platform = TestPlatform::start().await;
+        let partner = platform.create_partner("Acme").await;
+        let client = platform.sp.create_client(&partner, "Globex").await;
+        let other = platform.sp.create_client(&partner, "Hooli").await;
         Self { platform, partner, client, other }
     }
 
-    async fn walker(&self, level: &'static str) -> Walker {
+    async fn create_tester(&self, level: &'static str) -> PermissionTester {
         let home = match level {
             "SP" => self.platform.sp_id.clone(),
             "MSP" => self.partner.clone(),
@@ -43,13 +43,13 @@ impl World {
         let set = sp.post(&format!("/tenants/{home}/permissionSets"), body).await.json();
         let body = json!({ "name": "Walk", "allClients": true, "permissions": [{ "id": set["id"] }] });
         let role = sp.post(&format!("/tenants/{home}/roles"), body).await.json();
-        let (caller, _) = self.platform.logged_in(&home, &format!("walker-{level}"), &["Walk"]).await;
+        let (caller, _) = self.platform.create_logged_in_user(&home, &format!("walker-{level}"), &["Walk"]).await;
         let text = |value: &Value| value["uniqueId"].as_str().unwrap().to_owned();
-        Walker { caller, level, set: text(&set), role: text(&role), home }
+        PermissionTester { caller, level, set: text(&set), role: text(&role), home }
     }
 
     /// From now on the walker has exactly these.
-    async fn give(&self, walker: &Walker, held: &[Permission]) {
+    async fn give_permissions(&self, walker: &PermissionTester, held: &[Permission]) {
         let named = |permission: &Permission| json!({ "name": permission.category(), "type": format!("{} {}", permission.kind(), permission.category()) });
         let body = json!({ "permissions": held.iter().map(named).collect::<Vec<_>>() });
         let path = format!("/tenants/{}/permissionSets/{}", walker.home, walker.set);
@@ -80,41 +80,46 @@ impl World {
     }
 }
 
-fn position(walker: &Walker, world: &World, tenant: Option<&String>) -> Position {
+fn caller_position(walker: &PermissionTester, world: &PermissionFixture, tenant: Option<&String>) -> CallerRelation {
     match tenant.filter(|tenant| **tenant != walker.home) {
-        Some(tenant) if *tenant == world.client => Position::AboveClient,
-        Some(_) => Position::AbovePartner,
-        None if walker.level == "CLIENT" => Position::OwnClient,
-        None => Position::Own,
+        Some(tenant) if *tenant == world.client => CallerRelation::ParentOfClient,
+        Some(_) => CallerRelation::Provider,
+        None if walker.level == "CLIENT" => CallerRelation::OwnClient,
+        None => CallerRelation::Own,
     }
 }
 
-fn scope(level: &str) -> tenantry::platform::PermissionScope {
+fn permission_scope(level: &str) -> tenantry::platform::PermissionScope {
     tenantry::platform::PermissionScope::from_wire(level).unwrap()
 }
 
 /// What the table says: an own reading of it, and not the gate's.
-fn allowed(rule: Rule, held: &[Permission], level: &str, all_clients: bool) -> bool {
+fn is_allowed_by_table(rule: PermissionRule, held: &[Permission], level: &str, all_clients: bool) -> bool {
     let each = |groups: &[&[Permission]]| groups.iter().all(|group| group.iter().any(|one| held.contains(one)));
     match rule {
-        Rule::Anybody => true,
-        Rule::Each(groups) => each(groups),
-        Rule::AllClients(groups) => all_clients && each(groups),
-        Rule::Everything => {
-            all_clients && Permission::ALL.iter().all(|one| !one.is_for(scope(level)) || held.contains(one))
+        PermissionRule::Anybody => true,
+        PermissionRule::Each(groups) => each(groups),
+        PermissionRule::AllClients(groups) => all_clients && each(groups),
+        PermissionRule::Everything => {
+            all_clients && Permission::ALL.iter().all(|one| !one.is_for(permission_scope(level)) || held.contains(one))
         }
     }
 }
 
 /// Asks for every route, and counts how many answers were allowed.
-async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: bool) -> (usize, usize) {
+async fn call_every_route(
+    world: &PermissionFixture,
+    walker: &PermissionTester,
+    held: &[Permission],
+    all_clients: bool,
+) -> (usize, usize) {
     let (mut passed, mut refused) = (0, 0);
-    for Row { verb, path, needs, .. } in TABLE {
+    for ApiRoute { method: verb, path, requirements: needs, .. } in ROUTES {
         let tenants = world.tenants(walker.level, path);
         let tenants: Vec<Option<&String>> =
             if path.contains("{tenant}") { tenants.into_iter().map(Some).collect() } else { vec![None] };
         for tenant in tenants {
-            let rule = needs.at(position(walker, world, tenant));
+            let rule = needs.rule_for(caller_position(walker, world, tenant));
             let path = path.replace("{tenant}", tenant.map_or("", String::as_str));
             // What lies behind the gate is not there, so nothing happens where a call is allowed.
             let path = [
@@ -132,20 +137,20 @@ async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: b
             .iter()
             .fold(path, |path, name| path.replace(name, "none_900"));
             let method: Method = verb.name().parse().unwrap();
-            let answer = walker.caller.raw(method, &path, b"{}".to_vec()).await;
+            let answer = walker.caller.send(method, &path, b"{}".to_vec()).await;
             let what = format!("{} {path} with {held:?} at {}: {}", verb.name(), walker.level, answer.text);
             assert!(!matches!(answer.status.as_u16(), 401 | 405 | 500), "{}: {what}", answer.status);
             // Where a role gives nothing at all, clients below are not even there.
-            if held.is_empty() && position(walker, world, tenant) == Position::AboveClient {
+            if held.is_empty() && caller_position(walker, world, tenant) == CallerRelation::ParentOfClient {
                 assert_eq!(answer.status, 404, "{what}");
                 continue;
             }
-            if allowed(rule, held, walker.level, all_clients) {
+            if is_allowed_by_table(rule, held, walker.level, all_clients) {
                 assert_ne!(answer.status, 403, "{what}");
                 passed += 1;
             } else {
                 assert_eq!(answer.status, 403, "{what}");
-                names(rule, held, &answer.text);
+                assert_names_permission(rule, held, &answer.text);
                 refused += 1;
             }
         }
@@ -154,8 +159,8 @@ async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: b
 }
 
 /// A refusal names the first thing that is missing.
-fn names(rule: Rule, held: &[Permission], text: &str) {
-    let (Rule::Each(groups) | Rule::AllClients(groups)) = rule else { return };
+fn assert_names_permission(rule: PermissionRule, held: &[Permission], text: &str) {
+    let (PermissionRule::Each(groups) | PermissionRule::AllClients(groups)) = rule else { return };
     let group = groups.iter().find(|group| !group.iter().any(|one| held.contains(one))).or(groups.first()).unwrap();
     for permission in *group {
         assert!(text.contains(permission.name()), "{text} does not name {}", permission.name());
@@ -166,24 +171,24 @@ fn names(rule: Rule, held: &[Permission], text: &str) {
 /// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn every_route_is_allowed_exactly_where_the_table_says() {
-    let world = World::new().await;
+    let world = PermissionFixture::new().await;
     let (mut passed, mut refused) = (0, 0);
     for level in ["SP", "MSP", "CLIENT"] {
-        let walker = world.walker(level).await;
+        let walker = world.create_tester(level).await;
         let every: Vec<Permission> =
-            Permission::ALL.iter().copied().filter(|permission| permission.is_for(scope(level))).collect();
+            Permission::ALL.iter().copied().filter(|permission| permission.is_for(permission_scope(level))).collect();
         let mut variants = vec![Vec::new(), every.clone()];
         for one in &every {
             variants.push(vec![*one]);
             variants.push(every.iter().copied().filter(|other| other != one).collect());
         }
         for held in variants {
-            world.give(&walker, &held).await;
-            let (more, fewer) = ask(&world, &walker, &held, true).await;
+            world.give_permissions(&walker, &held).await;
+            let (more, fewer) = call_every_route(&world, &walker, &held, true).await;
             (passed, refused) = (passed + more, refused + fewer);
         }
         if level == "MSP" {
-            bound(&world, &walker, &every).await;
+            bind_to_one_client(&world, &walker, &every).await;
         }
     }
     println!("{passed} allowed, {refused} refused");
@@ -191,18 +196,18 @@ async fn every_route_is_allowed_exactly_where_the_table_says() {
 }
 
 /// The same person with a role that reaches one client only.
-async fn bound(world: &World, walker: &Walker, every: &[Permission]) {
-    world.give(walker, every).await;
+async fn bind_to_one_client(world: &PermissionFixture, walker: &PermissionTester, every: &[Permission]) {
+    world.give_permissions(walker, every).await;
     let role = format!("/tenants/{}/roles/{}", walker.home, walker.role);
     let body = json!({ "allClients": false, "clients": [{ "uniqueId": world.client }] });
     world.platform.sp.post(&role, body).await.json();
-    let (passed, refused) = ask(world, walker, every, false).await;
+    let (passed, refused) = call_every_route(world, walker, every, false).await;
     assert!(passed > 20, "{passed} allowed");
     assert_eq!(
         refused, 10,
         "creates of clients, the partner's own account, and the four routes of credentials of the partner and of the client"
     );
     let other = &world.other;
-    walker.caller.get(&format!("/tenants/{other}/users/minimal")).await.is(404, "not found");
-    walker.caller.get(&format!("/tenants/client/{other}")).await.is(404, "not found");
+    walker.caller.get(&format!("/tenants/{other}/users/minimal")).await.assert_error(404, "not found");
+    walker.caller.get(&format!("/tenants/client/{other}")).await.assert_error(404, "not found");
 }

@@ -1,16 +1,16 @@
 //! How large a record may become, and how large a page of records.
 
 use serde_json::{Value, json};
-use tenantry::catalog::Category;
+use tenantry::catalog::DataCategory;
 
-use super::{EVENTS, path, subscriber};
-use crate::platform::{Answer, Platform};
+use super::{EVENTS, create_subscriber, records_path};
+use crate::platform::{ApiResponse, TestPlatform};
 
 /// Bytes of a record at most.
-const MOST: usize = 64 << 10;
+const MAX_RECORD_BYTES: usize = 64 << 10;
 
 /// A record that an earlier release let grow beyond every bound; answers its path.
-pub(crate) async fn grown(platform: &Platform, list: &str, name: &str) -> String {
+pub(crate) async fn create_oversized_record(platform: &TestPlatform, list: &str, name: &str) -> String {
     let made = platform.sp.post(list, json!({ "name": name })).await.json();
     let id = made["id"].as_str().unwrap();
     let members: serde_json::Map<String, Value> =
@@ -21,52 +21,53 @@ pub(crate) async fn grown(platform: &Platform, list: &str, name: &str) -> String
     format!("{list}/{id}")
 }
 
-async fn change(platform: &Platform, record: &str, mut members: Value) -> Answer {
+async fn change_record(platform: &TestPlatform, record: &str, mut members: Value) -> ApiResponse {
     members["revision"] = platform.sp.get(record).await.json()["revision"].clone();
     platform.sp.post(record, members).await
 }
 
 #[tokio::test]
 async fn a_record_grows_by_changes_up_to_its_bound_and_no_further() {
-    let platform = Platform::start().await;
-    let list = path(&subscriber(&platform, "Acme", &[EVENTS], &[]).await, Category::Alerts);
+    let platform = TestPlatform::start().await;
+    let list = records_path(&create_subscriber(&platform, "Acme", &[EVENTS], &[]).await, DataCategory::Alerts);
     let made = platform.sp.post(&list, json!({ "name": "A", "m0": "x".repeat(60_000) })).await.json();
     let record = format!("{list}/{}", made["id"].as_str().unwrap());
     for number in 1..45 {
         let member = format!("m{number}");
-        let said =
-            change(&platform, &record, json!({ &member: "x".repeat(60_000), "short": 1 })).await.refuses(&member);
+        let said = change_record(&platform, &record, json!({ &member: "x".repeat(60_000), "short": 1 }))
+            .await
+            .assert_field_refused(&member);
         assert!(said.contains("would have 1200") && said.contains("65536") && said.contains("null"), "{said}");
     }
     let read = platform.sp.get(&record).await.json();
     assert!(read["revision"] == 1 && read.get("m1").is_none() && read.get("short").is_none());
     // What takes the place of another member fits.
-    change(&platform, &record, json!({ "m0": null, "m1": "x".repeat(60_000) })).await.json();
+    change_record(&platform, &record, json!({ "m0": null, "m1": "x".repeat(60_000) })).await.json();
     // A number may be longer as it is kept than as it is sent.
     let long =
         json!({ "name": "B", "numbers": [] }).to_string().replace("[]", &format!("[{}]", vec!["1e15"; 4900].join(",")));
-    let long = platform.sp.raw(reqwest::Method::POST, &format!("/api/v2{list}"), long.into_bytes()).await;
-    assert!(long.refuses("numbers").contains("65536"), "{}", long.text);
+    let long = platform.sp.send(reqwest::Method::POST, &format!("/api/v2{list}"), long.into_bytes()).await;
+    assert!(long.assert_field_refused("numbers").contains("65536"), "{}", long.text);
     let page = platform.sp.get(&list).await.json();
     assert_eq!(page["totalResults"], 1);
-    assert!(page["results"][0].to_string().len() < MOST);
+    assert!(page["results"][0].to_string().len() < MAX_RECORD_BYTES);
 }
 
 #[tokio::test]
 async fn a_record_from_before_its_bound_is_read_alone_and_shrinks() {
-    let platform = Platform::start().await;
-    let list = path(&subscriber(&platform, "Acme", &[EVENTS], &[]).await, Category::Alerts);
+    let platform = TestPlatform::start().await;
+    let list = records_path(&create_subscriber(&platform, "Acme", &[EVENTS], &[]).await, DataCategory::Alerts);
     platform.sp.post(&list, json!({ "name": "A" })).await.json();
-    let record = grown(&platform, &list, "Large").await;
-    let said = platform.sp.get(&list).await.refuses("pageSize");
+    let record = create_oversized_record(&platform, &list, "Large").await;
+    let said = platform.sp.get(&list).await.assert_field_refused("pageSize");
     assert!(said.contains("32 always fit, and 1 where a record has more than 65536 bytes"), "{said}");
     for number in 1..=2 {
         let page = platform.sp.get(&format!("{list}?pageSize=1&pageNo={number}")).await.json();
         assert_eq!((page["totalResults"].as_i64(), page["results"].as_array().unwrap().len()), (Some(2), 1));
     }
-    change(&platform, &record, json!({ "m0": null })).await.json();
-    change(&platform, &record, json!({ "more": 1 })).await.refuses("more");
+    change_record(&platform, &record, json!({ "m0": null })).await.json();
+    change_record(&platform, &record, json!({ "more": 1 })).await.assert_field_refused("more");
     let rest: serde_json::Map<String, Value> = (2..45).map(|number| (format!("m{number}"), Value::Null)).collect();
-    change(&platform, &record, rest.into()).await.json();
+    change_record(&platform, &record, rest.into()).await.json();
     assert_eq!(platform.sp.get(&list).await.json()["results"].as_array().unwrap().len(), 2);
 }

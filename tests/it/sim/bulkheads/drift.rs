@@ -6,38 +6,46 @@ use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::json;
 
-use super::super::ask::{Ask, Reply, Side};
-use super::super::cluster::{CONFIG_MAPS, Key, PARTNERS};
-use super::super::life::{live, settings};
-use super::super::seam::{Fate, Life};
-use super::super::settle::{is_ready, world};
+use super::super::ask::{SimReply, SimRequest, SimServer};
+use super::super::cluster::{CONFIG_MAPS, PARTNERS, SimObjectKey};
+use super::super::life::{run_life, settings};
+use super::super::seam::{OperatorLife, RequestFate};
+use super::super::settle::{is_ready, new_default_world};
 use super::super::sweep::scenarios;
-use super::{EVER, MANY, count, settled, slow_secret, twenty, with_flags};
+use super::{
+    CLIENT_COUNT, UNREACHABLE_TIME, count_requests, create_slow_secret, create_twenty_clients, run_update_scenario,
+    settings_with_slow_host,
+};
 
 #[test]
 fn forty_secrets_that_are_never_answered_delay_no_correction_of_another_object() {
-    let world = world();
-    settled(&world);
-    let done = live(&world, &Life::new(2), with_flags(&[]), async {
+    let world = new_default_world();
+    run_update_scenario(&world);
+    let done = run_life(&world, &OperatorLife::new(2), settings_with_slow_host(&[]), async {
         // Each has a Secret of its own: nobody waits for another's.
-        let slow = |number| Key::new(PARTNERS, "b", &format!("p{number}"));
-        for number in 0..MANY {
+        let slow = |number| SimObjectKey::new(PARTNERS, "b", &format!("p{number}"));
+        for number in 0..CLIENT_COUNT {
             let secret = format!("slow{number}");
-            slow_secret(&world, &secret);
+            create_slow_secret(&world, &secret);
             let spec = json!({"connectionSecretRef": {"name": secret}, "details": {"name": format!("Slow {number}")}});
-            world.create(&slow(number), &scenarios::partner(&spec));
+            world.create(&slow(number), &scenarios::partner_spec(&spec));
         }
-        for number in 0..MANY {
-            world.until("it is Ready", |world| world.object(&slow(number)).is_some_and(|one| is_ready(&one))).await;
+        for number in 0..CLIENT_COUNT {
+            world
+                .wait_until("it is Ready", |world| world.object(&slow(number)).is_some_and(|one| is_ready(&one)))
+                .await;
         }
-        let acme = Key::new(PARTNERS, "a", "acme");
+        let acme = SimObjectKey::new(PARTNERS, "a", "acme");
         world.edit(&acme, &json!({"details": {"city": "Ulm"}}));
-        world.until("it is applied", |world| world.tenant(&acme).unwrap().settings["city"] == "Ulm").await;
-        let is_theirs = |ask: &Ask| ask.path.contains("/namespaces/b/secrets/slow");
-        world.lock().fates = Box::new(move |_, ask| if is_theirs(ask) { Fate::Silent(EVER) } else { Fate::Pass });
+        world.wait_until("it is applied", |world| world.tenant(&acme).unwrap().settings["city"] == "Ulm").await;
+        let is_theirs = |ask: &SimRequest| ask.path.contains("/namespaces/b/secrets/slow");
+        world.lock().fates =
+            Box::new(
+                move |_, ask| if is_theirs(ask) { RequestFate::Silent(UNREACHABLE_TIME) } else { RequestFate::Pass },
+            );
         // One interval, and less than the sum of the waits for each Secret. A fourth correction within an hour is not made.
         for round in 0..3 {
-            world.drift(&world.tenant(&acme).unwrap(), &json!({"city": "Elsewhere"}));
+            world.change_in_console(&world.tenant(&acme).unwrap(), &json!({"city": "Elsewhere"}));
             tokio::time::sleep(Duration::from_mins(13)).await;
             let city = world.tenant(&acme).unwrap().settings["city"].clone();
             assert_eq!(city, "Ulm", "round {round}");
@@ -50,14 +58,14 @@ fn forty_secrets_that_are_never_answered_delay_no_correction_of_another_object()
 /// shows: faults/73
 #[test]
 fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        twenty(&world, &json!({})).await;
-        let is_search = |ask: &Ask| ask.path.ends_with("/clients/search");
-        let is_read = |ask: &Ask| ask.side == Side::Platform && ask.path.contains("/clients/client_");
-        let refuse = Reply { status: 503, headers: Vec::new(), body: Bytes::new() };
-        let reads = count(&world, is_read, move |ask| {
-            if is_search(ask) { Fate::Instead(Box::new((refuse.clone(), false))) } else { Fate::Pass }
+    let world = new_default_world();
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
+        create_twenty_clients(&world, &json!({})).await;
+        let is_search = |ask: &SimRequest| ask.path.ends_with("/clients/search");
+        let is_read = |ask: &SimRequest| ask.side == SimServer::Platform && ask.path.contains("/clients/client_");
+        let refuse = SimReply { status: 503, headers: Vec::new(), body: Bytes::new() };
+        let reads = count_requests(&world, is_read, move |ask| {
+            if is_search(ask) { RequestFate::Replaced(Box::new((refuse.clone(), false))) } else { RequestFate::Pass }
         });
         tokio::time::sleep(Duration::from_mins(35)).await;
         let reads = *reads.lock().unwrap();
@@ -71,17 +79,20 @@ fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
 fn twenty_clients_that_share_a_config_map_cost_one_read_of_it_in_each_interval() {
     const PIXEL: &str =
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
+    let world = new_default_world();
+    let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         let body = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "images", "namespace": "a"},
             "binaryData": {"logo.png": PIXEL},
         });
         world.kubectl(Method::POST, &CONFIG_MAPS.path("a", ""), &body);
-        twenty(&world, &json!({"branding": {"logo": {"configMapKeyRef": {"name": "images", "key": "logo.png"}}}}))
-            .await;
+        create_twenty_clients(
+            &world,
+            &json!({"branding": {"logo": {"configMapKeyRef": {"name": "images", "key": "logo.png"}}}}),
+        )
+        .await;
         tokio::time::sleep(Duration::from_mins(1)).await;
-        let reads = count(&world, |ask| ask.path.ends_with("/configmaps/images"), |_| Fate::Pass);
+        let reads = count_requests(&world, |ask| ask.path.ends_with("/configmaps/images"), |_| RequestFate::Pass);
         tokio::time::sleep(Duration::from_mins(35)).await;
         let reads = *reads.lock().unwrap();
         assert!((3..=4).contains(&reads), "{reads} reads in three intervals");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answer::{conflict, missing, refuse, shown};
-use super::{Change, Cluster, How, Key, NAMESPACES, Resource};
-use crate::sim::ask::{Ask, Reply};
+use super::answer::{conflict, error_status, not_found, requested_view};
+use super::{HistoryChange, HistoryEntry, NAMESPACES, Resource, SimCluster, SimObjectKey};
+use crate::sim::ask::{SimReply, SimRequest};
 
 const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
@@ -17,12 +17,12 @@ pub(super) fn is_deleting(object: &Value) -> bool {
 }
 
 /// Times of metadata have whole seconds.
-fn seconds(at: Timestamp) -> String {
+fn to_whole_seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 /// RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
+fn merge_json(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
@@ -35,7 +35,7 @@ fn merge(target: &mut Value, patch: &Value) {
         if value.is_null() {
             members.remove(key);
         } else {
-            merge(members.entry(key.clone()).or_insert(Value::Null), value);
+            merge_json(members.entry(key.clone()).or_insert(Value::Null), value);
         }
     }
 }
@@ -54,36 +54,36 @@ fn finalizers(object: &Value) -> Vec<&str> {
     object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-impl Cluster {
-    pub(super) fn create(&mut self, resource: Resource, namespace: &str, mut body: Value, at: Timestamp) -> Reply {
+impl SimCluster {
+    pub(super) fn create(&mut self, resource: Resource, namespace: &str, mut body: Value, at: Timestamp) -> SimReply {
         let name = body["metadata"]["name"]
             .as_str()
             .unwrap_or_else(|| panic!("not modelled: a create without a name"))
             .to_owned();
-        let key = Key::new(resource, namespace, &name);
+        let key = SimObjectKey::new(resource, namespace, &name);
         if !namespace.is_empty() {
-            match self.get(&Key::new(NAMESPACES, "", namespace)) {
-                None => return missing(&Key::new(NAMESPACES, "", namespace)),
+            match self.get(&SimObjectKey::new(NAMESPACES, "", namespace)) {
+                None => return not_found(&SimObjectKey::new(NAMESPACES, "", namespace)),
                 Some(found) if is_deleting(found) => {
                     let message = format!(
                         "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
                         resource.plural
                     );
-                    return refuse(403, "Forbidden", &message);
+                    return error_status(403, "Forbidden", &message);
                 }
                 Some(_) => {}
             }
         }
         if self.get(&key).is_some() {
-            return refuse(409, "AlreadyExists", &format!("{} \"{name}\" already exists", resource.plural));
+            return error_status(409, "AlreadyExists", &format!("{} \"{name}\" already exists", resource.plural));
         }
-        self.made += 1;
+        self.created_count += 1;
         body["apiVersion"] = json!(resource.api);
         body["kind"] = json!(resource.kind);
-        let uid = format!("00000000-0000-4000-8000-{:012x}", self.made);
+        let uid = format!("00000000-0000-4000-8000-{:012x}", self.created_count);
         let metadata = &mut body["metadata"];
         metadata["uid"] = json!(uid);
-        metadata["creationTimestamp"] = json!(seconds(at));
+        metadata["creationTimestamp"] = json!(to_whole_seconds(at));
         if !namespace.is_empty() {
             metadata["namespace"] = json!(namespace);
         }
@@ -93,11 +93,11 @@ impl Cluster {
             body["status"] = json!({"observedGeneration": -1});
         }
         without_empty(&mut body["metadata"]);
-        self.put(How::Added, &key, body, at)
+        self.store_object(HistoryChange::Added, &key, body, at)
     }
 
-    pub(super) fn replace(&mut self, key: &Key, mut body: Value, at: Timestamp) -> Reply {
-        let Some(before) = self.get(key).cloned() else { return missing(key) };
+    pub(super) fn replace(&mut self, key: &SimObjectKey, mut body: Value, at: Timestamp) -> SimReply {
+        let Some(before) = self.get(key).cloned() else { return not_found(key) };
         for protected in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
             body["metadata"][protected] = before["metadata"][protected].clone();
         }
@@ -110,25 +110,25 @@ impl Cluster {
     }
 
     /// A merge patch of the whole object but its status.
-    pub(super) fn merge(&mut self, ask: &Ask, key: &Key, at: Timestamp) -> Reply {
-        let Some(before) = self.get(key).cloned() else { return missing(key) };
-        assert_eq!(ask.header("content-type"), "application/merge-patch+json", "not modelled: {}", ask.line());
+    pub(super) fn merge_patch(&mut self, ask: &SimRequest, key: &SimObjectKey, at: Timestamp) -> SimReply {
+        let Some(before) = self.get(key).cloned() else { return not_found(key) };
+        assert_eq!(ask.header("content-type"), "application/merge-patch+json", "not modelled: {}", ask.log_line());
         let mut after = before.clone();
-        merge(&mut after, &ask.json());
+        merge_json(&mut after, &ask.json());
         let reply = self.update(key, (&before, after), at);
-        if reply.is_success() { Reply::json(reply.status, &shown(ask, &reply.value())) } else { reply }
+        if reply.is_success() { SimReply::json(reply.status, &requested_view(ask, &reply.json_body())) } else { reply }
     }
 
     /// What an update and a merge patch have in common.
-    fn update(&mut self, key: &Key, (before, mut after): (&Value, Value), at: Timestamp) -> Reply {
+    fn update(&mut self, key: &SimObjectKey, (before, mut after): (&Value, Value), at: Timestamp) -> SimReply {
         if after["metadata"]["uid"] != before["metadata"]["uid"] {
-            return refuse(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
+            return error_status(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
         }
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
             return conflict(key, MODIFIED);
         }
         if is_deleting(before) && finalizers(&after).iter().any(|one| !finalizers(before).contains(one)) {
-            return refuse(
+            return error_status(
                 422,
                 "Invalid",
                 "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
@@ -147,19 +147,19 @@ impl Cluster {
         if is_deleting(&after) && finalizers(&after).is_empty() && key.resource.has_generation() {
             let gone = after.clone();
             self.remove(key, at);
-            return Reply::json(200, &gone);
+            return SimReply::json(200, &gone);
         }
         if after == *before {
-            return Reply::json(200, before);
+            return SimReply::json(200, before);
         }
-        self.put(How::Modified, key, after, at)
+        self.store_object(HistoryChange::Modified, key, after, at)
     }
 
     /// Server-side apply of a status by its only owner: what it left out goes. The real one compares no UID here.
-    pub(super) fn apply_status(&mut self, ask: &Ask, key: &Key, at: Timestamp) -> Reply {
-        assert_eq!(ask.header("content-type"), "application/apply-patch+yaml", "not modelled: {}", ask.line());
-        assert_eq!(ask.parameter("force").as_deref(), Some("true"), "not modelled: {}", ask.line());
-        let Some(before) = self.get(key).cloned() else { return missing(key) };
+    pub(super) fn apply_status(&mut self, ask: &SimRequest, key: &SimObjectKey, at: Timestamp) -> SimReply {
+        assert_eq!(ask.header("content-type"), "application/apply-patch+yaml", "not modelled: {}", ask.log_line());
+        assert_eq!(ask.parameter("force").as_deref(), Some("true"), "not modelled: {}", ask.log_line());
+        let Some(before) = self.get(key).cloned() else { return not_found(key) };
         let body = ask.json();
         let given = &body["metadata"];
         if !given["resourceVersion"].is_null() && given["resourceVersion"] != before["metadata"]["resourceVersion"] {
@@ -172,56 +172,56 @@ impl Cluster {
             after["status"]["observedGeneration"] = json!(-1);
         }
         if after == before {
-            return Reply::json(200, &before);
+            return SimReply::json(200, &before);
         }
-        self.put(How::Modified, key, after, at)
+        self.store_object(HistoryChange::Modified, key, after, at)
     }
 
-    pub(super) fn delete(&mut self, key: &Key, at: Timestamp) -> Reply {
-        let Some(before) = self.get(key).cloned() else { return missing(key) };
+    pub(super) fn delete(&mut self, key: &SimObjectKey, at: Timestamp) -> SimReply {
+        let Some(before) = self.get(key).cloned() else { return not_found(key) };
         let stays = !finalizers(&before).is_empty() || key.resource == NAMESPACES || key.resource == super::DEFINITIONS;
         if !stays {
             self.remove(key, at);
-            return Reply::json(
+            return SimReply::json(
                 200,
                 &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),
             );
         }
         if is_deleting(&before) {
-            return Reply::json(200, &before);
+            return SimReply::json(200, &before);
         }
         let mut after = before;
-        after["metadata"]["deletionTimestamp"] = json!(seconds(at));
+        after["metadata"]["deletionTimestamp"] = json!(to_whole_seconds(at));
         if key.resource.has_generation() {
             after["metadata"]["deletionGracePeriodSeconds"] = json!(0);
             after["metadata"]["generation"] = json!(after["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
         }
-        self.put(How::Modified, key, after, at)
+        self.store_object(HistoryChange::Modified, key, after, at)
     }
 
     /// Takes an object away.
-    pub(super) fn remove(&mut self, key: &Key, at: Timestamp) {
+    pub(super) fn remove(&mut self, key: &SimObjectKey, at: Timestamp) {
         if let Some(object) = self.objects.remove(key) {
             let mut object = object.as_ref().clone();
             self.version += 1;
             object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            self.note(How::Deleted, key, Arc::new(object), at);
+            self.record_history(HistoryChange::Deleted, key, Arc::new(object), at);
         }
     }
 
     /// Keeps an object as it now is.
-    fn put(&mut self, how: How, key: &Key, mut object: Value, at: Timestamp) -> Reply {
+    fn store_object(&mut self, how: HistoryChange, key: &SimObjectKey, mut object: Value, at: Timestamp) -> SimReply {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let reply = Reply::json(if how == How::Added { 201 } else { 200 }, &object);
+        let reply = SimReply::json(if how == HistoryChange::Added { 201 } else { 200 }, &object);
         let object = Arc::new(object);
         self.objects.insert(key.clone(), Arc::clone(&object));
-        self.note(how, key, object, at);
+        self.record_history(how, key, object, at);
         reply
     }
 
-    fn note(&mut self, how: How, key: &Key, object: Arc<Value>, at: Timestamp) {
-        self.history.push(Change { version: self.version, at, how, key: key.clone(), object });
-        self.changed.send_replace(self.version);
+    fn record_history(&mut self, how: HistoryChange, key: &SimObjectKey, object: Arc<Value>, at: Timestamp) {
+        self.history.push(HistoryEntry { version: self.version, at, how, key: key.clone(), object });
+        self.change_sender.send_replace(self.version);
     }
 }

@@ -1,6 +1,6 @@
 //! What a path of the API leads to.
 
-use super::Key;
+use super::SimObjectKey;
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,19 +51,19 @@ pub(super) const ALL: [Resource; 8] =
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(super) enum Target {
+pub(super) enum PathTarget {
     /// Discovery of our group.
     Group,
     /// All objects of a kind, or those of one namespace.
     All { resource: Resource, namespace: Option<String> },
     /// One object.
-    One(Key),
+    One(SimObjectKey),
     /// The status of one.
-    Status(Key),
+    Status(SimObjectKey),
 }
 
-impl Target {
-    pub(super) fn of(path: &str) -> Self {
+impl PathTarget {
+    pub(super) fn from_path(path: &str) -> Self {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (api, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] => ((*version).to_owned(), rest),
@@ -77,14 +77,16 @@ impl Target {
         match rest {
             [] => Self::Group,
             ["namespaces"] => Self::All { resource: NAMESPACES, namespace: None },
-            ["namespaces", name] => Self::One(Key::new(NAMESPACES, "", name)),
+            ["namespaces", name] => Self::One(SimObjectKey::new(NAMESPACES, "", name)),
             ["namespaces", namespace, plural] => {
                 Self::All { resource: find(plural), namespace: Some((*namespace).to_owned()) }
             }
-            ["namespaces", namespace, plural, name] => Self::One(Key::new(find(plural), namespace, name)),
-            ["namespaces", namespace, plural, name, "status"] => Self::Status(Key::new(find(plural), namespace, name)),
+            ["namespaces", namespace, plural, name] => Self::One(SimObjectKey::new(find(plural), namespace, name)),
+            ["namespaces", namespace, plural, name, "status"] => {
+                Self::Status(SimObjectKey::new(find(plural), namespace, name))
+            }
             [plural] => Self::All { resource: find(plural), namespace: None },
-            [plural, name] => Self::One(Key::new(find(plural), "", name)),
+            [plural, name] => Self::One(SimObjectKey::new(find(plural), "", name)),
             _ => panic!("not modelled: {path}"),
         }
     }

@@ -4,45 +4,47 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::answer::{is_chosen, shown};
-use super::target::Target;
-use super::{Cluster, How, Key, Resource};
-use crate::sim::ask::Ask;
+use super::answer::{is_selected, requested_view};
+use super::target::PathTarget;
+use super::{HistoryChange, Resource, SimCluster, SimObjectKey};
+use crate::sim::ask::SimRequest;
 
 /// A watch under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Watching {
+pub(crate) struct WatchState {
     resource: Resource,
     /// Version up to which everything was told.
-    told: u64,
+    sent_version: u64,
     /// Seconds after which the server closes it.
     pub(crate) seconds: u64,
 }
 
-impl Watching {
+impl WatchState {
     pub(super) const fn new(resource: Resource, told: u64, seconds: u64) -> Self {
-        Self { resource, told, seconds }
+        Self { resource, sent_version: told, seconds }
     }
 }
 
-impl Cluster {
+impl SimCluster {
     /// The next event of a watch among those that are at least as old as the lag, as a line of the stream.
-    pub(crate) fn next_event(&self, watching: &mut Watching, ask: &Ask, until: Timestamp) -> Option<Bytes> {
-        let Target::All { namespace, .. } = Target::of(&ask.path) else { panic!("not a watch of many: {}", ask.path) };
-        let is_there = |key: &Key| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace);
-        let after = self.history.partition_point(|change| change.version <= watching.told);
+    pub(crate) fn next_event(&self, watching: &mut WatchState, ask: &SimRequest, until: Timestamp) -> Option<Bytes> {
+        let PathTarget::All { namespace, .. } = PathTarget::from_path(&ask.path) else {
+            panic!("not a watch of many: {}", ask.path)
+        };
+        let is_there = |key: &SimObjectKey| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace);
+        let after = self.history.partition_point(|change| change.version <= watching.sent_version);
         for change in &self.history[after..] {
             if change.at > until {
                 return None;
             }
-            watching.told = change.version;
-            if change.key.resource == watching.resource && is_there(&change.key) && is_chosen(ask, &change.object) {
+            watching.sent_version = change.version;
+            if change.key.resource == watching.resource && is_there(&change.key) && is_selected(ask, &change.object) {
                 let how = match change.how {
-                    How::Added => "ADDED",
-                    How::Modified => "MODIFIED",
-                    How::Deleted => "DELETED",
+                    HistoryChange::Added => "ADDED",
+                    HistoryChange::Modified => "MODIFIED",
+                    HistoryChange::Deleted => "DELETED",
                 };
-                let line = json!({"type": how, "object": shown(ask, &change.object)}).to_string() + "\n";
+                let line = json!({"type": how, "object": requested_view(ask, &change.object)}).to_string() + "\n";
                 return Some(Bytes::from(line));
             }
         }
@@ -50,16 +52,16 @@ impl Cluster {
     }
 
     /// When the oldest change was made that the watch has not told of.
-    pub(crate) fn oldest_untold(&self, watching: &Watching) -> Option<Timestamp> {
-        let after = self.history.partition_point(|change| change.version <= watching.told);
+    pub(crate) fn oldest_unsent_change(&self, watching: &WatchState) -> Option<Timestamp> {
+        let after = self.history.partition_point(|change| change.version <= watching.sent_version);
         self.history.get(after).map(|change| change.at)
     }
 
     /// What a server sends before it closes a watch: how far it has told.
-    pub(crate) fn bookmark(watching: &Watching) -> Bytes {
+    pub(crate) fn bookmark(watching: &WatchState) -> Bytes {
         let object = json!({
             "apiVersion": watching.resource.api, "kind": watching.resource.kind,
-            "metadata": {"resourceVersion": watching.told.to_string(), "annotations": {}},
+            "metadata": {"resourceVersion": watching.sent_version.to_string(), "annotations": {}},
         });
         Bytes::from(json!({"type": "BOOKMARK", "object": object}).to_string() + "\n")
     }

@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Who, who};
-use crate::sim::people::with;
-use crate::sim::seam::World;
+use super::{SimActor, any_actor};
+use crate::sim::people::merge_spec;
+use crate::sim::seam::SimWorld;
 
 /// Whom an object names as the owner from whom it takes a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum ClaimedOwner {
     Nobody,
     /// The owner, as `cluster/kind/namespace/name`.
     Owner,
@@ -19,36 +19,36 @@ pub(crate) enum From {
 
 /// An object asks for the tenant of another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim {
-    pub(crate) by: Who,
-    pub(crate) of: Who,
-    pub(crate) from: From,
+pub(crate) struct TenantClaim {
+    pub(crate) by: SimActor,
+    pub(crate) of: SimActor,
+    pub(crate) from: ClaimedOwner,
 }
 
 /// What goes on between two objects.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Neighbour {
-    Claim(Claim),
+pub(crate) enum NeighbourAction {
+    Claim(TenantClaim),
     /// The owner hands its tenant over; the receiver names the id, or does not.
     HandOver {
-        of: Who,
-        to: Who,
+        of: SimActor,
+        to: SimActor,
         is_named: bool,
     },
     /// The hand-over is withdrawn.
-    Keep(Who),
+    Keep(SimActor),
     /// An object only reads a tenant: its own, or that of another where it has none.
     Observe {
-        by: Who,
-        of: Who,
+        by: SimActor,
+        of: SimActor,
     },
     /// Somebody approves the plan that waits.
-    Approve(Who),
+    Approve(SimActor),
 }
 
 /// Settings that inherit, that wait for a person, or that the platform keeps apart from the others.
-pub(super) fn setting(who: Who) -> impl Strategy<Value = Value> {
-    let is_partner = [Who::Acme, Who::Beta, Who::Upstart].contains(&who);
+pub(super) fn any_setting(who: SimActor) -> impl Strategy<Value = Value> {
+    let is_partner = [SimActor::Acme, SimActor::Beta, SimActor::Upstart].contains(&who);
     let packages = |more: &[&str], add_ons: &[&str]| {
         let all: Vec<&str> = ["HybridDiscoveryAndMonitoring"].iter().chain(more).copied().collect();
         json!({"packages": all, "addOns": add_ons})
@@ -75,8 +75,8 @@ pub(super) fn setting(who: Who) -> impl Strategy<Value = Value> {
 }
 
 /// Two objects of one kind.
-fn pair() -> impl Strategy<Value = (Who, Who)> {
-    use Who::{Acme, Beta, Globex, Hooli, Initech, Rival, Upstart};
+fn any_pair() -> impl Strategy<Value = (SimActor, SimActor)> {
+    use SimActor::{Acme, Beta, Globex, Hooli, Initech, Rival, Upstart};
     prop_oneof![
         6 => prop::sample::select(vec![(Rival, Globex), (Rival, Initech), (Upstart, Beta), (Upstart, Acme)]),
         2 => prop::sample::select(vec![(Globex, Rival), (Globex, Initech), (Initech, Globex), (Initech, Rival)]),
@@ -84,44 +84,44 @@ fn pair() -> impl Strategy<Value = (Who, Who)> {
     ]
 }
 
-pub(super) fn neighbour() -> impl Strategy<Value = Neighbour> {
-    let from = prop_oneof![2 => Just(From::Nobody), 2 => Just(From::Owner), 1 => Just(From::OtherCluster)];
+pub(super) fn any_neighbour_action() -> impl Strategy<Value = NeighbourAction> {
+    let from = prop_oneof![2 => Just(ClaimedOwner::Nobody), 2 => Just(ClaimedOwner::Owner), 1 => Just(ClaimedOwner::OtherCluster)];
     prop_oneof![
-        5 => (pair(), from).prop_map(|((by, of), from)| Neighbour::Claim(Claim { by, of, from })),
-        5 => (pair(), prop::bool::weighted(0.8))
-            .prop_map(|((to, of), is_named)| Neighbour::HandOver { of, to, is_named }),
-        2 => who().prop_map(Neighbour::Keep),
-        2 => pair().prop_map(|(by, of)| Neighbour::Observe { by, of }),
-        3 => who().prop_map(Neighbour::Approve),
+        5 => (any_pair(), from).prop_map(|((by, of), from)| NeighbourAction::Claim(TenantClaim { by, of, from })),
+        5 => (any_pair(), prop::bool::weighted(0.8))
+            .prop_map(|((to, of), is_named)| NeighbourAction::HandOver { of, to, is_named }),
+        2 => any_actor().prop_map(NeighbourAction::Keep),
+        2 => any_pair().prop_map(|(by, of)| NeighbourAction::Observe { by, of }),
+        3 => any_actor().prop_map(NeighbourAction::Approve),
     ]
 }
 
-impl World {
-    pub(super) fn neighbour(&self, neighbour: Neighbour) {
+impl SimWorld {
+    pub(super) fn perform_neighbour_action(&self, neighbour: NeighbourAction) {
         match neighbour {
-            Neighbour::Claim(Claim { by, of, from }) => {
-                let Some(tenant) = self.owned(of) else { return };
+            NeighbourAction::Claim(TenantClaim { by, of, from }) => {
+                let Some(tenant) = self.owned_tenant(of) else { return };
                 let place = tenant.place.unwrap_or_default();
                 let (_, rest) = place.split_once('/').unwrap_or_default();
                 let from = match from {
-                    From::Nobody => Value::Null,
-                    From::Owner => json!(place),
-                    From::OtherCluster => json!(format!("other/{rest}")),
+                    ClaimedOwner::Nobody => Value::Null,
+                    ClaimedOwner::Owner => json!(place),
+                    ClaimedOwner::OtherCluster => json!(format!("other/{rest}")),
                 };
-                self.ask_for(by, &tenant.id, &json!({"takeFrom": from}));
+                self.claim_tenant(by, &tenant.id, &json!({"takeFrom": from}));
             }
-            Neighbour::HandOver { of, to, is_named } => {
-                let Some(tenant) = self.owned(of) else { return };
+            NeighbourAction::HandOver { of, to, is_named } => {
+                let Some(tenant) = self.owned_tenant(of) else { return };
                 let receiver = to.key();
                 let named = json!({"namespace": receiver.namespace, "name": receiver.name});
                 self.edit(&of.key(), &json!({"handOver": named}));
                 if is_named {
-                    self.ask_for(to, &tenant.id, &json!({"takeFrom": null}));
+                    self.claim_tenant(to, &tenant.id, &json!({"takeFrom": null}));
                 }
             }
-            Neighbour::Keep(who) => drop(self.edit(&who.key(), &json!({"handOver": null}))),
-            Neighbour::Observe { by, of } => self.observe(by, of),
-            Neighbour::Approve(who) => {
+            NeighbourAction::Keep(who) => drop(self.edit(&who.key(), &json!({"handOver": null}))),
+            NeighbourAction::Observe { by, of } => self.observe_tenant(by, of),
+            NeighbourAction::Approve(who) => {
                 let object = self.object(&who.key()).unwrap_or_default();
                 if let Some(hash) = object["status"]["plan"]["hash"].as_str() {
                     self.lock().troubles.count("plans approved");
@@ -132,36 +132,36 @@ impl World {
     }
 
     /// Whether the API server would let an object name this tenant: an object stays with its tenant.
-    fn may_name(&self, who: Who, id: &str) -> bool {
+    fn may_claim_tenant(&self, who: SimActor, id: &str) -> bool {
         let object = self.object(&who.key()).unwrap_or_default();
         object["status"]["uniqueId"].as_str().is_none_or(|own| own == id)
     }
 
     /// An object names a tenant to be taken over. One that has another goes, and asks when it is made anew.
-    pub(super) fn ask_for(&self, who: Who, id: &str, more: &Value) {
-        let adoption = with(json!({"policy": "Adopt", "uniqueId": id}), more);
+    pub(super) fn claim_tenant(&self, who: SimActor, id: &str, more: &Value) {
+        let adoption = merge_spec(json!({"policy": "Adopt", "uniqueId": id}), more);
         if self.object(&who.key()).is_none() {
-            self.create(&who.key(), &with(who.spec(), &json!({"adoption": adoption})));
-        } else if self.may_name(who, id) {
+            self.create(&who.key(), &merge_spec(who.spec(), &json!({"adoption": adoption})));
+        } else if self.may_claim_tenant(who, id) {
             self.edit(&who.key(), &json!({"adoption": adoption, "handOver": null, "management": {"mode": "Manage"}}));
-        } else if [Who::Rival, Who::Upstart].contains(&who) {
+        } else if [SimActor::Rival, SimActor::Upstart].contains(&who) {
             self.edit(&who.key(), &json!({"deletion": null}));
             self.delete(&who.key());
         }
     }
 
-    fn observe(&self, by: Who, of: Who) {
-        let Some(tenant) = self.owned(by).or_else(|| self.owned(of)) else { return };
+    fn observe_tenant(&self, by: SimActor, of: SimActor) {
+        let Some(tenant) = self.owned_tenant(by).or_else(|| self.owned_tenant(of)) else { return };
         let spec = json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": tenant.id}});
         if self.object(&by.key()).is_none() {
-            self.create(&by.key(), &with(by.spec(), &spec));
-        } else if self.may_name(by, &tenant.id) {
+            self.create(&by.key(), &merge_spec(by.spec(), &spec));
+        } else if self.may_claim_tenant(by, &tenant.id) {
             self.edit(&by.key(), &spec);
         }
     }
 
     /// It is managed again. An id that was only named to be read is none to be taken over.
-    pub(super) fn resume(&self, who: Who) {
+    pub(super) fn resume_management(&self, who: SimActor) {
         let object = self.object(&who.key()).unwrap_or_default();
         let adoption = &object["spec"]["adoption"];
         let kept = if adoption["policy"] == "Adopt" { adoption.clone() } else { Value::Null };

@@ -13,7 +13,7 @@ use crate::hex::sha256;
 pub(super) const ROUNDS: usize = 4;
 
 /// Where a value stands in a spec, what it is in each round, and what the platform then shows where.
-pub(super) struct Row {
+pub(super) struct FieldMapping {
     pub(super) path: &'static str,
     pub(super) spec: [Value; ROUNDS],
     /// Path in the answer to a read of the tenant, or of its branding where it begins with `branding/`, or in what is written
@@ -21,39 +21,39 @@ pub(super) struct Row {
     pub(super) wire: Vec<(&'static str, [Value; ROUNDS])>,
 }
 
-fn row(path: &'static str, wire: &'static str, value: impl Fn(usize) -> Value) -> Row {
+fn field_row(path: &'static str, wire: &'static str, value: impl Fn(usize) -> Value) -> FieldMapping {
     let values = [0, 1, 2, 3].map(value);
-    Row { path, spec: values.clone(), wire: vec![(wire, values)] }
+    FieldMapping { path, spec: values.clone(), wire: vec![(wire, values)] }
 }
 
-fn text(path: &'static str, wire: &'static str) -> Row {
-    row(path, wire, |round| json!(format!("{wire} {round}")))
+fn text_row(path: &'static str, wire: &'static str) -> FieldMapping {
+    field_row(path, wire, |round| json!(format!("{wire} {round}")))
 }
 
-fn each(path: &'static str, wire: &'static str, values: [&str; ROUNDS]) -> Row {
-    row(path, wire, |round| json!(values[round]))
+fn values_row(path: &'static str, wire: &'static str, values: [&str; ROUNDS]) -> FieldMapping {
+    field_row(path, wire, |round| json!(values[round]))
 }
 
 /// A switch. Of two switches each differs from the other in some round, and none is always on or always off.
-fn flag(path: &'static str, wire: &'static str, number: usize) -> Row {
+fn flag_row(path: &'static str, wire: &'static str, number: usize) -> FieldMapping {
     assert!((1..15).contains(&number));
-    row(path, wire, |round| json!((number >> round) & 1 == 1))
+    field_row(path, wire, |round| json!((number >> round) & 1 == 1))
 }
 
-fn number(path: &'static str, wire: &'static str, first: usize) -> Row {
-    row(path, wire, |round| json!(first + round))
+fn number_row(path: &'static str, wire: &'static str, first: usize) -> FieldMapping {
+    field_row(path, wire, |round| json!(first + round))
 }
 
-fn named(path: &'static str, wire: &'static str, values: [(&[&str], &[&str]); ROUNDS]) -> Row {
-    Row {
+fn set_row(path: &'static str, wire: &'static str, values: [(&[&str], &[&str]); ROUNDS]) -> FieldMapping {
+    FieldMapping {
         path,
         spec: values.map(|(declared, _)| json!(declared)),
         wire: vec![(wire, values.map(|(_, shown)| json!(BTreeSet::from_iter(shown))))],
     }
 }
 
-fn secret(path: &'static str, wire: &'static str, key: &str) -> Row {
-    Row {
+fn secret_row(path: &'static str, wire: &'static str, key: &str) -> FieldMapping {
+    FieldMapping {
         path,
         spec: [0, 1, 2, 3].map(|round| json!({"name": format!("duo{round}"), "key": key})),
         wire: vec![(wire, [0, 1, 2, 3].map(|round| json!(format!("{key}{round}"))))],
@@ -67,10 +67,10 @@ fn png(seed: usize) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn image(path: &'static str, wire: &'static str, seed: usize) -> Row {
+fn image_row(path: &'static str, wire: &'static str, seed: usize) -> FieldMapping {
     let file = |round: usize| png(seed + round);
     let digest = |round| sha256(file(round));
-    Row {
+    FieldMapping {
         path,
         spec: [0, 1, 2, 3].map(|round| json!({"inline": STANDARD.encode(file(round))})),
         wire: vec![(wire, [0, 1, 2, 3].map(|round| json!(digest(round))))],
@@ -81,34 +81,36 @@ const ZONES: [&str; ROUNDS] = ["Europe/Berlin", "Asia/Tokyo", "America/New_York"
 const COUNTRIES: [&str; ROUNDS] = ["Germany", "France", "Japan", "Spain"];
 
 /// Texts and places that both kinds have.
-fn of_both(kind: &'static str) -> Vec<Row> {
+fn common_rows(kind: &'static str) -> Vec<FieldMapping> {
     vec![
-        row("details.name", "name", |round| json!(format!("{kind} {round}"))),
-        each("details.timezone", "timeZone", ZONES),
-        each("details.country", "country", COUNTRIES),
-        text("details.city", "city"),
-        text("details.address", "address"),
-        text("details.postalCode", "zip"),
-        text("details.state", "state"),
-        text("branding.websiteTitle", "branding/applicationTitle"),
-        row("branding.documentationURL", "branding/documentationURL", |round| {
+        field_row("details.name", "name", |round| json!(format!("{kind} {round}"))),
+        values_row("details.timezone", "timeZone", ZONES),
+        values_row("details.country", "country", COUNTRIES),
+        text_row("details.city", "city"),
+        text_row("details.address", "address"),
+        text_row("details.postalCode", "zip"),
+        text_row("details.state", "state"),
+        text_row("branding.websiteTitle", "branding/applicationTitle"),
+        field_row("branding.documentationURL", "branding/documentationURL", |round| {
             json!(format!("https://docs{round}.example/"))
         }),
-        image("branding.logo", "branding/logo/sha256", 0),
-        image("branding.favicon", "branding/favIcon/sha256", 10),
-        text("branding.loginPage.header", "branding/loginPageHeaderText"),
-        text("branding.loginPage.subheader", "branding/loginPageSubHeaderText"),
-        row("branding.loginPage.textColor", "branding/loginPageTextColor", |round| json!(format!("00000{round}"))),
-        row("branding.loginPage.backgroundColor", "branding/loginPageBackgroundColor", |round| {
+        image_row("branding.logo", "branding/logo/sha256", 0),
+        image_row("branding.favicon", "branding/favIcon/sha256", 10),
+        text_row("branding.loginPage.header", "branding/loginPageHeaderText"),
+        text_row("branding.loginPage.subheader", "branding/loginPageSubHeaderText"),
+        field_row("branding.loginPage.textColor", "branding/loginPageTextColor", |round| {
+            json!(format!("00000{round}"))
+        }),
+        field_row("branding.loginPage.backgroundColor", "branding/loginPageBackgroundColor", |round| {
             json!(format!("FFFF0{round}"))
         }),
-        image("branding.loginPage.backgroundImage", "branding/loginPageImage/sha256", 20),
+        image_row("branding.loginPage.backgroundImage", "branding/loginPageImage/sha256", 20),
     ]
 }
 
 /// A moment, which only moves on.
-fn moment() -> Row {
-    Row {
+fn password_time_row() -> FieldMapping {
+    FieldMapping {
         path: "security.changePasswordsSetBefore",
         spec: [1, 2, 3, 4].map(|day| json!(format!("2026-01-0{day}T00:00:00Z"))),
         wire: vec![(
@@ -119,19 +121,19 @@ fn moment() -> Row {
 }
 
 /// Access settings, which a Partner hands to its Clients as well.
-fn access() -> Vec<Row> {
+fn access_rows() -> Vec<FieldMapping> {
     vec![
-        Row {
+        FieldMapping {
             path: "security.access.allowedIPs",
             spec: [0, 1, 2, 3].map(|round| json!([format!("198.51.100.{round}")])),
             wire: vec![("whiteListedIps", [0, 1, 2, 3].map(|round| json!(format!("198.51.100.{round}"))))],
         },
-        flag("security.access.twoFactorAuthentication", "twoFactorAuthentication", 1),
-        flag("security.access.skipUserConsentForm", "skipUserConsentForm", 2),
-        flag("security.access.showCopyClipboard", "showCopyClipBoard", 3),
-        secret("security.access.duo.integrationKeySecretRef", "duo/integrationKey", "ikey"),
-        secret("security.access.duo.secretKeySecretRef", "duo/secretKey", "skey"),
-        row("security.access.duo.apiHostname", "duoSecurity/apiHostName", |round| {
+        flag_row("security.access.twoFactorAuthentication", "twoFactorAuthentication", 1),
+        flag_row("security.access.skipUserConsentForm", "skipUserConsentForm", 2),
+        flag_row("security.access.showCopyClipboard", "showCopyClipBoard", 3),
+        secret_row("security.access.duo.integrationKeySecretRef", "duo/integrationKey", "ikey"),
+        secret_row("security.access.duo.secretKeySecretRef", "duo/secretKey", "skey"),
+        field_row("security.access.duo.apiHostname", "duoSecurity/apiHostName", |round| {
             json!(format!("api-{round}.duosecurity.com"))
         }),
     ]
@@ -146,35 +148,35 @@ const ALL_ADD_ONS: (&[&str], &[&str]) = (
     &["Knowledgebase Management", "Offline Alerts", "Remote Access Management", "SLA Management", "SMS and Voice"],
 );
 
-pub(super) fn of_partner() -> Vec<Row> {
-    let mut rows = of_both("Partner");
-    rows.push(moment());
-    rows.extend(access());
+pub(super) fn partner_rows() -> Vec<FieldMapping> {
+    let mut rows = common_rows("Partner");
+    rows.push(password_time_row());
+    rows.extend(access_rows());
     rows.extend([
-        row("details.alternateEmail", "altEmail", |round| json!(format!("alt{round}@x.example"))),
-        row("details.notificationEmail", "notificationEmail", |round| json!(format!("noc{round}@x.example"))),
-        row("details.applicationServer", "accessEndpoint/applicationServer", |round| {
+        field_row("details.alternateEmail", "altEmail", |round| json!(format!("alt{round}@x.example"))),
+        field_row("details.notificationEmail", "notificationEmail", |round| json!(format!("noc{round}@x.example"))),
+        field_row("details.applicationServer", "accessEndpoint/applicationServer", |round| {
             json!(format!("acme{round}.app.example.com"))
         }),
         // Its clients need all of them.
-        named("packages", "packages", [ALL_PACKAGES; ROUNDS]),
-        named("addOns", "addOns", [ALL_ADD_ONS; ROUNDS]),
-        flag("security.access.blockDuplicateCloudAccounts", "blockDuplicateCloudAccounts", 4),
-        Row {
+        set_row("packages", "packages", [ALL_PACKAGES; ROUNDS]),
+        set_row("addOns", "addOns", [ALL_ADD_ONS; ROUNDS]),
+        flag_row("security.access.blockDuplicateCloudAccounts", "blockDuplicateCloudAccounts", 4),
+        FieldMapping {
             path: "security.passwordPolicy.pciDSS",
             spec: [0, 1, 2, 3].map(|_| Value::Null),
             wire: vec![("passwordPolicy/defaultPolicy", [0, 1, 2, 3].map(|_| json!(false)))],
         },
-        number("security.passwordPolicy.custom.minLength", "passwordPolicy/minPasswordLength", 14),
-        flag(
+        number_row("security.passwordPolicy.custom.minLength", "passwordPolicy/minPasswordLength", 14),
+        flag_row(
             "security.passwordPolicy.custom.requireAllCharacterClasses",
             "passwordPolicy/enablePasswordConstraints",
             5,
         ),
-        number("security.passwordPolicy.custom.validityDays", "passwordPolicy/passwordValidity", 60),
-        flag("security.passwordPolicy.custom.allowLastFourPasswords", "passwordPolicy/allowLastFourPasswords", 6),
-        number("security.passwordPolicy.custom.attemptsBeforeLockout", "passwordPolicy/maxAttemptsToLockout", 5),
-        flag("security.passwordPolicy.changePasswordAtNextLogin", "passwordPolicy/changePasswordAtFirstLogin", 7),
+        number_row("security.passwordPolicy.custom.validityDays", "passwordPolicy/passwordValidity", 60),
+        flag_row("security.passwordPolicy.custom.allowLastFourPasswords", "passwordPolicy/allowLastFourPasswords", 6),
+        number_row("security.passwordPolicy.custom.attemptsBeforeLockout", "passwordPolicy/maxAttemptsToLockout", 5),
+        flag_row("security.passwordPolicy.changePasswordAtNextLogin", "passwordPolicy/changePasswordAtFirstLogin", 7),
     ]);
     rows
 }
@@ -195,9 +197,9 @@ const CLIENTS_ADD_ONS: [(&[&str], &[&str]); ROUNDS] = [
     (&["OfflineAlerts"], &["Offline Alerts"]),
 ];
 
-fn clock(path: &'static str, hour: &'static str, minute: &'static str, first: usize) -> Row {
+fn time_of_day_row(path: &'static str, hour: &'static str, minute: &'static str, first: usize) -> FieldMapping {
     let at = |round: usize| (first + round, first + 20 + round);
-    Row {
+    FieldMapping {
         path,
         spec: [0, 1, 2, 3].map(|round| json!(format!("{:02}:{:02}", at(round).0, at(round).1))),
         wire: vec![
@@ -208,52 +210,66 @@ fn clock(path: &'static str, hour: &'static str, minute: &'static str, first: us
 }
 
 /// Days as the platform counts them: Sunday is 1.
-fn day(path: &'static str, wire: &'static str, days: [(&str, usize); ROUNDS]) -> Row {
-    Row { path, spec: days.map(|(day, _)| json!(day)), wire: vec![(wire, days.map(|(_, number)| json!(number)))] }
+fn weekday_row(path: &'static str, wire: &'static str, days: [(&str, usize); ROUNDS]) -> FieldMapping {
+    FieldMapping {
+        path,
+        spec: days.map(|(day, _)| json!(day)),
+        wire: vec![(wire, days.map(|(_, number)| json!(number)))],
+    }
 }
 
-pub(super) fn of_client() -> Vec<Row> {
-    let mut rows = of_both("Client");
-    rows.push(moment());
-    rows.extend(access());
+pub(super) fn client_rows() -> Vec<FieldMapping> {
+    let mut rows = common_rows("Client");
+    rows.push(password_time_row());
+    rows.extend(access_rows());
     rows.extend([
-        text("details.externalId", "extOrgId"),
-        text("details.phone.number", "phoneNumber"),
-        each("details.phone.extension", "phoneExtension", ["11", "12", "13", "14"]),
-        text("details.phone.mobile", "mobileNumber"),
-        row("details.channelId", "channel/id", |round| json!([7, 2, 7, 2][round])),
-        row("details.nocId", "nocDetails/id", |round| json!([3, 11, 3, 11][round])),
-        clock("details.businessHours.start", "clientDetails/businessStartHour", "clientDetails/businessStartMin", 5),
-        clock("details.businessHours.end", "clientDetails/businessEndHour", "clientDetails/businessEndMin", 15),
-        day(
+        text_row("details.externalId", "extOrgId"),
+        text_row("details.phone.number", "phoneNumber"),
+        values_row("details.phone.extension", "phoneExtension", ["11", "12", "13", "14"]),
+        text_row("details.phone.mobile", "mobileNumber"),
+        field_row("details.channelId", "channel/id", |round| json!([7, 2, 7, 2][round])),
+        field_row("details.nocId", "nocDetails/id", |round| json!([3, 11, 3, 11][round])),
+        time_of_day_row(
+            "details.businessHours.start",
+            "clientDetails/businessStartHour",
+            "clientDetails/businessStartMin",
+            5,
+        ),
+        time_of_day_row(
+            "details.businessHours.end",
+            "clientDetails/businessEndHour",
+            "clientDetails/businessEndMin",
+            15,
+        ),
+        weekday_row(
             "details.businessHours.firstDay",
             "clientDetails/businessDayStart",
             [("Sunday", 1), ("Monday", 2), ("Tuesday", 3), ("Wednesday", 4)],
         ),
-        day(
+        weekday_row(
             "details.businessHours.lastDay",
             "clientDetails/businessDayEnd",
             [("Wednesday", 4), ("Thursday", 5), ("Friday", 6), ("Saturday", 7)],
         ),
         // On in rounds that have their add-ons.
-        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 5),
-        flag("details.remoteAccess", "clientDetails/remoteAccess", 6),
-        flag("details.cliRecording", "enableCLIRecording", 10),
-        flag("details.resourceDecommission", "resourceDecommission", 11),
-        named("packages", "packages", CLIENTS_PACKAGES),
-        named("addOns", "addOns", CLIENTS_ADD_ONS),
+        flag_row("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 5),
+        flag_row("details.remoteAccess", "clientDetails/remoteAccess", 6),
+        flag_row("details.cliRecording", "enableCLIRecording", 10),
+        flag_row("details.resourceDecommission", "resourceDecommission", 11),
+        set_row("packages", "packages", CLIENTS_PACKAGES),
+        set_row("addOns", "addOns", CLIENTS_ADD_ONS),
     ]);
     rows
 }
 
 /// Where `clients.defaults` holds what a Client leaves out.
-pub(super) fn of_heir() -> Vec<Row> {
-    let mut rows = access();
+pub(super) fn inheriting_client_rows() -> Vec<FieldMapping> {
+    let mut rows = access_rows();
     rows.extend([
-        each("details.timezone", "timeZone", ZONES),
-        each("details.country", "country", COUNTRIES),
-        named("packages", "packages", CLIENTS_PACKAGES),
-        named("addOns", "addOns", CLIENTS_ADD_ONS),
+        values_row("details.timezone", "timeZone", ZONES),
+        values_row("details.country", "country", COUNTRIES),
+        set_row("packages", "packages", CLIENTS_PACKAGES),
+        set_row("addOns", "addOns", CLIENTS_ADD_ONS),
     ]);
     rows
 }

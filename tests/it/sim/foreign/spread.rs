@@ -6,34 +6,34 @@ use std::time::Duration;
 
 use axum::http::Method;
 
-use super::super::cluster::{CLIENTS, Key};
-use super::super::life::{live, settings};
-use super::super::seam::{Fate, Life};
-use super::super::settle::{documented_world, is_ready};
-use super::{client, named};
+use super::super::cluster::{CLIENTS, SimObjectKey};
+use super::super::life::{run_life, settings};
+use super::super::seam::{OperatorLife, RequestFate};
+use super::super::settle::{is_ready, new_documented_world};
+use super::{client_spec, tenants_named};
 
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 
 #[test]
 fn the_reads_of_all_tenants_are_spread_over_a_day() {
-    let world = documented_world();
-    let key = |name: &str| Key::new(CLIENTS, "a", name);
+    let world = new_documented_world();
+    let key = |name: &str| SimObjectKey::new(CLIENTS, "a", name);
     for name in NAMES {
-        world.create(&key(name), &client(&world, name));
+        world.create(&key(name), &client_spec(&world, name));
     }
     let read: Arc<Mutex<Vec<String>>> = Arc::default();
     let mut looks = Vec::new();
-    live(&world, &Life::new(1), settings(), async {
+    run_life(&world, &OperatorLife::new(1), settings(), async {
         for name in NAMES {
-            world.until("it is ready", |world| world.object(&key(name)).is_some_and(|one| is_ready(&one))).await;
+            world.wait_until("it is ready", |world| world.object(&key(name)).is_some_and(|one| is_ready(&one))).await;
         }
-        let ids = NAMES.map(|name| named(&world, name).remove(0).id);
+        let ids = NAMES.map(|name| tenants_named(&world, name).remove(0).id);
         tokio::time::sleep(Duration::from_hours(1)).await;
         let reads = Arc::clone(&read);
         world.lock().fates = Box::new(move |_, ask| {
             let found = ids.iter().find(|id| ask.method == Method::GET && ask.path.ends_with(*id));
             reads.lock().unwrap().extend(found.cloned());
-            Fate::Pass
+            RequestFate::Pass
         });
         // As often as the operator looks.
         for _ in 0..6 * 24 {

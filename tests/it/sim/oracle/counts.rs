@@ -4,19 +4,19 @@ use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::siblings::receivers;
-use super::{Oracle, key_of};
-use crate::sim::ask::{Ask, Reply, Side};
-use crate::sim::cluster::{Cluster, Key};
-use crate::sim::platform::Tenant;
+use super::siblings::handover_targets;
+use super::{Oracle, key_of_place};
+use crate::sim::ask::{SimReply, SimRequest, SimServer};
+use crate::sim::cluster::{SimCluster, SimObjectKey};
+use crate::sim::platform::SimTenant;
 
 impl Oracle {
-    fn saw(&mut self, what: &'static str, whom: String) {
+    fn count_occurrence(&mut self, what: &'static str, whom: String) {
         self.occurred.entry(what).or_default().insert(whom);
     }
 
     /// Marks that moved from one object of this cluster to another.
-    pub(super) fn moved(&mut self, tenants: &[Tenant], cluster: &Cluster, at: Timestamp) {
+    pub(super) fn record_moved_marks(&mut self, tenants: &[SimTenant], cluster: &SimCluster, at: Timestamp) {
         for tenant in tenants {
             let Some(before) = self.tenants.get(&tenant.id).map(|before| before.place.clone()) else { continue };
             if before == tenant.place {
@@ -24,42 +24,43 @@ impl Oracle {
             }
             self.moved.insert(tenant.id.clone(), at);
             let (Some(giver), Some(next)) =
-                (before.as_deref().and_then(key_of), tenant.place.as_deref().and_then(key_of))
+                (before.as_deref().and_then(key_of_place), tenant.place.as_deref().and_then(key_of_place))
             else {
                 continue;
             };
-            let is_given = cluster.get(&giver).is_some() && receivers(cluster, &giver).any(|receiver| receiver == next);
+            let is_given =
+                cluster.get(&giver).is_some() && handover_targets(cluster, &giver).any(|receiver| receiver == next);
             let what = if is_given { "hand-overs" } else { "tenants taken from owners that were gone" };
-            self.saw(what, format!("{} {at}", tenant.id));
+            self.count_occurrence(what, format!("{} {at}", tenant.id));
         }
     }
 
     /// What a status tells of.
-    pub(super) fn told(&mut self, object: &Value, cluster: &Cluster) {
+    pub(super) fn record_status(&mut self, object: &Value, cluster: &SimCluster) {
         let (uid, spec) = (object["metadata"]["uid"].as_str().unwrap_or_default(), &object["spec"]);
         let generation = &object["metadata"]["generation"];
         if object["status"]["applied"]["normalised"].is_array() {
-            self.saw("values in the platform's own form", uid.to_owned());
+            self.count_occurrence("values in the platform's own form", uid.to_owned());
         }
         for condition in object["status"]["conditions"].as_array().into_iter().flatten() {
             match condition["reason"].as_str().unwrap_or_default() {
                 "OwnedElsewhere" => {
                     let asked = spec["adoption"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
-                    let owner = asked.and_then(|tenant| tenant.place.as_deref()).and_then(key_of);
-                    if owner.is_some_and(|owner: Key| cluster.get(&owner).is_some()) {
-                        self.saw(
+                    let owner = asked.and_then(|tenant| tenant.place.as_deref()).and_then(key_of_place);
+                    if owner.is_some_and(|owner: SimObjectKey| cluster.get(&owner).is_some()) {
+                        self.count_occurrence(
                             "tries to take a living neighbour's tenant, refused",
                             format!("{uid} {}", spec["adoption"]),
                         );
                     }
                 }
-                "NotUnderstood" => self.saw("newer objects", format!("{uid} {generation}")),
+                "NotUnderstood" => self.count_occurrence("newer objects", format!("{uid} {generation}")),
                 "ApprovalNeeded" => {
-                    self.saw("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"]));
+                    self.count_occurrence("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"]));
                 }
-                "HandedOver" => self.saw("givers that say so", uid.to_owned()),
+                "HandedOver" => self.count_occurrence("givers that say so", uid.to_owned()),
                 "AsDeclared" if spec["management"]["mode"] == "Observe" => {
-                    self.saw("tenants only read", uid.to_owned());
+                    self.count_occurrence("tenants only read", uid.to_owned());
                 }
                 _ => {}
             }
@@ -67,25 +68,25 @@ impl Oracle {
     }
 
     /// A change that the platform took.
-    pub(super) fn given(&mut self, ask: &Ask, reply: &Reply, at: Timestamp) {
-        if ask.side != Side::Platform || !ask.is_write() || !reply.is_success() {
+    pub(super) fn record_written_settings(&mut self, ask: &SimRequest, reply: &SimReply, at: Timestamp) {
+        if ask.side != SimServer::Platform || !ask.is_write() || !reply.is_success() {
             return;
         }
         let body = ask.json();
         let line = || format!("{} {at}", ask.path);
         if ask.method == Method::PUT {
-            self.saw("branding written", line());
+            self.count_occurrence("branding written", line());
         }
         if body["addOns"].is_array() || body["packages"].is_array() {
-            self.saw("packages and add-ons written", line());
+            self.count_occurrence("packages and add-ons written", line());
         }
-        let id = reply.value()["uniqueId"]
+        let id = reply.json_body()["uniqueId"]
             .as_str()
             .map_or_else(|| ask.path.rsplit('/').next().unwrap_or_default().to_owned(), str::to_owned);
         if let Some(key) = body["duoSecurity"]["secretKey"].as_str() {
             let before = self.keys.insert(id, key.to_owned());
             if before.is_some_and(|before| before != key) {
-                self.saw("rotated values written", line());
+                self.count_occurrence("rotated values written", line());
             }
         }
     }

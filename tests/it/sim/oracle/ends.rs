@@ -5,38 +5,38 @@ use serde_json::Value;
 use tenantry::api::ABANDON;
 use tenantry::plan::confirm_digest;
 
-use super::rules::mode;
-use super::{Oracle, key_of};
-use crate::sim::ask::Ask;
-use crate::sim::cluster::{CLIENTS, CONFIG_MAPS, Cluster, DEFINITIONS, Key, NAMESPACES, PARTNERS};
-use crate::sim::life::HOME;
+use super::rules::management_mode;
+use super::{Oracle, key_of_place};
+use crate::sim::ask::SimRequest;
+use crate::sim::cluster::{CLIENTS, CONFIG_MAPS, DEFINITIONS, NAMESPACES, PARTNERS, SimCluster, SimObjectKey};
+use crate::sim::life::OPERATOR_NAMESPACE;
 use crate::sim::newer::is_newer;
-use crate::sim::platform::Tenant;
+use crate::sim::platform::SimTenant;
 
 /// A confirmation that an operator accepted.
 #[derive(Clone, Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedConfirmation {
     digest: String,
     version: u64,
 }
 
 /// Longest time between the last look at an object and the call that ends its tenant.
-const JUST_NOW: SignedDuration = SignedDuration::from_secs(6);
+const MAX_READ_AGE: SignedDuration = SignedDuration::from_secs(6);
 
 /// Time between a decision and the write that follows from it.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(6);
+const MAX_WRITE_DELAY: SignedDuration = SignedDuration::from_mins(6);
 
 /// Digest of the confirmation in the spec.
-fn digest(object: &Value) -> Option<String> {
+fn spec_confirm_digest(object: &Value) -> Option<String> {
     let confirm = serde_json::from_value(object["spec"]["deletion"]["confirm"].clone()).ok()?;
     Some(confirm_digest(object["metadata"]["uid"].as_str()?, &confirm))
 }
 
-fn grace(object: &Value) -> i64 {
+fn grace_seconds(object: &Value) -> i64 {
     object["spec"]["deletion"]["gracePeriodSeconds"].as_i64().unwrap_or(86_400)
 }
 
-fn policy(object: &Value) -> &str {
+fn deletion_policy(object: &Value) -> &str {
     object["spec"]["deletion"]["policy"].as_str().unwrap_or("Retain")
 }
 
@@ -46,21 +46,26 @@ fn is_deleting(object: &Value) -> bool {
 
 impl Oracle {
     /// How something stood when a life last read it; nothing where it never did.
-    fn last_read(&self, life: usize, (cluster, key): (&Cluster, &Key)) -> Option<(u64, Option<Value>)> {
+    fn last_read(&self, life: usize, (cluster, key): (&SimCluster, &SimObjectKey)) -> Option<(u64, Option<Value>)> {
         let path = key.resource.path(&key.namespace, &key.name);
         let version = *self.read.get(&(life, path))?;
-        Some((version, cluster.at(key, version).map(|object| object.as_ref().clone())))
+        Some((version, cluster.object_at_version(key, version).map(|object| object.as_ref().clone())))
     }
 
     /// Why this tenant must not be ended now.
-    pub(super) fn unlawful(&self, (life, tenant): (usize, &Tenant), cluster: &Cluster, at: Timestamp) -> Vec<String> {
+    pub(super) fn termination_faults(
+        &self,
+        (life, tenant): (usize, &SimTenant),
+        cluster: &SimCluster,
+        at: Timestamp,
+    ) -> Vec<String> {
         let mut faults = Vec::new();
         let mut must = |holds: bool, what: &str| {
             if !holds {
                 faults.push(format!("ended although {what}"));
             }
         };
-        let Some(key) = tenant.place.as_deref().and_then(key_of) else {
+        let Some(key) = tenant.place.as_deref().and_then(key_of_place) else {
             return vec!["ended without an owner".to_owned()];
         };
         let Some((version, Some(object))) = self.last_read(life, (cluster, &key)) else {
@@ -71,32 +76,34 @@ impl Oracle {
         must(tenant.state == "SUSPENDED", "it was not suspended");
         must(!is_newer(&object), "the object is not understood");
         must(is_deleting(&object), "nobody deleted the object");
-        must(policy(&object) == "Terminate", "the policy is another");
-        must(mode(&object, at) == "Manage", "the object is not managed");
+        must(deletion_policy(&object) == "Terminate", "the policy is another");
+        must(management_mode(&object, at) == "Manage", "the object is not managed");
         let termination = &object["status"]["termination"];
-        let stands = digest(&object);
+        let stands = spec_confirm_digest(&object);
         must(
             stands.is_some() && stands.as_deref() == termination["confirmDigest"].as_str(),
             "no accepted confirmation stands",
         );
         must(termination["step"] == "Terminating", "the step was not recorded");
-        let then = cluster.version_at(at - JUST_NOW);
-        let known = cluster.at(&key, then);
+        let then = cluster.version_at(at - MAX_READ_AGE);
+        let known = cluster.object_at_version(&key, then);
         let mut lately = known.as_deref().into_iter().chain(cluster.versions(&key, then));
-        let stood = lately.any(|known| policy(known) == "Terminate" && digest(known) == stands);
-        must(stood, &format!("the consent had been withdrawn for more than {JUST_NOW:#}"));
+        let stood = lately.any(|known| deletion_policy(known) == "Terminate" && spec_confirm_digest(known) == stands);
+        must(stood, &format!("the consent had been withdrawn for more than {MAX_READ_AGE:#}"));
         must(termination["acceptedAt"].is_null(), "the platform had taken the call before");
         must(object["status"]["uniqueId"] == *tenant.id, "status names another tenant");
         match self.accepted.get(uid) {
-            Some(Accepted { digest, version: since }) if Some(digest) == stands.as_ref() => {
-                let least = cluster.versions(&key, *since).map(grace).min().unwrap_or(86_400);
+            Some(AcceptedConfirmation { digest, version: since }) if Some(digest) == stands.as_ref() => {
+                let least = cluster.versions(&key, *since).map(grace_seconds).min().unwrap_or(86_400);
                 let rested = self.suspended_since.get(&tenant.id).map(|since| at.duration_since(*since).as_secs());
                 must(rested.is_some_and(|rested| rested >= least), &format!("it rested {rested:?} s of {least}"));
             }
             other => must(false, &format!("the confirmation was never accepted ({other:?})")),
         }
-        for around in [Key::new(NAMESPACES, "", &key.namespace), Key::new(DEFINITIONS, "", &key.resource.definition())]
-        {
+        for around in [
+            SimObjectKey::new(NAMESPACES, "", &key.namespace),
+            SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()),
+        ] {
             let read = self.last_read(life, (cluster, &around));
             let stays = matches!(&read, Some((_, Some(found))) if !is_deleting(found));
             must(stays, &format!("{} is going or was not looked at", around.name));
@@ -105,7 +112,9 @@ impl Oracle {
             let children = cluster.all(CLIENTS).filter(|(child, object)| {
                 let reference = &object["spec"]["partnerRef"];
                 let namespace = reference["namespace"].as_str().unwrap_or(&child.namespace);
-                reference["name"] == *key.name && namespace == key.namespace && cluster.at(child, version).is_some()
+                reference["name"] == *key.name
+                    && namespace == key.namespace
+                    && cluster.object_at_version(child, version).is_some()
             });
             must(children.count() == 0, "Client objects name it");
             let living = self.tenants.values().filter(|child| child.parent == tenant.id && child.state != "TERMINATED");
@@ -113,24 +122,29 @@ impl Oracle {
         }
         let evidence = cluster
             .all(CONFIG_MAPS)
-            .any(|(map, _)| map.namespace == HOME && map.name.starts_with(&format!("terminated-{uid}")));
+            .any(|(map, _)| map.namespace == OPERATOR_NAMESPACE && map.name.starts_with(&format!("terminated-{uid}")));
         must(evidence, "there is no evidence");
-        let ledger = cluster.get(&Key::new(CONFIG_MAPS, HOME, "tenantry-terminations"));
+        let ledger = cluster.get(&SimObjectKey::new(CONFIG_MAPS, OPERATOR_NAMESPACE, "tenantry-terminations"));
         let text = ledger.map(|ledger| ledger["data"].to_string()).unwrap_or_default();
         must(text.contains(uid), "it is not in the ledger");
         faults
     }
 
     /// An operator wrote a status: a confirmation that it newly accepted must have been good.
-    pub(super) fn status_written(&mut self, (life, key, after): (usize, &Key, &Value), ask: &Ask, at: Timestamp) {
+    pub(super) fn check_status_write(
+        &mut self,
+        (life, key, after): (usize, &SimObjectKey, &Value),
+        ask: &SimRequest,
+        at: Timestamp,
+    ) {
         let uid = after["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         for condition in after["status"]["conditions"].as_array().into_iter().flatten() {
             let text = |key: &str| condition[key].as_str().unwrap_or_default();
             if is_deleting(after)
-                && policy(after) == "Terminate"
+                && deletion_policy(after) == "Terminate"
                 && ["DeletionBlocked", "Reconciling"].contains(&text("type"))
             {
-                self.count(why(text("reason"), text("message")), after);
+                self.count_refusal(refused_condition(text("reason"), text("message")), after);
             }
         }
         let version = after["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -143,13 +157,13 @@ impl Oracle {
         }
         let id = after["status"]["uniqueId"].as_str().unwrap_or_default();
         let tenant = self.seen.get(&(life, id.to_owned())).cloned();
-        for fault in unacceptable(after, tenant.as_ref(), at) {
-            self.broken(at, ask, format!("a confirmation of {} was accepted although {fault}", key.name));
+        for fault in confirmation_faults(after, tenant.as_ref(), at) {
+            self.add_violation(at, ask, format!("a confirmation of {} was accepted although {fault}", key.name));
         }
-        self.accepted.insert(uid, Accepted { digest: digest.to_owned(), version });
+        self.accepted.insert(uid, AcceptedConfirmation { digest: digest.to_owned(), version });
     }
 
-    fn count(&mut self, why: Option<&'static str>, object: &Value) {
+    fn count_refusal(&mut self, why: Option<&'static str>, object: &Value) {
         if let Some(why) = why {
             let (metadata, confirm) = (&object["metadata"], &object["spec"]["deletion"]["confirm"]);
             self.refused.entry(why).or_default().insert(format!("{}{confirm}", metadata["uid"]));
@@ -157,9 +171,12 @@ impl Oracle {
     }
 
     /// Whom only the missing deletion has kept alive so far.
-    pub(crate) fn count_not_deleted(&mut self, cluster: &Cluster) {
-        for (_, object) in cluster.ours().filter(|(_, object)| !is_deleting(object) && policy(object) == "Terminate") {
-            self.count(self.would_end(object).then_some("not deleted"), object);
+    pub(crate) fn count_not_deleted(&mut self, cluster: &SimCluster) {
+        for (_, object) in cluster
+            .partners_and_clients()
+            .filter(|(_, object)| !is_deleting(object) && deletion_policy(object) == "Terminate")
+        {
+            self.count_refusal(self.would_end(object).then_some("not deleted"), object);
         }
     }
 
@@ -175,54 +192,57 @@ impl Oracle {
     }
 
     /// An operator took its finalizer off an object.
-    pub(super) fn released(
+    pub(super) fn check_finalizer_removal(
         &mut self,
-        (life, key, before): (usize, &Key, &Value),
-        (ask, cluster): (&Ask, &Cluster),
+        (life, key, before): (usize, &SimObjectKey, &Value),
+        (ask, cluster): (&SimRequest, &SimCluster),
         at: Timestamp,
     ) {
-        let is_going = |around: &Key| {
+        let is_going = |around: &SimObjectKey| {
             matches!(self.last_read(life, (cluster, around)), Some((_, None)))
                 || cluster.get(around).is_none_or(is_deleting)
         };
-        let whole = is_going(&Key::new(NAMESPACES, "", &key.namespace))
-            || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
+        let whole = is_going(&SimObjectKey::new(NAMESPACES, "", &key.namespace))
+            || is_going(&SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()));
         let is_let_go = before["metadata"]["annotations"][ABANDON].is_string();
         if is_let_go || !is_deleting(before) {
             return;
         }
-        if is_newer(before) && policy(before) != "Retain" {
-            return self.broken(at, ask, format!("let go although it is not understood: {}", key.name));
+        if is_newer(before) && deletion_policy(before) != "Retain" {
+            return self.add_violation(at, ask, format!("let go although it is not understood: {}", key.name));
         }
         let would_end = self.would_end(before);
         if whole {
-            let is_definition = is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
-            self.count(would_end.then_some(if is_definition { "definition going" } else { "namespace going" }), before);
+            let is_definition = is_going(&SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()));
+            self.count_refusal(
+                would_end.then_some(if is_definition { "definition going" } else { "namespace going" }),
+                before,
+            );
             return;
         }
-        self.count((would_end && policy(before) != "Terminate").then_some("policy"), before);
+        self.count_refusal((would_end && deletion_policy(before) != "Terminate").then_some("policy"), before);
         let uid = before["metadata"]["uid"].as_str().unwrap_or_default();
         let id = before["status"]["uniqueId"].as_str().unwrap_or_default();
-        let ours = |tenant: &&Tenant| tenant.uid.as_deref() == Some(uid) && (id.is_empty() || tenant.id == id);
+        let ours = |tenant: &&SimTenant| tenant.uid.as_deref() == Some(uid) && (id.is_empty() || tenant.id == id);
         let mut seen = self.seen.iter().filter(|((reader, _), _)| *reader == life).map(|(_, tenant)| tenant);
         let Some(tenant) = seen.rfind(ours).cloned() else { return };
         let is_accepted = before["status"]["termination"]["confirmDigest"].as_str();
-        let stands = is_accepted.is_some() && digest(before).as_deref() == is_accepted;
+        let stands = is_accepted.is_some() && spec_confirm_digest(before).as_deref() == is_accepted;
         let is_late_cancel = before["status"]["termination"]["cancelledAt"].is_string();
-        let fault = match (policy(before), tenant.state.as_str()) {
+        let fault = match (deletion_policy(before), tenant.state.as_str()) {
             (_, "TERMINATED") => false,
             ("Terminate", _) => is_accepted.is_none() || stands && !is_late_cancel,
             ("Suspend", state) => state == "ACTIVE",
             _ => false,
         };
         if fault {
-            self.broken(at, ask, format!("let go before its end: {} of {}", tenant.state, key.name));
+            self.add_violation(at, ask, format!("let go before its end: {} of {}", tenant.state, key.name));
         }
     }
 }
 
 /// Why a confirmation was not to be accepted.
-fn unacceptable(object: &Value, tenant: Option<&Tenant>, at: Timestamp) -> Vec<&'static str> {
+fn confirmation_faults(object: &Value, tenant: Option<&SimTenant>, at: Timestamp) -> Vec<&'static str> {
     let confirm = &object["spec"]["deletion"]["confirm"];
     let Some(tenant) = tenant else { return vec!["the tenant was not looked at"] };
     let mut faults = Vec::new();
@@ -232,21 +252,21 @@ fn unacceptable(object: &Value, tenant: Option<&Tenant>, at: Timestamp) -> Vec<&
         }
     };
     must(is_deleting(object), "nobody deleted the object");
-    must(policy(object) == "Terminate", "the policy is another");
+    must(deletion_policy(object) == "Terminate", "the policy is another");
     must(confirm["name"] == *tenant.name, "it names another name");
     must(confirm["uniqueId"] == *tenant.id, "it names another id");
     let all = ["DataErased", "NotRecoverable", "UsersDeactivated"];
     let said = confirm["acknowledge"].as_array().cloned().unwrap_or_default();
     must(all.iter().all(|one| said.iter().any(|said| said == one)), "not everything was acknowledged");
     let not_after: Option<Timestamp> = confirm["notAfter"].as_str().and_then(|text| text.parse().ok());
-    must(not_after.is_some_and(|limit| limit > at - ON_ITS_WAY), "its time had passed");
+    must(not_after.is_some_and(|limit| limit > at - MAX_WRITE_DELAY), "its time had passed");
     let most = SignedDuration::from_hours(7 * 24);
     must(not_after.is_some_and(|limit| limit < at + most + SignedDuration::from_secs(1)), "its time was too far ahead");
     faults
 }
 
 /// Which single condition an end was refused for.
-fn why(reason: &str, message: &str) -> Option<&'static str> {
+fn refused_condition(reason: &str, message: &str) -> Option<&'static str> {
     Some(match reason {
         "ConfirmationNeeded" => "no confirmation",
         "ConfirmationInvalid" if message.contains("confirm.name") => "name",

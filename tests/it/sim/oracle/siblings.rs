@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{About, Oracle, about, key_of};
-use crate::sim::ask::Ask;
-use crate::sim::cluster::{Cluster, Key};
-use crate::sim::newer::UNDER_WAY;
-use crate::sim::platform::Tenant;
+use super::{Oracle, RequestSubject, key_of_place, subject_of_request};
+use crate::sim::ask::SimRequest;
+use crate::sim::cluster::{SimCluster, SimObjectKey};
+use crate::sim::newer::MAX_PASS_TIME;
+use crate::sim::platform::SimTenant;
 
 /// Settings that runs declare, by member of the wire and path of the spec.
 const SETTINGS: [(&str, &str); 3] =
@@ -19,62 +19,68 @@ pub(super) fn is_deleting(object: &Value) -> bool {
 }
 
 /// The object that an object ever handed its tenant over to.
-pub(super) fn receivers<'a>(cluster: &'a Cluster, giver: &'a Key) -> impl Iterator<Item = Key> + 'a {
+pub(super) fn handover_targets<'a>(
+    cluster: &'a SimCluster,
+    giver: &'a SimObjectKey,
+) -> impl Iterator<Item = SimObjectKey> + 'a {
     cluster.versions(giver, 0).filter_map(move |object| {
         let named = &object["spec"]["handOver"];
         let namespace = named["namespace"].as_str().unwrap_or(&giver.namespace);
-        Some(Key::new(giver.resource, namespace, named["name"].as_str()?))
+        Some(SimObjectKey::new(giver.resource, namespace, named["name"].as_str()?))
     })
 }
 
 impl Oracle {
     /// Why a change of a tenant, as the life has seen it, is not its owner's.
-    pub(super) fn meddles(
+    pub(super) fn foreign_change(
         &self,
-        (life, ask): (usize, &Ask),
-        seen: &Tenant,
-        (cluster, at): (&Cluster, Timestamp),
+        (life, ask): (usize, &SimRequest),
+        seen: &SimTenant,
+        (cluster, at): (&SimCluster, Timestamp),
     ) -> Option<String> {
         let now = self.tenants.get(&seen.id);
-        let owner = now.unwrap_or(seen).place.as_deref().and_then(key_of).filter(|owner| cluster.was_ever(owner))?;
+        let owner =
+            now.unwrap_or(seen).place.as_deref().and_then(key_of_place).filter(|owner| cluster.has_existed(owner))?;
         let body = ask.json();
         let marked = body["managedBy"].as_object().map(|mark| {
             let text = |member: &str| mark[member].as_str().unwrap_or_default();
-            Key::new(owner.resource, text("namespace"), text("name"))
+            SimObjectKey::new(owner.resource, text("namespace"), text("name"))
         });
         if let Some(next) = marked.filter(|next| *next != owner) {
-            let is_given = receivers(cluster, &owner).any(|receiver| receiver == next);
-            return (!is_given && !self.was_gone((life, &owner), cluster))
+            let is_given = handover_targets(cluster, &owner).any(|receiver| receiver == next);
+            return (!is_given && !self.was_absent_since_read((life, &owner), cluster))
                 .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
         }
         let mut owners = vec![owner];
         // Who was the owner a moment ago may have decided then.
-        if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= UNDER_WAY) {
-            owners.extend(seen.place.as_deref().and_then(key_of));
+        if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= MAX_PASS_TIME) {
+            owners.extend(seen.place.as_deref().and_then(key_of_place));
         }
-        let given: Vec<Key> = owners.iter().flat_map(|owner| receivers(cluster, owner)).collect();
+        let given: Vec<SimObjectKey> = owners.iter().flat_map(|owner| handover_targets(cluster, owner)).collect();
         owners.extend(given);
         let versions = || owners.iter().flat_map(|owner| cluster.versions(owner, 0));
-        let is_declared = match about(ask) {
-            About::Update(_) => SETTINGS.iter().all(|(member, path)| {
+        let is_declared = match subject_of_request(ask) {
+            RequestSubject::Update(_) => SETTINGS.iter().all(|(member, path)| {
                 let sent = &body[*member];
                 sent.is_null() || versions().any(|object| object["spec"].pointer(path) == Some(sent))
             }),
-            About::Act(_, "suspend") => {
+            RequestSubject::Act(_, "suspend") => {
                 versions().any(|object| object["spec"]["tenantState"] == "Suspended" || is_deleting(object))
             }
-            About::Act(_, "activate") => {
+            RequestSubject::Act(_, "activate") => {
                 versions().any(|object| object["spec"]["tenantState"] == "Active" || is_deleting(object))
             }
-            About::Act(..) | About::Create | About::Read(_) | About::Nothing => true,
+            RequestSubject::Act(..) | RequestSubject::Create | RequestSubject::Read(_) | RequestSubject::Nothing => {
+                true
+            }
         };
         (!is_declared).then(|| format!("{body} was declared by none of {owners:?}, whose tenant it is"))
     }
 
     /// Whether an object was gone at some time since a life last read it.
-    fn was_gone(&self, (life, key): (usize, &Key), cluster: &Cluster) -> bool {
+    fn was_absent_since_read(&self, (life, key): (usize, &SimObjectKey), cluster: &SimCluster) -> bool {
         let path = key.resource.path(&key.namespace, &key.name);
         let Some(since) = self.read.get(&(life, path)) else { return false };
-        (*since..=cluster.version()).any(|version| cluster.at(key, version).is_none())
+        (*since..=cluster.version()).any(|version| cluster.object_at_version(key, version).is_none())
     }
 }

@@ -4,63 +4,76 @@ use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::sim::cluster::{CLIENTS, Key, PARTNERS};
-use crate::sim::people::with;
-use crate::sim::seam::World;
+use crate::sim::cluster::{CLIENTS, PARTNERS, SimObjectKey};
+use crate::sim::people::merge_spec;
+use crate::sim::seam::SimWorld;
 use crate::sim::settle::is_ready;
 
 /// A step: its name, what is done, and what must come of it.
-pub(crate) type Step = (&'static str, Box<dyn Fn(&World)>, Box<dyn Fn(&World) -> bool>);
+pub(crate) type ScenarioStep = (&'static str, Box<dyn Fn(&SimWorld)>, Box<dyn Fn(&SimWorld) -> bool>);
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ScenarioStep>,
 }
 
-pub(super) const ALL: [fn() -> Scenario; 9] =
-    [create, update, suspend, terminate, adopt, reattach, family, revoke, namespace];
+pub(super) const ALL: [fn() -> Scenario; 9] = [
+    create_scenario,
+    update_scenario,
+    suspend_scenario,
+    terminate_scenario,
+    adopt_scenario,
+    reattach_scenario,
+    two_namespace_scenario,
+    revoke_scenario,
+    namespace_scenario,
+];
 
 /// The scenario of a name.
-pub(crate) fn named(name: &str) -> Scenario {
+pub(crate) fn scenario_named(name: &str) -> Scenario {
     ALL.iter().map(|make| make()).find(|scenario| scenario.name == name).unwrap()
 }
 
-fn acme() -> Key {
-    Key::new(PARTNERS, "a", "acme")
+fn acme() -> SimObjectKey {
+    SimObjectKey::new(PARTNERS, "a", "acme")
 }
 
-fn globex() -> Key {
-    Key::new(CLIENTS, "a", "globex")
+fn globex() -> SimObjectKey {
+    SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
 /// A spec of a Partner.
-pub(crate) fn partner(more: &Value) -> Value {
+pub(crate) fn partner_spec(more: &Value) -> Value {
     let spec = json!({
         "connectionSecretRef": {"name": "platform"},
         "details": {"name": "Acme", "timezone": "Europe/Berlin", "country": "Germany"},
     });
-    with(spec, more)
+    merge_spec(spec, more)
 }
 
 /// A spec of a Client.
-pub(crate) fn client(name: &str, more: &Value) -> Value {
-    with(json!({"partnerRef": {"name": "acme"}, "details": {"name": name, "address": "Hauptstr. 1"}}), more)
+pub(crate) fn client_spec(name: &str, more: &Value) -> Value {
+    merge_spec(json!({"partnerRef": {"name": "acme"}, "details": {"name": name, "address": "Hauptstr. 1"}}), more)
 }
 
-fn step(name: &'static str, act: impl Fn(&World) + 'static, is_so: impl Fn(&World) -> bool + 'static) -> Step {
+fn scenario_step(
+    name: &'static str,
+    act: impl Fn(&SimWorld) + 'static,
+    is_so: impl Fn(&SimWorld) -> bool + 'static,
+) -> ScenarioStep {
     (name, Box::new(act), Box::new(is_so))
 }
 
-fn ready(key: Key) -> impl Fn(&World) -> bool {
+fn is_ready_check(key: SimObjectKey) -> impl Fn(&SimWorld) -> bool {
     move |world| world.object(&key).is_some_and(|object| is_ready(&object))
 }
 
-fn gone(key: Key) -> impl Fn(&World) -> bool {
+fn is_gone_check(key: SimObjectKey) -> impl Fn(&SimWorld) -> bool {
     move |world| world.object(&key).is_none()
 }
 
 /// The right confirmation, and the policy with it.
-pub(crate) fn confirm(world: &World, key: &Key, grace: i64) -> Value {
+pub(crate) fn confirmed_deletion(world: &SimWorld, key: &SimObjectKey, grace: i64) -> Value {
     let tenant = world.tenant(key).unwrap();
     let not_after = tenantry::clock::now() + SignedDuration::from_hours(48);
     json!({"deletion": {"policy": "Terminate", "gracePeriodSeconds": grace, "confirm": {
@@ -69,121 +82,134 @@ pub(crate) fn confirm(world: &World, key: &Key, grace: i64) -> Value {
     }}})
 }
 
-fn made(more: Value) -> Vec<Step> {
+fn creation_steps(more: Value) -> Vec<ScenarioStep> {
     vec![
-        step("the Partner is created", move |world| drop(world.create(&acme(), &partner(&more))), ready(acme())),
-        step(
+        scenario_step(
+            "the Partner is created",
+            move |world| drop(world.create(&acme(), &partner_spec(&more))),
+            is_ready_check(acme()),
+        ),
+        scenario_step(
             "the Client is created",
-            |world| drop(world.create(&globex(), &client("Globex", &json!({})))),
-            ready(globex()),
+            |world| drop(world.create(&globex(), &client_spec("Globex", &json!({})))),
+            is_ready_check(globex()),
         ),
     ]
 }
 
-fn create() -> Scenario {
+fn create_scenario() -> Scenario {
     let branding = json!({"branding": {"websiteTitle": "Acme"}});
-    let steps = vec![step(
+    let steps = vec![scenario_step(
         "the Partner is created",
-        move |world| drop(world.create(&acme(), &partner(&branding))),
-        ready(acme()),
+        move |world| drop(world.create(&acme(), &partner_spec(&branding))),
+        is_ready_check(acme()),
     )];
     Scenario { name: "create", steps }
 }
 
-fn update() -> Scenario {
-    let mut steps = made(json!({}));
-    steps.push(step(
+fn update_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    steps.push(scenario_step(
         "the Client is edited",
         |world| drop(world.edit(&globex(), &json!({"details": {"city": "Bonn"}}))),
-        ready(globex()),
+        is_ready_check(globex()),
     ));
-    steps.push(step(
+    steps.push(scenario_step(
         "somebody changes it in the console",
-        |world| drop(world.drift(&world.tenant(&globex()).unwrap(), &json!({"city": "Ulm"}))),
+        |world| drop(world.change_in_console(&world.tenant(&globex()).unwrap(), &json!({"city": "Ulm"}))),
         |world| {
-            world.tenant(&globex()).is_some_and(|tenant| tenant.settings["city"] == "Bonn") && ready(globex())(world)
+            world.tenant(&globex()).is_some_and(|tenant| tenant.settings["city"] == "Bonn")
+                && is_ready_check(globex())(world)
         },
     ));
     Scenario { name: "update", steps }
 }
 
-fn suspend() -> Scenario {
-    let mut steps = made(json!({}));
-    steps.push(step(
+fn suspend_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    steps.push(scenario_step(
         "the Client is suspended",
         |world| drop(world.edit(&globex(), &json!({"tenantState": "Suspended"}))),
-        ready(globex()),
+        is_ready_check(globex()),
     ));
-    steps.push(step(
+    steps.push(scenario_step(
         "and activated",
         |world| drop(world.edit(&globex(), &json!({"tenantState": "Active"}))),
-        ready(globex()),
+        is_ready_check(globex()),
     ));
-    steps.push(step(
+    steps.push(scenario_step(
         "it is deleted with Suspend",
         |world| {
             world.edit(&globex(), &json!({"deletion": {"policy": "Suspend"}}));
             world.delete(&globex());
         },
-        gone(globex()),
+        is_gone_check(globex()),
     ));
     Scenario { name: "suspend", steps }
 }
 
-fn end(world: &World, key: &Key, grace: i64) {
-    world.edit(key, &confirm(world, key, grace));
+fn confirm_and_delete(world: &SimWorld, key: &SimObjectKey, grace: i64) {
+    world.edit(key, &confirmed_deletion(world, key, grace));
     world.delete(key);
 }
 
-fn terminate() -> Scenario {
-    let mut steps = made(json!({}));
-    steps.push(step("the Client is ended", |world| end(world, &globex(), 90), gone(globex())));
+fn terminate_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    steps.push(scenario_step(
+        "the Client is ended",
+        |world| confirm_and_delete(world, &globex(), 90),
+        is_gone_check(globex()),
+    ));
     Scenario { name: "terminate", steps }
 }
 
-fn adopt() -> Scenario {
-    let foreign = |world: &World| {
+fn adopt_scenario() -> Scenario {
+    let foreign = |world: &SimWorld| {
         let body = json!({"name": "Acme", "city": "Ulm", "country": "Germany", "timeZone": "Europe/Berlin"});
         let reply = world.console(Method::POST, "sp_1/msps", &body);
-        let id = reply.value()["uniqueId"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned();
+        let id = reply.json_body()["uniqueId"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned();
         world.create(
             &acme(),
-            &partner(&json!({"details": {"city": "Bonn"}, "adoption": {"policy": "Adopt", "uniqueId": id}})),
+            &partner_spec(&json!({"details": {"city": "Bonn"}, "adoption": {"policy": "Adopt", "uniqueId": id}})),
         );
     };
-    Scenario { name: "adopt", steps: vec![step("a Partner that exists is taken over", foreign, ready(acme()))] }
+    Scenario {
+        name: "adopt",
+        steps: vec![scenario_step("a Partner that exists is taken over", foreign, is_ready_check(acme()))],
+    }
 }
 
-fn reattach() -> Scenario {
-    let mut steps = made(json!({}));
-    steps.push(step(
+fn reattach_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    steps.push(scenario_step(
         "the Client is deleted and stays on the platform",
         |world| drop(world.delete(&globex())),
-        gone(globex()),
+        is_gone_check(globex()),
     ));
-    steps.push(step(
+    steps.push(scenario_step(
         "it is created again",
-        |world| drop(world.create(&globex(), &client("Globex", &json!({})))),
-        ready(globex()),
+        |world| drop(world.create(&globex(), &client_spec("Globex", &json!({})))),
+        is_ready_check(globex()),
     ));
     Scenario { name: "reattach", steps }
 }
 
-fn family() -> Scenario {
-    let other = || Key::new(CLIENTS, "b", "initech");
-    let mut steps =
-        made(json!({"clients": {"allowedNamespaces": {"from": "All"}, "defaults": {"timezone": "Europe/Berlin"}}}));
+fn two_namespace_scenario() -> Scenario {
+    let other = || SimObjectKey::new(CLIENTS, "b", "initech");
+    let mut steps = creation_steps(
+        json!({"clients": {"allowedNamespaces": {"from": "All"}, "defaults": {"timezone": "Europe/Berlin"}}}),
+    );
     let spec = json!({"partnerRef": {"name": "acme", "namespace": "a"}});
-    steps.push(step(
+    steps.push(scenario_step(
         "another Client is created",
-        move |world| drop(world.create(&other(), &client("Initech", &spec))),
-        ready(other()),
+        move |world| drop(world.create(&other(), &client_spec("Initech", &spec))),
+        is_ready_check(other()),
     ));
-    steps.push(step(
+    steps.push(scenario_step(
         "all are ended at once",
         move |world| {
             for key in [acme(), globex(), other()] {
-                end(world, &key, 30);
+                confirm_and_delete(world, &key, 30);
             }
         },
         move |world| [acme(), globex(), other()].into_iter().all(|key| world.object(&key).is_none()),
@@ -191,29 +217,37 @@ fn family() -> Scenario {
     Scenario { name: "family", steps }
 }
 
-fn revoke() -> Scenario {
-    let mut steps = made(json!({}));
-    let suspended = |world: &World| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
-    steps.push(step("the Client is to be ended in a day", |world| end(world, &globex(), 86_400), suspended));
-    steps.push(step(
+fn revoke_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    let suspended = |world: &SimWorld| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
+    steps.push(scenario_step(
+        "the Client is to be ended in a day",
+        |world| confirm_and_delete(world, &globex(), 86_400),
+        suspended,
+    ));
+    steps.push(scenario_step(
         "the confirmation is taken back",
         |world| drop(world.edit(&globex(), &json!({"deletion": {"confirm": null}}))),
-        gone(globex()),
+        is_gone_check(globex()),
     ));
     Scenario { name: "revoke", steps }
 }
 
-fn namespace() -> Scenario {
-    let mut steps = made(json!({}));
-    let suspended = |world: &World| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
-    steps.push(step("the Client is to be ended in five minutes", |world| end(world, &globex(), 300), suspended));
-    steps.push(step(
+fn namespace_scenario() -> Scenario {
+    let mut steps = creation_steps(json!({}));
+    let suspended = |world: &SimWorld| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
+    steps.push(scenario_step(
+        "the Client is to be ended in five minutes",
+        |world| confirm_and_delete(world, &globex(), 300),
+        suspended,
+    ));
+    steps.push(scenario_step(
         "its namespace is deleted",
         |world| {
             world.delete_namespace("a");
-            world.controllers();
+            world.run_controllers();
         },
-        |world| gone(globex())(world) && gone(acme())(world),
+        |world| is_gone_check(globex())(world) && is_gone_check(acme())(world),
     ));
     Scenario { name: "namespace", steps }
 }

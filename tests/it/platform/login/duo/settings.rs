@@ -7,18 +7,18 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::Scene;
-use super::stand_in::{Call, Fault, INTEGRATION_KEY, SECRET_KEY, Twist};
-use crate::platform::audit::lines;
-use crate::platform::login::pages::location;
-use crate::platform::people::CHOSEN;
-use crate::platform::{Answer, Folder};
+use super::DuoFixture;
+use super::stand_in::{DuoCall, DuoFault, INTEGRATION_KEY, SECRET_KEY, TokenDefect};
+use crate::platform::audit::audit_rows;
+use crate::platform::login::pages::redirect_location;
+use crate::platform::people::CHOSEN_PASSWORD;
+use crate::platform::{ApiResponse, TestFolder};
 
 /// A log that is read here.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for LogBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -28,7 +28,7 @@ impl Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
+impl MakeWriter<'_> for LogBuffer {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
@@ -36,9 +36,9 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-impl Scene {
+impl DuoFixture {
     /// A save of the partner's look by the browser's session, as a page with scripts would do it.
-    async fn save(&self, header: Option<&str>) -> (StatusCode, String) {
+    async fn save_branding(&self, header: Option<&str>) -> (StatusCode, String) {
         let url = format!("{}/api/v2/tenants/{}/customBranding", self.platform.url(), self.partner);
         let cookie = format!("__Host-tenantry={}", self.browser.cookies["__Host-tenantry"]);
         let request = reqwest::Client::new().put(url).header("cookie", cookie).header("sec-fetch-site", "same-origin");
@@ -48,34 +48,35 @@ impl Scene {
     }
 
     /// The settings of all tenants as the database has them, and every byte of it.
-    async fn stored(&self) -> String {
+    async fn stored_bytes(&self) -> String {
         let pool = self.platform.pool().await;
         let settings: Vec<String> =
             sqlx::query_scalar("SELECT settings FROM tenant ORDER BY id").fetch_all(&pool).await.unwrap();
-        settings.concat() + &String::from_utf8_lossy(&self.platform.folder.bytes())
+        settings.concat() + &String::from_utf8_lossy(&self.platform.folder.database_bytes())
     }
 }
 
 /// shows: seeds/access/duo-shown
 #[tokio::test]
 async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
-    let log = Log::default();
+    let log = LogBuffer::default();
     // Beside a single subscriber the threads of other tests would settle by their own, which is none, what is logged at all.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _kept = tracing::subscriber::set_default(subscriber);
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
     let mut seen: Vec<(String, String)> = Vec::new();
-    for fault in [None, Some(Fault::Twist(Twist::Key)), Some(Fault::Status(Call::Health, 401))] {
-        scene.duo.spoil(fault);
+    for fault in [None, Some(DuoFault::DefectiveToken(TokenDefect::Key)), Some(DuoFault::Status(DuoCall::Health, 401))]
+    {
+        scene.duo.set_fault(fault);
         let sent = scene.browser.get("/factor/duo").await;
         seen.push((format!("the way to Duo {fault:?}"), format!("{:?} {}", sent.headers, sent.text)));
     }
-    for fault in [Some(Fault::Twist(Twist::Key)), Some(Fault::Status(Call::Token, 400)), None] {
-        scene.duo.spoil(None);
-        let back = scene.prompted().await;
-        scene.duo.spoil(fault);
+    for fault in [Some(DuoFault::DefectiveToken(TokenDefect::Key)), Some(DuoFault::Status(DuoCall::Token, 400)), None] {
+        scene.duo.set_fault(None);
+        let back = scene.pass_prompt().await;
+        scene.duo.set_fault(fault);
         let answer = scene.browser.get(&back).await;
         seen.push((format!("the way back {fault:?}"), format!("{:?} {}", answer.headers, answer.text)));
     }
@@ -87,14 +88,14 @@ async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
     for path in ["/factor", "/password", "/screens/alerts", "/metrics"] {
         seen.push((path.to_owned(), scene.browser.get(path).await.text));
     }
-    let answered = |what: &str, answer: Answer| (what.to_owned(), answer.text);
-    let own = format!("{}/{}", scene.platform.msps(), scene.partner);
-    seen.push(answered("a save", scene.settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await));
+    let answered = |what: &str, answer: ApiResponse| (what.to_owned(), answer.text);
+    let own = format!("{}/{}", scene.platform.partners_path(), scene.partner);
+    seen.push(answered("a save", scene.change_settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await));
     let twice = format!("{SECRET_KEY} {SECRET_KEY}");
-    let refused = scene.settings(json!({ "duoSecurity": { "secretKey": twice } })).await;
-    refused.refuses("duoSecurity.secretKey");
+    let refused = scene.change_settings(json!({ "duoSecurity": { "secretKey": twice } })).await;
+    refused.assert_field_refused("duoSecurity.secretKey");
     seen.push(answered("a refusal", refused));
-    let wrong = scene.settings(json!({ "duoSecurity": { "secretKey": [SECRET_KEY] } })).await;
+    let wrong = scene.change_settings(json!({ "duoSecurity": { "secretKey": [SECRET_KEY] } })).await;
     assert_eq!(wrong.status, 400);
     seen.push(answered("a wrong type", wrong));
     let read = scene.platform.sp.get(&own).await;
@@ -102,9 +103,9 @@ async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
     assert_eq!(shown, json!({ "apiHostName": scene.duo.origin() }), "keys are on no documented answer");
     seen.push(answered("the partner", read));
     for list in ["search", "minimal"] {
-        seen.push(answered(list, scene.platform.sp.get(&format!("{}/{list}", scene.platform.msps())).await));
+        seen.push(answered(list, scene.platform.sp.get(&format!("{}/{list}", scene.platform.partners_path())).await));
     }
-    let audit = lines(&scene.platform, &scene.partner).await;
+    let audit = audit_rows(&scene.platform, &scene.partner).await;
     assert!(audit.iter().any(|line| line["action"] == "factor"), "{audit:?}");
     seen.push(("the audit log".to_owned(), json!(audit).to_string()));
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
@@ -114,57 +115,57 @@ async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
         assert!(!text.is_empty(), "{place}");
         assert!(!text.contains(SECRET_KEY), "{place} has the secret key: {text}");
     }
-    let stored = scene.stored().await;
+    let stored = scene.stored_bytes().await;
     assert!(stored.contains(INTEGRATION_KEY), "the database was not read");
     assert!(!stored.contains(SECRET_KEY), "the database has the secret key");
 }
 
 #[tokio::test]
 async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it() {
-    let keys = Folder::new();
+    let keys = TestFolder::new();
     let file = keys.path("audit.key");
-    let mut scene = Scene::with(|config| config.audit_key = Some(file.clone())).await;
-    let revision = |scene: &Scene| {
-        let (sp, path) = (scene.platform.sp.clone(), format!("{}/{}", scene.platform.msps(), scene.partner));
+    let mut scene = DuoFixture::start_with(|config| config.audit_key = Some(file.clone())).await;
+    let revision = |scene: &DuoFixture| {
+        let (sp, path) = (scene.platform.sp.clone(), format!("{}/{}", scene.platform.partners_path(), scene.partner));
         async move { sp.get(&path).await.json()["revision"].clone() }
     };
     let before = revision(&scene).await;
-    scene.settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY }, "name": "Acme" })).await.json();
+    scene.change_settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY }, "name": "Acme" })).await.json();
     assert_eq!(revision(&scene).await, before, "the same key again is no change");
     let address = scene.duo.address;
     let restarted = |key: std::path::PathBuf| {
         move |config: &mut tenantry::platform::Config| {
-            config.public_url = Some(super::PUBLIC.parse().unwrap());
+            config.public_url = Some(super::PUBLIC_URL.parse().unwrap());
             config.duo.stand_in = Some(address);
             config.audit_key = Some(key);
         }
     };
     scene.platform.restart(restarted(file)).await;
-    scene.browser = super::Browser::new(&scene.platform);
+    scene.browser = super::HttpBrowser::new(&scene.platform);
     scene.log_in().await;
-    let back = scene.prompted().await;
+    let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
-    assert!(scene.is_in().await, "sealed by an earlier run of the same key");
+    assert!(scene.is_logged_in().await, "sealed by an earlier run of the same key");
     // Another key opens nothing, and says what to do.
     let other = keys.path("other.key");
     tenantry::platform::new_audit_key(&scene.platform.folder.database(), &other).await.unwrap();
     scene.platform.restart(restarted(other)).await;
-    scene.browser = super::Browser::new(&scene.platform);
+    scene.browser = super::HttpBrowser::new(&scene.platform);
     scene.log_in().await;
     let answer = scene.browser.get("/factor/duo").await;
     let sentence = "The secret key of Duo in your organization's settings cannot be read any more: an administrator must \
                     enter it again.";
-    scene.is_refused(&answer, (503, sentence), "duo secret").await;
+    scene.assert_refused(&answer, (503, sentence), "duo secret").await;
     let wanted = json!({ "duoSecurity": { "secretKey": SECRET_KEY } });
-    scene.settings(wanted).await.json();
-    let back = scene.prompted().await;
+    scene.change_settings(wanted).await.json();
+    let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
-    assert!(scene.is_in().await);
+    assert!(scene.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn a_secret_key_from_before_they_were_sealed_works_and_is_sealed_at_the_next_save() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     let pool = scene.platform.pool().await;
     let read = "SELECT settings FROM tenant WHERE kind = 'MSP'";
     let sealed: String = sqlx::query_scalar(read).fetch_one(&pool).await.unwrap();
@@ -173,58 +174,58 @@ async fn a_secret_key_from_before_they_were_sealed_works_and_is_sealed_at_the_ne
     let write = sqlx::query("UPDATE tenant SET settings = $1 WHERE kind = 'MSP'").bind(settings.to_string());
     write.execute(&pool).await.unwrap();
     scene.log_in().await;
-    let back = scene.prompted().await;
+    let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
-    assert!(scene.is_in().await);
+    assert!(scene.is_logged_in().await);
     let before: String = sqlx::query_scalar(read).fetch_one(&pool).await.unwrap();
-    scene.settings(json!({ "city": "Bonn" })).await.json();
+    scene.change_settings(json!({ "city": "Bonn" })).await.json();
     let after: String = sqlx::query_scalar(read).fetch_one(&pool).await.unwrap();
     assert!(before.contains(SECRET_KEY) && !after.contains(SECRET_KEY) && after.contains("sealed:1:"), "{after}");
 }
 
 #[tokio::test]
 async fn saving_account_settings_asks_for_duo_again_and_one_answer_is_good_for_one_save() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
-    let (status, text) = scene.save(None).await;
+    let (status, text) = scene.save_branding(None).await;
     assert!(status == 403 && text.contains("two_factor_required"), "nothing before the login is whole: {text}");
-    let back = scene.prompted().await;
-    assert_eq!(location(&scene.browser.get(&back).await), "/");
+    let back = scene.pass_prompt().await;
+    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
     for code in [None, Some("123456")] {
-        let (status, text) = scene.save(code).await;
+        let (status, text) = scene.save_branding(code).await;
         assert!(status == 403 && text.contains("two_factor_proof_required"), "{code:?}: {text}");
     }
     // Being sent there is no proof.
-    let back = scene.prompted().await;
-    assert_eq!(scene.save(None).await.0, 403);
+    let back = scene.pass_prompt().await;
+    assert_eq!(scene.save_branding(None).await.0, 403);
     let answer = scene.browser.get(&back).await;
     assert!(answer.status == 200 && answer.text.contains("Confirmed."), "{}", answer.text);
-    let (status, text) = scene.save(None).await;
+    let (status, text) = scene.save_branding(None).await;
     assert_eq!(status, 200, "{text}");
-    assert_eq!(scene.save(None).await.0, 403, "one save");
+    assert_eq!(scene.save_branding(None).await.0, 403, "one save");
     // A no at the prompt is none either.
-    scene.duo.spoil(Fault::GaveUp);
-    let back = scene.prompted().await;
+    scene.duo.set_fault(DuoFault::DeniedByUser);
+    let back = scene.pass_prompt().await;
     assert_eq!(scene.browser.get(&back).await.status, 403);
-    assert_eq!(scene.save(None).await.0, 403);
-    assert!(scene.is_in().await, "the session itself stays as it was");
+    assert_eq!(scene.save_branding(None).await.0, 403);
+    assert!(scene.is_logged_in().await, "the session itself stays as it was");
     // An API credential is never asked.
-    let api = scene.platform.caller_of(&scene.partner).await;
+    let api = scene.platform.caller_for_tenant(&scene.partner).await;
     let path = format!("/tenants/{}/customBranding", scene.partner);
     api.put(&path, json!({ "applicationTitle": "Acme 2" })).await.json();
 }
 
 #[tokio::test]
 async fn with_duo_nobody_gets_a_token_for_a_password_and_tokens_of_before_are_held_up() {
-    let scene = Scene::start().await;
+    let scene = DuoFixture::start().await;
     let path = format!("/tenants/{}/clients/minimal", scene.partner);
     let answer = scene.ada.get(&path).await;
     assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
-    let answer = scene.platform.sp.login("ada", CHOSEN).await;
+    let answer = scene.platform.sp.login("ada", CHOSEN_PASSWORD).await;
     assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
     // Neither a method of an app nor a wrong password tells more.
     assert_eq!(scene.platform.sp.login("ada", "wrong").await.status, 401);
     // Without its keys Duo is not wanted any more.
-    scene.settings(json!({ "duoSecurity": { "secretKey": "" } })).await.json();
+    scene.change_settings(json!({ "duoSecurity": { "secretKey": "" } })).await.json();
     assert_eq!(scene.ada.get(&path).await.status, 200);
 }

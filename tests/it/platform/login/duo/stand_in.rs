@@ -16,50 +16,50 @@ use futures::stream;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::token::{HS512, claims, sign};
+use super::token::{HS512, sign_token, verified_claims};
 
 /// The tenant's keys, in the lengths that Duo's have.
 pub(crate) const INTEGRATION_KEY: &str = "DI7H2K9WQ4XN5RZB8TVC";
 pub(crate) const SECRET_KEY: &str = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain42x";
 /// Where people come back to.
-pub(crate) const PUBLIC: &str = "https://tenants.example";
+pub(crate) const PUBLIC_URL: &str = "https://tenants.example";
 const CALLBACK: &str = "https://tenants.example/factor/duo/callback";
 
 /// One of the two calls that the platform makes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
+pub(crate) enum DuoCall {
     Health,
     Token,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum DuoFault {
     /// The right answer with another status.
-    Status(Call, u16),
+    Status(DuoCall, u16),
     /// No answer at all.
-    Hang(Call),
+    Hang(DuoCall),
     /// A byte now and then, for ever.
-    Drip(Call),
+    Drip(DuoCall),
     /// The connection closes within the answer.
-    Cut(Call),
+    Cut(DuoCall),
     /// The right answer among too many bytes.
-    Huge(Call),
+    Huge(DuoCall),
     /// A page instead of JSON.
-    Page(Call),
+    Page(DuoCall),
     /// A redirect to where the right answer is.
-    Redirect(Call),
+    Redirect(DuoCall),
     /// Duo says that it does not serve the integration.
-    Unwell,
+    Unhealthy,
     /// Somebody says no at the prompt.
-    GaveUp,
+    DeniedByUser,
     /// A token that does not hold.
-    Twist(Twist),
+    DefectiveToken(TokenDefect),
 }
 
 /// What is wrong with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Twist {
+pub(crate) enum TokenDefect {
     Key,
     Unsigned,
     Weaker,
@@ -76,43 +76,43 @@ pub(crate) enum Twist {
 }
 
 /// A person who was let in at the prompt.
-struct Passed {
+struct ApprovedLogin {
     login_name: String,
     nonce: Option<String>,
     used: bool,
 }
 
 #[derive(Default)]
-struct Inner {
-    fault: Option<Fault>,
+struct FakeDuoState {
+    fault: Option<DuoFault>,
     complaints: Vec<String>,
-    calls: Vec<Call>,
+    calls: Vec<DuoCall>,
     jtis: HashSet<String>,
-    codes: HashMap<String, Passed>,
+    codes: HashMap<String, ApprovedLogin>,
 }
 
 /// The stand-in. It stops with its value.
-pub(crate) struct StandIn {
+pub(crate) struct FakeDuo {
     pub(crate) address: SocketAddr,
-    shared: Shared,
+    shared: FakeDuoShared,
     server: JoinHandle<()>,
 }
 
 #[derive(Clone)]
-struct Shared {
+struct FakeDuoShared {
     origin: String,
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<FakeDuoState>>,
 }
 
-impl StandIn {
+impl FakeDuo {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Shared { origin: format!("http://{address}"), inner: Arc::default() };
+        let shared = FakeDuoShared { origin: format!("http://{address}"), inner: Arc::default() };
         let router = Router::new()
-            .route("/oauth/v1/health_check", post(health))
-            .route("/oauth/v1/authorize", get(authorize))
-            .route("/oauth/v1/token", post(token))
+            .route("/oauth/v1/health_check", post(handle_health))
+            .route("/oauth/v1/authorize", get(handle_authorize))
+            .route("/oauth/v1/token", post(handle_token))
             .with_state(shared.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, server }
@@ -124,13 +124,13 @@ impl StandIn {
     }
 
     /// Misbehaves so from now on.
-    pub(crate) fn spoil(&self, fault: impl Into<Option<Fault>>) {
+    pub(crate) fn set_fault(&self, fault: impl Into<Option<DuoFault>>) {
         self.shared.lock().fault = fault.into();
     }
 
     /// The calls so far; nothing that came was other than Duo wants it.
     #[track_caller]
-    pub(crate) fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<DuoCall> {
         let inner = self.shared.lock();
         assert_eq!(inner.complaints, Vec::<String>::new());
         inner.calls.clone()
@@ -143,46 +143,46 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeDuo {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+impl FakeDuoShared {
+    fn lock(&self) -> MutexGuard<'_, FakeDuoState> {
         self.inner.lock().unwrap()
     }
 
-    fn call(&self, name: &str) -> String {
+    fn call_url(&self, name: &str) -> String {
         format!("{}/oauth/v1/{name}", self.origin)
     }
 
     /// Notes a call. Where it is to be sent elsewhere, whoever follows finds there what was asked for.
-    fn come(&self, call: Call, url: &str, query: Option<&str>) -> Option<Response> {
+    fn note_call(&self, call: DuoCall, url: &str, query: Option<&str>) -> Option<Response> {
         let mut inner = self.lock();
         inner.calls.push(call);
-        (inner.fault == Some(Fault::Redirect(call)) && query.is_none()).then(|| {
+        (inner.fault == Some(DuoFault::Redirect(call)) && query.is_none()).then(|| {
             let place = HeaderValue::from_str(&format!("{url}?followed")).unwrap();
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response()
         })
     }
 
     /// Notes what does not fit, and answers as Duo does then.
-    fn complain(&self, error: &str, why: String) -> Response {
+    fn refuse_request(&self, error: &str, why: String) -> Response {
         self.lock().complaints.push(why);
         (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": error }))).into_response()
     }
 
     /// Who asks, by the assertion of a form: signed by the secret, for this very call, for five minutes at most and once.
-    fn asserted(&self, form: &HashMap<String, String>, call: &str) -> Result<(), String> {
+    fn check_assertion(&self, form: &HashMap<String, String>, call: &str) -> Result<(), String> {
         let text = |name: &str| form.get(name).map_or("", String::as_str);
-        let claims = claims(text("client_assertion"), SECRET_KEY)?;
+        let claims = verified_claims(text("client_assertion"), SECRET_KEY)?;
         for name in ["iss", "sub"] {
-            expect(&claims, name, &json!(INTEGRATION_KEY))?;
+            expect_claim(&claims, name, &json!(INTEGRATION_KEY))?;
         }
-        expect(&claims, "aud", &json!(call))?;
-        lives(&claims)?;
+        expect_claim(&claims, "aud", &json!(call))?;
+        check_expiry(&claims)?;
         let jti = claims["jti"].as_str().filter(|jti| (16..=36).contains(&jti.len())).ok_or("no jti")?;
         if !self.lock().jtis.insert(jti.to_owned()) {
             return Err("the jti came before".to_owned());
@@ -196,47 +196,47 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-fn expect(claims: &Value, name: &str, value: &Value) -> Result<(), String> {
+fn expect_claim(claims: &Value, name: &str, value: &Value) -> Result<(), String> {
     let found = &claims[name];
     (found == value).then_some(()).ok_or_else(|| format!("{name} is {found}, not {value}"))
 }
 
-fn lives(claims: &Value) -> Result<(), String> {
+fn check_expiry(claims: &Value) -> Result<(), String> {
     let exp = claims["exp"].as_i64().ok_or("no whole exp")?;
     (now() < exp && exp <= now() + 300).then_some(()).ok_or_else(|| format!("exp is {exp}"))
 }
 
-fn form(text: &str) -> HashMap<String, String> {
+fn parse_form(text: &str) -> HashMap<String, String> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
-async fn health(State(shared): State<Shared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
-    let call = shared.call("health_check");
-    if let Some(elsewhere) = shared.come(Call::Health, &call, query.as_deref()) {
+async fn handle_health(State(shared): State<FakeDuoShared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+    let call = shared.call_url("health_check");
+    if let Some(elsewhere) = shared.note_call(DuoCall::Health, &call, query.as_deref()) {
         return elsewhere;
     }
-    if let Err(why) = shared.asserted(&form(std::str::from_utf8(&body).unwrap()), &call) {
-        return shared.complain("invalid_client", why);
+    if let Err(why) = shared.check_assertion(&parse_form(std::str::from_utf8(&body).unwrap()), &call) {
+        return shared.refuse_request("invalid_client", why);
     }
     let fault = shared.lock().fault;
     let answer = match fault {
-        Some(Fault::Unwell) => json!({ "stat": "FAIL", "code": 40002, "message": "invalid_client" }),
+        Some(DuoFault::Unhealthy) => json!({ "stat": "FAIL", "code": 40002, "message": "invalid_client" }),
         _ => json!({ "stat": "OK", "response": { "timestamp": now() } }),
     };
-    spoiled(Call::Health, fault, &answer).await
+    faulty_answer(DuoCall::Health, fault, &answer).await
 }
 
-async fn authorize(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
-    match prompted(&shared, &form(&query.unwrap_or_default())) {
+async fn handle_authorize(State(shared): State<FakeDuoShared>, RawQuery(query): RawQuery) -> Response {
+    match answer_prompt(&shared, &parse_form(&query.unwrap_or_default())) {
         Ok(back) => Redirect::to(&back).into_response(),
-        Err(why) => shared.complain("invalid_request", why),
+        Err(why) => shared.refuse_request("invalid_request", why),
     }
 }
 
 /// What becomes of somebody at the prompt: where the browser goes then.
-fn prompted(shared: &Shared, query: &HashMap<String, String>) -> Result<String, String> {
+fn answer_prompt(shared: &FakeDuoShared, query: &HashMap<String, String>) -> Result<String, String> {
     let text = |name: &str| query.get(name).map_or("", String::as_str);
-    let request = claims(text("request"), SECRET_KEY)?;
+    let request = verified_claims(text("request"), SECRET_KEY)?;
     for (name, value) in [
         ("scope", json!("openid")),
         ("response_type", json!("code")),
@@ -246,34 +246,34 @@ fn prompted(shared: &Shared, query: &HashMap<String, String>) -> Result<String, 
         ("redirect_uri", json!(CALLBACK)),
         ("use_duo_code_attribute", json!(true)),
     ] {
-        expect(&request, name, &value)?;
+        expect_claim(&request, name, &value)?;
     }
-    lives(&request)?;
+    check_expiry(&request)?;
     let state = request["state"].as_str().filter(|state| (22..=1024).contains(&state.len())).ok_or("no state")?;
     let login_name = request["duo_uname"].as_str().filter(|name| !name.is_empty()).ok_or("no duo_uname")?;
     if (text("response_type"), text("client_id")) != ("code", INTEGRATION_KEY) {
         return Err("the query says something else than the request".to_owned());
     }
     let nonce = query.get("nonce").cloned();
-    expect(&request, "nonce", &json!(nonce))?;
+    expect_claim(&request, "nonce", &json!(nonce))?;
     let mut inner = shared.lock();
-    if inner.fault == Some(Fault::GaveUp) {
+    if inner.fault == Some(DuoFault::DeniedByUser) {
         return Ok(format!("{CALLBACK}?state={state}&error=access_denied&error_description=The+user+cancelled"));
     }
     let code = format!("code-{:032}", inner.codes.len());
-    let passed = Passed { login_name: login_name.to_owned(), nonce, used: false };
+    let passed = ApprovedLogin { login_name: login_name.to_owned(), nonce, used: false };
     inner.codes.insert(code.clone(), passed);
     Ok(format!("{CALLBACK}?state={state}&duo_code={code}"))
 }
 
-async fn token(State(shared): State<Shared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
-    let (call, form) = (shared.call("token"), form(std::str::from_utf8(&body).unwrap()));
-    if let Some(elsewhere) = shared.come(Call::Token, &call, query.as_deref()) {
+async fn handle_token(State(shared): State<FakeDuoShared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+    let (call, form) = (shared.call_url("token"), parse_form(std::str::from_utf8(&body).unwrap()));
+    if let Some(elsewhere) = shared.note_call(DuoCall::Token, &call, query.as_deref()) {
         return elsewhere;
     }
     let fault = shared.lock().fault;
-    if let Err(why) = shared.asserted(&form, &call) {
-        return shared.complain("invalid_client", why);
+    if let Err(why) = shared.check_assertion(&form, &call) {
+        return shared.refuse_request("invalid_client", why);
     }
     for (name, value) in [
         ("grant_type", "authorization_code"),
@@ -281,7 +281,7 @@ async fn token(State(shared): State<Shared>, RawQuery(query): RawQuery, body: By
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
     ] {
         if form.get(name).map(String::as_str) != Some(value) {
-            return shared.complain("invalid_request", format!("{name} is {:?}", form.get(name)));
+            return shared.refuse_request("invalid_request", format!("{name} is {:?}", form.get(name)));
         }
     }
     let claims = {
@@ -300,63 +300,63 @@ async fn token(State(shared): State<Shared>, RawQuery(query): RawQuery, body: By
         })
     };
     let twist = match fault {
-        Some(Fault::Twist(twist)) => Some(twist),
+        Some(DuoFault::DefectiveToken(twist)) => Some(twist),
         _ => None,
     };
     let mut answer = json!({ "access_token": "opaque", "expires_in": 3600, "token_type": "Bearer" });
-    if twist != Some(Twist::NoToken) {
-        answer["id_token"] = twisted(claims, twist).into();
+    if twist != Some(TokenDefect::NoToken) {
+        answer["id_token"] = defective_token(claims, twist).into();
     }
-    spoiled(Call::Token, fault, &answer).await
+    faulty_answer(DuoCall::Token, fault, &answer).await
 }
 
 /// A token with what is to be wrong with it.
-fn twisted(mut claims: Value, twist: Option<Twist>) -> String {
+fn defective_token(mut claims: Value, twist: Option<TokenDefect>) -> String {
     let (mut header, mut key) = (HS512, SECRET_KEY);
     match twist {
-        None | Some(Twist::NoToken) => {}
-        Some(Twist::Key) => key = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain43x",
-        Some(Twist::Unsigned) => header = r#"{"alg":"none","typ":"JWT"}"#,
-        Some(Twist::Weaker) => header = r#"{"alg":"HS256","typ":"JWT"}"#,
-        Some(Twist::Issuer) => claims["iss"] = "https://api-2.duosecurity.com/oauth/v1/token".into(),
-        Some(Twist::Audience) => claims["aud"] = "DIOTHERTENANTOTHERTE".into(),
-        Some(Twist::Nonce) => claims["nonce"] = "0123456789012345678901234567890123456789".into(),
-        Some(Twist::NoNonce) => drop(claims.as_object_mut().unwrap().remove("nonce")),
-        Some(Twist::Person) => claims["preferred_username"] = "bob".into(),
-        Some(Twist::Expired) => (claims["iat"], claims["exp"]) = ((now() - 600).into(), (now() - 120).into()),
-        Some(Twist::Early) => claims["iat"] = (now() + 120).into(),
-        Some(Twist::Deny) => claims["auth_result"]["result"] = "deny".into(),
-        Some(Twist::NoResult) => drop(claims.as_object_mut().unwrap().remove("auth_result")),
+        None | Some(TokenDefect::NoToken) => {}
+        Some(TokenDefect::Key) => key = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain43x",
+        Some(TokenDefect::Unsigned) => header = r#"{"alg":"none","typ":"JWT"}"#,
+        Some(TokenDefect::Weaker) => header = r#"{"alg":"HS256","typ":"JWT"}"#,
+        Some(TokenDefect::Issuer) => claims["iss"] = "https://api-2.duosecurity.com/oauth/v1/token".into(),
+        Some(TokenDefect::Audience) => claims["aud"] = "DIOTHERTENANTOTHERTE".into(),
+        Some(TokenDefect::Nonce) => claims["nonce"] = "0123456789012345678901234567890123456789".into(),
+        Some(TokenDefect::NoNonce) => drop(claims.as_object_mut().unwrap().remove("nonce")),
+        Some(TokenDefect::Person) => claims["preferred_username"] = "bob".into(),
+        Some(TokenDefect::Expired) => (claims["iat"], claims["exp"]) = ((now() - 600).into(), (now() - 120).into()),
+        Some(TokenDefect::Early) => claims["iat"] = (now() + 120).into(),
+        Some(TokenDefect::Deny) => claims["auth_result"]["result"] = "deny".into(),
+        Some(TokenDefect::NoResult) => drop(claims.as_object_mut().unwrap().remove("auth_result")),
     }
-    sign(header, &claims, key)
+    sign_token(header, &claims, key)
 }
 
 /// The right answer of a call, or what becomes of it.
-async fn spoiled(at: Call, fault: Option<Fault>, right: &Value) -> Response {
+async fn faulty_answer(at: DuoCall, fault: Option<DuoFault>, right: &Value) -> Response {
     let answer = axum::Json(right).into_response();
     match fault {
-        Some(Fault::Status(call, status)) if call == at => {
+        Some(DuoFault::Status(call, status)) if call == at => {
             (StatusCode::from_u16(status).unwrap(), answer).into_response()
         }
-        Some(Fault::Hang(call)) if call == at => std::future::pending().await,
-        Some(Fault::Drip(call)) if call == at => {
+        Some(DuoFault::Hang(call)) if call == at => std::future::pending().await,
+        Some(DuoFault::Drip(call)) if call == at => {
             let drops = stream::unfold((), |()| async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
             });
             Body::from_stream(drops).into_response()
         }
-        Some(Fault::Cut(call)) if call == at => {
+        Some(DuoFault::Cut(call)) if call == at => {
             let mut parts = vec![Err(std::io::Error::other("cut"))];
             parts.insert(0, Ok(Bytes::from(right.to_string())));
             Body::from_stream(stream::iter(parts)).into_response()
         }
-        Some(Fault::Huge(call)) if call == at => {
+        Some(DuoFault::Huge(call)) if call == at => {
             let mut body = right.clone();
             body["pad"] = "x".repeat(80 << 10).into();
             axum::Json(body).into_response()
         }
-        Some(Fault::Page(call)) if call == at => "<!doctype html><title>OK</title>".into_response(),
+        Some(DuoFault::Page(call)) if call == at => "<!doctype html><title>OK</title>".into_response(),
         _ => answer,
     }
 }

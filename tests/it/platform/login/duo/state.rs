@@ -1,26 +1,26 @@
 //! A way to Duo and back belongs to one session, once, for five minutes.
 
-use super::Scene;
-use super::stand_in::Call;
-use crate::platform::login::pages::{Browser, location};
+use super::DuoFixture;
+use super::stand_in::DuoCall;
+use crate::platform::login::pages::{HttpBrowser, redirect_location};
 
 const FOREIGN: &str = "This answer of Duo belongs to no login that waits in this browser: start again.";
 
 #[tokio::test]
 async fn a_state_counts_once_and_only_in_the_session_that_it_was_made_for() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     // Ada's other browser, which has only her password.
     scene.log_in().await;
-    let mut other = Browser::new(&scene.platform);
+    let mut other = HttpBrowser::new(&scene.platform);
     std::mem::swap(&mut scene.browser, &mut other);
     scene.log_in().await;
-    let back = scene.prompted().await;
+    let back = scene.pass_prompt().await;
     // Without a cookie, and in another session of the very same person.
-    let mut nobody = Browser::new(&scene.platform);
-    assert_eq!(location(&nobody.get(&back).await), "/login");
+    let mut nobody = HttpBrowser::new(&scene.platform);
+    assert_eq!(redirect_location(&nobody.get(&back).await), "/login");
     std::mem::swap(&mut scene.browser, &mut other);
     let answer = scene.browser.get(&back).await;
-    scene.is_refused(&answer, (403, FOREIGN), "duo state").await;
+    scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
     // A state that nobody made, and none.
     let (_, code) = back.split_once("duo_code=").unwrap();
     for path in [
@@ -31,47 +31,47 @@ async fn a_state_counts_once_and_only_in_the_session_that_it_was_made_for() {
         "/factor/duo/callback".to_owned(),
     ] {
         let answer = scene.browser.get(&path).await;
-        scene.is_refused(&answer, (403, FOREIGN), "duo state").await;
+        scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
     }
-    assert!(!scene.duo.calls().contains(&Call::Token), "no code of a foreign state is asked for");
+    assert!(!scene.duo.calls().contains(&DuoCall::Token), "no code of a foreign state is asked for");
     // None of that used it up where it belongs.
     std::mem::swap(&mut scene.browser, &mut other);
-    assert_eq!(location(&scene.browser.get(&back).await), "/");
-    assert!(scene.is_in().await);
+    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
+    assert!(scene.is_logged_in().await);
     let again = scene.browser.get(&back).await;
     assert!(again.status == 403 && again.text.contains(FOREIGN), "{}", again.text);
-    assert_eq!(scene.told().await.last().unwrap(), "duo state denied");
+    assert_eq!(scene.factor_audit_rows().await.last().unwrap(), "duo state denied");
 }
 
 #[tokio::test]
 async fn a_state_that_failed_is_used_up_and_a_new_way_ends_the_one_before() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
-    let back = scene.prompted().await;
+    let back = scene.pass_prompt().await;
     let answer = scene.browser.get(&format!("{back}&error=access_denied")).await;
-    scene.is_refused(&answer, (403, "Duo did not let you in"), "duo denied").await;
+    scene.assert_refused(&answer, (403, "Duo did not let you in"), "duo denied").await;
     let answer = scene.browser.get(&back).await;
-    scene.is_refused(&answer, (403, FOREIGN), "duo state").await;
-    let (first, second) = (scene.prompted().await, scene.prompted().await);
+    scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
+    let (first, second) = (scene.pass_prompt().await, scene.pass_prompt().await);
     let answer = scene.browser.get(&first).await;
-    scene.is_refused(&answer, (403, FOREIGN), "duo state").await;
-    assert_eq!(location(&scene.browser.get(&second).await), "/");
+    scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
+    assert_eq!(redirect_location(&scene.browser.get(&second).await), "/");
 }
 
 #[tokio::test]
 async fn a_state_ends_after_five_minutes_and_with_its_session() {
-    let mut scene = Scene::start().await;
+    let mut scene = DuoFixture::start().await;
     scene.log_in().await;
-    let back = scene.prompted().await;
-    scene.platform.sql("UPDATE duo_state SET expires_at = expires_at - 299000").await;
+    let back = scene.pass_prompt().await;
+    scene.platform.execute_sql("UPDATE duo_state SET expires_at = expires_at - 299000").await;
     let pool = scene.platform.pool().await;
     let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM duo_state").fetch_one(&pool).await.unwrap();
     assert_eq!(left, 1);
-    scene.platform.sql("UPDATE duo_state SET expires_at = expires_at - 1001").await;
+    scene.platform.execute_sql("UPDATE duo_state SET expires_at = expires_at - 1001").await;
     let answer = scene.browser.get(&back).await;
-    scene.is_refused(&answer, (403, FOREIGN), "duo state").await;
-    scene.prompted().await;
-    scene.browser.submit("/factor", "/logout", &[]).await;
+    scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
+    scene.pass_prompt().await;
+    scene.browser.submit_form("/factor", "/logout", &[]).await;
     let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM duo_state").fetch_one(&pool).await.unwrap();
     assert_eq!(left, 0);
 }

@@ -9,7 +9,7 @@ use sha2::{Sha256, Sha512};
 pub(crate) const HS512: &str = r#"{"alg":"HS512","typ":"JWT"}"#;
 
 /// A token by what its header says.
-pub(crate) fn sign(header: &str, claims: &Value, key: &str) -> String {
+pub(crate) fn sign_token(header: &str, claims: &Value, key: &str) -> String {
     let text = format!("{}.{}", TEXT.encode(header), TEXT.encode(claims.to_string()));
     let signature = if header.contains("none") {
         Vec::new()
@@ -24,7 +24,7 @@ pub(crate) fn sign(header: &str, claims: &Value, key: &str) -> String {
 }
 
 /// The claims of a token, whose header and signature must be those of HS512.
-pub(crate) fn claims(token: &str, key: &str) -> Result<Value, String> {
+pub(crate) fn verified_claims(token: &str, key: &str) -> Result<Value, String> {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else { return Err(format!("`{token}` is no token")) };
     let part = |text| TEXT.decode(text).map_err(|error| format!("{error}: {token}"));

@@ -1,0 +1,54 @@
+//! What every new tenant has although nobody chose it: written down, it would be held at that for ever.
+
+use crate::connect::TenantInspection;
+use crate::plan::{Field, Value};
+
+/// Switches of a new tenant are off; a platform that shows none of them means the same.
+const SWITCHES_OFF: [Field; 8] = [
+    Field::SmsVoiceNotification,
+    Field::RemoteAccess,
+    Field::CliRecording,
+    Field::ResourceDecommission,
+    Field::TwoFactorAuthentication,
+    Field::BlockDuplicateCloudAccounts,
+    Field::SkipUserConsentForm,
+    Field::ShowCopyClipboard,
+];
+
+/// Business hours of a new client. They can only be declared together.
+const DEFAULT_HOURS: [(Field, &str); 4] = [
+    (Field::BusinessStart, "09:00"),
+    (Field::BusinessEnd, "17:00"),
+    (Field::BusinessFirstDay, "Monday"),
+    (Field::BusinessLastDay, "Friday"),
+];
+
+/// Which settings are left out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewTenantDefaults {
+    writes_all: bool,
+}
+
+impl NewTenantDefaults {
+    /// `is_written`: none is left out.
+    pub(super) const fn new(is_written: bool) -> Self {
+        Self { writes_all: is_written }
+    }
+
+    /// Whether a setting of a tenant is left out, since it is as it was when the tenant was made.
+    pub(super) fn omits(self, field: Field, found: &TenantInspection) -> bool {
+        !self.writes_all && is_new_tenant_default(field, found)
+    }
+}
+
+fn is_new_tenant_default(field: Field, found: &TenantInspection) -> bool {
+    let is = |field: Field, value: &Value| found.observed.value(field) == Some(value);
+    if DEFAULT_HOURS.iter().any(|(hour, _)| *hour == field) {
+        return DEFAULT_HOURS.iter().all(|(hour, text)| is(*hour, &Value::text(text)));
+    }
+    match field {
+        Field::PolicyPciDss => is(field, &Value::Flag(true)),
+        field if SWITCHES_OFF.contains(&field) => is(field, &Value::Flag(false)),
+        _ => false,
+    }
+}

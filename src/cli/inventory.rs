@@ -1,0 +1,308 @@
+//! The objects as they would be once the manifests were applied: what is declared, with the identity and the status that
+//! the cluster holds for it.
+
+mod preserved_fields;
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+
+use super::cluster::{Cluster, ClusterFlags};
+use super::failure::{Failure, FileLocation};
+use super::manifest::{DeclaredObject, FileFlags, Manifests, ObjectKey};
+use super::output;
+use crate::api::{Partner, TenantClient};
+use crate::object::{NotUnderstoodObject, ParentRef, ParsedObject, SecretSnapshot, TenantResource, namespace};
+use crate::plan::{ConfigMapEntry, TenantKind};
+
+/// An object that is looked at.
+#[derive(Debug)]
+pub(crate) struct InventoryObject<K> {
+    /// The object.
+    pub(crate) object: K,
+    /// What the manifests say of it; nothing for an object that only the cluster has.
+    pub(crate) declared: Option<DeclaredObject<()>>,
+    /// The object of the cluster over which a manifest is put.
+    pub(crate) replaced: Option<Value>,
+    /// Whether it was asked about, or only stands behind one that was.
+    pub(crate) is_selected: bool,
+}
+
+impl<K: TenantResource> InventoryObject<K> {
+    /// Where a member of it stands in the manifests.
+    pub(crate) fn location_of(&self, path: &str) -> Option<FileLocation> {
+        self.declared.as_ref().map(|declared| declared.location_of(path))
+    }
+}
+
+/// An object as messages name it.
+pub(crate) fn object_label<K: TenantResource>(object: &K) -> String {
+    format!("{} `{}/{}`", K::KIND.name(), namespace(object), object.name_any())
+}
+
+/// Why nothing is said or done about an object that this program does not understand.
+pub(crate) fn unsupported_failure(kind: TenantKind, object: &NotUnderstoodObject) -> Failure {
+    let message = format!("{}: upgrade `kubectl tenantry` or correct the value", object.unknown_summary());
+    Failure::new(message).about(format!("{} `{}`", kind.name(), object.namespaced_name()))
+}
+
+/// Everything that is looked at.
+pub(crate) struct Inventory {
+    /// The cluster, if there is one.
+    pub(crate) cluster: Option<Cluster>,
+    /// Partners by namespace and name.
+    pub(crate) partners: BTreeMap<ObjectKey, InventoryObject<Partner>>,
+    /// Clients by namespace and name.
+    pub(crate) clients: BTreeMap<ObjectKey, InventoryObject<TenantClient>>,
+    /// Objects of the cluster that this program does not understand.
+    pub(crate) unsupported: Vec<UnsupportedObject>,
+    /// Secrets that the manifests hold.
+    pub(crate) secrets: BTreeMap<ObjectKey, SecretSnapshot>,
+    /// Files of `ConfigMaps` that the manifests hold.
+    pub(crate) files: BTreeMap<ObjectKey, BTreeMap<String, ConfigMapEntry>>,
+    /// Objects of other kinds in the manifests.
+    pub(crate) ignored: usize,
+}
+
+/// An object of the cluster that this program does not understand.
+pub(crate) struct UnsupportedObject {
+    /// Its kind.
+    pub(crate) kind: TenantKind,
+    /// What was read of it.
+    pub(crate) object: NotUnderstoodObject,
+    /// Whether it was asked about.
+    pub(crate) is_selected: bool,
+}
+
+impl UnsupportedObject {
+    fn is_object(&self, kind: TenantKind, key: &ObjectKey) -> bool {
+        self.kind == kind && self.object.namespace() == key.0 && self.object.name() == key.1
+    }
+}
+
+impl Inventory {
+    /// Reads manifests and cluster. `objects` names some of the cluster, as `partner/acme`; with neither manifests nor
+    /// names, all of the cluster is asked about.
+    ///
+    /// # Errors
+    /// Everything that cannot be read.
+    pub(crate) async fn load(
+        files: &FileFlags,
+        objects: &[String],
+        flags: &ClusterFlags,
+    ) -> Result<Self, Vec<Failure>> {
+        let cluster = flags.connect().await?;
+        let fallback = cluster.as_ref().map_or("default", |cluster| cluster.namespace.as_str());
+        let fallback = flags.namespace().unwrap_or(fallback).to_owned();
+        let manifests = files.read_manifests(&fallback).await?;
+        manifests.ensure_all_in_namespace(flags.namespace())?;
+        if manifests.skipped_files > 0 {
+            output::print_note(&output::skipped_files_text(manifests.skipped_files));
+        }
+        let Manifests { partners, clients, secrets, files: images, ignored, .. } = manifests;
+        let spaces: BTreeSet<String> = partners
+            .iter()
+            .map(|declared| namespace(&declared.object))
+            .chain(clients.iter().map(|declared| namespace(&declared.object)))
+            .chain([fallback.clone()])
+            .collect();
+        let mut ground = Self {
+            partners: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            unsupported: Vec::new(),
+            secrets,
+            files: images,
+            ignored,
+            cluster,
+        };
+        if let Some(cluster) = &ground.cluster {
+            let partners = list_readable_objects::<Partner>(cluster, &spaces).await?;
+            let clients = list_readable_objects::<TenantClient>(cluster, &spaces).await?;
+            ground.partners = index_objects(partners, &mut ground.unsupported);
+            ground.clients = index_objects(clients, &mut ground.unsupported);
+        }
+        overlay_declared(&mut ground.partners, partners, &mut ground.unsupported);
+        overlay_declared(&mut ground.clients, clients, &mut ground.unsupported);
+        if files.is_empty() && objects.is_empty() {
+            ground.select_all(flags.namespace())?;
+        }
+        for object in objects {
+            ground.select_object(object, &fallback)?;
+        }
+        ground.select_clients_of_selected();
+        Ok(ground)
+    }
+
+    fn select_all(&mut self, namespace: Option<&str>) -> Result<(), Failure> {
+        if self.cluster.is_none() {
+            return Err(Failure::new(
+                "there is nothing to look at: name manifests with `-f` or `-k`, or a cluster with `--kubeconfig`",
+            ));
+        }
+        let is_in = |key: &ObjectKey| namespace.is_none_or(|namespace| key.0 == namespace);
+        self.partners.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_selected = true);
+        self.clients.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_selected = true);
+        let others = self.unsupported.iter_mut();
+        let asked = others.filter(|other| namespace.is_none_or(|namespace| namespace == other.object.namespace()));
+        asked.for_each(|other| other.is_selected = true);
+        Ok(())
+    }
+
+    /// Asks about an object of the cluster, as `partner/acme` or `clients.tenantry.dev/globex`.
+    fn select_object(&mut self, object: &str, namespace: &str) -> Result<(), Failure> {
+        let unknown = || Failure::new(format!("`{object}` is no object: write it as `partner/NAME` or `client/NAME`"));
+        let (kind, name) = object.split_once('/').ok_or_else(unknown)?;
+        let key = (namespace.to_owned(), name.to_owned());
+        let (kind, asked) = match kind.split('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "partner" | "partners" | "msp" => {
+                (TenantKind::Partner, self.partners.get_mut(&key).map(|subject| &mut subject.is_selected))
+            }
+            "client" | "clients" => {
+                (TenantKind::Client, self.clients.get_mut(&key).map(|subject| &mut subject.is_selected))
+            }
+            _ => return Err(unknown()),
+        };
+        let other = self.unsupported.iter_mut().find(|other| other.is_object(kind, &key));
+        let asked = asked.or(other.map(|other| &mut other.is_selected));
+        match asked {
+            Some(asked) => *asked = true,
+            None if self.cluster.is_none() => {
+                return Err(Failure::new(format!(
+                    "`{object}` is looked for in a cluster: name one with `--kubeconfig`"
+                )));
+            }
+            None => {
+                let message = format!(
+                    "`{object}` does not exist in namespace `{namespace}`: correct the name, or say `--namespace`"
+                );
+                return Err(Failure::new(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a Partner declares reaches its Clients: they are asked about with it.
+    fn select_clients_of_selected(&mut self) {
+        for subject in self.clients.values_mut() {
+            if let ParentRef::Object(namespace, name) = subject.object.parent()
+                && self.partners.get(&(namespace, name)).is_some_and(|partner| partner.is_selected)
+            {
+                subject.is_selected = true;
+            }
+        }
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn objects_of_kind<K: TenantResource>(&self) -> Option<&BTreeMap<ObjectKey, InventoryObject<K>>> {
+        let Self { partners, clients, .. } = self;
+        let (partners, clients): (&dyn Any, &dyn Any) = (partners, clients);
+        partners.downcast_ref().or_else(|| clients.downcast_ref())
+    }
+
+    /// The Partner that a Client names, where this program does not understand it.
+    pub(crate) fn unsupported_partner(&self, namespace: &str, name: &str) -> Option<&NotUnderstoodObject> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.unsupported.iter().find(|other| other.is_object(TenantKind::Partner, &key)).map(|other| &other.object)
+    }
+
+    /// The Partner that an object names.
+    pub(crate) fn partner_of<K: TenantResource>(&self, object: &K) -> Option<&Partner> {
+        let ParentRef::Object(namespace, name) = object.parent() else { return None };
+        self.partners.get(&(namespace, name)).map(|subject| &subject.object)
+    }
+}
+
+/// Namespace and name of an object.
+pub(crate) fn object_key<K: TenantResource>(object: &K) -> ObjectKey {
+    (namespace(object), object.name_any())
+}
+
+fn index_objects<K: TenantResource>(
+    objects: Vec<ParsedObject<K>>,
+    others: &mut Vec<UnsupportedObject>,
+) -> BTreeMap<ObjectKey, InventoryObject<K>> {
+    let subject = |object: K| {
+        (object_key(&object), InventoryObject { object, declared: None, replaced: None, is_selected: false })
+    };
+    let mut understood = BTreeMap::new();
+    for object in objects {
+        match object.into_understood() {
+            Ok(object) => understood.extend([subject(object)]),
+            Err(object) => others.push(UnsupportedObject { kind: K::KIND, object: *object, is_selected: false }),
+        }
+    }
+    understood
+}
+
+/// Puts what is declared over what the cluster holds: its spec, with the identity and status of the object there.
+fn overlay_declared<K: TenantResource>(
+    subjects: &mut BTreeMap<ObjectKey, InventoryObject<K>>,
+    declared: Vec<DeclaredObject<K>>,
+    others: &mut [UnsupportedObject],
+) {
+    for declared in declared {
+        let (mut object, declared) = declared.into_parts();
+        let key = object_key(&object);
+        if let Some(other) = others.iter_mut().find(|other| other.is_object(K::KIND, &key)) {
+            // Which tenant it has is not known for certain.
+            other.is_selected = true;
+            continue;
+        }
+        let there = subjects.remove(&key);
+        let replaced = there.as_ref().and_then(|there| serde_json::to_value(&there.object).ok());
+        if let Some(there) = there {
+            preserved_fields::preserve_cluster_fields(&mut object, &there.object);
+            let own = std::mem::take(object.annotations_mut());
+            *object.meta_mut() = there.object.meta().clone();
+            object.annotations_mut().extend(own);
+            *object.status_mut() = there.object.status().cloned();
+        } else {
+            // A status in a manifest is no status: the API server would drop it.
+            *object.status_mut() = None;
+        }
+        subjects.insert(key, InventoryObject { object, declared: Some(declared), replaced, is_selected: true });
+    }
+}
+
+/// All objects of a kind; where that is not allowed, those of some namespaces.
+async fn list_readable_objects<K: TenantResource>(
+    cluster: &Cluster,
+    namespaces: &BTreeSet<String>,
+) -> Result<Vec<ParsedObject<K>>, Failure> {
+    match list_all_pages(Api::<ParsedObject<K>>::all(cluster.client.clone())).await {
+        Err(kube::Error::Api(status)) if status.is_forbidden() => {}
+        listed => return Ok(listed?),
+    }
+    let mut objects = Vec::new();
+    for namespace in namespaces {
+        objects.extend(list_all_pages(Api::<ParsedObject<K>>::namespaced(cluster.client.clone(), namespace)).await?);
+    }
+    Ok(objects)
+}
+
+/// All objects behind an API, page by page, each read for itself.
+async fn list_all_pages<K: TenantResource>(api: Api<ParsedObject<K>>) -> Result<Vec<ParsedObject<K>>, kube::Error> {
+    list_pages_by_label(api, None).await
+}
+
+/// The same, of those that carry labels.
+pub(crate) async fn list_pages_by_label<K: TenantResource>(
+    api: Api<ParsedObject<K>>,
+    selector: Option<&str>,
+) -> Result<Vec<ParsedObject<K>>, kube::Error> {
+    let mut objects = Vec::new();
+    let mut next = None;
+    loop {
+        let mut params = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() }.limit(500);
+        params.continue_token = next;
+        let page = api.list(&params).await?;
+        objects.extend(page.items);
+        next = page.metadata.continue_.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(objects);
+        }
+    }
+}

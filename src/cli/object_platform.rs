@@ -1,0 +1,99 @@
+//! The platform behind one object, and the tenant's place on it.
+
+use kube::Api;
+
+use super::cluster::Cluster;
+use super::connection::ConnectionFlags;
+use super::failure::Failure;
+use super::inventory::{object_label, unsupported_failure};
+use super::references::{ReferenceError, References};
+use crate::api::{Partner, Reason};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::object::{
+    ParentRef, ParsedObject, TenantResource, check_pinned_connection, partner_not_found, platform_error_outcome,
+    resolve_place,
+};
+use crate::plan::{PassOutcome, TenantKind};
+
+/// The platform of an object.
+pub(crate) struct ObjectPlatform {
+    /// The platform.
+    pub(crate) platform: PlatformClient,
+    /// Where the tenant stands.
+    pub(crate) place: Place,
+}
+
+/// Reaches the platform of an object as the operator would; a connection that a flag names serves instead of the Secret.
+///
+/// # Errors
+/// Its Partner or its Secret is missing, or it leads elsewhere than to where the tenant was made.
+pub(crate) async fn resolve_object_platform<K: TenantResource>(
+    object: &K,
+    flags: &ConnectionFlags,
+    cluster: &Cluster,
+) -> Result<ObjectPlatform, Failure> {
+    let about = |failure: Failure| failure.about(object_label(object));
+    let refused = |outcome: PassOutcome| about(Failure::new(outcome_message(outcome)));
+    let partner = match object.parent() {
+        ParentRef::Object(namespace, name) => {
+            let partners = Api::<ParsedObject<Partner>>::namespaced(cluster.client.clone(), &namespace);
+            let found =
+                partners.get_opt(&name).await?.ok_or_else(|| refused(partner_not_found(object, &namespace, &name)))?;
+            Some(found.into_understood().map_err(|other| unsupported_failure(TenantKind::Partner, &other))?)
+        }
+        ParentRef::Provider | ParentRef::Id(_) => None,
+    };
+    let mut references = References::from_cluster_only(flags.connection_override(Some(cluster)).await?);
+    let platform = match references.platform_of(object, partner.as_ref(), Some(cluster)).await {
+        Ok(platform) => platform,
+        Err(ReferenceError::Outcome(outcome)) => return Err(refused(outcome)),
+        Err(ReferenceError::Failure(failure)) => return Err(about(failure)),
+    };
+    let place = resolve_place(object, platform.tenant_id(), partner.as_ref()).map_err(refused)?;
+    // A connection from a file is often the service provider's where the object's own is its Partner's: only the host
+    // must be the same.
+    let recorded = object.status().and_then(|status| status.connection.as_ref());
+    let tenant = recorded
+        .filter(|_| references.is_connection_named())
+        .map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
+    check_pinned_connection(object, (&platform.host(), tenant), &place).map_err(refused)?;
+    Ok(ObjectPlatform { platform, place })
+}
+
+/// What an answer of the platform means for an object.
+pub(crate) fn platform_failure<K: TenantResource>(object: &K, error: &CallError) -> Failure {
+    Failure::new(outcome_message(platform_error_outcome(K::KIND, error))).about(object_label(object))
+}
+
+/// Whether a reason says that the platform could not be asked, which is no property of the object.
+pub(crate) const fn is_connection_reason(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PlatformUnavailable
+            | Reason::RateLimited
+            | Reason::CredentialsRefused
+            | Reason::CredentialsUnavailable
+            | Reason::ConnectionIdentityChanged
+    )
+}
+
+/// Whether an answer to a list says that the platform could not be asked, and not that this one list is missing.
+pub(crate) fn is_connection_error(kind: TenantKind, error: &CallError) -> bool {
+    match platform_error_outcome(kind, error) {
+        PassOutcome::Unresolved(reason, _)
+        | PassOutcome::Unauthorised(reason, _)
+        | PassOutcome::Refused(reason, _)
+        | PassOutcome::Failed(reason, _) => is_connection_reason(reason),
+        PassOutcome::Settled(_)
+        | PassOutcome::Paused(_)
+        | PassOutcome::AwaitingApproval(_)
+        | PassOutcome::DeletionHeld(..)
+        | PassOutcome::Terminating(..)
+        | PassOutcome::Releasing(..) => false,
+    }
+}
+
+/// The sentence of an outcome that is in the way.
+pub(crate) fn outcome_message(outcome: PassOutcome) -> String {
+    outcome.into_message().unwrap_or_else(|| "the operator would not act on it".to_owned())
+}

@@ -1,0 +1,164 @@
+//! Verbs that write to an object of the cluster, and let the operator do the rest.
+//!
+//! Each is a merge patch of the few fields that it is about, on the object as it was read, under a field manager of its own:
+//! what a manifest in Git does not say stays with it and survives the next apply. Where Git does say it, the verb says so.
+
+pub(crate) mod adopt;
+pub(crate) mod approve;
+pub(crate) mod pause;
+pub(crate) mod reconcile;
+pub(crate) mod resume;
+pub(crate) mod suspend;
+
+use kube::ResourceExt as _;
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::inventory::object_label;
+use super::object_arg::{AnyObject, object_argument};
+use super::optimistic_patch::{DryRun, WriteOutcome, WriteTarget, merge_patch_with_retry};
+use super::prompt;
+use super::{CommandResult, ExitKind, output};
+use crate::object::{TenantResource, active_pause};
+
+/// What is done to an object.
+pub(crate) trait ObjectPatch {
+    /// Fields that it writes, as paths of the object.
+    fn written_fields(&self) -> &'static [&'static str];
+
+    /// The patch; nothing where the object is so already.
+    ///
+    /// # Errors
+    /// It makes no sense on this object.
+    fn merge_patch<K: TenantResource>(&self, object: &K) -> Result<Option<Value>, Failure>;
+
+    /// What was done to an object of this name.
+    fn done_message(&self, named: &str) -> String;
+
+    /// Why nothing is to be done.
+    fn unchanged_message(&self) -> String;
+
+    /// What comes next.
+    fn next_step_message<K: TenantResource>(&self, object: &K) -> String;
+}
+
+/// Does the same to all objects. One that refuses it stops no other.
+pub(crate) async fn patch_objects(
+    act: &impl ObjectPatch,
+    objects: &[AnyObject],
+    target: WriteTarget<'_>,
+) -> CommandResult {
+    let mut failures = Vec::new();
+    for object in objects {
+        let done = match object {
+            AnyObject::Partner(partner) => patch_object(act, partner.as_ref(), target).await,
+            AnyObject::Client(client) => patch_object(act, client.as_ref(), target).await,
+        };
+        failures.extend(done.err());
+    }
+    if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
+}
+
+/// Does it to one object; whether anything was written.
+pub(crate) async fn patch_object<K: TenantResource>(
+    act: &impl ObjectPatch,
+    object: &K,
+    target: WriteTarget<'_>,
+) -> Result<bool, Failure> {
+    let written = match merge_patch_with_retry(object, target, |object| act.merge_patch(object)).await? {
+        WriteOutcome::Applied(written) => written,
+        WriteOutcome::Unchanged => {
+            output::print_note(&format!("{}: {}", object_label(object), act.unchanged_message()));
+            return Ok(false);
+        }
+        WriteOutcome::Gone => {
+            return Err(Failure::new("it has gone meanwhile: nothing is written").about(object_label(object)));
+        }
+    };
+    output::print(&format!("{}{}\n", act.done_message(&object_label(object)), target.dry_run.suffix()))?;
+    for owner in other_field_owners(written.as_ref(), act.written_fields()) {
+        output::print_note(&format!("{}: {owner}", object_label(object)));
+    }
+    // After a dry run nothing follows.
+    if target.dry_run == DryRun::None {
+        output::print_note(&format!("{}: {}", object_label(object), act.next_step_message(written.as_ref())));
+    }
+    Ok(true)
+}
+
+/// Who else owns one of the fields that were written, and puts its own value back.
+fn other_field_owners<K: TenantResource>(object: &K, fields: &[&str]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for entry in object.managed_fields() {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        // What a person typed once is not put back by anybody.
+        if ["kubectl-tenantry", "kubectl-edit", "kubectl-patch", "kubectl-annotate"].contains(&manager) {
+            continue;
+        }
+        let owns = |field: &&&str| {
+            let pointer = format!("/f:{}", field.replace('.', "/f:"));
+            entry.fields_v1.as_ref().is_some_and(|owned| owned.0.pointer(&pointer).is_some())
+        };
+        let owned: Vec<String> = fields.iter().filter(owns).map(|field| format!("`{field}`")).collect();
+        if !owned.is_empty() {
+            sentences.push(format!(
+                "`{manager}` owns {} and puts it back when it applies again: make the same change in Git",
+                owned.join(" and ")
+            ));
+        }
+    }
+    sentences
+}
+
+/// What holds the operator back from acting on an edit, if anything does.
+pub(crate) fn pause_notice<K: TenantResource>(object: &K) -> Option<String> {
+    let pause = active_pause(object, crate::clock::now())?;
+    let when = pause.ends_at().map_or_else(|| "it is resumed".to_owned(), |end| end.to_string());
+    Some(format!("the object is paused, so nothing is written until {when}"))
+}
+
+/// What shows how far it has come.
+pub(crate) fn status_hint<K: TenantResource>(object: &K) -> String {
+    format!("see with `kubectl tenantry status {}`", object_argument(object))
+}
+
+/// Asks for `yes` where a person sits at a terminal.
+///
+/// # Errors
+/// It is another answer, or nobody is there.
+pub(crate) fn confirm_at_terminal(question: &str) -> Result<(), Failure> {
+    let Some(mut person) = prompt::terminal_prompt() else {
+        return Err(Failure::new("this asks a person, and there is no terminal: say `--yes`"));
+    };
+    person.require_answer(&format!("{question} Type `yes` to go on: "), "yes", "that was not `yes`: nothing is written")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::TenantClient;
+    use crate::cli::optimistic_patch::fake_api_server::client_manifest;
+
+    #[test]
+    fn who_owns_a_field_that_is_written_is_named_and_a_person_is_not() {
+        let mode = json!({"f:spec": {"f:management": {"f:mode": {}}}});
+        let entry = |manager: &str, fields: &Value| json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields});
+        let mut object = client_manifest("1", &[]);
+        object["metadata"]["managedFields"] = json!([
+            entry("kustomize-controller", &mode),
+            entry("kubectl-edit", &mode),
+            entry("argocd-controller", &json!({"f:spec": {"f:details": {}}})),
+        ]);
+        let object: TenantClient = serde_json::from_value(object).unwrap();
+        let fields = ["spec.management.mode", "spec.management.pausedUntil"];
+        assert_eq!(
+            other_field_owners(&object, &fields),
+            [
+                "`kustomize-controller` owns `spec.management.mode` and puts it back when it applies again: make the same change in Git"
+            ]
+        );
+        assert!(other_field_owners(&object, &["spec.tenantState"]).is_empty());
+    }
+}

@@ -1,0 +1,356 @@
+//! What the operator would do with an object: its own stages, without the writes between them.
+
+use std::collections::BTreeSet;
+
+use super::owner::OwnershipQuery;
+use super::prepare::PreparedObject;
+use super::row::{PlanRow, PlannedAction, planned_requests};
+use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, Reason};
+use crate::cli::cluster::Cluster;
+use crate::cli::inventory::{Inventory, InventoryObject};
+use crate::cli::tenants::{TenantRows, observe_from_row};
+use crate::connect::{Freshness, Place, PlatformClient};
+use crate::object::{
+    Lookup, ParentRef, TenantResource, adoption_target_not_found, check_own_connection, check_pinned_connection,
+    check_recorded_tenant, drift_policy, find_misspelt_value, is_adoption_recorded, is_deleting, load_image_digests,
+    lookup_tenant, management_mode, needs_branding, platform_error_outcome, read_living_tenant,
+    refuse_create_after_hand_over, refuse_foreign_tenant, refuse_hidden_extensions, refuse_under_deleting_partner,
+    requested_adoption, restrict_to_edits, tenant_of_other_namespace, unique_id,
+};
+use crate::plan::{
+    DesiredTenant, EffectiveSettings, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, Owner, Ownership,
+    PassOutcome, Plan, PlanStep, Proposal, TenantKind, WriteRecord, check_adoption, diff, is_awaiting_approval,
+    needs_approval, propose_plan,
+};
+
+/// Where a tenant stands and what is known of it before it is read.
+pub(super) struct EvaluationContext<'a> {
+    /// The platform.
+    pub(super) platform: &'a PlatformClient,
+    /// Its place.
+    pub(super) place: Place,
+    /// Rows of the place; nothing where they were not asked for.
+    pub(super) rows: Option<TenantRows>,
+    /// The Partner object above it.
+    pub(super) partner: Option<&'a Partner>,
+    /// The cluster.
+    pub(super) cluster: Option<&'a Cluster>,
+    /// Manifests and objects of the cluster.
+    pub(super) ground: &'a Inventory,
+    /// Whether a flag named the platform.
+    pub(super) is_given: bool,
+    /// What status records of earlier writes.
+    pub(super) written: &'a WriteRecord,
+    /// Paths whose declared value is not the one that was last applied.
+    pub(super) edited: &'a BTreeSet<String>,
+}
+
+/// What became of an object.
+pub(super) struct Evaluation {
+    /// What the plan says of it.
+    pub(super) row: PlanRow,
+    /// Its tenant as it is now.
+    pub(super) observed: Option<ObservedTenant>,
+}
+
+/// Judges an object; `keeps` is what its Clients still use.
+pub(super) async fn evaluate_object<K: TenantResource>(
+    subject: &InventoryObject<K>,
+    prepared: &PreparedObject,
+    (site, keeps): (&EvaluationContext<'_>, Result<(), PassOutcome>),
+) -> Evaluation {
+    let object = &subject.object;
+    let mut row = PlanRow::from_object(subject);
+    if let Err(outcome) = check_connection(object, site) {
+        return Evaluation { row: row.with_outcome(outcome), observed: None };
+    }
+    row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
+    let EffectiveSettings { tolerated, refused, .. } = &prepared.desired.effective;
+    row.notes.extend(tolerated.iter().chain(refused).map(ToString::to_string));
+    if is_deleting(object) {
+        return Evaluation { row: plan_deleting_object(object, row), observed: None };
+    }
+    match resolve_tenant(object, &prepared.desired, site).await {
+        Err(outcome) => Evaluation { row: row.with_outcome(outcome), observed: None },
+        Ok(ResolvedTenant { observed, is_adopted }) => {
+            if let Err(outcome) = keeps {
+                return Evaluation { row: row.with_outcome(outcome), observed };
+            }
+            plan_steps(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row)).await;
+            Evaluation { row, observed }
+        }
+    }
+}
+
+/// Whether the connection is one that the object may have.
+fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>) -> Result<(), PassOutcome> {
+    if site.is_given {
+        return Ok(());
+    }
+    let (host, account) = (site.platform.host(), site.platform.tenant_id());
+    if matches!(object.parent(), ParentRef::Object(..)) {
+        check_own_connection(object, (&host, account), site.partner)?;
+    }
+    check_pinned_connection(object, (&host, account), &site.place)
+}
+
+/// An object whose Partner is about to be made: nothing can stand under that one yet.
+pub(super) async fn plan_under_new_partner<K: TenantResource>(
+    subject: &InventoryObject<K>,
+    prepared: &PreparedObject,
+) -> PlanRow {
+    let mut row = PlanRow::from_object(subject);
+    let PreparedObject { desired, notes, .. } = prepared;
+    if let Some(id) = requested_adoption(&subject.object).and_then(|adoption| adoption.unique_id.as_deref()) {
+        return row.with_outcome(adoption_target_not_found(&subject.object, id));
+    }
+    row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
+    let plan = diff(desired, None, &prepared.written);
+    if let Err(message) = misspelling_message(&plan, desired, (&prepared.platform, &mut row)).await {
+        return row.into_refused(Reason::InvalidValue.name(), message);
+    }
+    row.set_action(&plan, false);
+    row.requests = planned_requests(&plan, desired, None);
+    row.notes.push("its Partner comes first".to_owned());
+    // The hash covers the id of the Partner's tenant, which is not there yet.
+    apply_approval(&subject.object, &plan, (None, &mut row));
+    row
+}
+
+/// An object that is being deleted: the operator has said already what it does and what it waits for.
+fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> PlanRow {
+    let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let told = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
+        conditions.iter().find(|one| one.type_ == kind.name() && (kind == ConditionType::Ready || one.status == "True"))
+    });
+    row.action = PlannedAction::End;
+    row.message = Some(told.map_or_else(
+        || "the object is being deleted".to_owned(),
+        |told| format!("the object is being deleted ({}): {}", told.reason, told.message),
+    ));
+    row
+}
+
+/// The steps, what holds them back, and what a person should know.
+async fn plan_steps<K: TenantResource>(
+    object: &K,
+    (desired, observed, is_adopted): (&DesiredTenant, Option<&ObservedTenant>, bool),
+    (site, row): (&EvaluationContext<'_>, &mut PlanRow),
+) {
+    let whole = diff(desired, observed, site.written);
+    row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
+    add_notes(&whole, row);
+    if management_mode(object) == ManagementMode::Observe {
+        let paths: Vec<&str> = whole.differences.iter().map(|difference| difference.field.path()).collect();
+        if !paths.is_empty() {
+            row.notes.push(format!("the tenant is only observed and differs in {}", paths.join(", ")));
+        }
+        return;
+    }
+    let mut plan = match (drift_policy(object), observed) {
+        (DriftPolicy::Report, Some(_)) => restrict_to_edits(whole, site.edited),
+        (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
+    };
+    if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
+        && site.cluster.is_none()
+    {
+        drop_undecidable_changes(&mut plan, observed, row);
+        if drift_policy(object) == DriftPolicy::Report {
+            let note = "without the cluster, what was edited here cannot be told from what others changed, which `drift: Report` leaves alone";
+            row.notes.push(note.to_owned());
+        }
+    }
+    if let Err(message) = misspelling_message(&plan, desired, (site.platform, &mut *row)).await {
+        *row = row.clone().into_refused(Reason::InvalidValue.name(), message);
+        return;
+    }
+    row.set_action(&plan, is_adopted);
+    row.requests = planned_requests(&plan, desired, observed);
+    // The hash covers the UID, which an object has from the cluster alone.
+    let is_known = !desired.mark.uid.is_empty();
+    let proposal = is_known.then(|| propose_plan(desired, observed, (&plan, site.place.parent_id())));
+    apply_approval(object, &plan, (proposal, row));
+    let is_stopped = site
+        .partner
+        .and_then(|partner| partner.status.as_ref())
+        .is_some_and(|status| status.phase == Some(crate::api::TenantPhase::Suspended));
+    if is_stopped && !plan.is_empty() && K::KIND == TenantKind::Client && row.action != PlannedAction::Wait {
+        row.action = PlannedAction::Wait;
+        row.reason = Some(Reason::PartnerSuspended.name());
+        row.message = Some("the partner is suspended on the platform, which takes no changes under it: activate it, for example with `tenantState: Active` on the Partner".to_owned());
+    }
+}
+
+/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mut PlanRow) {
+    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    plan.steps.retain(|step| *step != PlanStep::Mark);
+    for step in &mut plan.steps {
+        if let PlanStep::Update(changes) | PlanStep::Brand(changes) = step {
+            changes.retain(|change| {
+                let is_hidden = observed.values.get(&change.field) == Some(&ObservedValue::Unreadable);
+                if is_hidden {
+                    row.notes
+                        .push(format!("whether `{}` changes cannot be told without the cluster", change.field.path()));
+                }
+                !is_hidden
+            });
+        }
+    }
+    plan.steps
+        .retain(|step| !matches!(step, PlanStep::Update(changes) | PlanStep::Brand(changes) if changes.is_empty()));
+}
+
+/// Why the platform will refuse what is written: countries and time zones that the catalogue does not have. A platform
+/// without the extensions may know others, and the operator asks it.
+async fn misspelling_message(
+    plan: &Plan,
+    desired: &DesiredTenant,
+    (platform, row): (&PlatformClient, &mut PlanRow),
+) -> Result<(), String> {
+    let changes = plan.steps.iter().flat_map(|step| match step {
+        PlanStep::Create(changes) | PlanStep::Update(changes) | PlanStep::Brand(changes) => changes.as_slice(),
+        PlanStep::Mark | PlanStep::Activate | PlanStep::Suspend => &[],
+    });
+    let typos: Vec<_> = changes.filter_map(|change| find_misspelt_value(change.field, &desired.effective)).collect();
+    if typos.is_empty() {
+        return Ok(());
+    }
+    if platform.has_extensions().await.unwrap_or_default() {
+        let typos = typos.iter().map(|(path, why)| format!("the platform will refuse `{path}`: {why}"));
+        return Err(typos.collect::<Vec<_>>().join("; "));
+    }
+    row.notes.extend(typos.iter().map(|(path, why)| format!("this platform may refuse `{path}`: {why}")));
+    Ok(())
+}
+
+fn add_notes(plan: &Plan, row: &mut PlanRow) {
+    for field in &plan.unsupported {
+        let why = field.unsupported_reason().map(|why| format!(": {why}")).unwrap_or_default();
+        row.notes.push(format!("`{}` cannot be held by this platform{why}", field.path()));
+    }
+    for field in &plan.deferred {
+        row.notes.push(format!("`{}` waits until the tenant is in service again", field.path()));
+    }
+    if plan.is_inactive_without_reason {
+        row.notes.push(
+            "the tenant is not in service, and whether it was ended cannot be told: it is not activated".to_owned(),
+        );
+    }
+}
+
+/// The hash that approves a plan, and whether it waits for one.
+fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut PlanRow)) {
+    let approval = object.management().and_then(|management| management.approval.as_ref());
+    let waits = match &proposal {
+        Some(proposal) => is_awaiting_approval(approval, plan, proposal),
+        None => needs_approval(approval, plan),
+    };
+    if waits {
+        row.action = PlannedAction::Wait;
+        row.reason = Some(Reason::ApprovalNeeded.name());
+        row.message = Some(match &proposal {
+            Some(proposal) => {
+                format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
+            }
+            None => {
+                "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
+                    .to_owned()
+            }
+        });
+    }
+    row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
+}
+
+/// The tenant of an object.
+struct ResolvedTenant {
+    observed: Option<ObservedTenant>,
+    is_adopted: bool,
+}
+
+/// Which tenant is the object's, and whether it may be; none where one is to be created.
+async fn resolve_tenant<K: TenantResource>(
+    object: &K,
+    desired: &DesiredTenant,
+    site: &EvaluationContext<'_>,
+) -> Result<ResolvedTenant, PassOutcome> {
+    let extensions = has_extensions::<K>(site.platform).await?;
+    refuse_hidden_extensions(object, site.partner, (&site.platform.host(), extensions))?;
+    if management_mode(object) == ManagementMode::Observe {
+        let id = object.adoption().and_then(|adoption| adoption.unique_id.as_deref()).unwrap_or_default();
+        let observed = observe_tenant(object, id, (desired, site)).await?;
+        let asking = OwnershipQuery { observed: &observed, ours: &desired.mark, take_from: None, site };
+        if asking.is_owned_in_other_namespace::<K>().await {
+            return Err(tenant_of_other_namespace(id));
+        }
+        return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
+    }
+    if let Some(adoption) = requested_adoption(object) {
+        return resolve_adoption(object, adoption, (desired, site)).await;
+    }
+    if let Some(id) = unique_id(object) {
+        let observed = observe_tenant(object, id, (desired, site)).await?;
+        let is_unmarked = observed.mark == ObservedMark::None && extensions;
+        check_recorded_tenant(object, (&observed, is_unmarked), &desired.mark)?;
+        return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
+    }
+    let id = match lookup_tenant(object, site.platform, &site.place, (Freshness::Burst, &desired.mark.cluster)).await? {
+        Lookup::NotFound => {
+            refuse_create_after_hand_over(object)?;
+            refuse_under_deleting_partner(site.partner)?;
+            return Ok(ResolvedTenant { observed: None, is_adopted: false });
+        }
+        Lookup::Owned(id) | Lookup::Reattach(id) => id,
+    };
+    let observed = observe_tenant(object, &id, (desired, site)).await?;
+    refuse_foreign_tenant(object, &observed, &desired.mark)?;
+    Ok(ResolvedTenant { observed: Some(observed), is_adopted: false })
+}
+
+async fn resolve_adoption<K: TenantResource>(
+    object: &K,
+    adoption: &Adoption,
+    (desired, site): (&DesiredTenant, &EvaluationContext<'_>),
+) -> Result<ResolvedTenant, PassOutcome> {
+    let id = adoption.unique_id.as_deref().unwrap_or_default();
+    let observed = observe_tenant(object, id, (desired, site)).await?;
+    let ours = &desired.mark;
+    let is_noted = is_adoption_recorded(object, &observed, ours);
+    if is_noted && !observed.mark.is_foreign(ours) {
+        return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
+    }
+    let owner = OwnershipQuery { observed: &observed, ours, take_from: adoption.take_from.as_deref(), site }
+        .find_owner::<K>()
+        .await;
+    if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
+        refuse_foreign_tenant(object, &observed, ours)?;
+    }
+    let plan = diff(desired, Some(&observed), site.written);
+    check_adoption(adoption, ours, Ownership { observed_mark: &observed.mark, owner }, &plan)
+        .map_err(|(reason, message)| PassOutcome::Refused(reason, message))?;
+    Ok(ResolvedTenant { observed: Some(observed), is_adopted: true })
+}
+
+async fn has_extensions<K: TenantResource>(platform: &PlatformClient) -> Result<bool, PassOutcome> {
+    platform.has_extensions().await.map_err(|error| platform_error_outcome(K::KIND, &error))
+}
+
+/// The tenant of an id: from its row where that proves enough and nothing differs, else read.
+async fn observe_tenant<K: TenantResource>(
+    object: &K,
+    id: &str,
+    (desired, site): (&DesiredTenant, &EvaluationContext<'_>),
+) -> Result<ObservedTenant, PassOutcome> {
+    let row = site.rows.as_ref().and_then(|rows| rows.get(id));
+    if let Some(observed) = row.and_then(|row| observe_from_row(object, desired, row))
+        && observed.life != LifecycleState::Terminated
+        && diff(desired, Some(&observed), site.written) == Plan::default()
+    {
+        return Ok(observed);
+    }
+    let failed = |error| platform_error_outcome(K::KIND, &error);
+    let read = read_living_tenant(site.platform, &site.place, (id, needs_branding(desired))).await.map_err(failed)?;
+    let mut observed = read.ok_or_else(|| adoption_target_not_found(object, id))?;
+    load_image_digests(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
+    Ok(observed)
+}

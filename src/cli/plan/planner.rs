@@ -1,0 +1,364 @@
+//! Goes through all objects: Partners first, since what a Client gets comes from its Partner.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+
+use super::evaluate::{Evaluation, EvaluationContext, evaluate_object, plan_under_new_partner};
+use super::offline::attach_by_mark;
+use super::prepare::{self, PrepareResult, PreparedObject};
+use super::refusals::KindDefinitions;
+use super::row::{PlanRow, PlannedAction};
+use crate::api::TenantPhase;
+use crate::cli::connection::ConnectionOverride;
+use crate::cli::failure::Failure;
+use crate::cli::inventory::{Inventory, InventoryObject};
+use crate::cli::manifest::ObjectKey;
+use crate::cli::object_platform::is_connection_error;
+use crate::cli::output::ProgressLine;
+use crate::cli::references::{ReferenceError, References};
+use crate::cli::tenants::{self, TenantRows};
+use crate::connect::{CallError, Place, PlatformClient};
+use crate::object::{
+    ParentRef, TenantResource, effective_settings, platform_error_outcome, refuse_dropping_used_packages,
+    resolve_place, unique_id,
+};
+use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome};
+
+/// Objects that are judged at the same time.
+const CONCURRENT_EVALUATIONS: usize = 8;
+/// So many tenants of one place are read one by one rather than listed: a page costs ten times a read.
+const MAX_UNLISTED_TENANTS: usize = 2;
+
+/// How to go about it.
+pub(super) struct PlanOptions {
+    /// Id of the cluster, where it was said.
+    pub(super) cluster_id: Option<String>,
+    /// Whether no list proves anything.
+    pub(super) read_all: bool,
+}
+
+/// Everything that is known while it goes on.
+struct Planner {
+    ground: Inventory,
+    definitions: KindDefinitions,
+    /// What happens to each Partner.
+    actions: BTreeMap<ObjectKey, PlannedAction>,
+    references: References,
+    options: PlanOptions,
+    cluster_id: String,
+    lists: BTreeMap<(String, Place), Option<TenantRows>>,
+    /// Why a platform could not be asked, by the fingerprint of its connection: it is asked no more.
+    failed_platforms: BTreeMap<Digest, PassOutcome>,
+    /// Partners that could not be looked at, and why.
+    unknown_partners: BTreeMap<ObjectKey, (Option<&'static str>, String)>,
+}
+
+/// The rows of all objects that were asked about, in the order of their names.
+pub(super) async fn plan_all_objects(
+    ground: Inventory,
+    given: ConnectionOverride,
+    options: &PlanOptions,
+) -> Result<Vec<PlanRow>, Vec<Failure>> {
+    let cluster_id = resolve_cluster_id(&ground, options).await?;
+    let references = References::new(&ground, given);
+    let options = PlanOptions { cluster_id: options.cluster_id.clone(), read_all: options.read_all };
+    let mut survey = Planner {
+        ground,
+        definitions: KindDefinitions::new(),
+        actions: BTreeMap::new(),
+        references,
+        options,
+        cluster_id,
+        lists: BTreeMap::new(),
+        failed_platforms: BTreeMap::new(),
+        unknown_partners: BTreeMap::new(),
+    };
+    let mut partners = survey.prepare_partners().await;
+    let mut clients = survey.prepare_clients().await;
+    let mut progress = ProgressLine::begin("tenants looked at");
+    let all = partners.len() + clients.len();
+    let mut rows = survey.evaluate_partners(&mut partners, &clients, (&mut progress, all)).await?;
+    rows.extend(survey.evaluate_clients(&mut clients, (&mut progress, all)).await?);
+    rows.sort_by(|one, other| (&one.namespace, other.kind, &one.name).cmp(&(&other.namespace, one.kind, &other.name)));
+    Ok(rows)
+}
+
+/// The id that the operator puts into its marks; empty where it is not known.
+async fn resolve_cluster_id(ground: &Inventory, options: &PlanOptions) -> Result<String, Failure> {
+    if let Some(id) = &options.cluster_id {
+        return Ok(id.clone());
+    }
+    let Some(cluster) = &ground.cluster else { return Ok(String::new()) };
+    cluster.cluster_id().await?.ok_or_else(|| {
+        Failure::new("the id of the cluster cannot be read (the UID of namespace `kube-system`): say `--cluster-id`, as the operator was told")
+    })
+}
+
+type PrepareResults = BTreeMap<ObjectKey, PrepareResult>;
+
+impl Planner {
+    async fn prepare_partners(&mut self) -> PrepareResults {
+        let mut prepareds = PrepareResults::new();
+        for key in selected_keys(&self.ground.partners) {
+            let Some(mut subject) = self.ground.partners.remove(&key) else { continue };
+            let preparation =
+                prepare::prepare_partner(&mut subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+            self.ground.partners.insert(key.clone(), subject);
+            prepareds.insert(key, preparation);
+        }
+        prepareds
+    }
+
+    async fn prepare_clients(&mut self) -> PrepareResults {
+        let mut prepareds = PrepareResults::new();
+        for key in selected_keys(&self.ground.clients) {
+            let Some(subject) = self.ground.clients.remove(&key) else { continue };
+            let preparation =
+                prepare::prepare_client(&subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+            self.ground.clients.insert(key.clone(), subject);
+            prepareds.insert(key, preparation);
+        }
+        prepareds
+    }
+
+    async fn evaluate_partners(
+        &mut self,
+        prepareds: &mut PrepareResults,
+        clients: &PrepareResults,
+        (progress, all): (&mut ProgressLine, usize),
+    ) -> Result<Vec<PlanRow>, Failure> {
+        let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
+            (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
+        });
+        let places: Vec<_> = places.collect();
+        self.list_places(&places).await;
+        self.attach_partners_by_mark(prepareds)?;
+        let mut judged = Vec::new();
+        for (key, prepared) in &*prepareds {
+            let Some(subject) = self.ground.partners.get(key) else { continue };
+            let keeps =
+                prepared.as_ref().map_or(Ok(()), |prepared| self.check_client_use(key, &prepared.desired, clients));
+            judged.push(self.evaluate_one(subject, prepared, keeps));
+        }
+        let judged = evaluate_all(judged, (progress, all)).await;
+        let mut rows = Vec::new();
+        for (key, judged) in prepareds.keys().zip(judged) {
+            let Evaluation { mut row, observed } = judged;
+            if let Some(subject) = self.ground.partners.get(key) {
+                row = self.definitions.refuse_if_invalid(subject, row);
+            }
+            if let Some(subject) = self.ground.partners.get_mut(key)
+                && let Some(observed) = observed
+            {
+                let is_stopped = observed.life != LifecycleState::Active
+                    && row.action != PlannedAction::Activate
+                    && !row.requests.iter().any(|request| request.step == "activate");
+                let status = subject.object.status_mut().get_or_insert_default();
+                status.unique_id = Some(observed.unique_id);
+                status.phase = Some(if is_stopped { TenantPhase::Suspended } else { TenantPhase::Active });
+            }
+            self.actions.insert(key.clone(), row.action);
+            if row.action == PlannedAction::Unknown {
+                self.unknown_partners.insert(key.clone(), (row.reason, row.message.clone().unwrap_or_default()));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// What the Clients of a Partner still use, each as it will be where it is looked at as well.
+    fn check_client_use(
+        &self,
+        key: &ObjectKey,
+        desired: &DesiredTenant,
+        clients: &PrepareResults,
+    ) -> Result<(), PassOutcome> {
+        let wanted = ParentRef::Object(key.0.clone(), key.1.clone());
+        let of = self.ground.clients.iter().filter(|(_, subject)| subject.object.parent() == wanted);
+        let planned = of.map(|(key, subject)| {
+            let mut client = subject.object.clone();
+            if let Some(Ok(prepared)) = clients.get(key)
+                && let Some(status) = client.status_mut()
+            {
+                status.effective = effective_settings(&prepared.desired);
+            }
+            std::sync::Arc::new(client)
+        });
+        refuse_dropping_used_packages(desired, &planned.collect::<Vec<_>>())
+    }
+
+    async fn evaluate_clients(
+        &mut self,
+        prepareds: &mut PrepareResults,
+        (progress, all): (&mut ProgressLine, usize),
+    ) -> Result<Vec<PlanRow>, Failure> {
+        let mut places = Vec::new();
+        for (key, prepared) in &*prepareds {
+            if let (Ok(prepared), Some(subject)) = (prepared, self.ground.clients.get(key))
+                && let Ok(place) = self.tenant_place(&subject.object, prepared)
+            {
+                places.push((prepared.platform.clone(), place));
+            }
+        }
+        self.list_places(&places).await;
+        self.attach_clients_by_mark(prepareds)?;
+        let mut judged = Vec::new();
+        for (key, prepared) in &*prepareds {
+            let Some(subject) = self.ground.clients.get(key) else { continue };
+            judged.push(self.evaluate_one(subject, prepared, Ok(())));
+        }
+        let judged = evaluate_all(judged, (progress, all)).await;
+        let subjects = prepareds.keys().filter_map(|key| self.ground.clients.get(key));
+        Ok(subjects
+            .zip(judged)
+            .map(|(subject, judged)| self.definitions.refuse_if_invalid(subject, judged.row))
+            .collect())
+    }
+
+    fn tenant_place<K: TenantResource>(&self, object: &K, prepared: &PreparedObject) -> Result<Place, PassOutcome> {
+        resolve_place(object, prepared.platform.tenant_id(), self.ground.partner_of(object))
+    }
+
+    /// Whether the Partner of an object is about to be made.
+    fn has_new_partner<K: TenantResource>(&self, object: &K) -> bool {
+        let ParentRef::Object(namespace, name) = object.parent() else { return false };
+        matches!(self.actions.get(&(namespace, name)), Some(PlannedAction::Create | PlannedAction::Wait))
+    }
+
+    /// Why the Partner of an object could not be looked at.
+    fn unknown_partner<K: TenantResource>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
+        let ParentRef::Object(namespace, name) = object.parent() else { return None };
+        self.unknown_partners.get(&(namespace, name))
+    }
+
+    async fn evaluate_one<K: TenantResource>(
+        &self,
+        subject: &InventoryObject<K>,
+        prepared: &PrepareResult,
+        keeps: Result<(), PassOutcome>,
+    ) -> Evaluation {
+        let alone = |row| Evaluation { row, observed: None };
+        let stopped = |outcome| alone(PlanRow::from_object(subject).with_outcome(outcome));
+        let prepared = match prepared {
+            Err(ReferenceError::Outcome(outcome)) => return stopped(outcome.clone()),
+            Err(ReferenceError::Failure(failure)) => {
+                return alone(PlanRow::from_object(subject).into_unknown(None, failure.message.clone()));
+            }
+            Ok(prepared) => prepared,
+        };
+        if let Some(outcome) = self.failed_platforms.get(&prepared.platform.fingerprint()) {
+            return stopped(outcome.clone());
+        }
+        match self.tenant_place(&subject.object, prepared) {
+            Err(_) if let Some((reason, message)) = self.unknown_partner(&subject.object) => {
+                alone(PlanRow::from_object(subject).into_unknown(*reason, message.clone()))
+            }
+            Err(_) if self.has_new_partner(&subject.object) && unique_id(&subject.object).is_none() => {
+                Evaluation { row: plan_under_new_partner(subject, prepared).await, observed: None }
+            }
+            Err(outcome) => stopped(outcome),
+            Ok(place) => {
+                let rows = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten();
+                let site = EvaluationContext {
+                    platform: &prepared.platform,
+                    place,
+                    rows,
+                    partner: self.ground.partner_of(&subject.object),
+                    cluster: self.ground.cluster.as_ref(),
+                    ground: &self.ground,
+                    is_given: self.references.is_connection_named(),
+                    written: &prepared.written,
+                    edited: &prepared.edited,
+                };
+                Box::pin(evaluate_object(subject, prepared, (&site, keeps))).await
+            }
+        }
+    }
+
+    /// Lists the places in which more than a few objects stand, on platforms whose lists prove something.
+    async fn list_places(&mut self, places: &[(PlatformClient, Place)]) {
+        let mut counts: BTreeMap<(String, &Place), (usize, &PlatformClient)> = BTreeMap::new();
+        for (platform, place) in places {
+            counts.entry((platform.host(), place)).or_insert((0, platform)).0 += 1;
+        }
+        let is_needed = self.ground.cluster.is_none();
+        for ((host, place), (count, platform)) in counts {
+            let is_wanted = is_needed || count > MAX_UNLISTED_TENANTS && !self.options.read_all;
+            if !is_wanted || self.failed_platforms.contains_key(&platform.fingerprint()) {
+                continue;
+            }
+            match list_tenant_rows(platform, place).await {
+                Ok(rows) => drop(self.lists.insert((host, place.clone()), rows)),
+                Err(error) if is_connection_error(place.kind(), &error) => {
+                    self.failed_platforms.insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
+                }
+                // The place alone cannot be listed: each object in it is judged by a read of its own.
+                Err(_) => drop(self.lists.insert((host, place.clone()), None)),
+            }
+        }
+    }
+
+    fn attach_partners_by_mark(&mut self, prepareds: &mut PrepareResults) -> Result<(), Failure> {
+        if self.ground.cluster.is_some() {
+            return Ok(());
+        }
+        for (key, prepared) in prepareds {
+            let (Ok(prepared), Some(subject)) = (prepared, self.ground.partners.get_mut(key)) else { continue };
+            let sp = prepared.platform.tenant_id().to_owned();
+            let place = Place::Partners { sp };
+            if let Some(rows) = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten() {
+                attach_by_mark(
+                    &mut subject.object,
+                    &mut prepared.desired,
+                    (&rows, &self.cluster_id, place.parent_id()),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_clients_by_mark(&mut self, prepareds: &mut PrepareResults) -> Result<(), Failure> {
+        if self.ground.cluster.is_some() {
+            return Ok(());
+        }
+        for (key, prepared) in prepareds {
+            let Ok(prepared) = prepared else { continue };
+            let Some(mut subject) = self.ground.clients.remove(key) else { continue };
+            let place = self.tenant_place(&subject.object, prepared);
+            let known = place.ok().and_then(|place| {
+                let rows = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten();
+                rows.map(|rows| (place, rows))
+            });
+            let recognised = known.map_or(Ok(()), |(place, rows)| {
+                attach_by_mark(&mut subject.object, &mut prepared.desired, (&rows, &self.cluster_id, place.parent_id()))
+            });
+            self.ground.clients.insert(key.clone(), subject);
+            recognised?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of a place, where they prove something.
+async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<Option<TenantRows>, CallError> {
+    if platform.has_extensions().await? { tenants::list_tenant_rows(platform, place).await.map(Some) } else { Ok(None) }
+}
+
+fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<ObjectKey> {
+    subjects.iter().filter(|(_, subject)| subject.is_selected).map(|(key, _)| key.clone()).collect()
+}
+
+/// Waits for all, some at the same time, and keeps their order.
+async fn evaluate_all(
+    judged: Vec<impl Future<Output = Evaluation>>,
+    (progress, all): (&mut ProgressLine, usize),
+) -> Vec<Evaluation> {
+    let mut done = Vec::new();
+    let mut judged = futures::stream::iter(judged).buffered(CONCURRENT_EVALUATIONS);
+    while let Some(one) = judged.next().await {
+        progress.count_one(all);
+        done.push(one);
+    }
+    done
+}

@@ -1,0 +1,281 @@
+//! The living tenants of a place, looked up once for a burst of creates.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::CallError;
+use super::mapping::UnreadableRow;
+use super::place::Place;
+use super::single_flight::{Completed, SingleFlight};
+use crate::wire::{Mark, TenantSearchItem, WireTenantState};
+
+/// Age up to which an answer serves a burst.
+const MAX_BURST_AGE: Duration = Duration::from_secs(5);
+/// How long a created tenant is remembered for lists on their way; no call takes longer.
+const CREATED_RETENTION: Duration = Duration::from_mins(2);
+/// Places beyond which stale answers are forgotten.
+const MAX_PLACES: usize = 64;
+
+/// How fresh a list must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// An answer up to five seconds old serves; a tenant that this process has created since is in it.
+    Burst,
+    /// The answer was asked for after the call began.
+    Now,
+}
+
+/// A living tenant, as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTenant {
+    /// Unique id.
+    pub unique_id: String,
+    /// Name.
+    pub name: String,
+    /// Owner, where the list tells: a platform without the extensions never does.
+    pub mark: Option<Mark>,
+}
+
+impl ListedTenant {
+    /// The row of a search, unless the tenant was ended.
+    pub(super) fn from_search_item(item: TenantSearchItem) -> Option<Self> {
+        let TenantSearchItem { unique_id, name, status, managed_by, .. } = item;
+        (status != Some(WireTenantState::Terminated)).then_some(Self { unique_id, name, mark: managed_by })
+    }
+}
+
+/// The living tenants of a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantListing {
+    /// Those that a list shows with id and name.
+    pub rows: Vec<ListedTenant>,
+    /// Rows that do not say which tenant they are about.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+impl TenantListing {
+    /// Of the rows of a search.
+    pub(super) fn from_rows(rows: impl IntoIterator<Item = TenantSearchItem>, odd: Vec<UnreadableRow>) -> Self {
+        let odd = odd.into_iter().filter(|row| !row.is_terminated).collect();
+        Self { rows: rows.into_iter().filter_map(ListedTenant::from_search_item).collect(), unreadable: odd }
+    }
+
+    /// Adds what another list shows beside.
+    pub(super) fn merge(&mut self, other: Self) {
+        let known: HashSet<String> = self.rows.iter().map(|row| row.unique_id.clone()).collect();
+        self.rows.extend(other.rows.into_iter().filter(|row| !known.contains(&row.unique_id)));
+        self.unreadable.extend(other.unreadable);
+    }
+
+    /// Each tenant in words: its name, or what is known of its row.
+    pub fn display_names(&self) -> impl Iterator<Item = String> {
+        let named = self.rows.iter().map(|row| row.name.clone());
+        named.chain(self.unreadable.iter().map(ToString::to_string))
+    }
+}
+
+/// What a search for tenants of a name found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameSearchResult {
+    /// All that there are, with others beside them where the platform cannot be asked by name.
+    Complete(Arc<TenantListing>),
+    /// Whether there are others is not known, and why.
+    Inconclusive(String),
+}
+
+type SharedListing = Arc<TenantListing>;
+
+/// The lists of every place asked for lately.
+#[derive(Default)]
+pub(super) struct ActiveTenantCache(Mutex<HashMap<Place, Arc<CachedListing>>>);
+
+/// The list of one place. `since` is only changed while the last list is locked.
+#[derive(Default)]
+struct CachedListing {
+    single_flight: SingleFlight<SharedListing>,
+    recent_changes: Mutex<RecentChanges>,
+}
+
+/// What happened since lists that may still be on their way were asked for.
+#[derive(Default)]
+struct RecentChanges {
+    /// Tenants that this process created, oldest first.
+    created: VecDeque<(Instant, ListedTenant)>,
+    /// No list that was asked for before this holds.
+    invalidated_at: Option<Instant>,
+}
+
+/// A create under way: unless it is known to have changed nothing, or what it made, lists are forgotten.
+pub(super) struct PendingCreate<'a> {
+    cache: &'a ActiveTenantCache,
+    place: &'a Place,
+    is_open: bool,
+}
+
+impl PendingCreate<'_> {
+    /// Nothing was created.
+    pub(super) fn confirm_none_created(mut self) {
+        self.is_open = false;
+    }
+
+    /// A tenant was created.
+    pub(super) fn confirm_created(mut self, tenant: &ListedTenant) {
+        self.is_open = false;
+        self.cache.record_created(self.place, tenant);
+    }
+}
+
+impl Drop for PendingCreate<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.cache.invalidate(self.place);
+        }
+    }
+}
+
+impl ActiveTenantCache {
+    /// The list, from memory where that is fresh enough.
+    pub(super) async fn get_or_fetch(
+        &self,
+        place: &Place,
+        freshness: Freshness,
+        ask: impl Future<Output = Result<TenantListing, CallError>>,
+    ) -> Result<SharedListing, CallError> {
+        let slot = self.entry_for(place);
+        let arrived = Instant::now();
+        let serves = |landed: &Completed<SharedListing>| {
+            landed.outcome.is_ok()
+                && slot.lock_recent_changes().invalidated_at.is_none_or(|forgotten| landed.started > forgotten)
+                && match freshness {
+                    Freshness::Burst => landed.started.elapsed() < MAX_BURST_AGE,
+                    Freshness::Now => landed.started >= arrived,
+                }
+        };
+        let ask = async { ask.await.map(Arc::new) };
+        slot.single_flight.run(serves, ask, |list, started| slot.add_recently_created(list, started)).await
+    }
+
+    fn entry_for(&self, place: &Place) -> Arc<CachedListing> {
+        let mut slots = self.lock_entries();
+        if let Some(slot) = slots.get(place) {
+            return Arc::clone(slot);
+        }
+        if slots.len() >= MAX_PLACES {
+            slots.retain(is_entry_needed);
+        }
+        Arc::clone(slots.entry(place.clone()).or_default())
+    }
+
+    fn lock_entries(&self) -> MutexGuard<'_, HashMap<Place, Arc<CachedListing>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists whose time is over take no memory.
+    pub(super) fn remove_expired(&self) {
+        self.lock_entries().retain(is_entry_needed);
+    }
+
+    /// Tenants of one of these names that this process created a moment ago: a search may not find them yet.
+    pub(super) fn recently_created(&self, place: &Place, names: &[&str]) -> Vec<ListedTenant> {
+        let slot = self.lock_entries().get(place).cloned();
+        let Some(slot) = slot else { return Vec::new() };
+        let since = slot.lock_recent_changes();
+        let is_named = |tenant: &&ListedTenant| names.contains(&tenant.name.as_str());
+        since.created.iter().map(|(_, tenant)| tenant).filter(is_named).cloned().collect()
+    }
+
+    /// A create begins.
+    pub(super) fn begin_create<'a>(&'a self, place: &'a Place) -> PendingCreate<'a> {
+        PendingCreate { cache: self, place, is_open: true }
+    }
+
+    fn record_created(&self, place: &Place, tenant: &ListedTenant) {
+        let slot = self.entry_for(place);
+        let mut last = slot.single_flight.lock_last();
+        slot.lock_recent_changes().push_created(tenant);
+        update_completed(&mut last, |list| {
+            if !list.rows.iter().any(|row| row.unique_id == tenant.unique_id) {
+                Arc::make_mut(list).rows.push(tenant.clone());
+            }
+        });
+    }
+
+    /// A tenant got a mark.
+    pub(super) fn record_mark(&self, place: &Place, id: &str, mark: &Mark) {
+        self.update_listing(place, |list| {
+            for row in Arc::make_mut(list).rows.iter_mut().filter(|row| row.unique_id == id) {
+                row.mark = Some(mark.clone());
+            }
+        });
+    }
+
+    /// A tenant was ended.
+    pub(super) fn record_terminated(&self, place: &Place, id: &str) {
+        self.update_listing(place, |list| Arc::make_mut(list).rows.retain(|row| row.unique_id != id));
+    }
+
+    /// The list does not hold any more: a name was changed, or a create may have been carried out.
+    pub(super) fn invalidate(&self, place: &Place) {
+        let slot = self.entry_for(place);
+        let mut last = slot.single_flight.lock_last();
+        slot.lock_recent_changes().invalidated_at = Some(Instant::now());
+        *last = None;
+    }
+
+    fn update_listing(&self, place: &Place, act: impl FnOnce(&mut SharedListing)) {
+        let slot = self.lock_entries().get(place).cloned();
+        if let Some(slot) = slot {
+            update_completed(&mut slot.single_flight.lock_last(), act);
+        }
+    }
+}
+
+fn update_completed(landed: &mut Option<Completed<SharedListing>>, act: impl FnOnce(&mut SharedListing)) {
+    if let Some(Completed { outcome: Ok(list), .. }) = landed {
+        act(list);
+    }
+}
+
+fn is_entry_needed(_: &Place, slot: &mut Arc<CachedListing>) -> bool {
+    Arc::strong_count(slot) > 1 || slot.is_fresh()
+}
+
+impl RecentChanges {
+    fn push_created(&mut self, tenant: &ListedTenant) {
+        let now = Instant::now();
+        while self.created.front().is_some_and(|(at, _)| now.duration_since(*at) > CREATED_RETENTION) {
+            self.created.pop_front();
+        }
+        self.created.push_back((now, tenant.clone()));
+    }
+}
+
+impl CachedListing {
+    fn lock_recent_changes(&self) -> MutexGuard<'_, RecentChanges> {
+        self.recent_changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what was created after the platform may have read its own list.
+    fn add_recently_created(&self, list: &mut SharedListing, started: Instant) {
+        let mut since = self.lock_recent_changes();
+        since.created.retain(|(at, _)| *at >= started);
+        if since.created.is_empty() {
+            return;
+        }
+        let known: HashSet<String> = list.rows.iter().map(|row| row.unique_id.clone()).collect();
+        let missing =
+            since.created.iter().map(|(_, tenant)| tenant).filter(|tenant| !known.contains(&tenant.unique_id));
+        Arc::make_mut(list).rows.extend(missing.cloned());
+    }
+
+    fn is_fresh(&self) -> bool {
+        let last = self.single_flight.lock_last();
+        let since = self.lock_recent_changes();
+        let times =
+            [last.as_ref().map(|landed| landed.started), since.created.back().map(|(at, _)| *at), since.invalidated_at];
+        times.into_iter().flatten().any(|at| at.elapsed() < MAX_BURST_AGE)
+    }
+}

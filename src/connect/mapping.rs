@@ -1,0 +1,30 @@
+//! The map between fields and the wire's JSON.
+
+mod field_location;
+mod members;
+mod read;
+mod rows;
+mod write;
+
+pub use rows::{TenantPage, UnreadableRow};
+
+pub(super) use members::{ParsedAnswer, parse_branding, parse_created, parse_json, parse_tenant as read_tenant};
+pub(super) use read::{ObservedBranding, tenant_life, to_observed};
+pub(super) use rows::{ParsedRows, parse_minimal, parse_page};
+pub(super) use write::{branding_body, documented_changes, tenant_body};
+
+use super::error::CallError;
+
+/// The reason without the text that was read, which may hold what must not be shown.
+pub(super) fn json_error(error: &serde_json::Error) -> CallError {
+    let (line, column) = (error.line(), error.column());
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+        serde_json::error::Category::Data => "a member is not of the documented form",
+    };
+    CallError::malformed_answer(format!("{what} (line {line}, column {column})"))
+}
+
+#[cfg(test)]
+mod tests;

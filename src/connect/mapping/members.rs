@@ -1,0 +1,157 @@
+//! An answer about a tenant, member by member: one that cannot be read is named and costs none of the others.
+
+mod form;
+mod tables;
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use self::form::{MemberValue, read_member_value};
+pub(super) use self::tables::{AnswerMember, BRANDING, CREATED, MemberShape, ROW, TENANT};
+use crate::connect::error::CallError;
+use crate::wire::{Branding, CreatedTenant, ImagePaths, Tenant};
+
+/// A member that is not of a form that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::connect) struct UnreadableMember {
+    /// Its name, dotted where nested.
+    pub(in crate::connect) member: String,
+    /// What it is.
+    found: &'static str,
+    /// What is documented.
+    expected: &'static str,
+}
+
+impl fmt::Display for UnreadableMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { member, found: is, expected: documented } = self;
+        write!(f, "`{member}` is {is} where {documented} is documented")
+    }
+}
+
+/// What could be read of an answer.
+#[derive(Clone, Debug)]
+pub(in crate::connect) struct ParsedAnswer<T> {
+    /// The members that could be read.
+    pub(in crate::connect) known: T,
+    /// Those that could not.
+    pub(in crate::connect) unreadable: Vec<UnreadableMember>,
+    /// A state that this release does not know, as the platform writes it.
+    pub(in crate::connect) unknown_state: Option<String>,
+}
+
+impl<T> ParsedAnswer<T> {
+    /// Why a member could not be read, where it is there and could not be; `name` may stand inside of it.
+    pub(in crate::connect) fn unreadable_at(&self, name: &str) -> Option<&UnreadableMember> {
+        self.unreadable.iter().find(|odd| {
+            let rest = name.strip_prefix(odd.member.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+}
+
+/// The tenant of an answer.
+pub(in crate::connect) fn parse_tenant(body: &[u8], extensions: bool) -> Result<ParsedAnswer<Tenant>, CallError> {
+    parse_members(&parse_json(body)?, (TENANT, extensions))
+}
+
+/// The branding of an answer; nothing at all is a branding without anything.
+pub(in crate::connect) fn parse_branding(
+    body: &[u8],
+    extensions: bool,
+) -> Result<ParsedAnswer<Branding<ImagePaths>>, CallError> {
+    parse_members(&parse_json(body)?, (BRANDING, extensions))
+}
+
+/// The answer to a create.
+pub(in crate::connect) fn parse_created(body: &[u8]) -> Result<CreatedTenant, CallError> {
+    let value = parse_json(body)?;
+    let ParsedAnswer { known, unreadable: odd, unknown_state: _ }: ParsedAnswer<Map<String, Value>> =
+        parse_members(&value, (CREATED, true))?;
+    match serde_json::from_value(Value::Object(known)) {
+        Ok(created) => Ok(created),
+        Err(_) => Err(CallError::malformed_answer(match odd.first() {
+            Some(odd) => odd.to_string(),
+            None => "it holds no `uniqueId` or no `name`".to_owned(),
+        })),
+    }
+}
+
+/// Any JSON.
+pub(in crate::connect) fn parse_json(body: &[u8]) -> Result<Value, CallError> {
+    serde_json::from_slice(body).map_err(|error| super::json_error(&error))
+}
+
+/// The members of a value that a table names.
+pub(super) fn parse_members<T: DeserializeOwned>(
+    value: &Value,
+    (table, extensions): (&'static [AnswerMember], bool),
+) -> Result<ParsedAnswer<T>, CallError> {
+    let nothing = Map::new();
+    let members = match value {
+        Value::Object(members) => members,
+        Value::Null => &nothing,
+        Value::Array(items) if items.is_empty() => &nothing,
+        other => {
+            return Err(CallError::malformed_answer(format!(
+                "it is {} where an object is documented",
+                form::json_kind(other)
+            )));
+        }
+    };
+    let mut walk = MemberReader { extensions, unreadable: Vec::new(), unknown_state: None };
+    let known = walk.read_object(members, table, "");
+    let MemberReader { extensions: _, unreadable: odd, unknown_state: state } = walk;
+    let known = serde_json::from_value(Value::Object(known))
+        .map_err(|_| CallError::malformed_answer("its members contradict each other"))?;
+    Ok(ParsedAnswer { known, unreadable: odd, unknown_state: state })
+}
+
+struct MemberReader {
+    extensions: bool,
+    unreadable: Vec<UnreadableMember>,
+    unknown_state: Option<String>,
+}
+
+impl MemberReader {
+    fn read_object(
+        &mut self,
+        members: &Map<String, Value>,
+        table: &'static [AnswerMember],
+        prefix: &str,
+    ) -> Map<String, Value> {
+        let mut known = Map::new();
+        for AnswerMember { name, alias: other, shape, is_extension } in table {
+            // A member of that name on a platform without the extensions is not ours.
+            if *is_extension && !self.extensions {
+                continue;
+            }
+            let Some(value) = members.get(*name).or_else(|| members.get((*other)?)) else { continue };
+            let path = format!("{prefix}{name}");
+            if let Some(value) = self.read_member(value, shape, path) {
+                known.insert((*name).to_owned(), value);
+            }
+        }
+        known
+    }
+
+    fn read_member(&mut self, value: &Value, shape: &MemberShape, path: String) -> Option<Value> {
+        match read_member_value(value, shape) {
+            MemberValue::Absent => None,
+            MemberValue::Known(value) => Some(value),
+            MemberValue::Nested(members, table) => {
+                Some(Value::Object(self.read_object(members, table, &format!("{path}."))))
+            }
+            MemberValue::UnknownState(word) => {
+                self.unknown_state = Some(word);
+                None
+            }
+            MemberValue::Unreadable { is, documented } => {
+                self.unreadable.push(UnreadableMember { member: path, found: is, expected: documented });
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The platform, as the operator uses it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::active_tenants::{ActiveTenantCache, Freshness, ListedTenant, NameSearchResult, TenantListing};
+use super::connection::{Connection, ConnectionError};
+use super::error::CallError;
+use super::guard::ChangeGuard;
+use super::http::{HttpService, build_https_service};
+use super::mapping::{self, ObservedBranding, TenantPage};
+use super::place::Place;
+use super::proxy::ProxyAddress;
+use super::rate_limit_budget::RequestPriority;
+use super::request_session::{AllRows, PlatformState, RequestSession, other_tenant_error, route_segments};
+use super::reservation::WriteReservation;
+use super::transport::{TenancyCall, Transport, validate_tenant_id};
+use crate::plan::{
+    ClockReading, Field, LifecycleState, ObservedMark, ObservedTenant, SettingChange, SettingsPayload, short_mark,
+};
+use crate::wire::{CreatedTenant, ImpactCounts, LifecycleAction, Mark, Tenant};
+
+/// How often a list is read that changes meanwhile.
+const LIST_ATTEMPTS: usize = 3;
+
+/// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
+#[derive(Clone)]
+pub struct PlatformClient {
+    shared: Arc<PlatformState>,
+    priority: RequestPriority,
+}
+
+impl fmt::Debug for PlatformClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("connection", &self.shared.transport.connection).finish_non_exhaustive()
+    }
+}
+
+impl PlatformClient {
+    /// A platform; `timeout` bounds each call as a whole.
+    ///
+    /// # Errors
+    /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
+    pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
+        Self::new_with_proxy(connection, timeout, None)
+    }
+
+    /// The same through a proxy, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_with_proxy(
+        connection: Connection,
+        timeout: Duration,
+        proxy: Option<&ProxyAddress>,
+    ) -> Result<Self, ConnectionError> {
+        let wire = build_https_service(&connection, timeout, proxy)?;
+        Ok(Self::from_service(connection, timeout, (wire, ChangeGuard::default())))
+    }
+
+    /// A platform on which a change is sent only while the guard gives leave.
+    pub fn from_service(connection: Connection, timeout: Duration, (wire, guard): (HttpService, ChangeGuard)) -> Self {
+        let shared = PlatformState {
+            transport: Transport::new(connection, (wire, guard), timeout),
+            active_tenants: ActiveTenantCache::default(),
+        };
+        Self { shared: Arc::new(shared), priority: RequestPriority::Change }
+    }
+
+    /// Tenant that the credential belongs to.
+    pub fn tenant_id(&self) -> &str {
+        self.shared.transport.connection.tenant_id()
+    }
+
+    /// Digest of the connection: equal means the same account through the same credential.
+    pub fn fingerprint(&self) -> crate::plan::Digest {
+        self.shared.transport.connection.fingerprint()
+    }
+
+    /// Host of the platform.
+    pub fn host(&self) -> String {
+        self.shared.transport.connection.host()
+    }
+
+    /// The same platform for the look for drift: its reads step back for those of changes.
+    #[must_use]
+    pub fn for_polling(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: RequestPriority::Polling }
+    }
+
+    /// The same platform for reads that do not wait for a rate limit: they are made while a write slot is held.
+    #[must_use]
+    pub fn without_waiting(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), priority: RequestPriority::NoWait }
+    }
+
+    /// The platform's time by an answer that came since then; nothing where none did, or none gave a time.
+    pub fn clock_reading_since(&self, since: Instant) -> Option<ClockReading> {
+        self.shared.transport.server_clock.reading_since(since)
+    }
+
+    /// Waits until a change under the tenant of a place may be sent, and keeps token and slot for it.
+    ///
+    /// # Errors
+    /// No token can be had, or no slot within the deadline.
+    pub async fn reserve_write<'a>(&'a self, place: &'a Place) -> Result<WriteReservation<'a>, CallError> {
+        WriteReservation::acquire(self.begin_session().await?.ensure_place_supported(place)?, place).await
+    }
+
+    /// Whether a token can be had.
+    pub async fn check_credential(&self) -> Result<(), CallError> {
+        self.begin_session().await.map(drop)
+    }
+
+    /// Whether the platform has what the public API does not document, as it says with each token.
+    pub async fn has_extensions(&self) -> Result<bool, CallError> {
+        Ok(self.begin_session().await?.extensions)
+    }
+
+    pub(super) async fn begin_session(&self) -> Result<RequestSession<'_>, CallError> {
+        RequestSession::begin(&self.shared, self.priority).await
+    }
+
+    /// Reads a tenant; nothing where this id does not exist. Without `with_branding` no branding field is in the
+    /// answer, so it is for tenants that declare none.
+    pub async fn read_tenant(
+        &self,
+        place: &Place,
+        id: &str,
+        with_branding: bool,
+    ) -> Result<Option<ObservedTenant>, CallError> {
+        let turn = self.begin_session().await?;
+        let Some(tenant) = turn.fetch_tenant(place, id).await? else { return Ok(None) };
+        let branding =
+            if with_branding { turn.fetch_branding(id, &tenant).await? } else { ObservedBranding::NotRequested };
+        mapping::to_observed(place.kind(), tenant, branding, turn.extensions).map(Some)
+    }
+
+    /// Reads a tenant for which the platform took the call that ends it; nothing where it is ended. After that call each
+    /// form of not being there says so: "not found" in whichever shape, "gone", and out of service under an id that the list
+    /// of inactive tenants names where a platform tells no more.
+    pub async fn read_after_terminate(&self, place: &Place, id: &str) -> Result<Option<ObservedTenant>, CallError> {
+        let turn = self.begin_session().await?;
+        let tenant = match turn.fetch_tenant(place, id).await {
+            Ok(Some(tenant)) => tenant,
+            Ok(None) | Err(CallError::NotFound { .. } | CallError::ParentGone { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let observed = mapping::to_observed(place.kind(), tenant, ObservedBranding::NotRequested, turn.extensions)?;
+        let is_ended = observed.life == LifecycleState::Inactive && turn.is_listed_inactive(place, id).await?;
+        Ok((!is_ended).then_some(observed))
+    }
+
+    /// Whether a partner is in service, so that the platform takes changes under it.
+    pub async fn is_partner_in_service(&self, partner: &str) -> Result<bool, CallError> {
+        let tenant = self.begin_session().await?.fetch_partner(partner).await?;
+        Ok(mapping::tenant_life(&tenant) == LifecycleState::Active)
+    }
+
+    /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload and mark, and no state between")]
+    pub async fn create_tenant(
+        &self,
+        place: &Place,
+        changes: &[SettingChange],
+        payload: &SettingsPayload,
+        mark: &Mark,
+    ) -> Result<String, CallError> {
+        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        let documented = mapping::documented_changes(changes, place.kind());
+        let mut tenant = mapping::tenant_body(if turn.extensions { changes } else { &documented }, payload)?;
+        if turn.extensions {
+            tenant.managed_by = Some(mark.clone());
+        } else if tenant.ext_org_id.as_deref().is_none_or(str::is_empty) {
+            tenant.ext_org_id = Some(short_mark(mark));
+        }
+        let call = TenancyCall::post(&route_segments(place, &[])?).with_body(&tenant, payload)?;
+        let creating = self.shared.active_tenants.begin_create(place);
+        let created = turn.fetch_body(&call).await.and_then(|body| mapping::parse_created(&body));
+        match created {
+            Ok(CreatedTenant { unique_id, name, .. }) => {
+                let mark = turn.extensions.then(|| mark.clone());
+                creating.confirm_created(&ListedTenant { unique_id: unique_id.clone(), name, mark });
+                Ok(unique_id)
+            }
+            Err(error) => {
+                if !error.maybe_applied() {
+                    creating.confirm_none_created();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes settings of a tenant in one request.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload, and no state between")]
+    pub async fn update_tenant(
+        &self,
+        place: &Place,
+        id: &str,
+        changes: &[SettingChange],
+        payload: &SettingsPayload,
+    ) -> Result<(), CallError> {
+        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        let tenant = mapping::tenant_body(changes, payload)?;
+        let call =
+            TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?])?).with_body(&tenant, payload)?;
+        let written = turn.send_update(id, &call).await;
+        if changes.iter().any(|change| change.field == Field::Name) {
+            self.shared.active_tenants.invalidate(place);
+        }
+        written
+    }
+
+    /// Writes branding of a tenant in one request.
+    pub async fn write_branding(
+        &self,
+        id: &str,
+        changes: &[SettingChange],
+        payload: &SettingsPayload,
+    ) -> Result<(), CallError> {
+        let turn = self.begin_session().await?;
+        let branding = mapping::branding_body(changes, payload)?;
+        turn.send_action(
+            &TenancyCall::post(&[validate_tenant_id(id)?, "customBranding"])
+                .with_put()
+                .with_body(&branding, payload)?,
+        )
+        .await
+    }
+
+    /// Writes who owns a tenant, and nothing else.
+    ///
+    /// # Errors
+    /// Without the extensions also where the external id holds the customer's own number.
+    pub async fn write_mark(&self, place: &Place, id: &str, mark: &Mark) -> Result<(), CallError> {
+        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        let tenant = if turn.extensions {
+            Tenant { managed_by: Some(mark.clone()), ..Tenant::default() }
+        } else {
+            let Some(seen) = turn.fetch_tenant(place, id).await? else {
+                return Err(CallError::NotFound { message: format!("tenant `{id}`") });
+            };
+            if let Some(odd) = seen.unreadable_at("extOrgId") {
+                return Err(CallError::invalid_field("extOrgId", format!("{odd}, so no mark can be kept")));
+            }
+            if !ObservedMark::from_external_id(seen.known.ext_org_id.as_deref()).can_be_written() {
+                return Err(CallError::invalid_field(
+                    "extOrgId",
+                    "it holds the customer's own number, so no mark can be kept",
+                ));
+            }
+            Tenant { ext_org_id: Some(short_mark(mark)), ..Tenant::default() }
+        };
+        let nothing = SettingsPayload::default();
+        let call =
+            TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?])?).with_body(&tenant, &nothing)?;
+        turn.send_update(id, &call).await?;
+        if turn.extensions {
+            self.shared.active_tenants.record_mark(place, id, mark);
+        }
+        Ok(())
+    }
+
+    /// Puts a tenant back in service.
+    pub async fn activate_tenant(&self, place: &Place, id: &str) -> Result<(), CallError> {
+        self.change_state(place, id, LifecycleAction::Activate).await
+    }
+
+    /// Stops a tenant.
+    pub async fn suspend_tenant(&self, place: &Place, id: &str) -> Result<(), CallError> {
+        self.change_state(place, id, LifecycleAction::Suspend).await
+    }
+
+    async fn change_state(&self, place: &Place, id: &str, action: LifecycleAction) -> Result<(), CallError> {
+        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        turn.send_action(&TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?, action.segment()])?))
+            .await
+    }
+
+    /// All living tenants of a place, suspended ones included. A list that is held while a tenant is created is copied
+    /// for the others, so it should be let go of before.
+    pub async fn list_active_tenants(
+        &self,
+        place: &Place,
+        freshness: Freshness,
+    ) -> Result<Arc<TenantListing>, CallError> {
+        let deadline = self.shared.transport.call_deadline();
+        let ask = async { self.begin_session().await?.ensure_place_supported(place)?.list_active_tenants(place).await };
+        tokio::time::timeout_at(deadline, self.shared.active_tenants.get_or_fetch(place, freshness, ask))
+            .await
+            .unwrap_or_else(|_| Err(CallError::not_sent("another call for the same list did not end in time")))
+    }
+
+    /// The living tenants of a place that may have one of these names.
+    ///
+    /// A platform with the extensions refuses a second tenant of a name, so there its list serves. Elsewhere it is asked
+    /// by each name, and that there is none counts only where nothing moved meanwhile.
+    pub async fn find_tenants_by_name(
+        &self,
+        place: &Place,
+        (names, freshness): (&[&str], Freshness),
+    ) -> Result<NameSearchResult, CallError> {
+        if self.begin_session().await?.ensure_place_supported(place)?.extensions {
+            return self.list_active_tenants(place, freshness).await.map(NameSearchResult::Complete);
+        }
+        let turn = self.begin_session().await?;
+        let mut found = self.shared.active_tenants.recently_created(place, names);
+        for name in names {
+            match turn.find_tenants_named(place, name).await? {
+                Ok(rows) => found.extend(rows),
+                Err(why) => return Ok(NameSearchResult::Inconclusive(format!("`{name}`: {why}"))),
+            }
+        }
+        found.sort_by(|one, other| one.unique_id.cmp(&other.unique_id));
+        found.dedup_by(|one, other| one.unique_id == other.unique_id);
+        Ok(NameSearchResult::Complete(Arc::new(TenantListing { rows: found, unreadable: Vec::new() })))
+    }
+
+    /// The living tenants of a place, before something is done that none of them may outlive: by two lists, since one alone
+    /// may leave a tenant out.
+    ///
+    /// # Errors
+    /// Among others where a list changes while it is read.
+    pub async fn list_children(&self, place: &Place) -> Result<TenantListing, CallError> {
+        let mut listing = TenantListing::clone(&*self.list_active_tenants(place, Freshness::Now).await?);
+        let (rows, odd) = self.list_all_rows(place).await?;
+        listing.merge(TenantListing::from_rows(rows.into_values(), odd));
+        Ok(listing)
+    }
+
+    /// Every row of a place by its id, the terminated ones included, and those that do not say which tenant they are about.
+    ///
+    /// # Errors
+    /// Among others where the list changes each time while it is read, since then tenants may be missing from it.
+    pub async fn list_all_rows(&self, place: &Place) -> Result<AllRows, CallError> {
+        self.shared.active_tenants.remove_expired();
+        let mut why = String::new();
+        for _ in 0..LIST_ATTEMPTS {
+            match self
+                .begin_session()
+                .await?
+                .ensure_place_supported(place)?
+                .read_list(place, None)
+                .await?
+                .into_all_rows()
+            {
+                Ok(every) => return Ok(every),
+                Err(fault) => why = fault,
+            }
+        }
+        Err(CallError::malformed_answer(format!("the list of tenants does not hold: {why}; ask again")))
+    }
+
+    /// A page of all tenants of a place, 100 rows, the terminated ones included.
+    pub async fn list_page(&self, place: &Place, page_no: i64) -> Result<TenantPage, CallError> {
+        self.shared.active_tenants.remove_expired();
+        self.begin_session().await?.ensure_place_supported(place)?.fetch_page(place, page_no, None).await
+    }
+
+    /// What ending a tenant would erase, by category; nothing where the platform cannot tell.
+    pub async fn read_impact(&self, id: &str) -> Result<Option<BTreeMap<String, i64>>, CallError> {
+        let turn = self.begin_session().await?;
+        if !turn.extensions {
+            return Ok(None);
+        }
+        let body =
+            mapping::parse_json(&turn.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?, "impact"])).await?)?;
+        let impact: ImpactCounts = serde_json::from_value(body)
+            .map_err(|_| CallError::malformed_answer("`counts` is not a number for each category"))?;
+        if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(other_tenant_error(id)) }
+    }
+}

@@ -1,0 +1,238 @@
+//! One call of the operator: the requests it makes, under one deadline.
+
+mod list_reading;
+
+pub(super) use list_reading::AllRows;
+use tokio::time::Instant;
+
+use super::active_tenants::{ActiveTenantCache, TenantListing};
+use super::error::CallError;
+use super::error_body::is_platform_error;
+use super::http::HttpAnswer;
+use super::mapping::{self, ObservedBranding, ParsedAnswer, TenantPage};
+use super::place::Place;
+use super::rate_limit_budget::RequestPriority;
+use super::transport::{ReservedWrite, TenancyCall, Transport, validate_tenant_id};
+use crate::plan::{LifecycleState, TenantKind};
+use crate::wire::Tenant;
+
+/// Rows of a page.
+const PAGE_SIZE: i64 = 100;
+
+/// What all clones of a platform share.
+pub(super) struct PlatformState {
+    pub(super) transport: Transport,
+    pub(super) active_tenants: ActiveTenantCache,
+}
+
+/// A call under way.
+pub(super) struct RequestSession<'a> {
+    pub(super) shared: &'a PlatformState,
+    priority: RequestPriority,
+    pub(super) deadline: Instant,
+    /// Whether the platform has the extensions.
+    pub(super) extensions: bool,
+}
+
+impl<'a> RequestSession<'a> {
+    /// Begins a call: from now on the clock runs. A token is had first, since only it tells of the extensions.
+    pub(super) async fn begin(shared: &'a PlatformState, priority: RequestPriority) -> Result<Self, CallError> {
+        let deadline = shared.transport.call_deadline();
+        let extensions = shared.transport.acquire_token(deadline).await?.extensions;
+        Ok(Self { shared, priority, deadline, extensions })
+    }
+
+    /// Refuses calls of the place that only the extensions offer, before anything is sent.
+    pub(super) fn ensure_place_supported(self, place: &Place) -> Result<Self, CallError> {
+        match place.kind() {
+            TenantKind::Partner if !self.extensions => {
+                let host = self.shared.transport.connection.host();
+                Err(CallError::Unsupported { message: format!("{host} has none to list, create or change partners") })
+            }
+            TenantKind::Partner | TenantKind::Client => Ok(self),
+        }
+    }
+
+    /// The body of a successful answer.
+    pub(super) async fn fetch_body(&self, call: &TenancyCall<'_>) -> Result<Vec<u8>, CallError> {
+        let answer = self.shared.transport.send_with_retries(call, self.priority, self.deadline).await?;
+        if answer.is_success() { Ok(answer.body) } else { Err(self.shared.transport.refusal_error(call, &answer)) }
+    }
+
+    /// The tenant; nothing where this id does not exist.
+    pub(super) async fn fetch_tenant(
+        &self,
+        place: &Place,
+        id: &str,
+    ) -> Result<Option<ParsedAnswer<Tenant>>, CallError> {
+        let Some(body) = self.fetch_tenant_body(place, id).await? else { return Ok(None) };
+        self.parse_tenant_of_id(id, &body).map(Some)
+    }
+
+    /// The partner of an id, by the one call about a partner that is documented.
+    pub(super) async fn fetch_partner(&self, id: &str) -> Result<ParsedAnswer<Tenant>, CallError> {
+        self.parse_tenant_of_id(id, &self.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?])).await?)
+    }
+
+    /// The tenant of an answer, which must be the one that was asked for.
+    pub(super) fn parse_tenant_of_id(&self, id: &str, body: &[u8]) -> Result<ParsedAnswer<Tenant>, CallError> {
+        let tenant = mapping::read_tenant(body, self.extensions)?;
+        match tenant.known.unique_id.as_deref() {
+            Some(seen) if seen == id => Ok(tenant),
+            Some(_) => Err(other_tenant_error(id)),
+            None => {
+                Err(CallError::malformed_answer(format!("it holds no `uniqueId`, and tenant `{id}` was asked for")))
+            }
+        }
+    }
+
+    /// The tenant as it was answered.
+    pub(super) async fn fetch_tenant_body(&self, place: &Place, id: &str) -> Result<Option<Vec<u8>>, CallError> {
+        let path = match place {
+            // The only documented call about a partner.
+            Place::Partners { .. } if !self.extensions => vec![validate_tenant_id(id)?],
+            Place::Partners { .. } | Place::Clients { .. } => route_segments(place, &[validate_tenant_id(id)?])?,
+        };
+        let call = TenancyCall::get(&path);
+        let answer = self.shared.transport.send_with_retries(&call, self.priority, self.deadline).await?;
+        if answer.is_success() {
+            return Ok(Some(answer.body));
+        }
+        match self.shared.transport.refusal_error(&call, &answer) {
+            CallError::NotFound { .. } if is_not_found_for(&answer, place, id) => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    /// The tenant's own branding, which the Partner's never fills up.
+    pub(super) async fn fetch_branding(
+        &self,
+        id: &str,
+        tenant: &ParsedAnswer<Tenant>,
+    ) -> Result<ObservedBranding, CallError> {
+        let is_active = mapping::tenant_life(tenant) == LifecycleState::Active;
+        match self.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?, "customBranding"])).await {
+            Ok(body) if is_empty_body(&body) => {
+                Ok(ObservedBranding::Visible(Box::new(mapping::parse_branding(b"{}", self.extensions)?)))
+            }
+            Ok(body) => mapping::parse_branding(&body, self.extensions)
+                .map(|branding| ObservedBranding::Visible(Box::new(branding))),
+            // The public API documents the write alone, and of a suspended tenant nothing.
+            Err(CallError::NotFound { .. } | CallError::Unsupported { .. }) => Ok(ObservedBranding::Hidden),
+            Err(CallError::ParentGone { .. }) if !is_active => Ok(ObservedBranding::Hidden),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends an update; an answer that is about a tenant must be about this one.
+    pub(super) async fn send_update(&self, id: &str, call: &TenancyCall<'_>) -> Result<(), CallError> {
+        let body = self.fetch_body(call).await?;
+        if is_empty_body(&body) {
+            return Ok(());
+        }
+        match mapping::read_tenant(&body, self.extensions)?.known.unique_id {
+            Some(seen) if seen != id => Err(other_tenant_error(id)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
+    pub(super) async fn send_action(&self, call: &TenancyCall<'_>) -> Result<(), CallError> {
+        check_action_answer(&self.fetch_body(call).await?)
+    }
+
+    /// The same for a call that was reserved.
+    pub(super) async fn send_reserved_action(
+        &self,
+        call: &TenancyCall<'_>,
+        reserved: ReservedWrite<'_>,
+    ) -> Result<(), CallError> {
+        let answer = self.shared.transport.send_reserved(call, reserved).await?;
+        if answer.is_success() {
+            check_action_answer(&answer.body)
+        } else {
+            Err(self.shared.transport.refusal_error(call, &answer))
+        }
+    }
+
+    /// Every living tenant of the place.
+    pub(super) async fn list_active_tenants(&self, place: &Place) -> Result<TenantListing, CallError> {
+        if self.extensions {
+            return self.list_minimal(place).await;
+        }
+        // Whether `minimal` has the inactive ones is not documented. A tenant that changes its state between two lists
+        // is in one of the three, or makes the first differ from the last.
+        let before = self.read_list(place, Some(INACTIVE_FILTER)).await?;
+        let mut listing = self.list_minimal(place).await?;
+        let after = self.read_list(place, Some(INACTIVE_FILTER)).await?;
+        if let Err(why) = before.check_agreement(&after) {
+            return Err(CallError::malformed_answer(format!(
+                "the list of inactive tenants does not hold: {why}; ask again"
+            )));
+        }
+        listing.merge(after.into_listing());
+        Ok(listing)
+    }
+
+    /// Whether the list of inactive tenants names a tenant.
+    pub(super) async fn is_listed_inactive(&self, place: &Place, id: &str) -> Result<bool, CallError> {
+        Ok(self.read_list(place, Some(INACTIVE_FILTER)).await?.has_tenant(id))
+    }
+
+    async fn list_minimal(&self, place: &Place) -> Result<TenantListing, CallError> {
+        let body = self.fetch_body(&TenancyCall::list(&route_segments(place, &["minimal"])?)).await?;
+        let mapping::ParsedRows { rows, unreadable: odd } = mapping::parse_minimal(&body, self.extensions)?;
+        Ok(TenantListing::from_rows(rows, odd))
+    }
+
+    /// A page of a search.
+    pub(super) async fn fetch_page(
+        &self,
+        place: &Place,
+        page_no: i64,
+        filter: Option<&str>,
+    ) -> Result<TenantPage, CallError> {
+        let mut query = vec![
+            ("pageNo", page_no.to_string()),
+            ("pageSize", PAGE_SIZE.to_string()),
+            // Ascending, so that a tenant created meanwhile does not move the rows of the pages to come.
+            ("isDescendingOrder", "false".to_owned()),
+        ];
+        query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
+        let body = self.fetch_body(&TenancyCall::page(&route_segments(place, &["search"])?, query)).await?;
+        mapping::parse_page(&body, self.extensions)
+    }
+}
+
+/// Filter for tenants that are not in service.
+const INACTIVE_FILTER: &str = "activeStatus:false";
+
+/// The segments of a place's calls.
+pub(super) fn route_segments<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, CallError> {
+    let mut path = vec![validate_tenant_id(place.parent_id())?, place.route_segment()];
+    path.extend(rest);
+    Ok(path)
+}
+
+/// An answer about another tenant than the one asked for.
+pub(super) fn other_tenant_error(id: &str) -> CallError {
+    CallError::malformed_answer(format!("it is not about tenant `{id}`"))
+}
+
+/// An answer to an action.
+fn check_action_answer(body: &[u8]) -> Result<(), CallError> {
+    if is_empty_body(body) { Ok(()) } else { mapping::parse_json(body).map(drop) }
+}
+
+fn is_empty_body(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null" | b"\"\"")
+}
+
+/// Whether "not found" is about this id: on this a tenant is taken to be gone. It must not be about the parent, about
+/// the path, or from something before the platform.
+fn is_not_found_for(answer: &HttpAnswer, place: &Place, id: &str) -> bool {
+    let text = String::from_utf8_lossy(&answer.body);
+    is_platform_error(&answer.body)
+        && !text.contains("/tenants/")
+        && (text.contains(id) || !text.contains(place.parent_id()))
+}

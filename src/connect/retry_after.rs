@@ -1,0 +1,90 @@
+//! Who is left alone after HTTP 503 with `Retry-After`. Pure: times are milliseconds since the epoch, and arguments.
+//!
+//! Such an answer holds back what it is about, and nothing else: one tenant that the platform cannot serve delays no
+//! other. Where several in a row say the same, the platform as a whole is meant.
+
+use std::collections::{HashMap, HashSet};
+
+use super::headers::MAX_WAIT_MS;
+
+/// So many tenants in a row, without another answer between, speak for the platform.
+const TENANTS_FOR_WHOLE_PLATFORM: usize = 3;
+/// Tenants beyond which those whose time is over are forgotten.
+const MAX_TENANTS: usize = 1024;
+
+/// What is held back.
+#[derive(Default)]
+pub(super) struct RetryAfterHolds {
+    until_by_tenant: HashMap<String, i64>,
+    refused_in_a_row: HashSet<String>,
+    platform_until: i64,
+}
+
+impl RetryAfterHolds {
+    /// When a request about this tenant may be sent; nothing where that is now.
+    pub(super) fn blocked_until(&self, subject: &str, now: i64) -> Option<i64> {
+        let own = self.until_by_tenant.get(subject).copied().unwrap_or_default();
+        // A clock that was set back makes nobody wait for longer.
+        Some(own.max(self.platform_until)).filter(|until| *until > now && *until <= now.saturating_add(MAX_WAIT_MS))
+    }
+
+    /// The platform cannot serve this tenant before `until`.
+    pub(super) fn block_tenant(&mut self, subject: &str, until: i64, now: i64) {
+        if self.until_by_tenant.len() >= MAX_TENANTS {
+            self.until_by_tenant.retain(|_, until| *until > now);
+        }
+        self.until_by_tenant.insert(subject.to_owned(), until);
+        self.refused_in_a_row.insert(subject.to_owned());
+        if self.refused_in_a_row.len() >= TENANTS_FOR_WHOLE_PLATFORM {
+            self.refused_in_a_row.clear();
+            self.platform_until = until;
+        }
+    }
+
+    /// The platform served this tenant.
+    pub(super) fn unblock_tenant(&mut self, subject: &str) {
+        self.until_by_tenant.remove(subject);
+        self.refused_in_a_row.clear();
+        self.platform_until = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+    const UNTIL: i64 = NOW + 30_000;
+
+    #[test]
+    fn one_tenant_delays_no_other_and_several_in_a_row_speak_for_the_platform() {
+        let mut holds = RetryAfterHolds::default();
+        holds.block_tenant("client_1", UNTIL, NOW);
+        holds.block_tenant("client_2", UNTIL, NOW);
+        assert_eq!(holds.blocked_until("client_1", NOW), Some(UNTIL));
+        assert_eq!(holds.blocked_until("client_3", NOW), None);
+        holds.unblock_tenant("client_3");
+        holds.block_tenant("client_1", UNTIL, NOW);
+        holds.block_tenant("client_1", UNTIL, NOW);
+        holds.block_tenant("client_2", UNTIL, NOW);
+        assert_eq!(holds.blocked_until("client_3", NOW), None);
+        holds.block_tenant("client_3", UNTIL, NOW);
+        assert_eq!(holds.blocked_until("client_4", NOW), Some(UNTIL));
+        assert_eq!(holds.blocked_until("client_4", UNTIL), None);
+        holds.unblock_tenant("client_1");
+        assert_eq!((holds.blocked_until("client_1", NOW), holds.blocked_until("client_2", NOW)), (None, Some(UNTIL)));
+        assert_eq!(holds.blocked_until("client_4", NOW), None);
+    }
+
+    #[test]
+    fn a_hold_ends_with_a_clock_that_is_set_back_and_the_memory_has_an_end() {
+        let mut holds = RetryAfterHolds::default();
+        holds.block_tenant("client_1", UNTIL, NOW);
+        assert_eq!(holds.blocked_until("client_1", NOW - 3_600_000), None);
+        for number in 0..3 * MAX_TENANTS {
+            let now = NOW + i64::try_from(number).unwrap() * 100_000;
+            holds.block_tenant(&number.to_string(), now + 30_000, now);
+        }
+        assert!(holds.until_by_tenant.len() <= MAX_TENANTS);
+    }
+}

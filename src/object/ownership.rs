@@ -1,0 +1,122 @@
+//! Whether a tenant is an object's own. Pure.
+
+use super::{TenantResource, has_finalizer, intent, unique_id};
+use crate::api::Reason;
+use crate::plan::{Intent, ObservedMark, ObservedTenant, PassOutcome, owned_in_another_cluster};
+use crate::wire::Mark;
+
+/// How an object stands to the tenant whose id its status records.
+pub(crate) struct RecordedOwnership {
+    /// An earlier object of the same place made the tenant.
+    pub(crate) is_reattached: bool,
+    /// Finalizer and intent are on the object.
+    pub(crate) has_intent: bool,
+}
+
+/// Whether the tenant of an id that status records is the object's; `is_unmarked` says that it has no mark although the
+/// platform has a place for one.
+///
+/// # Errors
+/// Why it is not.
+pub(crate) fn check_recorded_tenant<K: TenantResource>(
+    object: &K,
+    (observed, is_unmarked): (&ObservedTenant, bool),
+    ours: &Mark,
+) -> Result<RecordedOwnership, PassOutcome> {
+    let id = observed.unique_id.as_str();
+    refuse_foreign_tenant(object, observed, ours)?;
+    let is_same_place = observed.mark.is_same_place(ours);
+    let noted = intent_with_finalizer(object);
+    let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_deref() == Some(id));
+    if !is_same_place && !is_noted && (noted.is_none() || is_unmarked) {
+        // An id that was only observed, or that somebody wrote into status, proves nothing.
+        return Err(PassOutcome::Refused(
+            Reason::NotAdopted,
+            format!(
+                "tenant `{id}` was not created by this object: set `adoption: {{policy: IfIdentical, uniqueId: {id}}}` to take it over"
+            ),
+        ));
+    }
+    Ok(RecordedOwnership {
+        is_reattached: is_same_place && !observed.mark.is_exactly(ours),
+        has_intent: noted.is_some(),
+    })
+}
+
+/// Whether the adoption that the object asks for has happened already.
+pub(crate) fn is_adoption_recorded<K: TenantResource>(object: &K, observed: &ObservedTenant, ours: &Mark) -> bool {
+    intent_with_finalizer(object)
+        .is_some_and(|intent| intent.adopted.as_ref() == Some(&observed.unique_id) || observed.mark.is_exactly(ours))
+}
+
+/// The intent of an object that our finalizer holds.
+fn intent_with_finalizer<K: TenantResource>(object: &K) -> Option<Intent> {
+    intent(object).filter(|_| has_finalizer(object))
+}
+
+/// A tenant that is no longer there. "Not found" is a state and never a reason to create again.
+pub(crate) fn tenant_missing(id: &str) -> PassOutcome {
+    PassOutcome::Refused(
+        Reason::TenantMissing,
+        format!(
+            "tenant `{id}` is no longer on the platform and is never created again: delete this object, and create it anew if a new tenant is wanted"
+        ),
+    )
+}
+
+/// A tenant that an object asks to take over, or to observe, and that was never found.
+pub(crate) fn adoption_target_not_found<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
+    let was_known = unique_id(object) == Some(id)
+        || intent_with_finalizer(object).is_some_and(|it| it.adopted.as_deref() == Some(id));
+    if was_known {
+        return tenant_missing(id);
+    }
+    PassOutcome::Refused(
+        Reason::AdoptionTargetNotFound,
+        format!(
+            "no living tenant `{id}` is found under this object's parent: correct `adoption.uniqueId`; `kubectl tenantry unmanaged` lists the tenants that no object declares"
+        ),
+    )
+}
+
+/// The tenant of an object that handed it over.
+pub(crate) fn tenant_handed_over<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
+    let to = super::hand_over_target(object).map(|(space, name)| format!("{space}/{name}")).unwrap_or_default();
+    PassOutcome::Refused(
+        Reason::HandedOver,
+        format!(
+            "tenant `{id}` was handed over to `{to}`, so nothing is written to it: delete this object, which leaves the tenant alone"
+        ),
+    )
+}
+
+/// Refuses a tenant that another object owns.
+///
+/// # Errors
+/// Whether it was handed over. The message names no other object: a reader of this one must not learn from it what other
+/// namespaces hold.
+pub(crate) fn refuse_foreign_tenant<K: TenantResource>(
+    object: &K,
+    observed: &ObservedTenant,
+    ours: &Mark,
+) -> Result<(), PassOutcome> {
+    let id = observed.unique_id.as_str();
+    let is_of_this_cluster = match &observed.mark {
+        seen if seen.is_same_place(ours) => return Ok(()),
+        ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => return Ok(()),
+        ObservedMark::Full(owner) => owner.cluster == ours.cluster,
+        ObservedMark::Short(_) => false,
+    };
+    if object.hand_over().is_some() {
+        return Err(tenant_handed_over(object, id));
+    }
+    let message = if is_of_this_cluster {
+        let Mark { namespace, name, .. } = ours;
+        format!(
+            "tenant `{id}` belongs to another object of this cluster: to have it here its owner must set `handOver: {{namespace: {namespace}, name: {name}}}` there, and this object `adoption` with `uniqueId: {id}`"
+        )
+    } else {
+        owned_in_another_cluster(id)
+    };
+    Err(PassOutcome::Refused(Reason::OwnedElsewhere, message))
+}

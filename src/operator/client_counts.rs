@@ -1,0 +1,40 @@
+//! How many clients a Partner has: declared here, living there, and living there without an object here.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::context::Context;
+use super::not_understood::list_clients_under;
+use super::object::{namespace, namespaced_name, unique_id};
+use crate::api::{ClientCounts, Partner};
+use crate::connect::{Freshness, Place, PlatformClient};
+use crate::object::NotUnderstoodObject;
+
+/// The counts, where the tenant is known and the platform answers; otherwise what was there before stays.
+pub(crate) async fn count_clients(
+    partner: &Partner,
+    platform: &PlatformClient,
+    context: &Context,
+) -> Option<ClientCounts> {
+    let msp = unique_id(partner)?.to_owned();
+    let living = platform.for_polling().list_active_tenants(&Place::Clients { msp }, Freshness::Burst).await.ok()?;
+    let clients = context.list_clients_of(partner);
+    let mut others = list_clients_under(&namespace(partner), &partner.name_any(), context);
+    let is_known = |other: &NotUnderstoodObject| {
+        clients.iter().any(|client| namespaced_name(client.as_ref()) == other.namespaced_name())
+    };
+    others.retain(|other| !is_known(other));
+    let claimed: BTreeSet<&str> = clients
+        .iter()
+        .filter_map(|client| unique_id(client.as_ref()))
+        .chain(others.iter().filter_map(|client| client.unique_id()))
+        .collect();
+    let unmanaged = living.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    Some(ClientCounts {
+        declared: number(clients.len() + others.len()),
+        live: number(living.rows.len() + living.unreadable.len()),
+        unmanaged: number(unmanaged + living.unreadable.len()),
+    })
+}

@@ -1,0 +1,122 @@
+//! Stage 3, before a create: finalizer and intent first, then the look, then and only then a create.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::Context;
+use super::error::PassStop;
+use super::finalizer::add_finalizer_with_intent;
+use super::not_understood::recheck_object;
+use super::object::{TenantObject, has_finalizer, intent, uid};
+use super::random_nonce;
+use crate::api::Reason;
+use crate::connect::{Freshness, Place};
+use crate::plan::{CreateDecision, Intent, PassOutcome, SentMoment};
+
+/// How an object stands before a create.
+pub(crate) struct DeclaredIntent<K> {
+    /// The object with finalizer and intent on it.
+    pub(crate) object: Arc<K>,
+    /// How old the answer to the look may be.
+    pub(crate) freshness: Freshness,
+}
+
+/// Puts finalizer and intent on, in one patch that only succeeds on the object as it was read. An intent that another
+/// process put there, and one whose create may still be on its way, stays for the time of one request.
+pub(crate) async fn declare_intent<K: TenantObject>(
+    object: Arc<K>,
+    place: &Place,
+    context: &Context,
+) -> Result<DeclaredIntent<K>, PassStop> {
+    let Some(there) = intent(object.as_ref()).filter(|_| has_finalizer(object.as_ref())) else {
+        let object = write_intent(object, place, (None, context)).await?;
+        let now = context.claim.process_time();
+        // Where somebody took the former intent away, a list from before its create does not serve.
+        let is_first = !K::kind_state(context).with_memory(&object, |memory| memory.creates.is_create_in_flight(now));
+        return Ok(DeclaredIntent { object, freshness: if is_first { Freshness::Burst } else { Freshness::Now } });
+    };
+    let (now, timeout) = (context.claim.process_time(), context.settings.request_timeout);
+    K::kind_state(context).with_memory(&object, |memory| memory.creates.observe_intent(&there, now, timeout));
+    Ok(DeclaredIntent { object, freshness: Freshness::Now })
+}
+
+/// Makes sure that the intent is this process's own and that no earlier create is on its way: only then may one follow
+/// a look that found nothing.
+pub(crate) async fn take_over_intent<K: TenantObject>(
+    object: Arc<K>,
+    place: &Place,
+    (looked, context): (Duration, &Context),
+) -> Result<(Arc<K>, bool), PassStop> {
+    let there = intent(object.as_ref());
+    let wanted = (place.parent_id(), object.declared_name());
+    let leave = K::kind_state(context)
+        .with_memory(&object, |memory| memory.creates.decide_create(there.as_ref(), wanted, looked));
+    match leave {
+        CreateDecision::Wait => {
+            let message = "an earlier create may still be on its way: waiting for it before looking again";
+            Err(PassOutcome::Failed(Reason::InProgress, message.to_owned()).into())
+        }
+        CreateDecision::TakeOver => Ok((write_intent(object, place, (None, context)).await?, true)),
+        CreateDecision::Create => {
+            // The intent may be from an earlier pass, and the watch late: somebody may have moved the object since.
+            recheck_object(object.as_ref(), context).await?;
+            Ok((object, false))
+        }
+    }
+}
+
+/// Puts our finalizer and this process's own intent on.
+pub(crate) async fn write_intent<K: TenantObject>(
+    object: Arc<K>,
+    place: &Place,
+    (adopted, context): (Option<String>, &Context),
+) -> Result<Arc<K>, PassStop> {
+    let nonce = random_nonce();
+    let intent = Intent {
+        uid: uid(object.as_ref()),
+        nonce: nonce.clone(),
+        parent_id: place.parent_id().to_owned(),
+        name: object.declared_name().to_owned(),
+        adopted,
+        extensions: K::kind_state(context).with_memory(object.as_ref(), |memory| memory.extensions),
+        operator: Some(context.installation.clone()),
+        passwords_set_before: intent(object.as_ref()).and_then(|intent| intent.passwords_set_before),
+    };
+    let text = serde_json::to_string(&intent).unwrap_or_default();
+    let written = add_finalizer_with_intent(object.as_ref(), text, context).await?;
+    let kind_state = K::kind_state(context);
+    let now = context.claim.process_time();
+    kind_state.with_memory(&written, |memory| memory.creates.note_own_intent(nonce, now));
+    Ok(written)
+}
+
+/// Notes a moment that is about to be sent, so that no process ever sends it again.
+pub(crate) async fn record_sent_moment<K: TenantObject>(
+    object: &K,
+    moment: &str,
+    context: &Context,
+) -> Result<Arc<K>, PassStop> {
+    let Some(mut there) = intent(object) else { return Err(PassStop::Stale) };
+    let former = there.passwords_set_before.map(|former| former.sent);
+    there.passwords_set_before = Some(SentMoment { sent: moment.to_owned(), former });
+    add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
+}
+
+/// Takes the note back of a moment that the platform refused.
+pub(crate) async fn forget_sent_moment<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, PassStop> {
+    let Some(mut there) = intent(object) else { return Err(PassStop::Stale) };
+    let former = there.passwords_set_before.and_then(|noted| noted.former);
+    there.passwords_set_before = former.map(|sent| SentMoment { sent, former: None });
+    add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
+}
+
+/// The create of one name under one parent is serialised within this process.
+pub(crate) fn create_lock_key(place: &Place, name: &str) -> String {
+    format!("{}\n{name}", place.parent_id())
+}
+
+/// Key of the lock under which a tenant is taken over: of two objects that ask for it at once the second sees the first as
+/// its owner.
+pub(crate) fn adopt_lock_key(place: &Place, id: &str) -> String {
+    format!("{}\n\0{id}", place.parent_id())
+}

@@ -1,0 +1,183 @@
+//! The permit at the wire. Token and write slot are had first; then everything is read and judged again, the object last;
+//! then the call is sent at once, and only on the object as the step's own write left it.
+//!
+//! So nothing is sent on a consent, a mark or a namespace that somebody changed while the call waited for its turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use tokio::time::timeout;
+
+use super::facts::{DeletionFacts, WaitPolicy, gather_facts};
+use super::step::{decide_removal, waiting_step};
+use super::{DeletionAttempt, DeletionProgress, NextStep, ReachedPlatform, read_current};
+use crate::api::{DeletionPolicy, Reason, TerminationStatus};
+use crate::connect::{CallError, WriteReservation, current_trace};
+use crate::operator::apply::stop_for_error;
+use crate::operator::audit;
+use crate::operator::context::Context;
+use crate::operator::error::PassStop;
+use crate::operator::object::{TenantObject, deletion_policy, namespaced_name, unique_id};
+use crate::operator::status::write_termination;
+use crate::plan::{DeletionContext, DeletionPass, DeletionStep, PassOutcome, TerminationPermit};
+
+/// Longest time that a write slot is held for the reads. Other changes under the same parent wait for it.
+const MAX_SLOT_TIME: Duration = Duration::from_secs(15);
+/// Longest answer to the last read. What comes later may have been withdrawn long ago.
+const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tries to record a call that was sent.
+const RECORD_ATTEMPTS: u32 = 8;
+
+/// A call that was decided on before its turn came.
+#[derive(Clone, Copy)]
+pub(super) struct DecidedCall<'a> {
+    /// Where it goes.
+    pub(super) reached: &'a ReachedPlatform,
+    /// The walk that the decision belongs to.
+    pub(super) pass: DeletionPass,
+}
+
+/// Waits for the turn of the call, decides once more, and sends what is still decided then.
+pub(super) async fn send_if_still_decided<K: TenantObject>(
+    object: &Arc<K>,
+    DecidedCall { reached, pass: walk }: DecidedCall<'_>,
+    (done, context): (&mut DeletionAttempt, &Context),
+) -> Result<NextStep<K>, PassStop> {
+    let ReachedPlatform { platform, place: stands } = reached;
+    let reservation = platform.reserve_write(stands).await;
+    let reservation = reservation.map_err(|error| stop_for_error(K::KIND, &error, platform, context))?;
+    let again = timeout(MAX_SLOT_TIME, Box::pin(gather_facts(object.as_ref(), WaitPolicy::NoWait, context))).await;
+    let DeletionFacts { deletion_context: surroundings, reached: now_reached, ledger_map: _ } =
+        again.map_err(|_| too_slow_stop())??;
+    let decided = decide_removal(object.as_ref(), &surroundings, walk, context);
+    let is_same_account =
+        now_reached.is_some_and(|now| now.place == *stands && now.platform.fingerprint() == platform.fingerprint());
+    let decided = match decided {
+        // The slot goes back; what can be waited for is waited for before it is taken.
+        DeletionStep::Hold(hold) => {
+            return Ok(waiting_step(object, (PassOutcome::DeletionHeld(hold.reason, hold.message), None), None));
+        }
+        DeletionStep::Suspend | DeletionStep::Terminate(_) if is_same_account => decided,
+        _ => return Ok(NextStep::Continue(None)),
+    };
+    let last = timeout(LAST_READ_TIMEOUT, read_current(object.as_ref(), context)).await;
+    let Some(now) = last.map_err(|_| too_slow_stop())?? else { return Ok(NextStep::Finish(DeletionProgress::Gone)) };
+    let is_as_read = now.resource_version() == object.resource_version();
+    match decided {
+        DeletionStep::Terminate(permit) if is_as_read => {
+            terminate_tenant(object, (permit, reservation), (reached, done), context).await
+        }
+        DeletionStep::Suspend if is_as_read || still_asks_for_suspension(&now, &surroundings, walk, context) => {
+            suspend_tenant(&now, reservation, (reached, done), context).await
+        }
+        _ => Ok(NextStep::Continue(Some(now))),
+    }
+}
+
+/// Whether an object that was edited meanwhile still asks for nothing but its suspension. That can be undone, and somebody
+/// who never rests must not hold it up; the suspension of a termination is sent only on the object of its own record.
+fn still_asks_for_suspension<K: TenantObject>(
+    now: &Arc<K>,
+    surroundings: &DeletionContext,
+    pass: DeletionPass,
+    context: &Context,
+) -> bool {
+    deletion_policy(now.as_ref()) == DeletionPolicy::Suspend
+        && matches!(decide_removal(now.as_ref(), surroundings, pass, context), DeletionStep::Suspend)
+}
+
+fn too_slow_stop() -> PassStop {
+    let message = "the last look before a call took too long, so the call was not sent: trying again";
+    PassOutcome::Failed(Reason::ClusterUnavailable, message.to_owned()).into()
+}
+
+/// Whether another token is worth one more try of the walk.
+fn may_retry_with_new_token(error: &CallError, done: &mut DeletionAttempt) -> bool {
+    matches!(error, CallError::Unauthorised { .. }) && !std::mem::replace(&mut done.has_renewed_token, true)
+}
+
+async fn suspend_tenant<K: TenantObject>(
+    object: &Arc<K>,
+    reservation: WriteReservation<'_>,
+    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    context: &Context,
+) -> Result<NextStep<K>, PassStop> {
+    let id = unique_id(object.as_ref()).unwrap_or_default();
+    let what = audit::AuditedChange { operation: "suspend", tenant: id, fields: Vec::new(), digests: None };
+    match audit::run_and_log_change(object.as_ref(), what, reservation.suspend(id)).await {
+        Ok(()) => {}
+        Err(error) if may_retry_with_new_token(&error, done) => return Ok(NextStep::Continue(None)),
+        Err(error) => return Err(stop_for_error(K::KIND, &error, platform, context)),
+    }
+    let note = format!("suspended tenant `{id}` because its object is being deleted");
+    context.events.publish(object.as_ref(), Reason::Suspended, &note);
+    Ok(NextStep::Continue(None))
+}
+
+async fn terminate_tenant<K: TenantObject>(
+    object: &Arc<K>,
+    (permit, reservation): (TerminationPermit, WriteReservation<'_>),
+    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    context: &Context,
+) -> Result<NextStep<K>, PassStop> {
+    let (tenant, mark) = (permit.id().to_owned(), permit.mark().to_string());
+    tracing::warn!(
+        trace = current_trace().id,
+        kind = K::KIND.name(),
+        object = namespaced_name(object.as_ref()),
+        tenant,
+        mark,
+        "ending a tenant"
+    );
+    let what = audit::AuditedChange { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
+    let sent = crate::clock::now().to_string();
+    let called = audit::run_and_log_change(object.as_ref(), what, reservation.terminate(permit)).await;
+    let sent = |record: &mut TerminationStatus| record.called_at = Some(sent.clone());
+    match called {
+        Ok(()) => {
+            let taken = crate::clock::now().to_string();
+            let noted = record_call(object, context, |record| {
+                sent(record);
+                record.accepted_at = Some(taken.clone());
+            });
+            Ok(noted.await?.map_or(NextStep::Finish(DeletionProgress::Gone), |noted| NextStep::Continue(Some(noted))))
+        }
+        Err(error) if may_retry_with_new_token(&error, done) => Ok(NextStep::Continue(None)),
+        Err(error) => {
+            if error.maybe_applied() {
+                record_call(object, context, sent).await?;
+            }
+            Err(stop_for_error(K::KIND, &error, platform, context))
+        }
+    }
+}
+
+/// Records what became of a call, also on an object that somebody has changed since: it is true whatever they wrote.
+/// Nothing where the object is gone.
+async fn record_call<K: TenantObject>(
+    object: &Arc<K>,
+    context: &Context,
+    change: impl Fn(&mut TerminationStatus),
+) -> Result<Option<Arc<K>>, PassStop> {
+    let mut current = Arc::clone(object);
+    for tries in 1..=RECORD_ATTEMPTS {
+        let mut termination = current.status().and_then(|status| status.termination.clone()).unwrap_or_default();
+        change(&mut termination);
+        match write_termination(current.as_ref(), &termination, context).await {
+            Ok(written) => return Ok(Some(written)),
+            Err(kube::Error::Api(status)) if status.is_conflict() => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
+            Err(error) if tries == RECORD_ATTEMPTS => return Err(error.into()),
+            // Without the record the call would be sent again.
+            Err(_) => tokio::time::sleep(Duration::from_millis(250) * tries).await,
+        }
+        match read_current(object.as_ref(), context).await {
+            Ok(Some(found)) => current = found,
+            Ok(None) => return Ok(None),
+            Err(_) if tries < RECORD_ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(PassStop::Stale)
+}

@@ -1,0 +1,48 @@
+//! Letting an object go: the finalizer, and the words.
+
+use std::sync::Arc;
+
+use super::operator_namespace;
+use crate::connect::current_trace;
+use crate::operator::context::Context;
+use crate::operator::enqueue;
+use crate::operator::error::PassStop;
+use crate::operator::finalizer::remove_finalizer;
+use crate::operator::object::{TenantObject, namespaced_name};
+use crate::operator::status::{PassResult, publish_status};
+use crate::plan::{ContainerDeletion, FinalizerRelease, PassOutcome};
+
+/// Takes our finalizer off, and nobody else's.
+pub(super) async fn release_object<K: TenantObject>(
+    object: &Arc<K>,
+    (release, going): (&FinalizerRelease, &ContainerDeletion),
+    context: &Context,
+) -> Result<(), PassStop> {
+    let FinalizerRelease { reason, message } = release;
+    let is_whole = matches!(going, ContainerDeletion::Namespace | ContainerDeletion::Definition);
+    let object = if is_whole {
+        // No event can be written beside an object whose namespace goes: its last status says it.
+        publish_status(object, &PassOutcome::Releasing(*reason, message.clone()), &PassResult::default(), context).await
+    } else {
+        Arc::clone(object)
+    };
+    let object = object.as_ref();
+    remove_finalizer(object, context).await?;
+    context.metrics.count_release(K::KIND, *reason);
+    let trace = current_trace().id;
+    tracing::info!(
+        trace,
+        kind = K::KIND.name(),
+        object = namespaced_name(object),
+        reason = reason.name(),
+        why = message,
+        "released"
+    );
+    if is_whole {
+        context.events.publish_in_operator_namespace(operator_namespace(context), object, (*reason, message));
+    } else {
+        context.events.publish(object, *reason, message);
+    }
+    enqueue::enqueue_deleting_partner(object, context);
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Between plan and apply: what is only reported, what somebody keeps changing back, what waits for a person.
+
+use std::collections::BTreeSet;
+
+use super::super::context::Context;
+use super::super::dereference::TenantReferences;
+use super::super::error::PassStop;
+use super::super::object::{TenantObject, drift_policy};
+use super::super::status::PassResult;
+use super::readback::abandoned_parts;
+use crate::api::{DriftPolicy, Reason};
+use crate::object::{edited_paths, restrict_to_edits};
+use crate::plan::{
+    DesiredTenant, Field, MAX_WRITES, ObservedTenant, PassOutcome, Plan, PlanStep, TenantProperty, WRITE_COUNT_WINDOW,
+    is_awaiting_approval, needs_approval, propose_plan,
+};
+
+/// What may be done now, and what is to be said about the rest.
+pub(super) struct FilteredPlan {
+    /// Steps that may be carried out.
+    pub(super) plan: Plan,
+    /// What others changed and these steps put right.
+    corrected: Vec<Field>,
+    /// What others changed again each time it was put right.
+    contested: Vec<Field>,
+    /// What was written as often as it may be and was never shown.
+    abandoned: BTreeSet<TenantProperty>,
+}
+
+impl FilteredPlan {
+    /// The outcome, unless a setting was written in vain too often.
+    pub(super) fn check_outcome(&self, outcome: PassOutcome) -> Result<PassOutcome, PassStop> {
+        if !self.abandoned.is_empty() {
+            let paths: Vec<String> = self.abandoned.iter().map(|part| format!("`{}`", part.path())).collect();
+            return Err(PassOutcome::Refused(
+                Reason::NotTakenByPlatform,
+                format!(
+                    "{} was written {MAX_WRITES} times within an hour, the platform answered that it took it, and it shows another value each time: declare the value that it shows (`status.drift`), or ask its support",
+                    paths.join(", ")
+                ),
+            )
+            .into());
+        }
+        if self.contested.is_empty() {
+            return Ok(outcome);
+        }
+        let paths: Vec<String> = self.contested.iter().map(|field| format!("`{}`", field.path())).collect();
+        Err(PassOutcome::Refused(
+            Reason::ConflictingWriter,
+            format!(
+                "{} was put right {MAX_WRITES} times within an hour and changed back each time: find out who changes it, or set `management.drift: Report`",
+                paths.join(", ")
+            ),
+        )
+        .into())
+    }
+
+    /// Counts the corrections once they are made: one that the platform refused has put nothing right, and whoever made it
+    /// impossible is told of by the refusal.
+    pub(super) fn count_corrections<K: TenantObject>(&self, object: &K, context: &Context) {
+        let now = crate::clock::now();
+        K::kind_state(context).with_memory(object, |memory| {
+            for field in &self.corrected {
+                memory.corrections.entry(*field).or_default().push(now);
+            }
+        });
+    }
+}
+
+/// Holds back what must not be written now.
+pub(super) fn filter_plan<K: TenantObject>(
+    object: &K,
+    plan: Plan,
+    (desired, observed, referenced): (&DesiredTenant, Option<&ObservedTenant>, &TenantReferences),
+    (context, facts): (&Context, &PassResult),
+) -> Result<FilteredPlan, PassStop> {
+    let edited = edited_paths(object, facts.effective_settings());
+    let plan = match (drift_policy(object), observed) {
+        (DriftPolicy::Report, Some(_)) => restrict_to_edits(plan, &edited),
+        (DriftPolicy::Report | DriftPolicy::Correct, _) => plan,
+    };
+    let mut drifted = if observed.is_some() { drifted_fields(&plan, &edited) } else { Vec::new() };
+    let parts = plan_parts(&plan);
+    let given_up: BTreeSet<TenantProperty> = abandoned_parts(object, context).intersection(&parts).copied().collect();
+    drifted.retain(|field| !given_up.contains(&TenantProperty::Setting(*field)));
+    let fought = contested_fields(object, &drifted, context);
+    drifted.retain(|field| !fought.contains(field));
+    let left = fought.iter().copied().map(TenantProperty::Setting).chain(given_up.iter().copied()).collect();
+    let plan = without_parts(plan, &left);
+    let approval = object.management().and_then(|management| management.approval.as_ref());
+    // The hash covers every setting: it is made only for those who asked to be asked.
+    if needs_approval(approval, &plan) {
+        let proposal = propose_plan(desired, observed, (&plan, referenced.place.parent_id()));
+        if is_awaiting_approval(approval, &plan, &proposal) {
+            return Err(PassOutcome::AwaitingApproval(proposal).into());
+        }
+    }
+    Ok(FilteredPlan { plan, corrected: drifted, contested: fought, abandoned: given_up })
+}
+
+/// Settings that differ though nobody edited them here: somebody else changed them.
+fn drifted_fields(plan: &Plan, edited: &BTreeSet<String>) -> Vec<Field> {
+    let fields = plan.differences.iter().map(|difference| difference.field);
+    fields.filter(|field| !edited.contains(field.path()) && !plan.deferred.contains(field)).collect()
+}
+
+/// Those of them that have been put right too often.
+fn contested_fields<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> Vec<Field> {
+    let now = crate::clock::now();
+    K::kind_state(context).with_memory(object, |memory| {
+        memory.corrections.retain(|_, times| {
+            times.retain(|time| now.duration_since(*time) < WRITE_COUNT_WINDOW);
+            !times.is_empty()
+        });
+        let often = |field: &Field| memory.corrections.get(field).is_some_and(|times| times.len() >= MAX_WRITES);
+        drifted.iter().copied().filter(often).collect()
+    })
+}
+
+/// Parts that a plan would write.
+fn plan_parts(plan: &Plan) -> BTreeSet<TenantProperty> {
+    let settings = plan.differences.iter().map(|difference| TenantProperty::Setting(difference.field));
+    let state = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step, PlanStep::Activate | PlanStep::Suspend))
+        .then_some(TenantProperty::State);
+    settings.chain(state).collect()
+}
+
+/// A plan that leaves parts alone.
+pub(super) fn without_parts(mut plan: Plan, parts: &BTreeSet<TenantProperty>) -> Plan {
+    let is_left = |field: Field| parts.contains(&TenantProperty::Setting(field));
+    for step in &mut plan.steps {
+        if let PlanStep::Update(changes) | PlanStep::Brand(changes) = step {
+            changes.retain(|change| !is_left(change.field));
+        }
+    }
+    plan.steps.retain(|step| match step {
+        PlanStep::Update(changes) | PlanStep::Brand(changes) => !changes.is_empty(),
+        PlanStep::Activate | PlanStep::Suspend => !parts.contains(&TenantProperty::State),
+        PlanStep::Create(_) | PlanStep::Mark => true,
+    });
+    plan.differences.retain(|difference| !is_left(difference.field));
+    plan
+}

@@ -1,0 +1,109 @@
+//! Keeps watches from being begun without a pause. A watch that ends well is begun again at once, so a server that closes
+//! each of them would be asked without end.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::http::Request;
+use kube::client::Body;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use super::context::lock;
+
+/// Pause before a watch whose last one ended soon; it doubles with each of them.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// A watch that lasted longer did not end soon.
+const SHORT_WATCH: Duration = Duration::from_secs(10);
+
+/// When the watch of a path may begin.
+#[derive(Clone, Copy)]
+struct WatchStart {
+    at: Instant,
+    pause: Duration,
+}
+
+/// When each watch was begun last, by path.
+#[derive(Clone, Default)]
+pub(crate) struct WatchBackoffLayer(Arc<Mutex<HashMap<String, WatchStart>>>);
+
+impl WatchBackoffLayer {
+    /// When the next watch of this path may begin.
+    fn next_start(&self, path: &str) -> Instant {
+        let (mut all, now) = (lock(&self.0), Instant::now());
+        let next = match all.get(path) {
+            Some(last) if now < last.at + SHORT_WATCH => WatchStart {
+                at: now.max(last.at + last.pause),
+                pause: (last.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
+            },
+            _ => WatchStart { at: now, pause: Duration::ZERO },
+        };
+        all.insert(path.to_owned(), next);
+        next.at
+    }
+}
+
+impl<S> Layer<S> for WatchBackoffLayer {
+    type Service = WatchBackoffService<S>;
+
+    fn layer(&self, inner: S) -> WatchBackoffService<S> {
+        WatchBackoffService { inner, layer: self.clone() }
+    }
+}
+
+pub(crate) struct WatchBackoffService<S> {
+    inner: S,
+    layer: WatchBackoffLayer,
+}
+
+impl<S> Service<Request<Body>> for WatchBackoffService<S>
+where
+    S: Service<Request<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let turn = is_watch.then(|| self.layer.next_start(request.uri().path()));
+        // A request is sent when its future goes on, not when it is made.
+        let sent = self.inner.call(request);
+        Box::pin(async move {
+            if let Some(turn) = turn {
+                tokio::time::sleep_until(turn).await;
+            }
+            sent.await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn watches_that_end_at_once_are_begun_after_growing_pauses_and_others_at_once() {
+        let calm = WatchBackoffLayer::default();
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let turn = calm.next_start("/clients");
+            pauses.push((turn - Instant::now()).as_millis());
+            tokio::time::sleep_until(turn).await;
+        }
+        assert_eq!(pauses, [0, 0, 250, 500, 1000, 2000, 4000, 4000]);
+        assert_eq!(calm.next_start("/partners"), Instant::now());
+        tokio::time::sleep(SHORT_WATCH).await;
+        assert_eq!(calm.next_start("/clients"), Instant::now());
+    }
+}

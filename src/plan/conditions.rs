@@ -1,0 +1,429 @@
+//! What a pass says about its object: conditions, phase, and when to look again.
+
+use super::{Field, InvalidSetting, LifecycleState, Pause, Plan, Proposal};
+use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
+
+/// Value of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The word in the object.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionState {
+    /// Type.
+    pub kind: ConditionType,
+    /// Value.
+    pub status: ConditionStatus,
+    /// Reason.
+    pub reason: Reason,
+    /// Sentence: a clause in lower case, names in backticks, what to do next.
+    pub message: String,
+}
+
+/// What stopped a pass, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PassOutcome {
+    /// The tenant was read back after all steps.
+    Settled(Box<SettledTenant>),
+    /// A reference is missing or may not be used.
+    Unresolved(Reason, String),
+    /// The credential is missing or refused.
+    Unauthorised(Reason, String),
+    /// The object is paused: nothing is read and nothing is written.
+    Paused(Pause),
+    /// A plan waits for approval.
+    AwaitingApproval(Proposal),
+    /// Something declared cannot be, or the platform refused it.
+    Refused(Reason, String),
+    /// An error that passes: try again.
+    Failed(Reason, String),
+    /// The deletion waits.
+    DeletionHeld(Reason, String),
+    /// The termination is under way.
+    Terminating(Reason, String),
+    /// The object goes and its tenant stays.
+    Releasing(Reason, String),
+}
+
+impl PassOutcome {
+    /// The sentence about what is in the way, if anything is.
+    #[must_use]
+    pub fn into_message(self) -> Option<String> {
+        match self {
+            Self::Unresolved(_, message)
+            | Self::Unauthorised(_, message)
+            | Self::Refused(_, message)
+            | Self::Failed(_, message)
+            | Self::DeletionHeld(_, message)
+            | Self::Terminating(_, message)
+            | Self::Releasing(_, message) => Some(message),
+            Self::Settled(_) | Self::Paused(_) | Self::AwaitingApproval(_) => None,
+        }
+    }
+}
+
+/// A tenant as it was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledTenant {
+    /// State on the platform.
+    pub life: LifecycleState,
+    /// State that is asked for.
+    pub desired_state: Option<TenantState>,
+    /// What would still have to be done.
+    pub remaining_plan: Plan,
+    /// Sentences about what goes beyond a recommendation.
+    pub advice: Vec<String>,
+    /// What is declared and not applied.
+    pub refused: Vec<InvalidSetting>,
+    /// What is done about what differs.
+    pub drift_handling: DriftHandling,
+}
+
+/// What is done about a setting that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriftHandling {
+    /// It is put right.
+    Corrects,
+    /// It is reported.
+    Reports,
+    /// The tenant is only observed.
+    Observes,
+}
+
+/// What to write into status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusReport {
+    /// Conditions to set; one that is not named keeps its value.
+    pub set: Vec<ConditionState>,
+    /// Conditions to remove, since they stand only while they are True.
+    pub clear: Vec<ConditionType>,
+    /// What the message of Ready begins with where it keeps its value.
+    pub ready_prefix: Option<String>,
+    /// Phase, where it is known.
+    pub phase: Option<TenantPhase>,
+}
+
+/// Conditions that stand only while they are True.
+const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
+    ConditionType::Reconciling,
+    ConditionType::Stalled,
+    ConditionType::DeletionBlocked,
+    ConditionType::Paused,
+    ConditionType::AwaitingApproval,
+];
+
+impl StatusReport {
+    fn with_condition(
+        mut self,
+        kind: ConditionType,
+        (truth, reason): (ConditionStatus, Reason),
+        message: &str,
+    ) -> Self {
+        self.set.push(ConditionState { kind, status: truth, reason, message: message.to_owned() });
+        self
+    }
+
+    /// Sets exactly those of the conditions that stand only while True, and removes the others.
+    fn with_transient_conditions(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
+        for kind in TRANSIENT_CONDITIONS {
+            match standing.iter().find(|(standing, _, _)| *standing == kind) {
+                Some((_, reason, message)) => {
+                    self = self.with_condition(kind, (ConditionStatus::True, *reason), message);
+                }
+                None => self.clear.push(kind),
+            }
+        }
+        self
+    }
+}
+
+/// How an object stood before a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriorReadiness {
+    /// Nothing was ever said about it.
+    New,
+    /// It was not Ready for this very generation.
+    NotReady,
+    /// It was.
+    Ready,
+    /// It was, and for so long nothing could be read of it that this says nothing any more.
+    Unreadable,
+}
+
+/// The report of a pass.
+pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> StatusReport {
+    match outcome {
+        PassOutcome::Settled(situation) => settled_report(situation),
+        PassOutcome::Unresolved(reason, message) => not_ready_report(*reason, message).with_condition(
+            ConditionType::ReferencesResolved,
+            (ConditionStatus::False, *reason),
+            message,
+        ),
+        PassOutcome::Unauthorised(reason, message) => not_ready_report(*reason, message).with_condition(
+            ConditionType::CredentialsValid,
+            (ConditionStatus::False, *reason),
+            message,
+        ),
+        PassOutcome::Paused(pause) => {
+            let message = pause.message();
+            // Tools take an object without the condition for one that is as declared.
+            let report = if standing == PriorReadiness::New {
+                StatusReport::default().with_condition(
+                    ConditionType::Ready,
+                    (ConditionStatus::Unknown, Reason::ManagementPaused),
+                    &message,
+                )
+            } else {
+                StatusReport { ready_prefix: Some(message.clone()), ..StatusReport::default() }
+            };
+            report.with_transient_conditions(&[(ConditionType::Paused, Reason::ManagementPaused, &message)])
+        }
+        PassOutcome::AwaitingApproval(proposal) => awaiting_approval_report(proposal),
+        PassOutcome::Refused(reason, message) => with_references_resolved(not_ready_report(*reason, message)),
+        // A platform or an API server that is away for a moment does not make a tenant less ready.
+        PassOutcome::Failed(reason, message)
+            if matches!(standing, PriorReadiness::Ready | PriorReadiness::Unreadable) =>
+        {
+            unreadable_report(standing, (*reason, message))
+                .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, *reason), message)
+                .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
+        }
+        PassOutcome::Failed(reason, message) => not_ready_report(*reason, message),
+        PassOutcome::DeletionHeld(reason, message) => StatusReport { phase: None, ..StatusReport::default() }
+            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_transient_conditions(&deletion_held_conditions(*reason, message)),
+        PassOutcome::Terminating(reason, message) => {
+            StatusReport { phase: Some(TenantPhase::Terminating), ..StatusReport::default() }
+                .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+                .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
+        }
+        PassOutcome::Releasing(reason, message) => StatusReport::default()
+            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_transient_conditions(&[]),
+    }
+}
+
+/// After half an hour nobody knows whether a tenant is still as declared.
+fn unreadable_report(standing: PriorReadiness, (reason, message): (Reason, &str)) -> StatusReport {
+    if standing != PriorReadiness::Unreadable {
+        return StatusReport::default();
+    }
+    let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
+    StatusReport::default().with_condition(ConditionType::Ready, (ConditionStatus::Unknown, reason), &message)
+}
+
+fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
+    let Proposal { hash, steps } = proposal;
+    let message = format!(
+        "{} for approval: read `status.plan` and set `management.approval.approvedPlan: {hash}`",
+        if steps.len() == 1 { "1 step waits".to_owned() } else { format!("{} steps wait", steps.len()) }
+    );
+    with_references_resolved(StatusReport::default())
+        .with_condition(ConditionType::Ready, (ConditionStatus::Unknown, Reason::ApprovalNeeded), &message)
+        .with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::ApprovalNeeded), &message)
+        .with_transient_conditions(&[
+            (ConditionType::Reconciling, Reason::ApprovalNeeded, &message),
+            (ConditionType::AwaitingApproval, Reason::ApprovalNeeded, &message),
+        ])
+}
+
+fn deletion_held_conditions(reason: Reason, message: &str) -> Vec<(ConditionType, Reason, &str)> {
+    let mut standing = vec![(ConditionType::DeletionBlocked, reason, message)];
+    if reason.needs_person() {
+        standing.push((ConditionType::Stalled, reason, message));
+    } else {
+        standing.push((ConditionType::Reconciling, reason, message));
+    }
+    standing
+}
+
+fn not_ready_report(reason: Reason, message: &str) -> StatusReport {
+    let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
+    StatusReport::default()
+        .with_condition(ConditionType::Ready, (ConditionStatus::False, reason), message)
+        .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, reason), message)
+        .with_transient_conditions(&[(standing, reason, message)])
+}
+
+fn with_references_resolved(report: StatusReport) -> StatusReport {
+    report
+        .with_condition(
+            ConditionType::ReferencesResolved,
+            (ConditionStatus::True, Reason::AsDeclared),
+            "everything the spec refers to was found",
+        )
+        .with_condition(
+            ConditionType::CredentialsValid,
+            (ConditionStatus::True, Reason::AsDeclared),
+            "the platform takes the credential",
+        )
+}
+
+fn settled_report(situation: &SettledTenant) -> StatusReport {
+    let SettledTenant { life, desired_state: wanted, remaining_plan: rest, advice, refused, drift_handling: writes } =
+        situation;
+    let report = StatusReport { phase: phase_of(*life), ..with_references_resolved(StatusReport::default()) };
+    if *writes == DriftHandling::Observes {
+        let message = "the tenant is only observed, so nothing is written to it";
+        return with_sync_conditions(report, (ConditionStatus::True, Reason::AsDeclared), message, (rest, *writes));
+    }
+    let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
+    if !security.is_empty() {
+        let why: Vec<String> =
+            security.iter().filter_map(|field| Some(format!("; {}", field.unsupported_reason()?))).collect();
+        let message = format!(
+            "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it{}",
+            quote_paths(&security),
+            why.concat()
+        );
+        return with_sync_conditions(
+            report,
+            (ConditionStatus::False, Reason::SecuritySettingNotSupported),
+            &message,
+            (rest, *writes),
+        );
+    }
+    if let Some(InvalidSetting { reason, .. }) = refused.first() {
+        let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return with_sync_conditions(report, (ConditionStatus::False, *reason), &refused.join("; "), (rest, *writes));
+    }
+    if let Some(word) = &rest.unknown_state {
+        let message = format!(
+            "the platform shows the tenant in the state `{word}`, which this release does not know, so its state is left as it is: wait until it shows another, or update the operator"
+        );
+        return with_sync_conditions(
+            report,
+            (ConditionStatus::Unknown, Reason::AnswerNotUnderstood),
+            &message,
+            (rest, *writes),
+        );
+    }
+    if rest.is_inactive_without_reason {
+        let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
+        return with_sync_conditions(report, (ConditionStatus::False, Reason::Suspended), message, (rest, *writes));
+    }
+    let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK.to_owned());
+    let advice: Vec<String> = advice.iter().cloned().chain(unmarked).collect();
+    let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
+    match (life, wanted) {
+        (LifecycleState::Active, _) => with_sync_conditions(
+            report,
+            (ConditionStatus::True, Reason::AsDeclared),
+            &format!("the tenant is as declared{advice}"),
+            (rest, *writes),
+        ),
+        (_, Some(TenantState::Suspended)) => with_sync_conditions(
+            report,
+            (ConditionStatus::True, Reason::Suspended),
+            &format!("the tenant is suspended, as declared{advice}"),
+            (rest, *writes),
+        ),
+        (_, Some(TenantState::Active) | None) => with_sync_conditions(
+            report,
+            (ConditionStatus::True, Reason::Suspended),
+            &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
+            (rest, *writes),
+        ),
+    }
+}
+
+const KEEPS_NO_MARK: &str = "the platform does not show the mark that was written, so nothing there says whose the tenant is: set `adoption.uniqueId` where its deletion is to suspend or end it";
+
+fn with_sync_conditions(
+    report: StatusReport,
+    (ready, reason): (ConditionStatus, Reason),
+    message: &str,
+    (rest, writes): (&Plan, DriftHandling),
+) -> StatusReport {
+    let report = report.with_condition(ConditionType::Ready, (ready, reason), message);
+    let report = if !rest.is_empty() {
+        let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
+        let which = if fields.is_empty() { "its state".to_owned() } else { quote_paths(&fields) };
+        report.with_condition(
+            ConditionType::InSync,
+            (ConditionStatus::False, Reason::Drifted),
+            &format!("{which} differs on the platform and {}", describe_drift_handling(writes)),
+        )
+    } else if !rest.unreadable.is_empty() {
+        let message = format!(
+            "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
+            quote_paths(&rest.unreadable)
+        );
+        report.with_condition(ConditionType::InSync, (ConditionStatus::Unknown, Reason::AnswerNotUnderstood), &message)
+    } else if !rest.deferred.is_empty() && rest.unknown_state.is_none() {
+        let message = format!(
+            "{} waits until the tenant is active again: set `tenantState` to `Active`",
+            quote_paths(&rest.deferred)
+        );
+        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::Suspended), &message)
+    } else if !rest.unsupported.is_empty() {
+        let message = format!("the platform cannot hold {}: remove it from the spec", quote_paths(&rest.unsupported));
+        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::SettingNotSupported), &message)
+    } else if !rest.normalised.is_empty() {
+        let message = format!(
+            "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",
+            quote_paths(&rest.normalised)
+        );
+        report.with_condition(ConditionType::InSync, (ConditionStatus::True, Reason::NormalisedByPlatform), &message)
+    } else {
+        report.with_condition(
+            ConditionType::InSync,
+            (ConditionStatus::True, Reason::AsDeclared),
+            "no managed setting differs on the platform",
+        )
+    };
+    match ready {
+        ConditionStatus::False => report.with_transient_conditions(&[(ConditionType::Stalled, reason, message)]),
+        ConditionStatus::Unknown => report.with_transient_conditions(&[(ConditionType::Reconciling, reason, message)]),
+        ConditionStatus::True if !rest.is_empty() && writes == DriftHandling::Corrects => report
+            .with_transient_conditions(&[(
+                ConditionType::Reconciling,
+                Reason::InProgress,
+                "settings are about to be written",
+            )]),
+        ConditionStatus::True => report.with_transient_conditions(&[]),
+    }
+}
+
+const fn describe_drift_handling(writes: DriftHandling) -> &'static str {
+    match writes {
+        DriftHandling::Corrects => "is about to be corrected",
+        DriftHandling::Reports => "is left so, since `management.drift` is `Report`",
+        DriftHandling::Observes => "is left so, since `management.mode` is `Observe`",
+    }
+}
+
+/// Where a tenant in this state on the platform is in its life; nothing for a state that this release does not know.
+pub fn phase_of(life: LifecycleState) -> Option<TenantPhase> {
+    match life {
+        LifecycleState::Active => Some(TenantPhase::Active),
+        LifecycleState::Suspended | LifecycleState::Inactive => Some(TenantPhase::Suspended),
+        LifecycleState::Terminated => Some(TenantPhase::Terminated),
+        LifecycleState::Unknown => None,
+    }
+}
+
+fn quote_paths(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("`{}`", field.path())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! What the real `identify_tenant` says about the tenants of the model, and `next_deletion_step` about an object that leaves.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{ModelObject, ModelTenant, PlatformModel};
+use crate::api::{DeletionPolicy, Reason, TerminationStatus};
+use crate::plan::{
+    self, ContainerDeletion, DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep,
+    LifecycleState, ObservedMark, ObservedTenant, PartnerClients, TenantCandidate, TenantKind, TenantMatch,
+    TenantNames, TerminationLimits, identify_tenant, next_deletion_step, short_mark,
+};
+use crate::wire::Mark;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum ModelIdentity {
+    NotFound,
+    Owned(u8),
+    Reattach(u8),
+    Ambiguous,
+    NameTaken,
+}
+
+/// What is to be done with an object that leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LeavingStep {
+    Release,
+    Identify,
+    Hold,
+}
+
+type IdentityQuestion = (u8, Vec<u8>, Vec<(u8, u8)>);
+
+/// Asks the real functions, each question once.
+#[derive(Default)]
+pub(super) struct IdentityOracle(RefCell<BTreeMap<IdentityQuestion, ModelIdentity>>);
+
+fn mark(uid: u8) -> Mark {
+    format!("c1/Client/ns/globex/u{uid}").parse().unwrap()
+}
+
+fn tenant_name(name: u8) -> String {
+    format!("name {name}")
+}
+
+impl IdentityOracle {
+    /// The look of an object: by its name, by the name that was sent, and by mark where lists show marks.
+    pub(super) fn identify_object(
+        &self,
+        object: &ModelObject,
+        (names, platform): (&[u8], PlatformModel),
+        tenants: &[ModelTenant],
+    ) -> ModelIdentity {
+        let asked = (object.uid, names.to_vec(), tenants.iter().map(|tenant| (tenant.uid, tenant.name)).collect());
+        *self.0.borrow_mut().entry(asked).or_insert_with(|| {
+            let is_candidate =
+                |tenant: &ModelTenant| platform == PlatformModel::Extended || names.contains(&tenant.name);
+            let candidates: Vec<TenantCandidate> = (0_u8..)
+                .zip(tenants)
+                .filter(|(_, tenant)| is_candidate(tenant))
+                .map(|(id, tenant)| TenantCandidate {
+                    unique_id: id.to_string(),
+                    name: tenant_name(tenant.name),
+                    mark: match platform {
+                        PlatformModel::Extended => ObservedMark::Full(mark(tenant.uid)),
+                        PlatformModel::Documented => ObservedMark::Short(short_mark(&mark(tenant.uid))),
+                    },
+                })
+                .collect();
+            let names: Vec<String> = names.iter().copied().map(tenant_name).collect();
+            let mut names = names.iter().map(String::as_str);
+            // The name declared now comes first.
+            let names = TenantNames { declared: names.next().unwrap_or_default(), sent: names.next() };
+            match identify_tenant(&mark(object.uid), names, &candidates) {
+                TenantMatch::NotFound => ModelIdentity::NotFound,
+                TenantMatch::Owned(id) => ModelIdentity::Owned(id.parse().unwrap()),
+                TenantMatch::Reattach(id) => ModelIdentity::Reattach(id.parse().unwrap()),
+                TenantMatch::Ambiguous(_) => ModelIdentity::Ambiguous,
+                TenantMatch::NameTaken(_) => ModelIdentity::NameTaken,
+            }
+        })
+    }
+}
+
+/// What follows for an object that leaves and whose tenant was never recorded.
+pub(super) fn decide_leaving(found: ModelIdentity, is_under_way: bool) -> LeavingStep {
+    let tenant = match found {
+        ModelIdentity::Owned(id) => plan::DeletionTarget::Found(Box::new(observed_tenant(id))),
+        ModelIdentity::NotFound | ModelIdentity::Reattach(_) if is_under_way => plan::DeletionTarget::Unreachable(
+            Reason::InProgress,
+            "an earlier create may still be on its way".to_owned(),
+        ),
+        ModelIdentity::NotFound | ModelIdentity::Reattach(_) | ModelIdentity::NameTaken => plan::DeletionTarget::None,
+        ModelIdentity::Ambiguous => plan::DeletionTarget::Ambiguous(String::new()),
+    };
+    let surroundings = DeletionContext {
+        tenant,
+        children: PartnerClients { live: Some(Vec::new()), ..PartnerClients::default() },
+        ..DeletionContext::new(ContainerDeletion::NotDeleting)
+    };
+    let intent = DeletionIntent {
+        kind: TenantKind::Client,
+        object: "ns/globex",
+        policy: DeletionPolicy::Terminate,
+        grace_seconds: None,
+        confirm: None,
+        uid: "u",
+        abandon: None,
+        unique_id: None,
+        mark: &mark(0),
+        record: &TerminationStatus::default(),
+        has_adoption_id: false,
+        is_paused: false,
+        rules: DeletionRules { request_timeout: super::TICK, limits: TerminationLimits { partners: 1, clients: 1 } },
+        pass: DeletionPass { started_at: Timestamp::UNIX_EPOCH, has_recorded: false },
+    };
+    match next_deletion_step(&intent, &surroundings, Timestamp::UNIX_EPOCH) {
+        DeletionStep::Release(_) => LeavingStep::Release,
+        DeletionStep::RecordTenantId(_) => LeavingStep::Identify,
+        DeletionStep::Hold(_) => LeavingStep::Hold,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn observed_tenant(id: u8) -> ObservedTenant {
+    ObservedTenant {
+        unique_id: id.to_string(),
+        served_images: BTreeMap::new(),
+        account_id: None,
+        name: String::new(),
+        life: LifecycleState::Active,
+        mark: ObservedMark::None,
+        values: BTreeMap::new(),
+        created: None,
+        updated: None,
+        revision: None,
+        url: None,
+        api_endpoint: None,
+        unknown: crate::plan::UnknownAnswers::default(),
+    }
+}

@@ -1,0 +1,170 @@
+//! The worlds that are walked, and the defects that are found in them.
+
+use super::*;
+use crate::plan::explorer::{assert_defect_count, assert_defect_found, assert_no_violation, explore_states};
+
+fn base_model(may: &'static [DeletionEdit]) -> DeletionModel {
+    DeletionModel {
+        operators: 1,
+        crashes: 0,
+        losses: 0,
+        lapses: 0,
+        edits: 2,
+        allowed_edits: may,
+        has_other: false,
+        is_clock_wrong: false,
+        is_documented: false,
+        mutant: None,
+        oracle: DeletionOracle::default(),
+    }
+}
+
+const RETAIN: DeletionEdit = DeletionEdit::SetsPolicy(ModelPolicy::Retain);
+const SUSPEND: DeletionEdit = DeletionEdit::SetsPolicy(ModelPolicy::Suspend);
+
+/// Consent is given, taken back, changed, given wrongly.
+fn consent_model() -> DeletionModel {
+    const MAY: &[DeletionEdit] = &[
+        RETAIN,
+        SUSPEND,
+        DeletionEdit::Confirms(None),
+        DeletionEdit::Confirms(Some(ConfirmationText::Right)),
+        DeletionEdit::Confirms(Some(ConfirmationText::RightAnew)),
+        DeletionEdit::Confirms(Some(ConfirmationText::WrongName)),
+        DeletionEdit::ShortensGrace,
+        DeletionEdit::TouchesObject,
+    ];
+    DeletionModel { crashes: 1, ..base_model(MAY) }
+}
+
+/// What stands around the object changes.
+fn context_change_model() -> DeletionModel {
+    base_model(&[
+        DeletionEdit::DeletesNamespace,
+        DeletionEdit::HidesNamespace,
+        DeletionEdit::DeclaresChild,
+        DeletionEdit::MakesChild,
+        DeletionEdit::EndsChildren,
+        DeletionEdit::BreaksReference,
+        DeletionEdit::RewritesMark,
+        DeletionEdit::Activates,
+        DeletionEdit::ReplacesObject,
+    ])
+}
+
+/// Cancelled while others put the tenant back in service.
+fn cancel_model() -> DeletionModel {
+    DeletionModel { losses: 1, ..base_model(&[RETAIN, DeletionEdit::Activates]) }
+}
+
+/// Cancelled with `Suspend`, which is taken back, while others put the tenant back in service.
+fn reverted_cancel_model() -> DeletionModel {
+    DeletionModel {
+        edits: 3,
+        ..base_model(&[SUSPEND, DeletionEdit::SetsPolicy(ModelPolicy::Terminate), DeletionEdit::Activates])
+    }
+}
+
+fn two_operator_model(crashes: u8, losses: u8) -> DeletionModel {
+    DeletionModel {
+        operators: 2,
+        crashes,
+        losses,
+        lapses: 1,
+        edits: 1,
+        ..base_model(&[RETAIN, DeletionEdit::Activates])
+    }
+}
+
+/// Two Partners, one an hour.
+fn two_partner_model() -> DeletionModel {
+    DeletionModel { has_other: true, crashes: 1, losses: 1, edits: 0, ..base_model(&[]) }
+}
+
+/// The second operator's clock is ahead.
+fn clock_skew_model() -> DeletionModel {
+    DeletionModel { operators: 2, crashes: 1, is_clock_wrong: true, ..base_model(&[RETAIN, DeletionEdit::Activates]) }
+}
+
+/// The platform shows no difference between a suspended tenant and one that was ended.
+fn documented_platform_model() -> DeletionModel {
+    DeletionModel { crashes: 1, losses: 1, edits: 1, is_documented: true, ..base_model(&[DeletionEdit::TouchesObject]) }
+}
+
+/// Walks a world; answers in which states of the tenant the object was let go.
+fn assert_lawful(name: &str, bounds: &DeletionModel) {
+    let mut ends = BTreeMap::<String, usize>::new();
+    let seen = explore_states(bounds, |state: &DeletionState| {
+        if state.object.is_none() {
+            *ends.entry(format!("{:?}", state.context.life)).or_default() += 1;
+        }
+    });
+    assert_no_violation(name, &seen);
+    println!("  let go with the tenant {ends:?}");
+    assert!(ends.contains_key("Terminated"), "a world in which nothing is ended shows nothing: {ends:?}");
+}
+
+#[test]
+fn in_no_order_of_consent_cancels_and_late_requests_is_a_tenant_ended_unlawfully() {
+    assert_lawful("deletion, consent and cancels", &consent_model());
+    assert_lawful("deletion, cancelled and put back in service", &cancel_model());
+    assert_lawful("deletion, cancelled with Suspend and taken back", &reverted_cancel_model());
+}
+
+#[test]
+fn in_no_order_of_changes_around_it_is_a_tenant_ended_unlawfully() {
+    assert_lawful("deletion, surroundings change", &context_change_model());
+}
+
+#[test]
+fn of_two_operators_and_two_partners_none_ends_a_tenant_unlawfully() {
+    assert_lawful("deletion, two operators, an answer lost", &two_operator_model(0, 1));
+    assert_lawful("deletion, two operators, one dies or hands over", &two_operator_model(1, 0));
+    assert_lawful("deletion, two Partners", &two_partner_model());
+}
+
+#[test]
+fn by_no_wrong_clock_and_no_form_of_an_end_is_a_tenant_ended_unlawfully_or_told_so_twice() {
+    assert_lawful("deletion, clocks apart", &clock_skew_model());
+    assert_lawful("deletion, ended and out of service look the same", &documented_platform_model());
+}
+
+#[test]
+fn each_defect_of_the_deletion_is_found_by_a_shortest_way() {
+    let worlds: [(DeletionMutant, DeletionModel); 26] = [
+        (DeletionMutant::ConfirmationNotCompared, consent_model()),
+        (DeletionMutant::ExpiryIgnored, consent_model()),
+        (DeletionMutant::RevocationIgnored, consent_model()),
+        (DeletionMutant::GraceSkipped, consent_model()),
+        (DeletionMutant::ActiveNotSuspendedAgain, context_change_model()),
+        (DeletionMutant::ChildrenNotCounted, context_change_model()),
+        (DeletionMutant::LivingNotRead, context_change_model()),
+        (DeletionMutant::NamespaceNotRead, context_change_model()),
+        (DeletionMutant::UnknownTakenForStaying, context_change_model()),
+        (DeletionMutant::MarkNotRead, context_change_model()),
+        (DeletionMutant::ObjectNotReadAgain, consent_model()),
+        (DeletionMutant::UidNotCompared, context_change_model()),
+        (DeletionMutant::RecordNotGuarded, consent_model()),
+        (DeletionMutant::EvidenceSkipped, consent_model()),
+        (DeletionMutant::LedgerNotGuarded, two_partner_model()),
+        (DeletionMutant::BreakerForgottenOnRestart, two_partner_model()),
+        (DeletionMutant::ClaimIgnored, two_operator_model(0, 0)),
+        (DeletionMutant::CancelWithoutWaiting, cancel_model()),
+        (DeletionMutant::LateRecordOfSuspension, cancel_model()),
+        (DeletionMutant::CallForgottenWhenFoundActive, cancel_model()),
+        (DeletionMutant::CancelJudgedAfterTheLook, cancel_model()),
+        (DeletionMutant::PeriodKeptBySuspend, reverted_cancel_model()),
+        (DeletionMutant::SlotAfterTheLook, consent_model()),
+        (DeletionMutant::LateLookBelieved, consent_model()),
+        (DeletionMutant::ClockBelieved, clock_skew_model()),
+        (DeletionMutant::TakenForgotten, documented_platform_model()),
+    ];
+    for (mutant, bounds) in worlds {
+        assert_defect_found(
+            "deletion",
+            mutant,
+            &explore_states(&DeletionModel { mutant: Some(mutant), ..bounds }, |_| {}),
+        );
+    }
+    assert_defect_count("deletion", 26);
+}

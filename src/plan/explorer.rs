@@ -1,0 +1,191 @@
+//! A plain breadth-first walk through every order of events of a small world; the way to a state is a shortest one.
+
+mod lease_model;
+
+pub(super) use lease_model::LeaseModel;
+
+use std::collections::{HashSet, VecDeque};
+use std::fmt::Debug;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+
+/// Longest way without faults and edits within which an end is reached.
+const MAX_SETTLING_STEPS: usize = 200;
+
+/// A world beyond this is a mistake in its bounds.
+const MAX_STATES: usize = 4_000_000;
+
+/// A world: where it begins, what can happen next, what must never be.
+pub(super) trait StateSpace {
+    type State: Clone + Hash;
+    type Event: Copy + Debug;
+
+    fn initial_state(&self) -> Self::State;
+    /// Everything that can happen next.
+    fn add_successors(&self, state: &Self::State, all: &mut Vec<(Self::Event, Self::State)>);
+    /// What is wrong with a state.
+    fn find_violation(&self, state: &Self::State) -> Option<&'static str>;
+    /// What happens next where no fault and no edit comes any more: nothing at an end. None where it is not asked.
+    fn settle(&self, state: &Self::State) -> Option<Settling<Self::State>>;
+}
+
+/// How a state goes on by itself.
+pub(super) enum Settling<S> {
+    Settled,
+    Continues(S),
+}
+
+/// What a walk saw.
+pub(super) struct Exploration<E> {
+    pub(super) states: usize,
+    /// What was wrong, and the shortest way to it.
+    pub(super) violation: Option<(&'static str, Vec<E>)>,
+}
+
+/// Walks until something is wrong or everything was seen. Of the states only their digests are kept: with some millions
+/// no two are expected to be the same.
+pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::State)) -> Exploration<W::Event> {
+    let digest = BuildHasherDefault::<FoldHasher>::default();
+    let start = world.initial_state();
+    let mut known = HashSet::<u64, BuildHasherDefault<IdentityHasher>>::default();
+    known.insert(digest.hash_one(&start));
+    let mut settling = HashSet::<u64, BuildHasherDefault<IdentityHasher>>::default();
+    let mut ways: Vec<(usize, Option<W::Event>)> = vec![(0, None)];
+    let mut open = VecDeque::from([(0, start)]);
+    let mut all = Vec::new();
+    while let Some((at, state)) = open.pop_front() {
+        see(&state);
+        assert!(ways.len() < MAX_STATES, "the world does not end");
+        let wrong = world.find_violation(&state).or_else(|| find_livelock(world, &state, &mut settling));
+        if let Some(wrong) = wrong {
+            return Exploration { states: ways.len(), violation: Some((wrong, shortest_path(&ways, at))) };
+        }
+        world.add_successors(&state, &mut all);
+        for (event, next) in all.drain(..) {
+            if known.insert(digest.hash_one(&next)) {
+                open.push_back((ways.len(), next));
+                ways.push((at, Some(event)));
+            }
+        }
+    }
+    Exploration { states: ways.len(), violation: None }
+}
+
+/// Follows the calm way until an end, or a state from which one is known to be reached.
+fn find_livelock<W: StateSpace>(
+    world: &W,
+    state: &W::State,
+    settling: &mut HashSet<u64, BuildHasherDefault<IdentityHasher>>,
+) -> Option<&'static str> {
+    let digest = BuildHasherDefault::<FoldHasher>::default();
+    let mut way = Vec::new();
+    let mut at = state.clone();
+    for _ in 0..MAX_SETTLING_STEPS {
+        let known = digest.hash_one(&at);
+        if settling.contains(&known) {
+            settling.extend(way);
+            return None;
+        }
+        way.push(known);
+        match world.settle(&at)? {
+            Settling::Settled => {
+                settling.extend(way);
+                return None;
+            }
+            Settling::Continues(next) => at = next,
+        }
+    }
+    Some("no end is reached although nothing goes wrong any more")
+}
+
+fn shortest_path<E: Copy>(ways: &[(usize, Option<E>)], mut at: usize) -> Vec<E> {
+    let mut events = Vec::new();
+    while let (before, Some(event)) = &ways[at] {
+        events.push(*event);
+        at = *before;
+    }
+    events.reverse();
+    events
+}
+
+/// The page that says what the walks find.
+const MODEL_PAGE: &str = include_str!("../../docs/model.md");
+
+/// Prints what a walk saw, and asserts that nothing was wrong and that the page says how much there was to see: a part of
+/// the world that is lost by accident shows there.
+pub(super) fn assert_no_violation<E: Debug>(name: &str, walk: &Exploration<E>) {
+    if let Some((wrong, way)) = &walk.violation {
+        panic!("{name}: {wrong}, after {} events: {way:?}", way.len());
+    }
+    assert_row_on_page(&format!("| {name} | {} |", walk.states));
+}
+
+/// Prints the shortest way that a defect takes to what it breaks, and asserts that the page says which and how long.
+pub(super) fn assert_defect_found<E: Debug>(model: &str, mutant: impl Debug, walk: &Exploration<E>) {
+    let Some((wrong, way)) = &walk.violation else { panic!("{mutant:?} was not found in {} states", walk.states) };
+    println!("{mutant:?}: {wrong}, {} events: {way:?}", way.len());
+    assert_row_on_page(&format!("| {model} | `{mutant:?}` | {wrong} | {} |", way.len()));
+}
+
+/// Asserts that the page names no other defects of a model.
+pub(super) fn assert_defect_count(model: &str, defects: usize) {
+    let there = MODEL_PAGE.lines().filter(|line| line.starts_with(&format!("| {model} | `"))).count();
+    assert_eq!(there, defects, "docs/model.md: defects of the model `{model}`");
+}
+
+fn assert_row_on_page(row: &str) {
+    println!("{row}");
+    assert!(MODEL_PAGE.lines().any(|line| line.starts_with(row)), "docs/model.md should have the row `{row}`");
+}
+
+/// The fold of a hash that is quick where nothing is optimised: states are small, and nobody makes them collide.
+#[derive(Default)]
+struct FoldHasher(u64);
+
+impl Hasher for FoldHasher {
+    fn finish(&self) -> u64 {
+        // The last factors reach the low bits too.
+        (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517C_C1B7_2722_0A95);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
+    }
+}
+
+/// A digest is its own hash.
+#[derive(Default)]
+struct IdentityHasher(u64);
+
+impl Hasher for IdentityHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}

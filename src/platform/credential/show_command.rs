@@ -1,0 +1,43 @@
+//! `tenantry-platform credential show`: the first credential in the form that a Secret and the plugin take.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::command::CredentialError;
+use super::first_credential::{CredentialFile, read_credential_file};
+use crate::platform::store::{CredentialStatus, Store};
+use crate::platform::{PlatformStartError, PublicUrl, time};
+
+/// Where the first credential is, and under which address the platform is reached.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct FirstCredential<'a> {
+    /// Its file.
+    pub(in crate::platform) file: &'a Path,
+    /// Counts before the URL of the file, which may be older.
+    pub(in crate::platform) public_url: Option<&'a PublicUrl>,
+}
+
+impl FirstCredential<'_> {
+    /// Prints it as lines `KEY=VALUE`. One that is not good any more is not printed: it would only fail later and elsewhere.
+    pub(super) async fn print(self, store: &Store, mut out: impl Write) -> Result<(), CredentialError> {
+        let path = self.file;
+        if !path.exists() {
+            return Err(CredentialError::Missing(path.display().to_string()));
+        }
+        let CredentialFile { url, credential } = read_credential_file(path)?;
+        match store.credential_status(&credential.hashes(), time::now()).await? {
+            CredentialStatus::Valid => {}
+            CredentialStatus::Ended => return Err(CredentialError::Ended(path.display().to_string())),
+            CredentialStatus::Unknown => {
+                let reason = "belongs to another database; name the right database with `--database`".to_owned();
+                return Err(PlatformStartError::Credential { path: path.to_owned(), reason }.into());
+            }
+        }
+        let url = self.public_url.map_or(url, ToString::to_string);
+        writeln!(out, "url={url}")?;
+        writeln!(out, "tenantId={}", credential.tenant_id)?;
+        writeln!(out, "clientId={}", credential.client_id)?;
+        writeln!(out, "clientSecret={}", credential.client_secret)?;
+        Ok(out.flush()?)
+    }
+}

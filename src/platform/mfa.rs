@@ -1,0 +1,223 @@
+//! The second factor of people: who needs one, what a session still owes, and what becomes of one that was proved.
+//!
+//! What is owed is judged at each request from the tenant's settings and the session's row, so that a switch which is
+//! turned on is felt by sessions that are open.
+
+mod code;
+pub(super) mod duo;
+mod enrolment;
+mod fresh_proof;
+mod totp;
+mod vault;
+
+use code::consume_code;
+pub(super) use duo::DuoSettings;
+pub(super) use enrolment::{EnrolmentResult, begin_enrolment, confirm_enrolment};
+pub(super) use fresh_proof::{CODE_HEADER, ReauthProof, proof_of_request, verify_code};
+pub(super) use totp::{QrCodeSvg, otpauth_uri};
+pub(super) use vault::Vault;
+
+use super::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
+use super::error::ApiError;
+use super::store::{Tx, mark_session_verified};
+use super::{App, credential, time};
+use crate::wire::Tenant;
+
+/// Milliseconds that a fresh proof is good for one save.
+pub(super) const PROOF_LIFETIME: i64 = 2 * 60 * 1000;
+
+/// What a session must do before anything else, the first thing first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequiredAction {
+    /// Prove a second factor.
+    Factor,
+    /// Answer the consent form.
+    Consent,
+    /// Choose a new password.
+    Password,
+}
+
+/// Which of the things that can be owed are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingActions {
+    /// A second factor is wanted and was not proved in this session.
+    pub(super) factor: bool,
+    /// The consent form is not accepted.
+    pub(super) consent: bool,
+    /// The password must be changed.
+    pub(super) password: bool,
+}
+
+impl PendingActions {
+    /// The first thing owed.
+    pub(super) fn first_action(self) -> Option<RequiredAction> {
+        let Self { factor, consent, password } = self;
+        [(factor, RequiredAction::Factor), (consent, RequiredAction::Consent), (password, RequiredAction::Password)]
+            .into_iter()
+            .find_map(|(due, owed)| due.then_some(owed))
+    }
+}
+
+impl RequiredAction {
+    /// The page that serves it.
+    pub(super) const fn page_path(self) -> &'static str {
+        match self {
+            Self::Factor => "/factor",
+            Self::Consent => "/consent",
+            Self::Password => "/password",
+        }
+    }
+}
+
+/// A second factor that people are asked for.
+#[derive(Clone, Debug)]
+pub(super) enum FactorMethod {
+    /// Codes of an authenticator app (RFC 6238).
+    Totp,
+    /// Duo's own page.
+    Duo(DuoSettings),
+}
+
+impl FactorMethod {
+    /// Its name on the wire.
+    pub(super) const fn provider(&self) -> &'static str {
+        match self {
+            Self::Totp => "TOTP",
+            Self::Duo(_) => "DUO",
+        }
+    }
+}
+
+/// The second factor that a tenant's own settings want of one of its people. `own` is whether the person's own settings
+/// want one. A partner's switch is not its clients'.
+pub(super) fn required_method(settings: &Tenant, own: bool) -> Option<FactorMethod> {
+    let duo = settings.duo_security.as_ref().and_then(|duo| {
+        Some(DuoSettings {
+            host: duo.api_host_name.clone()?,
+            integration_key: duo.integration_key.clone()?,
+            secret_key: duo.secret_key.clone()?.into(),
+        })
+    });
+    match duo {
+        Some(duo) => Some(FactorMethod::Duo(duo)),
+        None => (own || settings.two_factor_authentication == Some(true)).then_some(FactorMethod::Totp),
+    }
+}
+
+/// How a factor was proved, as the audit log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VerificationMethod {
+    /// A code.
+    Totp,
+    /// A recovery code.
+    Recovery,
+    /// Duo said so.
+    Duo,
+}
+
+impl VerificationMethod {
+    /// The word for it in the audit log.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "TOTP",
+            Self::Recovery => "RECOVERY",
+            Self::Duo => "DUO",
+        }
+    }
+}
+
+/// A session proved its factor: it gets another key, which is answered, and the old one is dead. Where the session had
+/// proved one before, this is the fresh proof for a save.
+pub(super) async fn complete_verification(
+    app: &App,
+    hash: &str,
+    how: VerificationMethod,
+    request: Option<&RequestId>,
+) -> Result<String, ApiError> {
+    let mut tx = app.store.begin().await?;
+    let key = complete_verification_in(app, &mut tx, hash, (how, request)).await?;
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// The same within a write.
+async fn complete_verification_in(
+    app: &App,
+    tx: &mut Tx,
+    hash: &str,
+    (how, request): (VerificationMethod, Option<&RequestId>),
+) -> Result<String, ApiError> {
+    let key = credential::random_session_key();
+    let now = time::now();
+    let proved = mark_session_verified(tx, (hash, &credential::sha256_hex(&key)), (now, now + PROOF_LIFETIME)).await?;
+    let (unique_id, tenant) = proved.ok_or(ApiError::InvalidToken)?;
+    let actor = Actor::for_user(&unique_id, request);
+    append_event(&app.seal, tx, (tenant, &actor), AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
+    Ok(key)
+}
+
+/// Proves a session's factor by a code; the new key, or none where the code was not taken.
+pub(super) async fn verify_session_code(
+    app: &App,
+    (hash, person): (&str, FactorOwner<'_>),
+    (code, request): (&str, Option<&RequestId>),
+) -> Result<Option<String>, ApiError> {
+    let mut tx = app.store.begin().await?;
+    let key = match consume_code(app, &mut tx, person, (code, request)).await? {
+        Some(how) => Some(complete_verification_in(app, &mut tx, hash, (how, request)).await?),
+        None => None,
+    };
+    // What was wrong is committed too: it counts.
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// The person whose code is checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FactorOwner<'a> {
+    /// Number of the person.
+    pub(super) id: i64,
+    /// `USR` and ten digits.
+    pub(super) unique_id: &'a str,
+    /// Number of the tenant.
+    pub(super) tenant: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::DuoSecurity;
+
+    #[test]
+    fn the_first_thing_owed_is_the_factor_then_the_form_then_the_password() {
+        let due = |factor, consent, password| PendingActions { factor, consent, password }.first_action();
+        assert_eq!(due(true, true, true), Some(RequiredAction::Factor));
+        assert_eq!(due(false, true, true), Some(RequiredAction::Consent));
+        assert_eq!(due(false, false, true), Some(RequiredAction::Password));
+        assert_eq!(due(false, false, false), None);
+    }
+
+    #[test]
+    fn duo_goes_before_codes_and_only_where_it_is_complete() {
+        let text = |text: &str| Some(text.to_owned());
+        let of = |switch, duo: Option<DuoSecurity>, own| {
+            let settings = Tenant { two_factor_authentication: switch, duo_security: duo, ..Tenant::default() };
+            required_method(&settings, own).map(|method| method.provider())
+        };
+        let duo = || DuoSecurity { integration_key: text("k"), secret_key: text("s"), api_host_name: text("h") };
+        assert_eq!(of(None, None, false), None);
+        assert_eq!(of(Some(false), None, false), None);
+        assert_eq!(of(Some(true), None, false), Some("TOTP"));
+        assert_eq!(of(None, None, true), Some("TOTP"));
+        assert_eq!(of(Some(true), Some(duo()), false), Some("DUO"));
+        assert_eq!(of(None, Some(duo()), false), Some("DUO"));
+        for lacks in [
+            DuoSecurity { integration_key: None, ..duo() },
+            DuoSecurity { secret_key: None, ..duo() },
+            DuoSecurity { api_host_name: None, ..duo() },
+        ] {
+            assert_eq!(of(None, Some(lacks.clone()), false), None);
+            assert_eq!(of(Some(true), Some(lacks), false), Some("TOTP"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Codes: each is good once, and ten wrong ones in a row shut the door for half an hour.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{FactorOwner, VerificationMethod, totp};
+use crate::platform::audit::{Actor, AuditAction, Denial, RequestId, append_sampled_denial};
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::password_policy::{FailedAttempts, PasswordRules};
+use crate::platform::store::{Tx, lock_factor, save_failed_codes, use_code_step, use_recovery_code};
+use crate::platform::{App, credential, time};
+use crate::wire::PasswordPolicy;
+
+/// Wrong codes in a row that lock, whatever the password policy says: PCI DSS 4.0.1, 8.3.4.
+const ATTEMPTS: i64 = 10;
+
+/// No step of a code and no hash of a recovery code.
+const NO_MATCH: (i64, &str) = (-1, "");
+
+/// A recovery code as it is kept: without the hyphens and the letters' case of how it was typed.
+pub(super) fn recovery_hash(code: &str) -> String {
+    let typed: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    credential::sha256_hex(&typed.to_ascii_lowercase())
+}
+
+/// A code as it is compared: apps show it in two groups, people type what they see, and some keyboards write wide digits.
+pub(super) fn normalize_code(code: &str) -> String {
+    code.nfkc().filter(|letter| !letter.is_whitespace() && *letter != '-').collect()
+}
+
+/// Takes a person's code or recovery code, once; none where it is wrong, was used, or while the door is shut, which neither
+/// the answer nor the work tells apart. A wrong one is counted and stands in the log, so the caller commits in any case.
+pub(in crate::platform) async fn consume_code(
+    app: &App,
+    tx: &mut Tx,
+    whose: FactorOwner<'_>,
+    (code, request): (&str, Option<&RequestId>),
+) -> Result<Option<VerificationMethod>, ApiError> {
+    let code = &*normalize_code(code);
+    let now = time::now();
+    let rules = PasswordRules::from_policy(&PasswordPolicy {
+        max_attempts_to_lockout: Some(ATTEMPTS),
+        ..PasswordPolicy::default()
+    });
+    let Some((sealed, before)) = lock_factor(tx, whose.id).await? else {
+        record_denied_code(app, tx, whose, (AuditAction::Factor, request)).await?;
+        return Ok(None);
+    };
+    let counted = rules.count_attempt(before, now);
+    let step = code_step(app, (whose.unique_id, &sealed), (code, now))?;
+    let hash = recovery_hash(code);
+    let (step, hash) = if counted.is_some() { (step.unwrap_or(NO_MATCH.0), hash.as_str()) } else { NO_MATCH };
+    // Both are asked for in any case, so that the work is the same.
+    let by_code = use_code_step(tx, whose.id, step).await?;
+    let by_recovery = use_recovery_code(tx, whose.id, hash).await?;
+    let how = match (by_code, by_recovery) {
+        (true, _) => Some(VerificationMethod::Totp),
+        (false, true) => Some(VerificationMethod::Recovery),
+        (false, false) => None,
+    };
+    save_failed_codes(tx, whose.id, if how.is_some() { FailedAttempts::default() } else { counted.unwrap_or(before) })
+        .await?;
+    if how.is_none() {
+        let action = if counted.is_some() { AuditAction::Factor } else { AuditAction::FactorLocked };
+        record_denied_code(app, tx, whose, (action, request)).await?;
+    }
+    Ok(how)
+}
+
+/// The step of a code by a person's sealed secret.
+fn code_step(app: &App, (person, sealed): (&str, &str), (code, now): (&str, i64)) -> Result<Option<i64>, ApiError> {
+    if let Some(secret) = app.vault.open(person, sealed) {
+        return totp::matching_step(&secret, code, now);
+    }
+    tracing::error!(
+        person,
+        "the secret of a second factor was sealed with another key; bring the key file back or reset the factor"
+    );
+    Ok(None)
+}
+
+/// A code that was not taken, in the log.
+pub(super) async fn record_denied_code(
+    app: &App,
+    tx: &mut Tx,
+    whose: FactorOwner<'_>,
+    (action, request): (AuditAction, Option<&RequestId>),
+) -> Result<(), ApiError> {
+    let actor = Actor::for_user(whose.unique_id, request);
+    append_sampled_denial(app, tx, Denial { tenant: whose.tenant, actor: &actor, action, object: "code" }).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_the_same_however_its_groups_are_typed() {
+        for code in [
+            "287082",
+            "287 082",
+            " 287-082 ",
+            "28 70 82",
+            "287\u{a0}082",
+            "287\u{2009}082",
+            "\u{ff12}\u{ff18}\u{ff17}\u{3000}\u{ff10}\u{ff18}\u{ff12}",
+        ] {
+            assert_eq!(normalize_code(code), "287082", "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_is_the_same_however_it_is_typed() {
+        let kept = recovery_hash("abcd-efgh-2345");
+        for typed in ["ABCD-EFGH-2345", "abcdefgh2345", " abcd efgh 2345 "] {
+            assert_eq!(recovery_hash(typed), kept, "{typed}");
+        }
+        assert_ne!(recovery_hash("abcd-efgh-2346"), kept);
+        assert_ne!(kept, NO_MATCH.1);
+    }
+}

@@ -1,0 +1,103 @@
+//! Enrolment: a secret that belongs to one session until a code of it was shown, then to the person.
+
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use super::code::{normalize_code, record_denied_code, recovery_hash};
+use super::{FactorOwner, VerificationMethod, complete_verification_in, totp};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
+use crate::platform::error::ApiError;
+use crate::platform::store::{NewFactor, insert_factor, lock_pending_secret, save_pending_secret};
+use crate::platform::{App, time};
+
+/// How many recovery codes a person gets.
+const CODES: usize = 10;
+/// Bytes of one: 120 bits, so that a fast hash keeps it.
+const CODE: usize = 15;
+
+/// What an enrolment gave.
+pub(in crate::platform) struct EnrolmentResult {
+    /// The new key of the session.
+    pub(in crate::platform) key: String,
+    /// Recovery codes, shown once.
+    pub(in crate::platform) codes: Vec<String>,
+}
+
+/// The secret of a session's enrolment, drawn at the first call, and its text for people who type it.
+pub(in crate::platform) async fn begin_enrolment(
+    app: &App,
+    hash: &str,
+    whose: FactorOwner<'_>,
+) -> Result<(SecretSlice<u8>, String), ApiError> {
+    let drawn = app.vault.random_bytes::<{ totp::SECRET }>()?;
+    let sealed = app.vault.seal(whose.unique_id, &drawn)?;
+    let mut tx = app.store.begin().await?;
+    let before = lock_pending_secret(&mut tx, hash).await?.ok_or(ApiError::InvalidToken)?;
+    let opened = before.and_then(|before| app.vault.open(whose.unique_id, &before));
+    let secret = if let Some(secret) = opened {
+        secret
+    } else {
+        save_pending_secret(&mut tx, hash, &sealed).await?;
+        SecretSlice::from(drawn.to_vec())
+    };
+    tx.commit().await?;
+    let text = totp::to_base32(secret.expose_secret());
+    Ok((secret, text))
+}
+
+/// Makes the secret of a session's enrolment the person's where the code is one of it; none where it is not, or where the
+/// person has a factor meanwhile.
+pub(in crate::platform) async fn confirm_enrolment(
+    app: &App,
+    (hash, whose): (&str, FactorOwner<'_>),
+    (code, request): (&str, Option<&RequestId>),
+) -> Result<Option<EnrolmentResult>, ApiError> {
+    let now = time::now();
+    let mut tx = app.store.begin().await?;
+    let pending = lock_pending_secret(&mut tx, hash).await?.ok_or(ApiError::InvalidToken)?;
+    let secret = pending.as_deref().and_then(|pending| app.vault.open(whose.unique_id, pending));
+    let step = secret.map_or(Ok(None), |secret| totp::matching_step(&secret, &normalize_code(code), now))?;
+    let codes = draw_recovery_codes(app)?;
+    let hashes: Vec<String> = codes.iter().map(|code| recovery_hash(code)).collect();
+    let made = match (step, pending) {
+        (Some(last_step), Some(sealed)) => {
+            let new = NewFactor { person: whose.id, sealed: &sealed, last_step, now, recovery: &hashes };
+            insert_factor(&mut tx, &new).await?
+        }
+        _ => false,
+    };
+    let enrolled = if made {
+        let key = complete_verification_in(app, &mut tx, hash, (VerificationMethod::Totp, request)).await?;
+        let actor = Actor::for_user(whose.unique_id, request);
+        append_event(&app.seal, &mut tx, (whose.tenant, &actor), AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
+            .await?;
+        Some(EnrolmentResult { key, codes })
+    } else {
+        record_denied_code(app, &mut tx, whose, (AuditAction::FactorEnrol, request)).await?;
+        None
+    };
+    tx.commit().await?;
+    Ok(enrolled)
+}
+
+/// Recovery codes as people keep them: groups of four letters and digits.
+fn draw_recovery_codes(app: &App) -> Result<Vec<String>, ApiError> {
+    (0..CODES).map(|_| Ok(group_code(&totp::to_base32(&app.vault.random_bytes::<CODE>()?)))).collect()
+}
+
+fn group_code(text: &str) -> String {
+    let letters: Vec<char> = text.to_ascii_lowercase().chars().collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// shows: security/asvs/6.5.2, security/asvs/11.2.4
+    #[test]
+    fn a_recovery_code_has_120_bits_in_groups_of_four() {
+        let code = group_code(&totp::to_base32(&[0xff; CODE]));
+        assert_eq!(code, "7777-7777-7777-7777-7777-7777");
+        assert!(code.chars().filter(char::is_ascii_alphanumeric).count() * 5 >= 112);
+    }
+}

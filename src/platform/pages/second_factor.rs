@@ -1,0 +1,228 @@
+//! `/factor`: the second factor, at the login and before a save; or the password before a save, of somebody who has none.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::form::{self, TOKEN_FIELD};
+use super::page_session::PageSession;
+use super::{duo, html_response, or_refusal_page};
+use crate::platform::audit::RequestId;
+use crate::platform::error::ApiError;
+use crate::platform::login_policy::source::RequestSource;
+use crate::platform::mfa::{
+    EnrolmentResult, FactorMethod, FactorOwner, QrCodeSvg, ReauthProof, RequiredAction, begin_enrolment,
+    confirm_enrolment, otpauth_uri, verify_session_code,
+};
+use crate::platform::people::authentication::{LoginContext, reauthenticate};
+use crate::platform::store::SessionCarrier;
+use crate::platform::{App, session};
+
+/// What is said of a code that is not taken, whatever the reason: nobody learns whether it was right once.
+const CODE_REJECTED: &str = "This code was not taken. Each code is good once, and after ten wrong ones none is taken for 30 \
+                         minutes. Wait for the next one and try again.";
+
+/// `GET /factor`.
+pub(super) async fn show_factor_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal_page(&app, render_factor_page(&app, &parts).await)
+}
+
+/// `POST /factor`.
+pub(super) async fn submit_factor(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal_page(&app, handle_factor(&app, request).await)
+}
+
+async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    let visitor =
+        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+            Ok(visitor) => visitor,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+    if needs_password_first(app, &visitor).await? {
+        return password_form_page(&visitor, StatusCode::OK);
+    }
+    match &visitor.person()?.second_factor {
+        None => password_form_page(&visitor, StatusCode::OK),
+        Some(FactorMethod::Duo(duo)) => duo::duo_offer_page(app, &visitor, duo),
+        Some(FactorMethod::Totp) => code_form_page(app, &visitor, StatusCode::OK).await,
+    }
+}
+
+async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let visitor =
+        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+            Ok(visitor) => visitor,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let source = RequestSource::from_request(&parts.extensions, &parts.headers, &app.proxies);
+    let mut form = form::read_form(Request::from_parts(parts, body), &visitor.key).await?;
+    let code = form.take_field("code");
+    let person = visitor.person()?;
+    let begins = needs_password_first(app, &visitor).await?;
+    if person.second_factor.is_none() || begins {
+        let password = form.take_field("password");
+        if begins && password.is_empty() {
+            return password_form_page(&visitor, StatusCode::OK);
+        }
+        let via = LoginContext { carrier: SessionCarrier::Cookie, source, request: id.as_ref() };
+        return match reauthenticate(app, &visitor.caller, password.into(), via).await? {
+            false => password_form_page(&visitor, StatusCode::UNAUTHORIZED),
+            true if begins => Ok(Redirect::to("/factor").into_response()),
+            true => Ok(confirmation_page(&visitor)),
+        };
+    }
+    if !matches!(person.second_factor, Some(FactorMethod::Totp)) {
+        return Ok(Redirect::to("/factor").into_response());
+    }
+    let (hash, whose) = (person.session_hash.as_str(), factor_owner(&visitor)?);
+    if app.store.has_factor(person.id).await? {
+        return match verify_session_code(app, (hash, whose), (&code, id.as_ref())).await? {
+            None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
+            Some(key) => Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key)),
+        };
+    }
+    match confirm_enrolment(app, (hash, whose), (&code, id.as_ref())).await? {
+        None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
+        Some(EnrolmentResult { key, codes }) => Ok(with_session_cookie(
+            app,
+            html_response(StatusCode::OK, &visitor.theme, "plain", &recovery_codes_page(&codes)),
+            &key,
+        )),
+    }
+}
+
+/// Whether the password comes before the factor: where somebody enrols one, or meets Duo, in a session that is not fresh from a
+/// login. Else a session that was stolen would enrol a factor of the thief's and prove everything with it.
+async fn needs_password_first(app: &App, visitor: &PageSession) -> Result<bool, ApiError> {
+    let person = visitor.person()?;
+    let has_one = match &person.second_factor {
+        None => true,
+        Some(FactorMethod::Totp) => app.store.has_factor(person.id).await?,
+        Some(FactorMethod::Duo(_)) => !matches!(person.required_action, Some(RequiredAction::Factor)),
+    };
+    if has_one {
+        return Ok(false);
+    }
+    match ReauthProof::Password(person.session_hash.clone()).ensure_present(app).await {
+        Ok(()) => Ok(false),
+        Err(ApiError::PasswordProofRequired) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn factor_owner(visitor: &PageSession) -> Result<FactorOwner<'_>, ApiError> {
+    let person = visitor.person()?;
+    Ok(FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: visitor.caller.id })
+}
+
+/// An answer that gives the browser the new key of its session.
+pub(super) fn with_session_cookie(app: &App, mut response: Response, key: &str) -> Response {
+    form::set_cookie(&mut response, (session::SESSION_COOKIE, key), "Lax", app.login.lifetime.as_secs());
+    response
+}
+
+/// After a login on to what is next; otherwise a word that the save may follow.
+pub(super) async fn continue_after_factor(app: &App, visitor: &PageSession, key: &str) -> Result<Response, ApiError> {
+    if visitor.person()?.required_action.is_some() {
+        let owes = session::required_action(app, key).await?;
+        return Ok(Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response());
+    }
+    Ok(confirmation_page(visitor))
+}
+
+fn confirmation_page(visitor: &PageSession) -> Response {
+    let content = html! {
+        main { p.notes role="status" { "Confirmed. Save the account settings within two minutes. " a href="/" { "First page" } } }
+    };
+    html_response(StatusCode::OK, &visitor.theme, "plain", &content)
+}
+
+/// The form for the password of somebody without a second factor.
+fn password_form_page(visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
+    let content = html! {
+        main {
+            div.layer { h1 { "Confirm it is you" } }
+            form.fields method="post" action="/factor" {
+                @if status != StatusCode::OK { p.wrong role="alert" { "The password is wrong." } }
+                p { "Enter your password before you save what decides about access." }
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+                input hidden name="username" autocomplete="username" value=(visitor.person()?.login_name);
+                label { "Password" input name="password" type="password" autocomplete="current-password" required autofocus; }
+                button { "Confirm" }
+            }
+            (logout_form(visitor))
+        }
+    };
+    Ok(html_response(status, &visitor.theme, "login", &content))
+}
+
+/// The form for a code, or the enrolment; with a word about a code that was not taken.
+async fn code_form_page(app: &App, visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
+    let person = visitor.person()?;
+    let lesson = if app.store.has_factor(person.id).await? {
+        html! { p { "Enter the code that your authenticator app shows, or a recovery code." } }
+    } else {
+        enrolment_instructions(app, visitor).await?
+    };
+    let content = html! {
+        main {
+            div.layer { h1 { "Second factor" } }
+            form.fields method="post" action="/factor" {
+                @if status != StatusCode::OK { p.wrong role="alert" { (CODE_REJECTED) } }
+                (lesson)
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+                label { "Code" input name="code" autocomplete="one-time-code" required autofocus; }
+                button { "Confirm" }
+            }
+            (logout_form(visitor))
+        }
+    };
+    Ok(html_response(status, &visitor.theme, "login", &content))
+}
+
+/// The secret, as a picture and as a text.
+async fn enrolment_instructions(app: &App, visitor: &PageSession) -> Result<Markup, ApiError> {
+    let person = visitor.person()?;
+    let (secret, text) = begin_enrolment(app, &person.session_hash, factor_owner(visitor)?).await?;
+    let QrCodeSvg { size, path } =
+        QrCodeSvg::from_text(&otpauth_uri(&secret, &person.login_name, visitor.theme.title())?)?;
+    let frame = format!("0 0 {size} {size}");
+    Ok(html! {
+        p { "Your organization asks for a second factor. Scan this picture with an authenticator app, then enter the code that it shows." }
+        svg.qr viewBox=(frame) width="220" height="220" role="img" aria-label="QR code of the secret" shape-rendering="crispEdges" {
+            rect width=(size) height=(size) fill="#ffffff" {}
+            path d=(path) fill="#000000" {}
+        }
+        p { "Without a camera type this key: " code.secret { (text) } }
+    })
+}
+
+/// Shown once.
+fn recovery_codes_page(codes: &[String]) -> Markup {
+    html! {
+        main {
+            div.layer { h1 { "Recovery codes" } }
+            div.fields {
+                p role="status" { "The second factor is set up. Keep these codes: each takes the place of one code of the app, once, and they are not shown again." }
+                ul.codes { @for code in codes { li { code { (code) } } } }
+                p { a href="/" { "Continue" } }
+            }
+        }
+    }
+}
+
+/// A way out for whoever cannot prove anything.
+pub(super) fn logout_form(visitor: &PageSession) -> Markup {
+    html! {
+        form.notes method="post" action="/logout" {
+            input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+            button { "Log out" }
+        }
+    }
+}

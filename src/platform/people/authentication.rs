@@ -1,0 +1,263 @@
+//! How people prove who they are, and the keys they get for it.
+
+use secrecy::SecretString;
+
+use crate::platform::audit::{
+    Actor, AuditAction, AuditEvent, Denial, RequestId, append_event, append_sampled_denial, record_sampled_denial,
+};
+use crate::platform::error::ApiError;
+use crate::platform::hashing::QueueSlot;
+use crate::platform::keyed_semaphore::KeyedPermit;
+use crate::platform::login_policy::ip_network::is_ip_allowed;
+use crate::platform::login_policy::password_policy::PasswordRules;
+use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::source_ip_error;
+use crate::platform::mfa::{FactorMethod, FactorOwner, PROOF_LIFETIME, verify_code};
+use crate::platform::names::login_key;
+use crate::platform::principal::Caller;
+use crate::platform::store::{
+    LoginCandidate, NewSession, SessionCarrier, end_session, forget_attempts, grant_fresh_proof, insert_failed_login,
+    simulate_failed_login, start_session,
+};
+use crate::platform::{App, credential, settings, time};
+use crate::wire::Tenant;
+
+/// A password that was proved.
+pub(in crate::platform) struct AuthenticatedUser {
+    person: LoginCandidate,
+    account: AttemptKey,
+    /// Until the session has begun, or the attempt is taken back.
+    permit: KeyedPermit<AttemptKey>,
+    /// Whether the person may do nothing but change the password.
+    pub(in crate::platform) password_change_only: bool,
+    /// When a second factor was proved along with it.
+    pub(in crate::platform) factor_at: Option<i64>,
+}
+
+/// How somebody comes: what is to carry the session, from where, and in which request.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct LoginContext<'a> {
+    pub(in crate::platform) carrier: SessionCarrier,
+    pub(in crate::platform) source: RequestSource,
+    pub(in crate::platform) request: Option<&'a RequestId>,
+}
+
+/// What failed logins are counted by: an account and a source.
+pub(in crate::platform) type AttemptKey = (String, String);
+
+/// The account of a login name, whether anybody has it or not.
+pub(in crate::platform) fn account_hash(login_name: &str) -> String {
+    credential::sha256_hex(&login_key(login_name))
+}
+
+/// An attempt that was counted as a failure before its password is compared.
+pub(in crate::platform) struct LoginAttempt {
+    /// False while the account is locked for the source: then nothing was counted.
+    pub(in crate::platform) is_counted: bool,
+    /// Held until it is known what the attempt was. The next one of the account from the source waits meanwhile, so that right
+    /// ones at once do not lock the account, and wrong ones at once are no more than the policy lets through.
+    pub(in crate::platform) permit: KeyedPermit<AttemptKey>,
+}
+
+/// Counts an attempt, once those before it are done.
+pub(in crate::platform) async fn begin_attempt(
+    app: &App,
+    account: &AttemptKey,
+    rules: &PasswordRules,
+) -> Result<LoginAttempt, ApiError> {
+    let turn = app.password_checks.acquire(account.clone()).await;
+    let open = app.store.count_login_attempt((&account.0, &account.1), rules, time::now()).await?;
+    Ok(LoginAttempt { is_counted: open, permit: turn })
+}
+
+/// Compares a password, whose attempt does not count where nobody had the time to compare it.
+pub(in crate::platform) async fn verify_password(
+    app: &App,
+    ((account, source), place): (&AttemptKey, QueueSlot),
+    (password, stored): (SecretString, Option<String>),
+) -> Result<bool, ApiError> {
+    let same = app.hasher.verify(place, (password, stored)).await;
+    if same.is_err() {
+        app.store.take_back_attempt((account, source)).await?;
+    }
+    same
+}
+
+/// Proves a password. For a name that nobody has, for somebody out of service, while the account is locked and for a
+/// password that has ended the work and the answer are the same as for a wrong password. No connection of the database is
+/// held while it is compared. From an address that the tenant does not admit the right password is not enough.
+pub(in crate::platform) async fn authenticate(
+    app: &App,
+    (login_name, password): (&str, SecretString),
+    via: LoginContext<'_>,
+) -> Result<AuthenticatedUser, ApiError> {
+    let source = via.source;
+    // First of all: who finds no place costs nothing, neither a row nor a look at the database.
+    let place = app.hasher.reserve_slot(source)?;
+    let candidate = app.store.find_login_candidate(login_name).await?;
+    let nobodys = || PasswordRules::from_policy(&settings::password_policy_of(&Tenant::default()));
+    let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
+    let account = (account_hash(login_name), source.network_key());
+    let LoginAttempt { is_counted: open, permit: turn } = begin_attempt(app, &account, &rules).await?;
+    let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
+    let same = verify_password(app, (&account, place), (password, stored)).await?;
+    let now = time::now();
+    let good = |person: &LoginCandidate| person.in_service && person.password_until.is_none_or(|until| until > now);
+    match candidate {
+        Some(person) if open && same && good(&person) => {
+            if !is_ip_allowed(person.ip_allowlist.as_deref(), source.address()) {
+                record_failed_login(app, via, Some((&person, AuditAction::LoginIpDenied))).await?;
+                tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
+                return Err(source_ip_error(app));
+            }
+            let limited =
+                person.must_change || person.is_password_outdated || rules.is_expired(person.password_at, now);
+            Ok(AuthenticatedUser { person, account, permit: turn, password_change_only: limited, factor_at: None })
+        }
+        other => {
+            let action = if open { AuditAction::Login } else { AuditAction::LoginLocked };
+            record_failed_login(app, via, other.as_ref().map(|person| (person, action))).await?;
+            // Lines about one account and source are few, as rows are: nobody fills the disk from outside.
+            if let Some(left_out) = app.failed_logins.count_refusal((source, &account.0), now) {
+                let person = other.as_ref().map_or("unknown", |person| &person.unique_id);
+                // Enough of the hash to tell two names apart, and nobody's typing error in the log.
+                let name = account.0.get(..12).unwrap_or_default();
+                let request = via.request.map_or("", |id| &id.0);
+                tracing::info!(target: "refused", person, name, %source, locked = !open, request, left_out, "a login failed");
+            }
+            Err(ApiError::BadLogin)
+        }
+    }
+}
+
+/// Asks whoever comes for a token for the second factor along with the password, where a login asks for one. A missing code
+/// is no wrong one; neither counts as a wrong password.
+pub(in crate::platform) async fn verify_second_factor(
+    app: &App,
+    mut proved: AuthenticatedUser,
+    otp: &str,
+    via: LoginContext<'_>,
+) -> Result<AuthenticatedUser, ApiError> {
+    let Some(method) = &proved.person.second_factor else { return Ok(proved) };
+    let LoginCandidate { id, unique_id, tenant, .. } = &proved.person;
+    let how = match method {
+        FactorMethod::Totp if !otp.trim().is_empty() => {
+            let whose = FactorOwner { id: *id, unique_id, tenant: *tenant };
+            verify_code(app, whose, (otp, via.request)).await?
+        }
+        FactorMethod::Totp | FactorMethod::Duo(_) => {
+            let actor = Actor::for_user(unique_id, via.request);
+            let denial = Denial { tenant: *tenant, actor: &actor, action: AuditAction::Factor, object: "token" };
+            record_sampled_denial(app, denial).await;
+            None
+        }
+    };
+    if how.is_none() {
+        app.store.take_back_attempt((&proved.account.0, &proved.account.1)).await?;
+        drop(proved.permit);
+        return Err(ApiError::SecondFactorRequired);
+    }
+    proved.factor_at = Some(time::now());
+    Ok(proved)
+}
+
+/// Keeps a login that was refused, in the history and in the audit log, or counts it there where there are many.
+async fn record_failed_login(
+    app: &App,
+    via: LoginContext<'_>,
+    whom: Option<(&LoginCandidate, AuditAction)>,
+) -> Result<(), ApiError> {
+    let LoginContext { carrier, source, request } = via;
+    let mut tx = app.store.begin().await?;
+    let kept = match whom {
+        Some((person, action)) => {
+            let actor = Actor::for_user(&person.unique_id, request);
+            let denial = Denial { tenant: person.tenant, actor: &actor, action, object: carrier.as_str() };
+            let kept = append_sampled_denial(app, &mut tx, denial).await?;
+            Some(person).filter(|_| kept)
+        }
+        None => None,
+    };
+    match kept {
+        Some(person) => insert_failed_login(&mut tx, person.id, (carrier, source), time::now()).await?,
+        None => simulate_failed_login(&mut tx).await?,
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Starts a session for whoever proved a password; answers its key, of which only the hash is kept.
+pub(in crate::platform) async fn start_user_session(
+    app: &App,
+    proved: &AuthenticatedUser,
+    LoginContext { carrier, source, request }: LoginContext<'_>,
+    lifetime: i64,
+) -> Result<String, ApiError> {
+    let key = credential::random_session_key();
+    let now = time::now();
+    let new = NewSession {
+        hash: &credential::sha256_hex(&key),
+        public_id: &credential::random_token(),
+        person: proved.person.id,
+        proof: &proved.person.password_hash,
+        carrier,
+        limited: proved.password_change_only,
+        factor_at: proved.factor_at,
+        source: &source.to_string(),
+        account: (&proved.account.0, &proved.account.1),
+        now,
+        expires: now + lifetime,
+    };
+    let mut tx = app.store.begin().await?;
+    if !start_session(&mut tx, &new).await? {
+        return Err(ApiError::BadLogin);
+    }
+    let LoginCandidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
+    let actor = Actor::for_user(unique_id, request);
+    append_event(&app.seal, &mut tx, (*tenant, &actor), AuditEvent::success(AuditAction::Login, carrier.as_str()))
+        .await?;
+    tx.commit().await?;
+    tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
+    Ok(key)
+}
+
+/// Proves the password of a session's person once more, as a login does: one save may follow. A wrong one counts as a failed
+/// login.
+pub(in crate::platform) async fn reauthenticate(
+    app: &App,
+    caller: &Caller,
+    password: SecretString,
+    via: LoginContext<'_>,
+) -> Result<bool, ApiError> {
+    let person = caller.person().ok_or(ApiError::Internal)?;
+    let place = app.hasher.reserve_slot(via.source)?;
+    let candidate =
+        app.store.find_login_candidate(&person.login_name).await?.filter(|candidate| candidate.id == person.id);
+    let candidate = candidate.ok_or(ApiError::InvalidToken)?;
+    let account = (account_hash(&person.login_name), via.source.network_key());
+    let LoginAttempt { is_counted: open, permit: _turn } = begin_attempt(app, &account, &candidate.rules).await?;
+    let same = verify_password(app, (&account, place), (password, Some(candidate.password_hash))).await?;
+    let good = open && same;
+    let mut tx = app.store.begin().await?;
+    let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, via.request));
+    if good {
+        grant_fresh_proof(&mut tx, &person.session_hash, time::now() + PROOF_LIFETIME).await?;
+        forget_attempts(&mut tx, (&account.0, &account.1)).await?;
+        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::PasswordProve, "session"))
+            .await?;
+    } else {
+        let denial = Denial { tenant, actor: &actor, action: AuditAction::PasswordProve, object: "session" };
+        append_sampled_denial(app, &mut tx, denial).await?;
+    }
+    tx.commit().await?;
+    Ok(good)
+}
+
+/// Ends the session of a key, if there is one.
+pub(in crate::platform) async fn log_out(app: &App, key: &str, request: Option<&RequestId>) -> Result<(), ApiError> {
+    let mut tx = app.store.begin().await?;
+    if let Some((unique_id, tenant)) = end_session(&mut tx, &credential::sha256_hex(key), time::now()).await? {
+        let actor = Actor::for_user(&unique_id, request);
+        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::Logout, "session")).await?;
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,72 @@
+//! Nobody gives what she has not, and nobody commands whoever may do more.
+
+use crate::platform::App;
+use crate::platform::authorize::RequestScope;
+use crate::platform::error::ApiError;
+use crate::platform::permission::Permissions;
+use crate::platform::principal::{ClientScope, Grant, LoggedInPerson};
+use crate::platform::store::{PersonRecord, TenantLevel};
+use crate::platform::subscription::Subscription;
+
+/// Refuses roles that give more than the caller has; answers what they give.
+pub(super) async fn ensure_can_give_roles(
+    app: &App,
+    scope: &RequestScope,
+    roles: &[i64],
+) -> Result<Permissions, ApiError> {
+    let mut grants = Vec::new();
+    let has = Subscription::of_tenant(scope.tenant()?);
+    if scope.caller.person().is_some() {
+        for role in roles {
+            grants.extend(app.store.grants_of_role(*role, &has).await?);
+        }
+    }
+    ensure_within_caller(scope, &grants, "to give")?;
+    Ok(sum_permissions(&grants))
+}
+
+/// Refuses a change of somebody who may do more than the caller; answers what that one may do. Under the tenant's lock that is
+/// what holds until the commit.
+pub(super) async fn ensure_can_change_person(
+    app: &App,
+    scope: &RequestScope,
+    person: &PersonRecord,
+) -> Result<Permissions, ApiError> {
+    let Some(caller) = scope.caller.person() else { return Ok(Permissions::default()) };
+    let has = Subscription::of_tenant(scope.tenant()?);
+    let grants = app.store.grants_of_person(person.id, &has).await?;
+    if caller.id != person.id {
+        ensure_within_caller(scope, &grants, "over a user with")?;
+    }
+    Ok(sum_permissions(&grants))
+}
+
+fn sum_permissions(grants: &[Grant]) -> Permissions {
+    grants.iter().fold(Permissions::default(), |sum, grant| sum.union(grant.permissions))
+}
+
+/// Refuses what goes beyond the caller.
+pub(super) fn ensure_within_caller(scope: &RequestScope, grants: &[Grant], doing: &str) -> Result<(), ApiError> {
+    let Some(caller) = scope.caller.person() else { return Ok(()) };
+    let tenant = scope.tenant()?;
+    let beyond = grants.iter().fold(Permissions::default(), |sum, grant| {
+        sum.union(match tenant.kind {
+            // Below one's own tenant the permissions of that client count.
+            TenantLevel::Client if tenant.id != scope.caller.id => {
+                grant.permissions.difference(caller.permissions_on_client(tenant.id))
+            }
+            _ => permissions_beyond_caller(caller, grant),
+        })
+    });
+    if beyond.is_empty() { Ok(()) } else { Err(ApiError::MissingPermission(format!("{doing} {}", beyond.names()))) }
+}
+
+fn permissions_beyond_caller(caller: &LoggedInPerson, grant: &Grant) -> Permissions {
+    let own = grant.permissions.difference(caller.permissions_of_any_role());
+    match &grant.clients {
+        ClientScope::All => own.union(grant.permissions.difference(caller.permissions_on_all_clients())),
+        ClientScope::Only(clients) => clients
+            .iter()
+            .fold(own, |sum, client| sum.union(grant.permissions.difference(caller.permissions_on_client(*client)))),
+    }
+}

@@ -1,0 +1,70 @@
+//! The second factor of a user, as administrators have to do with it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+
+use super::privilege_limits;
+use super::users::{lock_tenant_and_person, require_living_person};
+use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
+use crate::platform::authorize::RequestScope;
+use crate::platform::error::ApiError;
+use crate::platform::mfa::required_method;
+use crate::platform::settings::Problems;
+use crate::platform::store::{PersonRecord, TenantRecord, end_sessions_of, forget_factor};
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::platform::{App, time};
+use crate::wire::{TwoFactor, User};
+
+/// `POST .../users/{user}/RESETFACTOR`: takes away what was enrolled, for whoever lost it. Every session of the person ends,
+/// and the next login enrols anew.
+pub(in crate::platform) async fn reset_factor(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<()>, ApiError> {
+    let tenant = scope.tenant()?;
+    ensure_tenant_accepts(tenant, TenantOperation::Write)?;
+    let before = require_living_person(app.store.find_person(tenant.id, &id).await?, &id)?;
+    privilege_limits::ensure_can_change_person(&app, &scope, &before).await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let (tenant, person) = lock_tenant_and_person(&mut tx, &scope, &id).await?;
+    privilege_limits::ensure_can_change_person(&app, &scope, &person).await?;
+    scope.proof().consume(&mut tx).await?;
+    forget_factor(&mut tx, person.id).await?;
+    end_sessions_of(&mut tx, person.id, time::now()).await?;
+    append_event(
+        &app.seal,
+        &mut tx,
+        (tenant.id, &actor),
+        AuditEvent::success(AuditAction::FactorReset, &person.unique_id),
+    )
+    .await?;
+    tx.commit().await?;
+    tracing::info!(person = person.unique_id, by = scope.caller.author_name(), "a second factor was taken away");
+    Ok(Json(()))
+}
+
+/// A user's own switch beside the tenant's: sent back as it is shown it changes nothing, and nobody is let off alone.
+pub(super) fn check_factor_switch(tenant: &TenantRecord, change: &mut User, problems: &mut Problems) {
+    if required_method(&tenant.settings, false).is_none() {
+        return;
+    }
+    if change.two_factor_authentication.take() == Some(false) {
+        let message = "The tenant asks all its people for a second factor; turn it off there";
+        problems.refuse("twoFactorAuthentication", message);
+    }
+}
+
+/// Whether a change turns a person's own switch off, which asks for a fresh proof.
+pub(super) fn is_factor_turned_off(before: &PersonRecord, after: &User) -> bool {
+    before.profile.two_factor_authentication == Some(true) && after.two_factor_authentication != Some(true)
+}
+
+/// What a login asks for, as answers show it.
+pub(super) fn factor_summary(tenant: &TenantRecord, person: &PersonRecord) -> (Option<bool>, Option<TwoFactor>) {
+    let method = required_method(&tenant.settings, person.profile.two_factor_authentication == Some(true));
+    let provider = method.as_ref().map(|method| method.provider().to_owned());
+    (Some(method.is_some()), provider.map(|provider| TwoFactor { provider: Some(provider) }))
+}

@@ -1,0 +1,149 @@
+//! Lists of users, and of their logins.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State as Held};
+use axum::{Extension, Json};
+
+use super::users::user_list_item;
+use crate::platform::authorize::RequestScope;
+use crate::platform::error::{ApiError, quote};
+use crate::platform::names::login_key;
+use crate::platform::search::Paging;
+use crate::platform::store::{TenantRecord, Term, TermValue, UserOrder};
+use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::platform::{App, query, time};
+use crate::wire::{LoginHistoryEntry, PageEnvelope, User, WireTenantState};
+
+/// `GET .../users/minimal`: a bare array of whoever is not terminated.
+pub(in crate::platform) async fn list_minimal_users(
+    Held(app): Held<Arc<App>>,
+    Extension(scope): Extension<RequestScope>,
+) -> Result<Json<Vec<User>>, ApiError> {
+    let tenant = scope.tenant()?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let people = app.store.list_people(tenant.id).await?;
+    let short = |person| {
+        let User { id, login_name, first_name, last_name, .. } = user_list_item(tenant, &person);
+        User { id, login_name, first_name, last_name, ..User::default() }
+    };
+    Ok(Json(people.into_iter().map(short).collect()))
+}
+
+/// Keys of a search for users.
+const USER_KEYS: &[&str] = &[
+    "uniqueId",
+    "loginName",
+    "firstName",
+    "lastName",
+    "mailId",
+    "startCreationDate",
+    "endCreationDate",
+    "startUpdationDate",
+    "endUpdationDate",
+    "status",
+];
+
+/// `GET .../users/search`: tombstones are among them, since only `status` says which are wanted.
+pub(in crate::platform) async fn search_users(
+    Held(app): Held<Arc<App>>,
+    Extension(scope): Extension<RequestScope>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<PageEnvelope<User>>, ApiError> {
+    let tenant = scope.tenant()?;
+    // The documentation promises that all users of an ended tenant go into the inactive state: somebody must be able to see it.
+    ensure_tenant_accepts(tenant, if app.extensions { TenantOperation::ReadPeople } else { TenantOperation::Read })?;
+    let raw = raw.unwrap_or_default();
+    let terms = parse_terms(&raw, USER_KEYS, user_term)?;
+    let paging = Paging::parse(&raw)?;
+    let (order, name) = match paging.order.as_str() {
+        "" | "id" | "uniqueId" => (UserOrder::Id, "id"),
+        "loginName" => (UserOrder::Login, "loginName"),
+        "createdTime" => (UserOrder::Created, "createdTime"),
+        "updatedTime" => (UserOrder::Updated, "updatedTime"),
+        _ => return Err(ApiError::field("sortName", "The list sorts by id, loginName, createdTime or updatedTime")),
+    };
+    let (people, total) = app.store.search_people(tenant.id, (&terms, order), paging.range()).await?;
+    let results = people.iter().map(|person| visible_fields(tenant, user_list_item(tenant, person))).collect();
+    Ok(Json(paging.envelope(results, total, format!("user.{name}"))))
+}
+
+/// A user as the list shows it: of an ended tenant nothing but who it was and that nobody of it is active.
+fn visible_fields(tenant: &TenantRecord, user: User) -> User {
+    if tenant.state != WireTenantState::Terminated {
+        return user;
+    }
+    let User { id, login_name, status, org_id, .. } = user;
+    User { id, login_name, status, org_id, ..User::default() }
+}
+
+fn user_term(key: &str, value: &str) -> Result<Term, ApiError> {
+    let text = |condition, value: &str| Term(condition, TermValue::Text(value.to_owned()));
+    Ok(match key {
+        "uniqueId" => text("unique_id = ", value),
+        "loginName" => text("login_key = ", &login_key(value)),
+        "firstName" => text("first_name = ", value),
+        "lastName" => text("last_name = ", value),
+        "mailId" => text("email = ", value),
+        "startCreationDate" => Term("created_at >= ", TermValue::Number(parse_date_span(key, value)?.0)),
+        "endCreationDate" => Term("created_at < ", TermValue::Number(parse_date_span(key, value)?.1)),
+        "startUpdationDate" => Term("updated_at >= ", TermValue::Number(parse_date_span(key, value)?.0)),
+        "endUpdationDate" => Term("updated_at < ", TermValue::Number(parse_date_span(key, value)?.1)),
+        _ => match value {
+            "active" => text("status = ", "ACTIVE"),
+            "inactive" => text("status <> ", "ACTIVE"),
+            _ => return Err(query::query_error(format!("status {} is neither active nor inactive", quote(value)))),
+        },
+    })
+}
+
+/// Keys of a search for logins.
+const LOGIN_KEYS: &[&str] = &["id", "loginName", "startLoginDate", "endLoginDate", "startLogoutDate", "endLogoutDate"];
+
+/// `GET .../users/loginHistory/search`.
+pub(in crate::platform) async fn search_logins(
+    Held(app): Held<Arc<App>>,
+    Extension(scope): Extension<RequestScope>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<PageEnvelope<LoginHistoryEntry>>, ApiError> {
+    let tenant = scope.tenant()?;
+    ensure_tenant_accepts(tenant, TenantOperation::Read)?;
+    let raw = raw.unwrap_or_default();
+    let terms = parse_terms(&raw, LOGIN_KEYS, login_term)?;
+    let paging = Paging::parse(&raw)?;
+    if !matches!(paging.order.as_str(), "" | "id" | "loginTime") {
+        return Err(ApiError::field("sortName", "The list sorts by id or loginTime, which is the same order"));
+    }
+    let (results, total) = app.store.search_logins(tenant, &terms, paging.range()).await?;
+    Ok(Json(paging.envelope(results, total, "loginHistory.id".to_owned())))
+}
+
+fn login_term(key: &str, value: &str) -> Result<Term, ApiError> {
+    Ok(match key {
+        "loginName" => Term("u.login_key = ", TermValue::Text(login_key(value))),
+        "startLoginDate" => Term("l.login_at >= ", TermValue::Number(parse_date_span(key, value)?.0)),
+        "endLoginDate" => Term("l.login_at < ", TermValue::Number(parse_date_span(key, value)?.1)),
+        "startLogoutDate" => Term("l.logout_at >= ", TermValue::Number(parse_date_span(key, value)?.0)),
+        "endLogoutDate" => Term("l.logout_at < ", TermValue::Number(parse_date_span(key, value)?.1)),
+        _ => {
+            let number =
+                value.parse().map_err(|_| query::query_error(format!("id {} is not a number", quote(value))))?;
+            Term("l.id = ", TermValue::Number(number))
+        }
+    })
+}
+
+/// The terms of a request's `queryString`.
+pub(in crate::platform) fn parse_terms(
+    raw: &str,
+    keys: &[&str],
+    term: impl Fn(&str, &str) -> Result<Term, ApiError>,
+) -> Result<Vec<Term>, ApiError> {
+    let text = query::query_parameter(raw, "queryString").unwrap_or_default();
+    query::parse_pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
+}
+
+/// The first millisecond of a date or time, and the one after its last.
+pub(in crate::platform) fn parse_date_span(key: &str, value: &str) -> Result<(i64, i64), ApiError> {
+    time::parse_span(value).ok_or_else(|| query::not_a_date_error(key, value))
+}

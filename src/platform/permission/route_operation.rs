@@ -1,0 +1,135 @@
+//! What the routes do, and when a person authenticates again for it.
+
+/// What is done by a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the handlers, and the table says the rest")]
+pub enum RouteOperation {
+    CreateTenant,
+    MinimalTenants,
+    SearchTenants,
+    ReadTenant,
+    UpdateTenant,
+    ActivateTenant,
+    SuspendTenant,
+    TerminateTenant,
+    ReadItself,
+    UpdateItself,
+    ReadBranding,
+    WriteBranding,
+    Countries,
+    Timezones,
+    Channels,
+    Nocs,
+    Impact,
+    CreateCredential,
+    SearchAudit,
+    ListCredentials,
+    RotateCredential,
+    RevokeCredential,
+    ReadSubscription,
+    CreateRecord,
+    ListRecords,
+    ReadRecord,
+    UpdateRecord,
+    ExportBatch,
+    ListSchedules,
+    DeleteSchedule,
+    CreateStream,
+    ListStreams,
+    DeleteStream,
+    CreateUser,
+    MinimalUsers,
+    SearchUsers,
+    SearchLogins,
+    ReadUser,
+    UpdateUser,
+    ActivateUser,
+    DeactivateUser,
+    TerminateUser,
+    ResetFactor,
+    ChangePassword,
+    CreateRole,
+    SearchRoles,
+    ReadRole,
+    UpdateRole,
+    DeleteRole,
+    ListSets,
+    CreateSet,
+    ReadSet,
+    UpdateSet,
+    DeleteSet,
+}
+
+/// When a person is asked to prove again who she is. An API credential never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReauthPolicy {
+    /// Never.
+    Never,
+    /// Where the tenant that is edited asks its people for a second factor.
+    IfTenantRequiresFactor,
+    /// Where the request gives lasting power: administration, a password, a login without its second factor.
+    IfGrantingPower,
+    /// Each time.
+    Always,
+}
+
+impl RouteOperation {
+    /// When it asks for a fresh proof.
+    pub const fn reauth_policy(self) -> ReauthPolicy {
+        match self {
+            Self::UpdateTenant
+            | Self::UpdateItself
+            | Self::WriteBranding
+            | Self::ActivateTenant
+            | Self::SuspendTenant
+            | Self::TerminateTenant => ReauthPolicy::IfTenantRequiresFactor,
+            Self::CreateCredential | Self::RotateCredential | Self::RevokeCredential | Self::ResetFactor => {
+                ReauthPolicy::Always
+            }
+            Self::CreateUser
+            | Self::UpdateUser
+            | Self::ActivateUser
+            | Self::ChangePassword
+            | Self::CreateRole
+            | Self::UpdateRole
+            | Self::CreateSet
+            | Self::UpdateSet => ReauthPolicy::IfGrantingPower,
+            Self::CreateTenant
+            | Self::MinimalTenants
+            | Self::SearchTenants
+            | Self::ReadTenant
+            | Self::ReadItself
+            | Self::ReadBranding
+            | Self::Countries
+            | Self::Timezones
+            | Self::Channels
+            | Self::Nocs
+            | Self::Impact
+            | Self::SearchAudit
+            | Self::ListCredentials
+            | Self::ReadSubscription
+            | Self::CreateRecord
+            | Self::ListRecords
+            | Self::ReadRecord
+            | Self::UpdateRecord
+            | Self::ExportBatch
+            | Self::ListSchedules
+            | Self::DeleteSchedule
+            | Self::CreateStream
+            | Self::ListStreams
+            | Self::DeleteStream
+            | Self::MinimalUsers
+            | Self::SearchUsers
+            | Self::SearchLogins
+            | Self::ReadUser
+            | Self::DeactivateUser
+            | Self::TerminateUser
+            | Self::SearchRoles
+            | Self::ReadRole
+            | Self::DeleteRole
+            | Self::ListSets
+            | Self::ReadSet
+            | Self::DeleteSet => ReauthPolicy::Never,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `blockDuplicateCloudAccounts`: a cloud account is registered once, across partners.
+
+use serde_json::{Map, Value};
+
+use crate::platform::error::{ApiError, quote};
+use crate::platform::settings::Problems;
+use crate::platform::store::{Record, TenantLevel, TenantRecord, Tx, account_holder_settings};
+use crate::wire::Tenant;
+
+/// The member that registers one.
+const MEMBER: &str = "cloudAccount";
+
+/// The account of a record as it is compared: provider and number, without case and blanks.
+pub(super) fn account_key(members: &Map<String, Value>, problems: &mut Problems) -> Option<String> {
+    let account = members.get(MEMBER)?;
+    let part = |name: &str| account.get(name).and_then(Value::as_str).map(|text| text.trim().to_lowercase());
+    match (part("provider"), part("accountId")) {
+        (Some(provider), Some(number)) if is_valid_part(&provider) && is_valid_part(&number) => {
+            Some(format!("{provider}/{number}"))
+        }
+        _ => {
+            let message = "The account needs the texts provider and accountId, of 1 to 255 characters without a slash";
+            problems.refuse(MEMBER, message);
+            None
+        }
+    }
+}
+
+fn is_valid_part(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && !text.contains('/') && !text.chars().any(char::is_control)
+}
+
+/// Refuses an account that is registered already, where the partner of either side says so. Who has it is not told: it may
+/// be somebody else's customer.
+pub(super) async fn ensure_account_free(tx: &mut Tx, tenant: &TenantRecord, datum: &Record) -> Result<(), ApiError> {
+    let Some(account) = &datum.cloud_account else { return Ok(()) };
+    let holders = account_holder_settings(tx, account, datum.id).await?;
+    let blocks = |partner: &Tenant| partner.block_duplicate_cloud_accounts == Some(true);
+    let own = match &tenant.parent {
+        Some(partner) if tenant.kind == TenantLevel::Client => &partner.settings,
+        _ => &tenant.settings,
+    };
+    let whose = if !holders.is_empty() && blocks(own) {
+        "of this partner"
+    } else if holders.iter().any(blocks) {
+        "of the partner whose client has it"
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::field(
+        MEMBER,
+        format!(
+            "The cloud account {} is registered already, and the rule blockDuplicateCloudAccounts {whose} refuses it twice",
+            quote(account)
+        ),
+    ))
+}

@@ -1,0 +1,93 @@
+//! The add-on Offline Alerts: a resource that goes to an unknown state raises an alert, in the write that says so.
+
+use serde_json::{Map, Value, json};
+
+use super::{NO_RECORD, PreparedRecord, RecordTarget, note_change};
+use crate::catalog::{AddOn, DataCategory};
+use crate::platform::audit::{Actor, AuditAction};
+use crate::platform::error::ApiError;
+use crate::platform::store::{Record, TenantRecord, Tx, find_record_id_by_name, insert_record, next_number};
+use crate::platform::subscription::Subscription;
+use crate::platform::{App, retention, time};
+
+/// Members of a resource that say in which state it is.
+const STATES: [&str; 2] = ["state", "status"];
+/// The word that the documentation has for it.
+const UNKNOWN: &str = "unknown";
+/// Characters of a resource's name in the alert's, which has more to say and is bounded too.
+const NAME: usize = 180;
+
+/// An alert that is to be raised, made before the write that stores it.
+pub(super) struct OfflineAlert {
+    datum: Record,
+    prepared: PreparedRecord,
+}
+
+/// The resource that turned, and where it is written.
+pub(super) struct AlertSource<'a> {
+    pub(super) place: &'a RecordTarget,
+    /// Its number.
+    pub(super) resource: i64,
+}
+
+impl OfflineAlert {
+    /// Of a resource that a write turns unknown; `before` is what it was, where it was there.
+    pub(super) async fn for_change(
+        (tenant, subscription): (&TenantRecord, &Subscription),
+        category: DataCategory,
+        (before, after): (Option<&Record>, &Record),
+    ) -> Result<Option<Self>, ApiError> {
+        let turns = is_state_unknown(after) && !before.is_some_and(is_state_unknown);
+        if category != DataCategory::Resources || !turns || !subscription.has_add_on(AddOn::OfflineAlerts) {
+            return Ok(None);
+        }
+        let datum = alert_record(&after.name, time::now());
+        let prepared = PreparedRecord::new(tenant, subscription, (DataCategory::Alerts, &datum)).await?;
+        Ok(Some(Self { datum, prepared }))
+    }
+
+    /// Stores it beside its resource. An alert of the same name says the same.
+    pub(super) async fn raise(self, app: &App, tx: &mut Tx, of: AlertSource<'_>) -> Result<(), ApiError> {
+        let Self { mut datum, prepared } = self;
+        let AlertSource { place: resources, resource } = of;
+        let place = RecordTarget {
+            tenant: resources.tenant.clone(),
+            subscription: resources.subscription.clone(),
+            category: DataCategory::Alerts,
+            shelf: retention::record_scope(&resources.tenant, DataCategory::Alerts, time::now()),
+        };
+        if find_record_id_by_name(tx, place.shelf, &datum.name, NO_RECORD).await?.is_some() {
+            return Ok(());
+        }
+        datum.id = next_number(tx).await?;
+        datum.members.insert("resourceId".to_owned(), json!(resource.to_string()));
+        insert_record(tx, place.shelf, &datum).await?;
+        let mut shown = prepared.into_json(&place, &datum)?;
+        shown["resourceId"] = json!(resource.to_string());
+        note_change(app, tx, (&place, &datum, &shown), (&Actor::for_platform(), AuditAction::RecordCreate)).await
+    }
+}
+
+fn is_state_unknown(resource: &Record) -> bool {
+    let state = |member: &&str| resource.members.get(*member).and_then(Value::as_str);
+    STATES.iter().filter_map(state).any(|state| state.trim().eq_ignore_ascii_case(UNKNOWN))
+}
+
+fn alert_record(resource: &str, now: i64) -> Record {
+    let name: String = resource.chars().take(NAME).collect();
+    let at = time::to_wire_millis(now);
+    let members = json!({
+        "kind": "offline",
+        "hostName": resource,
+        "metric": "state",
+        "description": "The resource is in an unknown state",
+    });
+    Record {
+        id: NO_RECORD,
+        name: format!("{name} is in an unknown state since {at}"),
+        at: now,
+        revision: 1,
+        members: members.as_object().cloned().unwrap_or_else(Map::new),
+        cloud_account: None,
+    }
+}

@@ -1,0 +1,110 @@
+//! A record as it is read, in answers and in exports alike.
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{AddOn, DataCategory};
+use crate::platform::error::ApiError;
+use crate::platform::masking;
+use crate::platform::store::{Record, TenantRecord};
+use crate::platform::subscription::Subscription;
+use crate::platform::time;
+
+/// How a tenant's records are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::platform) struct RecordView {
+    tenant: String,
+    masks: bool,
+    enriches: bool,
+}
+
+/// What a record shows of what its tenant wrote: masked, and without the members that the platform writes.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct RecordContents {
+    name: Value,
+    members: Map<String, Value>,
+}
+
+impl RecordView {
+    /// As the tenant's add-ons say.
+    pub(in crate::platform) fn new(tenant: &TenantRecord, subscription: &Subscription) -> Self {
+        Self {
+            tenant: tenant.unique_id.clone(),
+            masks: subscription.has_add_on(AddOn::MaskResourceIdentityManagement),
+            enriches: subscription.has_add_on(AddOn::AlertProblemArea),
+        }
+    }
+
+    /// Records, made where they hold up nobody else's request: masking looks at every word.
+    pub(in crate::platform) async fn render_all(
+        &self,
+        category: DataCategory,
+        data: Vec<Record>,
+    ) -> Result<Vec<Value>, ApiError> {
+        let shown = self.clone();
+        let make = move || data.into_iter().map(|datum| shown.render(category, datum)).collect();
+        tokio::task::spawn_blocking(make).await.map_err(|_| ApiError::Internal)
+    }
+
+    /// What a record shows, made before the write that stores it: nobody else's write waits for the masking.
+    pub(in crate::platform) async fn prepare_contents(
+        &self,
+        category: DataCategory,
+        datum: &Record,
+    ) -> Result<RecordContents, ApiError> {
+        let (shown, datum) = (self.clone(), datum.clone());
+        tokio::task::spawn_blocking(move || shown.build_contents(category, datum.name, datum.members))
+            .await
+            .map_err(|_| ApiError::Internal)
+    }
+
+    /// A record.
+    fn render(&self, category: DataCategory, mut datum: Record) -> Value {
+        let (name, members) = (std::mem::take(&mut datum.name), std::mem::take(&mut datum.members));
+        self.render_contents(self.build_contents(category, name, members), category, &datum)
+    }
+
+    fn build_contents(&self, category: DataCategory, name: String, mut members: Map<String, Value>) -> RecordContents {
+        if category == DataCategory::Alerts {
+            let area = self.problem_area(&members);
+            members.extend(area.map(|area| ("problemArea".to_owned(), area)));
+        }
+        if !self.masks {
+            return RecordContents { name: name.into(), members };
+        }
+        // The name of a resource is its host name.
+        let own = if category == DataCategory::Resources { "hostName" } else { "name" };
+        let mut whole = masking::mask_record(json!({ own: name, "members": members }));
+        let members = whole["members"].take();
+        RecordContents { name: whole[own].take(), members: members.as_object().cloned().unwrap_or_default() }
+    }
+
+    /// The same with what the platform writes.
+    pub(in crate::platform) fn render_contents(
+        &self,
+        contents: RecordContents,
+        category: DataCategory,
+        datum: &Record,
+    ) -> Value {
+        let RecordContents { name, mut members } = contents;
+        let written = [
+            ("name", name),
+            ("id", json!(datum.id.to_string())),
+            ("tenantId", json!(self.tenant)),
+            ("category", json!(category.segment())),
+            ("time", json!(time::to_wire(datum.at))),
+            ("revision", json!(datum.revision)),
+        ];
+        members.extend(written.map(|(member, value)| (member.to_owned(), value)));
+        Value::Object(members)
+    }
+
+    /// Alert Problem Area: the subject's part before the first colon; without the add-on, or without such a part, the field
+    /// defaults to the metric.
+    fn problem_area(&self, alert: &Map<String, Value>) -> Option<Value> {
+        let text = |member: &str| alert.get(member).and_then(Value::as_str).map(str::trim);
+        let area =
+            text("subject").or(text("description")).and_then(|text| text.split_once(':')).map(|(area, _)| area.trim());
+        let area = area.filter(|area| self.enriches && !area.is_empty());
+        area.or(text("metric")).map(Value::from)
+    }
+}

@@ -1,0 +1,129 @@
+//! Every refusal leaves a line in the program's log: who was refused what, and from where. Of many equal ones in a minute the
+//! first twenty are lines, and then one of a hundred, which says how many were left out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::audit::RequestId;
+use super::login_policy::source::RequestSource;
+use super::{App, time};
+
+/// Milliseconds for which equal refusals are counted together.
+pub(super) const MINUTE: i64 = 60_000;
+/// Lines of a minute, and of how many one is a line after them.
+const FIRST_LINES: u64 = 20;
+const SAMPLE_RATE: u64 = 100;
+/// What is counted apart; what comes later in the minute is counted together.
+pub(super) const MAX_KEYS: usize = 10_000;
+
+/// What was refused in the current minute.
+#[derive(Default)]
+pub(super) struct RefusalCounter {
+    window: Mutex<RefusalWindow>,
+}
+
+#[derive(Default)]
+struct RefusalWindow {
+    start: i64,
+    seen: HashMap<(String, String), SampleCounter>,
+}
+
+/// Equal refusals of one minute.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SampleCounter {
+    seen: u64,
+    /// Those that nothing told of so far.
+    left_out: u64,
+}
+
+impl SampleCounter {
+    /// Counts one; says whether it is told, and then how many before it were not.
+    pub(super) fn count_one(&mut self) -> Option<u64> {
+        self.seen += 1;
+        if self.seen <= FIRST_LINES || self.seen.is_multiple_of(SAMPLE_RATE) {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
+    }
+
+    /// Begins a further minute; what was left out stays to be told.
+    pub(super) const fn start_minute(&mut self) {
+        self.seen = 0;
+    }
+
+    /// How many were left out since something was told.
+    pub(super) const fn omitted_count(self) -> u64 {
+        self.left_out
+    }
+}
+
+impl RefusalCounter {
+    /// Counts one; says whether it is a line, and then how many before it were none.
+    pub(super) fn count_refusal(&self, (source, what): (RequestSource, &str), now: i64) -> Option<u64> {
+        let start = now - now.rem_euclid(MINUTE);
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.start != start {
+            *window = RefusalWindow { start, seen: HashMap::new() };
+        }
+        let mut key = (source.network_key(), what.to_owned());
+        if window.seen.len() >= MAX_KEYS && !window.seen.contains_key(&key) {
+            key = ("others".to_owned(), String::new());
+        }
+        window.seen.entry(key).or_default().count_one()
+    }
+}
+
+/// What a refused request is called in the log.
+const fn refusal_name(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        400 => "not acceptable",
+        401 => "not authenticated",
+        403 => "not allowed",
+        404 | 405 | 410 => "not there",
+        408 => "too slow",
+        409 => "changed meanwhile",
+        413 | 414 | 431 => "too long",
+        429 => "too often",
+        503 => "busy",
+        _ => return None,
+    })
+}
+
+/// Writes the lines.
+pub(super) async fn log_refusals(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let response = next.run(request).await;
+    let status = response.status();
+    if let Some(refused) = refusal_name(status)
+        && let Some(left_out) = app.refusals.count_refusal((source, refused), time::now())
+    {
+        let status = status.as_u16();
+        tracing::info!(target: "refused", %source, %method, route, status, request = id, left_out, "{refused}");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_lines_and_of_many_one_of_a_hundred_that_says_how_many_were_none() {
+        let refusals = RefusalCounter::default();
+        let source = RequestSource::from_address("198.51.100.1".parse().unwrap());
+        let lines: Vec<u64> = (0..1000).filter_map(|_| refusals.count_refusal((source, "busy"), 60_000)).collect();
+        assert_eq!(lines.len(), 30);
+        assert_eq!(lines.iter().sum::<u64>() + 30, 1000, "each is a line or counted by one");
+        assert_eq!(refusals.count_refusal((source, "too often"), 60_000), Some(0));
+        assert_eq!(refusals.count_refusal((source, "busy"), 120_000), Some(0));
+    }
+}

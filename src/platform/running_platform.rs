@@ -1,0 +1,72 @@
+//! A platform that runs, from its start to its stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{App, Credential, audit, error, export, housekeeping};
+
+/// How long a stop waits for requests in flight.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A platform that answers requests.
+pub struct RunningPlatform {
+    /// Base URL, for example `http://127.0.0.1:8080`.
+    pub url: String,
+    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
+    /// start did not make it and the file does not have it.
+    pub credential: Option<Credential>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) server: JoinHandle<()>,
+    /// Deliveries, scheduled exports, housekeeping, and rows of the audit log about what others left out.
+    pub(super) jobs: [JoinHandle<()>; 4],
+    pub(super) app: Arc<App>,
+}
+
+impl RunningPlatform {
+    /// Does the scheduled exports and the housekeeping as if it were `now`, in milliseconds since 1970: writes the rows of the
+    /// audit log about what others left out, and erases data whose time is over and what ended tenants left. Answers the unique
+    /// ids of the tenants that were purged.
+    ///
+    /// # Errors
+    /// The database failed; what was not done is done in the next round.
+    pub async fn run_maintenance(&self, now: i64) -> Result<Vec<String>, String> {
+        let done = async {
+            export::schedule::run_due_exports(&self.app, now).await?;
+            audit::record_omitted_denials(&self.app, now).await;
+            housekeeping::run_maintenance_round(&self.app, now).await
+        };
+        done.await.map_err(|error: error::ApiError| format!("{error:?}"))
+    }
+
+    /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
+    pub async fn stop(mut self) {
+        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
+        self.stop.send_replace(true);
+        self.jobs.iter().for_each(JoinHandle::abort);
+        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
+            tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
+            self.server.abort();
+            // The connections end with it, and their requests with them.
+            let _ = (&mut self.server).await;
+        }
+        let close = async {
+            audit::record_omitted_denials(&self.app, i64::MAX).await;
+            self.app.store.close().await;
+        };
+        if tokio::time::timeout(DRAIN, close).await.is_err() {
+            tracing::warn!("the database was still busy after {DRAIN:?}");
+        }
+        tracing::info!("the platform has stopped");
+    }
+}
+
+impl Drop for RunningPlatform {
+    /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
+    fn drop(&mut self) {
+        self.server.abort();
+        self.jobs.iter().for_each(JoinHandle::abort);
+    }
+}

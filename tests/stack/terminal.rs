@@ -1,0 +1,25 @@
+//! What the person at the terminal reads.
+
+use std::io::Write;
+
+/// Prints a line. An output that nobody reads any more is no reason to stop.
+pub fn print_line(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+}
+
+/// Prints an indented block.
+pub fn print_block(text: &str) {
+    for line in text.trim_end().lines() {
+        print_line(format!("    {line}"));
+    }
+}
+
+/// A command as one would type it.
+pub fn format_command(program: &str, args: &[&str]) -> String {
+    let plain = |arg: &str| arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_=/.,:@".contains(c));
+    let quoted = |arg: &&str| {
+        if plain(arg) { (*arg).to_owned() } else { format!("'{}'", arg.replace('\'', r"'\''")) }
+    };
+    let args: Vec<String> = args.iter().map(quoted).collect();
+    format!("{program} {}", args.join(" "))
+}
