@@ -77,20 +77,10 @@ pub(crate) const fn is_connection_reason(reason: Reason) -> bool {
     )
 }
 
-/// Whether an answer to a list says that the platform could not be asked, and not that this one list is missing.
-pub(crate) fn is_connection_error(kind: TenantKind, error: &CallError) -> bool {
-    match platform_error_outcome(kind, error) {
-        PassOutcome::Unresolved(reason, _)
-        | PassOutcome::Unauthorised(reason, _)
-        | PassOutcome::Refused(reason, _)
-        | PassOutcome::Failed(reason, _) => is_connection_reason(reason),
-        PassOutcome::Settled(_)
-        | PassOutcome::Paused(_)
-        | PassOutcome::AwaitingApproval(_)
-        | PassOutcome::DeletionHeld(..)
-        | PassOutcome::Terminating(..)
-        | PassOutcome::Releasing(..) => false,
-    }
+/// Whether an answer to a list says that the platform could not be asked, and not that this one list is missing. A list that
+/// cannot be read says no more than none.
+pub(crate) const fn is_connection_error(error: &CallError) -> bool {
+    error.is_of_connection() || matches!(error, CallError::Malformed { .. })
 }
 
 /// The sentence of an outcome that is in the way.

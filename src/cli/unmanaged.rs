@@ -247,7 +247,7 @@ async fn list_account_tenants(
         let place = Place::Clients { msp: partner.clone() };
         match tenants::list_tenant_rows(platform, &place).await {
             Ok(found) => rows.extend(found.iter().map(|(id, row)| (id.clone(), (place.clone(), row.clone())))),
-            Err(error) if is_connection_error(place.kind(), &error) => return Err(error),
+            Err(error) if is_connection_error(&error) => return Err(error),
             Err(error) => unlisted.push((format!("partner `{partner}`"), error)),
         }
         progress.count_one(partners.len());

@@ -290,7 +290,7 @@ impl Planner {
             }
             match list_tenant_rows(platform, place).await {
                 Ok(rows) => drop(self.lists.insert((host, place.clone()), rows)),
-                Err(error) if is_connection_error(place.kind(), &error) => {
+                Err(error) if is_connection_error(&error) => {
                     self.failed_platforms.insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
                 }
                 // The place alone cannot be listed: each object in it is judged by a read of its own.
