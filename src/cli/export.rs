@@ -216,7 +216,7 @@ impl ExportRun<'_> {
             }
         };
         for client in clients {
-            self.export_client(client, (id, seat.as_ref()), &own)?;
+            self.export_client(client, id, seat.as_ref(), &own)?;
         }
         Ok(())
     }
@@ -248,23 +248,24 @@ impl ExportRun<'_> {
         seat: &ExportedName,
         clients: Option<Json>,
     ) -> Result<bool, Failure> {
-        let mut written = self.build_spec(TenantKind::Partner, found, (&BTreeMap::new(), seat));
+        let mut written = self.build_spec(TenantKind::Partner, found, &BTreeMap::new(), seat);
         if let Some(clients) = clients {
             written.spec["clients"] = clients;
         }
         written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
-        self.add_object_files(TenantKind::Partner, seat, (found, written))
+        self.add_object_files(TenantKind::Partner, seat, found, written)
     }
 
     fn export_client(
         &mut self,
         found: &ReadTenant,
-        (partner, above): (&str, Option<&ExportedName>),
+        partner: &str,
+        above: Option<&ExportedName>,
         defaults: &BTreeMap<Field, Value>,
     ) -> Result<(), Failure> {
         let fallback = ExportedName { namespace: names::slug(partner), name: String::new() };
         let seat = self.choose_name(TenantKind::Client, found, Some(above.unwrap_or(&fallback)));
-        let mut written = self.build_spec(TenantKind::Client, found, (defaults, &seat));
+        let mut written = self.build_spec(TenantKind::Client, found, defaults, &seat);
         match above {
             Some(above) if above.namespace == seat.namespace => {
                 written.spec["partnerRef"] = json!({"name": above.name});
@@ -277,19 +278,21 @@ impl ExportRun<'_> {
                 written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
             }
         }
-        self.add_object_files(TenantKind::Client, &seat, (found, written)).map(drop)
+        self.add_object_files(TenantKind::Client, &seat, found, written).map(drop)
     }
 
     fn build_spec(
         &self,
         kind: TenantKind,
         found: &ReadTenant,
-        (defaults, seat): (&BTreeMap<Field, Value>, &ExportedName),
+        defaults: &BTreeMap<Field, Value>,
+        seat: &ExportedName,
     ) -> ExportedSpec {
         let images = images_config_map_name(kind.name(), &seat.name);
         let unchosen = NewTenantDefaults::new(self.flags.all_fields);
         spec::build_exported_spec(
-            (kind, &found.inspection),
+            kind,
+            &found.inspection,
             defaults,
             &SpecContext { schemas: &self.schemas, images: &images, unchosen },
         )
@@ -300,7 +303,8 @@ impl ExportRun<'_> {
         &mut self,
         kind: TenantKind,
         seat: &ExportedName,
-        (found, written): (&ReadTenant, ExportedSpec),
+        found: &ReadTenant,
+        written: ExportedSpec,
     ) -> Result<bool, Failure> {
         let ExportedSpec { mut spec, images, mut left_out, values } = written;
         let ExportedName { namespace, name } = seat;

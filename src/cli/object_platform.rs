@@ -56,7 +56,7 @@ pub(crate) async fn resolve_object_platform<K: TenantResource>(
     let tenant = recorded
         .filter(|_| references.is_connection_named())
         .map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
-    check_pinned_connection(object, (&platform.host(), tenant), &place).map_err(refused)?;
+    check_pinned_connection(object, &platform.host(), tenant, &place).map_err(refused)?;
     Ok(ObjectPlatform { platform, place })
 }
 

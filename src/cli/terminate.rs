@@ -99,7 +99,7 @@ async fn consent_to_termination<K: TenantResource>(
     let given = consent::ConsentFlags { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
     consent::obtain_consent(&seen.observed.name, &given, prompt::terminal_prompt())
         .map_err(|failure| failure.about(object_label(object)))?;
-    let deletion = build_deletion(object, &seen, (flags.grace, crate::clock::now()));
+    let deletion = build_deletion(object, &seen, flags.grace, crate::clock::now());
     if flags.print {
         output::print(&write::consent_manifest(object, &deletion)?)?;
         output::print_note(&format!("nothing is written: put this into Git; {}", next_step_message(object, &deletion)));
@@ -138,7 +138,8 @@ fn ensure_confirmable<K: TenantResource>(object: &K) -> Result<(), Failure> {
 fn build_deletion<K: TenantResource>(
     object: &K,
     seen: &TerminationImpact,
-    (grace, now): (Option<i64>, Timestamp),
+    grace: Option<i64>,
+    now: Timestamp,
 ) -> Deletion {
     Deletion {
         policy: Some(DeletionPolicy::Terminate),

@@ -138,12 +138,12 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
     let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
     let scope = cluster.namespace().map(|namespace| NamespaceScope::from_namespace(&ground, namespace));
     let mut found = UnmanagedReport::default();
-    let platforms = select_platforms(&ground, given, (scope.as_ref(), &mut found)).await?;
+    let platforms = select_platforms(&ground, given, scope.as_ref(), &mut found).await?;
     let claimed = claimed_ids(&ground);
     let mut rows = BTreeMap::new();
     let mut progress = ProgressLine::begin("partners looked through");
     for platform in &platforms {
-        match list_account_tenants(platform, (&mut rows, scope.as_ref()), &mut progress).await {
+        match list_account_tenants(platform, &mut rows, scope.as_ref(), &mut progress).await {
             Ok(unlisted) => unlisted.into_iter().for_each(|(what, error)| found.add_unchecked(what, error.to_string())),
             Err(error) => found.add_unchecked(format!("platform `{}`", platform.host()), error.to_string()),
         }
@@ -156,10 +156,10 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
     }
     let is_asked = |key: &ObjectKey| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
     for (_, subject) in ground.partners.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
     }
     for (_, subject) in ground.clients.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
     }
     found.tenants.sort_by(|one, other| {
         (other.kind, &one.partner, &one.name, &one.unique_id).cmp(&(
@@ -187,7 +187,8 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
 async fn select_platforms(
     ground: &Inventory,
     given: ConnectionOverride,
-    (scope, found): (Option<&NamespaceScope>, &mut UnmanagedReport),
+    scope: Option<&NamespaceScope>,
+    found: &mut UnmanagedReport,
 ) -> Result<Vec<PlatformClient>, Failure> {
     if let Some(named) = given.platform {
         return Ok(vec![named]);
@@ -222,7 +223,8 @@ type TenantRowsById = BTreeMap<String, (Place, TenantSearchItem)>;
 /// Reads every tenant of an account, the terminated ones included; returns the partners whose clients cannot be listed.
 async fn list_account_tenants(
     platform: &PlatformClient,
-    (rows, scope): (&mut TenantRowsById, Option<&NamespaceScope>),
+    rows: &mut TenantRowsById,
+    scope: Option<&NamespaceScope>,
     progress: &mut ProgressLine,
 ) -> Result<Vec<(String, CallError)>, CallError> {
     let account = platform.tenant_id().to_owned();
@@ -279,7 +281,9 @@ fn unclaimed_tenant(place: &Place, row: &TenantSearchItem) -> UnclaimedTenant {
 /// An object whose tenant is gone: absence from a list is never that, a read decides.
 async fn check_orphaned<K: TenantResource>(
     object: &K,
-    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+    ground: &Inventory,
+    rows: &TenantRowsById,
+    platforms: &[PlatformClient],
     found: &mut UnmanagedReport,
 ) {
     let observed = object.adoption().filter(|_| management_mode(object) == ManagementMode::Observe);
@@ -287,7 +291,7 @@ async fn check_orphaned<K: TenantResource>(
     let Some(id) = id else { return };
     let is_gone = match rows.get(id) {
         Some((_, row)) => row.status == Some(WireTenantState::Terminated),
-        None => match is_tenant_gone(object, id, (ground, rows, platforms)).await {
+        None => match is_tenant_gone(object, id, ground, rows, platforms).await {
             Ok(is_gone) => is_gone,
             Err(error) => return found.add_unchecked(object_label(object), error.to_string()),
         },
@@ -305,7 +309,9 @@ async fn check_orphaned<K: TenantResource>(
 async fn is_tenant_gone<K: TenantResource>(
     object: &K,
     id: &str,
-    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+    ground: &Inventory,
+    rows: &TenantRowsById,
+    platforms: &[PlatformClient],
 ) -> Result<bool, CallError> {
     let pinned = object.status().and_then(|status| status.connection.as_ref());
     // An object of another account is not this list's to judge.

@@ -59,11 +59,11 @@ impl PlatformClient {
         proxy: Option<&ProxyAddress>,
     ) -> Result<Self, ConnectionError> {
         let wire = build_https_service(&connection, timeout, proxy)?;
-        Ok(Self::from_service(connection, timeout, (wire, ChangeGuard::default())))
+        Ok(Self::from_service(connection, timeout, wire, ChangeGuard::default()))
     }
 
     /// A platform on which a change is sent only while the guard gives leave.
-    pub fn from_service(connection: Connection, timeout: Duration, (wire, guard): (HttpService, ChangeGuard)) -> Self {
+    pub fn from_service(connection: Connection, timeout: Duration, wire: HttpService, guard: ChangeGuard) -> Self {
         let shared = PlatformState {
             transport: Transport::new(connection, (wire, guard), timeout),
             active_tenants: ActiveTenantCache::default(),
@@ -162,7 +162,6 @@ impl PlatformClient {
     }
 
     /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.
-    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload and mark, and no state between")]
     pub async fn create_tenant(
         &self,
         place: &Place,
@@ -197,7 +196,6 @@ impl PlatformClient {
     }
 
     /// Writes settings of a tenant in one request.
-    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload, and no state between")]
     pub async fn update_tenant(
         &self,
         place: &Place,
@@ -303,7 +301,8 @@ impl PlatformClient {
     pub async fn find_tenants_by_name(
         &self,
         place: &Place,
-        (names, freshness): (&[&str], Freshness),
+        names: &[&str],
+        freshness: Freshness,
     ) -> Result<NameSearchResult, CallError> {
         if self.begin_session().await?.ensure_place_supported(place)?.extensions {
             return self.list_active_tenants(place, freshness).await.map(NameSearchResult::Complete);

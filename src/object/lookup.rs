@@ -27,13 +27,14 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
     object: &K,
     platform: &PlatformClient,
     place: &Place,
-    (freshness, cluster): (Freshness, &str),
+    freshness: Freshness,
+    cluster: &str,
 ) -> Result<Lookup, PassOutcome> {
     let mark = mark_of(object, cluster);
     let sent = intent(object).map(|intent| intent.name);
     let names = TenantNames { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| platform_error_outcome(K::KIND, &error);
-    let living = match platform.find_tenants_by_name(place, (&names.distinct_names(), freshness)).await.map_err(stop)? {
+    let living = match platform.find_tenants_by_name(place, &names.distinct_names(), freshness).await.map_err(stop)? {
         NameSearchResult::Complete(living) => living,
         NameSearchResult::Inconclusive(why) => {
             return Err(PassOutcome::Failed(
@@ -123,7 +124,8 @@ pub(crate) async fn read_living_tenant(
 pub(crate) async fn load_image_digests(
     platform: &PlatformClient,
     observed: &mut ObservedTenant,
-    (desired, written): (&DesiredTenant, &WriteRecord),
+    desired: &DesiredTenant,
+    written: &WriteRecord,
 ) -> Result<(), CallError> {
     let payload = &desired.effective.payload;
     for (field, value, _) in desired.effective.written_settings() {

@@ -20,7 +20,8 @@ pub(crate) struct RecordedOwnership {
 /// Why it is not.
 pub(crate) fn check_recorded_tenant<K: TenantResource>(
     object: &K,
-    (observed, is_unmarked): (&ObservedTenant, bool),
+    observed: &ObservedTenant,
+    is_unmarked: bool,
     ours: &Mark,
 ) -> Result<RecordedOwnership, PassOutcome> {
     let id = observed.unique_id.as_str();

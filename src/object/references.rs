@@ -68,7 +68,7 @@ pub(crate) fn partner_not_understood(partner: &NotUnderstoodObject) -> PassOutco
 }
 
 /// The Partner does not take Clients from this namespace.
-pub(crate) fn namespace_not_allowed(partner_namespace: &str, (name, own): (&str, &str)) -> PassOutcome {
+pub(crate) fn namespace_not_allowed(partner_namespace: &str, name: &str, own: &str) -> PassOutcome {
     PassOutcome::Unresolved(
         Reason::NamespaceNotAllowed,
         format!(
@@ -191,7 +191,8 @@ pub(crate) fn connection_secret<K: TenantResource>(object: &K, partner: Option<&
 /// Where the connection or the Partner leads instead.
 pub(crate) fn check_pinned_connection<K: TenantResource>(
     object: &K,
-    (seen_host, seen_tenant): (&str, &str),
+    seen_host: &str,
+    seen_tenant: &str,
     place: &Place,
 ) -> Result<(), PassOutcome> {
     let Some(ConnectionStatus { host, tenant_id, parent_id, extensions: _ }) =

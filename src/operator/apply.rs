@@ -79,7 +79,9 @@ pub(crate) async fn apply_steps<K: TenantObject>(
     steps: &[PlanStep],
     target: &ApplyTarget<'_>,
     mut id: Option<String>,
-    (done, object, context): (&mut AppliedSteps, &K, &Context),
+    done: &mut AppliedSteps,
+    object: &K,
+    context: &Context,
 ) -> Result<(), PassStop> {
     let ApplyTarget { platform, place, desired, observed: _ } = target;
     let payload: &SettingsPayload = &desired.effective.payload;
@@ -131,7 +133,7 @@ pub(crate) async fn apply_steps<K: TenantObject>(
             forget_sent_moment(object, context).await?;
         }
         result.map_err(|error| {
-            stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context))
+            stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), platform, context)
         })?;
     }
     Ok(())
@@ -141,7 +143,8 @@ pub(crate) async fn apply_steps<K: TenantObject>(
 fn stop_for_refusal<K: TenantObject>(
     object: &K,
     error: &CallError,
-    (platform, context): (&PlatformClient, &Context),
+    platform: &PlatformClient,
+    context: &Context,
 ) -> PassStop {
     if let CallError::ParentGone { message } = error {
         K::kind_state(context).with_memory(object, |memory| memory.parent_refusal = Some(message.clone()));
@@ -161,7 +164,8 @@ fn stop_for_refusal<K: TenantObject>(
 /// much as a further refusal, and asks for no change.
 pub(crate) async fn refuse_while_parent_inactive<K: TenantObject>(
     object: &K,
-    (platform, place): (&PlatformClient, &Place),
+    platform: &PlatformClient,
+    place: &Place,
     context: &Context,
 ) -> Result<(), PassStop> {
     let kind_state = K::kind_state(context);
@@ -210,7 +214,7 @@ async fn create_tenant<K: TenantObject>(
             resolve_create_conflict(&id, target, object).await
         }
         Err(error) => {
-            Err(stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context)))
+            Err(stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), platform, context))
         }
     }
 }

@@ -112,7 +112,7 @@ impl PlatformConnections {
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
         // Above the counters: what the breaker holds back is no request.
         let wire = accounts.breaker_for(&account).wrap_service(wire, self.timeout);
-        Ok(PlatformClient::from_service(connection, self.timeout, (wire, self.guard.clone())))
+        Ok(PlatformClient::from_service(connection, self.timeout, wire, self.guard.clone()))
     }
 
     /// The account to which a Secret led when it was read last.

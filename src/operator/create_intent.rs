@@ -29,7 +29,7 @@ pub(crate) async fn declare_intent<K: TenantObject>(
     context: &Context,
 ) -> Result<DeclaredIntent<K>, PassStop> {
     let Some(there) = intent(object.as_ref()).filter(|_| has_finalizer(object.as_ref())) else {
-        let object = write_intent(object, place, (None, context)).await?;
+        let object = write_intent(object, place, None, context).await?;
         let now = context.claim.process_time();
         // Where somebody took the former intent away, a list from before its create does not serve.
         let is_first = !K::kind_state(context).with_memory(&object, |memory| memory.creates.is_create_in_flight(now));
@@ -45,7 +45,8 @@ pub(crate) async fn declare_intent<K: TenantObject>(
 pub(crate) async fn take_over_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    (looked, context): (Duration, &Context),
+    looked: Duration,
+    context: &Context,
 ) -> Result<(Arc<K>, bool), PassStop> {
     let there = intent(object.as_ref());
     let wanted = (place.parent_id(), object.declared_name());
@@ -56,7 +57,7 @@ pub(crate) async fn take_over_intent<K: TenantObject>(
             let message = "an earlier create may still be on its way: waiting for it before looking again";
             Err(PassOutcome::Failed(Reason::InProgress, message.to_owned()).into())
         }
-        CreateDecision::TakeOver => Ok((write_intent(object, place, (None, context)).await?, true)),
+        CreateDecision::TakeOver => Ok((write_intent(object, place, None, context).await?, true)),
         CreateDecision::Create => {
             // The intent may be from an earlier pass, and the watch late: somebody may have moved the object since.
             recheck_object(object.as_ref(), context).await?;
@@ -69,7 +70,8 @@ pub(crate) async fn take_over_intent<K: TenantObject>(
 pub(crate) async fn write_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    (adopted, context): (Option<String>, &Context),
+    adopted: Option<String>,
+    context: &Context,
 ) -> Result<Arc<K>, PassStop> {
     let nonce = random_nonce();
     let intent = Intent {

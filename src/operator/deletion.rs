@@ -130,7 +130,7 @@ async fn run_steps<K: TenantObject>(object: &K, context: &Context) -> Result<Del
 /// The object as it is now, never from the cache: it may have been edited or replaced a moment ago. Nothing where it is
 /// no longer ours to end: another installation tells what becomes of one that was moved to it.
 async fn read_current<K: TenantObject>(object: &K, context: &Context) -> Result<Option<Arc<K>>, PassStop> {
-    let found = read_understood::<K>((&namespace(object), &object.name_any()), context).await?;
+    let found = read_understood::<K>(&namespace(object), &object.name_any(), context).await?;
     let is_it = |fresh: &K| {
         fresh.uid() == object.uid()
             && is_deleting(fresh)

@@ -74,7 +74,7 @@ pub(crate) async fn resolve_references<K: TenantObject>(
 ) -> Result<TenantReferences, PassStop> {
     let (platform, place, partner) = locate_tenant(object, context).await?;
     let (space, name) = connection_or_default(object, partner.as_deref(), context)?;
-    let source = connection_source(object, (&space, &name), partner.as_deref());
+    let source = connection_source(object, &space, &name, partner.as_deref());
     let material = read_material(object, Duration::ZERO, context).await?;
     let defaults_material = read_defaults_material(partner.as_deref(), object, context).await?;
     Ok(TenantReferences { platform, place, partner, source, material, defaults_material })
@@ -89,7 +89,7 @@ pub(crate) async fn locate_tenant<K: TenantObject>(
         ParentRef::Object(namespace, name) => context.find_partner(&namespace, &name),
         ParentRef::Provider | ParentRef::Id(_) => None,
     };
-    locate_tenant_under(object, (partner, MAX_BLOCKED_AGE), context).await
+    locate_tenant_under(object, partner, MAX_BLOCKED_AGE, context).await
 }
 
 /// The platform and the place of the tenant: all that a deletion needs, with nothing from a cache.
@@ -102,7 +102,7 @@ pub(crate) async fn locate_tenant_uncached<K: TenantObject>(
         ParentRef::Object(namespace, name) => read_partner(&namespace, &name, context).await?.map(Arc::new),
         ParentRef::Provider | ParentRef::Id(_) => None,
     };
-    locate_tenant_under(object, (partner, Duration::ZERO), context).await
+    locate_tenant_under(object, partner, Duration::ZERO, context).await
 }
 
 /// A Partner as the API server holds it now.
@@ -113,14 +113,15 @@ async fn read_partner(namespace: &str, name: &str, context: &Context) -> Result<
 
 async fn locate_tenant_under<K: TenantObject>(
     object: &K,
-    (partner, age): (Option<Arc<Partner>>, Duration),
+    partner: Option<Arc<Partner>>,
+    age: Duration,
     context: &Context,
 ) -> Result<(PlatformClient, Stands, Option<Arc<Partner>>), PassStop> {
     refuse_invalid_references(object, partner.as_deref())?;
     let partner = usable_partner(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
-    let source = connection_source(object, (&secret_namespace, &secret_name), partner.as_deref());
-    let platform = connect_platform((&secret_namespace, &secret_name), (&source, age), context).await?;
+    let source = connection_source(object, &secret_namespace, &secret_name, partner.as_deref());
+    let platform = connect_platform(&secret_namespace, &secret_name, &source, age, context).await?;
     let partner = match object.parent() {
         ParentRef::Id(id) => usable_partner_by_id(object, &id, (&platform, context)).await?,
         ParentRef::Provider | ParentRef::Object(..) => partner,
@@ -132,7 +133,7 @@ async fn locate_tenant_under<K: TenantObject>(
     let own = (moved.resolve_recorded(&host, of_partner), platform.tenant_id());
     check_own_connection(object, own, partner.as_deref().filter(|_| matches!(object.parent(), ParentRef::Object(..))))?;
     let host = moved.resolve_recorded(&host, recorded_host(object.status()));
-    check_pinned_connection(object, (host, platform.tenant_id()), &place)?;
+    check_pinned_connection(object, host, platform.tenant_id(), &place)?;
     Ok((platform, place, partner))
 }
 
@@ -156,7 +157,7 @@ async fn usable_partner<K: TenantObject>(
         return Err(partner_not_found(object, &partner_namespace, &name).into());
     };
     if !is_namespace_allowed(&partner, &own, context).await? {
-        return Err(namespace_not_allowed(&partner_namespace, (&name, &own)).into());
+        return Err(namespace_not_allowed(&partner_namespace, &name, &own).into());
     }
     Ok(Some(partner))
 }
@@ -213,7 +214,7 @@ fn connection_or_default<K: TenantObject>(
 }
 
 /// The Secret with the connection, and whose it is.
-fn connection_source<K: TenantObject>(object: &K, (space, name): (&str, &str), partner: Option<&Partner>) -> String {
+fn connection_source<K: TenantObject>(object: &K, space: &str, name: &str, partner: Option<&Partner>) -> String {
     match partner.filter(|_| object.connection_secret().is_none()) {
         Some(partner) => format!("Secret `{space}/{name}` of Partner `{}`", namespaced_name(partner)),
         None => format!("Secret `{space}/{name}`"),
@@ -250,8 +251,10 @@ async fn bulkhead_key<K: TenantObject>(object: &K, partner: Option<&Partner>, co
 }
 
 async fn connect_platform(
-    (namespace, name): (&str, &str),
-    (source, age): (&str, Duration),
+    namespace: &str,
+    name: &str,
+    source: &str,
+    age: Duration,
     context: &Context,
 ) -> Result<PlatformClient, PassStop> {
     let refuse = |reason, message| PassStop::from(PassOutcome::Unauthorised(reason, message));

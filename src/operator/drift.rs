@@ -85,7 +85,7 @@ async fn start_checks<K: TenantObject>(context: &Arc<Context>, round: u64, runni
 async fn check_groups<K: TenantObject>(groups: Vec<PlaceGroup<K>>, context: Arc<Context>, round: u64) {
     let kind_state = K::kind_state(&context);
     for group in groups {
-        let looked = check_place(&group, kind_state, (&context, round)).await;
+        let looked = check_place(&group, kind_state, &context, round).await;
         context.metrics.count_drift_check(K::KIND, looked.is_ok());
         let Err(error) = looked else { continue };
         tracing::warn!(kind = K::KIND.name(), parent = group.place.parent_id(), %error, "drift was not looked for");
@@ -189,7 +189,8 @@ async fn compare_references<K: TenantObject>(object: &K, context: &Context) -> R
 async fn check_place<K: TenantObject>(
     group: &PlaceGroup<K>,
     kind_state: &KindState<K>,
-    (context, round): (&Context, u64),
+    context: &Context,
+    round: u64,
 ) -> Result<(), CallError> {
     let platform = group.platform.for_polling();
     if !platform.has_extensions().await? {
@@ -280,7 +281,7 @@ mod tests {
         let pairs = [("url", "https://acme.example"), ("tenantId", "1"), ("clientId", "a"), ("clientSecret", "b")];
         let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
         let connection = Connection::from_secret(&data).unwrap();
-        PlatformClient::from_service(connection, Duration::from_mins(1), (wire, ChangeGuard::new(|| true)))
+        PlatformClient::from_service(connection, Duration::from_mins(1), wire, ChangeGuard::new(|| true))
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ impl Events {
     /// Publishes one event without making anybody wait for it.
     pub(crate) fn publish<K: TenantObject>(&self, object: &K, reason: Reason, note: &str) {
         let type_ = if reason.needs_person() { EventType::Warning } else { EventType::Normal };
-        self.publish_as(object, reason.name(), (type_, note));
+        self.publish_as(object, reason.name(), type_, note);
     }
 
     /// Publishes one event about an object that is known by its reference alone.
@@ -98,7 +98,8 @@ impl Events {
         &self,
         home: &str,
         object: &K,
-        (reason, note): (Reason, &str),
+        reason: Reason,
+        note: &str,
     ) {
         let event = Event {
             type_: EventType::Normal,
@@ -117,7 +118,7 @@ impl Events {
         self.send_event(event, reference);
     }
 
-    fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, (type_, note): (EventType, &str)) {
+    fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, type_: EventType, note: &str) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
@@ -199,12 +200,13 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
             events.publish_as(
                 object.as_ref(),
                 Reason::NoLongerManaged.name(),
-                (EventType::Warning, &unmanaged_setting_advice(one)),
+                EventType::Warning,
+                &unmanaged_setting_advice(one),
             );
         }
     }
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
-        events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
+        events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), EventType::Warning, one);
     }
     publish_pause_events(object.as_ref(), statuses, facts, context);
     publish_new_warnings(object.as_ref(), statuses, context);
@@ -282,7 +284,7 @@ fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<
     if let Some((reason, message)) = stalled(after)
         && stalled(before).is_none_or(|(old, _)| old != reason)
     {
-        context.events.publish_as(object, &reason, (EventType::Warning, &message));
+        context.events.publish_as(object, &reason, EventType::Warning, &message);
     }
     let unfound = |status: &TenantStatus| {
         let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
@@ -291,7 +293,7 @@ fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<
     let is_new = unfound(before).is_none();
     let found = unfound(after).filter(|_| is_partner_overdue(object, is_new, context));
     if let Some(message) = found {
-        context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
+        context.events.publish_as(object, Reason::PartnerNotFound.name(), EventType::Warning, &message);
     }
 }
 
@@ -332,7 +334,7 @@ mod tests {
         let reason = Reason::NotUnderstood;
         events.publish(&object, reason, &long);
         events.publish_about(kube::Resource::object_ref(&object, &()), reason, &long);
-        events.publish_in_operator_namespace("home", &object, (reason, &long));
+        events.publish_in_operator_namespace("home", &object, reason, &long);
         let mut about = Vec::new();
         for _ in 0..3 {
             let event = received.recv().await.unwrap();

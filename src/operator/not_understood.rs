@@ -202,7 +202,8 @@ pub(crate) async fn handle_not_understood<K: TenantObject>(context: Arc<Context>
 /// An object of a kind as the API server holds it now; nothing where it is not there, or not understood any more: the
 /// watch brings it, and what is then to be done is done there.
 pub(crate) async fn read_understood<K: TenantObject>(
-    (namespace, name): (&str, &str),
+    namespace: &str,
+    name: &str,
     context: &Context,
 ) -> Result<Option<K>, kube::Error> {
     let found = kube::Api::<ParsedObject<K>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
@@ -217,7 +218,7 @@ pub(crate) async fn read_understood<K: TenantObject>(
 /// The object is not understood, is managed elsewhere, has gone, or cannot be read.
 pub(crate) async fn recheck_object<K: TenantObject>(object: &K, context: &Context) -> Result<(), PassStop> {
     let place = (namespace(object), object.name_any());
-    let found = read_understood::<K>((&place.0, &place.1), context).await?;
+    let found = read_understood::<K>(&place.0, &place.1, context).await?;
     found.filter(|found| !is_managed_elsewhere(found, context)).map(drop).ok_or(PassStop::Stale)
 }
 

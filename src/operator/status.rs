@@ -56,7 +56,7 @@ pub(crate) async fn publish_status<K: TenantObject>(
     let standing =
         if facts.is_unconfirmed { PriorReadiness::NotReady } else { prior_readiness(object.as_ref(), &before, now) };
     let report = conditions_for(&with_unmanaged_advice(outcome, &unmanaged), standing);
-    let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    let mut after = next_status(object.as_ref(), &before, facts, outcome, &report, now);
     if !matches!(outcome, PassOutcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
@@ -64,7 +64,7 @@ pub(crate) async fn publish_status<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = reduced::write_status(object.as_ref(), (&before, &after), context).await;
+    let written = reduced::write_status(object.as_ref(), &before, &after, context).await;
     K::kind_state(context).with_memory(object, |memory| memory.is_status_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
         // What was done is found again by id or mark; only the words are late.
@@ -111,7 +111,7 @@ async fn write_despite_conflicts<K: TenantObject>(
         match write_if_unchanged(fresh.as_ref().unwrap_or(object), status, context).await {
             // The record of a termination may have been written with a reply that was lost: it is never written over.
             Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
-                let found = read_understood::<K>((&place.0, &place.1), context).await?;
+                let found = read_understood::<K>(&place.0, &place.1, context).await?;
                 let is_it = |found: &K| {
                     found.uid() == object.uid() && !is_deleting(found) && !is_managed_elsewhere(found, context)
                 };
@@ -169,7 +169,9 @@ fn prior_readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Time
 fn next_status<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    (facts, outcome, report): (&PassResult, &PassOutcome, &StatusReport),
+    facts: &PassResult,
+    outcome: &PassOutcome,
+    report: &StatusReport,
     now: Timestamp,
 ) -> TenantStatus {
     let mut after = before.clone();

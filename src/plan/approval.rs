@@ -17,11 +17,7 @@ pub struct Proposal {
 }
 
 /// Hash and words of a plan. Any change of the tenant, of the spec or of the place makes another hash.
-pub fn propose_plan(
-    desired: &DesiredTenant,
-    observed: Option<&ObservedTenant>,
-    (plan, parent): (&Plan, &str),
-) -> Proposal {
+pub fn propose_plan(desired: &DesiredTenant, observed: Option<&ObservedTenant>, plan: &Plan, parent: &str) -> Proposal {
     let steps = describe_steps(plan, desired);
     let settings: Vec<String> = desired
         .effective
@@ -137,7 +133,7 @@ mod tests {
 
     fn plan_and_proposal(desired: &DesiredTenant, observed: &ObservedTenant) -> (Plan, Proposal) {
         let plan = diff(desired, Some(observed), &WriteRecord::default());
-        let proposal = propose_plan(desired, Some(observed), (&plan, "msp_1"));
+        let proposal = propose_plan(desired, Some(observed), &plan, "msp_1");
         (plan, proposal)
     }
 

@@ -131,12 +131,7 @@ const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
 ];
 
 impl StatusReport {
-    fn with_condition(
-        mut self,
-        kind: ConditionType,
-        (truth, reason): (ConditionStatus, Reason),
-        message: &str,
-    ) -> Self {
+    fn with_condition(mut self, kind: ConditionType, truth: ConditionStatus, reason: Reason, message: &str) -> Self {
         self.set.push(ConditionState { kind, status: truth, reason, message: message.to_owned() });
         self
     }
@@ -146,7 +141,7 @@ impl StatusReport {
         for kind in TRANSIENT_CONDITIONS {
             match standing.iter().find(|(standing, _, _)| *standing == kind) {
                 Some((_, reason, message)) => {
-                    self = self.with_condition(kind, (ConditionStatus::True, *reason), message);
+                    self = self.with_condition(kind, ConditionStatus::True, *reason, message);
                 }
                 None => self.clear.push(kind),
             }
@@ -174,12 +169,14 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         PassOutcome::Settled(situation) => settled_report(situation),
         PassOutcome::Unresolved(reason, message) => not_ready_report(*reason, message).with_condition(
             ConditionType::ReferencesResolved,
-            (ConditionStatus::False, *reason),
+            ConditionStatus::False,
+            *reason,
             message,
         ),
         PassOutcome::Unauthorised(reason, message) => not_ready_report(*reason, message).with_condition(
             ConditionType::CredentialsValid,
-            (ConditionStatus::False, *reason),
+            ConditionStatus::False,
+            *reason,
             message,
         ),
         PassOutcome::Paused(pause) => {
@@ -188,7 +185,8 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
             let report = if standing == PriorReadiness::New {
                 StatusReport::default().with_condition(
                     ConditionType::Ready,
-                    (ConditionStatus::Unknown, Reason::ManagementPaused),
+                    ConditionStatus::Unknown,
+                    Reason::ManagementPaused,
                     &message,
                 )
             } else {
@@ -202,32 +200,32 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         PassOutcome::Failed(reason, message)
             if matches!(standing, PriorReadiness::Ready | PriorReadiness::Unreadable) =>
         {
-            unreadable_report(standing, (*reason, message))
-                .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, *reason), message)
+            unreadable_report(standing, *reason, message)
+                .with_condition(ConditionType::InSync, ConditionStatus::Unknown, *reason, message)
                 .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
         }
         PassOutcome::Failed(reason, message) => not_ready_report(*reason, message),
         PassOutcome::DeletionHeld(reason, message) => StatusReport { phase: None, ..StatusReport::default() }
-            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
             .with_transient_conditions(&deletion_held_conditions(*reason, message)),
         PassOutcome::Terminating(reason, message) => {
             StatusReport { phase: Some(TenantPhase::Terminating), ..StatusReport::default() }
-                .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+                .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
                 .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
         }
         PassOutcome::Releasing(reason, message) => StatusReport::default()
-            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
             .with_transient_conditions(&[]),
     }
 }
 
 /// After half an hour nobody knows whether a tenant is still as declared.
-fn unreadable_report(standing: PriorReadiness, (reason, message): (Reason, &str)) -> StatusReport {
+fn unreadable_report(standing: PriorReadiness, reason: Reason, message: &str) -> StatusReport {
     if standing != PriorReadiness::Unreadable {
         return StatusReport::default();
     }
     let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
-    StatusReport::default().with_condition(ConditionType::Ready, (ConditionStatus::Unknown, reason), &message)
+    StatusReport::default().with_condition(ConditionType::Ready, ConditionStatus::Unknown, reason, &message)
 }
 
 fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
@@ -237,8 +235,8 @@ fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
         if steps.len() == 1 { "1 step waits".to_owned() } else { format!("{} steps wait", steps.len()) }
     );
     with_references_resolved(StatusReport::default())
-        .with_condition(ConditionType::Ready, (ConditionStatus::Unknown, Reason::ApprovalNeeded), &message)
-        .with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::ApprovalNeeded), &message)
+        .with_condition(ConditionType::Ready, ConditionStatus::Unknown, Reason::ApprovalNeeded, &message)
+        .with_condition(ConditionType::InSync, ConditionStatus::False, Reason::ApprovalNeeded, &message)
         .with_transient_conditions(&[
             (ConditionType::Reconciling, Reason::ApprovalNeeded, &message),
             (ConditionType::AwaitingApproval, Reason::ApprovalNeeded, &message),
@@ -258,8 +256,8 @@ fn deletion_held_conditions(reason: Reason, message: &str) -> Vec<(ConditionType
 fn not_ready_report(reason: Reason, message: &str) -> StatusReport {
     let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
     StatusReport::default()
-        .with_condition(ConditionType::Ready, (ConditionStatus::False, reason), message)
-        .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, reason), message)
+        .with_condition(ConditionType::Ready, ConditionStatus::False, reason, message)
+        .with_condition(ConditionType::InSync, ConditionStatus::Unknown, reason, message)
         .with_transient_conditions(&[(standing, reason, message)])
 }
 
@@ -267,12 +265,14 @@ fn with_references_resolved(report: StatusReport) -> StatusReport {
     report
         .with_condition(
             ConditionType::ReferencesResolved,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             "everything the spec refers to was found",
         )
         .with_condition(
             ConditionType::CredentialsValid,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             "the platform takes the credential",
         )
 }
@@ -283,7 +283,7 @@ fn settled_report(situation: &SettledTenant) -> StatusReport {
     let report = StatusReport { phase: phase_of(*life), ..with_references_resolved(StatusReport::default()) };
     if *writes == DriftHandling::Observes {
         let message = "the tenant is only observed, so nothing is written to it";
-        return with_sync_conditions(report, (ConditionStatus::True, Reason::AsDeclared), message, (rest, *writes));
+        return with_sync_conditions(report, ConditionStatus::True, Reason::AsDeclared, message, rest, *writes);
     }
     let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
     if !security.is_empty() {
@@ -296,14 +296,16 @@ fn settled_report(situation: &SettledTenant) -> StatusReport {
         );
         return with_sync_conditions(
             report,
-            (ConditionStatus::False, Reason::SecuritySettingNotSupported),
+            ConditionStatus::False,
+            Reason::SecuritySettingNotSupported,
             &message,
-            (rest, *writes),
+            rest,
+            *writes,
         );
     }
     if let Some(InvalidSetting { reason, .. }) = refused.first() {
         let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return with_sync_conditions(report, (ConditionStatus::False, *reason), &refused.join("; "), (rest, *writes));
+        return with_sync_conditions(report, ConditionStatus::False, *reason, &refused.join("; "), rest, *writes);
     }
     if let Some(word) = &rest.unknown_state {
         let message = format!(
@@ -311,14 +313,16 @@ fn settled_report(situation: &SettledTenant) -> StatusReport {
         );
         return with_sync_conditions(
             report,
-            (ConditionStatus::Unknown, Reason::AnswerNotUnderstood),
+            ConditionStatus::Unknown,
+            Reason::AnswerNotUnderstood,
             &message,
-            (rest, *writes),
+            rest,
+            *writes,
         );
     }
     if rest.is_inactive_without_reason {
         let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
-        return with_sync_conditions(report, (ConditionStatus::False, Reason::Suspended), message, (rest, *writes));
+        return with_sync_conditions(report, ConditionStatus::False, Reason::Suspended, message, rest, *writes);
     }
     let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK.to_owned());
     let advice: Vec<String> = advice.iter().cloned().chain(unmarked).collect();
@@ -326,21 +330,27 @@ fn settled_report(situation: &SettledTenant) -> StatusReport {
     match (life, wanted) {
         (LifecycleState::Active, _) => with_sync_conditions(
             report,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             &format!("the tenant is as declared{advice}"),
-            (rest, *writes),
+            rest,
+            *writes,
         ),
         (_, Some(TenantState::Suspended)) => with_sync_conditions(
             report,
-            (ConditionStatus::True, Reason::Suspended),
+            ConditionStatus::True,
+            Reason::Suspended,
             &format!("the tenant is suspended, as declared{advice}"),
-            (rest, *writes),
+            rest,
+            *writes,
         ),
         (_, Some(TenantState::Active) | None) => with_sync_conditions(
             report,
-            (ConditionStatus::True, Reason::Suspended),
+            ConditionStatus::True,
+            Reason::Suspended,
             &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
-            (rest, *writes),
+            rest,
+            *writes,
         ),
     }
 }
@@ -349,17 +359,20 @@ const KEEPS_NO_MARK: &str = "the platform does not show the mark that was writte
 
 fn with_sync_conditions(
     report: StatusReport,
-    (ready, reason): (ConditionStatus, Reason),
+    ready: ConditionStatus,
+    reason: Reason,
     message: &str,
-    (rest, writes): (&Plan, DriftHandling),
+    rest: &Plan,
+    writes: DriftHandling,
 ) -> StatusReport {
-    let report = report.with_condition(ConditionType::Ready, (ready, reason), message);
+    let report = report.with_condition(ConditionType::Ready, ready, reason, message);
     let report = if !rest.is_empty() {
         let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
         let which = if fields.is_empty() { "its state".to_owned() } else { quote_paths(&fields) };
         report.with_condition(
             ConditionType::InSync,
-            (ConditionStatus::False, Reason::Drifted),
+            ConditionStatus::False,
+            Reason::Drifted,
             &format!("{which} differs on the platform and {}", describe_drift_handling(writes)),
         )
     } else if !rest.unreadable.is_empty() {
@@ -367,26 +380,27 @@ fn with_sync_conditions(
             "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
             quote_paths(&rest.unreadable)
         );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::Unknown, Reason::AnswerNotUnderstood), &message)
+        report.with_condition(ConditionType::InSync, ConditionStatus::Unknown, Reason::AnswerNotUnderstood, &message)
     } else if !rest.deferred.is_empty() && rest.unknown_state.is_none() {
         let message = format!(
             "{} waits until the tenant is active again: set `tenantState` to `Active`",
             quote_paths(&rest.deferred)
         );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::Suspended), &message)
+        report.with_condition(ConditionType::InSync, ConditionStatus::False, Reason::Suspended, &message)
     } else if !rest.unsupported.is_empty() {
         let message = format!("the platform cannot hold {}: remove it from the spec", quote_paths(&rest.unsupported));
-        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::SettingNotSupported), &message)
+        report.with_condition(ConditionType::InSync, ConditionStatus::False, Reason::SettingNotSupported, &message)
     } else if !rest.normalised.is_empty() {
         let message = format!(
             "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",
             quote_paths(&rest.normalised)
         );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::True, Reason::NormalisedByPlatform), &message)
+        report.with_condition(ConditionType::InSync, ConditionStatus::True, Reason::NormalisedByPlatform, &message)
     } else {
         report.with_condition(
             ConditionType::InSync,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             "no managed setting differs on the platform",
         )
     };

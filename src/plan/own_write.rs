@@ -209,7 +209,9 @@ mod tests {
     fn interpret_text(
         own: &mut OwnWrite,
         part: TenantProperty,
-        (text, seconds, revision): (&str, i64, Option<i64>),
+        text: &str,
+        seconds: i64,
+        revision: Option<i64>,
     ) -> ReadBackResult {
         own.interpret_read(part, &ReadBack { value: &Value::text(text), revision, at: time_at(seconds) })
     }
@@ -217,11 +219,11 @@ mod tests {
     #[test]
     fn an_old_value_is_late_for_two_minutes_and_then_not_taken() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 119, None)), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 120, None)), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 119, None), ReadBackResult::Late);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 120, None), ReadBackResult::NotTaken);
         own = OwnWrite::after_write(Some(own), write_attempt(120));
         assert_eq!(
-            interpret_text(&mut own, CITY, ("1", 121, None)),
+            interpret_text(&mut own, CITY, "1", 121, None),
             ReadBackResult::NotTaken,
             "the time counts from the first write"
         );
@@ -230,17 +232,17 @@ mod tests {
     #[test]
     fn with_revisions_an_older_one_is_late_and_any_other_is_as_it_is() {
         let of = |revision| OwnWrite::after_write(None, WriteAttempt { revision, ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("other", 1, Some(5))), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("1", 1, Some(6))), ReadBackResult::NotTaken);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("1", 121, Some(5))), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "other", 1, Some(5)), ReadBackResult::Late);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 1, Some(6)), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 121, Some(5)), ReadBackResult::NotTaken);
     }
 
     #[test]
     fn a_form_of_the_platform_s_own_counts_once_a_later_read_confirms_it_and_never_where_only_the_value_itself_does() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("5550100", 1, None)), ReadBackResult::Unconfirmed);
-        assert_eq!(interpret_text(&mut own, CITY, ("5550100", 2, None)), ReadBackResult::Normalised);
-        assert_eq!(interpret_text(&mut own, CITY, ("666", 3, None)), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "5550100", 1, None), ReadBackResult::Unconfirmed);
+        assert_eq!(interpret_text(&mut own, CITY, "5550100", 2, None), ReadBackResult::Normalised);
+        assert_eq!(interpret_text(&mut own, CITY, "666", 3, None), ReadBackResult::Changed);
         let exact = Field::ALL
             .iter()
             .copied()
@@ -251,7 +253,7 @@ mod tests {
             let mut own = OwnWrite::after_write(None, write_attempt(0));
             for second in 1..3 {
                 assert_eq!(
-                    interpret_text(&mut own, part, ("5550100", second, None)),
+                    interpret_text(&mut own, part, "5550100", second, None),
                     ReadBackResult::NotTaken,
                     "{}",
                     part.path()
@@ -263,14 +265,14 @@ mod tests {
     #[test]
     fn a_value_that_was_shown_and_differs_later_was_changed_by_somebody() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("555-0100", 1, None)), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, None), ReadBackResult::Taken);
         assert_eq!(
-            interpret_text(&mut own, CITY, ("1", 2, None)),
+            interpret_text(&mut own, CITY, "1", 2, None),
             ReadBackResult::Late,
             "another server of the platform may be behind"
         );
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 121, None)), ReadBackResult::Changed);
-        assert_eq!(interpret_text(&mut own, CITY, ("2", 2, None)), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 121, None), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "2", 2, None), ReadBackResult::Changed);
         let again = OwnWrite::after_write(Some(own), write_attempt(200));
         assert!(!again.is_exhausted(time_at(200)));
     }
@@ -278,8 +280,8 @@ mod tests {
     #[test]
     fn with_revisions_what_was_shown_and_is_older_again_was_put_back() {
         let mut own = OwnWrite::after_write(None, WriteAttempt { revision: Some(5), ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut own, CITY, ("555-0100", 1, Some(6))), ReadBackResult::Taken);
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 2, Some(4))), ReadBackResult::Changed, "a backup was restored");
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, Some(6)), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 2, Some(4)), ReadBackResult::Changed, "a backup was restored");
     }
 
     #[test]

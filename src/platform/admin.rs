@@ -140,7 +140,8 @@ impl CreateAdmin {
         append_event(
             seal,
             &mut tx,
-            (tenant.id, &Actor::for_console()),
+            tenant.id,
+            &Actor::for_console(),
             AuditEvent::success(AuditAction::UserCreate, &unique_id),
         )
         .await?;

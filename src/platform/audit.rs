@@ -243,7 +243,8 @@ impl<'a> AuditEvent<'a> {
 pub(super) async fn append_event(
     seal: &Seal,
     tx: &mut Tx,
-    (tenant, actor): (i64, &Actor),
+    tenant: i64,
+    actor: &Actor,
     event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
     tx.add_pending(PendingEntry::for_row(seal, RowContent::new(tenant, actor, event)));
@@ -254,11 +255,13 @@ pub(super) async fn append_event(
 pub(super) async fn append_to_parent_and_child(
     seal: &Seal,
     tx: &mut Tx,
-    (parent, child, actor): (i64, i64, &Actor),
+    parent: i64,
+    child: i64,
+    actor: &Actor,
     event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
-    append_event(seal, tx, (parent, actor), event).await?;
-    append_event(seal, tx, (child, actor), event).await
+    append_event(seal, tx, parent, actor, event).await?;
+    append_event(seal, tx, child, actor, event).await
 }
 
 /// Ends a tenant's chain, in the caller's transaction.

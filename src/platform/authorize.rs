@@ -96,7 +96,7 @@ pub(super) async fn authorize_request(
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let id = request.extensions().get::<RequestId>().cloned();
-    let caller = match authenticate_request(&app, (request.method(), request.headers()), (source, id.as_ref())).await {
+    let caller = match authenticate_request(&app, request.method(), request.headers(), source, id.as_ref()).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -117,7 +117,7 @@ pub(super) async fn authorize_request(
     let row = find_route(request.method().as_str(), &route);
     let permitted = match stranger {
         Some(id) => Err(ApiError::not_found("Tenant", id)),
-        None => check_permission(&app, row, &params, (&caller, tenant.as_deref())).await,
+        None => check_permission(&app, row, &params, &caller, tenant.as_deref()).await,
     };
     // What a caller may not do is charged to nobody else: neither to the tenant's budget nor to that of the caller's own work.
     let (charged, category) = match &permitted {
@@ -129,14 +129,12 @@ pub(super) async fn authorize_request(
     };
     let now = time::now();
     let budget =
-        app.limiter.as_ref().map(|limiter| limiter.charge_request((caller.audit_name(), charged), category, now));
+        app.limiter.as_ref().map(|limiter| limiter.charge_request(caller.audit_name(), charged, category, now));
     let passed = match (budget.filter(|budget| !budget.granted), permitted) {
         (Some(budget), _) => Err(ApiError::Throttled(budget.seconds_to_reset(now))),
         (None, Ok(reach)) => {
             let place = RouteTarget { row, params: &params, tenant: tenant.as_deref() };
-            obtain_reauth_proof(&app, place, &caller, (request.headers(), id.as_ref()))
-                .await
-                .map(|proof| (reach, proof))
+            obtain_reauth_proof(&app, place, &caller, request.headers(), id.as_ref()).await.map(|proof| (reach, proof))
         }
         (None, Err(error)) => Err(error),
     };
@@ -152,7 +150,8 @@ pub(super) async fn authorize_request(
             audit_denied_request(
                 &app,
                 &error,
-                (place, &Actor::with_name(caller.audit_name(), id.as_ref())),
+                place,
+                &Actor::with_name(caller.audit_name(), id.as_ref()),
                 object.trim_end(),
             )
             .await;
@@ -184,7 +183,7 @@ fn root_tenant(caller: &Caller, tenant: Option<&TenantRecord>) -> i64 {
 }
 
 /// Whoever may not stands in the log; whoever asks too often or wrongly does not.
-async fn audit_denied_request(app: &App, error: &ApiError, (tenant, actor): (i64, &Actor), object: &str) {
+async fn audit_denied_request(app: &App, error: &ApiError, tenant: i64, actor: &Actor, object: &str) {
     let stands = matches!(
         error,
         ApiError::NotFound(_)
@@ -213,8 +212,10 @@ pub(super) fn can_reach_tenant(caller: &Caller, tenant: &TenantRecord) -> bool {
 /// The caller of a bearer token, or of a browser's session where there is no token.
 async fn authenticate_request(
     app: &App,
-    (method, headers): (&Method, &HeaderMap),
-    (source, request): (RequestSource, Option<&RequestId>),
+    method: &Method,
+    headers: &HeaderMap,
+    source: RequestSource,
+    request: Option<&RequestId>,
 ) -> Result<Caller, ApiError> {
     let caller = find_caller(app, headers).await?;
     // The browser adds the cookie whoever causes the request.
@@ -227,7 +228,7 @@ async fn authenticate_request(
         audit::record_sampled_denial(app, denial).await;
         return Err(ApiError::CrossSiteRequest);
     }
-    login_policy::ensure_source_ip_allowed(app, &caller, (source, request)).await?;
+    login_policy::ensure_source_ip_allowed(app, &caller, source, request).await?;
     Ok(caller)
 }
 
@@ -257,7 +258,8 @@ async fn check_permission(
     app: &App,
     row: Option<&ApiRoute>,
     params: &RawPathParams,
-    (caller, tenant): (&Caller, Option<&TenantRecord>),
+    caller: &Caller,
+    tenant: Option<&TenantRecord>,
 ) -> Result<ClientScope, ApiError> {
     // The path exists with other methods only.
     let row = row.ok_or(ApiError::MethodNotAllowed)?;
@@ -340,7 +342,8 @@ async fn obtain_reauth_proof(
     app: &App,
     place: RouteTarget<'_>,
     caller: &Caller,
-    (headers, request): (&HeaderMap, Option<&RequestId>),
+    headers: &HeaderMap,
+    request: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let asks = place.row.map_or(ReauthPolicy::Never, |row| row.operation.reauth_policy());
     let asked = match asks {
@@ -352,7 +355,7 @@ async fn obtain_reauth_proof(
         return Ok(ReauthProof::NotRequired);
     }
     let code = headers.get(CODE_HEADER).map(|code| code.to_str().unwrap_or_default());
-    let proof = proof_of_request(app, caller, (code, request)).await?;
+    let proof = proof_of_request(app, caller, code, request).await?;
     if asks != ReauthPolicy::IfGrantingPower {
         // What may be needed is judged by the handler, once it has read the request.
         proof.ensure_present(app).await?;

@@ -179,7 +179,7 @@ impl Restore {
         backup_copies::skip_ids(&mut tx, self.skip_ids).await?;
         let ended = backup_copies::forget_sessions(&mut tx).await?;
         let event = AuditEvent::success(AuditAction::DatabaseRestore, "database");
-        append_event(&seal, &mut tx, (provider.id, &Actor::for_console()), event).await?;
+        append_event(&seal, &mut tx, provider.id, &Actor::for_console(), event).await?;
         tx.commit().await?;
         Ok(ended)
     }

@@ -56,7 +56,8 @@ pub(super) async fn update_branding(
         append_event(
             &app.seal,
             &mut tx,
-            (record.id, &actor),
+            record.id,
+            &actor,
             AuditEvent::success(AuditAction::BrandingUpdate, &record.unique_id),
         )
         .await?;

@@ -41,7 +41,8 @@ impl ConsentDecision {
 pub(super) async fn record_consent_decision(
     app: &App,
     caller: &Caller,
-    (answer, request): (ConsentDecision, Option<&RequestId>),
+    answer: ConsentDecision,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let person = caller.person().ok_or(ApiError::Internal)?;
     let actor = Actor::for_user(&person.unique_id, request);
@@ -57,7 +58,7 @@ pub(super) async fn record_consent_decision(
             AuditEvent::denial(AuditAction::Consent, answer.as_str())
         }
     };
-    append_event(&app.seal, &mut tx, (caller.id, &actor), event).await?;
+    append_event(&app.seal, &mut tx, caller.id, &actor, event).await?;
     Ok(tx.commit().await?)
 }
 

@@ -91,7 +91,7 @@ impl PasswordHasher {
         let work = self.work;
         self.run_blocking(place, move |memory| {
             let salt: [u8; SALT] = rand::rng().random();
-            derive_hash(memory, (work, &salt), &password).map(|hash| to_phc_string(work, &salt, &hash))
+            derive_hash(memory, work, &salt, &password).map(|hash| to_phc_string(work, &salt, &hash))
         })
         .await?
     }
@@ -100,7 +100,8 @@ impl PasswordHasher {
     pub(super) async fn verify(
         &self,
         place: QueueSlot,
-        (password, stored): (impl Into<TypedPassword>, Option<String>),
+        password: impl Into<TypedPassword>,
+        stored: Option<String>,
     ) -> Result<bool, ApiError> {
         let known = stored.is_some();
         let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.dummy_hash.clone()));
@@ -111,7 +112,8 @@ impl PasswordHasher {
     /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
     pub(super) async fn matches_any(
         &self,
-        (password, stored): (impl Into<TypedPassword>, Vec<String>),
+        password: impl Into<TypedPassword>,
+        stored: Vec<String>,
         source: RequestSource,
     ) -> Result<bool, ApiError> {
         let (place, password) = (self.reserve_slot(source)?, password.into());
@@ -252,7 +254,8 @@ fn to_micros(time: Duration) -> u64 {
 
 fn derive_hash(
     memory: &HashMemoryPool,
-    (work, salt): (PasswordHashCost, &[u8]),
+    work: PasswordHashCost,
+    salt: &[u8],
     password: &SecretString,
 ) -> Result<[u8; HASH], ApiError> {
     let mut hash = [0; HASH];
@@ -287,7 +290,7 @@ fn parse_phc_string(text: &str) -> Option<(PasswordHashCost, Vec<u8>, Vec<u8>)> 
 
 fn matches_hash(memory: &HashMemoryPool, stored: &str, password: &SecretString) -> Result<bool, ApiError> {
     let (work, salt, hash) = parse_phc_string(stored).ok_or(ApiError::Internal)?;
-    Ok(derive_hash(memory, (work, &salt), password)?.as_slice().ct_eq(&hash).into())
+    Ok(derive_hash(memory, work, &salt, password)?.as_slice().ct_eq(&hash).into())
 }
 
 #[cfg(test)]
@@ -313,13 +316,13 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
         assert_ne!(hasher.hash(secret("zebra"), NOBODY).await.unwrap(), hash);
         assert!(
-            hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("zebra"), Some(hash.clone()))).await.unwrap()
+            hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret("zebra"), Some(hash.clone())).await.unwrap()
         );
         assert!(
-            !hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("Zebra"), Some(hash.clone()))).await.unwrap()
+            !hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret("Zebra"), Some(hash.clone())).await.unwrap()
         );
-        assert!(!hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret(""), None)).await.unwrap());
-        assert!(hasher.matches_any((secret("zebra"), vec![hasher.dummy_hash.clone(), hash]), NOBODY).await.unwrap());
+        assert!(!hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret(""), None).await.unwrap());
+        assert!(hasher.matches_any(secret("zebra"), vec![hasher.dummy_hash.clone(), hash], NOBODY).await.unwrap());
     }
 
     /// The vector was made with the `argon2` program of the algorithm's authors.

@@ -236,7 +236,7 @@ pub(super) async fn serve_image(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("Image", &file);
     let content_type = app.store.image_type(org, &file).await?.ok_or_else(missing)?;
-    let picture = app.image_cache.load_image(&app, (org, &file), &account).await?.ok_or_else(missing)?;
+    let picture = app.image_cache.load_image(&app, org, &file, &account).await?.ok_or_else(missing)?;
     let content_type = HeaderValue::from_str(&content_type).map_err(|_| ApiError::Internal)?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
@@ -269,7 +269,8 @@ impl ImageCache {
     pub(super) async fn load_image(
         &self,
         app: &App,
-        (org, file): (i64, &str),
+        org: i64,
+        file: &str,
         account: &RequestMemory,
     ) -> Result<Option<Arc<TrackedBytes>>, ApiError> {
         let mut sent = self.0.lock().await;

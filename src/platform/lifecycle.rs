@@ -23,7 +23,7 @@ pub(super) async fn activate(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Activate)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Activate).await
 }
 
 /// `POST .../{child}/suspend`.
@@ -33,7 +33,7 @@ pub(super) async fn suspend(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Suspend)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Suspend).await
 }
 
 /// `POST .../{child}/terminate`: irreversible.
@@ -43,7 +43,7 @@ pub(super) async fn terminate(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Terminate)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Terminate).await
 }
 
 type AppExtractor = State<Arc<App>>;
@@ -55,7 +55,8 @@ async fn apply_lifecycle(
     app: &App,
     scope: &RequestScope,
     actor: &Actor,
-    (id, action): (&str, LifecycleAction),
+    id: &str,
+    action: LifecycleAction,
 ) -> Result<Json<()>, ApiError> {
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (parent, mut record) = lock_child(&mut tx, scope, id, TenantOperation::Lifecycle).await?;
@@ -85,7 +86,9 @@ async fn apply_lifecycle(
     append_to_parent_and_child(
         &app.seal,
         &mut tx,
-        (parent.id, record.id, actor),
+        parent.id,
+        record.id,
+        actor,
         AuditEvent::success(done, &record.unique_id),
     )
     .await?;

@@ -14,7 +14,8 @@ use source::RequestSource;
 pub(super) async fn ensure_source_ip_allowed(
     app: &App,
     caller: &Caller,
-    (source, request): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let list = caller.person().and_then(|person| person.ip_allowlist.as_deref());
     if ip_network::is_ip_allowed(list, source.address()) {

@@ -135,7 +135,7 @@ pub(super) async fn complete_verification(
     request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let mut tx = app.store.begin().await?;
-    let key = complete_verification_in(app, &mut tx, hash, (how, request)).await?;
+    let key = complete_verification_in(app, &mut tx, hash, how, request).await?;
     tx.commit().await?;
     Ok(key)
 }
@@ -145,26 +145,29 @@ async fn complete_verification_in(
     app: &App,
     tx: &mut Tx,
     hash: &str,
-    (how, request): (VerificationMethod, Option<&RequestId>),
+    how: VerificationMethod,
+    request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let key = credential::random_session_key();
     let now = time::now();
-    let proved = mark_session_verified(tx, (hash, &credential::sha256_hex(&key)), (now, now + PROOF_LIFETIME)).await?;
+    let proved = mark_session_verified(tx, hash, &credential::sha256_hex(&key), now, now + PROOF_LIFETIME).await?;
     let (unique_id, tenant) = proved.ok_or(ApiError::InvalidToken)?;
     let actor = Actor::for_user(&unique_id, request);
-    append_event(&app.seal, tx, (tenant, &actor), AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
+    append_event(&app.seal, tx, tenant, &actor, AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
     Ok(key)
 }
 
 /// Proves a session's factor by a code; the new key, or none where the code was not taken.
 pub(super) async fn verify_session_code(
     app: &App,
-    (hash, person): (&str, FactorOwner<'_>),
-    (code, request): (&str, Option<&RequestId>),
+    hash: &str,
+    person: FactorOwner<'_>,
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<String>, ApiError> {
     let mut tx = app.store.begin().await?;
-    let key = match consume_code(app, &mut tx, person, (code, request)).await? {
-        Some(how) => Some(complete_verification_in(app, &mut tx, hash, (how, request)).await?),
+    let key = match consume_code(app, &mut tx, person, code, request).await? {
+        Some(how) => Some(complete_verification_in(app, &mut tx, hash, how, request).await?),
         None => None,
     };
     // What was wrong is committed too: it counts.

@@ -42,7 +42,7 @@ async fn purge_tenant(app: &App, tenant: &TerminatedTenant, now: i64) -> Result<
     }
     if let Some(parent) = tenant.parent {
         let event = AuditEvent::success(AuditAction::TenantPurge, &tenant.unique_id);
-        append_event(&app.seal, &mut tx, (parent, &Actor::for_platform()), event).await?;
+        append_event(&app.seal, &mut tx, parent, &Actor::for_platform(), event).await?;
     }
     erase_tenant(&mut tx, tenant).await?;
     end_tenant_log(&app.seal, &mut tx, tenant.id);

@@ -101,7 +101,8 @@ impl RateLimiter {
     /// Charges a caller with a request under a tenant, unless the budget of this minute is used up.
     pub(super) fn charge_request(
         &self,
-        (caller, tenant): (String, i64),
+        caller: String,
+        tenant: i64,
         category: RateLimitCategory,
         now: i64,
     ) -> RateLimitDecision {
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn a_budget_is_per_tenant_and_category_and_whole_again_each_minute() {
         let limiter = RateLimiter::new(RateLimits { writes: 2, pages: 1, reads: 9 });
-        let charge = |tenant, category, now| limiter.charge_request(("ada".to_owned(), tenant), category, now);
+        let charge = |tenant, category, now| limiter.charge_request("ada".to_owned(), tenant, category, now);
         assert_eq!(
             charge(1, RateLimitCategory::Writes, 61_000),
             RateLimitDecision { limit: 2, remaining: 1, reset: 120, granted: true }
@@ -140,7 +141,7 @@ mod tests {
         assert!(!charge(1, RateLimitCategory::Writes, 63_000).granted);
         assert!(charge(2, RateLimitCategory::Writes, 63_000).granted);
         assert!(
-            limiter.charge_request(("bob".to_owned(), 1), RateLimitCategory::Writes, 63_000).granted,
+            limiter.charge_request("bob".to_owned(), 1, RateLimitCategory::Writes, 63_000).granted,
             "each caller has a budget"
         );
         assert!(charge(1, RateLimitCategory::Refusals, 63_000).granted);

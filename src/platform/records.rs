@@ -56,7 +56,8 @@ fn allowed_category(tenant: &TenantRecord, segment: &str) -> Result<(DataCategor
 /// `POST .../records/{category}`.
 pub(super) async fn create_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, segment)): Path<(String, String)>,
     StrictJson(body): RecordBody,
 ) -> Result<Json<Value>, ApiError> {
@@ -73,13 +74,13 @@ pub(super) async fn create_record(
     };
     let mut datum = change::merge_record(empty, body, retention::record_scope(tenant, category, time::now()))?;
     let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = OfflineAlert::for_change((tenant, &subscription), category, (None, &datum)).await?;
+    let alert = OfflineAlert::for_change(tenant, &subscription, category, None, &datum).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = lock_target(&mut tx, &scope, &segment).await?;
     datum.id = check_record(&mut tx, &place, &datum).await?;
     insert_record(&mut tx, place.shelf, &datum).await?;
     let shown = prepared.into_json(&place, &datum)?;
-    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordCreate)).await?;
+    note_change(&app, &mut tx, &place, &datum, &shown, &actor, AuditAction::RecordCreate).await?;
     if let Some(alert) = alert {
         alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
@@ -91,7 +92,8 @@ pub(super) async fn create_record(
 /// `POST .../records/{category}/{record}`.
 pub(super) async fn update_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, segment, id)): Path<(String, String, String)>,
     StrictJson(body): RecordBody,
 ) -> Result<Json<Value>, ApiError> {
@@ -106,7 +108,7 @@ pub(super) async fn update_record(
     let before = found.clone();
     let datum = change::merge_record(found, body, shelf)?;
     let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = OfflineAlert::for_change((tenant, &subscription), category, (Some(&before), &datum)).await?;
+    let alert = OfflineAlert::for_change(tenant, &subscription, category, Some(&before), &datum).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = lock_target(&mut tx, &scope, &segment).await?;
     // Of the same revision it is what it was before the lock.
@@ -115,7 +117,7 @@ pub(super) async fn update_record(
     check_record(&mut tx, &place, &datum).await?;
     save_record(&mut tx, &datum).await?;
     let shown = prepared.into_json(&place, &datum)?;
-    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordUpdate)).await?;
+    note_change(&app, &mut tx, &place, &datum, &shown, &actor, AuditAction::RecordUpdate).await?;
     if let Some(alert) = alert {
         alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
@@ -241,11 +243,14 @@ async fn check_record(tx: &mut Tx, place: &RecordTarget, datum: &Record) -> Resu
 async fn note_change(
     app: &App,
     tx: &mut Tx,
-    (place, datum, shown): (&RecordTarget, &Record, &Value),
-    (actor, action): (&Actor, AuditAction),
+    place: &RecordTarget,
+    datum: &Record,
+    shown: &Value,
+    actor: &Actor,
+    action: AuditAction,
 ) -> Result<(), ApiError> {
     let object = format!("{}/{}", place.category.segment(), datum.id);
-    append_event(&app.seal, tx, (place.tenant.id, actor), AuditEvent::success(action, &object)).await?;
+    append_event(&app.seal, tx, place.tenant.id, actor, AuditEvent::success(action, &object)).await?;
     if place.subscription.has_add_on(AddOn::StreamExports) {
         let event = if datum.revision == 1 { "create" } else { "update" };
         export::publish_event(tx, &place.tenant, event, shown).await?;

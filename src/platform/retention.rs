@@ -54,7 +54,8 @@ pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError>
             append_event(
                 &app.seal,
                 &mut tx,
-                (tenant.id, &Actor::for_platform()),
+                tenant.id,
+                &Actor::for_platform(),
                 AuditEvent::success(AuditAction::RecordExpire, &object),
             )
             .await?;

@@ -68,7 +68,9 @@ pub(super) async fn create_tenant(
     append_to_parent_and_child(
         &app.seal,
         &mut tx,
-        (parent.id, id, &actor),
+        parent.id,
+        id,
+        &actor,
         AuditEvent::success(AuditAction::TenantCreate, &unique_id),
     )
     .await?;
@@ -93,7 +95,8 @@ pub(super) async fn update_tenant(
 /// packages and add-ons are is agreed with the service provider: here they can be given back and not taken.
 pub(super) async fn update_itself(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
 ) -> Result<Json<Value>, ApiError> {
     drop_extensions(&app, &mut change);
@@ -163,7 +166,8 @@ async fn save_change(
         append_event(
             &app.seal,
             &mut tx,
-            (record.id, actor),
+            record.id,
+            actor,
             AuditEvent::success(AuditAction::TenantUpdate, &record.unique_id),
         )
         .await?;

@@ -30,7 +30,7 @@ pub(super) async fn issue_token(
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let request = read_token_request(request).await?;
     match request.grant_type.as_str() {
-        "client_credentials" => token_for_credential(&app, &request, (source, id.as_ref())).await,
+        "client_credentials" => token_for_credential(&app, &request, source, id.as_ref()).await,
         "password" if app.extensions => {
             token_for_person(
                 &app,
@@ -61,7 +61,7 @@ async fn end_credential_token(app: &App, token: &str, id: Option<&RequestId>) ->
     let mut tx = app.store.begin().await?;
     if let Some(EndedToken { key_hash, tenant }) = end_token(&mut tx, &credential::sha256_hex(token)).await? {
         let event = AuditEvent::success(AuditAction::TokenRevoke, "token");
-        append_event(&app.seal, &mut tx, (tenant, &Actor::for_credential_key(&key_hash, id)), event).await?;
+        append_event(&app.seal, &mut tx, tenant, &Actor::for_credential_key(&key_hash, id), event).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -72,7 +72,7 @@ async fn token_for_person(
     request: TokenRequest,
     via: LoginContext<'_>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let proved = authentication::authenticate(app, (&request.username, request.password.0.into()), via).await?;
+    let proved = authentication::authenticate(app, &request.username, request.password.0.into(), via).await?;
     let proved = authentication::verify_second_factor(app, proved, &request.otp.0, via).await?;
     let token = authentication::start_user_session(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.password_change_only { "password:change" } else { "global:manage" };
@@ -82,13 +82,14 @@ async fn token_for_person(
 async fn token_for_credential(
     app: &App,
     request: &TokenRequest,
-    (source, id): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    id: Option<&RequestId>,
 ) -> Result<Json<TokenResponse>, ApiError> {
     let claimed = CredentialHashes::from_key_and_secret(&request.client_id, &request.client_secret);
     let key = &claimed.key;
     let now = time::now();
     let Some(ValidCredential { tenant, expires_at }) = app.store.find_valid_credential(&claimed, now).await? else {
-        return Err(record_refused_credential(app, key, (source, id)).await?);
+        return Err(record_refused_credential(app, key, source, id).await?);
     };
     let token = credential::random_token();
     let latest = now + LIFETIME * 1000;
@@ -97,12 +98,13 @@ async fn token_for_credential(
     let new = NewToken { hash: &credential::sha256_hex(&token), of: &claimed, now, expires };
     if !insert_token(&mut tx, &new).await? {
         drop(tx);
-        return Err(record_refused_credential(app, key, (source, id)).await?);
+        return Err(record_refused_credential(app, key, source, id).await?);
     }
     append_event(
         &app.seal,
         &mut tx,
-        (tenant, &Actor::for_credential_key(key, id)),
+        tenant,
+        &Actor::for_credential_key(key, id),
         AuditEvent::success(AuditAction::TokenIssue, "token"),
     )
     .await?;
@@ -124,7 +126,8 @@ fn token_response(access_token: String, scope: &str, seconds: i64) -> TokenRespo
 async fn record_refused_credential(
     app: &App,
     key: &str,
-    (source, id): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    id: Option<&RequestId>,
 ) -> Result<ApiError, ApiError> {
     if let Some(left_out) = app.failed_logins.count_refusal((source, key), time::now()) {
         let (name, request) = (key.get(..12).unwrap_or_default(), id.map_or("", |id| &id.0));

@@ -69,7 +69,7 @@ pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures
     let before = read_server_counters(&kubectl, &tenancy)?;
     let (wall, cpu, memory) = match contender {
         BenchSubject::Operator => run_operator(&folder, &options, tenants)?,
-        BenchSubject::Generator => run_generator(&folder, &options, (&platform, &partner))?,
+        BenchSubject::Generator => run_generator(&folder, &options, &platform, &partner)?,
     };
     let after = read_server_counters(&kubectl, &tenancy)?;
     #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
@@ -154,7 +154,8 @@ fn run_operator(folder: &std::path::Path, options: &OperatorOptions, tenants: us
 fn run_generator(
     folder: &std::path::Path,
     options: &OperatorOptions,
-    (platform, partner): (&PlatformProcess, &str),
+    platform: &PlatformProcess,
+    partner: &str,
 ) -> Result<(f64, f64, f64)> {
     let credential = &platform.credential;
     let report = folder.join("generator.json");

@@ -42,7 +42,7 @@ fn write_kind(page: &mut String, spec: &Value, version: &Value) {
     );
     for part in ["spec", "status"] {
         let (mut rows, mut rules) = (Vec::new(), Vec::new());
-        collect_rows(part, &schema["properties"][part], (&mut rows, &mut rules));
+        collect_rows(part, &schema["properties"][part], &mut rows, &mut rules);
         let _ = write!(
             page,
             "\n### {}: {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n",
@@ -66,7 +66,7 @@ fn write_kind(page: &mut String, spec: &Value, version: &Value) {
 }
 
 /// Adds the rows below a node, and the rules of all nodes.
-fn collect_rows(path: &str, schema: &Value, (rows, rules): (&mut Vec<ReferenceRow>, &mut Vec<(String, String)>)) {
+fn collect_rows(path: &str, schema: &Value, rows: &mut Vec<ReferenceRow>, rules: &mut Vec<(String, String)>) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
         rules.push((path.to_owned(), table_cell(&rule["message"], path)));
     }
@@ -80,10 +80,10 @@ fn collect_rows(path: &str, schema: &Value, (rows, rules): (&mut Vec<ReferenceRo
             is_required,
             meaning: table_cell(&inner["description"], &path),
         });
-        collect_rows(&path, inner, (&mut *rows, &mut *rules));
+        collect_rows(&path, inner, &mut *rows, &mut *rules);
     }
     if let Some(items) = schema.get("items") {
-        collect_rows(&format!("{path}[]"), items, (rows, rules));
+        collect_rows(&format!("{path}[]"), items, rows, rules);
     }
 }
 

@@ -38,8 +38,8 @@ fn shared_fixture() -> &'static GitopsFixture {
             TestServers::start("gitops", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
         let kubeconfig = ground.control_plane.kubeconfig("admin");
         let helm = Helm::on_cluster(&kubeconfig, "gitops");
-        RELEASE.install_chart(&helm, (Path::new("charts/tenantry"), &ground), &[]);
-        let operator = RELEASE.start_deployed_operator("gitops", (&ground.control_plane, &ground.kubectl)).unwrap();
+        RELEASE.install_chart(&helm, Path::new("charts/tenantry"), &ground, &[]);
+        let operator = RELEASE.start_deployed_operator("gitops", &ground.control_plane, &ground.kubectl).unwrap();
         let flux = FluxController::start("gitops", (&kubeconfig, &ground.kubectl)).unwrap();
         let world = ground.into_world(operator, OperatorOptions::new(&kubeconfig, ""));
         GitopsFixture { world, flux }

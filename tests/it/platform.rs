@@ -219,16 +219,11 @@ impl ApiCaller {
 
     /// A path below `/api/v2`, or any other that starts with a slash of its own.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> ApiResponse {
-        self.send_with_code(method, path, (body, "")).await
+        self.send_with_code(method, path, body, "").await
     }
 
     /// The same with a code of the second factor.
-    pub(crate) async fn send_with_code(
-        &self,
-        method: Method,
-        path: &str,
-        (body, code): (Vec<u8>, &str),
-    ) -> ApiResponse {
+    pub(crate) async fn send_with_code(&self, method: Method, path: &str, body: Vec<u8>, code: &str) -> ApiResponse {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if !code.is_empty() {
             request = request.header("x-two-factor-code", code);

@@ -69,10 +69,10 @@ impl ControlPlane {
         let users = write_users(&folder, &options.users)?;
         let port = free_port()?;
         let url = format!("https://127.0.0.1:{port}");
-        let mut apiserver = start_apiserver(&folder, (&store, port), options)?;
+        let mut apiserver = start_apiserver(&folder, &store, port, options)?;
         apiserver.wait_until(START_TIMEOUT, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         for (user, token) in &users {
-            write_kubeconfig(&folder, &url, (user, token))?;
+            write_kubeconfig(&folder, &url, user, token)?;
         }
         let admin = Kubectl::new(&kubeconfig_path(&folder, "admin"))?;
         apiserver.wait_until(START_TIMEOUT, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
@@ -99,7 +99,7 @@ impl ControlPlane {
 
     /// Writes a kubeconfig for a token got elsewhere, such as a service account's.
     pub fn add_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
-        write_kubeconfig(&self.folder, &self.url, (name, token))?;
+        write_kubeconfig(&self.folder, &self.url, name, token)?;
         Ok(self.kubeconfig(name))
     }
 
@@ -138,7 +138,7 @@ fn start_etcd(folder: &Path, store: &str, options: &ControlPlaneOptions) -> Resu
     Ok(etcd)
 }
 
-fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &ControlPlaneOptions) -> Result<ChildProcess> {
+fn start_apiserver(folder: &Path, store: &str, port: u16, options: &ControlPlaneOptions) -> Result<ChildProcess> {
     let certificates = folder.join("certificates");
     let flag = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
     let mut args = vec![
@@ -216,7 +216,7 @@ fn kubeconfig_path(folder: &Path, user: &str) -> PathBuf {
     folder.join(format!("{user}.kubeconfig"))
 }
 
-fn write_kubeconfig(folder: &Path, url: &str, (user, token): (&str, &str)) -> Result<()> {
+fn write_kubeconfig(folder: &Path, url: &str, user: &str, token: &str) -> Result<()> {
     let authority = STANDARD.encode(fs::read(folder.join("certificates/apiserver.crt"))?);
     let text = format!(
         r"apiVersion: v1

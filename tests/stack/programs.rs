@@ -239,8 +239,10 @@ pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<Se
 /// Starts an operator as a Deployment says, with an account's rights: all its flags but the address, which is free here.
 pub fn start_deployed(
     folder: &Path,
-    (kubeconfig, namespace): (&Path, &str),
-    (flags, env): (&[String], &[(String, String)]),
+    kubeconfig: &Path,
+    namespace: &str,
+    flags: &[String],
+    env: &[(String, String)],
 ) -> Result<ServiceProcess> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");

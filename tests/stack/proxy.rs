@@ -163,7 +163,7 @@ async fn serve_connection(mut stream: BufReader<TcpStream>, shared: Arc<ProxySha
                 return;
             }
             let number = (!matches!(fault, ProxyFault::None)).then(|| shared.lock_rules().begin());
-            let answered = answer_with_fault(&mut stream, &request, (fault, &shared.to)).await;
+            let answered = answer_with_fault(&mut stream, &request, fault, &shared.to).await;
             if let Some(number) = number {
                 shared.lock_rules().end(number);
             }
@@ -193,7 +193,8 @@ fn handle_admin_request(request: &ProxyRequest, shared: &ProxyShared) -> ProxyRe
 async fn answer_with_fault(
     stream: &mut BufReader<TcpStream>,
     request: &ProxyRequest,
-    (fault, to): (ProxyFault, &str),
+    fault: ProxyFault,
+    to: &str,
 ) -> io::Result<bool> {
     let real = || async { request.forward(to).await.unwrap_or_else(|error| ProxyReply::bad_gateway(&error)) };
     match fault {

@@ -38,7 +38,8 @@ pub(super) struct SpecContext<'a> {
 
 /// The spec that declares a tenant; what its Partner's `defaults` say already is left out.
 pub(super) fn build_exported_spec(
-    (kind, found): (TenantKind, &TenantInspection),
+    kind: TenantKind,
+    found: &TenantInspection,
     defaults: &BTreeMap<Field, Value>,
     frame: &SpecContext<'_>,
 ) -> ExportedSpec {
@@ -57,7 +58,7 @@ pub(super) fn build_exported_spec(
                 // Where the Partner's defaults say otherwise, leaving it out would change it.
                 let is_left_out = default.is_none() && unchosen.omits(field, found);
                 if default != Some(value) && !is_left_out {
-                    written.add_setting((kind, field, value), default, schemas);
+                    written.add_setting(kind, field, value, default, schemas);
                 }
             }
             Some(ObservedValue::Unreadable) => written.note_unreadable(field, found),
@@ -86,7 +87,9 @@ pub(super) fn build_exported_spec(
 impl ExportedSpec {
     fn add_setting(
         &mut self,
-        (kind, field, value): (TenantKind, Field, &Value),
+        kind: TenantKind,
+        field: Field,
+        value: &Value,
         default: Option<&Value>,
         schemas: &DeclarableSchemas,
     ) {
@@ -262,7 +265,8 @@ mod tests {
     fn export_client_spec(found: &TenantInspection) -> ExportedSpec {
         let unchosen = NewTenantDefaults::new(false);
         build_exported_spec(
-            (TenantKind::Client, found),
+            TenantKind::Client,
+            found,
             &BTreeMap::new(),
             &SpecContext { schemas: &DeclarableSchemas::new(), images: "images", unchosen },
         )

@@ -129,7 +129,7 @@ async fn read_partner_tenants(
     id: &str,
 ) -> Result<Option<PartnerTenants>, CallError> {
     let mut own = TenantReads::default();
-    if !own.add_read(read_tenant(platform, place, id).await, (place.kind(), id))? {
+    if !own.add_read(read_tenant(platform, place, id).await, place.kind(), id)? {
         return Ok(None);
     }
     let TenantReads { found: clients, left_out } = read_clients(platform, id).await?;
@@ -149,7 +149,8 @@ impl TenantReads {
     fn add_read(
         &mut self,
         read: Result<Option<ReadTenant>, CallError>,
-        (kind, id): (TenantKind, &str),
+        kind: TenantKind,
+        id: &str,
     ) -> Result<bool, CallError> {
         match read {
             Ok(None) => return Ok(false),
@@ -175,7 +176,7 @@ async fn read_clients(platform: &PlatformClient, partner: &str) -> Result<Tenant
         progress.count_one(all);
         let id = names.next().map_or("", String::as_str);
         // One that went meanwhile is not there.
-        clients.add_read(read, (TenantKind::Client, id))?;
+        clients.add_read(read, TenantKind::Client, id)?;
     }
     Ok(clients)
 }

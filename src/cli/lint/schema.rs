@@ -200,7 +200,7 @@ fn check_object(members: &Map<String, Value>, schema: &Value, (path, misfits): V
             add_blocking((&format!("{path}.{name}"), misfits), REQUIRED_MESSAGE);
         }
     }
-    check_size(members.len(), (schema, "Properties", "properties"), (path, misfits));
+    check_size(members.len(), schema, "Properties", "properties", (path, misfits));
 }
 
 fn check_array(entries: &[Value], schema: &Value, (path, misfits): ViolationTarget<'_>) {
@@ -208,13 +208,13 @@ fn check_array(entries: &[Value], schema: &Value, (path, misfits): ViolationTarg
         let path = format!("{path}[{number}]");
         check_value(entry, &schema["items"], (&path, misfits));
     }
-    check_size(entries.len(), (schema, "Items", "items"), (path, misfits));
+    check_size(entries.len(), schema, "Items", "items", (path, misfits));
 }
 
 /// The API server counts the characters of a text and calls them bytes.
 fn check_string(text: &str, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     let length = text.chars().count();
-    check_size(length, (schema, "Length", "characters"), (path, misfits));
+    check_size(length, schema, "Length", "characters", (path, misfits));
     if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !names::matches_pattern(pattern, text)) {
         add_non_blocking(
             (path, &mut *misfits),
@@ -229,7 +229,7 @@ fn check_string(text: &str, schema: &Value, (path, misfits): ViolationTarget<'_>
     }
 }
 
-fn check_size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits): ViolationTarget<'_>) {
+fn check_size(size: usize, schema: &Value, what: &str, unit: &str, (path, misfits): ViolationTarget<'_>) {
     let bound = |edge: &str| schema[format!("{edge}{what}")].as_u64().and_then(|bound| usize::try_from(bound).ok());
     if let Some(max) = bound("max").filter(|max| size > *max) {
         add_blocking((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));

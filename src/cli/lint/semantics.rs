@@ -51,7 +51,8 @@ impl<'a> SemanticChecker<'a> {
         &mut self,
         mistake: LintRule,
         declared: &DeclaredObject<K>,
-        (path, message): (&str, String),
+        path: &str,
+        message: String,
     ) {
         let failure = Failure::new(message).about(object_label(&declared.object)).at(&declared.location_of(path));
         let path = (!path.is_empty()).then(|| path.to_owned());
@@ -83,7 +84,7 @@ impl<'a> SemanticChecker<'a> {
             Ok(desired) => self.add_invalid(declared, &desired.effective.refused, "spec"),
             Err(PassOutcome::Refused(_, message)) => {
                 let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
-                self.add_finding(LintRule::Catalog, declared, (&path, message));
+                self.add_finding(LintRule::Catalog, declared, &path, message);
             }
             Err(_) => {}
         }
@@ -109,7 +110,7 @@ impl<'a> SemanticChecker<'a> {
             let is_missing = [Reason::ImageNotFound, Reason::SecretNotFound].contains(reason);
             let mistake = if is_missing { LintRule::Reference } else { LintRule::Catalog };
             let place = if below == "spec" { format!("spec.{path}") } else { below.to_owned() };
-            self.add_finding(mistake, declared, (&place, format!("`{path}` {message}")));
+            self.add_finding(mistake, declared, &place, format!("`{path}` {message}"));
         }
     }
 
@@ -125,12 +126,12 @@ impl<'a> SemanticChecker<'a> {
         if let Some((path, message)) =
             text("country").and_then(|(path, text)| Some((path, catalog::unknown_country_message(&text)?)))
         {
-            self.add_finding(LintRule::Catalog, declared, (&path, format!("`{path}`: {message}")));
+            self.add_finding(LintRule::Catalog, declared, &path, format!("`{path}`: {message}"));
         }
         if let Some((path, message)) =
             text("timezone").and_then(|(path, text)| Some((path, catalog::unknown_timezone_message(&text)?)))
         {
-            self.add_finding(LintRule::Catalog, declared, (&path, format!("`{path}`: {message}")));
+            self.add_finding(LintRule::Catalog, declared, &path, format!("`{path}`: {message}"));
         }
     }
 
@@ -152,8 +153,8 @@ impl<'a> SemanticChecker<'a> {
                 Some(partner)
             }
             NamespacePermission::Denied => {
-                if let PassOutcome::Unresolved(_, message) = namespace_not_allowed(&partner_namespace, (&name, &own)) {
-                    self.add_finding(LintRule::Reference, declared, ("spec.partnerRef", message));
+                if let PassOutcome::Unresolved(_, message) = namespace_not_allowed(&partner_namespace, &name, &own) {
+                    self.add_finding(LintRule::Reference, declared, "spec.partnerRef", message);
                 }
                 None
             }
@@ -172,7 +173,7 @@ impl<'a> SemanticChecker<'a> {
             Some(SecretSnapshot { data, .. }) => {
                 if let Err(error) = Connection::from_secret(data) {
                     let message = format!("{} is no connection: {error}", secret_label(&key));
-                    self.add_finding(LintRule::Reference, declared, ("spec.connectionSecretRef", message));
+                    self.add_finding(LintRule::Reference, declared, "spec.connectionSecretRef", message);
                 }
             }
         }
@@ -200,7 +201,7 @@ impl<'a> SemanticChecker<'a> {
             if let Some(first) = self.claims.get(&format!("{what}\n{under}")) {
                 let under = if under.is_empty() { String::new() } else { format!(" under {under}") };
                 let message = format!("{what}{under} is declared at {first} already, and there can be only one");
-                self.add_finding(LintRule::Duplicate, declared, (path, message));
+                self.add_finding(LintRule::Duplicate, declared, path, message);
             } else {
                 self.claims.insert(format!("{what}\n{under}"), spot);
             }
@@ -265,7 +266,7 @@ impl<'a> SemanticChecker<'a> {
                     "{} lacks the label `{ALLOW_REFERENCE}: \"true\"`, without which the operator refuses a new reference to its keys: add it",
                     secret_label(&key)
                 );
-                self.add_finding(LintRule::Label, declared, (path, message));
+                self.add_finding(LintRule::Label, declared, path, message);
             }
         }
     }

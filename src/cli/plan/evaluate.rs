@@ -57,7 +57,8 @@ pub(super) struct Evaluation {
 pub(super) async fn evaluate_object<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
-    (site, keeps): (&EvaluationContext<'_>, Result<(), PassOutcome>),
+    site: &EvaluationContext<'_>,
+    keeps: Result<(), PassOutcome>,
 ) -> Evaluation {
     let object = &subject.object;
     let mut row = PlanRow::from_object(subject);
@@ -76,7 +77,7 @@ pub(super) async fn evaluate_object<K: TenantResource>(
             if let Err(outcome) = keeps {
                 return Evaluation { row: row.with_outcome(outcome), observed };
             }
-            plan_steps(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row)).await;
+            plan_steps(object, &prepared.desired, observed.as_ref(), is_adopted, site, &mut row).await;
             Evaluation { row, observed }
         }
     }
@@ -91,7 +92,7 @@ fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>)
     if matches!(object.parent(), ParentRef::Object(..)) {
         check_own_connection(object, (&host, account), site.partner)?;
     }
-    check_pinned_connection(object, (&host, account), &site.place)
+    check_pinned_connection(object, &host, account, &site.place)
 }
 
 /// An object whose Partner is about to be made: nothing can stand under that one yet.
@@ -106,14 +107,14 @@ pub(super) async fn plan_under_new_partner<K: TenantResource>(
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
-    if let Err(message) = misspelling_message(&plan, desired, (&prepared.platform, &mut row)).await {
+    if let Err(message) = misspelling_message(&plan, desired, &prepared.platform, &mut row).await {
         return row.into_refused(Reason::InvalidValue.name(), message);
     }
     row.set_action(&plan, false);
     row.requests = planned_requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
     // The hash covers the id of the Partner's tenant, which is not there yet.
-    apply_approval(&subject.object, &plan, (None, &mut row));
+    apply_approval(&subject.object, &plan, None, &mut row);
     row
 }
 
@@ -134,8 +135,11 @@ fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> Plan
 /// The steps, what holds them back, and what a person should know.
 async fn plan_steps<K: TenantResource>(
     object: &K,
-    (desired, observed, is_adopted): (&DesiredTenant, Option<&ObservedTenant>, bool),
-    (site, row): (&EvaluationContext<'_>, &mut PlanRow),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+    is_adopted: bool,
+    site: &EvaluationContext<'_>,
+    row: &mut PlanRow,
 ) {
     let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
@@ -160,7 +164,7 @@ async fn plan_steps<K: TenantResource>(
             row.notes.push(note.to_owned());
         }
     }
-    if let Err(message) = misspelling_message(&plan, desired, (site.platform, &mut *row)).await {
+    if let Err(message) = misspelling_message(&plan, desired, site.platform, &mut *row).await {
         *row = row.clone().into_refused(Reason::InvalidValue.name(), message);
         return;
     }
@@ -168,8 +172,8 @@ async fn plan_steps<K: TenantResource>(
     row.requests = planned_requests(&plan, desired, observed);
     // The hash covers the UID, which an object has from the cluster alone.
     let is_known = !desired.mark.uid.is_empty();
-    let proposal = is_known.then(|| propose_plan(desired, observed, (&plan, site.place.parent_id())));
-    apply_approval(object, &plan, (proposal, row));
+    let proposal = is_known.then(|| propose_plan(desired, observed, &plan, site.place.parent_id()));
+    apply_approval(object, &plan, proposal, row);
     let is_stopped = site
         .partner
         .and_then(|partner| partner.status.as_ref())
@@ -206,7 +210,8 @@ fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mu
 async fn misspelling_message(
     plan: &Plan,
     desired: &DesiredTenant,
-    (platform, row): (&PlatformClient, &mut PlanRow),
+    platform: &PlatformClient,
+    row: &mut PlanRow,
 ) -> Result<(), String> {
     let changes = plan.steps.iter().flat_map(|step| match step {
         PlanStep::Create(changes) | PlanStep::Update(changes) | PlanStep::Brand(changes) => changes.as_slice(),
@@ -240,7 +245,7 @@ fn add_notes(plan: &Plan, row: &mut PlanRow) {
 }
 
 /// The hash that approves a plan, and whether it waits for one.
-fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut PlanRow)) {
+fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, proposal: Option<Proposal>, row: &mut PlanRow) {
     let approval = object.management().and_then(|management| management.approval.as_ref());
     let waits = match &proposal {
         Some(proposal) => is_awaiting_approval(approval, plan, proposal),
@@ -286,15 +291,15 @@ async fn resolve_tenant<K: TenantResource>(
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
     if let Some(adoption) = requested_adoption(object) {
-        return resolve_adoption(object, adoption, (desired, site)).await;
+        return resolve_adoption(object, adoption, desired, site).await;
     }
     if let Some(id) = unique_id(object) {
         let observed = observe_tenant(object, id, (desired, site)).await?;
         let is_unmarked = observed.mark == ObservedMark::None && extensions;
-        check_recorded_tenant(object, (&observed, is_unmarked), &desired.mark)?;
+        check_recorded_tenant(object, &observed, is_unmarked, &desired.mark)?;
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
-    let id = match lookup_tenant(object, site.platform, &site.place, (Freshness::Burst, &desired.mark.cluster)).await? {
+    let id = match lookup_tenant(object, site.platform, &site.place, Freshness::Burst, &desired.mark.cluster).await? {
         Lookup::NotFound => {
             refuse_create_after_hand_over(object)?;
             refuse_under_deleting_partner(site.partner)?;
@@ -310,7 +315,8 @@ async fn resolve_tenant<K: TenantResource>(
 async fn resolve_adoption<K: TenantResource>(
     object: &K,
     adoption: &Adoption,
-    (desired, site): (&DesiredTenant, &EvaluationContext<'_>),
+    desired: &DesiredTenant,
+    site: &EvaluationContext<'_>,
 ) -> Result<ResolvedTenant, PassOutcome> {
     let id = adoption.unique_id.as_deref().unwrap_or_default();
     let observed = observe_tenant(object, id, (desired, site)).await?;
@@ -351,6 +357,6 @@ async fn observe_tenant<K: TenantResource>(
     let failed = |error| platform_error_outcome(K::KIND, &error);
     let read = read_living_tenant(site.platform, &site.place, (id, needs_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| adoption_target_not_found(object, id))?;
-    load_image_digests(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
+    load_image_digests(site.platform, &mut observed, desired, site.written).await.map_err(failed)?;
     Ok(observed)
 }

@@ -17,7 +17,9 @@ use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 pub(super) fn attach_by_mark<K: TenantResource>(
     object: &mut K,
     desired: &mut DesiredTenant,
-    (rows, cluster, parent): (&TenantRows, &str, &str),
+    rows: &TenantRows,
+    cluster: &str,
+    parent: &str,
 ) -> Result<(), Failure> {
     let (own, name) = (namespace(object), object.name_any());
     let is_same = |mark: &Mark| {

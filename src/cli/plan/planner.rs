@@ -78,8 +78,8 @@ pub(super) async fn plan_all_objects(
     let mut clients = survey.prepare_clients().await;
     let mut progress = ProgressLine::begin("tenants looked at");
     let all = partners.len() + clients.len();
-    let mut rows = survey.evaluate_partners(&mut partners, &clients, (&mut progress, all)).await?;
-    rows.extend(survey.evaluate_clients(&mut clients, (&mut progress, all)).await?);
+    let mut rows = survey.evaluate_partners(&mut partners, &clients, &mut progress, all).await?;
+    rows.extend(survey.evaluate_clients(&mut clients, &mut progress, all).await?);
     rows.sort_by(|one, other| (&one.namespace, other.kind, &one.name).cmp(&(&other.namespace, one.kind, &other.name)));
     Ok(rows)
 }
@@ -103,7 +103,7 @@ impl Planner {
         for key in selected_keys(&self.ground.partners) {
             let Some(mut subject) = self.ground.partners.remove(&key) else { continue };
             let preparation =
-                prepare::prepare_partner(&mut subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+                prepare::prepare_partner(&mut subject, &self.ground, &mut self.references, &self.cluster_id).await;
             self.ground.partners.insert(key.clone(), subject);
             prepareds.insert(key, preparation);
         }
@@ -115,7 +115,7 @@ impl Planner {
         for key in selected_keys(&self.ground.clients) {
             let Some(subject) = self.ground.clients.remove(&key) else { continue };
             let preparation =
-                prepare::prepare_client(&subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+                prepare::prepare_client(&subject, &self.ground, &mut self.references, &self.cluster_id).await;
             self.ground.clients.insert(key.clone(), subject);
             prepareds.insert(key, preparation);
         }
@@ -126,7 +126,8 @@ impl Planner {
         &mut self,
         prepareds: &mut PrepareResults,
         clients: &PrepareResults,
-        (progress, all): (&mut ProgressLine, usize),
+        progress: &mut ProgressLine,
+        all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
         let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
             (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
@@ -141,7 +142,7 @@ impl Planner {
                 prepared.as_ref().map_or(Ok(()), |prepared| self.check_client_use(key, &prepared.desired, clients));
             judged.push(self.evaluate_one(subject, prepared, keeps));
         }
-        let judged = evaluate_all(judged, (progress, all)).await;
+        let judged = evaluate_all(judged, progress, all).await;
         let mut rows = Vec::new();
         for (key, judged) in prepareds.keys().zip(judged) {
             let Evaluation { mut row, observed } = judged;
@@ -191,7 +192,8 @@ impl Planner {
     async fn evaluate_clients(
         &mut self,
         prepareds: &mut PrepareResults,
-        (progress, all): (&mut ProgressLine, usize),
+        progress: &mut ProgressLine,
+        all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
         let mut places = Vec::new();
         for (key, prepared) in &*prepareds {
@@ -208,7 +210,7 @@ impl Planner {
             let Some(subject) = self.ground.clients.get(key) else { continue };
             judged.push(self.evaluate_one(subject, prepared, Ok(())));
         }
-        let judged = evaluate_all(judged, (progress, all)).await;
+        let judged = evaluate_all(judged, progress, all).await;
         let subjects = prepareds.keys().filter_map(|key| self.ground.clients.get(key));
         Ok(subjects
             .zip(judged)
@@ -271,7 +273,7 @@ impl Planner {
                     written: &prepared.written,
                     edited: &prepared.edited,
                 };
-                Box::pin(evaluate_object(subject, prepared, (&site, keeps))).await
+                Box::pin(evaluate_object(subject, prepared, &site, keeps)).await
             }
         }
     }
@@ -308,11 +310,7 @@ impl Planner {
             let sp = prepared.platform.tenant_id().to_owned();
             let place = Place::Partners { sp };
             if let Some(rows) = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten() {
-                attach_by_mark(
-                    &mut subject.object,
-                    &mut prepared.desired,
-                    (&rows, &self.cluster_id, place.parent_id()),
-                )?;
+                attach_by_mark(&mut subject.object, &mut prepared.desired, &rows, &self.cluster_id, place.parent_id())?;
             }
         }
         Ok(())
@@ -331,7 +329,7 @@ impl Planner {
                 rows.map(|rows| (place, rows))
             });
             let recognised = known.map_or(Ok(()), |(place, rows)| {
-                attach_by_mark(&mut subject.object, &mut prepared.desired, (&rows, &self.cluster_id, place.parent_id()))
+                attach_by_mark(&mut subject.object, &mut prepared.desired, &rows, &self.cluster_id, place.parent_id())
             });
             self.ground.clients.insert(key.clone(), subject);
             recognised?;
@@ -352,7 +350,8 @@ fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<O
 /// Waits for all, some at the same time, and keeps their order.
 async fn evaluate_all(
     judged: Vec<impl Future<Output = Evaluation>>,
-    (progress, all): (&mut ProgressLine, usize),
+    progress: &mut ProgressLine,
+    all: usize,
 ) -> Vec<Evaluation> {
     let mut done = Vec::new();
     let mut judged = futures::stream::iter(judged).buffered(CONCURRENT_EVALUATIONS);

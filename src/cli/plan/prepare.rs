@@ -34,10 +34,11 @@ pub(super) type PrepareResult = Result<PreparedObject, ReferenceError>;
 /// Prepares a Partner, and shows its Clients what it will have.
 pub(super) async fn prepare_partner(
     subject: &mut InventoryObject<Partner>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
-    let prepared = prepare_object(&subject.object, None, (ground, references), cluster).await?;
+    let prepared = prepare_object(&subject.object, None, ground, references, cluster).await?;
     let status = subject.object.status_mut().get_or_insert_default();
     status.effective = effective_settings(&prepared.desired);
     Ok(prepared)
@@ -46,25 +47,27 @@ pub(super) async fn prepare_partner(
 /// Prepares a Client.
 pub(super) async fn prepare_client(
     subject: &InventoryObject<TenantClient>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
     let mut notes = Vec::new();
     if let Some(partner) = usable_partner(&subject.object, ground, &mut notes).await? {
-        return prepare_object(&subject.object, Some(partner), (ground, references), cluster).await.map(
+        return prepare_object(&subject.object, Some(partner), ground, references, cluster).await.map(
             |mut prepared| {
                 prepared.notes.append(&mut notes);
                 prepared
             },
         );
     }
-    prepare_object(&subject.object, None, (ground, references), cluster).await
+    prepare_object(&subject.object, None, ground, references, cluster).await
 }
 
 async fn prepare_object<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
     if let Some(pause) = active_pause(object, crate::clock::now()) {
@@ -112,10 +115,10 @@ async fn usable_partner<'a>(
         return Err(partner_not_found(object, &partner_namespace, &name).into());
     };
     let own = namespace(object);
-    if accepts_namespace(partner, &own, (ground, notes)).await? {
+    if accepts_namespace(partner, &own, ground, notes).await? {
         Ok(Some(partner))
     } else {
-        Err(namespace_not_allowed(&partner_namespace, (&name, &own)).into())
+        Err(namespace_not_allowed(&partner_namespace, &name, &own).into())
     }
 }
 
@@ -129,7 +132,7 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
     let known = ground.partners.values().map(|subject| &subject.object).collect();
     let partners = partners_of_tenant(known, (id, &platform.host()));
     for partner in &partners {
-        if !accepts_namespace(partner, &own, (ground, notes)).await? {
+        if !accepts_namespace(partner, &own, ground, notes).await? {
             return Err(namespace_not_allowed_by_id(id, &own).into());
         }
     }
@@ -140,7 +143,8 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
 async fn accepts_namespace(
     partner: &Partner,
     own: &str,
-    (ground, notes): (&Inventory, &mut Vec<String>),
+    ground: &Inventory,
+    notes: &mut Vec<String>,
 ) -> Result<bool, Failure> {
     match (namespace_permission(partner, own), &ground.cluster) {
         (NamespacePermission::Allowed, _) => Ok(true),

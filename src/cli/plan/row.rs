@@ -201,7 +201,7 @@ pub(super) fn planned_requests(
             PlanStep::Brand(changes) => ("brand", changes),
             PlanStep::Suspend => ("suspend", &[]),
         };
-        let settings = changes.iter().map(|change| planned_setting(change, plan, (desired, observed))).collect();
+        let settings = changes.iter().map(|change| planned_setting(change, plan, desired, observed)).collect();
         PlannedRequest { step, settings }
     };
     plan.steps.iter().map(request).collect()
@@ -210,7 +210,8 @@ pub(super) fn planned_requests(
 fn planned_setting(
     change: &SettingChange,
     plan: &Plan,
-    (desired, observed): (&DesiredTenant, Option<&ObservedTenant>),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
 ) -> PlannedSetting {
     let SettingChange { field, to } = change;
     let risk = plan.differences.iter().find(|difference| difference.field == *field).map(SettingDifference::risk);

@@ -296,7 +296,7 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn client_row(name: &str, id: &str, (ready, reason): (&str, &str), differs: usize) -> StatusRow {
+    fn client_row(name: &str, id: &str, ready: &str, reason: &str, differs: usize) -> StatusRow {
         let drift: Vec<_> = (0..differs)
             .map(|one| json!({"path": format!("details.{one}"), "desired": "a", "observed": "b", "since": "2026-12-01T12:00:00Z"}))
             .collect();
@@ -318,9 +318,9 @@ mod tests {
     fn rows_are_ordered_by_each_column() {
         let rows = || {
             vec![
-                client_row("a", "client_10", ("True", "AsDeclared"), 0),
-                client_row("b", "client_9", ("False", "InvalidValue"), 0),
-                client_row("c", "client_11", ("True", "AsDeclared"), 2),
+                client_row("a", "client_10", "True", "AsDeclared", 0),
+                client_row("b", "client_9", "False", "InvalidValue", 0),
+                client_row("c", "client_11", "True", "AsDeclared", 2),
             ]
         };
         for (by, order) in [

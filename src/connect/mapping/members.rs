@@ -54,7 +54,7 @@ impl<T> ParsedAnswer<T> {
 
 /// The tenant of an answer.
 pub(in crate::connect) fn parse_tenant(body: &[u8], extensions: bool) -> Result<ParsedAnswer<Tenant>, CallError> {
-    parse_members(&parse_json(body)?, (TENANT, extensions))
+    parse_members(&parse_json(body)?, TENANT, extensions)
 }
 
 /// The branding of an answer; nothing at all is a branding without anything.
@@ -62,14 +62,14 @@ pub(in crate::connect) fn parse_branding(
     body: &[u8],
     extensions: bool,
 ) -> Result<ParsedAnswer<Branding<ImagePaths>>, CallError> {
-    parse_members(&parse_json(body)?, (BRANDING, extensions))
+    parse_members(&parse_json(body)?, BRANDING, extensions)
 }
 
 /// The answer to a create.
 pub(in crate::connect) fn parse_created(body: &[u8]) -> Result<CreatedTenant, CallError> {
     let value = parse_json(body)?;
     let ParsedAnswer { known, unreadable: odd, unknown_state: _ }: ParsedAnswer<Map<String, Value>> =
-        parse_members(&value, (CREATED, true))?;
+        parse_members(&value, CREATED, true)?;
     match serde_json::from_value(Value::Object(known)) {
         Ok(created) => Ok(created),
         Err(_) => Err(CallError::malformed_answer(match odd.first() {
@@ -87,7 +87,8 @@ pub(in crate::connect) fn parse_json(body: &[u8]) -> Result<Value, CallError> {
 /// The members of a value that a table names.
 pub(super) fn parse_members<T: DeserializeOwned>(
     value: &Value,
-    (table, extensions): (&'static [AnswerMember], bool),
+    table: &'static [AnswerMember],
+    extensions: bool,
 ) -> Result<ParsedAnswer<T>, CallError> {
     let nothing = Map::new();
     let members = match value {

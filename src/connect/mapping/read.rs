@@ -59,7 +59,7 @@ pub(in crate::connect) fn to_observed(
         }
         let answer = match field_location::<ImagePaths>(field) {
             FieldLocation::Tenant(TenantMember::Names(of, catalog)) => {
-                read_catalog_names(of(&mut tenant.known).take().unwrap_or_default(), catalog, (field, &mut unknown))
+                read_catalog_names(of(&mut tenant.known).take().unwrap_or_default(), catalog, field, &mut unknown)
             }
             FieldLocation::Tenant(member) => match read_tenant_member(field, &member, &mut tenant.known) {
                 // Nobody set it.
@@ -130,7 +130,8 @@ fn unreadable_form(field: Field, tenant: &ParsedAnswer<Tenant>, branding: &Obser
 fn read_catalog_names(
     entries: Vec<String>,
     catalog: CatalogKind,
-    (field, unknown): (Field, &mut UnknownAnswers),
+    field: Field,
+    unknown: &mut UnknownAnswers,
 ) -> ObservedValue {
     let (mut known, mut others) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {

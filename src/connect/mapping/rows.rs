@@ -95,7 +95,7 @@ fn whole_number(value: &Value) -> Option<i64> {
 fn parse_rows(items: &[Value], extensions: bool) -> ParsedRows {
     let mut all = ParsedRows::default();
     for (position, item) in (1..).zip(items) {
-        let read = parse_members::<Map<String, Value>>(item, (ROW, extensions));
+        let read = parse_members::<Map<String, Value>>(item, ROW, extensions);
         let known = read.map(|ParsedAnswer { known, unreadable: _, unknown_state: _ }| known).unwrap_or_default();
         let text = |name: &str| known.get(name).and_then(Value::as_str).map(str::to_owned);
         let (unique_id, name) = (text("uniqueId"), text("name"));

@@ -60,8 +60,10 @@ fn access_remedy(home: &str, error: &kube::Error) -> String {
 /// Writes the record, or says why it cannot be.
 pub(super) async fn write_evidence<K: TenantObject>(
     name: &str,
-    (object, intent): (&K, &DeletionIntent<'_>),
-    (ReachedPlatform { platform, place }, context): (&ReachedPlatform, &Context),
+    object: &K,
+    intent: &DeletionIntent<'_>,
+    ReachedPlatform { platform, place }: &ReachedPlatform,
+    context: &Context,
 ) -> Result<Result<(), String>, PassStop> {
     let id = unique_id(object).unwrap_or_default();
     let read = platform

@@ -218,11 +218,11 @@ async fn find_unrecorded_tenant<K: TenantObject>(
 ) -> Result<DeletionTarget, PassStop> {
     let ReachedPlatform { platform, place } = reached;
     let under_way = is_create_under_way(object, context);
-    let mut found = lookup_tenant(object, platform, place, (Freshness::Now, &context.cluster)).await;
+    let mut found = lookup_tenant(object, platform, place, Freshness::Now, &context.cluster).await;
     // One answer may leave a tenant out, and what is let go now is never looked for again.
     if matches!(found, Ok(Lookup::NotFound)) {
         tokio::time::sleep(RELIST_PAUSE).await;
-        found = lookup_tenant(object, platform, place, (Freshness::Now, &context.cluster)).await;
+        found = lookup_tenant(object, platform, place, Freshness::Now, &context.cluster).await;
     }
     match found {
         Ok(Lookup::Owned(id)) => match platform.read_tenant(place, &id, false).await {

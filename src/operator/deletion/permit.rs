@@ -42,7 +42,8 @@ pub(super) struct DecidedCall<'a> {
 pub(super) async fn send_if_still_decided<K: TenantObject>(
     object: &Arc<K>,
     DecidedCall { reached, pass: walk }: DecidedCall<'_>,
-    (done, context): (&mut DeletionAttempt, &Context),
+    done: &mut DeletionAttempt,
+    context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let ReachedPlatform { platform, place: stands } = reached;
     let reservation = platform.reserve_write(stands).await;
@@ -56,7 +57,7 @@ pub(super) async fn send_if_still_decided<K: TenantObject>(
     let decided = match decided {
         // The slot goes back; what can be waited for is waited for before it is taken.
         DeletionStep::Hold(hold) => {
-            return Ok(waiting_step(object, (PassOutcome::DeletionHeld(hold.reason, hold.message), None), None));
+            return Ok(waiting_step(object, PassOutcome::DeletionHeld(hold.reason, hold.message), None, None));
         }
         DeletionStep::Suspend | DeletionStep::Terminate(_) if is_same_account => decided,
         _ => return Ok(NextStep::Continue(None)),
@@ -66,10 +67,10 @@ pub(super) async fn send_if_still_decided<K: TenantObject>(
     let is_as_read = now.resource_version() == object.resource_version();
     match decided {
         DeletionStep::Terminate(permit) if is_as_read => {
-            terminate_tenant(object, (permit, reservation), (reached, done), context).await
+            terminate_tenant(object, permit, reservation, reached, done, context).await
         }
         DeletionStep::Suspend if is_as_read || still_asks_for_suspension(&now, &surroundings, walk, context) => {
-            suspend_tenant(&now, reservation, (reached, done), context).await
+            suspend_tenant(&now, reservation, reached, done, context).await
         }
         _ => Ok(NextStep::Continue(Some(now))),
     }
@@ -100,7 +101,8 @@ fn may_retry_with_new_token(error: &CallError, done: &mut DeletionAttempt) -> bo
 async fn suspend_tenant<K: TenantObject>(
     object: &Arc<K>,
     reservation: WriteReservation<'_>,
-    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    ReachedPlatform { platform, .. }: &ReachedPlatform,
+    done: &mut DeletionAttempt,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let id = unique_id(object.as_ref()).unwrap_or_default();
@@ -117,8 +119,10 @@ async fn suspend_tenant<K: TenantObject>(
 
 async fn terminate_tenant<K: TenantObject>(
     object: &Arc<K>,
-    (permit, reservation): (TerminationPermit, WriteReservation<'_>),
-    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    permit: TerminationPermit,
+    reservation: WriteReservation<'_>,
+    ReachedPlatform { platform, .. }: &ReachedPlatform,
+    done: &mut DeletionAttempt,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let (tenant, mark) = (permit.id().to_owned(), permit.mark().to_string());

@@ -39,7 +39,7 @@ pub(super) async fn release_object<K: TenantObject>(
         "released"
     );
     if is_whole {
-        context.events.publish_in_operator_namespace(operator_namespace(context), object, (*reason, message));
+        context.events.publish_in_operator_namespace(operator_namespace(context), object, *reason, message);
     } else {
         context.events.publish(object, *reason, message);
     }

@@ -41,7 +41,7 @@ pub(super) async fn run_step<K: TenantObject>(
         (DeletionStep::WriteEvidence(name), Some(reached)) => {
             let said = DeletionInputs::of_object(object.as_ref(), context);
             let intent = said.removal_intent(object.as_ref(), walk, context);
-            match evidence::write_evidence(name, (object.as_ref(), &intent), (reached, context)).await? {
+            match evidence::write_evidence(name, object.as_ref(), &intent, reached, context).await? {
                 Ok(()) => return Ok(NextStep::Continue(None)),
                 Err(why) => surroundings.evidence = EvidenceState::Unusable(why),
             }
@@ -56,14 +56,17 @@ pub(super) async fn run_step<K: TenantObject>(
         }
         _ => {}
     }
-    Box::pin(carry_out(object, (decided, surroundings, reached), (done, walk), context)).await
+    Box::pin(carry_out(object, decided, surroundings, reached, done, walk, context)).await
 }
 
 /// Does what was decided.
 async fn carry_out<K: TenantObject>(
     object: &Arc<K>,
-    (decided, surroundings, reached): (DeletionStep, DeletionContext, Option<ReachedPlatform>),
-    (done, walk): (&mut DeletionAttempt, DeletionPass),
+    decided: DeletionStep,
+    surroundings: DeletionContext,
+    reached: Option<ReachedPlatform>,
+    done: &mut DeletionAttempt,
+    walk: DeletionPass,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let observed = match surroundings.tenant {
@@ -72,7 +75,7 @@ async fn carry_out<K: TenantObject>(
     };
     let id = observed.as_ref().map(|observed| observed.unique_id.as_str()).or_else(|| unique_id(object.as_ref()));
     let id = id.unwrap_or_default().to_owned();
-    let waits = |outcome, until| Ok(waiting_step(object, (outcome, until), observed.as_ref()));
+    let waits = |outcome, until| Ok(waiting_step(object, outcome, until, observed.as_ref()));
     match (decided, reached) {
         (DeletionStep::Release(release), _) => {
             release::release_object(object, (&release, &surroundings.container), context).await?;
@@ -102,7 +105,8 @@ async fn carry_out<K: TenantObject>(
             Box::pin(permit::send_if_still_decided(
                 object,
                 DecidedCall { reached: &reached, pass: walk },
-                (done, context),
+                done,
+                context,
             ))
             .await
         }
@@ -126,7 +130,8 @@ async fn carry_out<K: TenantObject>(
 
 pub(super) fn waiting_step<K: TenantObject>(
     object: &Arc<K>,
-    (outcome, until): (PassOutcome, Option<Timestamp>),
+    outcome: PassOutcome,
+    until: Option<Timestamp>,
     observed: Option<&ObservedTenant>,
 ) -> NextStep<K> {
     let waiting = WaitingObject { object: Arc::clone(object), outcome, until, observed: observed.cloned() };

@@ -99,9 +99,11 @@ pub(super) fn record_writes<K: TenantObject>(
 /// returned.
 pub(super) fn check_own_writes<K: TenantObject>(
     object: &K,
-    (desired, plan): (&DesiredTenant, &Plan),
+    desired: &DesiredTenant,
+    plan: &Plan,
     observed: &ObservedTenant,
-    (context, facts): (&Context, &mut PassResult),
+    context: &Context,
+    facts: &mut PassResult,
 ) -> PendingWrites {
     let differences = plan.differences.iter().map(|one| DifferingPart {
         part: TenantProperty::Setting(one.field),

@@ -30,12 +30,12 @@ pub(super) async fn find_tenant<K: TenantObject>(
     (context, facts): (&Context, &mut PassResult),
 ) -> Result<Option<ObservedTenant>, PassStop> {
     if let Some(adoption) = requested_adoption(object.as_ref()).cloned() {
-        return adopt_tenant(object, &adoption, (referenced, desired), (context, facts)).await.map(Some);
+        return adopt_tenant(object, &adoption, referenced, desired, context, facts).await.map(Some);
     }
     if let Some(id) = unique_id(object.as_ref()).map(str::to_owned) {
-        return read_recorded_tenant(object, &id, (referenced, desired), (context, facts)).await.map(Some);
+        return read_recorded_tenant(object, &id, referenced, desired, context, facts).await.map(Some);
     }
-    find_before_create(object, (referenced, desired), (context, facts)).await
+    find_before_create(object, referenced, desired, context, facts).await
 }
 
 /// A tenant that is only read: no finalizer, no intent, no mark.
@@ -48,7 +48,7 @@ pub(super) async fn observe_tenant<K: TenantObject>(
         *object = remove_finalizer_and_intent(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     let asking = ClusterOwnerQuery { observed: &observed, ours: &ours, take_from: None, referenced };
     if asking.is_owned_by_other_namespace::<K>(context).await {
@@ -61,19 +61,21 @@ pub(super) async fn observe_tenant<K: TenantObject>(
 async fn read_recorded_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     id: &str,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
-    let observed = read_tenant(object.as_ref(), id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), id, referenced, desired, context, facts).await?;
     owner::stop_if_handed_over(object.as_ref(), &observed, context).await?;
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == ObservedMark::None && supports_marks(referenced, context, K::KIND).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     let RecordedOwnership { is_reattached, has_intent } =
-        crate::object::check_recorded_tenant(object.as_ref(), (&observed, is_unmarked), &ours)?;
+        crate::object::check_recorded_tenant(object.as_ref(), &observed, is_unmarked, &ours)?;
     if !has_intent {
         // `kubectl replace` drops finalizer and intent and keeps status: that is no new tenant.
-        *object = write_intent(Arc::clone(object), &referenced.place, (None, context)).await?;
+        *object = write_intent(Arc::clone(object), &referenced.place, None, context).await?;
     }
     facts.is_reattached = is_reattached;
     Ok(observed)
@@ -89,12 +91,14 @@ async fn supports_marks(referenced: &TenantReferences, context: &Context, kind: 
 async fn adopt_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     adoption: &Adoption,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
     let turn = context.create_lock(adopt_lock_key(&referenced.place, &id)).lock_owned().await;
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     owner::stop_if_handed_over(object.as_ref(), &observed, context).await?;
     let is_noted = is_adoption_recorded(object.as_ref(), &observed, &ours);
@@ -116,7 +120,7 @@ async fn adopt_tenant<K: TenantObject>(
     // Under a suspended Partner the platform takes no mark, so nothing is noted and nothing is said yet.
     refuse_under_suspended_partner(referenced.partner.as_deref())?;
     if !is_noted {
-        *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+        *object = write_intent(Arc::clone(object), &referenced.place, Some(id.clone()), context).await?;
     }
     facts.unique_id = Some(id);
     facts.is_adopted = true;
@@ -128,8 +132,10 @@ async fn adopt_tenant<K: TenantObject>(
 /// The look before a create: finalizer and intent first, then the look, then and only then a create.
 async fn find_before_create<K: TenantObject>(
     object: &mut Arc<K>,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<Option<ObservedTenant>, PassStop> {
     let TenantReferences { platform, place, partner, .. } = referenced;
     if intent(object.as_ref()).is_none() {
@@ -140,12 +146,12 @@ async fn find_before_create<K: TenantObject>(
     let lock = context.create_lock(create_lock_key(place, object.declared_name()));
     let turn = lock.lock_owned().await;
     let looked = context.claim.process_time();
-    let mut found = lookup_tenant(object.as_ref(), platform, place, (declared.freshness, &context.cluster)).await?;
+    let mut found = lookup_tenant(object.as_ref(), platform, place, declared.freshness, &context.cluster).await?;
     if matches!(found, Lookup::NotFound) {
-        let (taken, is_anew) = take_over_intent(declared.object, place, (looked, context)).await?;
+        let (taken, is_anew) = take_over_intent(declared.object, place, looked, context).await?;
         *object = taken;
         if is_anew {
-            found = lookup_tenant(object.as_ref(), platform, place, (Freshness::Now, &context.cluster)).await?;
+            found = lookup_tenant(object.as_ref(), platform, place, Freshness::Now, &context.cluster).await?;
         }
     }
     let id = match found {
@@ -162,7 +168,7 @@ async fn find_before_create<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     refuse_foreign_tenant(object.as_ref(), &observed, &mark_of(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
@@ -171,15 +177,17 @@ async fn find_before_create<K: TenantObject>(
 async fn read_tenant<K: TenantObject>(
     object: &K,
     id: &str,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
     let TenantReferences { platform, place, .. } = referenced;
     let failed = |error: CallError| stop_for_error(K::KIND, &error, platform, context);
     let read =
         crate::object::read_living_tenant(platform, place, (id, needs_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| not_found_outcome(object, id, context))?;
-    if let Err(error) = load_image_digests(platform, &mut observed, (desired, facts.former_writes())).await
+    if let Err(error) = load_image_digests(platform, &mut observed, desired, facts.former_writes()).await
         && !writes_what_it_cannot_load(object)
     {
         return Err(failed(error));

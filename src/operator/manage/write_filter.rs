@@ -71,8 +71,11 @@ impl FilteredPlan {
 pub(super) fn filter_plan<K: TenantObject>(
     object: &K,
     plan: Plan,
-    (desired, observed, referenced): (&DesiredTenant, Option<&ObservedTenant>, &TenantReferences),
-    (context, facts): (&Context, &PassResult),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+    referenced: &TenantReferences,
+    context: &Context,
+    facts: &PassResult,
 ) -> Result<FilteredPlan, PassStop> {
     let edited = edited_paths(object, facts.effective_settings());
     let plan = match (drift_policy(object), observed) {
@@ -90,7 +93,7 @@ pub(super) fn filter_plan<K: TenantObject>(
     let approval = object.management().and_then(|management| management.approval.as_ref());
     // The hash covers every setting: it is made only for those who asked to be asked.
     if needs_approval(approval, &plan) {
-        let proposal = propose_plan(desired, observed, (&plan, referenced.place.parent_id()));
+        let proposal = propose_plan(desired, observed, &plan, referenced.place.parent_id());
         if is_awaiting_approval(approval, &plan, &proposal) {
             return Err(PassOutcome::AwaitingApproval(proposal).into());
         }

@@ -127,7 +127,7 @@ async fn write_conditions<K: TenantObject>(
         }
     });
     if !is_overtaken(written)? {
-        publish_event::<K>(object, (&before, &after), context);
+        publish_event::<K>(object, &before, &after, context);
     }
     Ok(HandlingResult::Done)
 }
@@ -144,7 +144,8 @@ fn is_overtaken(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
 /// An event and a line in the log once for each reason, without values.
 fn publish_event<K: TenantObject>(
     object: &NotUnderstoodObject,
-    (before, after): (&[Condition], &[Condition]),
+    before: &[Condition],
+    after: &[Condition],
     context: &Context,
 ) {
     let stalled = |conditions: &[Condition]| {

@@ -14,7 +14,8 @@ use crate::plan::{ConditionStatus, Digest};
 /// Writes status; where the API server refuses it for good, the least of it with what it said.
 pub(super) async fn write_status<K: TenantObject>(
     object: &K,
-    (before, after): (&TenantStatus, &TenantStatus),
+    before: &TenantStatus,
+    after: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
     let kind_state = K::kind_state(context);
@@ -23,11 +24,11 @@ pub(super) async fn write_status<K: TenantObject>(
     if kind_state.with_memory(object, |memory| memory.refused_status.as_ref() == Some(&digest))
         && let Some(said) = former_refusal(before)
     {
-        let least = reduced_status(FormerStatus::Kept, (before, after), &said);
+        let least = reduced_status(FormerStatus::Kept, before, after, &said);
         if object.status() == Some(&least) {
             return Ok(kind_state.newest_version(Arc::new(object.clone())));
         }
-        return write_reduced(object, (before, after), &said, context).await;
+        return write_reduced(object, before, after, &said, context).await;
     }
     let written = write_despite_conflicts(object, after, context).await;
     let refusal = match written {
@@ -53,7 +54,7 @@ pub(super) async fn write_status<K: TenantObject>(
     );
     context.events.publish(object, Reason::StatusIncomplete, &incomplete_message(&said));
     kind_state.with_memory(object, |memory| memory.refused_status = Some(digest));
-    write_reduced(object, (before, after), &incomplete_message(&said), context).await
+    write_reduced(object, before, after, &incomplete_message(&said), context).await
 }
 
 /// Whether the API server would refuse the very same status again.
@@ -86,21 +87,21 @@ enum FormerStatus {
 
 async fn write_reduced<K: TenantObject>(
     object: &K,
-    (before, after): (&TenantStatus, &TenantStatus),
+    before: &TenantStatus,
+    after: &TenantStatus,
     said: &str,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    match write_despite_conflicts(object, &reduced_status(FormerStatus::Kept, (before, after), said), context).await {
+    match write_despite_conflicts(object, &reduced_status(FormerStatus::Kept, before, after, said), context).await {
         Err(error) if is_permanent_refusal(&error) => {
-            write_despite_conflicts(object, &reduced_status(FormerStatus::Dropped, (before, after), said), context)
-                .await
+            write_despite_conflicts(object, &reduced_status(FormerStatus::Dropped, before, after, said), context).await
         }
         written => written,
     }
 }
 
 /// The least of a status.
-fn reduced_status(kept: FormerStatus, (before, after): (&TenantStatus, &TenantStatus), said: &str) -> TenantStatus {
+fn reduced_status(kept: FormerStatus, before: &TenantStatus, after: &TenantStatus, said: &str) -> TenantStatus {
     let own = without_read_members(after.clone());
     let former = if kept == FormerStatus::Kept { before.clone() } else { TenantStatus::default() };
     let mut least = TenantStatus {

@@ -77,7 +77,7 @@ fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &Ob
         Err(outcome) => outcomes.push(outcome),
         Ok(desired) => {
             let plan = diff(desired, Some(observed), &WriteRecord::default());
-            outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), (&plan, "msp_1"))));
+            outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), &plan, "msp_1")));
             let situation = |rest: Plan, writes| {
                 let crate::plan::EffectiveSettings { advice, refused, .. } = desired.effective.clone();
                 let life = observed.life;
@@ -135,7 +135,7 @@ fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String
         }
         let before = object.status().cloned().unwrap_or_default();
         let report = conditions_for(&outcome, PriorReadiness::NotReady);
-        let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
+        let after = next_status(&object, &before, &facts, &outcome, &report, Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
         faults.extend(
             schema_misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")),

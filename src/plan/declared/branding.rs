@@ -64,7 +64,7 @@ impl SettingsReader<'_> {
         self.add_invalid(
             field,
             Reason::ImageNotFound,
-            missing_file_message(reference, (&self.references.namespace, read)),
+            missing_file_message(reference, &self.references.namespace, read),
         );
         None
     }
@@ -87,7 +87,8 @@ impl SettingsReader<'_> {
 /// the labels of what is there.
 fn missing_file_message(
     ConfigMapKeyRef { name, key }: &ConfigMapKeyRef,
-    (namespace, read): (&str, Option<&ConfigMapEntry>),
+    namespace: &str,
+    read: Option<&ConfigMapEntry>,
 ) -> String {
     // A check of manifests alone may not know it.
     let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };

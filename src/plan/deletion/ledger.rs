@@ -96,7 +96,7 @@ pub(super) fn check_ledger(
     if ledger.entries.iter().any(|entry| is_own(&entry) && is_within_window(entry, now)) {
         return None;
     }
-    Some(limit_hold(intent, (ledger, open), now).unwrap_or_else(|| {
+    Some(limit_hold(intent, ledger, open, now).unwrap_or_else(|| {
         let keeps = |entry: &&LedgerEntry| {
             entry.uid != intent.uid && (is_within_window(entry, now) || open.contains(&entry.uid))
         };
@@ -115,7 +115,8 @@ pub(super) fn check_ledger(
 /// The hold while the limit is reached or another Partner is being ended.
 fn limit_hold(
     intent: &DeletionIntent<'_>,
-    (ledger, open): (&TerminationLedger, &[String]),
+    ledger: &TerminationLedger,
+    open: &[String],
     now: Timestamp,
 ) -> Option<DeletionStep> {
     let (limit, flag) = match intent.kind {

@@ -123,7 +123,7 @@ pub(in crate::platform) async fn append_sampled_denial(
     denial: Denial<'_>,
 ) -> Result<bool, sqlx::Error> {
     let Some(object) = app.denial_sampler.count_denial(denial, time::now()) else { return Ok(false) };
-    append_event(&app.seal, tx, (denial.tenant, denial.actor), AuditEvent::denial(denial.action, &object)).await?;
+    append_event(&app.seal, tx, denial.tenant, denial.actor, AuditEvent::denial(denial.action, &object)).await?;
     Ok(true)
 }
 
@@ -158,7 +158,7 @@ async fn write_omitted_row(app: &App, OmittedDenials { key, last, count }: &Omit
         return Ok(());
     }
     let (actor, object) = (Actor { name: actor.clone(), ..last.clone() }, format!("{what}; {count} left out"));
-    append_event(&app.seal, &mut tx, (*tenant, &actor), AuditEvent::denial(*action, &object)).await?;
+    append_event(&app.seal, &mut tx, *tenant, &actor, AuditEvent::denial(*action, &object)).await?;
     Ok(tx.commit().await?)
 }
 

@@ -42,6 +42,6 @@ pub(in crate::platform) async fn record_denial(app: &App, tenant: i64, actor: &A
 
 async fn write_denial_row(app: &App, tenant: i64, actor: &Actor, event: AuditEvent<'_>) -> Result<(), ApiError> {
     let mut tx = app.store.begin().await?;
-    append_event(&app.seal, &mut tx, (tenant, actor), event).await?;
+    append_event(&app.seal, &mut tx, tenant, actor, event).await?;
     Ok(tx.commit().await?)
 }

@@ -177,8 +177,7 @@ impl CreateCredential {
         };
         insert_credential(&mut tx, &new).await?;
         let id = credential_id(&key);
-        append_event(seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
-            .await?;
+        append_event(seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialCreate, id)).await?;
         // Printed before it is kept: a secret that nobody saw would only be in the way.
         writeln!(out, "tenantId:     {}", credential.tenant_id)?;
         writeln!(out, "id:           {id}")?;
@@ -205,7 +204,8 @@ impl RevokeCredential {
         append_event(
             seal,
             &mut tx,
-            (tenant.id, &Actor::for_console()),
+            tenant.id,
+            &Actor::for_console(),
             AuditEvent::success(AuditAction::CredentialRevoke, id),
         )
         .await?;

@@ -126,7 +126,7 @@ async fn create_first_credential(
     };
     insert_credential(&mut tx, &new).await?;
     let event = AuditEvent::success(AuditAction::CredentialCreate, credential_id(&key));
-    append_event(seal, &mut tx, (home.id, &actor), event).await?;
+    append_event(seal, &mut tx, home.id, &actor, event).await?;
     if let Some(path) = target.file {
         let file = CredentialFile { url: target.url.to_owned(), credential: credential.clone() };
         write_draft(path, &file).map_err(|error| unusable_file(path, &error))?;

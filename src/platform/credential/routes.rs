@@ -155,8 +155,7 @@ pub(in crate::platform) async fn create(
     };
     insert_credential(&mut tx, &new).await?;
     let id = credential_id(&key);
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialCreate, id)).await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was made");
     let Credential { client_id, client_secret, tenant_id: _ } = credential;
@@ -194,7 +193,7 @@ pub(in crate::platform) async fn revoke(
     let record = find_credential(&app, tenant.id, &id).await?;
     scope.proof().consume(&mut tx).await?;
     revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRevoke, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialRevoke, &id))
         .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was revoked");
@@ -220,7 +219,7 @@ pub(in crate::platform) async fn rotate(
     let client_secret = random_secret();
     let new = NewSecret { hash: sha256_hex(&client_secret), now, expires_at };
     rotate_credential(&mut tx, &record.key_hash, &new).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRotate, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialRotate, &id))
         .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was rotated");

@@ -147,8 +147,7 @@ pub(in crate::platform) async fn export_batch(
     let names: Vec<&str> = files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportBatch, &object))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportBatch, &object)).await?;
     tx.commit().await?;
     Ok(Json(BatchResponse::Written { files }))
 }

@@ -91,7 +91,7 @@ pub(super) async fn create_schedule(
     };
     insert_schedule(&mut tx, &schedule).await?;
     let object = schedule.id.to_string();
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(AuditAction::ExportSchedule, &object))
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(AuditAction::ExportSchedule, &object))
         .await?;
     tx.commit().await?;
     Ok(schedule.into_schedule_response())
@@ -118,7 +118,7 @@ pub(in crate::platform) async fn end_schedule(
     if !delete_schedule(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(ApiError::not_found("Export", &id));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportScheduleEnd, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportScheduleEnd, &id))
         .await?;
     tx.commit().await?;
     Ok(Json(()))
@@ -163,7 +163,7 @@ async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), Ap
     finish_run(&mut tx, &run).await?;
     let object = format!("{} {}", run.id, run.data);
     let event = if done.is_ok() { AuditEvent::success } else { AuditEvent::denial };
-    append_event(&app.seal, &mut tx, (tenant.id, &Actor::for_platform()), event(AuditAction::ExportBatch, &object))
+    append_event(&app.seal, &mut tx, tenant.id, &Actor::for_platform(), event(AuditAction::ExportBatch, &object))
         .await?;
     Ok(tx.commit().await?)
 }

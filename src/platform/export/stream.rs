@@ -83,7 +83,7 @@ pub(in crate::platform) async fn create_stream(
     let secret = StreamSecret::random();
     let sealed = app.stream_vault.seal(&secret_owner(id), secret.bytes())?;
     insert_stream(&mut tx, tenant.id, id, NewStream { stream: &stream, sealed: &sealed }).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStream, &stream.id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportStream, &stream.id))
         .await?;
     tx.commit().await?;
     Ok(Json(CreatedStream { stream, secret: secret.to_display_text() }))
@@ -115,8 +115,7 @@ pub(in crate::platform) async fn end_stream(
     if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(ApiError::not_found("Stream", &id));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStreamEnd, &id))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportStreamEnd, &id)).await?;
     tx.commit().await?;
     Ok(Json(()))
 }
@@ -135,7 +134,7 @@ pub(in crate::platform) async fn publish_event(
     let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
     for stream in streams {
         let id = next_number(tx).await?;
-        enqueue_delivery(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
+        enqueue_delivery(tx, id, tenant.id, stream.number, &document, time::now()).await?;
     }
     Ok(())
 }

@@ -33,7 +33,8 @@ pub(in crate::platform) async fn consume_code(
     app: &App,
     tx: &mut Tx,
     whose: FactorOwner<'_>,
-    (code, request): (&str, Option<&RequestId>),
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<VerificationMethod>, ApiError> {
     let code = &*normalize_code(code);
     let now = time::now();
@@ -42,11 +43,11 @@ pub(in crate::platform) async fn consume_code(
         ..PasswordPolicy::default()
     });
     let Some((sealed, before)) = lock_factor(tx, whose.id).await? else {
-        record_denied_code(app, tx, whose, (AuditAction::Factor, request)).await?;
+        record_denied_code(app, tx, whose, AuditAction::Factor, request).await?;
         return Ok(None);
     };
     let counted = rules.count_attempt(before, now);
-    let step = code_step(app, (whose.unique_id, &sealed), (code, now))?;
+    let step = code_step(app, whose.unique_id, &sealed, code, now)?;
     let hash = recovery_hash(code);
     let (step, hash) = if counted.is_some() { (step.unwrap_or(NO_MATCH.0), hash.as_str()) } else { NO_MATCH };
     // Both are asked for in any case, so that the work is the same.
@@ -61,13 +62,13 @@ pub(in crate::platform) async fn consume_code(
         .await?;
     if how.is_none() {
         let action = if counted.is_some() { AuditAction::Factor } else { AuditAction::FactorLocked };
-        record_denied_code(app, tx, whose, (action, request)).await?;
+        record_denied_code(app, tx, whose, action, request).await?;
     }
     Ok(how)
 }
 
 /// The step of a code by a person's sealed secret.
-fn code_step(app: &App, (person, sealed): (&str, &str), (code, now): (&str, i64)) -> Result<Option<i64>, ApiError> {
+fn code_step(app: &App, person: &str, sealed: &str, code: &str, now: i64) -> Result<Option<i64>, ApiError> {
     if let Some(secret) = app.vault.open(person, sealed) {
         return totp::matching_step(&secret, code, now);
     }
@@ -83,7 +84,8 @@ pub(super) async fn record_denied_code(
     app: &App,
     tx: &mut Tx,
     whose: FactorOwner<'_>,
-    (action, request): (AuditAction, Option<&RequestId>),
+    action: AuditAction,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let actor = Actor::for_user(whose.unique_id, request);
     append_sampled_denial(app, tx, Denial { tenant: whose.tenant, actor: &actor, action, object: "code" }).await?;

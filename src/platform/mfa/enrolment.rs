@@ -48,8 +48,10 @@ pub(in crate::platform) async fn begin_enrolment(
 /// person has a factor meanwhile.
 pub(in crate::platform) async fn confirm_enrolment(
     app: &App,
-    (hash, whose): (&str, FactorOwner<'_>),
-    (code, request): (&str, Option<&RequestId>),
+    hash: &str,
+    whose: FactorOwner<'_>,
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<EnrolmentResult>, ApiError> {
     let now = time::now();
     let mut tx = app.store.begin().await?;
@@ -66,13 +68,13 @@ pub(in crate::platform) async fn confirm_enrolment(
         _ => false,
     };
     let enrolled = if made {
-        let key = complete_verification_in(app, &mut tx, hash, (VerificationMethod::Totp, request)).await?;
+        let key = complete_verification_in(app, &mut tx, hash, VerificationMethod::Totp, request).await?;
         let actor = Actor::for_user(whose.unique_id, request);
-        append_event(&app.seal, &mut tx, (whose.tenant, &actor), AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
+        append_event(&app.seal, &mut tx, whose.tenant, &actor, AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
             .await?;
         Some(EnrolmentResult { key, codes })
     } else {
-        record_denied_code(app, &mut tx, whose, (AuditAction::FactorEnrol, request)).await?;
+        record_denied_code(app, &mut tx, whose, AuditAction::FactorEnrol, request).await?;
         None
     };
     tx.commit().await?;

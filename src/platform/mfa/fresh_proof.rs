@@ -60,14 +60,15 @@ impl ReauthProof {
 pub(in crate::platform) async fn proof_of_request(
     app: &App,
     caller: &Caller,
-    (code, request): (Option<&str>, Option<&RequestId>),
+    code: Option<&str>,
+    request: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let Some(person) = caller.person() else { return Ok(ReauthProof::NotRequired) };
     match (&person.second_factor, code) {
         (None, _) => Ok(ReauthProof::Password(person.session_hash.clone())),
         (Some(FactorMethod::Totp), Some(code)) => {
             let whose = FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: caller.id };
-            verify_code(app, whose, (code, request))
+            verify_code(app, whose, code, request)
                 .await?
                 .map(|_| ReauthProof::Code)
                 .ok_or(ApiError::FactorProofRequired)
@@ -80,19 +81,15 @@ pub(in crate::platform) async fn proof_of_request(
 pub(in crate::platform) async fn verify_code(
     app: &App,
     whose: FactorOwner<'_>,
-    (code, request): (&str, Option<&RequestId>),
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<VerificationMethod>, ApiError> {
     let mut tx = app.store.begin().await?;
-    let how = consume_code(app, &mut tx, whose, (code, request)).await?;
+    let how = consume_code(app, &mut tx, whose, code, request).await?;
     if let Some(how) = how {
         let actor = Actor::for_user(whose.unique_id, request);
-        append_event(
-            &app.seal,
-            &mut tx,
-            (whose.tenant, &actor),
-            AuditEvent::success(AuditAction::Factor, how.as_str()),
-        )
-        .await?;
+        append_event(&app.seal, &mut tx, whose.tenant, &actor, AuditEvent::success(AuditAction::Factor, how.as_str()))
+            .await?;
     }
     // What was wrong is committed too: it counts.
     tx.commit().await?;

@@ -104,7 +104,7 @@ async fn handle_callback(app: &App, parts: &Parts) -> Result<Response, ApiError>
 /// Whoever is logged in and belongs to a tenant that wants Duo; otherwise where to go.
 async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, DuoSettings), Response>, ApiError> {
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(Err(elsewhere)),
         };
@@ -137,7 +137,7 @@ async fn verify_callback(
         Ok(duo) => duo,
         Err(trouble) => return Ok(Err(trouble)),
     };
-    Ok(app.duo.exchange_code(&duo, (code, &nonce), (&visitor.person()?.login_name, now)).await)
+    Ok(app.duo.exchange_code(&duo, code, &nonce, &visitor.person()?.login_name, now).await)
 }
 
 /// The page of somebody whom Duo did not let in, and the row about it.

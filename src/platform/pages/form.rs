@@ -52,7 +52,7 @@ pub(super) fn find_cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'
 }
 
 /// Sets a cookie of ours; no seconds forget it.
-pub(super) fn set_cookie(response: &mut Response, (name, value): (&str, &str), same_site: &str, seconds: u64) {
+pub(super) fn set_cookie(response: &mut Response, name: &str, value: &str, same_site: &str, seconds: u64) {
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite={same_site}");
     if let Ok(text) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, text);

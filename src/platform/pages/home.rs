@@ -24,7 +24,7 @@ pub(super) async fn show_home_page(State(app): State<Arc<App>>, parts: Parts) ->
 }
 
 async fn render_home_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
+    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -100,7 +100,7 @@ async fn handle_logout(app: &App, request: Request) -> Result<Response, ApiError
     form::read_form(request, &key).await?;
     end(app, &key, id.as_ref()).await?;
     let mut response = Redirect::to("/login").into_response();
-    form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
+    form::set_cookie(&mut response, session::SESSION_COOKIE, "", "Lax", 0);
     let clear = HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), clear);
     Ok(response)

@@ -25,7 +25,7 @@ impl PageSession {
     async fn find(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         let source = RequestSource::from_request(extensions, headers, &app.proxies);
         let Some((key, caller)) = session::find_session(app, headers).await? else { return Ok(None) };
-        login_policy::ensure_source_ip_allowed(app, &caller, (source, extensions.get())).await?;
+        login_policy::ensure_source_ip_allowed(app, &caller, source, extensions.get()).await?;
         let tenant = app.store.find_visible_tenant(caller.id, &caller.unique_id).await?.ok_or(ApiError::Internal)?;
         let look = Theme::for_tenant(app, &tenant).await?;
         Ok(Some(Self { caller, tenant, theme: look, key: key.to_owned() }))
@@ -34,7 +34,8 @@ impl PageSession {
     /// Whoever may look at the page that serves a debt, or at any other where it serves none; otherwise where to go.
     pub(super) async fn open_page(
         app: &App,
-        (extensions, headers): (&Extensions, &HeaderMap),
+        extensions: &Extensions,
+        headers: &HeaderMap,
         serves: Option<RequiredAction>,
     ) -> Result<Result<Self, Response>, ApiError> {
         let Some(visitor) = Self::find(app, extensions, headers).await? else {

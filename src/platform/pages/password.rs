@@ -34,7 +34,7 @@ pub(super) async fn submit_password(State(app): State<Arc<App>>, request: Reques
 }
 
 async fn render_password_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
+    match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Password)).await? {
         Err(elsewhere) => Ok(elsewhere),
         Ok(visitor) => Ok(html_response(StatusCode::OK, &visitor.theme, "login", &password_form(&visitor, &[])?)),
     }
@@ -43,7 +43,7 @@ async fn render_password_page(app: &App, parts: &Parts) -> Result<Response, ApiE
 async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Password)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -71,7 +71,7 @@ async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Resp
                 main { p.notes role="status" { "The password was changed. " a href=(visitor.theme.login_path()) { "Log in" } } }
             };
             let mut response = html_response(StatusCode::OK, &visitor.theme, "plain", &content);
-            form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
+            form::set_cookie(&mut response, session::SESSION_COOKIE, "", "Lax", 0);
             Ok(response)
         }
         Err(ApiError::Fields(wrong)) => {
@@ -102,7 +102,7 @@ async fn obtain_proof(
     id: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let code = Some(code).filter(|code| needs_code(visitor).is_ok_and(|asks| asks) && !code.trim().is_empty());
-    proof_of_request(app, &visitor.caller, (code, id)).await
+    proof_of_request(app, &visitor.caller, code, id).await
 }
 
 fn password_form(visitor: &PageSession, wrong: &[String]) -> Result<Markup, ApiError> {

@@ -44,7 +44,7 @@ pub(super) async fn show_screen_page(
 }
 
 async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
+    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -81,7 +81,7 @@ async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Re
         return Ok(html_response(StatusCode::OK, &visitor.theme, "home", &content));
     }
     let has = Subscription::of_tenant(&tenant);
-    let records = records_table(app, &visitor, &tenant, (screen.record_category(), &has)).await?;
+    let records = records_table(app, &visitor, &tenant, screen.record_category(), &has).await?;
     let content = html! {
         (navigation(&visitor)?)
         main {
@@ -108,7 +108,8 @@ async fn records_table(
     app: &App,
     visitor: &PageSession,
     tenant: &TenantRecord,
-    (category, has): (DataCategory, &Subscription),
+    category: DataCategory,
+    has: &Subscription,
 ) -> Result<Markup, ApiError> {
     if !has.has_package(category.package_requirement().package) || !is_allowed(&visitor.caller, tenant, LIST_ROUTE)? {
         return Ok(html! {});

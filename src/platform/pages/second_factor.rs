@@ -38,7 +38,7 @@ pub(super) async fn submit_factor(State(app): State<Arc<App>>, request: Request)
 
 async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -55,7 +55,7 @@ async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiErr
 async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -82,12 +82,12 @@ async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError
     }
     let (hash, whose) = (person.session_hash.as_str(), factor_owner(&visitor)?);
     if app.store.has_factor(person.id).await? {
-        return match verify_session_code(app, (hash, whose), (&code, id.as_ref())).await? {
+        return match verify_session_code(app, hash, whose, &code, id.as_ref()).await? {
             None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
             Some(key) => Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key)),
         };
     }
-    match confirm_enrolment(app, (hash, whose), (&code, id.as_ref())).await? {
+    match confirm_enrolment(app, hash, whose, &code, id.as_ref()).await? {
         None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
         Some(EnrolmentResult { key, codes }) => Ok(with_session_cookie(
             app,
@@ -123,7 +123,7 @@ fn factor_owner(visitor: &PageSession) -> Result<FactorOwner<'_>, ApiError> {
 
 /// An answer that gives the browser the new key of its session.
 pub(super) fn with_session_cookie(app: &App, mut response: Response, key: &str) -> Response {
-    form::set_cookie(&mut response, (session::SESSION_COOKIE, key), "Lax", app.login.lifetime.as_secs());
+    form::set_cookie(&mut response, session::SESSION_COOKIE, key, "Lax", app.login.lifetime.as_secs());
     response
 }
 

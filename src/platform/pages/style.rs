@@ -84,7 +84,7 @@ async fn is_small_image(app: &App, image: &ImagePaths, account: &RequestMemory) 
     let mut parts = image.logo_path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
-    let Some(picture) = app.image_cache.load_image(app, (org, file), account).await? else { return Ok(true) };
+    let Some(picture) = app.image_cache.load_image(app, org, file, account).await? else { return Ok(true) };
     let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| ApiError::Internal)?;
     Ok(size.width < RECOMMENDED_SIZE.0 || size.height < RECOMMENDED_SIZE.1)
 }

@@ -66,19 +66,21 @@ pub(in crate::platform) async fn begin_attempt(
     rules: &PasswordRules,
 ) -> Result<LoginAttempt, ApiError> {
     let turn = app.password_checks.acquire(account.clone()).await;
-    let open = app.store.count_login_attempt((&account.0, &account.1), rules, time::now()).await?;
+    let open = app.store.count_login_attempt(&account.0, &account.1, rules, time::now()).await?;
     Ok(LoginAttempt { is_counted: open, permit: turn })
 }
 
 /// Compares a password, whose attempt does not count where nobody had the time to compare it.
 pub(in crate::platform) async fn verify_password(
     app: &App,
-    ((account, source), place): (&AttemptKey, QueueSlot),
-    (password, stored): (SecretString, Option<String>),
+    (account, source): &AttemptKey,
+    place: QueueSlot,
+    password: SecretString,
+    stored: Option<String>,
 ) -> Result<bool, ApiError> {
-    let same = app.hasher.verify(place, (password, stored)).await;
+    let same = app.hasher.verify(place, password, stored).await;
     if same.is_err() {
-        app.store.take_back_attempt((account, source)).await?;
+        app.store.take_back_attempt(account, source).await?;
     }
     same
 }
@@ -88,7 +90,8 @@ pub(in crate::platform) async fn verify_password(
 /// held while it is compared. From an address that the tenant does not admit the right password is not enough.
 pub(in crate::platform) async fn authenticate(
     app: &App,
-    (login_name, password): (&str, SecretString),
+    login_name: &str,
+    password: SecretString,
     via: LoginContext<'_>,
 ) -> Result<AuthenticatedUser, ApiError> {
     let source = via.source;
@@ -100,7 +103,7 @@ pub(in crate::platform) async fn authenticate(
     let account = (account_hash(login_name), source.network_key());
     let LoginAttempt { is_counted: open, permit: turn } = begin_attempt(app, &account, &rules).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let same = verify_password(app, (&account, place), (password, stored)).await?;
+    let same = verify_password(app, &account, place, password, stored).await?;
     let now = time::now();
     let good = |person: &LoginCandidate| person.in_service && person.password_until.is_none_or(|until| until > now);
     match candidate {
@@ -143,7 +146,7 @@ pub(in crate::platform) async fn verify_second_factor(
     let how = match method {
         FactorMethod::Totp if !otp.trim().is_empty() => {
             let whose = FactorOwner { id: *id, unique_id, tenant: *tenant };
-            verify_code(app, whose, (otp, via.request)).await?
+            verify_code(app, whose, otp, via.request).await?
         }
         FactorMethod::Totp | FactorMethod::Duo(_) => {
             let actor = Actor::for_user(unique_id, via.request);
@@ -153,7 +156,7 @@ pub(in crate::platform) async fn verify_second_factor(
         }
     };
     if how.is_none() {
-        app.store.take_back_attempt((&proved.account.0, &proved.account.1)).await?;
+        app.store.take_back_attempt(&proved.account.0, &proved.account.1).await?;
         drop(proved.permit);
         return Err(ApiError::SecondFactorRequired);
     }
@@ -179,7 +182,7 @@ async fn record_failed_login(
         None => None,
     };
     match kept {
-        Some(person) => insert_failed_login(&mut tx, person.id, (carrier, source), time::now()).await?,
+        Some(person) => insert_failed_login(&mut tx, person.id, carrier, source, time::now()).await?,
         None => simulate_failed_login(&mut tx).await?,
     }
     Ok(tx.commit().await?)
@@ -213,7 +216,7 @@ pub(in crate::platform) async fn start_user_session(
     }
     let LoginCandidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
     let actor = Actor::for_user(unique_id, request);
-    append_event(&app.seal, &mut tx, (*tenant, &actor), AuditEvent::success(AuditAction::Login, carrier.as_str()))
+    append_event(&app.seal, &mut tx, *tenant, &actor, AuditEvent::success(AuditAction::Login, carrier.as_str()))
         .await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
@@ -235,14 +238,14 @@ pub(in crate::platform) async fn reauthenticate(
     let candidate = candidate.ok_or(ApiError::InvalidToken)?;
     let account = (account_hash(&person.login_name), via.source.network_key());
     let LoginAttempt { is_counted: open, permit: _turn } = begin_attempt(app, &account, &candidate.rules).await?;
-    let same = verify_password(app, (&account, place), (password, Some(candidate.password_hash))).await?;
+    let same = verify_password(app, &account, place, password, Some(candidate.password_hash)).await?;
     let good = open && same;
     let mut tx = app.store.begin().await?;
     let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, via.request));
     if good {
         grant_fresh_proof(&mut tx, &person.session_hash, time::now() + PROOF_LIFETIME).await?;
         forget_attempts(&mut tx, (&account.0, &account.1)).await?;
-        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::PasswordProve, "session"))
+        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::PasswordProve, "session"))
             .await?;
     } else {
         let denial = Denial { tenant, actor: &actor, action: AuditAction::PasswordProve, object: "session" };
@@ -257,7 +260,7 @@ pub(in crate::platform) async fn log_out(app: &App, key: &str, request: Option<&
     let mut tx = app.store.begin().await?;
     if let Some((unique_id, tenant)) = end_session(&mut tx, &credential::sha256_hex(key), time::now()).await? {
         let actor = Actor::for_user(&unique_id, request);
-        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::Logout, "session")).await?;
+        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::Logout, "session")).await?;
     }
     Ok(tx.commit().await?)
 }

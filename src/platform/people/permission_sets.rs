@@ -52,7 +52,8 @@ pub(in crate::platform) async fn read_set(
 /// `POST .../permissionSets`.
 pub(in crate::platform) async fn create_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let fresh = SetRecord {
@@ -64,24 +65,26 @@ pub(in crate::platform) async fn create_set(
         permissions: Permissions::default(),
         withheld: false,
     };
-    write_set(&app, (&scope, &actor), fresh, change).await
+    write_set(&app, &scope, &actor, fresh, change).await
 }
 
 /// `PUT .../permissionSets/{set}`.
 pub(in crate::platform) async fn update_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let set = find_own_set(&app, &scope, &id).await?;
-    write_set(&app, (&scope, &actor), set, change).await
+    write_set(&app, &scope, &actor, set, change).await
 }
 
 /// `DELETE .../permissionSets/{set}`.
 pub(in crate::platform) async fn remove_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let set = find_own_set(&app, &scope, &id).await?;
@@ -91,7 +94,7 @@ pub(in crate::platform) async fn remove_set(
         let message = format!("The permission set is in use by {}; take it out there first", roles.join(", "));
         return Err(ApiError::field("uniqueId", message));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::SetDelete, &set.unique_id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::SetDelete, &set.unique_id))
         .await?;
     tx.commit().await?;
     Ok(Json(()))
@@ -99,7 +102,8 @@ pub(in crate::platform) async fn remove_set(
 
 async fn write_set(
     app: &App,
-    (scope, actor): (&RequestScope, &Actor),
+    scope: &RequestScope,
+    actor: &Actor,
     mut set: SetRecord,
     change: PermissionSet,
 ) -> Result<Json<PermissionSet>, ApiError> {
@@ -133,7 +137,7 @@ async fn write_set(
     }
     let done = if set.id == 0 { AuditAction::SetCreate } else { AuditAction::SetUpdate };
     save_set(&mut tx, &tenant, &mut set).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &set.unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &set.unique_id)).await?;
     tx.commit().await?;
     Ok(Json(set_response(&tenant, &set)))
 }

@@ -32,23 +32,25 @@ use crate::wire::{ClientRef, PageEnvelope, PermissionSetRef, Role, UserRef};
 /// `POST .../roles`.
 pub(in crate::platform) async fn create_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(change): StrictJson<Role, { TENANT }>,
 ) -> Result<Json<Role>, ApiError> {
-    write_role(&app, (&scope, &actor), None, change).await
+    write_role(&app, &scope, &actor, None, change).await
 }
 
 /// `POST .../roles/{role}`: a partial update. Of a default role only the users change.
 pub(in crate::platform) async fn update_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(change): StrictJson<Role, { TENANT }>,
 ) -> Result<Json<Role>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
     // Nobody changes what gives more than she has.
     privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
-    write_role(&app, (&scope, &actor), Some(role), change).await
+    write_role(&app, &scope, &actor, Some(role), change).await
 }
 
 /// `GET .../roles/{role}`.
@@ -66,7 +68,8 @@ pub(in crate::platform) async fn read_role(
 /// `DELETE .../roles/{role}`.
 pub(in crate::platform) async fn remove_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
@@ -76,13 +79,8 @@ pub(in crate::platform) async fn remove_role(
     privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     delete_role(&mut tx, role.id).await?;
-    append_event(
-        &app.seal,
-        &mut tx,
-        (tenant.id, &actor),
-        AuditEvent::success(AuditAction::RoleDelete, &role.unique_id),
-    )
-    .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::RoleDelete, &role.unique_id))
+        .await?;
     tx.commit().await?;
     tracing::info!(role = role.unique_id, by = scope.caller.author_name(), "a role was deleted");
     Ok(Json(()))
@@ -131,7 +129,8 @@ struct DesiredRole {
 
 async fn write_role(
     app: &App,
-    (scope, actor): (&RequestScope, &Actor),
+    scope: &RequestScope,
+    actor: &Actor,
     role: Option<RoleRecord>,
     change: Role,
 ) -> Result<Json<Role>, ApiError> {
@@ -167,7 +166,7 @@ async fn write_role(
     }
     let done = if before.is_none() { AuditAction::RoleCreate } else { AuditAction::RoleUpdate };
     let unique_id = role_unique_id(&mut tx, id).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &unique_id)).await?;
     tx.commit().await?;
     tracing::info!(role = unique_id, by = scope.caller.author_name(), "a role was written");
     answer_after_commit(role_response_by_id(app, &tenant, id).await)

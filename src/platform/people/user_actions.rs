@@ -35,7 +35,7 @@ pub(in crate::platform) async fn activate(
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Active, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Active, request).await
 }
 
 /// `POST .../users/{user}/DEACTIVATE`.
@@ -45,7 +45,7 @@ pub(in crate::platform) async fn deactivate(
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Inactive, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Inactive, request).await
 }
 
 /// `POST .../users/{user}/TERMINATE`: irreversible.
@@ -55,7 +55,7 @@ pub(in crate::platform) async fn terminate(
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Terminated, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Terminated, request).await
 }
 
 /// How much of a terminated user's data is masked.
@@ -91,7 +91,8 @@ async fn apply_status(
     app: &App,
     (scope, actor): &ScopeAndActor,
     id: &str,
-    (status, request): (PersonStatus, Request),
+    status: PersonStatus,
+    request: Request,
 ) -> Result<Json<()>, ApiError> {
     let (body, mask) = read_action(request).await?;
     let tenant = scope.tenant()?;
@@ -108,7 +109,7 @@ async fn apply_status(
     if person.status == status {
         if is_let_in {
             let event = AuditEvent::success(AuditAction::UserActivate, &person.unique_id);
-            append_event(&app.seal, &mut tx, (tenant.id, actor), event).await?;
+            append_event(&app.seal, &mut tx, tenant.id, actor, event).await?;
         }
         return Ok(Json(tx.commit().await?));
     }
@@ -138,7 +139,7 @@ async fn apply_status(
         end_sessions_of(&mut tx, person.id, time::now()).await?;
     }
     save_person(&mut tx, &mut person, &by).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &person.unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
     let left =
@@ -224,12 +225,12 @@ pub(in crate::platform) async fn change_password(
     if !attempt.is_counted {
         return Err(ApiError::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
     }
-    if !verify_password(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
+    if !verify_password(&app, &account, place, current_password.0.into(), Some(today.clone())).await? {
         return Err(ApiError::field("currentPassword", "This is not the password of today"));
     }
-    if app.hasher.matches_any((TypedPassword::new(new_password.0.into()), last), source).await? {
+    if app.hasher.matches_any(TypedPassword::new(new_password.0.into()), last, source).await? {
         // The password of today was right: that the new one is not taken is no failed login.
-        app.store.take_back_attempt((&account.0, &account.1)).await?;
+        app.store.take_back_attempt(&account.0, &account.1).await?;
         return Err(ApiError::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
@@ -246,7 +247,8 @@ pub(in crate::platform) async fn change_password(
     append_event(
         &app.seal,
         &mut tx,
-        (tenant.id, &actor),
+        tenant.id,
+        &actor,
         AuditEvent::success(AuditAction::PasswordChange, &person.unique_id),
     )
     .await?;

@@ -21,7 +21,8 @@ use crate::wire::{TwoFactor, User};
 /// and the next login enrols anew.
 pub(in crate::platform) async fn reset_factor(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let tenant = scope.tenant()?;
@@ -37,7 +38,8 @@ pub(in crate::platform) async fn reset_factor(
     append_event(
         &app.seal,
         &mut tx,
-        (tenant.id, &actor),
+        tenant.id,
+        &actor,
         AuditEvent::success(AuditAction::FactorReset, &person.unique_id),
     )
     .await?;

@@ -63,7 +63,7 @@ pub(in crate::platform) async fn search_users(
         "updatedTime" => (UserOrder::Updated, "updatedTime"),
         _ => return Err(ApiError::field("sortName", "The list sorts by id, loginName, createdTime or updatedTime")),
     };
-    let (people, total) = app.store.search_people(tenant.id, (&terms, order), paging.range()).await?;
+    let (people, total) = app.store.search_people(tenant.id, &terms, order, paging.range()).await?;
     let results = people.iter().map(|person| visible_fields(tenant, user_list_item(tenant, person))).collect();
     Ok(Json(paging.envelope(results, total, format!("user.{name}"))))
 }

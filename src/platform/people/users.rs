@@ -51,7 +51,7 @@ pub(in crate::platform) async fn create_user(
     let is_external = profile.rest.auth_type.is_some();
     let login_name = login_name.as_str();
     let about = [login_name, &profile.first_name, &profile.last_name, &profile.email];
-    let given = parse_password((tenant, is_external), (change.password.take(), about), &mut problems);
+    let given = parse_password(tenant, is_external, change.password.take(), about, &mut problems);
     problems.finish()?;
     let RequestedRoles { numbers: roles, give } =
         resolve_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
@@ -60,7 +60,7 @@ pub(in crate::platform) async fn create_user(
     }
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
     let given = given.map_or_else(credential::random_password, |given| given.normal);
-    let password = hash_given_password(&app, (tenant, scope.source()), given).await?;
+    let password = hash_given_password(&app, tenant, scope.source(), given).await?;
     let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
@@ -81,7 +81,7 @@ pub(in crate::platform) async fn create_user(
     let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| map_login_conflict(error, login_name))?;
     set_person_roles(&mut tx, id, &roles).await?;
     let person = find_person(&mut *tx, tenant.id, &unique_id).await?.ok_or(ApiError::Internal)?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::UserCreate, &unique_id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::UserCreate, &unique_id))
         .await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant.unique_id, by = scope.caller.author_name(), "a user was made");
@@ -103,7 +103,8 @@ pub(in crate::platform) async fn read_user(
 /// `POST .../users/{user}`: a partial update.
 pub(in crate::platform) async fn update_user(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(mut change): StrictJson<User, { TENANT }>,
 ) -> Result<Json<User>, ApiError> {
@@ -118,7 +119,7 @@ pub(in crate::platform) async fn update_user(
     }
     let is_external = auth_type(&before) != LOCAL;
     let about = [&*before.login_name, &before.first_name, &before.last_name, &before.email];
-    let given = parse_password((tenant, is_external), (change.password.take(), about), &mut problems);
+    let given = parse_password(tenant, is_external, change.password.take(), about, &mut problems);
     if given.is_some() && scope.caller.person().is_some_and(|caller| caller.id == before.id) {
         problems
             .refuse("password", "One's own password is changed with the password of today: POST .../changePassword");
@@ -135,7 +136,7 @@ pub(in crate::platform) async fn update_user(
             let RequestedPassword { normal, typed } = given;
             let last = app.store.last_passwords(before.id, password::rules_of_tenant(tenant).history_length()).await?;
             ensure_not_reused(&app, last, typed, scope.source()).await?;
-            Some(hash_given_password(&app, (tenant, scope.source()), normal).await?)
+            Some(hash_given_password(&app, tenant, scope.source(), normal).await?)
         }
     };
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
@@ -174,7 +175,7 @@ pub(in crate::platform) async fn update_user(
         done.push(AuditAction::PasswordSet);
     }
     for done in done {
-        append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(done, &id)).await?;
+        append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(done, &id)).await?;
     }
     tx.commit().await?;
     answer_after_commit(user_response(&app, &tenant, &person).await).map(Json)
@@ -230,8 +231,10 @@ struct RequestedPassword {
 }
 
 fn parse_password(
-    (tenant, is_external): (&TenantRecord, bool),
-    (given, about): (Option<HiddenText>, [&str; 4]),
+    tenant: &TenantRecord,
+    is_external: bool,
+    given: Option<HiddenText>,
+    about: [&str; 4],
     problems: &mut Problems,
 ) -> Option<RequestedPassword> {
     let HiddenText(given) = given.filter(|HiddenText(given)| !given.is_empty())?;
@@ -262,7 +265,7 @@ async fn ensure_not_reused(
     given: TypedPassword,
     source: RequestSource,
 ) -> Result<(), ApiError> {
-    if app.hasher.matches_any((given, last), source).await? {
+    if app.hasher.matches_any(given, last, source).await? {
         return Err(ApiError::field("password", "The user had this password before; choose another"));
     }
     Ok(())
@@ -271,7 +274,8 @@ async fn ensure_not_reused(
 /// A password that somebody else chose, as the store keeps it.
 async fn hash_given_password(
     app: &App,
-    (tenant, source): (&TenantRecord, RequestSource),
+    tenant: &TenantRecord,
+    source: RequestSource,
     given: SecretString,
 ) -> Result<NewPassword, ApiError> {
     let must_change = password::rules_of_tenant(tenant).change_first;

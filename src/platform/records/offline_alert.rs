@@ -33,9 +33,11 @@ pub(super) struct AlertSource<'a> {
 impl OfflineAlert {
     /// Of a resource that a write turns unknown; `before` is what it was, where it was there.
     pub(super) async fn for_change(
-        (tenant, subscription): (&TenantRecord, &Subscription),
+        tenant: &TenantRecord,
+        subscription: &Subscription,
         category: DataCategory,
-        (before, after): (Option<&Record>, &Record),
+        before: Option<&Record>,
+        after: &Record,
     ) -> Result<Option<Self>, ApiError> {
         let turns = is_state_unknown(after) && !before.is_some_and(is_state_unknown);
         if category != DataCategory::Resources || !turns || !subscription.has_add_on(AddOn::OfflineAlerts) {
@@ -64,7 +66,7 @@ impl OfflineAlert {
         insert_record(tx, place.shelf, &datum).await?;
         let mut shown = prepared.into_json(&place, &datum)?;
         shown["resourceId"] = json!(resource.to_string());
-        note_change(app, tx, (&place, &datum, &shown), (&Actor::for_platform(), AuditAction::RecordCreate)).await
+        note_change(app, tx, &place, &datum, &shown, &Actor::for_platform(), AuditAction::RecordCreate).await
     }
 }
 

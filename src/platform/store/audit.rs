@@ -411,7 +411,7 @@ impl Store {
             from: "FROM audit a WHERE a.tenant_id = $1",
             order: ("a.number", "a.number"),
         };
-        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
         Ok((rows.iter().map(read_sealed_row).collect::<Result<_, _>>()?, total))
     }
 }

@@ -125,8 +125,10 @@ pub(in crate::platform) async fn save_pending_secret(tx: &mut Tx, hash: &str, se
 /// Answers the person and the number of the person's tenant; none where the session is gone.
 pub(in crate::platform) async fn mark_session_verified(
     tx: &mut Tx,
-    (old, new): (&str, &str),
-    (now, fresh): (i64, i64),
+    old: &str,
+    new: &str,
+    now: i64,
+    fresh: i64,
 ) -> Result<Option<(String, i64)>, ApiError> {
     let row = sqlx::query(
         "UPDATE session SET hash = $2, factor_at = $3, pending = NULL, seen_at = $3, \

@@ -257,7 +257,7 @@ impl Store {
             "SELECT unique_id, id FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED' AND unique_id IN ({})",
             chunk_placeholders()
         );
-        numbers_by_name(&self.readers, &text, (parent, wanted)).await
+        numbers_by_name(&self.readers, &text, parent, wanted).await
     }
 
     /// How many children are not terminated.

@@ -14,7 +14,8 @@ impl Store {
     /// False, and nothing noted, while the account is locked for the source.
     pub(in crate::platform) async fn count_login_attempt(
         &self,
-        (account, source): (&str, &str),
+        account: &str,
+        source: &str,
         rules: &PasswordRules,
         now: i64,
     ) -> Result<bool, ApiError> {
@@ -53,7 +54,7 @@ impl Store {
     }
 
     /// Takes an attempt back whose password was never compared.
-    pub(in crate::platform) async fn take_back_attempt(&self, (account, source): (&str, &str)) -> Result<(), ApiError> {
+    pub(in crate::platform) async fn take_back_attempt(&self, account: &str, source: &str) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE login_attempt SET failures = failures - 1 WHERE account = $1 AND source = $2 AND failures > 0",

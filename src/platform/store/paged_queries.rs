@@ -60,7 +60,8 @@ pub(super) fn padded_chunk<T>(part: &[T]) -> impl Iterator<Item = &T> {
 pub(super) async fn numbers_by_name(
     readers: &AnyPool,
     text: &str,
-    (owner, names): (i64, &[&str]),
+    owner: i64,
+    names: &[&str],
 ) -> Result<BTreeMap<String, i64>, ApiError> {
     let names: BTreeSet<&str> = names.iter().copied().collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -78,8 +79,10 @@ pub(super) async fn numbers_by_name(
 /// Adds pairs of an owner and each number of a list to a table, once.
 pub(super) async fn add_pairs(
     tx: &mut Tx,
-    (table, columns): (&str, &str),
-    (owner, numbers): (i64, &[i64]),
+    table: &str,
+    columns: &str,
+    owner: i64,
+    numbers: &[i64],
 ) -> Result<(), ApiError> {
     let rows: Vec<String> = (2..CHUNK + 2).map(|number| format!("($1, ${number})")).collect();
     let text = format!("INSERT INTO {table} ({columns}) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
@@ -94,7 +97,8 @@ pub(super) async fn add_pairs(
 pub(super) async fn select_page(
     readers: &AnyPool,
     listed: ListQuery<'_>,
-    (tenant, terms): (i64, &[Term]),
+    tenant: i64,
+    terms: &[Term],
     part: PageRange,
 ) -> Result<(Vec<AnyRow>, i64), ApiError> {
     let ListQuery { columns, from, order: (order, decides) } = listed;

@@ -192,7 +192,7 @@ impl Store {
             "SELECT unique_id, id FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' AND unique_id IN ({})",
             chunk_placeholders()
         );
-        numbers_by_name(&self.readers, &text, (tenant, wanted)).await
+        numbers_by_name(&self.readers, &text, tenant, wanted).await
     }
 
     /// How many people of a tenant are not terminated.
@@ -205,12 +205,13 @@ impl Store {
     pub(in crate::platform) async fn search_people(
         &self,
         tenant: i64,
-        (terms, order): (&[Term], UserOrder),
+        terms: &[Term],
+        order: UserOrder,
         part: PageRange,
     ) -> Result<(Vec<PersonRecord>, i64), ApiError> {
         let listed =
             ListQuery { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
-        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
         Ok((rows.iter().map(read_person).collect::<Result<_, _>>()?, total))
     }
 

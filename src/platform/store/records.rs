@@ -81,7 +81,7 @@ impl Store {
             return Err(page_too_large(lengths.iter().sum()));
         }
         let terms = [Term("category = ", category), Term("at >= ", paged_queries::TermValue::Number(since))];
-        let (rows, total) = select_page(&self.readers, listed, (tenant, &terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, &terms, part).await?;
         Ok((rows.iter().map(read_record).collect::<Result<_, _>>()?, total))
     }
 

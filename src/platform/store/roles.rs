@@ -104,7 +104,7 @@ pub(in crate::platform) async fn save_role(
         ),
     ] {
         sqlx::query(forget).bind(id).execute(&mut **tx).await?;
-        add_pairs(tx, (table, columns), (id, members)).await?;
+        add_pairs(tx, table, columns, id, members).await?;
     }
     Ok(id)
 }
@@ -148,7 +148,8 @@ pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(),
 /// What roles give, as they are now, without the permission sets that are withheld. `$1` chooses the roles of `role r`.
 async fn select_grants(
     readers: &AnyPool,
-    (choice, chosen): (&'static str, i64),
+    choice: &'static str,
+    chosen: i64,
     withheld: &[i64],
 ) -> Result<Vec<Grant>, ApiError> {
     let given = format!(
@@ -181,7 +182,7 @@ async fn select_grants(
 /// Gives a person these roles and no other.
 pub(in crate::platform) async fn set_person_roles(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
-    add_pairs(tx, ("role_person", "person_id, role_id"), (person, roles)).await
+    add_pairs(tx, "role_person", "person_id, role_id", person, roles).await
 }
 
 /// Gives a role to these people of a tenant and to no other of them.
@@ -198,7 +199,7 @@ pub(in crate::platform) async fn set_role_users(
     .bind(tenant)
     .execute(&mut **tx)
     .await?;
-    add_pairs(tx, ("role_person", "role_id, person_id"), (role, people)).await
+    add_pairs(tx, "role_person", "role_id, person_id", role, people).await
 }
 
 impl Store {
@@ -209,7 +210,7 @@ impl Store {
         has: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
         let roles = "IN (SELECT role_id FROM role_person WHERE person_id = $1)";
-        select_grants(&self.readers, (roles, person), &withheld_sets(has)).await
+        select_grants(&self.readers, roles, person, &withheld_sets(has)).await
     }
 
     /// What one role gives to people of a tenant that has so much.
@@ -218,7 +219,7 @@ impl Store {
         role: i64,
         has: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
-        select_grants(&self.readers, ("= $1", role), &withheld_sets(has)).await
+        select_grants(&self.readers, "= $1", role, &withheld_sets(has)).await
     }
 
     /// The roles that people of a tenant can have: its own, and the default ones of its level.
@@ -238,7 +239,7 @@ impl Store {
         let from = format!("FROM role {}", tenant_condition(tenant.kind));
         let order = if by_name { "name_key" } else { "id" };
         let listed = ListQuery { columns: COLUMNS, from: &from, order: (order, "id") };
-        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
         Ok((rows.iter().map(read_role_row).collect::<Result<_, _>>()?, total))
     }
 

@@ -214,7 +214,7 @@ impl Store {
             from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
             order: ("l.login_at", "l.id"),
         };
-        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
         Ok((rows.iter().map(|row| read_login(row, tenant)).collect::<Result<_, _>>()?, total))
     }
 }
@@ -222,7 +222,7 @@ impl Store {
 /// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the person
 /// was deactivated or got another password since it was proved.
 pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, ApiError> {
-    end_sessions_where(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
+    end_sessions_where(tx, "expires_at <= $1", new.now, "TIMEOUT", new.now).await?;
     let started = sqlx::query(
         "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at, factor_at) \
          SELECT $1, $2, id, $4, $5, $6, $6, $7, $9 FROM person \
@@ -242,7 +242,7 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     if started.rows_affected() == 0 {
         return Ok(false);
     }
-    insert_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+    insert_login(tx, new.person, Some(new.public_id), new.carrier, "SUCCESS", new.source, new.now).await?;
     forget_attempts(tx, new.account).await?;
     Ok(true)
 }
@@ -269,10 +269,11 @@ impl Store {
 pub(in crate::platform) async fn insert_failed_login(
     tx: &mut Tx,
     person: i64,
-    (carrier, source): (SessionCarrier, RequestSource),
+    carrier: SessionCarrier,
+    source: RequestSource,
     now: i64,
 ) -> Result<(), ApiError> {
-    insert_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
+    insert_login(tx, person, None, carrier, "FAILED", &source.to_string(), now).await
 }
 
 /// Of somebody who does not exist nothing is kept, but the work is that of a failed login and its row in the audit log.
@@ -301,13 +302,13 @@ pub(in crate::platform) async fn end_session(
         "SELECT u.unique_id, u.tenant_id FROM session s JOIN person u ON u.id = s.person_id WHERE s.hash = $1",
     );
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
-    end_sessions_where(tx, ("hash = $1", hash), "LOGOUT", now).await?;
+    end_sessions_where(tx, "hash = $1", hash, "LOGOUT", now).await?;
     row.map(|row| Ok((row.try_get("unique_id")?, row.try_get("tenant_id")?))).transpose()
 }
 
 /// Ends every session of a person.
 pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), ApiError> {
-    end_sessions_where(tx, ("person_id = $1", person), "FORCED", now).await
+    end_sessions_where(tx, "person_id = $1", person, "FORCED", now).await
 }
 
 /// People of a tenant, of those below it and of those below these: level by level, so that each is found by an index.
@@ -317,7 +318,7 @@ pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.
 
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), ApiError> {
-    end_sessions_where(tx, (UNDER, tenant), "FORCED", now).await
+    end_sessions_where(tx, UNDER, tenant, "FORCED", now).await
 }
 
 /// The same of those that began before a moment.
@@ -329,13 +330,14 @@ pub(in crate::platform) async fn end_sessions_begun_before(
 ) -> Result<(), ApiError> {
     // A number: nothing of a request stands in the text.
     let begun = format!("created_at < {moment} AND {UNDER}");
-    end_sessions_where(tx, (&begun, tenant), "FORCED", now).await
+    end_sessions_where(tx, &begun, tenant, "FORCED", now).await
 }
 
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
 async fn end_sessions_where<'q, T>(
     tx: &mut Tx,
-    (condition, value): (&str, T),
+    condition: &str,
+    value: T,
     how: &'q str,
     now: i64,
 ) -> Result<(), ApiError>
@@ -366,8 +368,11 @@ pub(super) fn delete_sessions_sql(condition: &str) -> String {
 
 async fn insert_login(
     tx: &mut Tx,
-    (person, session, carrier): (i64, Option<&str>, SessionCarrier),
-    (status, source): (&str, &str),
+    person: i64,
+    session: Option<&str>,
+    carrier: SessionCarrier,
+    status: &str,
+    source: &str,
     now: i64,
 ) -> Result<(), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'login' RETURNING value")

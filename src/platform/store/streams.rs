@@ -99,8 +99,10 @@ pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64
 pub(in crate::platform) async fn enqueue_delivery(
     tx: &mut Tx,
     id: i64,
-    (tenant, stream): (i64, i64),
-    (document, now): (&str, i64),
+    tenant: i64,
+    stream: i64,
+    document: &str,
+    now: i64,
 ) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO delivery (id, stream_id, tenant_id, document, attempts, next_at) VALUES ($1, $2, $3, $4, 0, $5)",

@@ -41,7 +41,7 @@ fn two_colour_picture() -> Value {
 
 /// Asserts the colour of a place in a picture of the page.
 #[track_caller]
-fn assert_colour(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
+fn assert_colour(picture: &[u8], x: u32, y: u32, wanted: [u8; 3]) {
     let found = image::load_from_memory(picture).unwrap().to_rgb8().get_pixel(x, y).0;
     let is_near = found.iter().zip(wanted).all(|(one, other)| one.abs_diff(other) <= 4);
     assert!(is_near, "at {x}, {y} is {found:?} and not {wanted:?}");
@@ -81,9 +81,9 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     assert_eq!(browser.style("body", "background-size").await, "cover, cover");
     let branded = Screenshot::take_screenshot(&browser, &platform, ("login-branded", &page)).await;
     // First and last colour of the picture, darkened; covering, it is as wide as the page.
-    assert_colour(&branded.picture, (3, 3), [9, 13, 21]);
-    assert_colour(&branded.picture, (3, 796), [24, 51, 93]);
-    assert_colour(&branded.picture, (1276, 796), [24, 51, 93]);
+    assert_colour(&branded.picture, 3, 3, [9, 13, 21]);
+    assert_colour(&branded.picture, 3, 796, [24, 51, 93]);
+    assert_colour(&branded.picture, 1276, 796, [24, 51, 93]);
     for image in ["logo", "favIcon", "loginPageImage"] {
         browser.wait_until_requested(&proxy, &path(image)).await;
     }
@@ -113,7 +113,7 @@ async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_s
     let picture = browser.take_screenshot("login-client").await;
     for (x, colour) in [(16, [110, 0, 0]), (48, [0, 0, 110]), (80, [110, 0, 0]), (112, [0, 0, 110])] {
         for y in [8, 792] {
-            assert_colour(&picture, (x, y), colour);
+            assert_colour(&picture, x, y, colour);
         }
     }
     let _ = platform.create_logged_in_user(&client, "carl", &[]).await;

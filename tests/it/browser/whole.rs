@@ -152,7 +152,7 @@ async fn choose_password(browser: &BrowserSession, password: &str) {
 }
 
 /// A record of the package that is there and none of the one that is not; and both in the browser.
-async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy, (world, id): (&TestWorld, &str)) {
+async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy, world: &TestWorld, id: &str) {
     let post = |category: &str, name: &str| {
         let path = format!("{id}/records/{category}");
         world.tenancy.call("POST", &path, Some(&json!({ "name": name }))).unwrap()
@@ -191,7 +191,7 @@ async fn what_kubectl_applies_is_felt_by_a_person_in_a_browser() {
     browser.log_in(&name, CHOSEN_PASSWORD).await;
     browser.enter_code(&app.code_at_step(0)).await;
     browser.wait_for_path("/").await;
-    check_records_in_browser(&browser, &office, (world, &id)).await;
+    check_records_in_browser(&browser, &office, world, &id).await;
     browser.open_url(&format!("{}/", elsewhere.url())).await;
     assert_eq!(browser.text("[role=alert]").await, IP_DENIED_MESSAGE, "the session is good from nowhere else");
     browser.assert_console_quiet().await;

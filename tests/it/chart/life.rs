@@ -61,7 +61,7 @@ fn assert_title_kept(space: &TestNamespace<'_>, is_kept: bool) {
 
 /// Lets a new operator stand by before the old one ends, as the Deployment's rollout does.
 fn roll_operator(world: &mut TestWorld, run: &str) {
-    let next = RELEASE.start_deployed_operator(run, (&world.control_plane, &world.kubectl)).unwrap();
+    let next = RELEASE.start_deployed_operator(run, &world.control_plane, &world.kubectl).unwrap();
     world.operator.process().stop().unwrap();
     world.operator = next;
 }
@@ -69,8 +69,8 @@ fn roll_operator(world: &mut TestWorld, run: &str) {
 fn install_earlier_chart() -> (TestWorld, Helm) {
     let ground = TestServers::start("life", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
     let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "life");
-    RELEASE.install_chart(&helm, (&earlier_chart(&support::test_folder("earlier").unwrap()), &ground), &[]);
-    let operator = RELEASE.start_deployed_operator("first", (&ground.control_plane, &ground.kubectl)).unwrap();
+    RELEASE.install_chart(&helm, &earlier_chart(&support::test_folder("earlier").unwrap()), &ground, &[]);
+    let operator = RELEASE.start_deployed_operator("first", &ground.control_plane, &ground.kubectl).unwrap();
     let options = crate::programs::OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     (ground.into_world(operator, options), helm)
 }

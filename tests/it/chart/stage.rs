@@ -26,7 +26,7 @@ pub(crate) struct ChartRelease {
 
 impl ChartRelease {
     /// Installs a chart, with the hosts and times of a test.
-    pub(crate) fn install_chart(self, helm: &Helm, (chart, ground): (&Path, &TestServers), values: &[&str]) {
+    pub(crate) fn install_chart(self, helm: &Helm, chart: &Path, ground: &TestServers, values: &[&str]) {
         let hosts = format!("platformHosts={{{}}}", ground.platform.host());
         let mut args = vec!["install", self.name, chart.to_str().unwrap(), "-n", self.namespace, "--create-namespace"];
         args.extend(["--set", &hosts, "--set", "driftInterval=1s"]);
@@ -44,7 +44,8 @@ impl ChartRelease {
     pub(crate) fn start_deployed_operator(
         self,
         run: &str,
-        (cluster, kubectl): (&ControlPlane, &Kubectl),
+        cluster: &ControlPlane,
+        kubectl: &Kubectl,
     ) -> Result<ServiceProcess> {
         let own = ["-n", self.namespace];
         let text = kubectl.run(&[&own[..], &["get", "deployment", self.deployment, "-o", "json"]].concat())?;
@@ -54,7 +55,7 @@ impl ChartRelease {
         let kubeconfig = cluster.add_kubeconfig(self.namespace, token.trim())?;
         let (flags, env) = operator_flags_and_env(&deployment);
         let folder = support::test_folder(&format!("{}-{run}", self.namespace))?;
-        programs::start_deployed(&folder, (&kubeconfig, self.namespace), (&flags, &env))
+        programs::start_deployed(&folder, &kubeconfig, self.namespace, &flags, &env)
     }
 
     /// What Helm says that it installed.

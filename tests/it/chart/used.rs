@@ -278,7 +278,7 @@ fn compare_grants_with_use(release: ChartRelease, helm: &Helm, log: &Path) {
 /// An operator for all namespaces.
 fn run_cluster_wide(ground: TestServers, helm: &Helm, spaces: [&str; 3]) -> TestWorld {
     let operator =
-        CLUSTER_WIDE_RELEASE.start_deployed_operator("whole", (&ground.control_plane, &ground.kubectl)).unwrap();
+        CLUSTER_WIDE_RELEASE.start_deployed_operator("whole", &ground.control_plane, &ground.kubectl).unwrap();
     let options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     let mut world = ground.into_world(operator, options);
     let play = RightsScenario::new(&world, spaces, CLUSTER_WIDE_RELEASE);
@@ -295,7 +295,7 @@ fn run_cluster_wide(ground: TestServers, helm: &Helm, spaces: [&str; 3]) -> Test
 /// An operator for some.
 fn run_namespaced(mut world: TestWorld, helm: &Helm, spaces: [&str; 3]) {
     world.operator =
-        NAMESPACED_RELEASE.start_deployed_operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
+        NAMESPACED_RELEASE.start_deployed_operator("scoped", &world.control_plane, &world.kubectl).unwrap();
     let home = TestNamespace::existing(&world, NAMESPACED_RELEASE.namespace.to_owned());
     home.apply_secret("standing", &home.credential());
     let play = RightsScenario::new(&world, spaces, NAMESPACED_RELEASE);
@@ -323,7 +323,7 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     }
     let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "used");
     let chart = Path::new("charts/tenantry");
-    CLUSTER_WIDE_RELEASE.install_chart(&helm, (chart, &ground), &[]);
+    CLUSTER_WIDE_RELEASE.install_chart(&helm, chart, &ground, &[]);
     let some = [
         "namespaces={first,second,going}",
         "clusterId=c1",
@@ -333,7 +333,7 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
         "defaultConnection.secretName=standing",
         "defaultConnection.namespaces={second}",
     ];
-    NAMESPACED_RELEASE.install_chart(&helm, (chart, &ground), &some);
+    NAMESPACED_RELEASE.install_chart(&helm, chart, &ground, &some);
     let world = run_cluster_wide(ground, &helm, spaces[0]);
     run_namespaced(world, &helm, spaces[1]);
 }

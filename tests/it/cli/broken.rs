@@ -72,7 +72,7 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     assert_eq!(ran.json()["summary"], json!({"Nothing": 2, "Unknown": 5}), "all namespaces: {ran:?}");
     assert_eq!(desk.run(&["plan", "-A", "partner/acme"]).code, 1, "one object is in one namespace");
 
-    check_unmanaged(&desk, (&good, &bad));
+    check_unmanaged(&desk, &good, &bad);
 
     let ran = desk.run(&["status", "-A"]);
     assert_eq!((ran.code, lines_starting_with(&ran.out, "connection of ").len()), (1, 4), "{ran:?}");
@@ -80,7 +80,7 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     assert_eq!(desk.run(&["status", "-n", &good.name]).code, 0);
 }
 
-fn check_unmanaged(desk: &PluginFolder, (good, bad): (&TestNamespace<'_>, &TestNamespace<'_>)) {
+fn check_unmanaged(desk: &PluginFolder, good: &TestNamespace<'_>, bad: &TestNamespace<'_>) {
     let ran = desk.run(&["unmanaged"]);
     assert_eq!((ran.code, lines_starting_with(&ran.out, "not looked at: ").len()), (1, 4), "{ran:?}");
     assert!(ran.out.contains("\"Clicked\""), "{}", ran.out);

@@ -279,7 +279,7 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     ]
     .into();
     assert_eq!(cost, unchanged, "what 300 unchanged tenants cost");
-    check_edited_plan(&world, (&desk, &files), unchanged);
+    check_edited_plan(&world, &desk, &files, unchanged);
     check_unmanaged(&desk, &connection);
     let later = export("later");
     assert_eq!(later.code, 0, "{later:?}");
@@ -306,7 +306,8 @@ fn check_takeover_plan(desk: &PluginFolder, connection: &str) {
 /// Two manifests are edited: two tenants more are read.
 fn check_edited_plan(
     world: &TestWorld,
-    (desk, files): (&PluginFolder, &BTreeMap<String, String>),
+    desk: &PluginFolder,
+    files: &BTreeMap<String, String>,
     mut cost: BTreeMap<(String, String), u64>,
 ) {
     let mut text = String::new();

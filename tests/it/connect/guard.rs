@@ -15,7 +15,7 @@ fn guarded_client(url: &str, may_change: impl Fn() -> bool + Send + Sync + 'stat
     let connection = Connection::from_secret(&connection_secret(url)).unwrap();
     let timeout = Duration::from_millis(1500);
     let wire = network_connector(None)(&connection, timeout).unwrap();
-    PlatformClient::from_service(connection, timeout, (wire, ChangeGuard::new(may_change)))
+    PlatformClient::from_service(connection, timeout, wire, ChangeGuard::new(may_change))
 }
 
 async fn start_fake() -> FakePlatform {

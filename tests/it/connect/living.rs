@@ -263,7 +263,7 @@ async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
     })
     .await;
     let sought =
-        fake.client_of_fake().find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Burst)).await.unwrap();
+        fake.client_of_fake().find_tenants_by_name(&clients_place(), &["Globex"], Freshness::Burst).await.unwrap();
     let NameSearchResult::Complete(listing) = sought else { panic!("{sought:?}") };
     assert_eq!(ids(&listing), ["client_1"]);
     let asked: Vec<bool> = fake.requests().iter().map(|asked| asked.path.contains("activeStatus%3Afalse")).collect();
@@ -280,9 +280,9 @@ async fn a_row_without_a_name_leaves_open_whether_the_name_is_free_only_where_it
     })
     .await;
     let platform = fake.client_of_fake();
-    let sought = platform.find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Now)).await.unwrap();
+    let sought = platform.find_tenants_by_name(&clients_place(), &["Globex"], Freshness::Now).await.unwrap();
     let NameSearchResult::Inconclusive(why) = sought else { panic!("{sought:?}") };
     assert_eq!(why, "`Globex`: row 1 (`client_1`) has no name that can be read");
-    let other = platform.find_tenants_by_name(&clients_place(), (&["Initech"], Freshness::Now)).await.unwrap();
+    let other = platform.find_tenants_by_name(&clients_place(), &["Initech"], Freshness::Now).await.unwrap();
     assert!(matches!(other, NameSearchResult::Complete(_)), "{other:?}");
 }

@@ -201,7 +201,7 @@ fn whoever_installs_upgrades_and_uninstalls_reads_commands_that_work() {
     let mut operator = None;
     let mut faults = console.run_page(&INSTALLATION.text(), |command| {
         if command.starts_with("helm install") {
-            let started = RELEASE.start_deployed_operator("reader", (&ground.control_plane, &ground.kubectl));
+            let started = RELEASE.start_deployed_operator("reader", &ground.control_plane, &ground.kubectl);
             operator = Some(started.unwrap());
         }
     });

@@ -30,8 +30,8 @@ fn start_world() -> TestWorld {
     let ground = TestServers::start("runbook", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
     let admin = ground.control_plane.kubeconfig("admin");
     let chart = assets::root().join("charts/tenantry");
-    RELEASE.install_chart(&Helm::on_cluster(&admin, "runbook"), (&chart, &ground), &["policies.install=false"]);
-    let operator = RELEASE.start_deployed_operator("runbook", (&ground.control_plane, &ground.kubectl)).unwrap();
+    RELEASE.install_chart(&Helm::on_cluster(&admin, "runbook"), &chart, &ground, &["policies.install=false"]);
+    let operator = RELEASE.start_deployed_operator("runbook", &ground.control_plane, &ground.kubectl).unwrap();
     let options = OperatorOptions::new(&admin, ground.platform.host());
     ground.into_world(operator, options)
 }
@@ -157,7 +157,7 @@ fn the_person_on_call_reads_commands_that_work() {
             if command.contains("--replicas=0") {
                 world.operator.process().stop().unwrap();
             } else if command.contains("--replicas=2") {
-                next = Some(RELEASE.start_deployed_operator("next", (&world.control_plane, &world.kubectl)).unwrap());
+                next = Some(RELEASE.start_deployed_operator("next", &world.control_plane, &world.kubectl).unwrap());
             }
         }));
     }

@@ -8,7 +8,7 @@ use super::{FaultSite, shared_world, site_with_client, site_with_partner};
 use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 
 /// A Client whose tenant is answered wrongly: it says so, keeps its id, and nothing is written anywhere.
-fn check_wrong_answer(site: &FaultSite<'_>, client: &str, (fault, words): (ProxyFault, &str)) {
+fn check_wrong_answer(site: &FaultSite<'_>, client: &str, fault: ProxyFault, words: &str) {
     let space = &site.space;
     site.reconcile_now("client/globex", "before");
     let changes = site.count_changes("/api/");
@@ -38,7 +38,7 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
         (ProxyFault::Truncate(20), "not available"),
         (elsewhere, "not about tenant"),
     ] {
-        check_wrong_answer(&site, &client, (fault, words));
+        check_wrong_answer(&site, &client, fault, words);
     }
     assert_eq!(site.space.read_client_tenant(&partner, &other)["city"], "Bonn");
 }
@@ -48,7 +48,7 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
 fn an_answer_of_a_gigabyte_is_cut_off_and_takes_no_memory() {
     let (site, _, client) = site_with_client("huge", &json!({}));
     let before = operator_peak_memory();
-    check_wrong_answer(&site, &client, (ProxyFault::Huge(1 << 30), "1048576 bytes"));
+    check_wrong_answer(&site, &client, ProxyFault::Huge(1 << 30), "1048576 bytes");
     let grown = operator_peak_memory().saturating_sub(before);
     assert!(grown < 64 << 10, "the peak of memory grew by {grown} KiB");
 }

@@ -29,7 +29,7 @@ impl AnnotationWriter {
         let place = (space.name.clone(), name.to_owned());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(write_until_stopped(kubeconfig, place, (&counter, &over, pause)));
+            runtime.block_on(write_until_stopped(kubeconfig, place, &counter, &over, pause));
         });
         Self { written, end, thread: Some(thread) }
     }
@@ -52,7 +52,9 @@ impl Drop for AnnotationWriter {
 async fn write_until_stopped(
     kubeconfig: PathBuf,
     (namespace, name): (String, String),
-    (counter, over, pause): (&AtomicU64, &AtomicBool, Duration),
+    counter: &AtomicU64,
+    over: &AtomicBool,
+    pause: Duration,
 ) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();

@@ -43,7 +43,7 @@ impl Drop for SharedFolder {
 }
 
 /// The chart's objects for one namespace of the shared cluster; what is for the whole cluster is not ours to change.
-fn rendered_objects(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
+fn rendered_objects(namespace: &str, port: u16, host: &str) -> Vec<Value> {
     let values = [
         format!("namespaces={{{namespace}}}"),
         format!("platformHosts={{{host}}}"),
@@ -148,7 +148,7 @@ fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
     let (image, place, kubectl) = (OperatorImage::load(), SharedFolder::new(), support::admin_kubectl());
     let namespace = support::create_namespace("image");
     let (port, closed) = (free_port().unwrap(), format!("127.0.0.1:{}", free_port().unwrap()));
-    let chart = rendered_objects(&namespace, (port, &closed));
+    let chart = rendered_objects(&namespace, port, &closed);
     let pod = find_object(&chart, "Deployment", "tenantry");
     let others: Vec<String> = chart.iter().filter(|one| one["kind"] != "Deployment").map(Value::to_string).collect();
     kubectl.run_with(&["apply", "-f", "-"], &others.join("\n---\n")).unwrap();

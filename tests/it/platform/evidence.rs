@@ -144,7 +144,7 @@ async fn nobody_begins_the_log_of_a_purged_tenant_again() {
     let AuditFixture { platform, keys, acme, .. } = audit_fixture().await;
     let client = platform.sp.create_client(&acme, "Gone").await;
     let sees = [("Clients", "View")];
-    let eve = create_person_with_permissions(&platform, (&acme, "eve"), &sees, json!({ "allClients": true })).await;
+    let eve = create_person_with_permissions(&platform, &acme, "eve", &sees, json!({ "allClients": true })).await;
     platform.sp.post_empty(&format!("/tenants/{acme}/clients/{client}/terminate")).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
     platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();

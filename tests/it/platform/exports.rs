@@ -75,7 +75,9 @@ impl ExportReceiver {
 
 async fn receive_export(
     State(stand_in): State<ExportReceiver>,
-    (method, uri, headers): (Method, Uri, HeaderMap),
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, HeaderMap) {
     let body = String::from_utf8_lossy(&body).into_owned();

@@ -116,7 +116,7 @@ async fn those_who_read_an_image_at_the_same_time_share_its_bytes() {
 }
 
 /// GETs at the same time, of which the platform has all before it answers one.
-async fn get_concurrently(url: &str, (path, token): (&str, &str), count: usize) -> Vec<u16> {
+async fn get_concurrently(url: &str, path: &str, token: &str, count: usize) -> Vec<u16> {
     let asked = (0..count).map(|number| {
         let last = u8::try_from(number / 10 + 1).unwrap();
         async move {
@@ -146,10 +146,10 @@ async fn brandings_whose_images_are_from_before_their_digests_take_no_memory() {
     let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
     let shown = sp.get(branding).await.json();
     assert!(shown["loginPageImage"]["servedSha256"].is_string(), "{shown}");
-    let seen = get_concurrently(&url, ("/api/v2/tenants/msp_2/customBranding", &sp.token), 40).await;
+    let seen = get_concurrently(&url, "/api/v2/tenants/msp_2/customBranding", &sp.token, 40).await;
     assert_eq!(seen, [200; 40]);
     // A stylesheet looks at the size of the image; who loads it is charged with it.
-    let seen = get_concurrently(&url, ("/style/msp_2.css", &sp.token), 8).await;
+    let seen = get_concurrently(&url, "/style/msp_2.css", &sp.token, 8).await;
     assert!(seen.contains(&200) && seen.iter().all(|status| matches!(status, 200 | 503)), "{seen:?}");
     // The driver of PostgreSQL holds an answer once more, in the buffer of its connection.
     let most = if folder.database().starts_with("postgres:") { 320 } else { 200 };

@@ -73,11 +73,7 @@ fn watch_duo(world: &SimWorld) -> DuoWrites {
 }
 
 /// Holds what the platform shows to the table.
-fn compare_with_platform(
-    world: &SimWorld,
-    (key, rows, round): (&SimObjectKey, &[FieldMapping], usize),
-    duos: &DuoWrites,
-) {
+fn compare_with_platform(world: &SimWorld, key: &SimObjectKey, rows: &[FieldMapping], round: usize, duos: &DuoWrites) {
     let tenant = world.tenant(key).unwrap();
     let shown = world.console(Method::GET, &SimWorld::tenant_path(&tenant), &Value::Null).json_body();
     let branding = world.console(Method::GET, &format!("{}/customBranding", tenant.id), &Value::Null).json_body();
@@ -144,7 +140,7 @@ fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
             // The heir is woken after its Partner, and its spec does not say when.
             tokio::time::sleep(std::time::Duration::from_mins(1)).await;
             for (key, rows) in [(&partner, &of_partner), (&client, &of_client), (&heir, &of_heir)] {
-                compare_with_platform(&world, (key, rows, round), &duos);
+                compare_with_platform(&world, key, rows, round, &duos);
             }
         }
         let standard =

@@ -170,7 +170,7 @@ fn clean_logo(world: &SimWorld) -> Value {
 }
 
 /// While files meet this fate nothing is said of the tenant; afterwards it is as declared, and nothing was written.
-async fn is_only_delayed(world: &SimWorld, (fate, reason): (&RequestFate, &str), script: impl FnOnce(&SimWorld)) {
+async fn is_only_delayed(world: &SimWorld, fate: &RequestFate, reason: &str, script: impl FnOnce(&SimWorld)) {
     let asked = ImageRequestCounts::counting(world, fate.clone());
     script(world);
     world.wait_until("the trouble is told", |world| ready_says(world, &acme()) == reason).await;
@@ -199,7 +199,7 @@ fn a_platform_that_is_away_while_an_image_is_loaded_is_no_drift() {
             remove_write_records(&world);
             spec["management"] = management;
             run_life(&world, &OperatorLife::new(2), settings(), async {
-                is_only_delayed(&world, (&fate, reason), |world| drop(world.edit(&acme(), &spec))).await;
+                is_only_delayed(&world, &fate, reason, |world| drop(world.edit(&acme(), &spec))).await;
             });
             assert_eq!(world.unmet_waits(), Vec::<String>::new(), "{fate:?}");
         }
@@ -215,7 +215,7 @@ fn a_platform_that_is_away_while_an_image_is_loaded_refuses_no_take_over() {
     spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
     run_life(&world, &OperatorLife::new(1), settings(), async {
         let create = |world: &SimWorld| drop(world.create(&acme(), &scenarios::partner_spec(&spec)));
-        is_only_delayed(&world, (&error_fate(500), "PlatformUnavailable"), create).await;
+        is_only_delayed(&world, &error_fate(500), "PlatformUnavailable", create).await;
     });
     assert_eq!(world.unmet_waits(), Vec::<String>::new());
 }

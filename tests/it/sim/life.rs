@@ -64,7 +64,7 @@ pub(crate) fn run_life<T>(
     settings: OperatorFlags,
     script: impl Future<Output = T>,
 ) -> Option<T> {
-    run_life_with_standby(world, (life, false), settings, script)
+    run_life_with_standby(world, life, false, settings, script)
 }
 
 /// An operator beside the one of a life, which crashes and is started again for itself.
@@ -85,7 +85,8 @@ async fn restart_second_operator(world: &SimWorld, life: &OperatorLife, settings
 /// The same, with a second operator beside it or without.
 pub(crate) fn run_life_with_standby<T>(
     world: &SimWorld,
-    (life, is_doubled): (&OperatorLife, bool),
+    life: &OperatorLife,
+    is_doubled: bool,
     settings: OperatorFlags,
     script: impl Future<Output = T>,
 ) -> Option<T> {
@@ -135,14 +136,15 @@ pub(crate) async fn run_operator(
     life: &OperatorLife,
     settings: OperatorFlags,
 ) -> Result<(), OperatorError> {
-    run_operator_until(world, life, (settings, std::future::pending())).await
+    run_operator_until(world, life, settings, std::future::pending()).await
 }
 
 /// One operator, until it is asked to end or ends by itself.
 pub(crate) async fn run_operator_until(
     world: &SimWorld,
     life: &OperatorLife,
-    (settings, stop): (OperatorFlags, impl Future<Output = ()> + Send + 'static),
+    settings: OperatorFlags,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), OperatorError> {
     world.lock().oracle.alive.insert(life.number);
     let home = settings.namespace.clone().unwrap_or_else(|| OPERATOR_NAMESPACE.to_owned());

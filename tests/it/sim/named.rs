@@ -309,7 +309,7 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
         let asked = async {
             let _ = stopped.await;
         };
-        let ended = run_operator_until(&world, &OperatorLife::new(1), (settings(), asked)).await;
+        let ended = run_operator_until(&world, &OperatorLife::new(1), settings(), asked).await;
         assert!(ended.is_ok(), "{ended:?}");
         assert!(begun.elapsed() < Duration::from_secs(75), "it ends soon after: {:?}", begun.elapsed());
     });

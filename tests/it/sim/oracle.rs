@@ -144,11 +144,11 @@ impl Oracle {
             self.add_violation(at, ask, format!("sent by life {life} while `{holder:?}` leads"));
         }
         if ask.side == SimServer::Platform {
-            self.check_change_request((life, ask), cluster, at);
+            self.check_change_request(life, ask, cluster, at);
         }
     }
 
-    fn check_change_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
+    fn check_change_request(&mut self, life: usize, ask: &SimRequest, cluster: &SimCluster, at: Timestamp) {
         let (RequestSubject::Update(id) | RequestSubject::Act(id, _)) = subject_of_request(ask) else { return };
         let key = (life, id.to_owned());
         let seen = self.seen.get(&key).or_else(|| self.tenants.get(id)).cloned();
@@ -160,10 +160,10 @@ impl Oracle {
         if !was_there && !cluster.was_adopted(id) {
             self.add_violation(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
         }
-        if let Some(fault) = self.foreign_change((life, ask), &tenant, (cluster, at)) {
+        if let Some(fault) = self.foreign_change(life, ask, &tenant, cluster, at) {
             self.add_violation(at, ask, fault);
         }
-        if let Some(fault) = self.forbidden_change(ask, &tenant, (cluster, at)) {
+        if let Some(fault) = self.forbidden_change(ask, &tenant, cluster, at) {
             self.add_violation(at, ask, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
@@ -171,7 +171,7 @@ impl Oracle {
             self.add_violation(at, ask, "a change of a tenant whose object is not understood");
         }
         if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate")) {
-            for fault in self.termination_faults((life, &tenant), cluster, at) {
+            for fault in self.termination_faults(life, &tenant, cluster, at) {
                 self.add_violation(at, ask, fault);
             }
         }
@@ -180,8 +180,11 @@ impl Oracle {
     /// A request was carried out; with the tenants as they are now where it may have changed one.
     pub(crate) fn record_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
-        (cluster, tenants): (&SimCluster, Option<Vec<SimTenant>>),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
+        cluster: &SimCluster,
+        tenants: Option<Vec<SimTenant>>,
         at: Timestamp,
     ) {
         let shown = self.shown_late.take();
@@ -193,8 +196,8 @@ impl Oracle {
             return;
         }
         match ask.side {
-            SimServer::Platform => self.record_platform_reply((life, ask, reply), shown, at),
-            SimServer::Cluster => self.record_cluster_reply((life, ask, reply), cluster, at),
+            SimServer::Platform => self.record_platform_reply(life, ask, reply, shown, at),
+            SimServer::Cluster => self.record_cluster_reply(life, ask, reply, cluster, at),
         }
     }
 
@@ -211,7 +214,9 @@ impl Oracle {
 
     fn record_platform_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
         shown: Option<ShownRead>,
         at: Timestamp,
     ) {
@@ -258,7 +263,9 @@ impl Oracle {
 
     fn record_cluster_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
         cluster: &SimCluster,
         at: Timestamp,
     ) {
@@ -283,11 +290,11 @@ impl Oracle {
         let after = reply.json_body();
         if is_status {
             self.record_status(&after, cluster);
-            self.check_status_write((life, &key, &after), ask, at);
+            self.check_status_write(life, &key, &after, ask, at);
         } else if ask.json()["metadata"]["finalizers"].is_array() && !has_finalizer(&after) {
             let version = cluster.version().saturating_sub(1);
             if let Some(before) = cluster.object_at_version(&key, version).filter(|before| has_finalizer(before)) {
-                self.check_finalizer_removal((life, &key, before.as_ref()), (ask, cluster), at);
+                self.check_finalizer_removal(life, &key, before.as_ref(), ask, cluster, at);
             }
         }
     }

@@ -101,7 +101,8 @@ fn exhaust_rate_limit(world: &SimWorld, neighbour: &'static str) {
 /// Ends a tenant whose call then waits for half a minute, and lets something happen ten seconds into the wait.
 async fn change_while_call_waits(
     world: &SimWorld,
-    (key, neighbour): (&SimObjectKey, &SimObjectKey),
+    key: &SimObjectKey,
+    neighbour: &SimObjectKey,
     happens: impl Fn(&SimWorld),
 ) {
     world.edit(key, &scenarios::confirmed_deletion(world, key, 90));
@@ -126,7 +127,7 @@ fn run_client_while_call_waits(happens: impl Fn(&SimWorld), ends: impl Fn(&SimWo
     let world = new_default_world();
     let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         create_ready_objects(&world).await;
-        change_while_call_waits(&world, (&globex(), &initech()), happens).await;
+        change_while_call_waits(&world, &globex(), &initech(), happens).await;
         wait_until(&world, "it comes to its end", ends).await;
         tokio::time::sleep(Duration::from_mins(10)).await;
     });
@@ -195,7 +196,7 @@ fn a_client_that_is_made_while_the_end_of_its_partner_waits_keeps_the_partner() 
             assert!(reply.is_success(), "{reply:?}");
             assert_eq!(partner.state, "SUSPENDED");
         };
-        change_while_call_waits(&world, (&umbrella(), &acme()), made).await;
+        change_while_call_waits(&world, &umbrella(), &acme(), made).await;
         wait_until(&world, "it is held", |world| deletion_blocked_reason(world, &umbrella()) == "ClientsRemain").await;
         tokio::time::sleep(Duration::from_mins(10)).await;
     });
@@ -209,7 +210,7 @@ fn without_any_change_the_call_is_sent_once_when_its_turn_comes() {
     let world = new_default_world();
     let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         create_ready_objects(&world).await;
-        change_while_call_waits(&world, (&globex(), &initech()), |_| {}).await;
+        change_while_call_waits(&world, &globex(), &initech(), |_| {}).await;
         wait_until(&world, "it is ended", is_gone).await;
         wait_until_idle(&world, 1).await;
     });

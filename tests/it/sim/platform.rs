@@ -72,7 +72,7 @@ impl SimPlatform {
         let (started, credential) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(Box::pin(serve_jobs((database, documented_only), queue, started)));
+            runtime.block_on(Box::pin(serve_jobs(database, documented_only, queue, started)));
         });
         Self { jobs, credential: credential.recv().unwrap(), folder }
     }
@@ -100,7 +100,8 @@ impl SimPlatform {
 }
 
 async fn serve_jobs(
-    (database, documented_only): (String, bool),
+    database: String,
+    documented_only: bool,
     queue: Receiver<PlatformJob>,
     started: Sender<Credential>,
 ) {

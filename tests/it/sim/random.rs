@@ -74,9 +74,10 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
         }
         let done = run_life_with_standby(
             &world,
-            (&life, run.is_doubled),
+            &life,
+            run.is_doubled,
             wide_settings(),
-            perform_actions(&world, &life, (run, &next)),
+            perform_actions(&world, &life, run, &next),
         );
         if done.is_some() {
             return world;
@@ -88,7 +89,7 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
     }
 }
 
-async fn perform_actions(world: &SimWorld, life: &OperatorLife, (run, next): (&RandomRun, &Cell<usize>)) {
+async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun, next: &Cell<usize>) {
     while let Some((deed, pause)) = run.deeds.get(next.get()) {
         next.set(next.get() + 1);
         world.lock().add_story_line(tenantry::clock::now(), format!(" * {deed:?}"));
@@ -149,7 +150,7 @@ pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
     Err(format!("{faults:#?}\n{}", state.story.join("\n")))
 }
 
-fn check_random_runs((name, seed): (&'static str, u64), strategy: impl Strategy<Value = RandomRun>) {
+fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Value = RandomRun>) {
     let config = ProptestConfig { max_shrink_iters: 400, ..random_cases(name, seed, CASES_PER_HALF) };
     let requests = Cell::new(0);
     let outcome = TestRunner::new(config).run(&strategy, |run| {
@@ -171,10 +172,10 @@ const CASES_PER_HALF: u32 = 1_000;
 
 #[test]
 fn whatever_happens_it_comes_to_rest_as_declared() {
-    check_random_runs(("sim", 1), any_run(ODDS, 3..12));
+    check_random_runs("sim", 1, any_run(ODDS, 3..12));
 }
 
 #[test]
 fn whatever_else_happens_it_comes_to_rest_as_declared() {
-    check_random_runs(("sim-more", 2), any_run(ODDS, 3..12));
+    check_random_runs("sim-more", 2, any_run(ODDS, 3..12));
 }

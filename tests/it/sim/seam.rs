@@ -179,7 +179,7 @@ impl SimState {
     }
 
     /// What lasts for a while makes this of a request.
-    fn lasting_fate(&mut self, (life, ask): (usize, &SimRequest), now: Timestamp) -> RequestFate {
+    fn lasting_fate(&mut self, life: usize, ask: &SimRequest, now: Timestamp) -> RequestFate {
         if let Some(leading) = self.oracle.leading_life() {
             self.troubles.update_leader(leading);
         }
@@ -221,7 +221,7 @@ impl SimState {
         let tenants = (ask.side == SimServer::Platform && ask.is_write()).then(|| self.platform.tenants());
         self.add_story_line(at, format!("   life {life} {} -> {}", ask.log_line(), reply.status));
         let Self { oracle, cluster, .. } = self;
-        oracle.record_reply((life, ask, &reply), (cluster, tenants), at);
+        oracle.record_reply(life, ask, &reply, cluster, tenants, at);
         reply
     }
 
@@ -231,7 +231,7 @@ impl SimState {
             *reply = shown.reply.clone();
             self.oracle.shown_late = Some(shown);
         } else if reply.is_success() {
-            self.troubles.remember_read(ask, (reply, &self.oracle.tenants), at);
+            self.troubles.remember_read(ask, reply, &self.oracle.tenants, at);
         }
         self.troubles.normalise_reply(ask, reply);
     }
@@ -295,7 +295,7 @@ impl SimWorld {
             state.carry_out_delayed(now);
             let Some(number) = state.number_request(now) else { return life.end_endless_life() };
             let fate = match (state.fates)((life.number, number), &ask) {
-                RequestFate::Pass => state.lasting_fate((life.number, &ask), now),
+                RequestFate::Pass => state.lasting_fate(life.number, &ask, now),
                 fate => fate,
             };
             if fate != RequestFate::Pass {
@@ -307,7 +307,7 @@ impl SimWorld {
             }
             fate
         };
-        self.apply_fate(life, ask, (fate, now)).await
+        self.apply_fate(life, ask, fate, now).await
     }
 
     /// A watch begins: an answer instead of it, or the watch. Faults break the connection or answer.
@@ -354,7 +354,8 @@ impl SimWorld {
         &self,
         life: &OperatorLife,
         ask: SimRequest,
-        (fate, now): (RequestFate, Timestamp),
+        fate: RequestFate,
+        now: Timestamp,
     ) -> Result<SimReply, BrokenConnection> {
         let carry_out = || self.lock().carry_out(life.number, &ask, now);
         match fate {

@@ -19,13 +19,13 @@ use super::seam::{SimState, SimWorld};
 
 /// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
 pub(crate) fn new_default_world() -> SimWorld {
-    new_world((false, false))
+    new_world(false, false)
 }
 
 /// A world as random runs have it: the accounts of the namespaces have hosts of their own, and settings are read from a
 /// Secret.
 pub(crate) fn new_two_account_world() -> SimWorld {
-    new_world((false, true))
+    new_world(false, true)
 }
 
 /// A world on a platform that has only what is documented. Its credential is that of a partner.
@@ -33,22 +33,22 @@ pub(crate) fn new_documented_world() -> SimWorld {
     thread_local! {
         static DOCUMENTED: Arc<SimPlatform> = Arc::new(SimPlatform::start(true));
     }
-    world_on(DOCUMENTED.with(Arc::clone), (false, false))
+    world_on(DOCUMENTED.with(Arc::clone), false, false)
 }
 
 /// The same, whose requests are kept.
 pub(crate) fn new_recorded_world() -> SimWorld {
-    new_world((true, false))
+    new_world(true, false)
 }
 
-fn new_world((is_recorded, is_wide): (bool, bool)) -> SimWorld {
+fn new_world(is_recorded: bool, is_wide: bool) -> SimWorld {
     thread_local! {
         static PLATFORM: Arc<SimPlatform> = Arc::new(SimPlatform::start(false));
     }
-    world_on(PLATFORM.with(Arc::clone), (is_recorded, is_wide))
+    world_on(PLATFORM.with(Arc::clone), is_recorded, is_wide)
 }
 
-fn world_on(platform: Arc<SimPlatform>, (is_recorded, is_wide): (bool, bool)) -> SimWorld {
+fn world_on(platform: Arc<SimPlatform>, is_recorded: bool, is_wide: bool) -> SimWorld {
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = SimWorld::new(SimState::new(SimCluster::new(&[OPERATOR_NAMESPACE], now), platform, now));

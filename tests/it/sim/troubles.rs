@@ -141,7 +141,8 @@ impl LastingFaults {
     pub(crate) fn remember_read(
         &mut self,
         ask: &SimRequest,
-        (reply, tenants): (&SimReply, &BTreeMap<String, SimTenant>),
+        reply: &SimReply,
+        tenants: &BTreeMap<String, SimTenant>,
         now: Timestamp,
     ) {
         if let Some(id) = read_tenant_id(ask) {

@@ -120,8 +120,10 @@ impl DuoClient {
     pub(in crate::platform) async fn exchange_code(
         &self,
         duo: &DuoSettings,
-        (code, nonce): (&str, &str),
-        (login_name, now): (&str, i64),
+        code: &str,
+        nonce: &str,
+        login_name: &str,
+        now: i64,
     ) -> Result<(), DuoError> {
         let (origin, callback) = self.endpoints(duo)?;
         let call = origin.call_url("token");

@@ -87,7 +87,7 @@ async fn routes_that_ask(world: &mut ReauthFixture, token: &ApiCaller) -> Vec<St
             continue;
         }
         let method: Method = verb.name().parse().unwrap();
-        let by_page = world.browser.call_api((method.clone(), &path), &changed_settings(1), &[]).await;
+        let by_page = world.browser.call_api(method.clone(), &path, &changed_settings(1), &[]).await;
         let by_token =
             token.send(method, &format!("/api/v2{path}"), changed_settings(1).to_string().into_bytes()).await;
         assert_eq!(asks_for_second_factor(&by_page), asks_for_second_factor(&by_token), "{path}");
@@ -132,10 +132,10 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
 }
 
 /// Sends a save.
-async fn send_save(caller: &ApiCaller, verb: HttpMethod, path: &str, (number, code): (u32, &str)) -> ApiResponse {
+async fn send_save(caller: &ApiCaller, verb: HttpMethod, path: &str, number: u32, code: &str) -> ApiResponse {
     let method: Method = verb.name().parse().unwrap();
     caller
-        .send_with_code(method, &format!("/api/v2{path}"), (changed_settings(number).to_string().into_bytes(), code))
+        .send_with_code(method, &format!("/api/v2{path}"), changed_settings(number).to_string().into_bytes(), code)
         .await
 }
 
@@ -155,20 +155,20 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
     for ApiRoute { method: verb, path, .. } in rows {
         let path = world.row_path(path);
         // An API credential is never asked.
-        send_save(&world.platform.sp, *verb, &path, (2, "")).await.json();
+        send_save(&world.platform.sp, *verb, &path, 2, "").await.json();
         // By a code in the header, once.
-        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, (3, &world.app.wrong_code())).await), "{path}");
+        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 3, &world.app.wrong_code()).await), "{path}");
         let code = world.fresh_code().await;
-        send_save(&token, *verb, &path, (3, &code)).await.json();
-        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, (4, &code)).await), "{path}");
+        send_save(&token, *verb, &path, 3, &code).await.json();
+        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 4, &code).await), "{path}");
         // By the page, once.
         let method: Method = verb.name().parse().unwrap();
         let code = world.fresh_code().await;
         let confirmed = world.browser.send_code(&code).await;
         assert!(confirmed.status == 200 && confirmed.text.contains("within two minutes"), "{}", confirmed.text);
-        world.browser.call_api((method.clone(), &path), &changed_settings(5), &[]).await.json();
+        world.browser.call_api(method.clone(), &path, &changed_settings(5), &[]).await.json();
         assert!(
-            asks_for_second_factor(&world.browser.call_api((method, &path), &changed_settings(6), &[]).await),
+            asks_for_second_factor(&world.browser.call_api(method, &path, &changed_settings(6), &[]).await),
             "{path}"
         );
     }
@@ -184,7 +184,7 @@ async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minut
     let mut browsers: Vec<HttpBrowser> = (0..20).map(|_| world.browser.clone()).collect();
     let bodies: Vec<Value> = (0..20).map(|number| changed_settings(100 + number)).collect();
     let saves =
-        browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.call_api((Method::POST, &path), body, &[]));
+        browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.call_api(Method::POST, &path, body, &[]));
     let answers = join_all(saves).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     assert_eq!(answers.iter().filter(|answer| asks_for_second_factor(answer)).count(), 19);
@@ -193,15 +193,15 @@ async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minut
     world.browser.send_code(&code).await;
     world
         .browser
-        .call_api((Method::POST, &path), &json!({ "country": "Atlantis" }), &[])
+        .call_api(Method::POST, &path, &json!({ "country": "Atlantis" }), &[])
         .await
         .assert_field_refused("country");
     world.platform.execute_sql("UPDATE session SET verified_until = verified_until - 115000").await;
-    world.browser.call_api((Method::POST, &path), &changed_settings(7), &[]).await.json();
+    world.browser.call_api(Method::POST, &path, &changed_settings(7), &[]).await.json();
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
     world.platform.execute_sql("UPDATE session SET verified_until = verified_until - 121000").await;
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(8), &[]).await));
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(8), &[]).await));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     let mut world = ReauthFixture::new().await;
     let path = format!("{}/{}", world.platform.partners_path(), world.partner);
     assert!(
-        asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(1), &[]).await),
+        asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(1), &[]).await),
         "she has just logged in"
     );
     let mut other = HttpBrowser::new(&world.platform);
@@ -218,8 +218,8 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     assert_eq!(redirect_location(&other.send_code(&code).await), "/");
     let code = world.fresh_code().await;
     other.send_code(&code).await;
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(1), &[]).await));
-    other.call_api((Method::POST, &path), &changed_settings(1), &[]).await.json();
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(1), &[]).await));
+    other.call_api(Method::POST, &path, &changed_settings(1), &[]).await.json();
 }
 
 /// As if everybody had logged in an hour ago.
@@ -246,14 +246,14 @@ async fn without_a_second_factor_the_password_is_asked_again() {
     eve.post(&path, changed_settings(1)).await.json();
     age_sessions_by_an_hour(&world.platform).await;
     assert!(asks_for_password(&eve.post(&path, changed_settings(2)).await));
-    assert!(asks_for_password(&page.call_api((Method::POST, &path), &changed_settings(2), &[]).await));
+    assert!(asks_for_password(&page.call_api(Method::POST, &path, &changed_settings(2), &[]).await));
     let wrong = page.submit_form("/factor", "/factor", &[("password", "wrong")]).await;
     assert!(wrong.status == 401 && wrong.text.contains("The password is wrong."), "{}", wrong.text);
     let right = page.submit_form("/factor", "/factor", &[("password", CHOSEN_PASSWORD)]).await;
     assert!(right.status == 200 && right.text.contains("within two minutes"), "{}", right.text);
-    page.call_api((Method::POST, &path), &changed_settings(2), &[]).await.json();
+    page.call_api(Method::POST, &path, &changed_settings(2), &[]).await.json();
     assert!(
-        asks_for_password(&page.call_api((Method::POST, &path), &changed_settings(3), &[]).await),
+        asks_for_password(&page.call_api(Method::POST, &path, &changed_settings(3), &[]).await),
         "one save for one proof"
     );
     assert!(asks_for_password(&eve.post(&path, changed_settings(3)).await), "and another session has none");
@@ -263,12 +263,12 @@ async fn without_a_second_factor_the_password_is_asked_again() {
         log.iter().filter(|row| row["action"] == "password.prove").map(|row| row["outcome"].clone()).collect();
     assert_eq!(proofs, ["denied", "done"]);
 
-    world.browser.call_api((Method::POST, &own), &json!({ "city": "Bonn" }), &[]).await.json();
+    world.browser.call_api(Method::POST, &own, &json!({ "city": "Bonn" }), &[]).await.json();
     let off = json!({ "twoFactorAuthentication": false });
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &own), &off, &[]).await));
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &own, &off, &[]).await));
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
-    world.browser.call_api((Method::POST, &own), &off, &[]).await.json();
+    world.browser.call_api(Method::POST, &own, &off, &[]).await.json();
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn a_stolen_session_enrols_no_second_factor_without_the_password() {
     page.log_in("/login", "ada", CHOSEN_PASSWORD).await;
     age_sessions_by_an_hour(&platform).await;
     let own = json!({ "twoFactorAuthentication": true });
-    page.call_api((Method::POST, &format!("/tenants/{partner}/users/{ada}")), &own, &[]).await.json();
+    page.call_api(Method::POST, &format!("/tenants/{partner}/users/{ada}"), &own, &[]).await.json();
     let shown = page.get("/factor").await;
     assert!(shown.text.contains("Enter your password") && !shown.text.contains("class=\"secret\""), "{}", shown.text);
     let tried = page.submit_form("/factor", "/factor", &[("code", "123456")]).await;
@@ -307,7 +307,7 @@ async fn a_proof_is_used_up_before_the_save_ends_the_session_that_has_it() {
     let moment = moment.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string();
     let change = json!({ "changePasswordsSetBefore": moment });
     let path = format!("/tenants/{partner}");
-    page.call_api((Method::POST, &path), &change, &[]).await.json();
+    page.call_api(Method::POST, &path, &change, &[]).await.json();
     assert_eq!(platform.sp.get(&path).await.json()["changePasswordsSetBefore"], moment.as_str());
 }
 
@@ -382,7 +382,7 @@ async fn a_person_with_a_second_factor_shows_it_to_change_the_own_password() {
     let body = json!({ "currentPassword": CHOSEN_PASSWORD, "newPassword": to, "confirmPassword": to }).to_string();
     assert!(asks_for_second_factor(&token.send(Method::POST, &path, body.clone().into_bytes()).await));
     let code = world.fresh_code().await;
-    token.send_with_code(Method::POST, &path, (body.into_bytes(), &code)).await.json();
+    token.send_with_code(Method::POST, &path, body.into_bytes(), &code).await.json();
     // The page has a field for the code.
     let mut page = HttpBrowser::new(&world.platform);
     page.log_in("/login", "sue", to).await;

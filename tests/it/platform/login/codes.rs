@@ -91,7 +91,7 @@ async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_the
         assert_eq!(platform.sp.login_with("ada", CHOSEN_PASSWORD, &wrong).await.status, 403, "{number}");
     }
     let header = [("x-two-factor-code", wrong.as_str())];
-    assert_eq!(open.call_api((reqwest::Method::PUT, &path), &serde_json::json!({}), &header).await.status, 403);
+    assert_eq!(open.call_api(reqwest::Method::PUT, &path, &serde_json::json!({}), &header).await.status, 403);
     platform.execute_sql("UPDATE factor SET last_step = 0").await;
     for code in [&app.code_at_step(0), &codes[0]] {
         assert_eq!(one.send_code(code).await.status, 401, "the door is shut");

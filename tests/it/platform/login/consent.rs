@@ -26,7 +26,7 @@ async fn the_form_is_shown_at_the_first_login_and_again_until_it_is_accepted() {
     for path in ["/", "/password", "/factor", "/screens/alerts"] {
         assert_eq!(redirect_location(&browser.get(path).await), "/consent", "{path}");
     }
-    let refused = browser.call_api((Method::GET, "/cfg/countries"), &json!({}), &[]).await;
+    let refused = browser.call_api(Method::GET, "/cfg/countries", &json!({}), &[]).await;
     assert!(refused.status == 403 && refused.text.contains("consent_required"), "{}", refused.text);
     assert_eq!(token.get("/cfg/countries").await.status, 200);
     assert_eq!(browser.answer_consent("MAYBE").await.status, 400);

@@ -46,7 +46,8 @@ impl HttpBrowser {
     /// A script of the page asks the API.
     pub(super) async fn call_api(
         &mut self,
-        (method, path): (Method, &str),
+        method: Method,
+        path: &str,
         body: &Value,
         extra: &[(&str, &str)],
     ) -> ApiResponse {

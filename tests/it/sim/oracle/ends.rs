@@ -46,7 +46,7 @@ fn is_deleting(object: &Value) -> bool {
 
 impl Oracle {
     /// How something stood when a life last read it; nothing where it never did.
-    fn last_read(&self, life: usize, (cluster, key): (&SimCluster, &SimObjectKey)) -> Option<(u64, Option<Value>)> {
+    fn last_read(&self, life: usize, cluster: &SimCluster, key: &SimObjectKey) -> Option<(u64, Option<Value>)> {
         let path = key.resource.path(&key.namespace, &key.name);
         let version = *self.read.get(&(life, path))?;
         Some((version, cluster.object_at_version(key, version).map(|object| object.as_ref().clone())))
@@ -55,7 +55,8 @@ impl Oracle {
     /// Why this tenant must not be ended now.
     pub(super) fn termination_faults(
         &self,
-        (life, tenant): (usize, &SimTenant),
+        life: usize,
+        tenant: &SimTenant,
         cluster: &SimCluster,
         at: Timestamp,
     ) -> Vec<String> {
@@ -68,7 +69,7 @@ impl Oracle {
         let Some(key) = tenant.place.as_deref().and_then(key_of_place) else {
             return vec!["ended without an owner".to_owned()];
         };
-        let Some((version, Some(object))) = self.last_read(life, (cluster, &key)) else {
+        let Some((version, Some(object))) = self.last_read(life, cluster, &key) else {
             return vec!["ended without a look at its object".to_owned()];
         };
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
@@ -104,7 +105,7 @@ impl Oracle {
             SimObjectKey::new(NAMESPACES, "", &key.namespace),
             SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()),
         ] {
-            let read = self.last_read(life, (cluster, &around));
+            let read = self.last_read(life, cluster, &around);
             let stays = matches!(&read, Some((_, Some(found))) if !is_deleting(found));
             must(stays, &format!("{} is going or was not looked at", around.name));
         }
@@ -133,7 +134,9 @@ impl Oracle {
     /// An operator wrote a status: a confirmation that it newly accepted must have been good.
     pub(super) fn check_status_write(
         &mut self,
-        (life, key, after): (usize, &SimObjectKey, &Value),
+        life: usize,
+        key: &SimObjectKey,
+        after: &Value,
         ask: &SimRequest,
         at: Timestamp,
     ) {
@@ -194,12 +197,15 @@ impl Oracle {
     /// An operator took its finalizer off an object.
     pub(super) fn check_finalizer_removal(
         &mut self,
-        (life, key, before): (usize, &SimObjectKey, &Value),
-        (ask, cluster): (&SimRequest, &SimCluster),
+        life: usize,
+        key: &SimObjectKey,
+        before: &Value,
+        ask: &SimRequest,
+        cluster: &SimCluster,
         at: Timestamp,
     ) {
         let is_going = |around: &SimObjectKey| {
-            matches!(self.last_read(life, (cluster, around)), Some((_, None)))
+            matches!(self.last_read(life, cluster, around), Some((_, None)))
                 || cluster.get(around).is_none_or(is_deleting)
         };
         let whole = is_going(&SimObjectKey::new(NAMESPACES, "", &key.namespace))

@@ -42,7 +42,8 @@ impl Oracle {
         &self,
         ask: &SimRequest,
         seen: &SimTenant,
-        (cluster, at): (&SimCluster, Timestamp),
+        cluster: &SimCluster,
+        at: Timestamp,
     ) -> Option<String> {
         if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate"))
             && self.apart_since.is_some_and(|since| at.duration_since(since) > MAX_CLOCK_CHECK_AGE)

@@ -34,9 +34,11 @@ impl Oracle {
     /// Why a change of a tenant, as the life has seen it, is not its owner's.
     pub(super) fn foreign_change(
         &self,
-        (life, ask): (usize, &SimRequest),
+        life: usize,
+        ask: &SimRequest,
         seen: &SimTenant,
-        (cluster, at): (&SimCluster, Timestamp),
+        cluster: &SimCluster,
+        at: Timestamp,
     ) -> Option<String> {
         let now = self.tenants.get(&seen.id);
         let owner =
@@ -48,7 +50,7 @@ impl Oracle {
         });
         if let Some(next) = marked.filter(|next| *next != owner) {
             let is_given = handover_targets(cluster, &owner).any(|receiver| receiver == next);
-            return (!is_given && !self.was_absent_since_read((life, &owner), cluster))
+            return (!is_given && !self.was_absent_since_read(life, &owner, cluster))
                 .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
         }
         let mut owners = vec![owner];
@@ -78,7 +80,7 @@ impl Oracle {
     }
 
     /// Whether an object was gone at some time since a life last read it.
-    fn was_absent_since_read(&self, (life, key): (usize, &SimObjectKey), cluster: &SimCluster) -> bool {
+    fn was_absent_since_read(&self, life: usize, key: &SimObjectKey, cluster: &SimCluster) -> bool {
         let path = key.resource.path(&key.namespace, &key.name);
         let Some(since) = self.read.get(&(life, path)) else { return false };
         (*since..=cluster.version()).any(|version| cluster.object_at_version(key, version).is_none())

@@ -50,7 +50,8 @@ impl IdentityOracle {
     pub(super) fn identify_object(
         &self,
         object: &ModelObject,
-        (names, platform): (&[u8], PlatformModel),
+        names: &[u8],
+        platform: PlatformModel,
         tenants: &[ModelTenant],
     ) -> ModelIdentity {
         let asked = (object.uid, names.to_vec(), tenants.iter().map(|tenant| (tenant.uid, tenant.name)).collect());

@@ -38,7 +38,7 @@ impl CreateModel {
             }
             CreateActivity::Looked(found, is_anew, is_under_way, ago) => {
                 let ago = if self.has_mutant(CreateMutant::WaitJudgedAfterTheLook) { 0 } else { ago };
-                let doing = self.decide_activity(operator, (found, is_anew, is_under_way, ago), state);
+                let doing = self.decide_activity(operator, found, is_anew, is_under_way, ago, state);
                 next.set_activity(process, doing);
                 next.operators[usize::from(process)].is_refused =
                     matches!(found, ModelIdentity::NameTaken | ModelIdentity::Ambiguous);
@@ -57,7 +57,7 @@ impl CreateModel {
             CreateActivity::Waiting(request) => {
                 let reply = self.execute_call(&mut next, request);
                 let ended = if self.has_mutant(CreateMutant::WaitEndedByNewIntent) { Duration::MAX } else { NOW };
-                next.handle_reply(process, request, (&reply, ended));
+                next.handle_reply(process, request, &reply, ended);
                 all.push((CreateEvent::Answered(process, request), next));
             }
         }
@@ -98,7 +98,7 @@ impl CreateModel {
         }
         let known = operator.known.clone().unwrap_or_else(|| known.clone());
         operator.activity = match known.intent {
-            None => CreateActivity::Sending(new_intent_call(&known, (state, operator.is_current), false)),
+            None => CreateActivity::Sending(new_intent_call(&known, state, operator.is_current, false)),
             Some(there) => {
                 if !self.has_mutant(CreateMutant::NoWaitForCreateOfAnother) {
                     operator.creates.observe_intent(&to_intent(there), NOW, timeout);
@@ -117,13 +117,16 @@ impl CreateModel {
         let sent = object.intent.filter(|_| !self.has_mutant(CreateMutant::SentNameForgotten)).map(|(_, name)| name);
         let mut names: Vec<u8> = [Some(object.name), sent].into_iter().flatten().collect();
         names.dedup();
-        self.oracle.identify_object(object, (&names, self.platform), &state.tenants)
+        self.oracle.identify_object(object, &names, self.platform, &state.tenants)
     }
 
     fn decide_activity(
         &self,
         operator: &CreateOperator,
-        (found, is_anew, is_under_way, ago): (ModelIdentity, bool, bool, u8),
+        found: ModelIdentity,
+        is_anew: bool,
+        is_under_way: bool,
+        ago: u8,
         state: &CreateState,
     ) -> CreateActivity {
         let Some(object) = &operator.known else { return CreateActivity::Idle };
@@ -160,7 +163,7 @@ impl CreateModel {
                     _ if is_anew => create,
                     CreateDecision::Wait => CreateActivity::Idle,
                     CreateDecision::TakeOver => {
-                        CreateActivity::Sending(new_intent_call(object, (state, operator.is_current), true))
+                        CreateActivity::Sending(new_intent_call(object, state, operator.is_current, true))
                     }
                     CreateDecision::Create => create,
                 }
@@ -223,7 +226,7 @@ impl CreateState {
     }
 
     /// What the process makes of the answer.
-    fn handle_reply(&mut self, process: u8, request: CreateCall, (reply, now): (&CreateReply, Duration)) {
+    fn handle_reply(&mut self, process: u8, request: CreateCall, reply: &CreateReply, now: Duration) {
         let object = self.object.clone();
         let operator = &mut self.operators[usize::from(process)];
         operator.activity = match (request, reply) {
@@ -252,7 +255,7 @@ fn to_intent((nonce, name): (u8, u8)) -> Intent {
 }
 
 /// The patch of an intent, with a nonce that nobody in the world knows.
-fn new_intent_call(object: &ModelObject, (state, is_current): (&CreateState, bool), is_anew: bool) -> CreateCall {
+fn new_intent_call(object: &ModelObject, state: &CreateState, is_current: bool, is_anew: bool) -> CreateCall {
     let of_object = |object: &Option<ModelObject>| object.as_ref()?.intent.map(|(nonce, _)| nonce);
     let of_request = |request: &CreateCall| match request {
         CreateCall::Intent { nonce, .. } => Some(*nonce),

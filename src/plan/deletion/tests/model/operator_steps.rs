@@ -33,7 +33,7 @@ impl DeletionModel {
                 all.push((DeletionEvent::Begins(process), next));
             }
             DeletionActivity::Reading(at, seen, is_book_current) => {
-                let event = self.read_next(&mut next, process, (at, seen, is_book_current));
+                let event = self.read_next(&mut next, process, at, seen, is_book_current);
                 all.push((event, next));
             }
             DeletionActivity::WaitingForSlot => {
@@ -50,7 +50,7 @@ impl DeletionModel {
                 all.push((DeletionEvent::ReadsAgain(process), next));
             }
             DeletionActivity::ReceivingReread(is_same) => {
-                self.receive_reread(&mut next, (process, is_same));
+                self.receive_reread(&mut next, process, is_same);
                 all.push((DeletionEvent::Hears(process), next));
             }
             DeletionActivity::Sending(request) => {
@@ -84,7 +84,9 @@ impl DeletionModel {
         &self,
         state: &mut DeletionState,
         process: u8,
-        (at, mut seen, mut is_current): (u8, ModelContext, bool),
+        at: u8,
+        mut seen: ModelContext,
+        mut is_current: bool,
     ) -> DeletionEvent {
         let around = state.context;
         let operator = &mut state.operators[usize::from(process)];
@@ -130,7 +132,7 @@ impl DeletionModel {
             return if self.can_change_after_read(at) {
                 event
             } else {
-                self.read_next(state, process, (next, seen, is_current))
+                self.read_next(state, process, next, seen, is_current)
             };
         }
         let decided = self.decide_with_mutants(process, operator, seen);
@@ -235,7 +237,7 @@ impl DeletionModel {
             (true, false) => ModelClock::Ahead,
             (true, true) => ModelClock::AheadAndBelieved,
         };
-        let mut decided = self.oracle.decide_step((copy.uid, wish), seen, (walk, clock));
+        let mut decided = self.oracle.decide_step(copy.uid, wish, seen, walk, clock);
         if let ModelDecision::Does(DeletionCall::Record(record, _)) = &mut decided
             && self.has_mutant(DeletionMutant::TakenForgotten)
         {
@@ -276,7 +278,7 @@ impl DeletionModel {
     }
 
     /// The answer to that read.
-    fn receive_reread(&self, state: &mut DeletionState, (process, is_same): (u8, bool)) {
+    fn receive_reread(&self, state: &mut DeletionState, process: u8, is_same: bool) {
         let operator = &mut state.operators[usize::from(process)];
         match (is_same, self.has_mutant(DeletionMutant::SlotAfterTheLook)) {
             (false, _) => operator.restart_read(),

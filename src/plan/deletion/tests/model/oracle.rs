@@ -131,19 +131,23 @@ impl DeletionOracle {
     /// What the real function says to an object and what stands around it.
     pub(super) fn decide_step(
         &self,
-        (object, wish): (u8, DeletionSpec),
+        object: u8,
+        wish: DeletionSpec,
         seen: ModelContext,
-        (walk, clock): (ModelPass, ModelClock),
+        walk: ModelPass,
+        clock: ModelClock,
     ) -> ModelDecision {
-        let asked = || ask_next_deletion_step((object, wish), seen, (walk, clock));
+        let asked = || ask_next_deletion_step(object, wish, seen, walk, clock);
         *self.0.borrow_mut().entry((object, wish, seen, walk, clock)).or_insert_with(asked)
     }
 }
 
 fn ask_next_deletion_step(
-    (object, wish): (u8, DeletionSpec),
+    object: u8,
+    wish: DeletionSpec,
     seen: ModelContext,
-    (ModelPass { has_recorded, is_early }, clock): (ModelPass, ModelClock),
+    ModelPass { has_recorded, is_early }: ModelPass,
+    clock: ModelClock,
 ) -> ModelDecision {
     let ours = if clock == ModelClock::Right { now() } else { now() + minutes(60) };
     let uid = uid_text(object);
