@@ -1,4 +1,4 @@
-//! Activate, suspend, terminate.
+//! Lifecycle of a tenant: activate, suspend, terminate.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ type AppExtractor = State<Arc<App>>;
 type ScopeExtractor = Extension<RequestScope>;
 type ChildPath = Path<(String, String)>;
 
-/// The answer is 200 with `null`, also where the tenant was in that state already.
+/// Applies a lifecycle action. Answers 200 with `null`, even if the tenant was already in that state.
 async fn apply_lifecycle(
     app: &App,
     scope: &RequestScope,
@@ -78,7 +78,7 @@ async fn apply_lifecycle(
         deactivate_people(&mut tx, record.id, &scope.caller.author_name()).await?;
     }
     if state != wire::WireTenantState::Active {
-        // Activating the tenant again does not bring a session back to life.
+        // Activating the tenant later does not bring these sessions back.
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     scope.proof().consume(&mut tx).await?;

@@ -1,7 +1,7 @@
 //! Rate limits: requests per caller, tenant, category and minute.
 //!
-//! Each caller has the whole budget of a tenant: nobody uses up somebody else's. Only what a caller may do is charged to it;
-//! refusals have a budget of their own, since each is a row of the audit log.
+//! Each caller has the full budget of a tenant: no caller uses up another's. Permitted calls are charged to it; refused
+//! calls have a separate budget, because each is a row of the audit log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub struct RateLimits {
 }
 
 impl Default for RateLimits {
-    /// The commercial platform's.
+    /// Returns the limits of the commercial platform.
     fn default() -> Self {
         Self { writes: 50, pages: 50, reads: 500 }
     }
@@ -35,12 +35,12 @@ pub(super) enum RateLimitCategory {
     Writes,
     Pages,
     Reads,
-    /// Whatever the caller may not do.
+    /// Calls that the caller may not make.
     Refusals,
 }
 
 impl RateLimitCategory {
-    /// The category of a route.
+    /// Returns the category of a route.
     pub(super) fn for_request(method: &Method, template: &str) -> Self {
         match *method {
             Method::GET | Method::HEAD
@@ -54,24 +54,24 @@ impl RateLimitCategory {
     }
 }
 
-/// What is left of a budget after a request.
+/// Decision on a request, and what is left of its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RateLimitDecision {
     limit: u32,
     remaining: u32,
-    /// UTC epoch seconds at which the budget is whole again.
+    /// UTC epoch seconds at which the full budget is available again.
     reset: i64,
     /// Whether the request may pass.
     pub(super) granted: bool,
 }
 
 impl RateLimitDecision {
-    /// Seconds until the budget is whole again.
+    /// Returns the seconds until the full budget is available again.
     pub(super) fn seconds_to_reset(self, now: i64) -> i64 {
         (self.reset - now.div_euclid(1000)).max(1)
     }
 
-    /// Puts the three headers on an answer.
+    /// Writes the three rate-limit headers.
     pub(super) fn write_headers(self, headers: &mut HeaderMap) {
         let mut put = |name, value: HeaderValue| headers.insert(HeaderName::from_static(name), value);
         put("x-ratelimit-limit", self.limit.into());
@@ -80,7 +80,7 @@ impl RateLimitDecision {
     }
 }
 
-/// Counts of the current minute.
+/// Counters of the current minute.
 pub(super) struct RateLimiter {
     limits: RateLimits,
     window: Mutex<RateLimitWindow>,
@@ -93,7 +93,7 @@ struct RateLimitWindow {
 }
 
 impl RateLimiter {
-    /// Nothing used yet.
+    /// Returns a limiter with full budgets.
     pub(super) fn new(limits: RateLimits) -> Self {
         Self { limits, window: Mutex::default() }
     }
@@ -115,7 +115,7 @@ impl RateLimiter {
         let start = now - now.rem_euclid(MINUTE);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start != start {
-            // Every budget is whole again, so yesterday's tenants take no memory.
+            // Every budget is full again, so the counters of earlier tenants can be dropped.
             *window = RateLimitWindow { start, used: HashMap::new() };
         }
         let used = window.used.entry((caller, tenant, category)).or_default();

@@ -1,4 +1,4 @@
-//! Both token endpoints: OAuth2 client credentials, and as an extension the password of a person.
+//! Both token endpoints: OAuth2 client credentials and, as an extension, the password of a person.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::store::{EndedToken, NewToken, SessionCarrier, ValidCredential, end_to
 use super::{App, body, credential, time};
 use crate::wire::{HiddenText, TokenRequest, TokenResponse};
 
-/// Seconds a token lasts; the answer says one less, as the documented samples do.
+/// Lifetime of a token in seconds; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
 
-/// Answers a token for the tenant of the credential.
+/// Issues a token for the tenant of the credential.
 pub(super) async fn issue_token(
     State(app): State<Arc<App>>,
     request: Request,
@@ -43,8 +43,8 @@ pub(super) async fn issue_token(
     }
 }
 
-/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out, or the token of a
-/// credential ends. The answer is the same whether there was such a token.
+/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as in RFC 7009: logs a person out, or revokes a
+/// credential's token. The answer is the same whether or not the token existed.
 pub(super) async fn revoke_token(State(app): State<Arc<App>>, request: Request) -> Result<(), ApiError> {
     let id = request.extensions().get::<RequestId>().cloned();
     let bytes = body::collect_body(request, FORM).await?;
@@ -56,7 +56,7 @@ pub(super) async fn revoke_token(State(app): State<Arc<App>>, request: Request) 
     Ok(())
 }
 
-/// Ends the token of a credential, if it is one.
+/// Revokes the token of a credential, if it is one.
 async fn end_credential_token(app: &App, token: &str, id: Option<&RequestId>) -> Result<(), ApiError> {
     let mut tx = app.store.begin().await?;
     if let Some(EndedToken { key_hash, tenant }) = end_token(&mut tx, &credential::sha256_hex(token)).await? {
@@ -66,7 +66,7 @@ async fn end_credential_token(app: &App, token: &str, id: Option<&RequestId>) ->
     Ok(tx.commit().await?)
 }
 
-/// A person's token. Whoever must change the password first gets one that is good for that only.
+/// Issues a person's token. A person who must change the password first gets a token for that call only.
 async fn token_for_person(
     app: &App,
     request: TokenRequest,
@@ -122,7 +122,8 @@ fn token_response(access_token: String, scope: &str, seconds: i64) -> TokenRespo
     }
 }
 
-/// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
+/// Records a refused credential. A wrong secret for an existing key appears in the audit log of the key's tenant; an
+/// unknown key has no tenant.
 async fn record_refused_credential(
     app: &App,
     key: &str,
@@ -141,7 +142,8 @@ async fn record_refused_credential(
     Ok(ApiError::BadCredentials)
 }
 
-/// The request as a form, or as JSON where it says so. What cannot be read is empty, and refused as such.
+/// Reads the request as a form, or as JSON if its content type says so. An unreadable request is empty and refused as
+/// such.
 async fn read_token_request(request: Request) -> Result<TokenRequest, ApiError> {
     let json = request
         .headers()
@@ -156,14 +158,14 @@ async fn read_token_request(request: Request) -> Result<TokenRequest, ApiError> 
     })
 }
 
-/// A credential in a header.
+/// A credential in the `Authorization` header.
 struct BasicCredential {
     client_id: String,
     client_secret: String,
 }
 
-/// The credential of `Authorization: Basic`, which RFC 6749 section 2.3.1 wants each server to take: both halves are
-/// encoded as in a form first.
+/// Parses the credential of `Authorization: Basic`, which each server must accept according to RFC 6749 section 2.3.1.
+/// Both halves are form-encoded first.
 fn parse_basic_header(headers: &HeaderMap) -> Option<BasicCredential> {
     let (scheme, encoded) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let pair = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
