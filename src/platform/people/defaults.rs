@@ -107,8 +107,8 @@ const SETS: &[BuiltInGrant] = &[
 ];
 
 /// The sets that only a package provides, with the names of the documentation. Those of partners are numbered from 101,
-/// those of clients from 201. The activities that they name happen in other products, so here they give the access to
-/// devices that these need.
+/// those of clients from 201. The activities that they name happen outside this platform, so here they give the access
+/// to devices that these need.
 const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
     ("OpsQ", "Sees the devices whose alerts are learned from", &[DeviceView]),
     ("Incident", "Sees the devices of incidents", &[DeviceView]),

@@ -5,7 +5,7 @@ use crate::platform::error::quote;
 use crate::platform::time;
 use crate::wire::Tenant;
 
-/// How far in the future, in milliseconds, the clock of a client may be that means "now".
+/// How far a client's clock may be ahead, in milliseconds, when the client means "now".
 const MAX_CLOCK_SKEW: i64 = 60_000;
 
 /// Merges a cutoff. It never moves back: an earlier cutoff changes nothing.

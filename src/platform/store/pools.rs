@@ -22,7 +22,8 @@ pub(super) const READER_PRAGMAS: &str = "PRAGMA foreign_keys = ON; PRAGMA query_
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Timeouts that PostgreSQL enforces: for a statement, for a row lock, and for an idle transaction of a dead process.
+/// Timeouts that PostgreSQL enforces: for a statement, for a row lock, and for an idle transaction of a process that
+/// stopped responding.
 const LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
                       SET idle_in_transaction_session_timeout = '30s';";
 
