@@ -1,4 +1,4 @@
-//! `/consent`: the form that people accept before they see anything, unless their tenant skips it.
+//! `/consent`: the form that people must accept before they see any other page, unless their tenant skips it.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ async fn handle_consent(app: &App, request: Request) -> Result<Response, ApiErro
     })
 }
 
-/// Whoever still owes an answer; otherwise where to go.
+/// Returns the session of a person who must still consent; otherwise a redirect.
 async fn consent_session(app: &App, parts: &Parts) -> Result<Result<PageSession, Response>, ApiError> {
     let visitor = PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Consent)).await?;
     Ok(match visitor {

@@ -1,5 +1,5 @@
-//! `/login` and `/login/{tenant}`: the form, and what becomes of it. The tenant chooses the look only: a login name is
-//! unique over the platform.
+//! `/login` and `/login/{tenant}`: the login form and its handler. The tenant only selects the theme: a login name is
+//! unique on the platform.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::platform::people::authentication::{LoginContext, authenticate, log_ou
 use crate::platform::store::SessionCarrier;
 use crate::platform::{App, credential, query, session};
 
-/// Seconds that a form may stand open.
+/// Seconds for which a form stays valid.
 const FORM_LIFETIME: u64 = 12 * 60 * 60;
 
-/// `GET /login`, with `?tenant=` in a tenant's look.
+/// `GET /login`, with the theme of the tenant in `?tenant=`.
 pub(super) async fn show_login_page(
     State(app): State<Arc<App>>,
     RawQuery(raw): RawQuery,
@@ -115,17 +115,17 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
     Ok(response)
 }
 
-/// Why a login form cannot be taken.
+/// Why a login form is rejected.
 #[derive(Clone, Copy)]
 enum FormRejection {
-    /// It belongs to another cookie, or the browser sent none.
+    /// The form belongs to another cookie, or the browser sent none.
     Expired,
-    /// It is longer than any name and password.
+    /// The form is longer than any name and password.
     TooLong,
 }
 
-/// What a form that cannot be taken leads to: where the browser has a session already, as after a login in another tab, to the
-/// first page, otherwise to a fresh form that says why.
+/// Handles a rejected form: redirects to the first page if the browser already has a session, for example after a login
+/// in another tab. Otherwise shows a new form with the reason.
 async fn retry_login_page(
     app: &App,
     look: &Theme,

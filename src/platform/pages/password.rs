@@ -1,4 +1,4 @@
-//! `/password`: a person's own password.
+//! `/password`: lets people change their password.
 
 use std::sync::Arc;
 
@@ -78,18 +78,19 @@ async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Resp
             let wrong: Vec<String> = wrong.into_iter().map(|wrong| wrong.message).collect();
             password_refusal_page(&visitor, StatusCode::BAD_REQUEST, &wrong)
         }
-        // Duo is asked on its own page, and without a code so is an app.
+        // Duo has a separate page, and so has an app if no code was sent.
         Err(ApiError::FactorProofRequired) => Ok(Redirect::to("/factor").into_response()),
         Err(error) => Ok(refusal_page(&visitor.theme, error)),
     }
 }
 
-/// The form once more, with what is wrong.
+/// Renders the form again, with the errors.
 fn password_refusal_page(visitor: &PageSession, status: StatusCode, wrong: &[String]) -> Result<Response, ApiError> {
     Ok(html_response(status, &visitor.theme, "login", &password_form(visitor, wrong)?))
 }
 
-/// Whether the change asks for a code along with the password of today: a person who owes the change has just shown one.
+/// Returns whether the change needs a code besides the current password. A person whose required action is this change
+/// has just shown one.
 fn needs_code(visitor: &PageSession) -> Result<bool, ApiError> {
     let person = visitor.person()?;
     Ok(person.required_action.is_none() && matches!(person.second_factor, Some(FactorMethod::Totp)))
