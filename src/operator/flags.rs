@@ -45,7 +45,7 @@ pub struct OperatorFlags {
     /// variables of the environment that name one are ignored.
     #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = ProxyParser)]
     pub platform_proxy: Option<ProxyAddress>,
-    /// Time between two looks for drift, for example `10m`.
+    /// Time between two drift checks, for example `10m`.
     #[arg(long, env = "TENANTRY_DRIFT_INTERVAL", default_value = "10m", value_parser = parse_duration)]
     pub drift_interval: Duration,
     /// Longest time of one request to the platform.
@@ -66,8 +66,8 @@ pub struct OperatorFlags {
     /// Most Clients whose tenants are ended for ever within an hour.
     #[arg(long, env = "TENANTRY_MAX_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub max_client_terminations_per_hour: u16,
-    /// Namespaces, separated by commas, in which the operator looks for Partners and Clients; default: all. With a list it
-    /// needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
+    /// Namespaces, separated by commas, in which the operator watches Partners and Clients; default: all. With a list
+    /// it needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
     #[arg(long, env = "TENANTRY_NAMESPACES", default_value = "", hide_default_value = true, value_parser = parse_namespaces)]
     pub namespaces: NamespaceNames,
     /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
