@@ -71,7 +71,7 @@ impl Context {
         *self.ready.borrow()
     }
 
-    /// Waits until both kinds have been listed once: a Client looks its Partner up in the other store.
+    /// Waits until both kinds have been listed once: a pass over a Client needs its Partner from the other store.
     pub(crate) async fn wait_until_synced(&self) {
         // The sender lives in this context.
         let _ = self.ready.subscribe().wait_for(|is_ready| *is_ready).await;
@@ -92,7 +92,7 @@ impl Context {
         clients.into_iter().map(|client| self.clients.newest_version(client)).collect()
     }
 
-    /// Returns the lock under which a name is looked up and created.
+    /// Returns the lock that is held from the lookup of a name to its create.
     pub(crate) fn create_lock(&self, key: String) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = lock(&self.create_locks);
         locks.retain(|_, held| Arc::strong_count(held) > 1);

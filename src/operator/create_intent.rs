@@ -1,4 +1,4 @@
-//! Stage 3, before a create: write finalizer and intent, then look the tenant up, and only then create it.
+//! Stage 3, before a create: write finalizer and intent, then search for the tenant, and only then create it.
 
 use std::sync::Arc;
 use std::time::Duration;

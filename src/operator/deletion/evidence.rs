@@ -22,7 +22,7 @@ use crate::plan::{
 /// Key of the digest over the record.
 const DIGEST_KEY: &str = "digest";
 
-/// Looks up the record of this termination.
+/// Finds the record of this termination.
 pub(super) async fn find_evidence<K: TenantObject>(
     object: &K,
     confirm_digest: &str,

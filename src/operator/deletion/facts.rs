@@ -210,7 +210,7 @@ async fn read_tenant<K: TenantObject>(
     }
 }
 
-/// Looks for the tenant of an object that may have created one and never learnt its id.
+/// Searches for the tenant of an object that may have created one and never learnt its id.
 async fn find_unrecorded_tenant<K: TenantObject>(
     object: &K,
     reached: &ReachedPlatform,

@@ -125,7 +125,7 @@ async fn adopt_tenant<K: TenantObject>(
     Ok(observed)
 }
 
-/// Looks the tenant up before a create: write finalizer and intent, then look it up, and only then create.
+/// Searches for the tenant before a create: finalizer and intent are written first, and a create follows only the search.
 async fn find_before_create<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),
