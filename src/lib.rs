@@ -1,4 +1,4 @@
-//! Declares the Partners and Clients of an IT-operations platform as Kubernetes objects.
+//! Partners and Clients of an IT-operations platform as Kubernetes objects.
 //!
 //! The modules, top to bottom. Each may use those below it, never one above:
 //!
@@ -12,7 +12,7 @@
 //! | `plan` | pure: fields, inheritance, diff, deletion, conditions |
 //! | `wire` | pure: the tenancy API's JSON |
 //! | `api` | the custom resources: what users write, and status |
-//! | `catalog` | pure: packages, add-ons, and what each of them provides |
+//! | `catalog` | pure: packages, add-ons, and what is missing without them |
 //! | `clock` | the time of day, for the modules that are not pure |
 //! | `build` | version, commit and date of this build |
 

@@ -280,7 +280,7 @@ struct LeaderWork<P, F> {
     task_failure: F,
 }
 
-/// Keeps the lease while passes run and releases it after the last one. Without the lease nothing goes on.
+/// Keeps the lease while passes run and releases it after the last one. Without the lease all work stops.
 async fn run_as_leader<T>(
     keeper: LeaseKeeper,
     context: Arc<Context>,

@@ -14,7 +14,7 @@ use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
 /// Maximum age of an answer that serves a burst.
 const MAX_BURST_AGE: Duration = Duration::from_secs(5);
-/// How long a created tenant is added to lists in flight; no call takes longer.
+/// How long a created tenant is remembered and added to lists in flight; no call takes longer.
 const CREATED_RETENTION: Duration = Duration::from_mins(2);
 /// Above this number of places, expired answers are removed.
 const MAX_PLACES: usize = 64;

@@ -136,7 +136,7 @@ impl RequestRateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One log line is enough: such a server sends the same in each answer.
+    /// Logs an implausible header once: such a server sends the same in each answer.
     fn warn_implausible_header(&self, tenant: &str, doubted: Option<ImplausibleHeader>) {
         let Some(ImplausibleHeader { header, value }) = doubted else { return };
         if !self.has_warned.swap(true, Ordering::Relaxed) {

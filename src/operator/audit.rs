@@ -14,7 +14,7 @@ tokio::task_local! {
     static EXCHANGES: RefCell<Vec<Exchange>>;
 }
 
-/// Keeps an exchange for the line of the change that it belongs to.
+/// Records an exchange for the audit line of its change.
 pub(super) fn record_exchange(exchange: &Exchange) {
     // Reads outside a change appear in no line.
     let _ = EXCHANGES.try_with(|exchanges| exchanges.borrow_mut().push(exchange.clone()));

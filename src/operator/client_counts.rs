@@ -12,7 +12,8 @@ use crate::api::{ClientCounts, Partner};
 use crate::connect::{Freshness, Place, PlatformClient};
 use crate::object::NotUnderstoodObject;
 
-/// Counts the clients if the tenant is known and the platform answers; otherwise the previous counts stay.
+/// Counts the clients of a Partner. Returns `None` if the tenant is unknown or the platform does not answer; the
+/// previous counts then stay.
 pub(crate) async fn count_clients(
     partner: &Partner,
     platform: &PlatformClient,

@@ -97,20 +97,20 @@ pub struct OperatorFlags {
 }
 
 impl OperatorFlags {
-    /// Whether a host may be talked to.
+    /// Returns whether a connection may name this host.
     pub fn allows_host(&self, host: &str) -> bool {
         self.platform_hosts.contains(host)
     }
 
-    /// Most passes at the same time.
+    /// Returns the limits of concurrent passes.
     pub(crate) fn concurrency_limits(&self) -> ConcurrencyLimits {
         ConcurrencyLimits { total: self.concurrency, per_account: self.account_concurrency }
     }
 
-    /// The times of leadership.
+    /// Returns the leader election durations.
     ///
     /// # Errors
-    /// They would not keep two operators apart.
+    /// If these durations could let two operators lead at the same time.
     pub fn lease_terms(&self) -> Result<LeaseTerms, &'static str> {
         LeaseTerms::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }

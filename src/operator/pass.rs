@@ -76,7 +76,7 @@ async fn wait_for_permit<K: TenantObject>(object: Arc<K>, context: &Context) -> 
     }
 }
 
-/// Waits, and returns the queue that the object then belongs to; `None` if the object was removed.
+/// Waits a moment, then returns the queue that the object then belongs to; `None` if the object was removed.
 async fn recheck_queue<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<PassQueue> {
     tokio::time::sleep(QUEUE_RECHECK).await;
     let stored = K::kind_state(context).store.get(key)?;

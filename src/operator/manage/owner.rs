@@ -1,5 +1,5 @@
-//! Who else in this cluster owns a tenant. This is read from the API server itself; a mark on the platform alone is not
-//! proof.
+//! Who else in this cluster owns a tenant. The owner's object is read from the API server; what another object claims
+//! about it does not count.
 
 use kube::{Api, ResourceExt};
 
@@ -35,7 +35,7 @@ enum LocatedOwner {
     NotInCluster(Owner),
     /// An object of this cluster, which itself declares what it does with the tenant.
     Object(OwnerObject),
-    /// An object in this namespace, which the operator may not read.
+    /// An object in this namespace that cannot be read.
     Unreadable(String),
 }
 

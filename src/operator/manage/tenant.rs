@@ -125,7 +125,8 @@ async fn adopt_tenant<K: TenantObject>(
     Ok(observed)
 }
 
-/// Searches for the tenant before a create: finalizer and intent are written first, and a create follows only the search.
+/// Searches for the tenant before a create: finalizer and intent are written first, and a create follows only after the
+/// search.
 async fn find_before_create<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),

@@ -11,7 +11,7 @@ use crate::operator::object::{TenantObject, namespace};
 /// only changes.
 pub(super) struct MergedWatches<K: TenantObject> {
     parts: BTreeMap<String, NamespaceWatch<K>>,
-    /// The store that holds the last version of objects that were removed while no watch ran.
+    /// The store. It supplies the objects for deletions that a list shows only by their absence.
     store: Store<K>,
     has_begun: bool,
     is_complete: bool,
@@ -95,11 +95,12 @@ impl<K: TenantObject> MergedWatches<K> {
             return Vec::new();
         }
         self.is_complete = true;
-        // Objects that were removed meanwhile may be in the list. They are deleted with the first event that follows.
+        // The store may still hold objects that were removed meanwhile. The next event deletes them first.
         vec![Event::InitDone]
     }
 
-    /// Returns the deletion of objects that were removed while no watch ran, once the store holds them.
+    /// Returns the deletions of objects that were removed before the first list was complete, once the store holds
+    /// them.
     pub(super) fn late_deletions(&mut self) -> Vec<Event<K>> {
         if !self.is_complete || self.early_deletions.is_empty() {
             return Vec::new();
