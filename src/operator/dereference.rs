@@ -1,4 +1,4 @@
-//! Stage 1, IO that only reads: everything the spec refers to, or why it cannot be had.
+//! Stage 1, which only reads: resolves everything the spec refers to, or returns why it cannot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use crate::object::{
 };
 use crate::plan::{ConfigMapEntry, PassOutcome, ResolvedReferences, SecretLookup, ValueOrigin};
 
-/// A Secret that an object is blocked on is read again this often; many objects share the read.
+/// A Secret that blocks an object is read again after this time; many objects share the read.
 const MAX_BLOCKED_AGE: Duration = Duration::from_secs(5);
 
 /// Everything the spec refers to.
 pub(crate) struct TenantReferences {
     /// The platform, with its credential.
     pub(crate) platform: PlatformClient,
-    /// Where the tenant stands.
+    /// Where the tenant lives on the platform.
     pub(crate) place: Stands,
     /// The Partner object above it.
     pub(crate) partner: Option<Arc<Partner>>,
-    /// Where the connection comes from, as messages name it.
+    /// Where the connection comes from, for messages.
     source: String,
     /// Secrets and images of the object itself.
     pub(crate) material: ResolvedReferences,
@@ -46,13 +46,14 @@ pub(crate) struct TenantReferences {
 }
 
 impl TenantReferences {
-    /// What the settings are made of.
+    /// Returns the sources of the settings.
     pub(crate) fn sources(&self) -> SpecSources<'_> {
         let Self { partner, material, defaults_material, .. } = self;
         SpecSources { partner: partner.as_deref(), references: material, default_references: defaults_material }
     }
 
-    /// Says of a refused credential where it comes from: the Secret of a Partner is not seen in a Client's spec.
+    /// Adds to the error of a refused credential where it comes from: a Client's spec does not show the Secret of its
+    /// Partner.
     pub(crate) fn with_credential_source(&self, stop: PassStop) -> PassStop {
         match stop {
             PassStop::Outcome(PassOutcome::Unauthorised(Reason::CredentialsRefused, message)) => {
@@ -67,7 +68,7 @@ impl TenantReferences {
     }
 }
 
-/// Everything that an object refers to.
+/// Resolves everything that an object refers to.
 pub(crate) async fn resolve_references<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -80,7 +81,7 @@ pub(crate) async fn resolve_references<K: TenantObject>(
     Ok(TenantReferences { platform, place, partner, source, material, defaults_material })
 }
 
-/// The platform and the place of the tenant, from what the watches brought.
+/// Resolves platform and place of the tenant from the watched objects.
 pub(crate) async fn locate_tenant<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -92,7 +93,7 @@ pub(crate) async fn locate_tenant<K: TenantObject>(
     locate_tenant_under(object, partner, MAX_BLOCKED_AGE, context).await
 }
 
-/// The platform and the place of the tenant: all that a deletion needs, with nothing from a cache.
+/// Resolves platform and place of the tenant for a deletion, with nothing from a cache.
 pub(crate) async fn locate_tenant_uncached<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -105,7 +106,7 @@ pub(crate) async fn locate_tenant_uncached<K: TenantObject>(
     locate_tenant_under(object, partner, Duration::ZERO, context).await
 }
 
-/// A Partner as the API server holds it now.
+/// Reads a Partner from the API server.
 async fn read_partner(namespace: &str, name: &str, context: &Context) -> Result<Option<Partner>, PassStop> {
     let found = Api::<ParsedObject<Partner>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
     found.map(ParsedObject::into_understood).transpose().map_err(|other| partner_not_understood(&other).into())
@@ -137,12 +138,12 @@ async fn locate_tenant_under<K: TenantObject>(
     Ok((platform, place, partner))
 }
 
-/// The host with which a tenant was made.
+/// Returns the host on which a tenant was created.
 fn recorded_host(status: Option<&TenantStatus>) -> Option<&str> {
     status?.connection.as_ref().map(|recorded| recorded.host.as_str())
 }
 
-/// The Partner object of a Client, if it may be used.
+/// Returns the Partner object of a Client, if the Client may use it.
 async fn usable_partner<K: TenantObject>(
     object: &K,
     partner: Option<Arc<Partner>>,
@@ -162,8 +163,8 @@ async fn usable_partner<K: TenantObject>(
     Ok(Some(partner))
 }
 
-/// The Partner object of the tenant that a Client names by its id: where there is one, it says who may stand under it, as
-/// it does to those who name the object.
+/// Returns the Partner object of the tenant that a Client names by its id. If there is one, it decides who may use it,
+/// as it does for Clients that name the object.
 async fn usable_partner_by_id<K: TenantObject>(
     object: &K,
     id: &str,
@@ -193,7 +194,7 @@ async fn is_namespace_allowed(partner: &Partner, own: &str, context: &Context) -
     }
 }
 
-/// Namespace and name of the Secret with the connection: the object's own, its Partner's, or the default one.
+/// Returns namespace and name of the connection Secret: the object's own, its Partner's, or the default one.
 fn connection_or_default<K: TenantObject>(
     object: &K,
     partner: Option<&Partner>,
@@ -213,7 +214,7 @@ fn connection_or_default<K: TenantObject>(
     })
 }
 
-/// The Secret with the connection, and whose it is.
+/// Describes the connection Secret and its owner, for messages.
 fn connection_source<K: TenantObject>(object: &K, space: &str, name: &str, partner: Option<&Partner>) -> String {
     match partner.filter(|_| object.connection_secret().is_none()) {
         Some(partner) => format!("Secret `{space}/{name}` of Partner `{}`", namespaced_name(partner)),
@@ -225,8 +226,8 @@ fn append_source(message: &str, source: &str, host: &str) -> String {
     format!("{message}: the connection is {source}, host `{host}`")
 }
 
-/// Where the passes over an object wait. A Secret that nobody has read yet is read for that, at most as long as a request
-/// to the API server takes; no worker is held meanwhile.
+/// Returns the queue in which the passes over an object wait. A Secret that has not been read yet is read for this,
+/// within the deadline of a request to the API server; no worker is held meanwhile.
 pub(crate) async fn pass_queue<K: TenantObject>(object: &K, context: &Context) -> PassQueue {
     let (partner, parent) = match object.parent() {
         ParentRef::Object(namespace, name) => (context.find_partner(&namespace, &name), format!("{namespace}/{name}")),
@@ -245,7 +246,7 @@ async fn bulkhead_key<K: TenantObject>(object: &K, partner: Option<&Partner>, co
     let data = context.secrets.get(&secret.namespace, &secret.name, MAX_BLOCKED_AGE).await;
     match data.ok().flatten().map(|secret| Connection::from_secret(&secret.data)) {
         Some(Ok(connection)) => BulkheadKey::Account(PlatformAccount::new(connection.host(), connection.tenant_id())),
-        // The pass says what is wrong with it.
+        // The pass reports what is wrong with it.
         Some(Err(_)) | None => BulkheadKey::Secret(secret),
     }
 }
@@ -286,7 +287,7 @@ async fn connect_platform(
     })
 }
 
-/// Images may be `age` old.
+/// Reads the Secrets and images of an object. Images may be `age` old.
 async fn read_material<K: TenantObject>(
     object: &K,
     age: Duration,
@@ -311,7 +312,8 @@ async fn read_material<K: TenantObject>(
     Ok(ResolvedReferences { namespace: namespace(object), images, secrets, applied_secrets: applied, applied_images })
 }
 
-/// Secrets that defaults name: a Client's are its Partner's, and a Partner has its own, since its Clients must hear of them.
+/// Reads the Secrets that defaults name. A Client takes those of its Partner. A Partner reads its own too, since its
+/// Clients must learn of a change.
 async fn read_defaults_material<K: TenantObject>(
     partner: Option<&Partner>,
     object: &K,
@@ -340,8 +342,8 @@ async fn read_secret_values(
     Ok(values)
 }
 
-/// Whether what an object takes from Secrets and images has changed since that was last asked. Objects that share a
-/// ConfigMap share one read of it for each look.
+/// Returns whether an object's Secrets and images have changed since the last check. Objects that use the same
+/// ConfigMap share one read of it in each check.
 pub(crate) async fn has_new_material<K: TenantObject>(
     object: &K,
     partner: Option<&Partner>,
@@ -353,8 +355,8 @@ pub(crate) async fn has_new_material<K: TenantObject>(
     Ok(record_material(object, &digest_references(&own, &defaults), context))
 }
 
-/// Keeps the digest of what an object takes from Secrets and images; says whether it moved. The Clients of a Partner are
-/// woken then, since they take its defaults.
+/// Records the digest of an object's Secrets and images; returns whether it changed. The Clients of a Partner are
+/// enqueued then, since they inherit its defaults.
 pub(crate) fn record_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
     let before = K::kind_state(context).with_memory(object, |memory| memory.material.replace(digest.to_owned()));
     let has_moved = before.is_some_and(|before| before != digest);

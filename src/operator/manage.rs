@@ -1,4 +1,4 @@
-//! The six stages over an object that is to be kept.
+//! The six stages over an object that is not being deleted.
 
 mod owner;
 mod password_moment;
@@ -31,8 +31,8 @@ use crate::plan::{
 pub(super) use readback::is_recently_created;
 use readback::{PendingWrites, check_own_writes, not_found_outcome};
 
-/// The stages as of the time at which the pass began. `object` is replaced by what the API server answers to writes of
-/// ours.
+/// Runs the stages as of `now`, the time at which the pass began. `object` is replaced by the API server's answers to
+/// our writes.
 pub(crate) async fn manage_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     now: Timestamp,
@@ -47,7 +47,7 @@ pub(crate) async fn manage_tenant<K: TenantObject>(
     done.map_err(|stop| referenced.with_credential_source(stop))
 }
 
-/// The stages after everything was found that the spec refers to.
+/// Runs the stages after all references of the spec are resolved.
 async fn manage_with_references<K: TenantObject>(
     object: &mut Arc<K>,
     referenced: &TenantReferences,
@@ -73,7 +73,7 @@ async fn manage_with_references<K: TenantObject>(
     if let Some(observed) = &observed {
         readback::record_visibility(object.as_ref(), observed, context);
         awaited = check_own_writes(object.as_ref(), &desired, &plan, observed, context, facts);
-        // What was learnt just now counts in this very pass.
+        // What this read has just shown counts in this pass already.
         plan = diff(&desired, Some(observed), &facts.writes_after());
     }
     if let Some(partner) = as_partner(object.as_ref()) {
@@ -106,12 +106,12 @@ async fn manage_with_references<K: TenantObject>(
         return gated.check_outcome(settled_outcome(&desired, plan, observed, writes));
     }
     let TenantReferences { platform, place, partner, .. } = referenced;
-    // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
+    // Nothing is sent that would only be refused: the Partner enqueues its Clients when it is active.
     if gated.plan.steps.iter().any(|step| !matches!(step, PlanStep::Activate | PlanStep::Suspend)) {
         refuse_under_suspended_partner(partner.as_deref())?;
         refuse_while_parent_inactive(object.as_ref(), platform, place, context).await?;
     }
-    // A create has had its answer from the API server when its turn came.
+    // A create has checked the object with the API server when it got its lock.
     if observed.is_some() {
         recheck_object(object.as_ref(), context).await?;
     }
@@ -125,7 +125,7 @@ async fn manage_with_references<K: TenantObject>(
     gated.check_outcome(outcome)
 }
 
-/// Whether the platform has the extensions; one that had them and says so no longer is not believed.
+/// Returns whether the platform has the extensions. A platform that had them and no longer reports them is an error.
 async fn check_extensions<K: TenantObject>(
     object: &K,
     referenced: &TenantReferences,
@@ -139,7 +139,7 @@ async fn check_extensions<K: TenantObject>(
     Ok(extensions)
 }
 
-/// Stage 5 and the read back.
+/// Runs stage 5 and reads the tenant back.
 async fn apply_and_read_back<K: TenantObject>(
     object: &Arc<K>,
     plan: &Plan,
@@ -177,7 +177,7 @@ fn settled_outcome(
     observed: &ObservedTenant,
     writes: DriftHandling,
 ) -> PassOutcome {
-    // Advice about images is no matter of a condition: status and an event have it.
+    // Advice about images does not belong in a condition: status and an event carry it.
     let EffectiveSettings { tolerated, refused, .. } = &desired.effective;
     let (advice, refused) = (tolerated.iter().map(ToString::to_string).collect(), refused.clone());
     let (life, wanted) = (observed.life, desired.state);

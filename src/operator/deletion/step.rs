@@ -1,4 +1,4 @@
-//! One step: everything read anew, one decision, one thing done.
+//! One step: read everything again, decide once, do one thing.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::plan::{
 };
 use crate::wire::Mark;
 
-/// One step, which judges a pause by the time at which it began.
+/// Runs one step. A pause is judged by the time at which the step began.
 pub(super) async fn run_step<K: TenantObject>(
     object: &Arc<K>,
     begun: Timestamp,
@@ -36,7 +36,7 @@ pub(super) async fn run_step<K: TenantObject>(
         Box::pin(gather_facts(object.as_ref(), WaitPolicy::RateLimit, context)).await?;
     let decide = |surroundings: &DeletionContext| decide_removal(object.as_ref(), surroundings, walk, context);
     let mut decided = decide(&surroundings);
-    // What cannot be written down is one more thing to decide on.
+    // If the evidence or ledger cannot be written, that is a further fact to decide on.
     match (&decided, &reached) {
         (DeletionStep::WriteEvidence(name), Some(reached)) => {
             let said = DeletionInputs::of_object(object.as_ref(), context);
@@ -59,7 +59,7 @@ pub(super) async fn run_step<K: TenantObject>(
     Box::pin(carry_out(object, decided, surroundings, reached, done, walk, context)).await
 }
 
-/// Does what was decided.
+/// Carries out the decision.
 async fn carry_out<K: TenantObject>(
     object: &Arc<K>,
     decided: DeletionStep,
@@ -110,7 +110,7 @@ async fn carry_out<K: TenantObject>(
             ))
             .await
         }
-        // Without the platform nothing is done there; what was to be written down has been tried.
+        // Without the platform nothing can be done there, and the records have already been tried.
         (
             DeletionStep::RecordTenantId(_)
             | DeletionStep::Suspend
@@ -171,7 +171,7 @@ async fn activate_tenant<K: TenantObject>(
     Ok(NextStep::Continue(None))
 }
 
-/// Records a tenant that was created and whose id was never written down.
+/// Records the id of a tenant that was created and whose id was never written down.
 async fn record_found_tenant<K: TenantObject>(
     object: &K,
     found: String,
@@ -189,7 +189,7 @@ async fn record_found_tenant<K: TenantObject>(
     Ok(NextStep::Continue(Some(write_if_unchanged(object, &status, context).await?)))
 }
 
-/// What an object says about its end, with everything that is made for it.
+/// What an object declares about its deletion, with everything derived from that.
 struct DeletionInputs {
     place: String,
     uid: String,
@@ -236,7 +236,7 @@ impl DeletionInputs {
     }
 }
 
-/// Whether the spec names the very tenant that was recorded. Without an intent the id was only ever observed.
+/// Returns whether the spec names the recorded tenant. Without an intent the id was only ever observed.
 fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     let asked = requested_adoption(object).and_then(|adoption| adoption.unique_id.as_deref());
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
@@ -252,7 +252,7 @@ pub(super) fn decide_removal<K: TenantObject>(
     next_deletion_step(&said.removal_intent(object, pass, context), surroundings, crate::clock::now())
 }
 
-/// What the termination will erase is counted when it is confirmed, while it can still be counted.
+/// Adds the impact of a termination when it is confirmed, while it can still be counted.
 async fn with_impact(
     mut termination: TerminationStatus,
     id: &str,

@@ -1,4 +1,4 @@
-//! Stage 3: which tenant is this object's, and whether it may be.
+//! Stage 3: finds the object's tenant, and checks whether the object may own it.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::plan::{
     DesiredTenant, ObservedMark, ObservedTenant, Owner, Ownership, PassOutcome, TenantKind, check_adoption, diff,
 };
 
-/// The tenant, or nothing where one is to be created.
+/// Returns the tenant, or `None` where one has to be created.
 pub(super) async fn find_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),
@@ -38,7 +38,7 @@ pub(super) async fn find_tenant<K: TenantObject>(
     find_before_create(object, referenced, desired, context, facts).await
 }
 
-/// A tenant that is only read: no finalizer, no intent, no mark.
+/// Reads a tenant that is only observed: no finalizer, no intent, no mark.
 pub(super) async fn observe_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),
@@ -57,7 +57,7 @@ pub(super) async fn observe_tenant<K: TenantObject>(
     Ok(observed)
 }
 
-/// The tenant of an id that status records.
+/// Reads the tenant whose id status records.
 async fn read_recorded_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     id: &str,
@@ -68,26 +68,26 @@ async fn read_recorded_tenant<K: TenantObject>(
 ) -> Result<ObservedTenant, PassStop> {
     let observed = read_tenant(object.as_ref(), id, referenced, desired, context, facts).await?;
     owner::stop_if_handed_over(object.as_ref(), &observed, context).await?;
-    // What we make carries our mark from its first moment, where the platform has a place for it.
+    // A tenant that we create carries our mark from the start, where the platform has a field for it.
     let is_unmarked = observed.mark == ObservedMark::None && supports_marks(referenced, context, K::KIND).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     let RecordedOwnership { is_reattached, has_intent } =
         crate::object::check_recorded_tenant(object.as_ref(), &observed, is_unmarked, &ours)?;
     if !has_intent {
-        // `kubectl replace` drops finalizer and intent and keeps status: that is no new tenant.
+        // `kubectl replace` drops finalizer and intent and keeps status: that does not make it a new tenant.
         *object = write_intent(Arc::clone(object), &referenced.place, None, context).await?;
     }
     facts.is_reattached = is_reattached;
     Ok(observed)
 }
 
-/// Whether the platform has a field for marks, so that a tenant without one is not ours.
+/// Returns whether the platform has a field for marks, so that a tenant without one is not ours.
 async fn supports_marks(referenced: &TenantReferences, context: &Context, kind: TenantKind) -> Result<bool, PassStop> {
     let platform = &referenced.platform;
     platform.has_extensions().await.map_err(|error| stop_for_error(kind, &error, platform, context))
 }
 
-/// The tenant to be taken over. It happens once and is noted in the intent.
+/// Returns the tenant to adopt. Adoption happens once and is recorded in the intent.
 async fn adopt_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     adoption: &Adoption,
@@ -109,7 +109,7 @@ async fn adopt_tenant<K: TenantObject>(
     let asking =
         ClusterOwnerQuery { observed: &observed, ours: &ours, take_from: adoption.take_from.as_deref(), referenced };
     let owner = asking.find_owner::<K>(context).await;
-    // An object that has taken the tenant over once gets it back from another owner only by a hand-over.
+    // An object that has adopted the tenant once gets it back from another owner only by a hand-over.
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
         refuse_foreign_tenant(object.as_ref(), &observed, &ours)?;
     }
@@ -117,19 +117,20 @@ async fn adopt_tenant<K: TenantObject>(
     let ownership = Ownership { observed_mark: &observed.mark, owner };
     check_adoption(adoption, &ours, ownership, &plan)
         .map_err(|(reason, message)| PassStop::from(PassOutcome::Refused(reason, message)))?;
-    // Under a suspended Partner the platform takes no mark, so nothing is noted and nothing is said yet.
+    // Under a suspended Partner the platform accepts no mark, so nothing is recorded and reported yet.
     refuse_under_suspended_partner(referenced.partner.as_deref())?;
     if !is_noted {
         *object = write_intent(Arc::clone(object), &referenced.place, Some(id.clone()), context).await?;
     }
     facts.unique_id = Some(id);
     facts.is_adopted = true;
-    // Until the mark is written: who comes next reads it.
+    // Held until the mark is written, so that the next object reads it.
     facts.create_lock = Some(turn);
     Ok(observed)
 }
 
-/// The look before a create: finalizer and intent first, then the look, then and only then a create.
+/// Searches for the tenant before a create: finalizer and intent are written first, and a create follows only after the
+/// search.
 async fn find_before_create<K: TenantObject>(
     object: &mut Arc<K>,
     referenced: &TenantReferences,
@@ -173,7 +174,7 @@ async fn find_before_create<K: TenantObject>(
     Ok(Some(observed))
 }
 
-/// A living tenant by its id. "Not found" is a state and never a reason to create again.
+/// Reads an existing tenant by its id. "Not found" is a state and never a reason to create again.
 async fn read_tenant<K: TenantObject>(
     object: &K,
     id: &str,
