@@ -103,7 +103,7 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Settings that differ.
     pub differences: Vec<SettingDifference>,
-    /// Declared settings that the platform cannot hold.
+    /// Declared settings that the platform cannot store.
     pub unsupported: Vec<Field>,
     /// Settings that the platform stores in a normalised form.
     pub normalised: Vec<Field>,
