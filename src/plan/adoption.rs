@@ -22,7 +22,7 @@ pub enum Owner {
     OtherCluster,
 }
 
-/// The current ownership of a tenant that is to be adopted.
+/// The current ownership of a tenant that an object requests to adopt.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership<'a> {
     /// Mark of the tenant.

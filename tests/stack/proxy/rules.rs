@@ -160,7 +160,7 @@ impl FaultTiming {
     }
 }
 
-/// The generator `splitmix64`, which gives unrelated numbers for neighbouring seeds.
+/// Returns a number of the generator `splitmix64`, which gives unrelated numbers for neighbouring seeds.
 fn random_number(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
