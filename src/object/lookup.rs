@@ -148,8 +148,8 @@ pub(crate) async fn load_image_digests(
 }
 
 /// Returns whether an image that cannot be loaded is written at once. The record of that write then replaces its
-/// digest, and one file delays no other setting. If users see differences before anything is written, such an image
-/// would be a false difference.
+/// digest, and one file delays no other setting. It is not written at once if users see the differences first, because
+/// they would see a false one.
 pub(crate) fn writes_what_it_cannot_load<K: TenantResource>(object: &K) -> bool {
     let is_taken_over = requested_adoption(object).is_some() && unique_id(object).is_none();
     let needs_approval = object.management().is_some_and(|management| management.approval.is_some());

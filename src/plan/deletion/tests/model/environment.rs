@@ -83,8 +83,7 @@ impl DeletionOperator {
         CONDITIONS.iter().find(|(bit, _)| self.conditions_held & bit == 0).map(|(_, wrong)| *wrong)
     }
 
-    /// Returns a violation if a container of the object was known to be deleted throughout the step that suspended the
-    /// tenant.
+    /// Returns a violation if the namespace was being deleted throughout the step that suspended the tenant.
     pub(super) fn missing_suspension_condition(&self) -> Option<&'static str> {
         (self.conditions_held & CONTAINER_STAYS == 0).then_some("suspended in a namespace that goes")
     }
