@@ -148,7 +148,7 @@ reasons! {
     TenantMissing => true,
     /// The tenant that `adoption.uniqueId` names was never found under the parent.
     AdoptionTargetNotFound => true,
-    /// More than one tenant could be this object's, or the one found cannot be told apart.
+    /// More than one tenant could be this object's, or the ones found cannot be distinguished.
     AmbiguousCreate => true,
     /// A tenant of this name exists that is not this object's.
     NameTaken => true,
@@ -170,7 +170,7 @@ reasons! {
     NotTakenByPlatform => true,
     /// The platform keeps a declared value in a form of its own, which is taken as equal.
     NormalisedByPlatform => false,
-    /// The API server refused the whole status: conditions and ids stand there, settings and differences do not.
+    /// The API server refused the whole status: it has conditions and ids, but no settings and differences.
     StatusIncomplete => false,
     /// A plan waits for approval.
     ApprovalNeeded => false,
@@ -204,7 +204,7 @@ reasons! {
     Terminating => false,
     /// The tenant is ended or was let go; the object goes.
     Released => false,
-    /// Whether namespace or resource definition is being deleted cannot be told, so nothing is ended.
+    /// It is not known whether the namespace or the resource definition is being deleted, so nothing is ended.
     CannotTellWhy => true,
     /// The record of what is ended cannot be kept, and without it nothing is ended.
     EvidenceMissing => true,

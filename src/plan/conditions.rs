@@ -1,4 +1,4 @@
-//! What a pass says about its object: conditions, phase, and when to look again.
+//! What a pass reports about its object: conditions, phase and the next check.
 
 use super::{Field, InvalidSetting, LifecycleState, Pause, Plan, Proposal};
 use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
@@ -6,16 +6,16 @@ use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
 /// Value of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not hold.
+    /// The condition does not hold.
     False,
-    /// It is not known.
+    /// The status is not known.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The word in the object.
+    /// Returns the word that Kubernetes uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -28,43 +28,43 @@ impl ConditionStatus {
 /// A condition to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionState {
-    /// Type.
+    /// Type of the condition.
     pub kind: ConditionType,
-    /// Value.
+    /// Status of the condition.
     pub status: ConditionStatus,
-    /// Reason.
+    /// Reason of the condition.
     pub reason: Reason,
-    /// Sentence: a clause in lower case, names in backticks, what to do next.
+    /// Message: a clause in lower case, with names in backticks, that ends with what to do next.
     pub message: String,
 }
 
-/// What stopped a pass, and where.
+/// The result of a pass: where it stopped and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassOutcome {
-    /// The tenant was read back after all steps.
+    /// All steps were done and the tenant was read back.
     Settled(Box<SettledTenant>),
     /// A reference is missing or may not be used.
     Unresolved(Reason, String),
-    /// The credential is missing or refused.
+    /// The credential is missing or rejected.
     Unauthorised(Reason, String),
-    /// The object is paused: nothing is read and nothing is written.
+    /// The object is paused: nothing is read or written.
     Paused(Pause),
     /// A plan waits for approval.
     AwaitingApproval(Proposal),
-    /// Something declared cannot be, or the platform refused it.
+    /// A declared setting is impossible, or the platform refused it.
     Refused(Reason, String),
-    /// An error that passes: try again.
+    /// A transient error: the pass is retried.
     Failed(Reason, String),
-    /// The deletion waits.
+    /// The deletion is blocked and waits.
     DeletionHeld(Reason, String),
-    /// The termination is under way.
+    /// The termination is in progress.
     Terminating(Reason, String),
-    /// The object goes and its tenant stays.
+    /// The object is removed and its tenant is kept.
     Releasing(Reason, String),
 }
 
 impl PassOutcome {
-    /// The sentence about what is in the way, if anything is.
+    /// Returns the message about what blocks the pass, if anything does.
     #[must_use]
     pub fn into_message(self) -> Option<String> {
         match self {
@@ -85,24 +85,24 @@ impl PassOutcome {
 pub struct SettledTenant {
     /// State on the platform.
     pub life: LifecycleState,
-    /// State that is asked for.
+    /// Desired state.
     pub desired_state: Option<TenantState>,
-    /// What would still have to be done.
+    /// Plan that is left after the read-back.
     pub remaining_plan: Plan,
-    /// Sentences about what goes beyond a recommendation.
+    /// Messages about settings that differ from a recommendation.
     pub advice: Vec<String>,
-    /// What is declared and not applied.
+    /// Declared settings that are not applied.
     pub refused: Vec<InvalidSetting>,
-    /// What is done about what differs.
+    /// How drift is handled.
     pub drift_handling: DriftHandling,
 }
 
-/// What is done about a setting that differs.
+/// How drift of a setting is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftHandling {
-    /// It is put right.
+    /// Drift is corrected.
     Corrects,
-    /// It is reported.
+    /// Drift is reported.
     Reports,
     /// The tenant is only observed.
     Observes,
@@ -111,17 +111,17 @@ pub enum DriftHandling {
 /// What to write into status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusReport {
-    /// Conditions to set; one that is not named keeps its value.
+    /// Conditions to set. A condition that is not listed keeps its value.
     pub set: Vec<ConditionState>,
-    /// Conditions to remove, since they stand only while they are True.
+    /// Conditions to remove, because they are present only while they are True.
     pub clear: Vec<ConditionType>,
-    /// What the message of Ready begins with where it keeps its value.
+    /// Prefix for the message of Ready if Ready keeps its value.
     pub ready_prefix: Option<String>,
-    /// Phase, where it is known.
+    /// Phase, if it is known.
     pub phase: Option<TenantPhase>,
 }
 
-/// Conditions that stand only while they are True.
+/// Conditions that are present only while they are True.
 const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
     ConditionType::Reconciling,
     ConditionType::Stalled,
@@ -136,7 +136,7 @@ impl StatusReport {
         self
     }
 
-    /// Sets exactly those of the conditions that stand only while True, and removes the others.
+    /// Sets the given transient conditions to True and removes all other transient conditions.
     fn with_transient_conditions(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
         for kind in TRANSIENT_CONDITIONS {
             match standing.iter().find(|(standing, _, _)| *standing == kind) {
@@ -150,20 +150,20 @@ impl StatusReport {
     }
 }
 
-/// How an object stood before a pass.
+/// Readiness of an object before a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriorReadiness {
-    /// Nothing was ever said about it.
+    /// The object has no conditions yet.
     New,
-    /// It was not Ready for this very generation.
+    /// It was not Ready for the current generation.
     NotReady,
-    /// It was.
+    /// It was Ready for the current generation.
     Ready,
-    /// It was, and for so long nothing could be read of it that this says nothing any more.
+    /// It was Ready, but its tenant has been unreadable for so long that this value is no longer meaningful.
     Unreadable,
 }
 
-/// The report of a pass.
+/// Builds the status report for the outcome of a pass.
 pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> StatusReport {
     match outcome {
         PassOutcome::Settled(situation) => settled_report(situation),
@@ -181,7 +181,7 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         ),
         PassOutcome::Paused(pause) => {
             let message = pause.message();
-            // Tools take an object without the condition for one that is as declared.
+            // Tools treat an object without the Ready condition as reconciled.
             let report = if standing == PriorReadiness::New {
                 StatusReport::default().with_condition(
                     ConditionType::Ready,
@@ -196,7 +196,7 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         }
         PassOutcome::AwaitingApproval(proposal) => awaiting_approval_report(proposal),
         PassOutcome::Refused(reason, message) => with_references_resolved(not_ready_report(*reason, message)),
-        // A platform or an API server that is away for a moment does not make a tenant less ready.
+        // A platform or an API server that is briefly unavailable does not make a tenant less ready.
         PassOutcome::Failed(reason, message)
             if matches!(standing, PriorReadiness::Ready | PriorReadiness::Unreadable) =>
         {
@@ -219,7 +219,7 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
     }
 }
 
-/// After half an hour nobody knows whether a tenant is still as declared.
+/// Reports Ready as Unknown after half an hour, because the state of the tenant is then no longer known.
 fn unreadable_report(standing: PriorReadiness, reason: Reason, message: &str) -> StatusReport {
     if standing != PriorReadiness::Unreadable {
         return StatusReport::default();
@@ -425,7 +425,7 @@ const fn describe_drift_handling(writes: DriftHandling) -> &'static str {
     }
 }
 
-/// Where a tenant in this state on the platform is in its life; nothing for a state that this release does not know.
+/// Returns the phase for the platform's state of a tenant; `None` for a state that this release does not know.
 pub fn phase_of(life: LifecycleState) -> Option<TenantPhase> {
     match life {
         LifecycleState::Active => Some(TenantPhase::Active),

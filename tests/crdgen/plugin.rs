@@ -1,4 +1,4 @@
-//! The page of the kubectl plugin, from the help of its verbs.
+//! The page of the kubectl plugin, generated from the help of its commands.
 
 use clap::CommandFactory as _;
 
@@ -26,7 +26,7 @@ The last two lines let kubectl complete it, names of objects included, in each s
 This page is made from the help of the program by `make crds`.
 ";
 
-/// The page.
+/// Renders the page.
 #[allow(clippy::format_push_string, reason = "a page is short")]
 pub(crate) fn render_page() -> String {
     let mut command = tenantry::cli::Cli::command();
@@ -52,13 +52,13 @@ pub(crate) fn render_page() -> String {
     page
 }
 
-/// A text as a block that shows it as it is.
+/// Formats a text as a verbatim block.
 fn code_block(text: &str) -> String {
     let lines: String = text.trim().lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     format!("```text\n{lines}```\n")
 }
 
-/// Where a section begins and ends.
+/// Returns the start and the end of a section.
 fn section_bounds(help: &str, title: &str) -> Option<(usize, usize)> {
     let begin = help.find(&format!("\n{title}\n"))? + 1;
     let is_title = |line: &str| line.ends_with(':') && !line.starts_with(' ');

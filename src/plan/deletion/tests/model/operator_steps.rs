@@ -1,15 +1,15 @@
-//! The walk of an operator, one request a step.
+//! The deletion pass of an operator, one request per step.
 
 use super::*;
 
 const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the claim";
 
-/// What is read, in the order in which it is read.
+/// What the pass reads, in order.
 const READ_ORDER: [&str; 7] =
     ["namespace", "Client objects", "evidence", "ledger", "Partner and Secret", "tenant", "living clients"];
 
 impl DeletionModel {
-    /// What a process can do next by itself.
+    /// Adds everything that a process can do next by itself.
     pub(super) fn add_process_steps(
         &self,
         state: &DeletionState,
@@ -19,7 +19,7 @@ impl DeletionModel {
         let operator = &state.operators[usize::from(process)];
         let leads = state.lease.is_held_by(process);
         if !leads && !matches!(operator.activity, DeletionActivity::Sending(_)) {
-            // What it would still read changes nothing.
+            // Further reads of this process have no effect.
             return;
         }
         let mut next = state.clone();
@@ -79,7 +79,7 @@ impl DeletionModel {
         }
     }
 
-    /// One more thing is read; after the last follows the decision.
+    /// Reads the next item; the decision follows after the last one.
     fn read_next(
         &self,
         state: &mut DeletionState,
@@ -149,10 +149,10 @@ impl DeletionModel {
         match decided {
             ModelDecision::Terminates => {}
             ModelDecision::Holds(reason) => operator.activity = DeletionActivity::Held(reason),
-            // The time that it waits for has come.
+            // The time that it waits for has passed.
             ModelDecision::Waits if walk.is_early => operator.activity = DeletionActivity::Idle,
             ModelDecision::Waits => operator.activity = DeletionActivity::WaitingForTime,
-            // The slot goes back, and all is read before anything else is done.
+            // The slot is released, and everything is read again before anything else is done.
             ModelDecision::Does(_) if has_slot => operator.restart_read(),
             ModelDecision::Does(DeletionCall::Ledger(book, _)) => {
                 operator.activity = DeletionActivity::Sending(DeletionCall::Ledger(book, is_current));
@@ -169,7 +169,8 @@ impl DeletionModel {
         DeletionEvent::Decides(process, decided)
     }
 
-    /// Whether what was read can change in this world before the next thing is read, so that the two are two steps.
+    /// Returns whether the item that was read can change in this model before the next read, so that the two reads need
+    /// separate steps.
     fn can_change_after_read(&self, at: u8) -> bool {
         let may = |edits: &[DeletionEdit]| self.allowed_edits.iter().any(|edit| edits.contains(edit));
         match at {
@@ -194,7 +195,7 @@ impl DeletionModel {
         }
     }
 
-    /// The real decision, with what a defect would make of it.
+    /// Returns the real decision, changed by the built-in defect.
     fn decide_with_mutants(&self, process: u8, operator: &DeletionOperator, mut seen: ModelContext) -> ModelDecision {
         let Some(copy) = &operator.copy else { return ModelDecision::Waits };
         let mut wish = copy.spec;
@@ -256,7 +257,7 @@ impl DeletionModel {
         decided
     }
 
-    /// The object once more, right before the call.
+    /// Reads the object again directly before the call.
     fn read_again(&self, state: &mut DeletionState, process: u8) {
         let object = state.object.clone();
         let operator = &mut state.operators[usize::from(process)];
@@ -277,7 +278,7 @@ impl DeletionModel {
         operator.activity = DeletionActivity::ReceivingReread(is_same);
     }
 
-    /// The answer to that read.
+    /// Handles the result of that read.
     fn receive_reread(&self, state: &mut DeletionState, process: u8, is_same: bool) {
         let operator = &mut state.operators[usize::from(process)];
         match (is_same, self.has_mutant(DeletionMutant::SlotAfterTheLook)) {
@@ -287,7 +288,7 @@ impl DeletionModel {
         }
     }
 
-    /// The server's part, whether anybody waits for it or not. Answers whether it was done.
+    /// Executes a request on the server, whether or not anybody waits for it. Returns whether it had an effect.
     pub(super) fn execute_call(&self, state: &mut DeletionState, request: DeletionCall) -> bool {
         match request {
             DeletionCall::Record(record, is_current) => {
@@ -337,7 +338,7 @@ impl DeletionModel {
     }
 }
 
-/// What is wrong with accepting a confirmation.
+/// Returns what is wrong with accepting a confirmation.
 fn find_unfit_confirmation(copy: Option<&DeletingObject>, record: ModelProgress) -> Option<&'static str> {
     let wish = copy?.spec;
     let fits =
@@ -347,13 +348,13 @@ fn find_unfit_confirmation(copy: Option<&DeletingObject>, record: ModelProgress)
 }
 
 impl DeletionState {
-    /// Whether a request may still be carried out.
+    /// Returns whether a request may still be executed.
     pub(super) fn is_in_flight(&self, request: DeletionCall) -> bool {
         self.operators.iter().any(|operator| operator.activity == DeletionActivity::Waiting(request))
             || self.detached.iter().any(|(adrift, _)| *adrift == request)
     }
 
-    /// What is wrong with the words with which an object is let go.
+    /// Returns what is wrong with the reason for removing the finalizer.
     fn find_false_release(&self, done: ReleaseClaim) -> Option<&'static str> {
         let is_gone = self.context.life == LifecycleState::Terminated;
         match done {
@@ -367,7 +368,7 @@ impl DeletionState {
         }
     }
 
-    /// What the process makes of the answer.
+    /// Handles the answer in the process.
     fn handle_reply(&mut self, process: u8, request: DeletionCall, is_done: bool) {
         let object = self.object.clone();
         let operator = &mut self.operators[usize::from(process)];
@@ -375,7 +376,7 @@ impl DeletionState {
             DeletionCall::Record(..) if !is_done => operator.activity = DeletionActivity::Idle,
             DeletionCall::Release(..) if is_done => operator.activity = DeletionActivity::Idle,
             DeletionCall::Release(done, _) => {
-                // Somebody else's write that changes nothing of the wish does not begin the decision anew.
+                // A write by somebody else that leaves the deletion settings unchanged does not restart the decision.
                 let is_same = object.as_ref() == operator.copy.as_ref();
                 operator.is_current = is_same;
                 operator.activity = if is_same {
