@@ -372,7 +372,7 @@ async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     platform.sp.log_in_person("ada", CHOSEN_PASSWORD).await;
 }
 
-/// Inserts thirty thousand expired tokens of the newest credential.
+/// Inserts thirty thousand expired tokens of tenant 2's credential.
 const EXPIRED_TOKENS_SQL: &str = "INSERT INTO token (hash, tenant_id, expires_at, key_hash) \
                      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) \
                      SELECT 'ended' || CAST(i AS TEXT), 2, 1, key_hash FROM n, credential WHERE tenant_id = 2";

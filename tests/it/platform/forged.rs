@@ -195,7 +195,7 @@ async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
     start(Some("audit.key")).await.unwrap();
     let again = new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap_err();
     assert!(again.to_string().contains("already"), "{again}");
-    // A new key must be requested explicitly, and the change is recorded in each chain.
+    // The way out is an explicit `audit new-key`. It is recorded in each chain.
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("other.key")).await.unwrap(), 1);
     start(Some("other.key")).await.unwrap();
     let seen = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
@@ -357,7 +357,7 @@ async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_s
     for said in ["is the key that the anchor of the audit log names", "audit verify", "audit new-key"] {
         assert!(refused.contains(said), "{said}: {refused}");
     }
-    // A new start of the logs must be requested explicitly, also with the same key, and is recorded in each log.
+    // The way out is an explicit `audit new-key`, also with the same key. It is recorded in each log.
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap(), 2);
     platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
     platform.sp.create_client(&partner, "A").await;

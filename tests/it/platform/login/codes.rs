@@ -9,7 +9,7 @@ use super::pages::{HttpBrowser, form_token, redirect_location};
 use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{TestFolder, TestPlatform};
 
-/// Starts a platform with one user who has enrolled. Returns her id, her app, her recovery codes and a session of hers.
+/// Starts a platform with one user who has enrolled. Returns the partner, her app, her recovery codes and her session.
 async fn start_with_enrolled_person() -> (TestPlatform, String, AuthenticatorApp, Vec<String>, HttpBrowser) {
     let platform = TestPlatform::start().await;
     let partner = platform.create_partner("Acme").await;
