@@ -1,4 +1,4 @@
-//! What the build script tells the programs of their commit and day.
+//! Tests of the commit and day that the build script passes to the programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The build script, as a program.
+/// Compiles the build script. Returns its path.
 fn script() -> PathBuf {
     let script = support::test_folder("build-script").unwrap().join("script");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
@@ -25,7 +25,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     run(&mut command).trim().to_owned()
 }
 
-/// What is told of the build: commit and second.
+/// Runs the build script. Returns the commit and the second of the build.
 fn told(script: &Path, folder: &Path, given: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(script);
     command.env_remove("TENANTRY_COMMIT").env_remove("SOURCE_DATE_EPOCH").env("PROFILE", "release");

@@ -1,4 +1,5 @@
-//! What is accepted by the API server and cannot be applied: said in a condition, never in a storm of requests.
+//! Tests of input that the API server accepts and the operator cannot apply: a condition reports it, and it causes no
+//! flood of requests.
 
 use serde_json::{Value, json};
 

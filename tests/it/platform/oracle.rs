@@ -1,4 +1,4 @@
-//! HPE's own client library and tool against the platform: an oracle that this repository did not write.
+//! Runs HPE's own client library and tool against the platform: an oracle that this repository did not write.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::TestPlatform;
 use crate::assets;
 
-/// Plays a client's life with a credential of a partner.
+/// Runs the lifecycle of a client with a credential of a partner.
 async fn run_client_lifecycle(url: &str, partner: &str, key: &str, secret: &str) {
     let python: PathBuf = assets::target().unwrap().join("oracle/bin/python");
     assert!(python.is_file(), "HPE's client library is missing: run `make oracle`");

@@ -1,4 +1,4 @@
-//! The fresh proof before account settings are saved and before anybody gets lasting power.
+//! Tests of re-authentication before account settings are saved and before a user gets lasting power.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -16,7 +16,7 @@ struct ReauthFixture {
     client: String,
     /// A user of the partner.
     bob: String,
-    /// An administrator of the service provider, who has enrolled.
+    /// An administrator of the service provider, with a second factor.
     sue: String,
     app: AuthenticatorApp,
     codes: Vec<String>,
@@ -36,7 +36,7 @@ impl ReauthFixture {
         let mut browser = HttpBrowser::new(&platform);
         let (app, codes) = browser.enrol_second_factor("sue").await;
         forget_used_codes(&platform).await;
-        // The tenants that are edited ask their people for a second factor.
+        // The edited tenants require a second factor of their users.
         for path in [format!("{}/{partner}", platform.partners_path()), format!("/tenants/{partner}/clients/{client}")]
         {
             platform.sp.post(&path, json!({ "twoFactorAuthentication": true })).await.json();
@@ -44,7 +44,7 @@ impl ReauthFixture {
         Self { platform, partner, client, bob, sue, app, codes, browser }
     }
 
-    /// A row's path below `/api/v2`.
+    /// Fills the ids into a path below `/api/v2`.
     fn row_path(&self, path: &str) -> String {
         let tenant = if path.contains("/msps") || path.contains("/cfg") { &self.platform.sp_id } else { &self.partner };
         let tenant = if path.contains("/client/") { &self.client } else { tenant };
@@ -52,14 +52,14 @@ impl ReauthFixture {
         path.replace("{client}", &self.client).replace("{user}", &self.bob)
     }
 
-    /// A fresh code, whatever was used before.
+    /// Returns an unused code.
     async fn fresh_code(&self) -> String {
         forget_used_codes(&self.platform).await;
         self.app.code_at_step(0)
     }
 }
 
-/// Something that changes.
+/// Returns settings that change with `number`.
 fn changed_settings(number: u32) -> Value {
     json!({ "city": format!("City {number}"), "applicationTitle": format!("Title {number}") })
 }
@@ -71,11 +71,11 @@ fn asks_for_second_factor(answer: &ApiResponse) -> bool {
     asked
 }
 
-/// Asks every route, by a page and by a token of one person; answers those that asked again.
+/// Calls every route with a user's session and token. Returns the routes that asked for re-authentication.
 async fn routes_that_ask(world: &mut ReauthFixture, token: &ApiCaller) -> Vec<String> {
     let mut asking = Vec::new();
     for ApiRoute { method: verb, path, operation: call, .. } in ROUTES {
-        // What lies behind the other routes is not there, so nothing happens.
+        // The other ids do not exist, so these calls change nothing.
         let path = ["{role}", "{set}", "{category}", "{record}", "{stream}", "{credential}"]
             .iter()
             .fold(world.row_path(path), |path, name| path.replace(name, "none_900"));
@@ -124,7 +124,7 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
     assert_eq!(routes_that_ask(&mut world, &token).await, expected);
     let city = world.platform.sp.get(&format!("/tenants/{partner}")).await.json();
     assert!(city.get("city").is_none_or(|city| city == ""), "nothing was saved: {city}");
-    // It is the edited tenant that counts, and not the editor's own.
+    // The setting of the edited tenant counts, not that of the editor's tenant.
     for path in [&one, &other] {
         world.platform.sp.post(path, json!({ "twoFactorAuthentication": false })).await.json();
     }
@@ -156,12 +156,12 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
         let path = world.row_path(path);
         // An API credential is never asked.
         send_save(&world.platform.sp, *verb, &path, 2, "").await.json();
-        // By a code in the header, once.
+        // A code in the header allows one save.
         assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 3, &world.app.wrong_code()).await), "{path}");
         let code = world.fresh_code().await;
         send_save(&token, *verb, &path, 3, &code).await.json();
         assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 4, &code).await), "{path}");
-        // By the page, once.
+        // A code on the page allows one save.
         let method: Method = verb.name().parse().unwrap();
         let code = world.fresh_code().await;
         let confirmed = world.browser.send_code(&code).await;
@@ -188,7 +188,7 @@ async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minut
     let answers = join_all(saves).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     assert_eq!(answers.iter().filter(|answer| asks_for_second_factor(answer)).count(), 19);
-    // A save that is refused for another reason uses nothing up.
+    // A save that is refused for another reason does not use the code.
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
     world
@@ -222,7 +222,7 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     other.call_api(Method::POST, &path, &changed_settings(1), &[]).await.json();
 }
 
-/// As if everybody had logged in an hour ago.
+/// Moves all logins one hour into the past.
 async fn age_sessions_by_an_hour(platform: &TestPlatform) {
     platform.execute_sql("UPDATE session SET created_at = created_at - 3600000").await;
 }
@@ -355,7 +355,7 @@ async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
     assert_eq!((&bob_now["roles"], &bob_now["twoFactorAuthentication"]), (&json!([]), &json!(true)));
     let login = platform.sp.login("bob", CHOSEN_PASSWORD).await;
     assert!(login.text.contains("two_factor_required"), "the password is the one of before: {}", login.text);
-    // An API credential is never asked, and nobody is asked for what gives no power.
+    // An API credential is never asked, and nobody is asked for a change that gives no power.
     for (rest, body) in [
         ("/users".to_owned(), crate::platform::people::user_body("carl", &[])),
         (format!("/users/{bob}"), json!({ "city": "Bonn" })),

@@ -1,11 +1,12 @@
-//! Who may do what, in the words of the product's documentation; what a role reaches; and what nobody can give.
+//! Tests of permissions: who may do what, in the words of the product's documentation; what a role reaches; and which
+//! permissions a caller cannot grant.
 
 use serde_json::{Value, json};
 
 use super::super::ApiResponse;
 use super::{ApiCaller, TestPlatform, user_body};
 
-/// A person whose only role has these permissions, each as category and type.
+/// Creates a person whose only role has these permissions, each as category and type.
 pub(crate) async fn create_person_with_permissions(
     platform: &TestPlatform,
     tenant: &str,
@@ -82,7 +83,7 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
         &bound.post(&list, json!({ "name": "C" })).await,
         "Client_Create by a role with access to all clients",
     );
-    // Clients, Manage is what the documentation asks for, and no more.
+    // The documentation requires Clients, Manage, and nothing more.
     let manager =
         create_person_with_permissions(&platform, &partner, "manager", &[("Clients", "Manage")], all.clone()).await;
     assert_eq!(manager.post(&one, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
@@ -149,7 +150,7 @@ async fn a_role_without_all_clients_reaches_only_its_own() {
     ada.post_empty(&format!("{list}/{}/suspend", clients[1])).await.assert_error(404, "not found");
     ada.post(&format!("/tenants/{}/users", clients[1]), user_body("spy", &[])).await.assert_error(404, "not found");
     ada.post(&format!("{list}/{}", clients[2]), json!({ "city": "Bonn" })).await.json();
-    // Rights on one client are none on the next: a second role sees B and manages nothing there.
+    // Permissions on one client do not apply to another: a second role sees B and manages nothing there.
     let sees = json!({ "clients": [{ "uniqueId": clients[1] }] });
     let both = create_person_with_permissions(&platform, &partner, "both", &[("Clients", "View")], sees).await;
     let id = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:both")).await.json();
@@ -199,7 +200,7 @@ async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
         &ada.post(&format!("{roles}/{default}"), json!({ "users": [{ "id": id }] })).await,
         "Administration",
     );
-    // On a client her permissions there count.
+    // On a client, her permissions there count.
     let administrator = user_body("carol", &["Client Administrator"]);
     assert_lacks_permission(&ada.post(&format!("/tenants/{client}/users"), administrator).await, "Administration");
     ada.post(&users, user_body("bob", &["ada"])).await.json();
@@ -221,7 +222,7 @@ async fn a_clients_people_see_their_client_whole_and_no_other_tenant() {
         assert_eq!(seen, platform.sp.get(&format!("/tenants/client/{client}")).await.json());
         person.get(&format!("/tenants/{partner}")).await.assert_error(404, "not found");
     }
-    // A client runs its own people and branding.
+    // A client manages its own users and branding.
     ann.post(&format!("/tenants/{client}/users"), user_body("cid", &["Client user"])).await.json();
     ann.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "Globex" })).await.json();
     assert_lacks_permission(&ben.get(&format!("/tenants/{client}/users/minimal")).await, "Administration");
@@ -292,7 +293,7 @@ async fn a_partners_own_people_edit_its_account_and_no_other() {
     assert_eq!(changed["passwordPolicy"]["minPasswordLength"], 14);
     assert!(changed.get("managedBy").is_none(), "who owns it is not theirs to say");
     assert_eq!(platform.sp.get(&path).await.json(), changed);
-    // What the partner has it can give back, and what it has not it cannot give itself.
+    // A partner can give up what it has, and cannot give itself what it does not have.
     let more = json!({ "addOns": ["SMS and Voice", "Batch Exports"] });
     let message = ada.post(&path, more).await.assert_field_refused("addOns");
     assert!(message.contains("Contact Support to change the add-on permission."), "{message}");
@@ -301,7 +302,7 @@ async fn a_partners_own_people_edit_its_account_and_no_other() {
     ada.post(&format!("/tenants/{other}"), json!({ "city": "Rome" })).await.assert_error(404, "not found");
     ada.post(&format!("/tenants/{client}"), json!({ "city": "Rome" })).await.assert_error(404, "not found");
     assert_eq!(bob.post(&path, json!({ "city": "Rome" })).await.status, 403);
-    // Policies hold for all clients: who administers one of them does not set them.
+    // Policies apply to all clients. An administrator of one client cannot set them.
     let bound = json!({ "clients": [{ "uniqueId": client }] });
     let one = create_person_with_permissions(&platform, &acme, "one", &[("Administration", "Manage")], bound).await;
     let refused = one.post(&path, json!({ "twoFactorAuthentication": false })).await;
