@@ -13,7 +13,7 @@ const EVIDENCE_PRESENT: u8 = 64;
 const IN_LEDGER: u8 = 128;
 /// What must have held at some moment of the step that ends the tenant, and what is wrong where it has not.
 const CONDITIONS: [(u8, &str); 8] = [
-    (CONSENT_STANDS, "ended without the policy or an accepted confirmation that stands"),
+    (CONSENT_STANDS, "ended without the policy or an accepted confirmation in force"),
     (NO_CHILD, "ended over a living child"),
     (GRACE_PASSED, "ended before the grace period passed with the tenant suspended"),
     (CONTAINER_STAYS, "ended in a namespace that goes"),
