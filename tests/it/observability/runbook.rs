@@ -6,7 +6,7 @@ use tenantry::api::Reason;
 
 use super::{MonitoredProgram, alerts_by_name, read_file};
 
-/// What each entry tells, in this order.
+/// The parts of each entry, in this order.
 const ENTRY_PARTS: [&str; 4] = ["Means", "Check", "Do", "Worry"];
 
 /// Headings below one section, with what stands under each.
