@@ -7,7 +7,7 @@ use tenantry::api::Reason;
 use super::{MonitoredProgram, alerts_by_name, read_file};
 
 /// The parts of each entry, in this order.
-const ENTRY_PARTS: [&str; 4] = ["Means", "Look", "Do", "Worry"];
+const ENTRY_PARTS: [&str; 4] = ["Means", "Check", "Do", "Worry"];
 
 /// Returns the headings below one section, with the text under each.
 fn section_entries(page: &str, section: &str) -> BTreeMap<String, String> {
@@ -54,7 +54,7 @@ fn every_reason_and_every_alert_has_its_entry() {
 #[test]
 fn an_entry_that_is_missing_or_left_over_or_half_is_found_out() {
     let entry =
-        |name: &str| format!("\n### {name}\n\n**Means:** this. **Look:** here.\n**Do:** that. **Worry:** never.\n");
+        |name: &str| format!("\n### {name}\n\n**Means:** this. **Check:** here.\n**Do:** that. **Worry:** never.\n");
     let page =
         |entries: &[String]| format!("# Runbook\n\n## Reasons\n{}\n## Other\n\n### Not this\n", entries.concat());
     let wanted = BTreeSet::from(["One".to_owned(), "Two".to_owned()]);

@@ -17,8 +17,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Ticks during which an abandoned request may still be executed.
 const REQUEST_TICKS: u8 = 2;
 const TWO_TENANTS: &str = "an object has two tenants";
-const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the claim";
-const TENANT_LOST: &str = "an object was let go although its tenant lives or may still be made";
+const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the lease";
+const TENANT_LOST: &str = "an object was released although its tenant exists or may still be created";
 
 /// Guarantees of the platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -422,4 +422,4 @@ impl StateSpace for DeletionModel {
     }
 }
 
-const TWO_PARTNERS_ENDED: &str = "two Partners were ended although one an hour is the limit";
+const TWO_PARTNERS_ENDED: &str = "two Partners were terminated although one an hour is the limit";

@@ -15,14 +15,14 @@ const IN_LEDGER: u8 = 128;
 /// Conditions that must have been true at some moment of the step that terminates the tenant, each with the violation
 /// if it was not.
 const CONDITIONS: [(u8, &str); 8] = [
-    (CONSENT_STANDS, "ended without the policy or an accepted confirmation that stands"),
-    (NO_CHILD, "ended over a living child"),
-    (GRACE_PASSED, "ended before the grace period passed with the tenant suspended"),
-    (CONTAINER_STAYS, "ended in a namespace that goes"),
-    (REFERENCE_ALLOWED, "ended under a Partner that does not allow it"),
-    (MARK_MATCHES, "ended without the mark"),
-    (EVIDENCE_PRESENT, "ended without evidence"),
-    (IN_LEDGER, "ended without an entry in the ledger"),
+    (CONSENT_STANDS, "terminated without the policy or an accepted confirmation in force"),
+    (NO_CHILD, "terminated while a child exists"),
+    (GRACE_PASSED, "terminated before the grace period passed with the tenant suspended"),
+    (CONTAINER_STAYS, "terminated in a namespace that is being deleted"),
+    (REFERENCE_ALLOWED, "terminated under a Partner that does not allow it"),
+    (MARK_MATCHES, "terminated without the mark"),
+    (EVIDENCE_PRESENT, "terminated without evidence"),
+    (IN_LEDGER, "terminated without an entry in the ledger"),
 ];
 
 /// An edit by somebody else.
@@ -85,7 +85,7 @@ impl DeletionOperator {
 
     /// Returns a violation if the namespace was being deleted throughout the step that suspended the tenant.
     pub(super) fn missing_suspension_condition(&self) -> Option<&'static str> {
-        (self.conditions_held & CONTAINER_STAYS == 0).then_some("suspended in a namespace that goes")
+        (self.conditions_held & CONTAINER_STAYS == 0).then_some("suspended in a namespace that is being deleted")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the claim";
+const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the lease";
 
 /// What the pass reads, in order.
 const READ_ORDER: [&str; 7] =
@@ -66,7 +66,7 @@ impl DeletionModel {
                     if request == DeletionCall::Terminate {
                         next.has_called = true;
                         next.violation =
-                            next.violation.or(is_taken.then_some("sent again although the platform had taken it"));
+                            next.violation.or(is_taken.then_some("sent again although the platform had accepted it"));
                     }
                 }
                 all.push((DeletionEvent::Sends(process, request), next));
@@ -344,7 +344,7 @@ fn find_unfit_confirmation(copy: Option<&DeletingObject>, record: ModelProgress)
     let fits =
         wish.confirm.is_some_and(|confirm| confirm.says != ConfirmationText::WrongName && confirm.left.is_some());
     let is_new = wish.record.accepted.is_none() && record.accepted.is_some();
-    (is_new && !fits).then_some("a confirmation was accepted that does not fit")
+    (is_new && !fits).then_some("a confirmation was accepted that does not match")
 }
 
 impl DeletionState {
@@ -360,9 +360,9 @@ impl DeletionState {
         match done {
             ReleaseClaim::TooLate if !self.has_called => Some("let go as too late although no call was sent"),
             ReleaseClaim::Ended | ReleaseClaim::TooLate if !is_gone => Some("let go as ended while the tenant lives"),
-            ReleaseClaim::Alive if is_gone => Some("let go as alive although it was ended"),
+            ReleaseClaim::Alive if is_gone => Some("released as existing although it was terminated"),
             ReleaseClaim::Alive if self.is_in_flight(DeletionCall::Terminate) => {
-                Some("let go as alive while the call that ends the tenant is under way")
+                Some("released as existing while the call that terminates it is in flight")
             }
             ReleaseClaim::TooLate | ReleaseClaim::Ended | ReleaseClaim::Alive | ReleaseClaim::Otherwise => None,
         }
