@@ -112,7 +112,7 @@ impl Leaders {
         self.lines(now).into_iter().map(line).collect()
     }
 
-    /// Returns a sentence for each installation, and whether its state is good.
+    /// Returns a sentence for each installation, and false if it needs attention.
     fn lines(&self, now: Timestamp) -> Vec<(String, bool)> {
         match self {
             Self::Unknown(why) => vec![(format!("who leads cannot be seen ({why})"), true)],

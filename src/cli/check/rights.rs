@@ -188,8 +188,8 @@ impl RequiredRight {
         format!("{verb} `{resource}{}{}{}`{place}", part(".", group), part("/", subresource), part(" ", name))
     }
 
-    /// Returns the name of the object that the permission applies to. Permissions on a namespace apply to that
-    /// namespace.
+    /// Returns the name of the object that the permission applies to. For permissions on namespaces it is the namespace
+    /// itself.
     fn name_in(&self, namespace: Option<&str>) -> String {
         match namespace {
             Some(namespace) if self.resource == "namespaces" => namespace.to_owned(),

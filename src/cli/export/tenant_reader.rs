@@ -209,7 +209,7 @@ async fn read_tenant(platform: &PlatformClient, place: &Place, id: &str) -> Resu
     Ok(Some(ReadTenant { inspection, images }))
 }
 
-/// Converts an image to the form that everybody can load, since the manifest gets that form.
+/// Observes an image by the bytes that everybody can load, since the manifest gets those.
 fn observe_image(field: Field, bytes: &[u8], unknown: &mut UnknownAnswers) -> ObservedValue {
     let rule = ImageRule::for_field(field);
     match rule.map(|rule| judge_image(bytes, rule)) {

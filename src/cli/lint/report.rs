@@ -29,7 +29,7 @@ pub(super) fn render_text(findings: &[LintFinding]) -> String {
 /// Renders a JSON list.
 ///
 /// # Errors
-/// Fails if serialization fails.
+/// Fails if the findings cannot be serialised.
 pub(super) fn render_json(findings: &[LintFinding]) -> Result<String, Failure> {
     let one = |finding: &LintFinding| {
         let LintFinding { rule: mistake, failure: Failure { spot, object, message }, path, column } = finding;
@@ -49,7 +49,7 @@ pub(super) fn render_json(findings: &[LintFinding]) -> Result<String, Failure> {
 /// Renders the Static Analysis Results Interchange Format, which code hosts show beside the lines of a pull request.
 ///
 /// # Errors
-/// Fails if serialization fails.
+/// Fails if the findings cannot be serialised.
 pub(super) fn render_sarif(findings: &[LintFinding]) -> Result<String, Failure> {
     let rule = |mistake: LintRule| json!({"id": mistake.name(), "shortDescription": {"text": mistake.description()}});
     let result = |finding: &LintFinding| {

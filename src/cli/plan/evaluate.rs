@@ -203,7 +203,7 @@ fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mu
 }
 
 /// Returns why the platform will refuse what is written: countries and time zones that are not in the catalogue. A
-/// platform without the extensions may know others, so it is queried as the operator does.
+/// platform without the extensions may know others. There the operator sends the value, and the plan only has a note.
 async fn misspelling_message(
     plan: &Plan,
     desired: &DesiredTenant,
@@ -269,7 +269,8 @@ struct ResolvedTenant {
     is_adopted: bool,
 }
 
-/// Resolves the tenant of an object and verifies that the object may have it. Returns none if one is to be created.
+/// Resolves the tenant of an object and verifies that the object may have it. The result has no tenant if one will be
+/// created.
 async fn resolve_tenant<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,

@@ -11,7 +11,7 @@ use crate::cli::output::format_count;
 const MAX_COMMENT_BYTES: usize = 60_000;
 /// Bytes that are reserved for the lines that list what was left out.
 const CLOSING_RESERVE_BYTES: usize = 2_000;
-/// Longest part about one object, in bytes. A longer one is cut and its size is shown.
+/// Longest part about one object, in bytes. A longer one is replaced by the number of its settings and notes.
 const MAX_OBJECT_BYTES: usize = 8_000;
 
 /// Renders the plan as a comment on a pull request. What needs a person comes first, so that it is not cut.

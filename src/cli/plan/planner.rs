@@ -168,7 +168,8 @@ impl Planner {
         Ok(rows)
     }
 
-    /// Collects what the Clients of a Partner still use. A Client that is planned too counts with its planned state.
+    /// Verifies that a Partner drops no packages that its Clients still use. A Client that is planned too counts with
+    /// its planned state.
     fn check_client_use(
         &self,
         key: &ObjectKey,
