@@ -216,7 +216,7 @@ fn reconcile_waits_for_the_look_and_shows_what_came_of_it() {
     space.wait_until_ready("client/globex");
     let desk = PluginFolder::on_cluster_of(&space);
     space.kubectl(&["label", "client/globex", "team=a"]);
-    // A verb that returned before the pass would not find the tenant.
+    // A verb that returned too early would find the pass unfinished.
     proxy.set_rules(vec![FaultRule::new("GET", "/api/", ProxyFault::Delay(2000))]);
     let ran = run_in_namespace(&desk, &space, &["reconcile", "-l", "team=a"]);
     let named = format!("Client `{}/globex`", space.name);

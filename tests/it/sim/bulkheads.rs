@@ -356,7 +356,7 @@ fn a_task_that_dies_ends_the_operator_with_its_name_and_gives_the_lease_back() {
     assert!(done.is_some());
     let story = world.lock().story.join("\n");
     assert!(story.contains("the operator ended: Err(TaskEnded { task: \"watch of Clients\""), "{story}");
-    // It must happen before the process ends.
+    // The lease must be released before the process ends.
     let before = story.split("the operator ended").next().unwrap_or_default();
     assert!(before.contains(" PUT /apis/coordination.k8s.io/v1/namespaces/tenantry-system/leases/"), "{story}");
     assert_eq!(holder(&world), None, "a standby would wait for its duration");
