@@ -1,7 +1,7 @@
-//! From Git: Flux's own controller, and the Lua of Argo CD, on the manifests of `examples/gitops`.
+//! GitOps: Flux's own controller, and the Lua of Argo CD, on the manifests of `examples/gitops`.
 //!
-//! Everything runs as it is installed: the chart with its admission policies, the operator with the rights of its
-//! account, and Flux as whom its Kustomization names.
+//! Everything runs as installed: the chart with its admission policies, the operator with the permissions of its
+//! account, and Flux as the user of its Kustomization.
 
 mod argo;
 mod endings;
@@ -25,7 +25,7 @@ use flux::FluxController;
 
 const RELEASE: ChartRelease = ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 
-/// The one world of these tests, and the Flux in it.
+/// The world that these tests share, with its Flux.
 struct GitopsFixture {
     world: TestWorld,
     flux: FluxController,
@@ -46,12 +46,12 @@ fn shared_fixture() -> &'static GitopsFixture {
     })
 }
 
-/// A file of the examples.
+/// Returns the path of an example file.
 fn example_path(path: &str) -> PathBuf {
     assets::root().join("examples/gitops").join(path)
 }
 
-/// How many tenants there ever were under a Partner, ended ones included: what was created.
+/// Counts the tenants that were ever created under a Partner, including terminated ones.
 fn count_created_tenants(space: &TestNamespace<'_>, partner: &str) -> usize {
     let list = |active| space.world.tenancy.list_tenants(&format!("{partner}/clients"), active).unwrap().len();
     list(true) + list(false)

@@ -1,5 +1,5 @@
-//! What the operator would say of the objects, as far as it follows from the input: its own stages with what the input
-//! holds, and silence about what it does not.
+//! Checks the objects as the operator would, as far as the input allows: it runs the operator's own stages on the input
+//! and reports nothing about what the input does not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ use crate::plan::{
     ConfigMapEntry, InvalidSetting, PassOutcome, ResolvedReferences, SecretLookup, TenantKind, client_default_settings,
 };
 
-/// What an image is taken for that the input does not hold: the head of a picture of one dot.
+/// Replaces an image that the input does not hold: the header of a PNG of one pixel.
 const VALID_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
 
-/// Adds what is wrong, and returns the names that the input does not hold.
+/// Adds the findings, and returns the names that the input does not hold.
 pub(super) fn check_manifests(manifests: &Manifests, findings: &mut Vec<LintFinding>) -> Vec<String> {
     let mut judge = SemanticChecker { manifests, findings, unknown: BTreeSet::new(), claims: BTreeMap::new() };
     for partner in &manifests.partners {
@@ -42,7 +42,7 @@ struct SemanticChecker<'a> {
     manifests: &'a Manifests,
     findings: &'a mut Vec<LintFinding>,
     unknown: BTreeSet<String>,
-    /// What only one object can have, and where it was said first.
+    /// Values that only one object can have, and where each was declared first.
     claims: BTreeMap<String, FileLocation>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> SemanticChecker<'a> {
         }
         let empty = ResolvedReferences::default();
         let defaults_material = partners_material.as_ref().unwrap_or(&empty);
-        // What is wrong with the Partner's own defaults is said at the Partner.
+        // A mistake in the Partner's defaults is reported at the Partner.
         if partner.is_some_and(|partner| validate_client_defaults(partner, defaults_material).is_err()) {
             return;
         }
@@ -90,7 +90,7 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// What a Partner hands to its Clients.
+    /// Checks the defaults that a Partner hands to its Clients.
     fn check_client_defaults(&mut self, declared: &DeclaredObject<Partner>) {
         self.check_secret_labels(declared, default_secret_keys(&declared.object), "spec.clients.defaults.access.duo");
         let material = self.load_defaults_material(&declared.object);
@@ -114,13 +114,13 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// Countries and time zones, which the platform knows by name.
+    /// Checks countries and time zones, which the platform knows by name.
     fn check_country_and_timezone<K: TenantResource>(&mut self, declared: &DeclaredObject<K>, below: &str) {
         let object = serde_json::to_value(&declared.object).unwrap_or_default();
         let text = |name: &str| {
             let path = format!("{below}.{name}");
             let value = object.pointer(&format!("/{}", path.replace('.', "/")))?.as_str()?;
-            // As the operator takes it: a block of YAML ends with a line feed.
+            // The operator trims them too: a block scalar of YAML ends with a line feed.
             Some(value.trim()).filter(|text| !text.is_empty()).map(|text| (path, text.to_owned()))
         };
         if let Some((path, message)) =
@@ -135,7 +135,7 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// The Partner of a Client, where the input holds it and it takes the Client.
+    /// Returns the Partner of a Client, if the input holds it and it accepts the Client.
     fn partner_of<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) -> Option<&'a Partner> {
         let ParentRef::Object(partner_namespace, name) = declared.object.parent() else { return None };
         let partners = self.manifests.partners.iter().map(|declared| &declared.object);
@@ -161,9 +161,9 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// A Secret in the input must be one that leads to a platform.
+    /// Checks that a Secret in the input holds a connection to a platform.
     fn check_connection<K: TenantResource>(&mut self, declared: &DeclaredObject<K>, partner: Option<&Partner>) {
-        // What is the Partner's is said at the Partner.
+        // A mistake in the Partner's connection is reported at the Partner.
         if declared.object.connection_secret().is_none() {
             return;
         }
@@ -179,7 +179,7 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// Two objects with one tenant, or two tenants with one name, of which the platform takes only one.
+    /// Finds two objects that claim one tenant, and two tenants with one name, of which the platform accepts only one.
     fn check_claims<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) {
         let object = &declared.object;
         let mut claims = Vec::new();
@@ -189,7 +189,7 @@ impl<'a> SemanticChecker<'a> {
         let under = match (K::KIND, object.parent()) {
             (TenantKind::Client, ParentRef::Object(namespace, name)) => format!("Partner `{namespace}/{name}`"),
             (TenantKind::Client, ParentRef::Id(id)) => format!("partner `{id}`"),
-            // Which service provider it is shows only the Secret.
+            // Only the Secret shows which service provider it is.
             (TenantKind::Partner, _) | (_, ParentRef::Provider) => match object.connection_secret() {
                 Some(name) => format!("the account of {}", secret_label(&(namespace(object), name.to_owned()))),
                 None => "the default account".to_owned(),
@@ -208,7 +208,7 @@ impl<'a> SemanticChecker<'a> {
         }
     }
 
-    /// Images and Secrets of an object, as far as the input holds them.
+    /// Loads the images and Secrets of an object, as far as the input holds them.
     fn load_material<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) -> ResolvedReferences {
         let object = &declared.object;
         let own = namespace(object);
@@ -245,12 +245,12 @@ impl<'a> SemanticChecker<'a> {
                 let data = BTreeMap::from([(reference.key.clone(), b"not in the input".to_vec())]);
                 SecretSnapshot { data, ..SecretSnapshot::default() }.read_key(namespace, &reference)
             };
-            // A label that is missing has a finding of its own and hides no other.
+            // A missing label has its own finding and hides no other.
             material.secrets.insert(reference, SecretLookup { is_allowed: true, ..read });
         }
     }
 
-    /// Secrets of the input that are referenced and do not carry the label for it.
+    /// Finds Secrets of the input that are referenced and lack the label for it.
     fn check_secret_labels<K: TenantResource>(
         &mut self,
         declared: &DeclaredObject<K>,
@@ -272,7 +272,7 @@ impl<'a> SemanticChecker<'a> {
     }
 }
 
-/// Secrets that a Partner's defaults name.
+/// Returns the Secrets that a Partner's defaults name.
 fn default_secret_keys(partner: &Partner) -> Vec<SecretKeyRef> {
     let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
     secret_references(defaults.and_then(|defaults| defaults.access.as_ref()))

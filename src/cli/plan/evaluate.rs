@@ -1,4 +1,4 @@
-//! What the operator would do with an object: its own stages, without the writes between them.
+//! Evaluates what the operator would do with an object: its own stages, without the writes between them.
 
 use std::collections::BTreeSet;
 
@@ -23,37 +23,37 @@ use crate::plan::{
     needs_approval, propose_plan,
 };
 
-/// Where a tenant stands and what is known of it before it is read.
+/// The context of a tenant before it is read.
 pub(super) struct EvaluationContext<'a> {
     /// The platform.
     pub(super) platform: &'a PlatformClient,
-    /// Its place.
+    /// The tenant's place.
     pub(super) place: Place,
-    /// Rows of the place; nothing where they were not asked for.
+    /// Rows of the place; `None` if it was not listed.
     pub(super) rows: Option<TenantRows>,
     /// The Partner object above it.
     pub(super) partner: Option<&'a Partner>,
     /// The cluster.
     pub(super) cluster: Option<&'a Cluster>,
-    /// Manifests and objects of the cluster.
+    /// Objects of the manifests and of the cluster.
     pub(super) ground: &'a Inventory,
     /// Whether a flag named the platform.
     pub(super) is_given: bool,
-    /// What status records of earlier writes.
+    /// Earlier writes, as status records them.
     pub(super) written: &'a WriteRecord,
-    /// Paths whose declared value is not the one that was last applied.
+    /// Paths whose declared value differs from the one that was last applied.
     pub(super) edited: &'a BTreeSet<String>,
 }
 
-/// What became of an object.
+/// The result for an object.
 pub(super) struct Evaluation {
-    /// What the plan says of it.
+    /// Its row of the plan.
     pub(super) row: PlanRow,
-    /// Its tenant as it is now.
+    /// The current state of its tenant.
     pub(super) observed: Option<ObservedTenant>,
 }
 
-/// Judges an object; `keeps` is what its Clients still use.
+/// Evaluates an object. `keeps` is what its Clients still use.
 pub(super) async fn evaluate_object<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
@@ -83,7 +83,7 @@ pub(super) async fn evaluate_object<K: TenantResource>(
     }
 }
 
-/// Whether the connection is one that the object may have.
+/// Verifies that the object may use the connection.
 fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>) -> Result<(), PassOutcome> {
     if site.is_given {
         return Ok(());
@@ -95,7 +95,7 @@ fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>)
     check_pinned_connection(object, &host, account, &site.place)
 }
 
-/// An object whose Partner is about to be made: nothing can stand under that one yet.
+/// Plans an object whose Partner does not exist yet, so that its tenant cannot exist either.
 pub(super) async fn plan_under_new_partner<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
@@ -113,12 +113,12 @@ pub(super) async fn plan_under_new_partner<K: TenantResource>(
     row.set_action(&plan, false);
     row.requests = planned_requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
-    // The hash covers the id of the Partner's tenant, which is not there yet.
+    // The hash covers the id of the Partner's tenant, which does not exist yet.
     apply_approval(&subject.object, &plan, None, &mut row);
     row
 }
 
-/// An object that is being deleted: the operator has said already what it does and what it waits for.
+/// Plans an object that is being deleted. The operator has already published what it does and what it waits for.
 fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> PlanRow {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let told = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
@@ -132,7 +132,7 @@ fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> Plan
     row
 }
 
-/// The steps, what holds them back, and what a person should know.
+/// Adds the steps, what blocks them, and notes for people.
 async fn plan_steps<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,
@@ -170,7 +170,7 @@ async fn plan_steps<K: TenantResource>(
     }
     row.set_action(&plan, is_adopted);
     row.requests = planned_requests(&plan, desired, observed);
-    // The hash covers the UID, which an object has from the cluster alone.
+    // The hash covers the UID, which only the cluster assigns.
     let is_known = !desired.mark.uid.is_empty();
     let proposal = is_known.then(|| propose_plan(desired, observed, &plan, site.place.parent_id()));
     apply_approval(object, &plan, proposal, row);
@@ -185,9 +185,10 @@ async fn plan_steps<K: TenantResource>(
     }
 }
 
-/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+/// Drops changes that cannot be decided without the cluster: it is not known what was last written, so values that the
+/// platform never shows are assumed to be unchanged.
 fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mut PlanRow) {
-    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    // The object's UID is not known either if the mark is short. A mark of its place counts as its own.
     plan.steps.retain(|step| *step != PlanStep::Mark);
     for step in &mut plan.steps {
         if let PlanStep::Update(changes) | PlanStep::Brand(changes) = step {
@@ -205,8 +206,8 @@ fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mu
         .retain(|step| !matches!(step, PlanStep::Update(changes) | PlanStep::Brand(changes) if changes.is_empty()));
 }
 
-/// Why the platform will refuse what is written: countries and time zones that the catalogue does not have. A platform
-/// without the extensions may know others, and the operator asks it.
+/// Returns why the platform will refuse what is written: countries and time zones that are not in the catalogue. A
+/// platform without the extensions may know others. There the operator sends the value, and the plan only has a note.
 async fn misspelling_message(
     plan: &Plan,
     desired: &DesiredTenant,
@@ -244,7 +245,7 @@ fn add_notes(plan: &Plan, row: &mut PlanRow) {
     }
 }
 
-/// The hash that approves a plan, and whether it waits for one.
+/// Adds the hash that approves a plan, and whether the plan waits for an approval.
 fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, proposal: Option<Proposal>, row: &mut PlanRow) {
     let approval = object.management().and_then(|management| management.approval.as_ref());
     let waits = match &proposal {
@@ -267,13 +268,14 @@ fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, proposal: Option<P
     row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
 }
 
-/// The tenant of an object.
+/// The tenant of an object, as it was found.
 struct ResolvedTenant {
     observed: Option<ObservedTenant>,
     is_adopted: bool,
 }
 
-/// Which tenant is the object's, and whether it may be; none where one is to be created.
+/// Resolves the tenant of an object and verifies that the object may have it. The result has no tenant if one will be
+/// created.
 async fn resolve_tenant<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,
@@ -341,7 +343,7 @@ async fn has_extensions<K: TenantResource>(platform: &PlatformClient) -> Result<
     platform.has_extensions().await.map_err(|error| platform_error_outcome(K::KIND, &error))
 }
 
-/// The tenant of an id: from its row where that proves enough and nothing differs, else read.
+/// Observes a tenant by its id: from its row if the row is proof enough and nothing differs, otherwise by a read.
 async fn observe_tenant<K: TenantResource>(
     object: &K,
     id: &str,

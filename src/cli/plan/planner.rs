@@ -1,4 +1,4 @@
-//! Goes through all objects: Partners first, since what a Client gets comes from its Partner.
+//! Plans all objects: Partners first, since Clients inherit from their Partner.
 
 use std::collections::BTreeMap;
 
@@ -25,36 +25,37 @@ use crate::object::{
 };
 use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome};
 
-/// Objects that are judged at the same time.
+/// Number of objects that are evaluated at the same time.
 const CONCURRENT_EVALUATIONS: usize = 8;
-/// So many tenants of one place are read one by one rather than listed: a page costs ten times a read.
+/// Up to this number, the tenants of a place are read one by one instead of listed: a page costs ten times as much as a
+/// read.
 const MAX_UNLISTED_TENANTS: usize = 2;
 
-/// How to go about it.
+/// Options of a plan.
 pub(super) struct PlanOptions {
-    /// Id of the cluster, where it was said.
+    /// Cluster id that the flag gives.
     pub(super) cluster_id: Option<String>,
-    /// Whether no list proves anything.
+    /// Whether every tenant is read, even if a list proves that it is unchanged.
     pub(super) read_all: bool,
 }
 
-/// Everything that is known while it goes on.
+/// The state of the planner.
 struct Planner {
     ground: Inventory,
     definitions: KindDefinitions,
-    /// What happens to each Partner.
+    /// The planned action of each Partner.
     actions: BTreeMap<ObjectKey, PlannedAction>,
     references: References,
     options: PlanOptions,
     cluster_id: String,
     lists: BTreeMap<(String, Place), Option<TenantRows>>,
-    /// Why a platform could not be asked, by the fingerprint of its connection: it is asked no more.
+    /// Why a platform could not be reached, by the fingerprint of its connection. It is not queried again.
     failed_platforms: BTreeMap<Digest, PassOutcome>,
-    /// Partners that could not be looked at, and why.
+    /// Partners that could not be evaluated, and why.
     unknown_partners: BTreeMap<ObjectKey, (Option<&'static str>, String)>,
 }
 
-/// The rows of all objects that were asked about, in the order of their names.
+/// Returns the rows of all selected objects, in the order of their names.
 pub(super) async fn plan_all_objects(
     ground: Inventory,
     given: ConnectionOverride,
@@ -84,7 +85,7 @@ pub(super) async fn plan_all_objects(
     Ok(rows)
 }
 
-/// The id that the operator puts into its marks; empty where it is not known.
+/// Returns the cluster id that the operator puts into its marks; empty if it is not known.
 async fn resolve_cluster_id(ground: &Inventory, options: &PlanOptions) -> Result<String, Failure> {
     if let Some(id) = &options.cluster_id {
         return Ok(id.clone());
@@ -168,7 +169,8 @@ impl Planner {
         Ok(rows)
     }
 
-    /// What the Clients of a Partner still use, each as it will be where it is looked at as well.
+    /// Verifies that a Partner drops no packages that its Clients still use. A Client that is planned too counts with
+    /// its planned state.
     fn check_client_use(
         &self,
         key: &ObjectKey,
@@ -222,13 +224,13 @@ impl Planner {
         resolve_place(object, prepared.platform.tenant_id(), self.ground.partner_of(object))
     }
 
-    /// Whether the Partner of an object is about to be made.
+    /// Returns whether the Partner of an object does not exist yet and will be created.
     fn has_new_partner<K: TenantResource>(&self, object: &K) -> bool {
         let ParentRef::Object(namespace, name) = object.parent() else { return false };
         matches!(self.actions.get(&(namespace, name)), Some(PlannedAction::Create | PlannedAction::Wait))
     }
 
-    /// Why the Partner of an object could not be looked at.
+    /// Returns why the Partner of an object could not be evaluated.
     fn unknown_partner<K: TenantResource>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
         let ParentRef::Object(namespace, name) = object.parent() else { return None };
         self.unknown_partners.get(&(namespace, name))
@@ -278,7 +280,7 @@ impl Planner {
         }
     }
 
-    /// Lists the places in which more than a few objects stand, on platforms whose lists prove something.
+    /// Lists the places with more than a few objects, on platforms whose lists prove something.
     async fn list_places(&mut self, places: &[(PlatformClient, Place)]) {
         let mut counts: BTreeMap<(String, &Place), (usize, &PlatformClient)> = BTreeMap::new();
         for (platform, place) in places {
@@ -295,7 +297,7 @@ impl Planner {
                 Err(error) if is_connection_error(place.kind(), &error) => {
                     self.failed_platforms.insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
                 }
-                // The place alone cannot be listed: each object in it is judged by a read of its own.
+                // Only this place cannot be listed: each of its objects is evaluated by its own read.
                 Err(_) => drop(self.lists.insert((host, place.clone()), None)),
             }
         }
@@ -338,7 +340,7 @@ impl Planner {
     }
 }
 
-/// The rows of a place, where they prove something.
+/// Lists the rows of a place. Returns `None` if they prove nothing.
 async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<Option<TenantRows>, CallError> {
     if platform.has_extensions().await? { tenants::list_tenant_rows(platform, place).await.map(Some) } else { Ok(None) }
 }
@@ -347,7 +349,7 @@ fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<O
     subjects.iter().filter(|(_, subject)| subject.is_selected).map(|(key, _)| key.clone()).collect()
 }
 
-/// Waits for all, some at the same time, and keeps their order.
+/// Evaluates all objects, several at the same time, and keeps their order.
 async fn evaluate_all(
     judged: Vec<impl Future<Output = Evaluation>>,
     progress: &mut ProgressLine,

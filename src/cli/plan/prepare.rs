@@ -1,4 +1,5 @@
-//! From objects to what their tenants should be: references, defaults and inheritance, as the operator takes them.
+//! Builds the desired state of tenants from objects: references, defaults and inheritance, as the operator resolves
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -16,22 +17,22 @@ use crate::plan::{DesiredTenant, PassOutcome, WriteRecord};
 
 /// An object with everything that it refers to.
 pub(super) struct PreparedObject {
-    /// What its tenant should be.
+    /// The desired state of its tenant.
     pub(super) desired: DesiredTenant,
     /// The platform.
     pub(super) platform: PlatformClient,
-    /// What a person should know.
+    /// Notes for people.
     pub(super) notes: Vec<String>,
-    /// What status records of earlier writes.
+    /// Earlier writes, as status records them.
     pub(super) written: WriteRecord,
-    /// Paths whose declared value is not the one that was last applied.
+    /// Paths whose declared value differs from the one that was last applied.
     pub(super) edited: BTreeSet<String>,
 }
 
-/// What became of an object before the platform was asked.
+/// An object that is ready for the platform, or the reason why it is not.
 pub(super) type PrepareResult = Result<PreparedObject, ReferenceError>;
 
-/// Prepares a Partner, and shows its Clients what it will have.
+/// Prepares a Partner, and records for its Clients what it will have.
 pub(super) async fn prepare_partner(
     subject: &mut InventoryObject<Partner>,
     ground: &Inventory,
@@ -89,7 +90,7 @@ async fn prepare_object<K: TenantResource>(
     let defaults_material = references.load_defaults_material(object, partner, there).await?;
     let sources = SpecSources { partner, references: &material, default_references: &defaults_material };
     let desired = resolve_desired_tenant(object, sources, cluster)?.refuse_future_password_reset(crate::clock::now());
-    // Now, since a Partner's status is soon shown to its Clients as it will be. The key of the records is the operator's.
+    // Read before the Partner's status shows its planned state. Only the operator has the key of the records.
     let (written, edited) = (write_record(object, None), edited_paths(object, &effective_settings(&desired)));
     Ok(PreparedObject { desired, platform, notes, written, edited })
 }
@@ -101,7 +102,7 @@ fn with_object<K: TenantResource>(lack: ReferenceError, object: &K) -> Reference
     }
 }
 
-/// The Partner of a Client, if it may be used.
+/// Returns the Partner of a Client if the Client may use it.
 async fn usable_partner<'a>(
     object: &TenantClient,
     ground: &'a Inventory,
@@ -122,7 +123,7 @@ async fn usable_partner<'a>(
     }
 }
 
-/// The Partner object of the tenant that a Client names by its id, if it may be used.
+/// Returns the Partner object of the tenant that a Client names by its id, if the Client may use it.
 async fn usable_partner_by_id<'a, K: TenantResource>(
     object: &K,
     (id, platform): (&str, &PlatformClient),
@@ -139,7 +140,7 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
     Ok(partners.into_iter().next())
 }
 
-/// Whether a Partner takes Clients from a namespace.
+/// Returns whether a Partner accepts Clients from a namespace.
 async fn accepts_namespace(
     partner: &Partner,
     own: &str,

@@ -1,8 +1,8 @@
-//! What the product documentation recommends for images is advice, and formats are a rule.
+//! Recommendations of the product documentation for images are advice, and formats are a rule.
 
 use tenantry::plan::{ImageFormat, ImageRule, judge_image};
 
-/// A PNG of a size and a weight, as far as its header goes.
+/// Returns a PNG of these dimensions and this size, with a valid header only.
 fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
     let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     image.extend(width.to_be_bytes());
@@ -11,7 +11,7 @@ fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
     image
 }
 
-/// A JPEG of a size: its beginning and a frame header.
+/// Returns a JPEG of these dimensions: its start and a frame header.
 fn jpeg_header(width: u16, height: u16) -> Vec<u8> {
     let mut image = b"\xff\xd8\xff\xc0\x00\x11\x08".to_vec();
     image.extend(height.to_be_bytes());

@@ -1,5 +1,5 @@
-//! Random runs: whatever people do and whatever breaks, no invariant falls at any request, and once nothing breaks any more
-//! everything comes to rest as declared, with an empty second plan.
+//! Random runs: no action and no fault may violate an invariant at any request. Once the faults end, everything must
+//! come to rest as declared, with an empty second plan.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use super::troubles::LastingFault;
 use super::weather::FaultRates;
 use crate::support::random_cases;
 
-/// In which an operator that ends tenants without a deletion would have shown itself.
+/// Time in which an operator that terminates tenants without a deletion would have shown itself.
 const UNWANTED_TERMINATION_TIME: Duration = Duration::from_secs(30);
 
-/// In which another operator takes the place of one that cannot renew its lease.
+/// Time in which another operator takes over from one that cannot renew its lease.
 const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 
 /// A run.
@@ -26,13 +26,13 @@ const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 pub(crate) struct RandomRun {
     pub(crate) deeds: Vec<(SimAction, Duration)>,
     pub(crate) weather: FaultRates,
-    /// How far watches are behind.
+    /// Delay of watches.
     pub(crate) lag: Duration,
-    /// How many versions a list after a restart is behind.
+    /// Number of versions by which a list after a restart is behind.
     pub(crate) behind: u64,
-    /// Whether a second operator is there, to lead when the first cannot.
+    /// Whether a second operator runs, which leads if the first one cannot.
     pub(crate) is_doubled: bool,
-    /// Whether the platform shows values in a form of its own.
+    /// Whether the platform normalises values.
     pub(crate) normalises: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn any_run(odds: ActionWeights, steps: std::ops::Range<usize>) -> imp
     )
 }
 
-/// Plays a run to its rest.
+/// Runs until the world is at rest.
 pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
     let world = new_two_account_world();
     {
@@ -114,7 +114,8 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun,
         world.run_controllers();
     }
     stop_faults(world);
-    // What was missed in the last look is caught up with in the next; a definition that is going goes with its last object.
+    // What one drift check missed is corrected by the next. A definition that is being deleted is removed with its last
+    // object.
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_mins(4)).await;
         world.restore_prerequisites();
@@ -122,7 +123,7 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun,
     wait_until_idle_restored(world, 1).await;
 }
 
-/// Nothing breaks any more, and what was broken by hand is put right.
+/// Stops all faults, and repairs what was deleted.
 fn stop_faults(world: &SimWorld) {
     let now = tenantry::clock::now();
     let mut state = world.lock();
@@ -140,7 +141,7 @@ fn stop_faults(world: &SimWorld) {
     }
 }
 
-/// Why a run failed, with its story.
+/// Checks a run. Returns why it failed, with its story.
 pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
     let faults = world.idle_faults();
     if faults.is_empty() {
@@ -167,7 +168,7 @@ fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Valu
 const ODDS: ActionWeights =
     ActionWeights { terminations: 13, faults: 4, neighbours: 12, flawless: 6, unconfirmed: 6, quiet: 4 };
 
-/// Two thousand cases in two halves, so that a machine with two cores plays them in half the time.
+/// Two thousand cases in two halves, so that a machine with two cores runs them in half the time.
 const CASES_PER_HALF: u32 = 1_000;
 
 #[test]

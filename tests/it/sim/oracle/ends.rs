@@ -1,4 +1,4 @@
-//! The end of tenants: what must hold at the moment at which an operator asks for it.
+//! Terminations: the invariants at the moment when an operator requests one.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -20,13 +20,13 @@ pub(crate) struct AcceptedConfirmation {
     version: u64,
 }
 
-/// Longest time between the last look at an object and the call that ends its tenant.
+/// Longest time between the last read of an object and the call that terminates its tenant.
 const MAX_READ_AGE: SignedDuration = SignedDuration::from_secs(6);
 
-/// Time between a decision and the write that follows from it.
+/// Longest time between a decision and its write.
 const MAX_WRITE_DELAY: SignedDuration = SignedDuration::from_mins(6);
 
-/// Digest of the confirmation in the spec.
+/// Returns the digest of the confirmation in the spec.
 fn spec_confirm_digest(object: &Value) -> Option<String> {
     let confirm = serde_json::from_value(object["spec"]["deletion"]["confirm"].clone()).ok()?;
     Some(confirm_digest(object["metadata"]["uid"].as_str()?, &confirm))
@@ -45,14 +45,14 @@ fn is_deleting(object: &Value) -> bool {
 }
 
 impl Oracle {
-    /// How something stood when a life last read it; nothing where it never did.
+    /// Returns the state that a life last read, with its version, or `None` if it never read it.
     fn last_read(&self, life: usize, cluster: &SimCluster, key: &SimObjectKey) -> Option<(u64, Option<Value>)> {
         let path = key.resource.path(&key.namespace, &key.name);
         let version = *self.read.get(&(life, path))?;
         Some((version, cluster.object_at_version(key, version).map(|object| object.as_ref().clone())))
     }
 
-    /// Why this tenant must not be ended now.
+    /// Returns why this tenant must not be terminated now.
     pub(super) fn termination_faults(
         &self,
         life: usize,
@@ -131,7 +131,7 @@ impl Oracle {
         faults
     }
 
-    /// An operator wrote a status: a confirmation that it newly accepted must have been good.
+    /// Checks the status write of an operator: a newly accepted confirmation must be valid.
     pub(super) fn check_status_write(
         &mut self,
         life: usize,
@@ -173,7 +173,7 @@ impl Oracle {
         }
     }
 
-    /// Whom only the missing deletion has kept alive so far.
+    /// Counts objects that only lack the deletion for a termination.
     pub(crate) fn count_not_deleted(&mut self, cluster: &SimCluster) {
         for (_, object) in cluster
             .partners_and_clients()
@@ -183,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// Whether an object names its living tenant in a whole consent.
+    /// Returns whether an object has a complete consent for its active tenant.
     pub(crate) fn would_end(&self, object: &Value) -> bool {
         let confirm = &object["spec"]["deletion"]["confirm"];
         let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
@@ -194,7 +194,7 @@ impl Oracle {
             })
     }
 
-    /// An operator took its finalizer off an object.
+    /// Checks the removal of the finalizer by an operator.
     pub(super) fn check_finalizer_removal(
         &mut self,
         life: usize,
@@ -247,7 +247,7 @@ impl Oracle {
     }
 }
 
-/// Why a confirmation was not to be accepted.
+/// Returns why a confirmation must not be accepted.
 fn confirmation_faults(object: &Value, tenant: Option<&SimTenant>, at: Timestamp) -> Vec<&'static str> {
     let confirm = &object["spec"]["deletion"]["confirm"];
     let Some(tenant) = tenant else { return vec!["the tenant was not looked at"] };
@@ -271,7 +271,7 @@ fn confirmation_faults(object: &Value, tenant: Option<&SimTenant>, at: Timestamp
     faults
 }
 
-/// Which single condition an end was refused for.
+/// Returns the single condition for which a termination was refused.
 fn refused_condition(reason: &str, message: &str) -> Option<&'static str> {
     Some(match reason {
         "ConfirmationNeeded" => "no confirmation",

@@ -1,5 +1,6 @@
-//! Objects of one cluster leave each other's tenants alone: what is written to a tenant was declared by the object whose
-//! mark it carries, and its mark moves only to whom that object hands it over, or when that object is gone.
+//! Objects of one cluster do not touch each other's tenants: each value that is written to a tenant was declared by the
+//! object whose mark it carries, and the mark only moves to an object that it is handed over to, or when its object is
+//! gone.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub(super) fn is_deleting(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// The object that an object ever handed its tenant over to.
+/// Returns the objects to which an object ever handed its tenant over.
 pub(super) fn handover_targets<'a>(
     cluster: &'a SimCluster,
     giver: &'a SimObjectKey,
@@ -31,7 +32,7 @@ pub(super) fn handover_targets<'a>(
 }
 
 impl Oracle {
-    /// Why a change of a tenant, as the life has seen it, is not its owner's.
+    /// Returns why a change of a tenant, as the life has read it, was not declared by its owner.
     pub(super) fn foreign_change(
         &self,
         life: usize,
@@ -54,7 +55,7 @@ impl Oracle {
                 .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
         }
         let mut owners = vec![owner];
-        // Who was the owner a moment ago may have decided then.
+        // A recent owner may have decided while it was the owner.
         if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= MAX_PASS_TIME) {
             owners.extend(seen.place.as_deref().and_then(key_of_place));
         }
@@ -79,7 +80,7 @@ impl Oracle {
         (!is_declared).then(|| format!("{body} was declared by none of {owners:?}, whose tenant it is"))
     }
 
-    /// Whether an object was gone at some time since a life last read it.
+    /// Returns whether an object was absent at some time since a life last read it.
     fn was_absent_since_read(&self, life: usize, key: &SimObjectKey, cluster: &SimCluster) -> bool {
         let path = key.resource.path(&key.namespace, &key.name);
         let Some(since) = self.read.get(&(life, path)) else { return false };
