@@ -50,7 +50,7 @@ help:
 	@echo 'make demo    play the life of a Partner and its Clients (KEEP=1 leaves it running)'
 	@echo 'make up      the same stack, left running (RATE_LIMITS=1: with the documented limits)'
 	@echo 'make down    end it'
-	@echo 'make check   format, lints, pure tests, licences and sources of what is built in'
+	@echo 'make check   format, lints, pure tests, names and words, licences and sources of what is built in'
 	@echo 'make test    everything; it installs what it needs'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make footprint   measure memory and CPU of operator and platform with 0, 200 and 1,000 Clients'
@@ -112,11 +112,11 @@ crds: rust
 	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md
 
 check: rust deny
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny
 
 # The tools come first, so that a missing one is reported at once and not after half an hour.
 test: tools browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny alerts integration postgres docs demo
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny alerts integration postgres docs demo
 
 image: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-operator

@@ -38,7 +38,7 @@ pub use guard::ChangeGuard;
 pub use http::{Connector, HttpService, network_connector};
 pub use inspect::TenantInspection;
 pub use mapping::{TenantPage, UnreadableRow};
-pub use observe::{Exchange, instrumented};
+pub use observe::{Exchange, with_observer};
 pub use place::Place;
 pub use platform_client::PlatformClient;
 pub use proxy::ProxyAddress;

@@ -53,7 +53,7 @@ pub use flags::{NamespaceNames, OperatorFlags, PlatformHosts, PlatformMoves};
 pub use servers::{ClusterService, Servers};
 
 use crate::api::{Partner, TenantClient};
-use crate::connect::{Connector, Exchange, ServerClock, instrumented};
+use crate::connect::{Connector, Exchange, ServerClock, with_observer};
 use activity::ApiServerActivity;
 use bulkheads::AccountBulkheads;
 use claim::LeadershipClaim;
@@ -169,7 +169,7 @@ fn instrument_connector(dial: Connector, metrics: &Arc<OperatorMetrics>) -> Conn
         audit::record_exchange(&exchange);
         metrics.record_exchange(&exchange);
     };
-    Arc::new(move |connection, timeout| Ok(instrumented(dial(connection, timeout)?, tell.clone())))
+    Arc::new(move |connection, timeout| Ok(with_observer(dial(connection, timeout)?, tell.clone())))
 }
 
 impl Operator {

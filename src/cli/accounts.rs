@@ -24,12 +24,12 @@ const AT_ONCE: usize = 8;
 #[derive(Default)]
 pub(crate) struct PlatformAccounts {
     /// Connections by their fingerprint.
-    connections: BTreeMap<Digest, Connection>,
+    connections: BTreeMap<Digest, AccountConnection>,
     unusable: Vec<Unusable>,
 }
 
 /// A connection and its Partners.
-struct Connection {
+struct AccountConnection {
     platform: PlatformClient,
     /// The Partners that use it.
     partners: Vec<String>,
@@ -87,7 +87,7 @@ impl PlatformAccounts {
         match found {
             Ok(platform) => {
                 let known = self.connections.entry(platform.fingerprint());
-                let known = known.or_insert_with(|| Connection { platform, partners: Vec::new() });
+                let known = known.or_insert_with(|| AccountConnection { platform, partners: Vec::new() });
                 known.partners.push(object_label(partner));
             }
             Err(lack) => {
@@ -113,7 +113,7 @@ impl PlatformAccounts {
         // The order is fixed, so that the same credential is chosen each time.
         let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
         let mut platforms: BTreeMap<Account, PlatformClient> = BTreeMap::new();
-        while let Some((Connection { platform, partners }, checked)) = checks.next().await {
+        while let Some((AccountConnection { platform, partners }, checked)) = checks.next().await {
             match checked {
                 Ok(()) => {
                     let account = Account { host: platform.host(), tenant: platform.tenant_id().to_owned() };

@@ -32,7 +32,7 @@ pub struct Exchange {
 }
 
 /// Wraps a service so that each exchange is reported to `observer`, also one whose caller did not wait for the end.
-pub fn instrumented(service: HttpService, observer: impl Fn(Exchange) + Clone + Send + Sync + 'static) -> HttpService {
+pub fn with_observer(service: HttpService, observer: impl Fn(Exchange) + Clone + Send + Sync + 'static) -> HttpService {
     HttpService::new(tower::service_fn(move |mut request: Request| {
         let operation = operation_name(request.method(), request.url());
         let category = operation_category(operation);
@@ -122,7 +122,7 @@ mod tests {
             keep.lock().unwrap().push(request.headers()[REQUEST_ID].to_str().unwrap().to_owned());
             std::future::ready(Err::<reqwest::Response, tower::BoxError>("nobody answers".into()))
         }));
-        let wire = instrumented(wire, move |exchange| tell.lock().unwrap().push(exchange.request_id));
+        let wire = with_observer(wire, move |exchange| tell.lock().unwrap().push(exchange.request_id));
         for (method, path) in requests {
             let url = Url::parse(&format!("https://acme.example{path}")).unwrap();
             wire.clone().oneshot(Request::new(method.clone(), url)).await.unwrap_err();

@@ -268,7 +268,7 @@ mod tests {
     }
 
     /// Returns a platform whose search answers the query of a page with this function.
-    fn searched(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> PlatformClient {
+    fn platform_answering(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> PlatformClient {
         let answer = Arc::new(answer);
         let wire = HttpService::new(tower::service_fn(move |request: reqwest::Request| {
             let body = if request.url().path().ends_with("/search") {
@@ -288,7 +288,7 @@ mod tests {
     async fn a_search_without_an_end_is_given_up() {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let platform = searched(move |_| {
+        let platform = platform_answering(move |_| {
             let count = count.fetch_add(1, Ordering::SeqCst);
             serde_json::json!({"results": [], "nextPage": count < 1200})
         });
@@ -302,7 +302,7 @@ mod tests {
     async fn the_next_page_is_the_one_that_is_named_where_it_lies_ahead() {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let pages = Arc::clone(&asked);
-        let platform = searched(move |query| {
+        let platform = platform_answering(move |query| {
             let number = query.split('&').find_map(|pair| pair.strip_prefix("pageNo=")).unwrap().to_owned();
             // The third page names itself.
             let named = if matches!(number.as_str(), "1" | "3") { 3 } else { 0 };

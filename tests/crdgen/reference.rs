@@ -15,8 +15,8 @@ struct ReferenceRow {
 /// Renders the page from the CRDs as JSON.
 pub(crate) fn render_page(definitions: &[Value]) -> String {
     let mut page = "# Reference of the API\n\nWritten by `make crds` from the types, as are the files in [`crds/`](../crds); \
-        `kubectl explain partner.spec` says the same.\nA field with a star must be there where what it stands in is there. `[]` is \
-        each entry of a list. The rules are what\nthe API server refuses, in the words that it says.\n"
+        `kubectl explain partner.spec` says the same.\nA field with a star is required where its parent is there. `[]` is \
+        each entry of a list. The rules are what\nthe API server refuses, in its words.\n"
         .to_owned();
     for definition in definitions {
         let spec = &definition["spec"];

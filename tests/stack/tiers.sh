@@ -27,6 +27,8 @@ run() {
     # The code that the operator's image is built from.
     lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
     unit) cargo test --lib ;;
+    # Names in the code, words in comments and docs.
+    words) cargo test --test docs ;;
     # Its check of advisories needs a database from the network; the GitHub workflow runs that check.
     deny) "${CARGO_TARGET_DIR:-target}/tools/bin/cargo-deny" --color never check bans licenses sources ;;
     alerts)
@@ -64,7 +66,7 @@ tier() {
   seconds=$(($(date +%s) - begin))
   [ "$status" -ne 0 ] || keep_time "tier-$1" "$seconds"
   case $1 in
-    unit|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
+    unit|words|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
     demo) good=$(sed -n 's/^demo: \([0-9]*\) steps passed.*/\1/p' "$log") bad=0 left=0 ;;
     *) good=$((status == 0)) bad=0 left=0 ;;
   esac

@@ -88,7 +88,7 @@ fn every_command_of_these_pages_stands_in_a_console() {
 }
 
 /// Returns consoles of the pages that no test with these words runs.
-fn unplayed(words: &BTreeSet<&str>) -> Vec<String> {
+fn unplayed_commands(words: &BTreeSet<&str>) -> Vec<String> {
     let played = || PARTS.iter().filter(|(ident, _)| words.contains(ident)).map(|(_, part)| part);
     let of = |page: &'static str| {
         let parts = played().filter(move |part| part.page == page);
@@ -104,11 +104,11 @@ fn every_console_of_these_pages_is_in_a_part_that_a_test_plays() {
     let tests = shown::words_of_tests();
     let playing = tests.values().filter(|words| words.contains("run_page"));
     let mut words: BTreeSet<&str> = playing.flatten().map(String::as_str).collect();
-    let unplayed_here = unplayed(&words);
+    let unplayed_here = unplayed_commands(&words);
     assert!(unplayed_here.is_empty(), "{}", unplayed_here.join("\n"));
     for (ident, _) in PARTS {
         assert!(words.remove(ident), "no test plays {ident}");
-        assert!(!unplayed(&words).is_empty(), "{ident} could be left out");
+        assert!(!unplayed_commands(&words).is_empty(), "{ident} could be left out");
         words.insert(ident);
     }
 }

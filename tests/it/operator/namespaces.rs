@@ -50,7 +50,7 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: tenantry-system}]
 "#;
 
 /// Returns the names of two namespaces in which the operator has permissions, and of one in which it has none.
-fn scoped(world: &mut TestWorld) -> [String; 3] {
+fn limit_to_namespaces(world: &mut TestWorld) -> [String; 3] {
     let names = ["first", "second", "other"].map(|name| world.create_namespace(name).name);
     let [first, second, _] = &names;
     world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
@@ -67,7 +67,7 @@ fn scoped(world: &mut TestWorld) -> [String; 3] {
 #[test]
 fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else() {
     let mut world = TestWorld::start("namespaces", |_| {}).unwrap();
-    let [first, second, other] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
+    let [first, second, other] = limit_to_namespaces(&mut world).map(|name| TestNamespace::existing(&world, name));
 
     other.apply_partner("acme", &json!({}));
     first.apply_partner("acme", &json!({"clients": {"allowedNamespaces": {"from": "All"}}}));
@@ -88,7 +88,7 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
 #[test]
 fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released() {
     let mut world = TestWorld::start("rights-gone", |_| {}).unwrap();
-    let [first, second, _] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
+    let [first, second, _] = limit_to_namespaces(&mut world).map(|name| TestNamespace::existing(&world, name));
     let desk = PluginFolder::on_cluster_of(&first);
     let release = |space: &TestNamespace<'_>| {
         let page = RELEASE_OF_A_NAMESPACE.words("kubectl tenantry", &[("acme", &space.name)]);

@@ -148,7 +148,7 @@ fn ready_says(world: &SimWorld, key: &SimObjectKey) -> String {
 }
 
 /// Creates a tenant with this logo in the console, and returns its id.
-fn clicked(world: &SimWorld, name: &str, logo: &Value) -> String {
+fn create_by_api(world: &SimWorld, name: &str, logo: &Value) -> String {
     let sp = world.lock().platform.credential.tenant_id.clone();
     let body = json!({"name": name, "timeZone": "Europe/Berlin", "country": "Germany"});
     let made = world.console(Method::POST, &format!("{sp}/msps"), &body).json_body();
@@ -160,7 +160,7 @@ fn clicked(world: &SimWorld, name: &str, logo: &Value) -> String {
 
 /// Returns a logo that the platform serves exactly as it was sent.
 fn clean_logo(world: &SimWorld) -> Value {
-    let id = clicked(world, "Model", &large_logo());
+    let id = create_by_api(world, "Model", &large_logo());
     let branding = world.console(Method::GET, &format!("{id}/customBranding"), &Value::Null).json_body();
     let path = branding["logo"]["logoPath"].as_str().unwrap();
     let ask = SimRequest::from_person(SimServer::Platform, Method::GET, path, &Value::Null);
@@ -212,7 +212,7 @@ fn a_platform_that_is_away_while_an_image_is_loaded_refuses_no_take_over() {
     let world = new_default_world();
     let mut spec = clean_logo(&world);
     hide_digests(&world);
-    let id = clicked(&world, "Acme", &spec);
+    let id = create_by_api(&world, "Acme", &spec);
     spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
     run_life(&world, &OperatorLife::new(1), settings(), async {
         let create = |world: &SimWorld| drop(world.create(&acme(), &scenarios::partner_spec(&spec)));

@@ -58,7 +58,7 @@ fn two_operator_model(crashes: u8, losses: u8) -> CreateModel {
 fn in_no_order_of_lost_answers_deaths_and_edits_does_an_object_get_two_tenants_or_lose_one() {
     for (name, bounds) in [
         ("create, renamed twice", double_rename_model()),
-        ("create, deleted and created anew", deletion_model(PlatformModel::Documented)),
+        ("create, deleted and created again", deletion_model(PlatformModel::Documented)),
         ("create, the same with unique names and marks", deletion_model(PlatformModel::Extended)),
         ("create, finalizer and intent taken away", replace_model()),
     ] {

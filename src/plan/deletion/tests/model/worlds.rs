@@ -127,7 +127,7 @@ fn of_two_operators_and_two_partners_none_ends_a_tenant_unlawfully() {
 #[test]
 fn by_no_wrong_clock_and_no_form_of_an_end_is_a_tenant_ended_unlawfully_or_told_so_twice() {
     assert_lawful("deletion, clocks apart", &clock_skew_model());
-    assert_lawful("deletion, ended and out of service look the same", &documented_platform_model());
+    assert_lawful("deletion, ended and out of service are alike", &documented_platform_model());
 }
 
 #[test]
