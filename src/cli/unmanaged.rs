@@ -323,7 +323,7 @@ async fn is_tenant_gone<K: TenantResource>(
     let parent = parent.or_else(|| ground.partner_of(object).and_then(unique_id).map(str::to_owned));
     let is_ended = |id: &String| rows.get(id).is_some_and(|(_, row)| row.status == Some(WireTenantState::Terminated));
     if K::KIND == TenantKind::Client && parent.as_ref().is_some_and(is_ended) {
-        // A terminated partner has no active clients, and the platform does not answer for it.
+        // A terminated partner has no live clients, and the platform does not answer for it.
         return Ok(true);
     }
     let place = match (K::KIND, parent) {

@@ -1,4 +1,4 @@
-//! The active tenants of a place, listed once for a burst of creates.
+//! The live tenants of a place, suspended ones included, listed once for a burst of creates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ pub enum Freshness {
     Now,
 }
 
-/// An active tenant, as lists show it.
+/// A tenant that is not terminated, as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedTenant {
     /// Unique id.
@@ -47,7 +47,7 @@ impl ListedTenant {
     }
 }
 
-/// The active tenants of a place.
+/// The live tenants of a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantListing {
     /// The tenants that a list shows with id and name.

@@ -280,8 +280,8 @@ impl PlatformClient {
             .await
     }
 
-    /// Lists all active tenants of a place, suspended ones included. Release the list before a create: a list that is
-    /// still held then is copied for the other callers.
+    /// Lists all tenants of a place that are not terminated, suspended ones included. Release the list before a create: a
+    /// list that is still held then is copied for the other callers.
     pub async fn list_active_tenants(
         &self,
         place: &Place,
@@ -294,7 +294,7 @@ impl PlatformClient {
             .unwrap_or_else(|_| Err(CallError::not_sent("another call for the same list did not end in time")))
     }
 
-    /// Lists the active tenants of a place that may have one of these names.
+    /// Lists the live tenants of a place that may have one of these names.
     ///
     /// A platform with the extensions refuses a second tenant of a name, so its list is sufficient. Other platforms are
     /// searched for each name, and an empty result counts only if nothing moved meanwhile.
@@ -320,7 +320,7 @@ impl PlatformClient {
         Ok(NameSearchResult::Complete(Arc::new(TenantListing { rows: found, unreadable: Vec::new() })))
     }
 
-    /// Lists the active tenants of a place before a change that none of them may outlive. It uses two lists, since one
+    /// Lists the live tenants of a place before a change that none of them may outlive. It uses two lists, since one
     /// alone may omit a tenant.
     ///
     /// # Errors

@@ -156,7 +156,7 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// Lists every active tenant of the place.
+    /// Lists every tenant of the place that is not terminated.
     pub(super) async fn list_active_tenants(&self, place: &Place) -> Result<TenantListing, CallError> {
         if self.extensions {
             return self.list_minimal(place).await;

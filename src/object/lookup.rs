@@ -21,8 +21,8 @@ pub(crate) enum Lookup {
     Reattach(String),
 }
 
-/// Searches for the object's tenant among all tenants under the place: by its mark, by the name that was sent and by
-/// the name declared now.
+/// Searches for the object's tenant among the tenants under the place that are not terminated: by its mark, by the name
+/// that was sent and by the name declared now.
 pub(crate) async fn lookup_tenant<K: TenantResource>(
     object: &K,
     platform: &PlatformClient,

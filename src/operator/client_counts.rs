@@ -1,5 +1,4 @@
-//! Counts of a Partner's clients: declared in the cluster, active on the platform, and active there without an object
-//! here.
+//! Counts of a Partner's clients: declared in the cluster, live on the platform, and live there without an object here.
 
 use std::collections::BTreeSet;
 

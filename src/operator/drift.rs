@@ -42,7 +42,7 @@ pub(crate) async fn poll_drift(context: Arc<Context>) {
     let mut running = RunningDriftChecks::new();
     let mut round: u64 = 0;
     loop {
-        // Jitter of up to a tenth, so that operators started together drift apart.
+        // Jitter of up to a tenth, earlier or later, so that operators started together drift apart.
         let shift = f64::from(stable_jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
         tokio::time::sleep(interval.mul_f64(1.0 + shift)).await;
         running.retain(|_, look| !look.is_finished());

@@ -48,7 +48,8 @@ pub(crate) async fn publish_status<K: TenantObject>(
     facts: &PassResult,
     context: &Context,
 ) -> Arc<K> {
-    // The writes of this pass must not be undone: the record of a termination is part of status.
+    // What this process wrote since the object was read must not be undone: the record of a termination is part of
+    // status.
     let object = &K::kind_state(context).newest_version(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let unmanaged = facts.no_longer_managed(&before, outcome);

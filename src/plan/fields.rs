@@ -181,7 +181,8 @@ impl Field {
         self.path().starts_with("branding.")
     }
 
-    /// Returns whether the setting is a security setting. A platform that does not support it is not Ready.
+    /// Returns whether the setting is a security setting. An object is not Ready if the platform does
+    /// not support one that it declares.
     pub fn is_security(self) -> bool {
         self.path().starts_with("security.")
     }

@@ -23,7 +23,7 @@ impl ImageFormat {
     }
 }
 
-/// Required relation of width and height.
+/// Relation of width and height that is required or recommended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageShape {
     /// Width equals height; other images are refused.
@@ -43,7 +43,7 @@ pub struct ImageRule {
     pub recommended_bytes: usize,
     /// Recommended maximum width and height in pixels.
     pub recommended_size: (usize, usize),
-    /// Required shape.
+    /// Shape that is required or recommended.
     pub shape: ImageShape,
 }
 

@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 const PAGE_HEAD: &str = "# The kubectl plugin
 
-`kubectl tenantry` reads the tenants of the platform and at the objects that declare them, and does what people on call
+`kubectl tenantry` shows the tenants of the platform and the objects that declare them, and does what people on call
 reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on the PATH:
 
     cargo build --release --bin kubectl-tenantry

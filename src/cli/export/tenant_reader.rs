@@ -30,7 +30,7 @@ pub(super) struct PartnerTenants {
     pub(super) id: String,
     /// The partner itself; `None` if the platform does not offer partners.
     pub(super) partner: Option<ReadTenant>,
-    /// Its active clients, in the order of their ids.
+    /// Its live clients, in the order of their ids.
     pub(super) clients: Vec<ReadTenant>,
     /// Tenants whose answer cannot be parsed, and why.
     pub(super) left_out: Vec<String>,
@@ -70,7 +70,7 @@ struct TenantReads {
     left_out: Vec<String>,
 }
 
-/// Reads every active partner, or one of them, with its clients.
+/// Reads every live partner, or one of them, with its clients.
 pub(super) async fn read_all_partners(
     platform: &PlatformClient,
     wanted: Option<&str>,

@@ -10,7 +10,7 @@ use crate::object::{TenantResource, namespace, requested_adoption};
 use crate::plan::{DesiredTenant, Intent};
 use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
-/// Builds the object as the cluster would hold it, if an active tenant carries the mark of its place.
+/// Builds the object as the cluster would hold it, if a live tenant carries the mark of its place.
 ///
 /// # Errors
 /// Fails if tenants of several clusters carry such a mark.

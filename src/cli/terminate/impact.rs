@@ -29,7 +29,7 @@ pub(super) struct TerminationImpact {
     pub(super) observed: ObservedTenant,
     host: String,
     impact: Option<BTreeMap<String, i64>>,
-    /// Active tenants under it, which must be terminated first.
+    /// Tenants under it that are not terminated. They must be terminated first.
     children: Vec<String>,
 }
 

@@ -44,7 +44,7 @@ pub(in crate::connect) struct ParsedAnswer<T> {
 }
 
 impl<T> ParsedAnswer<T> {
-    /// Returns why a member is present and could not be parsed; `name` may be nested inside that member.
+    /// Returns why a member that is present could not be parsed; `name` may be nested inside that member.
     pub(in crate::connect) fn unreadable_at(&self, name: &str) -> Option<&UnreadableMember> {
         self.unreadable.iter().find(|odd| {
             let rest = name.strip_prefix(odd.member.as_str());

@@ -48,7 +48,7 @@ impl ListReading {
         Ok(())
     }
 
-    /// Returns the active tenants of the reading.
+    /// Returns the live tenants of the reading.
     pub(in crate::connect) fn into_listing(self) -> TenantListing {
         TenantListing::from_rows(self.rows.into_values(), self.unreadable)
     }
@@ -69,7 +69,7 @@ impl ListReading {
         self.rows.contains_key(id)
     }
 
-    /// Returns the active tenants of a name.
+    /// Returns the live tenants of a name.
     fn tenants_named(&self, name: &str) -> impl Iterator<Item = ListedTenant> {
         self.rows.values().filter(move |row| row.name == name).cloned().filter_map(ListedTenant::from_search_item)
     }
@@ -116,7 +116,7 @@ impl RequestSession<'_> {
         Err(endless_list_error())
     }
 
-    /// Finds the active tenants of exactly this name, in service or not.
+    /// Finds the live tenants of exactly this name, in service or not.
     pub(in crate::connect) async fn find_tenants_named(
         &self,
         place: &Place,

@@ -139,8 +139,7 @@ impl ClusterOwnerQuery<'_> {
         }
     }
 
-    /// Returns whether the Partner that is handed over has Clients, declared or active; what cannot be read counts as
-    /// one.
+    /// Returns whether the Partner that is handed over has Clients, declared or live; what cannot be read counts as one.
     async fn has_clients<K: TenantObject>(&self, owner: &K, context: &Context) -> bool {
         let Some(partner) = (owner as &dyn std::any::Any).downcast_ref::<Partner>() else { return false };
         let others = list_clients_under(&namespace(partner), &partner.name_any(), context);

@@ -61,8 +61,8 @@ async fn counters_that_alerts_compare_and_the_queues_are_exported_from_the_start
     let text = operator.context.metrics.render(&operator.context);
     for line in [
         r#"watch_failures_total{kind="ConfigMap"} 0"#,
-        r#"releases_total{kind="Partner",outcome="Terminated"} 0"#,
-        r#"drift_looks_total{kind="Client",outcome="failed"} 0"#,
+        r#"finalizer_releases_total{kind="Partner",outcome="Terminated"} 0"#,
+        r#"drift_checks_total{kind="Client",outcome="failed"} 0"#,
         r#"queue_length{kind="Client"} 0"#,
         r#"queue_oldest_seconds{kind="Partner"} 0.0"#,
     ] {

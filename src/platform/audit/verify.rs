@@ -7,7 +7,7 @@ use super::seal::{Seal, SealStatement};
 use super::{AuditAction, AuditOutcome, AuditRow};
 use crate::platform::store::{ChainHead, SealedRow, VerifiableRow};
 
-/// Maximum number of findings per chain. Rows without our seal and notes have the same separate limit. Somebody who can
+/// Maximum number of findings per chain. It limits faults, rows without our seal and notes separately. Somebody who can
 /// write the database must not make a verification run out of memory.
 const MAX_FINDINGS: usize = 100;
 

@@ -1,6 +1,6 @@
 //! `/screens/{screen}`: Alerts, Service Desk and Automation, of the person's tenant or, with `?tenant=`, of one below
-//! it. Each screen has a part from each of two packages. The part of a package that the tenant lacks is denied, and so
-//! is the screen.
+//! it. Each screen has a part from each of two packages. A part whose package the tenant lacks shows the denial, and the
+//! page then answers 403.
 
 use std::sync::Arc;
 

@@ -94,7 +94,7 @@ const fn each_group(groups: PermissionGroups) -> RouteRequirements {
     same_rule(PermissionRule::Each(groups))
 }
 
-/// Rules for people and roles. In a client's own hands they need the permission to administer it.
+/// Rules for people and roles. In a client's own hands they also need the permission to administer it.
 const fn people_rules(groups: PermissionGroups, in_client: PermissionGroups) -> RouteRequirements {
     RouteRequirements { own_client: PermissionRule::Each(in_client), ..each_group(groups) }
 }
@@ -181,8 +181,8 @@ const SET_DATA: RouteRequirements = rules_by_relation(
     PermissionRule::Each(MANAGE_CLIENTS),
 );
 
-/// Who reads a tenant's audit log: its administrators. People above it need both permissions, because the log contains
-/// data about people and their addresses.
+/// Who reads a tenant's audit log: its administrators. People above it need Administration and the permission to view
+/// the tenant, because the log contains data about people and their addresses.
 const SEE_LOG: RouteRequirements = rules_by_relation(
     PermissionRule::Each(ADMINISTER),
     PermissionRule::Each(ADMINISTER),

@@ -7,7 +7,8 @@ use crate::platform::error::ApiError;
 use crate::platform::people::authentication::account_hash;
 
 /// Tables with a `tenant_id` column. A table comes before the tables that it refers to. A test finds a table that is
-/// missing here. The audit log is erased at commit, after the anchor is locked.
+/// missing here. The audit log is not among them: its rows are erased in `erase_tenant`, and its chain ends at the commit,
+/// after the anchor is locked.
 const TENANT_TABLES: [&str; 12] = [
     "export_schedule",
     "delivery",

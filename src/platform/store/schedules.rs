@@ -13,7 +13,7 @@ use crate::platform::time;
 pub(in crate::platform) struct Schedule {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) tenant: i64,
-    /// Names of the categories, separated by commas.
+    /// Names of the kinds of data (`ExportKind`), separated by commas.
     pub(in crate::platform) data: String,
     pub(in crate::platform) destination: String,
     pub(in crate::platform) every_hours: i64,

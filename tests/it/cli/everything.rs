@@ -251,7 +251,7 @@ impl OddPlatform {
         Self { tenants, branding }
     }
 
-    /// Returns the active tenants under a parent: two partners, each with every second client.
+    /// Returns the live tenants under a parent: two partners, each with every second client.
     fn tenants_under(&self, parent: &str) -> Vec<Value> {
         let number = |id: &str| id.rsplit('_').next().and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
         let stands = |id: &str| match parent {

@@ -1,4 +1,4 @@
-//! The list of active tenants: one request for a burst, and always with the tenants that this process created.
+//! The list of live tenants: one request for a burst, and always with the tenants that this process created.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

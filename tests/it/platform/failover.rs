@@ -287,7 +287,7 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains_key("retry-after") && answer.text.contains("nothing was changed"));
     }
-    // The requests that wait for a connection show that a row is locked.
+    // The writes that wait without a connection show that a row is locked.
     let scrape = sp.send(Method::GET, "/metrics", Vec::new()).await.text;
     let counted = |series: &str| -> usize {
         let series = format!("tenantry_platform_database_wait_seconds_{series} ");

@@ -220,7 +220,7 @@ pub(crate) fn any_action(odds: ActionWeights) -> impl Strategy<Value = (SimActio
 }
 
 impl SimWorld {
-    /// Returns the tenant of an object: the one that it records, or the active one with its mark.
+    /// Returns the tenant of an object: the one that it records, or the live one with its mark.
     pub(super) fn owned_tenant(&self, who: SimActor) -> Option<SimTenant> {
         let key = who.key();
         let place = format!("sim/{}/{}/{}", key.resource.kind, key.namespace, key.name);

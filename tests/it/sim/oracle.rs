@@ -317,7 +317,7 @@ impl Oracle {
         self.holders.iter().find(|(_, holder)| *holder == leader).map(|(life, _)| *life)
     }
 
-    /// Returns the objects that have more than one active tenant at the end of a run.
+    /// Returns the objects that have more than one live tenant at the end of a run.
     pub(crate) fn duplicate_tenants(&self) -> Vec<String> {
         let mut living: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for tenant in self.tenants.values().filter(|tenant| tenant.state != "TERMINATED") {

@@ -1,4 +1,4 @@
-//! Active neighbours in one cluster, with every answer of the API server under control.
+//! Existing neighbours in one cluster, with every answer of the API server under control.
 
 use std::time::Duration;
 

@@ -183,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// Returns whether an object has a complete consent for its active tenant.
+    /// Returns whether an object has a complete consent for its live tenant.
     pub(crate) fn would_end(&self, object: &Value) -> bool {
         let confirm = &object["spec"]["deletion"]["confirm"];
         let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
