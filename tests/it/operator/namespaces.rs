@@ -8,7 +8,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const HOME: &str = "tenantry-system";
 
-/// Returns the manifests of a Role and its RoleBinding in one namespace.
+/// Returns the manifests of a Role and its `RoleBinding` in one namespace.
 fn role_manifest(space: &str) -> String {
     format!(
         r#"
