@@ -1,18 +1,18 @@
-# What to run, on a machine that has Rust, Go, a C compiler and make. `make help` lists it.
+# Goals for a machine with Rust, Go, a C compiler and make. `make help` lists them.
 
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 ASSETS := $(TARGET)/controlplane
 PROGRAMS := $(TARGET)/debug
 STACK := $(PROGRAMS)/examples/stack
 
-# Feature checks and `kubectl version` want to know what they talk to.
+# Feature checks and `kubectl version` need the version of the server.
 KUBERNETES := $(shell sed -n 's|^.*k8s.io/kubernetes v\([0-9.]*\).*|\1|p' tests/controlplane/go.mod)
 KUBERNETES_PARTS := $(subst ., ,$(KUBERNETES))
 VERSION := k8s.io/component-base/version
 LDFLAGS := -s -w -X $(VERSION).gitVersion=v$(KUBERNETES) \
 	-X $(VERSION).gitMajor=$(word 1,$(KUBERNETES_PARTS)) -X $(VERSION).gitMinor=$(word 2,$(KUBERNETES_PARTS))
 
-# The folder that setup-envtest fills holds these three: with it nothing of them is built.
+# A folder that setup-envtest has filled contains these three programs, so none of them is built.
 ifdef KUBEBUILDER_ASSETS
 CONTROL_PLANE :=
 else
@@ -22,7 +22,7 @@ endif
 # Programs that `make browser` and `make postgres` had to unpack.
 export PATH := $(abspath $(TARGET)/machine/bin):$(PATH)
 
-# What a goal still has to build, one after the other, for the numbers that step.sh prints.
+# The programs that a goal still has to build, in order, for the numbers that step.sh prints.
 BUILT_demo := $(CONTROL_PLANE) $(ASSETS)/kube-controller-manager
 BUILT_up := $(BUILT_demo)
 BUILT_check := $(TARGET)/tools/bin/cargo-deny
@@ -50,7 +50,7 @@ help:
 	@echo 'make demo    play the life of a Partner and its Clients (KEEP=1 leaves it running)'
 	@echo 'make up      the same stack, left running (RATE_LIMITS=1: with the documented limits)'
 	@echo 'make down    end it'
-	@echo 'make check   format, lints, pure tests, licences and sources of what is built in'
+	@echo 'make check   format, lints, pure tests, names and words, licences and sources of what is built in'
 	@echo 'make test    everything; it installs what it needs'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make footprint   measure memory and CPU of operator and platform with 0, 200 and 1,000 Clients'
@@ -69,24 +69,24 @@ demo: said controlplane controller-manager build
 up: said controlplane controller-manager build
 	@$(STACK) up
 
-# A newcomer should know why nothing happens for some minutes.
+# A newcomer needs to know why nothing happens for some minutes.
 said:
 	@$(if $(MISSING),echo 'to be built once: $(MISSING) and the programs of Tenantry (about a quarter of an hour on two cores)',:)
 
-# Without a build: what was never built cannot run.
+# Without a build: a stack that was never built cannot be running.
 down:
 	@if test -x $(STACK); then $(STACK) down; else echo 'no stack is running'; fi
 
-# One invocation: the programs and the stack then share one set of features, and so one build.
+# One invocation: the programs and the stack share one set of features, and so one build.
 build: rust
 	@$(STEP) programs crates cargo build --bins --example stack
 
-# A profile of its own: release without the long link.
+# This profile is release without the long link.
 bench: rust controlplane
 	cargo build --quiet --profile measure --bins --example bench
 	@$(TARGET)/measure/examples/bench
 
-# With the programs of the images.
+# Uses the programs of the images.
 footprint: image image-platform controlplane
 	cargo build --quiet --example bench
 	@TENANTRY_PROGRAMS=$(TARGET)/$$(rustc -vV | sed -n 's/^host: //p')/release $(PROGRAMS)/examples/bench rest
@@ -95,15 +95,15 @@ footprint: image image-platform controlplane
 mutants: build controlplane controller-manager
 	@sh tests/stack/mutants.sh $(MUTANTS)
 
-# Not part of `make test`: hours. The mutants are those of cargo-mutants, which no hand has chosen.
+# Not part of `make test`: it takes hours. The mutants are those of cargo-mutants, not chosen by hand.
 mutants-wide: rust $(TARGET)/tools/bin/cargo-mutants
 	@sh tests/stack/mutants-wide.sh $(or $(SAMPLE),150) $(or $(SEED),1)
 
-# What is too long for each change. Scale and soak come here too.
+# Tests that are too long for each change. Scale and soak tests belong here too.
 nightly: build controlplane controller-manager
 	@sh tests/stack/nightly.sh
 
-# Not part of `make test`: hundreds of thousands of random steps, in the profile that is fast enough for them.
+# Not part of `make test`: hundreds of thousands of random steps, in a profile that is fast enough for them.
 long: rust
 	TENANTRY_STEPS=$(or $(STEPS),200000) TENANTRY_SEED=$(or $(SEED),1) \
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
@@ -112,11 +112,11 @@ crds: rust
 	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md
 
 check: rust deny
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny
 
-# The machine first: it would be a pity to learn after half an hour that something is missing.
+# The tools come first, so that a missing one is reported at once and not after half an hour.
 test: tools browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny alerts integration postgres docs demo
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny alerts integration postgres docs demo
 
 image: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-operator
@@ -124,7 +124,7 @@ image: rust cyclonedx
 image-platform: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-platform
 
-# As `make image`, but built in a third of the time: a release must not be mistaken for it.
+# Like `make image`, but built in a third of the time. It must not be mistaken for a release.
 image-test: rust cyclonedx
 	@IMAGE_PROFILE=image-test IMAGE_FOLDER=$(TARGET)/image/test $(STEP) image crates sh packaging/image/image.sh tenantry-operator
 
@@ -163,13 +163,13 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@mkdir -p $(ASSETS)
 	@$(STEP) $(call called,$@) packages sh tests/stack/go.sh tests/controlplane '$(LDFLAGS)' '$(abspath $@)' $(package)
 
-# In a module of its own: it pins other versions of what the programs above share.
+# In a separate Go module, because it pins other versions of modules that the programs above use.
 $(ASSETS)/kustomize-controller: tests/flux/go.mod tests/flux/go.sum
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	@mkdir -p $(ASSETS)
 	@$(STEP) $(@F) packages sh tests/stack/go.sh tests/flux '-s -w' '$(abspath $@)' github.com/fluxcd/kustomize-controller
 
-# A real S3 server, in a module of its own too.
+# A real S3 server, also in a separate Go module.
 $(TARGET)/bucket/versitygw: tests/bucket/go.mod tests/bucket/go.sum
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	@mkdir -p $(@D)
@@ -180,7 +180,7 @@ $(ASSETS)/flux-kinds/made: tests/flux/kinds.sh tests/flux/go.mod
 	@sh tests/flux/kinds.sh '$(abspath $(@D))'
 	@touch $@
 
-# A scanner of manifests, in a folder of its own. `touch`: of a failed install nothing is taken for whole.
+# A scanner of manifests, in a separate folder. The file made by `touch` shows that the installation is complete.
 checkov: $(TARGET)/checkov/installed
 
 $(TARGET)/checkov/installed: tests/scan/requirements.txt
@@ -189,7 +189,7 @@ $(TARGET)/checkov/installed: tests/scan/requirements.txt
 	@$(STEP) checkov nothing $(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
 	@touch $@
 
-# HPE's own client library and tool, which drive the platform.
+# HPE's own client library and tool, which exercise the platform.
 oracle: $(TARGET)/oracle/installed
 
 $(TARGET)/oracle/installed: tests/oracle/requirements.txt
@@ -199,7 +199,7 @@ $(TARGET)/oracle/installed: tests/oracle/requirements.txt
 		--requirement tests/oracle/requirements.txt
 	@touch $@
 
-# The one that is installed, or the one of Debian's package, which need not be installed for it.
+# The installed program, or the one of Debian's package, which need not be installed.
 $(ASSETS)/promtool: package = prometheus
 $(ASSETS)/bwrap: package = bubblewrap
 
@@ -210,7 +210,7 @@ $(ASSETS)/promtool $(ASSETS)/bwrap:
 # Writes the bill of materials.
 cyclonedx: $(TARGET)/tools/bin/cargo-cyclonedx
 
-# Checks licences and sources of what is built in.
+# Checks licences and sources of the dependencies.
 deny: $(TARGET)/tools/bin/cargo-deny
 
 $(TARGET)/tools/bin/cargo-cyclonedx: version = 0.5.9

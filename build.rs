@@ -1,11 +1,11 @@
-//! Tells the programs of which commit they are, for `--version`.
+//! Passes commit and date of the build to the programs, for `--version`.
 
 #![allow(clippy::print_stdout, reason = "Cargo reads it")]
 
 use std::path::Path;
 use std::process::Command;
 
-/// Digits of a commit that people read.
+/// Number of commit digits that are shown.
 const DIGITS: usize = 12;
 
 fn main() {
@@ -13,7 +13,8 @@ fn main() {
         println!("cargo::rerun-if-env-changed={name}");
     }
     println!("cargo::rerun-if-changed=build.rs");
-    // Developers commit often, and each commit would cause a full rebuild. Shells for development set a time of their own.
+    // Developers commit often, and each commit would cause a full rebuild. Development shells also set a
+    // `SOURCE_DATE_EPOCH` of their own.
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     println!("cargo::rustc-env=TENANTRY_IS_RELEASE={is_release}");
     if !is_release {
@@ -24,7 +25,7 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");
     }
-    // Second 0 stands for a time that nobody knows.
+    // `0` means that the time is unknown.
     let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && value != "0");
     if let Some(commit) = given("TENANTRY_COMMIT").or_else(|| git(&["rev-parse", "HEAD"])) {
         println!("cargo::rustc-env=TENANTRY_BUILT_OF={}", commit.get(..DIGITS).unwrap_or(&commit));
@@ -34,14 +35,14 @@ fn main() {
     }
 }
 
-/// Whether the sources are a repository themselves: one that they lie in is of something else.
+/// Returns whether the sources are the top of a git repository. A repository further up belongs to something else.
 fn is_repository() -> bool {
     let sources = std::env::var("CARGO_MANIFEST_DIR").ok().and_then(|folder| Path::new(&folder).canonicalize().ok());
     let top = run_git(&["rev-parse", "--show-toplevel"]).and_then(|folder| Path::new(&folder).canonicalize().ok());
     sources.is_some() && sources == top
 }
 
-/// What git says; nothing where there is no git, or no repository.
+/// Runs git and returns its output; `None` where there is no git or no repository.
 fn run_git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
     let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -1,4 +1,4 @@
-//! Which build this is, as the build script was told or found out.
+//! Which build this is, from the variables that the build script sets.
 
 use std::sync::LazyLock;
 
@@ -7,15 +7,16 @@ use jiff::Timestamp;
 /// Version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Commit that was built; nothing in a debug build and in one without git.
+/// The commit that was built; `None` in a debug build and in a build without git.
 pub const COMMIT: Option<&str> = option_env!("TENANTRY_BUILT_OF");
 
-/// Day of the commit, or of `SOURCE_DATE_EPOCH`, in UTC. A second build of the same commit has the same day.
+/// Returns the day of the commit, or of `SOURCE_DATE_EPOCH`, in UTC. A second build of the same commit has the same
+/// day.
 pub fn commit_date() -> Option<String> {
     format_day(option_env!("TENANTRY_BUILT_AT")?)
 }
 
-/// Version, commit and date in one line.
+/// Returns version, commit and date in one line.
 pub fn version_text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let is_release = env!("TENANTRY_IS_RELEASE") == "true";

@@ -1,7 +1,7 @@
-//! What the platform sells: packages, their modules and add-ons, and what is missing without a package.
+//! The product catalog: packages, their modules and add-ons, and what is missing without a package.
 //!
-//! Source: the product documentation of partners ("Add-Ons" section). Three names exist for each add-on: the one
-//! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
+//! Source: the product documentation of partners ("Add-Ons" section). Each add-on has three different names: in YAML,
+//! on screen and on the wire. All three are defined only here.
 
 mod categories;
 mod countries;
@@ -32,7 +32,7 @@ impl Package {
     pub const ALL: [Self; 3] =
         [Self::HybridDiscoveryAndMonitoring, Self::EventAndIncidentManagement, Self::RemediationAndAutomation];
 
-    /// The name people write in a manifest.
+    /// Returns the name in a manifest.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HybridDiscoveryAndMonitoring => "HybridDiscoveryAndMonitoring",
@@ -41,7 +41,7 @@ impl Package {
         }
     }
 
-    /// The name on screen, which is the name on the wire too.
+    /// Returns the name on screen, which is also the name on the wire.
     pub const fn wire_name(self) -> &'static str {
         match self {
             Self::HybridDiscoveryAndMonitoring => "Hybrid Discovery and Monitoring",
@@ -50,17 +50,17 @@ impl Package {
         }
     }
 
-    /// The package of a manifest name.
+    /// Returns the package of a manifest name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|package| package.name() == name)
     }
 
-    /// The package of a wire name, in any case.
+    /// Returns the package of a wire name, in any case.
     pub fn from_wire(wire: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|package| package.wire_name().eq_ignore_ascii_case(wire.trim()))
     }
 
-    /// The modules that the package brings.
+    /// Returns the modules that the package provides.
     pub const fn modules(self) -> &'static [&'static str] {
         match self {
             Self::HybridDiscoveryAndMonitoring => &[
@@ -88,7 +88,7 @@ impl Package {
         }
     }
 
-    /// What a tenant without the package does not have.
+    /// Returns what a tenant without the package does not have.
     pub const fn unavailable_without(self) -> UnavailableFeatures {
         match self {
             Self::HybridDiscoveryAndMonitoring => {
@@ -124,18 +124,19 @@ impl Package {
 /// What is missing for a tenant that has not subscribed to a package, as the documentation lists it.
 #[derive(Clone, Copy, Debug)]
 pub struct UnavailableFeatures {
-    /// Menu entries that do not show.
+    /// Menu entries that are hidden.
     pub menus: &'static [&'static str],
     /// Permission sets that cannot be granted.
     pub permission_sets: &'static [&'static str],
-    /// Add-ons that the documentation names as lost.
+    /// Add-ons that the documentation names as missing.
     pub add_ons: &'static [AddOn],
 }
 
-/// The sentence the platform answers on the Alerts, Service Desk and Automation screens of a tenant without the package.
+/// The sentence that the platform shows on the Alerts, Service Desk and Automation screens of a tenant without the
+/// package.
 pub const NOT_SUBSCRIBED: &str = "Access Denied! The partner is not subscribed to this product package.";
 
-/// The documentation's advice when the platform refuses an add-on.
+/// The documentation's advice for a refused add-on.
 pub const CONTACT_SUPPORT: &str = "Contact Support to change the add-on permission.";
 
 /// An add-on of a package.
@@ -251,32 +252,32 @@ impl AddOn {
         }
     }
 
-    /// The package that the add-on belongs to.
+    /// Returns the package that the add-on belongs to.
     pub const fn package(self) -> Package {
         self.row().package
     }
 
-    /// The name people write in a manifest.
+    /// Returns the name in a manifest.
     pub const fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The name on screen.
+    /// Returns the name on screen.
     pub const fn display_name(self) -> &'static str {
         self.row().screen
     }
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn wire_name(self) -> &'static str {
         self.row().wire
     }
 
-    /// Whether the add-on costs extra.
+    /// Returns whether the add-on costs extra.
     pub const fn is_paid(self) -> bool {
         self.row().paid
     }
 
-    /// Whether the add-on only says what the tenant has: what it does is done elsewhere.
+    /// Returns whether the add-on is only recorded here and another system provides its function.
     pub const fn is_external(self) -> bool {
         matches!(
             self,
@@ -289,12 +290,12 @@ impl AddOn {
         )
     }
 
-    /// The add-on of a manifest name.
+    /// Returns the add-on of a manifest name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|add_on| add_on.name() == name)
     }
 
-    /// The add-on of a wire name: today's, the one on screen, or an older one; in any case of letters.
+    /// Returns the add-on of a wire name in any case: the current one, the one on screen, or an older one.
     pub fn from_wire(wire: &str) -> Option<Self> {
         let wire = wire.trim();
         Self::ALL.into_iter().find(|add_on| {

@@ -1,7 +1,7 @@
-//! The kubectl plugin: each verb is a file of its own with its flags and its `run`.
+//! The kubectl plugin. Each verb has a file with its flags and its `run` function.
 //!
-//! Results go to stdout, everything else to stderr. A verb ends in an `Exit` or in `Failure`s; nothing here writes
-//! to the platform.
+//! Results go to stdout, everything else to stderr. A verb returns an `ExitKind` or a list of `Failure`s. Nothing in
+//! this module writes to the platform.
 
 mod accounts;
 mod cancel;
@@ -46,14 +46,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cluster::ClusterFlags;
 use failure::Failure;
 
-/// Looks at the tenants of an IT-operations platform and at the objects that declare them.
+/// Shows the tenants of an IT-operations platform and the objects that declare them.
 ///
 /// Nothing here writes to the platform. What changes a tenant is written to its object in the cluster, and the operator
 /// does the rest: `suspend`, `activate`, `pause`, `resume`, `approve`, `adopt`, `reconcile`, `terminate`, `cancel` and
 /// `release` write there. All others only read.
 ///
-/// Flags stand behind `tenantry`, as in `kubectl tenantry --context prod status`: kubectl takes none before the name of a
-/// plugin.
+/// Flags come after `tenantry`, as in `kubectl tenantry --context prod status`: kubectl accepts none before the name of
+/// a plugin.
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error.
 #[derive(Parser, Debug)]
@@ -94,20 +94,20 @@ enum CliCommand {
     Completion(completion::CompletionFlags),
 }
 
-/// How a verb ended that did what it was asked for.
+/// How a successful verb ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ExitKind {
-    /// Nothing is to be done.
+    /// There is nothing to do.
     Success,
-    /// Something is to be done.
+    /// There is something to do.
     Changes,
 }
 
 impl Cli {
-    /// Reads the command line; help and mistakes are printed here.
+    /// Parses the command line. Prints help and usage errors.
     ///
     /// # Errors
-    /// The exit status of a command line that asks for nothing more: a mistake is 1, since 2 says that there is
+    /// The exit status if the program ends here: 0 after help, 1 after a usage error, since 2 means that there is
     /// something to do.
     pub fn parse_args() -> Result<Self, ExitCode> {
         if let Some(words) = complete::completion_words(&std::env::args_os().collect::<Vec<_>>()) {
@@ -115,7 +115,7 @@ impl Cli {
             return Err(ExitCode::SUCCESS);
         }
         Self::try_parse().map_err(|error| {
-            // Without a terminal on the other side there is nobody to tell.
+            // Without a reader on the other side there is nobody to inform.
             let _ = error.print();
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
@@ -124,7 +124,7 @@ impl Cli {
         })
     }
 
-    /// Does what was asked.
+    /// Runs the verb that was requested.
     pub async fn run(self) -> ExitCode {
         let Self { cluster, color, command: verb } = self;
         color.apply();
@@ -164,7 +164,7 @@ impl Cli {
     }
 }
 
-/// What a verb ends in.
+/// The result of a verb.
 type CommandResult = Result<ExitKind, Vec<Failure>>;
 
 #[cfg(test)]

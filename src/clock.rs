@@ -1,4 +1,4 @@
-//! The time of day, as everybody outside the pure rooms asks for it.
+//! The time of day for all modules that are not pure.
 
 use std::cell::Cell;
 
@@ -9,13 +9,13 @@ thread_local! {
     static SIMULATED_START: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
 }
 
-/// Now.
+/// Returns the current time.
 pub fn now() -> Timestamp {
     SIMULATED_START.get().map_or_else(Timestamp::now, |(start, since)| start + since.elapsed())
 }
 
-/// From now on it is `start` in this thread, and time goes on with tokio's clock: where that one is paused, a month
-/// passes in a moment. For simulations; nothing else calls it.
+/// Starts this thread's clock at `start` and lets it follow tokio's clock. Where tokio's clock is paused, a month
+/// passes in a moment. Only simulations call this.
 pub fn follow_tokio_clock(start: Timestamp) {
     SIMULATED_START.set(Some((start, Instant::now())));
 }

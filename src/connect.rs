@@ -1,7 +1,7 @@
-//! HTTP client of the tenancy API: token, pacer, errors, and the map between fields and the wire's JSON.
+//! HTTP client of the tenancy API: token, rate limiter, errors, and the mapping between fields and the API's JSON.
 //!
-//! One [`PlatformClient`] has one [`Connection`]. Every call ends within one deadline, says in [`CallError`] what is to be
-//! done about its failure, and never repeats a request that the platform may have carried out.
+//! One [`PlatformClient`] has one [`Connection`]. Every call ends within one deadline, reports in [`CallError`] what to
+//! do about its failure, and never repeats a request that the platform may have carried out.
 
 mod active_tenants;
 mod breaker;
@@ -38,7 +38,7 @@ pub use guard::ChangeGuard;
 pub use http::{Connector, HttpService, network_connector};
 pub use inspect::TenantInspection;
 pub use mapping::{TenantPage, UnreadableRow};
-pub use observe::{Exchange, instrumented};
+pub use observe::{Exchange, with_observer};
 pub use place::Place;
 pub use platform_client::PlatformClient;
 pub use proxy::ProxyAddress;

@@ -1,4 +1,4 @@
-//! The operator's program: parse, wire, wait.
+//! The operator's program: parses the flags, sets up logging and TLS, runs the operator.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use tenantry::{operator, telemetry};
 async fn main() -> ExitCode {
     let settings = operator::OperatorFlags::parse();
     telemetry::init_logging();
-    // Two TLS users in one process must agree on a provider; a second call would only say that it is set already.
+    // Two TLS users in one process must agree on a provider. A second call fails only because one is already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match operator::run(settings, telemetry::wait_for_shutdown_signal()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,5 @@
-//! An object of the cluster as a tenant: what Partner and Client have in common, and every judgement about them that the
-//! operator and the plugin must make alike. Reads the platform where a judgement needs it; writes nothing.
+//! Objects of the cluster as tenants: what Partner and Client have in common, and every decision about them that the
+//! operator and the plugin must make in the same way. Reads the platform if a decision needs it; writes nothing.
 
 mod applied_settings;
 mod declared_edits;
@@ -68,21 +68,21 @@ pub(crate) use secret::SecretSnapshot;
 pub(crate) use status_limits::fit_status_to_limits;
 pub(crate) use unmanaged::{find_unmanaged_settings, unmanaged_setting_advice};
 
-/// Name of the Lease that says which operator leads.
+/// Name of the Lease that records the leading operator.
 pub(crate) const LEASE_NAME: &str = "tenantry-operator";
 
-/// Who a tenant stands under.
+/// The parent of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ParentRef {
     /// The service provider: the tenant of the credential.
     Provider,
     /// A Partner object, by namespace and name.
     Object(String, String),
-    /// A partner without an object, by id.
+    /// A partner without an object, by its id.
     Id(String),
 }
 
-/// A custom resource that stands for a tenant.
+/// A custom resource that declares a tenant.
 pub(crate) trait TenantResource:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -96,35 +96,35 @@ pub(crate) trait TenantResource:
     /// Kind of the tenant.
     const KIND: TenantKind;
 
-    /// Status, where one was ever written.
+    /// Returns the status, if one was ever written.
     fn status(&self) -> Option<&TenantStatus>;
-    /// Status, to be changed on a copy that is only looked at.
+    /// Returns the status of a copy that is changed only in memory.
     fn status_mut(&mut self) -> &mut Option<TenantStatus>;
-    /// Name that the tenant should have.
+    /// Returns the declared name of the tenant.
     fn declared_name(&self) -> &str;
-    /// Secret of a connection of its own.
+    /// Returns the name of the Secret of the object's own connection.
     fn connection_secret(&self) -> Option<&str>;
-    /// Taking over a tenant that exists.
+    /// Returns the settings for the adoption of an existing tenant.
     fn adoption(&self) -> Option<&Adoption>;
-    /// Object that the tenant is handed over to.
+    /// Returns the object that the tenant is handed over to.
     fn hand_over(&self) -> Option<&HandOver>;
-    /// How the operator treats the tenant.
+    /// Returns how the operator manages the tenant.
     fn management(&self) -> Option<&Management>;
-    /// What is to happen at its end.
+    /// Returns what happens to the tenant when the object is deleted.
     fn deletion(&self) -> Option<&Deletion>;
-    /// State that is asked for.
+    /// Returns the desired state.
     fn tenant_state(&self) -> Option<TenantState>;
-    /// Branding.
+    /// Returns the branding.
     fn branding(&self) -> Option<&BrandingSpec>;
-    /// Access settings with Secrets in them.
+    /// Returns the access settings, which refer to Secrets.
     fn access(&self) -> Option<&ClientAccess>;
-    /// Who it stands under.
+    /// Returns the parent of the tenant.
     fn parent(&self) -> ParentRef;
-    /// Settings of the spec.
+    /// Returns the settings of the spec.
     fn declared_settings(&self, material: &ResolvedReferences) -> Result<DeclaredSettings, Vec<InvalidSetting>>;
 }
 
-/// What stands at the same place in both specs.
+/// Members at the same path in both specs.
 macro_rules! both_kinds {
     () => {
         fn status(&self) -> Option<&TenantStatus> {
@@ -196,33 +196,33 @@ impl TenantResource for TenantClient {
     }
 }
 
-/// Namespace of an object; both kinds always have one.
+/// Returns the namespace of an object; both kinds always have one.
 pub(crate) fn namespace<K: TenantResource>(object: &K) -> String {
     object.namespace().unwrap_or_default()
 }
 
-/// UID of an object.
+/// Returns the UID of an object.
 pub(crate) fn uid<K: TenantResource>(object: &K) -> String {
     object.uid().unwrap_or_default()
 }
 
-/// `namespace/name`, as messages show it.
+/// Returns `namespace/name`, as messages show it.
 pub(crate) fn namespaced_name<K: TenantResource>(object: &K) -> String {
     format!("{}/{}", namespace(object), object.name_any())
 }
 
-/// Id of the tenant, where one was recorded.
+/// Returns the id of the tenant, if one was recorded.
 pub(crate) fn unique_id<K: TenantResource>(object: &K) -> Option<&str> {
     object.status()?.unique_id.as_deref()
 }
 
-/// Reason of the condition Ready, as it was last written.
+/// Returns the reason of the condition Ready that was last written.
 pub(crate) fn ready_reason<K: TenantResource>(object: &K) -> Option<&str> {
     let conditions = object.status()?.conditions.iter();
     conditions.rev().find(|one| one.type_ == ConditionType::Ready.name()).map(|one| one.reason.as_str())
 }
 
-/// Whether status speaks of the spec as it is and says which tenant it is about.
+/// Returns whether the status belongs to the current generation and names the tenant.
 pub(crate) fn is_status_current<K: TenantResource>(object: &K) -> bool {
     object.status().is_some_and(|status| {
         status.unique_id.is_some()
@@ -231,62 +231,63 @@ pub(crate) fn is_status_current<K: TenantResource>(object: &K) -> bool {
     })
 }
 
-/// Whether the object is being deleted.
+/// Returns whether the object is being deleted.
 pub(crate) fn is_deleting<K: TenantResource>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
-/// Whether our finalizer holds the object.
+/// Returns whether the object has our finalizer.
 pub(crate) fn has_finalizer<K: TenantResource>(object: &K) -> bool {
     object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
-/// What is to happen to the tenant at the object's end.
+/// Returns what happens to the tenant when the object is deleted.
 pub(crate) fn deletion_policy<K: TenantResource>(object: &K) -> DeletionPolicy {
     object.deletion().and_then(|deletion| deletion.policy).unwrap_or_default()
 }
 
-/// The intent on the object, where it is this object's own: one that was copied from elsewhere counts for nothing.
+/// Returns the intent on the object. An intent that was copied from another object is ignored.
 pub(crate) fn intent<K: TenantResource>(object: &K) -> Option<Intent> {
     let text = object.annotations().get(INTENT)?;
     let intent: Intent = serde_json::from_str(text).ok()?;
     (intent.uid == uid(object)).then_some(intent)
 }
 
-/// The installation of the operator that is to manage the object: the one that is asked for, else the one that has
-/// written to it.
+/// Returns the operator installation that must manage the object: the requested one, else the one that has written to
+/// it.
 pub(crate) fn installation<K: TenantResource>(object: &K) -> Option<String> {
     object.annotations().get(OPERATOR).cloned().or_else(|| recorded_installation(object))
 }
 
-/// The installation that has written to the object. Its status counts before its intent, which may be from before a move.
+/// Returns the operator installation that has written to the object. Its status takes precedence over its intent, which
+/// may be older than a move.
 pub(crate) fn recorded_installation<K: TenantResource>(object: &K) -> Option<String> {
     let of_status = object.status().and_then(|status| status.operator.clone());
     of_status.or_else(|| intent(object).and_then(|intent| intent.operator))
 }
 
-/// What the operator does with the tenant when no pause with an end holds.
+/// Returns how the operator manages the tenant; a pause with an end takes precedence.
 pub(crate) fn management_mode<K: TenantResource>(object: &K) -> ManagementMode {
     object.management().and_then(|management| management.mode).unwrap_or_default()
 }
 
-/// The pause that holds now, if one does.
+/// Returns the pause that applies now, if any.
 pub(crate) fn active_pause<K: TenantResource>(object: &K, now: Timestamp) -> Option<Pause> {
     let until = object.management().and_then(|management| management.paused_until.as_deref());
     Pause::from_spec(management_mode(object) == ManagementMode::Paused, until, now)
 }
 
-/// What happens to settings that somebody else changed.
+/// Returns what happens to settings that somebody else changed.
 pub(crate) fn drift_policy<K: TenantResource>(object: &K) -> DriftPolicy {
     object.management().and_then(|management| management.drift).unwrap_or_default()
 }
 
-/// The adoption that the object asks for; with it nothing is ever created.
+/// Returns the adoption that the object requests. An object that requests one never creates a tenant.
 pub(crate) fn requested_adoption<K: TenantResource>(object: &K) -> Option<&Adoption> {
     object.adoption().filter(|adoption| adoption.policy.unwrap_or_default() != AdoptionPolicy::Never)
 }
 
-/// The mark that the object's tenant carries.
+/// Returns the mark of the object's tenant.
 pub(crate) fn mark_of<K: TenantResource>(object: &K, cluster: &str) -> Mark {
     Mark {
         cluster: cluster.to_owned(),
@@ -297,7 +298,7 @@ pub(crate) fn mark_of<K: TenantResource>(object: &K, cluster: &str) -> Mark {
     }
 }
 
-/// Images that the branding names in ConfigMaps.
+/// Returns the images in ConfigMaps that the branding refers to.
 pub(crate) fn image_references(branding: Option<&BrandingSpec>) -> Vec<ConfigMapKeyRef> {
     let Some(branding) = branding else { return Vec::new() };
     let background = branding.login_page.as_ref().and_then(|page| page.background_image.as_ref());
@@ -305,7 +306,7 @@ pub(crate) fn image_references(branding: Option<&BrandingSpec>) -> Vec<ConfigMap
     images.into_iter().flatten().filter_map(|image| image.config_map_key_ref.clone()).collect()
 }
 
-/// Secrets that the access settings name.
+/// Returns the Secrets that the access settings refer to.
 pub(crate) fn secret_references(access: Option<&ClientAccess>) -> Vec<SecretKeyRef> {
     access
         .and_then(|access| access.duo.as_ref())

@@ -53,7 +53,7 @@ pub use flags::{NamespaceNames, OperatorFlags, PlatformHosts, PlatformMoves};
 pub use servers::{ClusterService, Servers};
 
 use crate::api::{Partner, TenantClient};
-use crate::connect::{Connector, Exchange, ServerClock, instrumented};
+use crate::connect::{Connector, Exchange, ServerClock, with_observer};
 use activity::ApiServerActivity;
 use bulkheads::AccountBulkheads;
 use claim::LeadershipClaim;
@@ -69,11 +69,12 @@ use record_key::RecordKeyStore;
 use servers::read_cluster_id;
 use tasks::BackgroundTasks;
 
-/// Who writes, as managedFields show it.
+/// The field manager of every write, as managedFields shows it.
 const FIELD_MANAGER: &str = "tenantry-operator";
 
-/// What an answer leads to takes some requests to the API server: so much longer than a request may take is waited for one
-/// that is under way when the end comes. The chart asks for a little more than both, so that the lease is given back too.
+/// On shutdown, a request in flight may take its full timeout, and its answer leads to a few requests to the API
+/// server. This margin covers those. The chart's grace period is a little longer than both, so that the lease is
+/// released too.
 const SHUTDOWN_MARGIN: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Why the operator cannot start, or cannot go on.
@@ -90,40 +91,40 @@ pub enum OperatorError {
     /// The kubeconfig cannot be used.
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(String),
-    /// The cluster cannot be told from others.
+    /// The cluster has no id that distinguishes it from others.
     #[error("the UID of namespace `kube-system` cannot be read ({0}): set `--cluster-id`")]
     NoClusterId(String),
-    /// The times of leadership do not fit together.
+    /// The leader election durations do not fit together.
     #[error("{0}")]
     Terms(&'static str),
-    /// It led and does so no more.
+    /// The process was the leader and has lost the lease.
     #[error("this operator no longer leads: {0}; it ends, to begin anew as a standby")]
     NoLongerLeads(String),
-    /// A task without which nothing goes on has ended.
+    /// A required background task has ended.
     #[error("the task `{task}` has ended ({why}): the process ends, to be started again")]
     TaskEnded {
         /// Its name.
         task: &'static str,
-        /// How it came about.
+        /// How it ended.
         why: String,
     },
-    /// The client cannot be made.
+    /// The Kubernetes client cannot be built.
     #[error("the API server cannot be reached: {0}")]
     Client(String),
     /// The probes cannot be served.
     #[error("`--listen {address}` cannot be bound: {error}")]
     Listen {
-        /// Address that was asked for.
+        /// The requested address.
         address: std::net::SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
 }
 
-/// Runs until `stop` is done, then lets the calls in flight end.
+/// Runs until `stop` completes, then waits for the calls in flight.
 ///
 /// # Errors
-/// When it cannot start, and when it led and does so no more.
+/// If the operator cannot start, or if it loses leadership.
 pub async fn run(
     settings: OperatorFlags,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -142,7 +143,7 @@ pub async fn run(
     }
 }
 
-/// An operator that has its servers and has not begun.
+/// An operator that is set up and not yet started.
 pub struct Operator {
     context: Arc<Context>,
     keeper: LeaseKeeper,
@@ -150,7 +151,7 @@ pub struct Operator {
     clients: KindFeed<TenantClient>,
 }
 
-/// What fills the store of a kind and what asks for its passes.
+/// The writer of a kind's store, and the receiver of its queue.
 struct KindFeed<K: TenantObject> {
     writer: Writer<K>,
     requests: UnboundedReceiver<ObjectRef<K>>,
@@ -161,23 +162,23 @@ fn new_kind_state<K: TenantObject>() -> (KindState<K>, KindFeed<K>) {
     (KindState::new(store, queue), KindFeed { writer, requests: wakes })
 }
 
-/// Ways to platforms that tell the counters and the audit of each exchange.
+/// Wraps a connector so that metrics and audit log observe each exchange with a platform.
 fn instrument_connector(dial: Connector, metrics: &Arc<OperatorMetrics>) -> Connector {
     let metrics = Arc::clone(metrics);
     let tell = move |exchange: Exchange| {
         audit::record_exchange(&exchange);
         metrics.record_exchange(&exchange);
     };
-    Arc::new(move |connection, timeout| Ok(instrumented(dial(connection, timeout)?, tell.clone())))
+    Arc::new(move |connection, timeout| Ok(with_observer(dial(connection, timeout)?, tell.clone())))
 }
 
 impl Operator {
-    /// An operator on these servers.
+    /// Builds an operator for these servers.
     ///
     /// # Errors
-    /// When the flags do not fit together or the cluster cannot be told from others.
+    /// If the flags do not fit together, or the cluster has no id that distinguishes it from others.
     pub async fn new(settings: OperatorFlags, servers: Servers) -> Result<Self, OperatorError> {
-        // Boxed here and below, so that all of it is compiled once, here, and not again by each who calls it.
+        // Boxed here and below, so that the future is compiled once here and not again in each caller.
         let made: BoxFuture<'static, Result<Self, OperatorError>> = Box::pin(Self::build(settings, servers));
         made.await
     }
@@ -191,7 +192,8 @@ impl Operator {
             (Arc::new(ServerClock::default()), DeadlineLayer::new(activity.clone(), Arc::clone(&metrics)));
         let layers = ClusterLayers { claim: claim.clone(), clock: Arc::clone(&clock), deadline };
         let client = layers.build_client((servers.cluster_client)().map_err(unfit)?);
-        // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
+        // The lease client has its own connection: no queue of other requests delays a renewal, and the leadership
+        // guard does not refuse the first claim.
         let own = (servers.cluster_client)().map_err(unfit)?.build();
         let keeper = LeaseKeeper::new(own, &servers.namespace, terms, claim.clone());
         let ((partner_room, partners), (client_room, clients)) = (new_kind_state(), new_kind_state());
@@ -222,10 +224,10 @@ impl Operator {
         Ok(Self { context, keeper, partners, clients })
     }
 
-    /// Works until `stop` is done, then lets the calls in flight end.
+    /// Runs until `stop` completes, then waits for the calls in flight.
     ///
     /// # Errors
-    /// When it led and does so no more.
+    /// If it loses leadership.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), OperatorError> {
         let worked: BoxFuture<'static, Result<(), OperatorError>> = Box::pin(self.run_tasks(Box::pin(stop)));
         worked.await
@@ -258,7 +260,7 @@ impl Operator {
             run_controller(partners.requests, Arc::clone(&context), end.clone()),
             run_controller(clients.requests, Arc::clone(&context), end.clone()),
         );
-        // Without one of them the process would look alive and do half of its work.
+        // Without one of these tasks the process would seem alive and do half of its work.
         let led = run_as_leader(
             keeper,
             Arc::clone(&context),
@@ -272,13 +274,13 @@ impl Operator {
     }
 }
 
-/// What a leader does, and what must not end meanwhile.
+/// The passes of a leader, and the background tasks that must not end meanwhile.
 struct LeaderWork<P, F> {
     passes: P,
     task_failure: F,
 }
 
-/// Keeps the lease while passes are made, and gives it back after the last; without it nothing goes on.
+/// Keeps the lease while passes run and releases it after the last one. Without the lease all work stops.
 async fn run_as_leader<T>(
     keeper: LeaseKeeper,
     context: Arc<Context>,
@@ -290,7 +292,8 @@ async fn run_as_leader<T>(
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
     let listed = Arc::clone(&context);
     let mut keeping = tokio::spawn(async move {
-        // One that cannot list the objects would keep another from working on them.
+        // A process that cannot list the objects must not hold the lease, since it would keep another from working on
+        // them.
         tokio::select! {
             () = listed.wait_until_synced() => {}
             _ = &mut is_over => return Ok(()),
@@ -307,7 +310,7 @@ async fn run_as_leader<T>(
         () = overdue => { let _ = let_go.send(()); keeping.await }
         failed = failed => {
             context.claim.revoke();
-            // Given back as after any other end, so that a standby need not wait for its duration.
+            // Released as after any other end, so that a standby need not wait for the lease duration.
             let _ = let_go.send(());
             let _ = keeping.await;
             return Err(failed);
@@ -320,7 +323,7 @@ async fn run_as_leader<T>(
     }
 }
 
-/// Waits for both stores in one task alone, since a store wakes only the last that waits for it; then looks for drift.
+/// Waits for both stores, then polls for drift. Only this task waits, since a store wakes only its last waiter.
 async fn poll_drift_when_synced(context: Arc<Context>) {
     let synced = tokio::join!(context.partners.store.wait_until_ready(), context.clients.store.wait_until_ready());
     if let (Ok(()), Ok(())) = synced {
@@ -330,7 +333,7 @@ async fn poll_drift_when_synced(context: Arc<Context>) {
     }
 }
 
-/// Works off the queue of one kind; when the end comes, passes in flight are finished and no other is begun.
+/// Runs the controller of one kind. On shutdown, passes in flight are finished and no new one begins.
 async fn run_controller<K: TenantObject>(
     mut requests: UnboundedReceiver<ObjectRef<K>>,
     context: Arc<Context>,
@@ -340,7 +343,7 @@ async fn run_controller<K: TenantObject>(
         () = wait_as_standby(&mut requests, &context) => {}
         _ = end.wait_for(|is_over| *is_over) => return,
     }
-    // Before the first pass, so that what it writes is recorded under the key.
+    // Before the first pass, so that the records that it writes use the key.
     context.record_keys.load_key().await;
     let store = K::kind_state(&context).store.clone();
     K::kind_state(&context).clear_due();
@@ -351,7 +354,7 @@ async fn run_controller<K: TenantObject>(
     let queue = requests.map(Ok::<_, Infallible>).take_until(async move {
         let _ = end.wait_for(|is_over| *is_over).await;
     });
-    // Without a limit here: objects wait in the lanes of their accounts, where they hold up no other account.
+    // No limit here: objects wait in the queues of their accounts, where they hold up no other account.
     let config = ControllerConfig::default();
     let pass = |object: Arc<K>, context: Arc<Context>| {
         let ending = ending.clone();
@@ -361,7 +364,7 @@ async fn run_controller<K: TenantObject>(
     applier(pass, policy, context, store, queue, config)
         .for_each(|result| {
             if let Err(error) = result {
-                // An object that went before its pass began: nothing is left to be done.
+                // The object was removed before its pass began; there is nothing to do.
                 tracing::debug!(kind = K::KIND.name(), %error, "no pass");
             }
             std::future::ready(())
@@ -369,7 +372,8 @@ async fn run_controller<K: TenantObject>(
         .await;
 }
 
-/// Waits until this process leads. What is asked for meanwhile is dropped, since a leader begins with every object.
+/// Waits until this process leads. Requests that arrive meanwhile are dropped, since a new leader enqueues every
+/// object.
 async fn wait_as_standby<K: TenantObject>(requests: &mut UnboundedReceiver<ObjectRef<K>>, context: &Context) {
     tokio::select! {
         () = context.claim.wait_until_leading() => {}

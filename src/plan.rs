@@ -1,6 +1,6 @@
-//! Pure decisions: what is declared, what that means for a tenant, what differs, what to do, what to say.
+//! Pure decisions: what is declared, what that means for a tenant, what differs, what to do and what to report.
 //!
-//! Nothing here reads a clock, draws a random number or talks to anybody: times, ids and answers are arguments.
+//! Nothing here reads a clock, draws a random number or does I/O: times, ids and answers are arguments.
 
 mod adoption;
 mod approval;

@@ -1,9 +1,9 @@
 //! The self-hosted platform: the tenancy API over SQLite or PostgreSQL.
 //!
-//! A request passes four doors before a handler sees it (`authorize`): its token or session names a caller, the tenant of its
-//! path is looked up within that caller's reach only, the rate limit of the path's tenant has room, and the table of
-//! permissions lets the caller pass. Handlers then read, or lock the parent's row and write in one transaction; the reply
-//! follows the commit.
+//! A request passes four checks before its handler runs (`authorize`): its token or session identifies a caller; the
+//! tenant of its path exists within that caller's reach; the rate limit of that tenant still has requests left; the
+//! permission table allows the call. A handler then reads, or locks the parent's row and writes in one transaction. The
+//! reply follows the commit.
 
 mod admin;
 mod audit;
@@ -85,70 +85,72 @@ pub use public_url::PublicUrl;
 pub use rate_limit::RateLimits;
 pub use running_platform::RunningPlatform;
 
-/// How long an ended tenant's data is kept unless said otherwise.
+/// Default time for which a terminated tenant's data is kept.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
-/// How long the audit log and the history of logins are kept unless said otherwise: more than the twelve months of PCI DSS.
+/// Default time for which the audit log and the login history are kept: more than the twelve months that PCI DSS
+/// requires.
 const LOG_RETENTION: Duration = Duration::from_hours(400 * 24);
 
-/// How long a database file that another process holds is waited for unless said otherwise.
+/// Default time that a request waits for a database file that another process has locked.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
 
-/// Connections to the database unless said otherwise.
+/// Default number of connections to the database.
 const DATABASE_CONNECTIONS: u32 = 8;
 
-/// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
+/// Default name of the product, as its documentation writes it.
 pub const PRODUCT: &str = "OpsRamp";
 
-/// What a platform is started with.
+/// Configuration of a platform.
 #[derive(Clone)]
 pub struct Config {
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; with port 0 the system chooses a free port.
     pub listen: SocketAddr,
     /// A SQLite path, a `sqlite:` URL or a `postgres:` URL.
     pub database: String,
-    /// Where the first credential of a fresh database is written, once. An existing file is read and never overwritten.
-    /// Without a file only [`RunningPlatform::credential`] of the first start knows it.
+    /// File for the first credential of a fresh database, written once. An existing file is read and never overwritten.
+    /// Without a file, the credential is available only from [`RunningPlatform::credential`] of the first start.
     pub credential_file: Option<PathBuf>,
-    /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
-    /// credential is the first one, since no documented call makes a partner.
+    /// Turns off everything that the public API does not document. A fresh database then gets one partner, whose
+    /// credential is the first one, because no documented call creates a partner.
     pub documented_only: bool,
-    /// The key that seals the audit log and the secrets of second factors, kept apart from the database; made where it is
-    /// not there and nothing is sealed yet. Another one, or none, for a database that is sealed stops the start. Without one a log that was cut off along with its head is not found out, and second factors last as long
-    /// as the program runs.
+    /// File with the key that seals the audit log and the secrets of second factors, kept apart from the database. It
+    /// is created if it does not exist and nothing is sealed yet. If the database is sealed, the start fails without
+    /// the key or with another one. Without a key, nobody can detect that the end of the log and its head were cut off,
+    /// and second factors last only as long as the program runs.
     pub audit_key: Option<PathBuf>,
-    /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
+    /// Folders and URLs that exports may write to, with everything below them. Exports reach nothing else.
     pub export_destinations: Vec<String>,
     /// The key with which exports write to S3.
     pub export_s3: Option<S3Key>,
-    /// Pause after a stream's first failed delivery; it doubles with each.
+    /// Pause after a stream's first failed delivery; it doubles with each further failure.
     pub retry: Duration,
-    /// After which time the run of a scheduled export is given up; never later than a while before another process begins it.
+    /// Timeout of one run of a scheduled export. A run always ends some time before another process may start it.
     pub export_timeout: Duration,
-    /// How long an ended tenant's data is kept.
+    /// How long a terminated tenant's data is kept.
     pub purge_after: Duration,
-    /// How long rows of the audit log and of the history of logins are kept.
+    /// How long rows of the audit log and of the login history are kept.
     pub log_retention: Duration,
-    /// How long a request waits for a database file that another process holds.
+    /// How long a request waits for a database file that another process has locked.
     pub database_wait: Duration,
     /// Connections to the database for reading, and as many again for writing on PostgreSQL.
     pub database_connections: u32,
-    /// How people log in.
+    /// Login settings.
     pub login: LoginConfig,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` header is trusted.
     pub proxies: Vec<IpNetwork>,
-    /// What the product is called where people read it.
+    /// Name of the product on pages and in messages.
     pub product: String,
-    /// Where the platform is reached. Duo sends people back there, so without it Duo cannot be used.
+    /// Public address of the platform. Duo redirects people to it, so Duo does not work without it.
     pub public_url: Option<PublicUrl>,
-    /// How Duo is reached.
+    /// Connection settings for Duo.
     pub duo: DuoConfig,
-    /// Requests per caller, tenant and minute; `None` counts nothing and sends no rate-limit headers.
+    /// Requests per caller, tenant and minute. `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<RateLimits>,
 }
 
 impl Config {
-    /// A platform on a free loopback port with the commercial platform's limits.
+    /// Returns the configuration of a platform on a free loopback port with the commercial platform's rate limits.
     pub fn new(database: impl Into<String>) -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
@@ -174,21 +176,21 @@ impl Config {
     }
 }
 
-/// How people log in.
+/// Settings of password hashing and of browser sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginConfig {
     /// Work of one password hash. Less than the default is for tests only.
     pub password_hash_cost: PasswordHashCost,
-    /// Longest expected wait for a password hash; whoever would wait longer is answered 503.
+    /// Longest expected wait for a password hash; a request that would wait longer gets 503.
     pub max_hash_wait: Duration,
-    /// How long a browser's session may be silent.
+    /// How long a browser session may be idle.
     pub idle: Duration,
-    /// How long a browser's session lasts at the most.
+    /// Longest lifetime of a browser session.
     pub lifetime: Duration,
 }
 
 impl Default for LoginConfig {
-    /// Silent for 15 minutes, as PCI DSS 4.0.1 (8.2.8) has it, and a working day at the most.
+    /// Returns 15 minutes of idle time, as PCI DSS 4.0.1 (8.2.8) requires, and a lifetime of 12 hours.
     fn default() -> Self {
         Self {
             password_hash_cost: PasswordHashCost::default(),
@@ -208,10 +210,10 @@ impl LoginConfig {
 /// Why a platform did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformStartError {
-    /// The address is taken or not ours.
+    /// The address is in use, or it is not an address of this machine.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] std::io::Error),
-    /// The database cannot be opened or brought to today's schema.
+    /// The database cannot be opened or migrated to the current schema.
     #[error("cannot open the database: {0}")]
     Database(#[from] sqlx::Error),
     /// A migration failed.
@@ -223,7 +225,7 @@ pub enum PlatformStartError {
          backup from before its first start"
     )]
     NewerSchema(i64),
-    /// SQLite was built without what erases for good.
+    /// SQLite was built without the flag for secure deletion.
     #[error(
         "this program cannot overwrite what is erased: build it inside its source tree, whose `.cargo/config.toml` sets \
          `LIBSQLITE3_FLAGS`"
@@ -237,7 +239,7 @@ pub enum PlatformStartError {
         /// What is wrong.
         reason: std::io::Error,
     },
-    /// The database is sealed, and no key was named.
+    /// The database is sealed, and no key file was given.
     #[error("the database is sealed with an audit key: name its file with `--audit-key`")]
     AuditKeyNotGiven,
     /// The operating system has no random numbers.
@@ -246,7 +248,7 @@ pub enum PlatformStartError {
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
-    /// What speaks to Duo cannot be made: the machine's TLS roots may be unreadable.
+    /// The HTTP client for Duo cannot be built; the machine's TLS roots may be unreadable.
     #[error("cannot prepare to speak to Duo: {0}")]
     Duo(#[source] reqwest::Error),
     /// The credential file cannot be read or written, or belongs to another database.
@@ -268,23 +270,23 @@ impl From<sqlx::migrate::MigrateError> for PlatformStartError {
     }
 }
 
-/// What every handler sees.
+/// State that all handlers share.
 struct App {
     store: store::Store,
-    /// Whether the extensions are on.
+    /// Whether the extensions are enabled.
     extensions: bool,
     limiter: Option<rate_limit::RateLimiter>,
     metrics: metrics::PlatformMetrics,
     decoders: Semaphore,
     readers: Semaphore,
-    /// Of the readers those of one partner with all below it.
+    /// Of the readers, those that one partner and everything below it may hold.
     readers_per_partner: keyed_semaphore::KeyedSemaphore<i64>,
-    /// Bytes of bodies and answers.
+    /// Bytes of request bodies and answers.
     memory_budget: Arc<memory_budget::MemoryBudget>,
     image_cache: image::ImageCache,
     seal: audit::Seal,
     exports: export::Exports,
-    /// Told when an event waits for its delivery.
+    /// Notified when an event waits for its delivery.
     deliveries: Notify,
     purge_after: Duration,
     log_retention: Duration,
@@ -293,21 +295,21 @@ struct App {
     product: String,
     duo: mfa::duo::DuoClient,
     hasher: hashing::PasswordHasher,
-    /// One at a time of an account from a source proves a password.
+    /// Lets one password check at a time run for each pair of account and source.
     password_checks: keyed_semaphore::KeyedSemaphore<people::authentication::AttemptKey>,
-    /// Refused requests by what and where from, and refused logins and keys by whose.
+    /// Refused requests by kind and source, and refused logins and keys by account.
     refusals: refusal_log::RefusalCounter,
     failed_logins: refusal_log::RefusalCounter,
-    /// Denied attempts that are no rows of the audit log yet.
+    /// Denied attempts that are not yet written to the audit log.
     denial_sampler: audit::DenialSampler,
     vault: mfa::Vault,
-    /// Seals the secrets of streams.
+    /// Encrypts the secrets of streams.
     stream_vault: mfa::Vault,
     readiness: store::Readiness,
 }
 
-/// Opens the database and makes the first credential, and listens nowhere: requests are handed to the router. For
-/// simulations, which carry them there themselves.
+/// Opens the database, creates the first credential and returns the router without a listener. Simulations pass
+/// requests to the router themselves.
 ///
 /// # Errors
 /// The database or the credential file cannot be used.
@@ -319,14 +321,14 @@ pub async fn router_for_simulation(config: &Config) -> Result<(axum::Router, Opt
 async fn open_app(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), PlatformStartError> {
     let exports = export::Exports::new(config).map_err(PlatformStartError::Export)?;
     let pools = store::PoolConfig { wait: config.database_wait, connections: config.database_connections };
-    // Boxed: the migrations' future is larger than what a caller's stack should carry.
+    // Boxed because the future of the migrations is too large for a caller's stack.
     let store = Box::pin(store::Store::open_with(&config.database, pools)).await?;
     let seal = audit::open_seal(&store, config.audit_key.as_deref()).await?;
     let vault = mfa::Vault::for_second_factors(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
     let stream_vault = mfa::Vault::for_streams(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
     let hasher = hashing::PasswordHasher::new(config.login.password_hash_cost, config.login.max_hash_wait);
     let metrics = metrics::PlatformMetrics::new(&store, &hasher);
-    // The address of this process leads nowhere from elsewhere.
+    // Other machines cannot reach this process under its own address.
     let public = config.public_url.as_ref().map(ToString::to_string);
     let credential =
         Box::pin(credential::load_or_create_first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
@@ -361,7 +363,7 @@ async fn open_app(config: &Config, url: &str) -> Result<(Arc<App>, Option<Creden
     Ok((Arc::new(app), credential))
 }
 
-/// Opens the database, makes the first credential and starts to answer.
+/// Opens the database, creates the first credential and starts to serve requests.
 pub async fn start(config: Config) -> Result<RunningPlatform, PlatformStartError> {
     let listener =
         TcpListener::bind(config.listen).await.map_err(|error| PlatformStartError::Listen(config.listen, error))?;
@@ -381,7 +383,8 @@ pub async fn start(config: Config) -> Result<RunningPlatform, PlatformStartError
     Ok(RunningPlatform { url, credential, stop, server, jobs, app })
 }
 
-/// The URL under which this machine reaches a listener: "any address" is no destination.
+/// Returns the URL under which this machine reaches a listener. "Any address" becomes loopback, because it is no
+/// destination.
 fn listener_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));

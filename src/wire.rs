@@ -1,7 +1,7 @@
-//! The tenancy API's JSON: one definition for the client (`connect`) and for the self-hosted platform (`platform`).
+//! JSON of the tenancy API: one definition for the client (`connect`) and for the self-hosted platform (`platform`).
 //!
-//! Field names, nesting and capitalisation are the platform's own (`rdp2swfState`, `showCopyClipBoard`). Members that
-//! only the self-hosted platform has are marked *extension*; `tenantry-platform --documented-only` leaves them out.
+//! Field names, nesting and capitalisation are the platform's (`rdp2swfState`, `showCopyClipBoard`). Members that only
+//! the self-hosted platform has are marked *extension*; `tenantry-platform --documented-only` leaves them out.
 
 mod branding;
 mod error;
@@ -28,7 +28,7 @@ pub use user::{
     UserZone,
 };
 
-/// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.
+/// Header that the self-hosted platform sends if its extensions are enabled; absent under `--documented-only`.
 pub const EXTENSIONS_HEADER: &str = "x-tenantry-extensions";
 
 /// Format of every timestamp on the wire, for example `2016-08-29T12:05:08+0000`: the offset has no colon.

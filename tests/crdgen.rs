@@ -1,6 +1,6 @@
-//! Writes the CRDs, one file for each kind, into the folder named by the first argument, as the chart carries them into
-//! that named by the second, the reference of the API into the file named by the third, the page of the chart beside its
-//! values into that named by the fourth, and the page of the plugin into that named by the fifth.
+//! Writes the CRDs and the generated pages. The arguments are, in order: the folder for the CRDs, one file per kind;
+//! the folder for the chart's copies of them; the file of the API reference; the page of the chart, which is next to
+//! its values; and the page of the plugin.
 
 #[path = "crdgen/plugin.rs"]
 mod plugin;
@@ -38,7 +38,7 @@ fn write_crds(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for mut crd in api::crds() {
         if is_kept {
-            // Removing a definition removes every object of its kind, so Helm must leave it.
+            // Deleting a CRD deletes every object of its kind, so Helm must keep it.
             crd.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
         }
         fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), api::to_yaml(&crd)?)?;

@@ -24,15 +24,15 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 EMPTY = "application/vnd.oci.empty.v1+json"
 SBOM = "application/vnd.cyclonedx+json"
-# What `cosign` looks for, in a registry and, by the kinds, in a layout.
+# The media type and the kinds that `cosign` expects in a registry and in a layout.
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"
 KIND = {"image": "dev.cosignproject.cosign/image", "signature": "dev.cosignproject.cosign/sigs"}
 
 NAME = "org.opencontainers.image.ref.name"
-# Most bytes unpacked: what grows past this has something in it that should not be there.
+# Maximum number of unpacked bytes: a larger image contains something that it should not.
 MOST = 25_000_000
-# Nobody's account in no image, as the chart has it.
+# A user id without an account in any image; the chart uses the same id.
 USER = 65532
 
 
@@ -231,7 +231,7 @@ def build(options):
     layout = Layout(options.layout)
     config = layout.add(CONFIG, text({
         "created": stamp, "architecture": options.architecture, "os": "linux",
-        # So that the words of the documentation hold for `kubectl exec` too.
+        # Commands in the documentation then also work with `kubectl exec`.
         "config": {"User": f"{USER}:{USER}", "Env": ["PATH=/"], "Entrypoint": ["/" + options.name],
                    "WorkingDir": "/" + (options.folder[0] if options.folder else ""), "Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": [digest(plain)]},
@@ -242,7 +242,7 @@ def build(options):
         "annotations": labels,
     }), annotations={NAME: options.version, "kind": KIND["image"]})
     parts = [layout.add(SBOM, bill(options))]
-    # A referrer: registries answer with it when asked what belongs to the image.
+    # A referrer: a registry returns it when it is asked for what belongs to the image.
     referrer = layout.add(MANIFEST, text({
         "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": SBOM, "config": layout.add(EMPTY, b"{}"),
         "layers": parts, "subject": {field: image[field] for field in ("mediaType", "digest", "size")},

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds a program without libraries of the system, and its image: image.sh PROGRAM. Called by `make image`.
-#   IMAGE_KEY      private key in PEM form that signs; default: one that is made beside the image
+# Builds a statically linked program and its image: image.sh PROGRAM. Called by `make image`.
+#   IMAGE_KEY      private key in PEM form for the signature; default: a key that is created next to the image
 #   IMAGE_PROFILE  Cargo's profile; default: release
-#   IMAGE_PROGRAM  the program, where it is built already
-#   IMAGE_FOLDER   where it is written; default: target/image
+#   IMAGE_PROGRAM  the program, if it is already built
+#   IMAGE_FOLDER   output folder; default: target/image
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -36,33 +36,33 @@ case $program in
   tenantry-platform) features='' folders='--folder data --folder tmp' ;;
 esac
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# Of the last commit and not of this moment, so that whoever builds it again gets the same.
-# A repository that the sources only lie in is of something else.
+# Uses the last commit and not the current time, so that a rebuild gives the same image. A repository that merely
+# contains the sources does not count.
 own() {
   [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ] && git "$@" 2>/dev/null
 }
 revision=${IMAGE_REVISION:-$(own rev-parse HEAD || echo unknown)}
-# Second 0 is that of no commit, and no program says it of itself.
+# No commit has second 0, and no program reports it about itself.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(own log -1 --format=%ct || echo 0)}
 export SOURCE_DATE_EPOCH
 [ "$revision" = unknown ] || export TENANTRY_COMMIT="$revision"
 
 file=${IMAGE_PROGRAM:-$target/$host/$profile/$program}
 if [ -z "${IMAGE_PROGRAM:-}" ]; then
-  # Folders of this machine are nobody's business, and must not make a difference.
+  # Folders of this machine are private, and must not change the result.
   remap="--remap-path-prefix=$PWD=/tenantry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   RUSTFLAGS="-C target-feature=+crt-static $remap" \
     cargo build --locked --profile "$profile" --target "$host" --bin "$program" $features
 fi
 
-# Mozilla's certificate authorities, as Cargo.lock pins them: those of this machine are its owner's own choice.
+# Mozilla's certificate authorities, as Cargo.lock pins them, because those of this machine are its owner's choice.
 roots=$(cargo metadata --locked --format-version 1 | python3 -c '
 import json, sys
 packages = json.load(sys.stdin)["packages"]
 for one in packages:
     if one["name"] == "webpki-root-certs": print(one["version"], one["targets"][0]["src_path"])')
 
-# It writes beside Cargo.toml and nowhere else.
+# The tool only writes next to Cargo.toml.
 PATH="$PWD/$target/tools/bin:$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 $features \
   --target "$host" --override-filename "$program.cdx"
 mv "$program.cdx.json" "$image/$program.cdx.json"

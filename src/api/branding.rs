@@ -1,9 +1,9 @@
-//! Look of the console and its login page.
+//! Theme of the console and its login page.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Look of the console and its login page. A Client that leaves something out shows its Partner's.
+/// Theme of the console and its login page. A Client that leaves something out shows its Partner's.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct BrandingSpec {

@@ -90,7 +90,7 @@ pub struct ClientSpec {
     /// Access management of the client, for example `{access: {twoFactorAuthentication: true}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<ClientSecurity>,
-    /// Look of the client's console, for example `{websiteTitle: Globex}`; default: each part as its partner's.
+    /// Theme of the client's console, for example `{websiteTitle: Globex}`; default: each part as its partner's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branding: Option<BrandingSpec>,
     /// `Active` or `Suspended`; left out: a new client is active, afterwards its state is not managed.

@@ -92,25 +92,25 @@ reasons! {
     InProgress => false,
     /// A declared setting differs on the platform and is about to be corrected.
     Drifted => false,
-    /// The platform cannot hold a declared setting that is not about security.
+    /// The platform does not support a declared setting that is not about security.
     SettingNotSupported => false,
-    /// The platform cannot hold a declared security setting.
+    /// The platform does not support a declared security setting.
     SecuritySettingNotSupported => true,
     /// The connection's Secret does not exist or lacks a key.
     CredentialsUnavailable => true,
     /// The platform refused the credential.
     CredentialsRefused => true,
-    /// The credential is taken, and lacks the permission for what this object asks for; other objects go on.
+    /// The platform accepts the credential, which lacks a permission that this object needs; other objects continue.
     PermissionMissing => true,
     /// The host of the connection is not on the operator's allow-list.
     HostNotAllowed => true,
     /// No connection is named and the default connection does not serve this namespace.
     NoConnection => true,
-    /// The credential now leads to another host or account than the one the tenant was made with.
+    /// The credential now belongs to another host or account than the one in which the tenant was created.
     ConnectionIdentityChanged => true,
-    /// The Partner resolves to another tenant than the one the client was made under.
+    /// The Partner resolves to another tenant than the one under which the client was created.
     ParentChanged => true,
-    /// The connection of the Client's own is not one of exactly its partner's tenant.
+    /// The Client's own connection does not belong to exactly its partner's tenant.
     ConnectionMismatch => true,
     /// The Partner object that the Client names does not exist.
     PartnerNotFound => false,
@@ -132,7 +132,7 @@ reasons! {
     ImageInvalid => true,
     /// The object holds a field or a value that this release does not know; nothing is written to the tenant.
     NotUnderstood => true,
-    /// A declared value is not one the platform knows, such as a country or time zone.
+    /// The platform does not know a declared value, such as a country or time zone.
     InvalidValue => true,
     /// The Client's packages or add-ons go beyond its Partner's, or an add-on lacks its package.
     PackageNotAvailable => true,
@@ -148,9 +148,9 @@ reasons! {
     TenantMissing => true,
     /// The tenant that `adoption.uniqueId` names was never found under the parent.
     AdoptionTargetNotFound => true,
-    /// More than one tenant could be this object's, or the one found cannot be told apart.
+    /// More than one tenant could belong to this object, or the operator cannot identify the right one.
     AmbiguousCreate => true,
-    /// A tenant of this name exists that is not this object's.
+    /// A tenant of this name exists and does not belong to this object.
     NameTaken => true,
     /// The tenant carries the mark of another owner.
     OwnedElsewhere => true,
@@ -160,17 +160,17 @@ reasons! {
     HandedOver => true,
     /// The tenant that the object names was never adopted by it and does not carry its mark.
     NotAdopted => true,
-    /// The tenant to be adopted differs from what is declared, and only an identical one may be taken over.
+    /// The tenant to adopt differs from the spec, and only an identical tenant may be adopted.
     NotIdentical => true,
     /// A Client sets a locked default differently from its Partner.
     PolicyViolation => true,
-    /// A setting was put right three times within an hour, and somebody else changed it each time.
+    /// The operator corrected a setting three times within an hour, and another writer changed it each time.
     ConflictingWriter => true,
-    /// A setting was written three times within an hour, and the platform does not show it.
+    /// The operator wrote a setting three times within an hour, and the platform does not show it.
     NotTakenByPlatform => true,
-    /// The platform keeps a declared value in a form of its own, which is taken as equal.
+    /// The platform stores a declared value in its own form, which the operator treats as equal.
     NormalisedByPlatform => false,
-    /// The API server refused the whole status: conditions and ids stand there, settings and differences do not.
+    /// The API server refused the full status, which now has conditions and ids but no settings and differences.
     StatusIncomplete => false,
     /// A plan waits for approval.
     ApprovalNeeded => false,
@@ -178,45 +178,45 @@ reasons! {
     ManagementPaused => false,
     /// A pause is over, and the operator manages the tenant again.
     Resumed => false,
-    /// An existing tenant was taken over.
+    /// The operator adopted an existing tenant.
     Adopted => false,
-    /// The platform's answer holds something that this release does not understand; what depends on it is not written.
+    /// The platform's answer contains something that this release does not know; what depends on it is not written.
     AnswerNotUnderstood => false,
-    /// The platform no longer says that it has the extensions with which this tenant was made.
+    /// The platform no longer reports the extensions with which this tenant was created.
     ExtensionsMissing => true,
-    /// The platform answered with an error, too late, or not at all; tried again with growing pauses.
+    /// The platform answered with an error, too late, or not at all; the operator retries with backoff.
     PlatformUnavailable => false,
-    /// The platform's limit of requests is reached; goes on when it allows.
+    /// The platform's rate limit is reached; the operator continues when the platform allows it.
     RateLimited => false,
-    /// The API server answered with an error; tried again with growing pauses.
+    /// The API server answered with an error; the operator retries with backoff.
     ClusterUnavailable => false,
-    /// Something failed inside the operator; tried again with growing pauses.
+    /// An error occurred inside the operator; it retries with backoff.
     InternalError => false,
     /// The deletion waits for a confirmation.
     ConfirmationNeeded => true,
-    /// The confirmation does not fit the tenant or has expired.
+    /// The confirmation does not match the tenant or has expired.
     ConfirmationInvalid => true,
-    /// The deletion waits until no client of the partner lives and no Client object names it.
+    /// The deletion waits until no client of the partner exists and no Client object names it.
     ClientsRemain => true,
     /// The tenant is suspended and the grace period runs.
     GracePeriod => false,
-    /// The tenant is being ended.
+    /// The tenant is being terminated.
     Terminating => false,
-    /// The tenant is ended or was let go; the object goes.
+    /// The operator removes the finalizer; the tenant was terminated, or stays.
     Released => false,
-    /// Whether namespace or resource definition is being deleted cannot be told, so nothing is ended.
+    /// The operator cannot read whether the namespace or definition is being deleted, so it terminates nothing.
     CannotTellWhy => true,
-    /// The record of what is ended cannot be kept, and without it nothing is ended.
+    /// The operator cannot write the record of a termination, and terminates nothing without it.
     EvidenceMissing => true,
-    /// The ledger of terminations cannot be read or written, and what cannot be counted is not ended.
+    /// The operator cannot read or write the ledger of terminations, and terminates nothing that it cannot count.
     LedgerUnusable => true,
-    /// As many tenants were ended within the hour as the operator allows, or another Partner is being ended.
+    /// The hourly limit of terminations is reached, or another Partner is being terminated.
     BreakerOpen => false,
-    /// The operator's clock differs from the one of the API server or the platform, so nothing is ended by time.
+    /// The operator's clock differs from that of the API server or the platform, so it terminates nothing by time.
     ClockDisagrees => true,
-    /// The termination was cancelled after the call that ended the tenant had been sent.
+    /// The termination was cancelled after the call that terminates the tenant had been sent.
     TooLateToCancel => true,
-    /// A tenant was found that this object owned before, and was taken up again.
+    /// The object re-attached to a tenant that it owned before.
     Reattached => false,
     /// A tenant was created.
     Created => false,
@@ -224,20 +224,20 @@ reasons! {
     Updated => false,
     /// The tenant was activated.
     Activated => false,
-    /// The tenant had gone from the platform, and no call of this object is known to have ended it.
+    /// The tenant no longer exists on the platform, and no call of this object is known to have terminated it.
     AlreadyGone => false,
-    /// The tenant was ended on the platform.
+    /// The tenant was terminated on the platform.
     Terminated => false,
     /// The object was deleted and its tenant stays on the platform.
     Retained => false,
-    /// The object was let go without touching its tenant, by annotation.
+    /// An annotation released the object without a change to its tenant.
     Abandoned => false,
-    /// A termination under way was cancelled.
+    /// A termination in progress was cancelled.
     Cancelled => false,
     /// The application server is new or changed, and needs a DNS entry.
     DNSRecordNeeded => false,
-    /// An image differs from what is recommended in size or weight, and is used all the same.
+    /// An image differs from the recommended dimensions or file size, and is still used.
     ImageAdvice => false,
-    /// A security setting was declared and no longer is; it stays in force on the platform.
+    /// A security setting is no longer declared; it stays in force on the platform.
     NoLongerManaged => false,
 }

@@ -50,7 +50,7 @@ impl DeletionPolicy {
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Confirmation {
-    /// Name of the tenant on the platform, typed as it stands there, for example `Globex GmbH`.
+    /// Name of the tenant on the platform, exactly as it is there, for example `Globex GmbH`.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
     /// Unique id of the tenant, the same as in `status.uniqueId`, for example `client_93`.

@@ -47,7 +47,7 @@ pub enum AdoptionPolicy {
     Never,
     /// Only where nothing declared differs, so that not one setting is written.
     IfIdentical,
-    /// Whatever differs is then written.
+    /// Each setting that differs is then written.
     Adopt,
 }
 

@@ -74,8 +74,8 @@ pub struct PartnerSpec {
     /// Access management and password policy, for example `{access: {twoFactorAuthentication: true}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<PartnerSecurity>,
-    /// Look of the console and its login page, for example `{websiteTitle: Acme Console}`; clients without their own show
-    /// it too.
+    /// Theme of the console and its login page, for example `{websiteTitle: Acme Console}`; clients without their own
+    /// show it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branding: Option<BrandingSpec>,
     /// Which namespaces' Clients may name this Partner, and what they get that they leave out, for example

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Partner, TenantClient};
 use crate::catalog::{AddOn, Package};
 
-/// Largest number of items of a list in status and of characters of a text there: the API server wants a limit on each.
+/// Maximum number of items of a list and of characters of a text in status: the API server requires a limit on each.
 const STATUS_LIMIT: u64 = 32_768;
 
 /// Both CRDs, finished.
@@ -110,8 +110,9 @@ fn accept_unquoted_digits(schema: &mut Value) {
 }
 
 /// Makes each list of texts one declaration (`atomic`). In a list of the type `set`, each entry has its own owner: a
-/// server-side apply of an empty list then removes the entries and the field, which means "left out". Words of a catalogue
-/// stand once; other lists are too long for such a rule, and a repeated entry changes nothing there.
+/// server-side apply of an empty list then removes the entries and the field, which means "left out". Lists of
+/// catalogue words have a rule against repeated entries. Other lists are too long for such a rule, and a repeated entry
+/// has no effect there.
 fn mark_lists_atomic(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
     visit_children(node, &mut |_, child| mark_lists_atomic(child));
@@ -125,8 +126,8 @@ fn mark_lists_atomic(schema: &mut Value) {
     }
 }
 
-/// Lets a rule about add-ons name those that are declared. The derive takes a sentence or an expression; a rule needs both,
-/// since the sentence stands in the reference and is said where the expression fails.
+/// Adds the declared add-ons to the message of a rule about add-ons. The derive accepts either a message or an
+/// expression. A rule needs both, because the message is part of the reference and is used if the expression fails.
 fn name_add_ons_in_rules(spec: &mut Value) {
     let rules = spec.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut);
     for rule in rules.into_iter().flatten().filter(|rule| rule["fieldPath"] == ".addOns") {
@@ -152,7 +153,7 @@ fn visit_children(node: &mut Map<String, Value>, visit: &mut dyn FnMut(&str, &mu
     }
 }
 
-/// Types that stand in two places have one sentence in the code; here each place gets its own.
+/// Gives each description its own text. A type that is used in two places has one doc comment in the code.
 fn disambiguate_descriptions(schema: &mut Value) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     visit_descriptions(schema, &mut Vec::new(), &mut |_, text| *seen.entry(text.clone()).or_default() += 1);

@@ -74,7 +74,7 @@ pub struct TenantStatus {
     /// How far a termination has come, and how to confirm one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination: Option<TerminationStatus>,
-    /// What was last written to the platform, as digests that tell nothing of a secret.
+    /// What was last written to the platform, as digests that reveal nothing about a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedSettings>,
     /// How many clients a Partner has; absent on a Client.
@@ -131,7 +131,7 @@ pub enum TenantPhase {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectiveSetting {
-    /// Where the setting stands in the spec, for example `details.timezone`.
+    /// Path of the setting in the spec, for example `details.timezone`.
     pub path: String,
     /// The value as JSON in a string, for example `"Europe/Berlin"`; an image is its digest, and of a secret it is Secret, key
     /// and `resourceVersion`, as `"duo/secretKey@1234"`; a value of more than 8 KiB is shown as its size and digest.
@@ -168,7 +168,7 @@ pub struct PlanStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftStatus {
-    /// Where the differing setting stands in the spec, for example `details.city`.
+    /// Path of the differing setting in the spec, for example `details.city`.
     pub path: String,
     /// The declared value as JSON in a string, for example `"Berlin"`.
     pub desired: String,
@@ -182,7 +182,7 @@ pub struct DriftStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct UnmanagedSetting {
-    /// Where the setting stood in the spec, for example `security.access.allowedIPs`.
+    /// Path that the setting had in the spec, for example `security.access.allowedIPs`.
     pub path: String,
     /// What stays in force, as JSON in a string and cut where it is long, for example `["198.51.100.0/24"]`.
     pub value: String,
@@ -192,7 +192,7 @@ pub struct UnmanagedSetting {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownValue {
-    /// Where the setting stands in the spec, for example `addOns`; `tenantState` for the state of the tenant.
+    /// Path of the setting in the spec, for example `addOns`; `tenantState` for the state of the tenant.
     pub path: String,
     /// The words of the platform that this release does not know, for example `Synthetic Monitoring`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -252,7 +252,7 @@ pub struct AppliedSettings {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteOnlySetting {
-    /// Where the write-only setting stands in the spec, for example `security.access.duo.secretKeySecretRef`.
+    /// Path of the write-only setting in the spec, for example `security.access.duo.secretKeySecretRef`.
     pub path: String,
     /// HMAC of the value last written, for example `hmac-sha256:9f86d081884c7d65`; `unkeyed` where the operator had no key.
     pub digest: String,
@@ -262,7 +262,7 @@ pub struct WriteOnlySetting {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NormalisedSetting {
-    /// Where the normalised setting stands in the spec, for example `details.phone.number`.
+    /// Path of the normalised setting in the spec, for example `details.phone.number`.
     pub path: String,
     /// The value that was written, as JSON in a string, for example `"555-0100"`.
     pub declared: String,
@@ -300,7 +300,7 @@ pub struct TerminationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_by_us: Option<bool>,
     /// When the operator noted that it suspends the tenant once more, for example `2026-11-22T09:45:12.034517Z`; absent: the
-    /// first suspension stood.
+    /// first suspension lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspending_at: Option<String>,
     /// When the grace period is over and the tenant is ended, for example `2026-11-23T09:30:00Z`.

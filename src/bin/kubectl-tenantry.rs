@@ -1,4 +1,4 @@
-//! `kubectl tenantry`: looks before anything is touched.
+//! `kubectl tenantry`: the kubectl plugin. It inspects before it changes anything.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use tenantry::{cli, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Two TLS users in one process must agree on a provider; a second call would only say that it is set already.
+    // Two TLS clients in one process must use the same provider; a second call only fails because one is already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let command = match cli::Cli::parse_args() {
         Ok(command) => command,

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main]
 async fn main() -> ExitCode {
     let parsed = PlatformFlags::parse();
-    // Where nobody reads the log any more, requests are answered all the same.
+    // If nobody reads the log any more, requests must still be answered.
     let logs = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(telemetry::log_filter("info"))
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     } else {
         logs.json().with_span_list(false).init();
     }
-    // Where a thread fails is a line like any other, with the id of its request.
+    // A panic is logged as a normal line, with the id of its request.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let flags = match parsed.resolve_files() {
         Ok(flags) => flags,
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Answers requests until SIGTERM or ctrl-c.
+/// Serves requests until SIGTERM or ctrl-c.
 async fn serve_until_signal(flags: PlatformFlags) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let running = platform::start(flags.into()).await?;

@@ -1,13 +1,13 @@
-//! The kinds of data that a tenant has and that its termination erases, and what a tenant needs to have each.
+//! The kinds of data that a tenant has and that its termination erases, and the package or add-on that each requires.
 //!
-//! Source: the list under "Terminate a partner", and for each guard the sentence that stands beside it.
+//! Source: the list under "Terminate a partner" and, for each requirement, the sentence of the documentation beside it.
 
 use super::{AddOn, Package};
 
 /// A category of data, in the order of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DataCategory {
-    /// Devices, services and synthetic checks, with what is known of them as assets.
+    /// Devices, services and synthetic checks, with their asset data.
     Resources,
     /// Measured values.
     Metrics,
@@ -17,7 +17,7 @@ pub enum DataCategory {
     Tickets,
     /// Data about users.
     Users,
-    /// What was done with the tenant's resources.
+    /// Actions on the tenant's resources.
     AuditData,
     /// Policies that manage devices.
     DeviceManagementPolicies,
@@ -27,7 +27,7 @@ pub enum DataCategory {
     AlertCorrelationPolicies,
     /// Settings for SNMP traps.
     SnmpTrapConfiguration,
-    /// Details of the tenant that its settings do not hold.
+    /// Details of the tenant that are not part of its settings.
     PartnerDetails,
     /// Profiles of collectors.
     ManagementProfiles,
@@ -37,12 +37,12 @@ pub enum DataCategory {
     SsoConfigurations,
 }
 
-/// What a tenant must have, and the sentence of the documentation that says so.
+/// The package that a category requires, and the sentence of the documentation that states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackageRequirement {
-    /// The package that carries the data.
+    /// The package that provides the data.
     pub package: Package,
-    /// Where the documentation says so.
+    /// Where the documentation states it.
     pub source: &'static str,
 }
 
@@ -51,11 +51,11 @@ pub struct PackageRequirement {
 pub struct AddOnRecordKind {
     /// The category.
     pub category: DataCategory,
-    /// What the record's member `kind` says.
+    /// Value of the record's member `kind`.
     pub kind: &'static str,
     /// The add-on.
     pub add_on: AddOn,
-    /// Where the documentation says so.
+    /// Where the documentation states it.
     pub source: &'static str,
 }
 
@@ -97,7 +97,7 @@ impl DataCategory {
         ) -> CategoryRow {
             CategoryRow { segment, screen, requirement: PackageRequirement { package, source } }
         }
-        /// What belongs to every tenant belongs to the package that every tenant has.
+        /// Data of every tenant belongs to the package that every tenant has.
         const DEFAULT_PACKAGE_SOURCE: &str = "Hybrid Discovery and Monitoring (default)";
         match self {
             Self::Resources => {
@@ -134,28 +134,28 @@ impl DataCategory {
         }
     }
 
-    /// Its name in paths, in counts and in the database.
+    /// Returns the name in paths, in counts and in the database.
     pub const fn segment(self) -> &'static str {
         self.row().segment
     }
 
-    /// Its name in the documentation.
+    /// Returns the name in the documentation.
     pub const fn display_name(self) -> &'static str {
         self.row().screen
     }
 
-    /// The package that carries it.
+    /// Returns the package that provides the category.
     pub const fn package_requirement(self) -> PackageRequirement {
         self.row().requirement
     }
 
-    /// The category of a path's segment.
+    /// Returns the category of a path segment.
     pub fn from_segment(segment: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.segment() == segment)
     }
 }
 
-/// Kinds of records that need an add-on besides the package.
+/// Kinds of records that require an add-on besides the package.
 pub const ADD_ON_RECORD_KINDS: [AddOnRecordKind; 6] = [
     AddOnRecordKind {
         category: DataCategory::Integrations,
@@ -195,7 +195,7 @@ pub const ADD_ON_RECORD_KINDS: [AddOnRecordKind; 6] = [
     },
 ];
 
-/// The add-on that a kind of record needs, if it needs one.
+/// Returns the add-on that a kind of record requires, if any.
 pub fn required_add_on(category: DataCategory, kind: &str) -> Option<AddOn> {
     ADD_ON_RECORD_KINDS
         .iter()

@@ -1,4 +1,4 @@
-//! Countries: the one table of names, codes and other names.
+//! Countries: the only table of names, codes and other names.
 //!
 //! Source: ISO 3166-1 (codes and English short names).
 
@@ -262,7 +262,7 @@ pub const COUNTRIES: &[(&str, &str)] = &[
     ("ALA", "Åland Islands"),
 ];
 
-/// Countries by what their names come to.
+/// Countries by their normalised names.
 static COUNTRIES_BY_NAME: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     let own = COUNTRIES.iter().map(|(_, name)| (normalise_name(name), *name));
     let two = TWO_LETTERS.split_whitespace().filter_map(|pair| {
@@ -275,20 +275,20 @@ static COUNTRIES_BY_NAME: LazyLock<BTreeMap<String, &'static str>> = LazyLock::n
     own.chain(two).chain(three).chain(other).collect()
 });
 
-/// Name of a country by its name, its two- or three-letter code or another name in use; letters of any case.
+/// Returns the name of a country by its name, its two- or three-letter code or another name in use, in any case.
 pub fn find_country(text: &str) -> Option<&'static str> {
     COUNTRIES_BY_NAME.get(&normalise_name(text)).copied()
 }
 
-/// A name as its words in small letters, without accents, punctuation and articles.
+/// Normalises a name: its words in small letters, without accents, punctuation and articles.
 fn normalise_name(text: &str) -> String {
     let plain: String = text.chars().flat_map(char::to_lowercase).filter_map(strip_accent).collect();
     let words: Vec<&str> = plain.split_whitespace().filter(|word| *word != "the").collect();
     words.join(" ")
 }
 
-/// A small letter without its accent; a blank for what stands between words; nothing for an accent of its own or a dot
-/// of an abbreviation.
+/// Returns a small letter without its accent, a blank for a separator between words, and `None` for a combining accent
+/// or the dot of an abbreviation.
 fn strip_accent(letter: char) -> Option<char> {
     Some(match letter {
         '\u{300}'..='\u{36f}' | '.' => return None,

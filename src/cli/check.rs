@@ -1,4 +1,4 @@
-//! `check`: whether everything is there that the operator needs, before and after an install.
+//! `check`: verifies, before and after an install, that the cluster has everything that the operator needs.
 
 mod connections;
 mod definitions;
@@ -22,8 +22,8 @@ use rights::{OperatorAccount, WatchedNamespaces};
 
 /// Check whether the cluster has everything that the operator needs.
 ///
-/// Looks at the API server, the resource definitions, the operator's Deployment, what its ServiceAccount may do, who leads,
-/// each Secret with a connection, and whether the platform behind it takes the credential. Writes nothing.
+/// Checks the API server, the resource definitions, the operator's Deployment, what its ServiceAccount may do, who
+/// leads, each Secret with a connection, and whether the platform behind it takes the credential. Writes nothing.
 ///
 /// Exit status: 0 all is well, 2 something is to be done, 1 the cluster cannot be asked.
 #[derive(clap::Args, Debug)]
@@ -41,18 +41,18 @@ pub(crate) struct CheckFlags {
     connection: ConnectionFlags,
 }
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
 enum CheckResult {
-    /// All is well.
+    /// Nothing to do.
     Well,
-    /// It could not be looked at, or may be meant so.
+    /// The check could not be made, or the state may be intended.
     Unknown,
-    /// Something is to be done.
+    /// Something must be fixed.
     Wrong,
 }
 
-/// One check.
+/// One check with its result.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 struct CheckEntry {
@@ -61,7 +61,7 @@ struct CheckEntry {
     message: String,
 }
 
-/// All checks so far.
+/// All checks that were made.
 #[derive(Default)]
 struct CheckReport(Vec<CheckEntry>);
 
@@ -128,7 +128,7 @@ pub(crate) async fn run(flags: &CheckFlags, cluster: &ClusterFlags) -> CommandRe
     Ok(if report.count(CheckResult::Wrong) == 0 { ExitKind::Success } else { ExitKind::Changes })
 }
 
-/// Looks at the Deployments of the operator; returns the ServiceAccount of the first one or of the flag.
+/// Checks the Deployments of the operator. Returns the ServiceAccount of the first one, or the one that the flag names.
 async fn check_operator(flags: &CheckFlags, cluster: &Cluster, report: &mut CheckReport) -> Option<OperatorAccount> {
     const CHECK_NAME: &str = "operator";
     let named = flags
@@ -177,7 +177,7 @@ async fn check_operator(flags: &CheckFlags, cluster: &Cluster, report: &mut Chec
     account
 }
 
-/// Where an operator looks for objects, by the flag or the variable of its containers.
+/// Reads which namespaces an operator watches, from the flag or the environment variable of its containers.
 fn watched_namespaces(pod: &PodSpec) -> WatchedNamespaces {
     let flag = |arg: &String| arg.strip_prefix("--namespaces=").map(str::to_owned);
     let named = pod.containers.iter().find_map(|container| {

@@ -1,4 +1,4 @@
-//! The cluster, if there is one: the flags that kubectl has, and reads.
+//! The connection to the cluster, if there is one, by the same flags as kubectl.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,16 +50,16 @@ pub(crate) struct ClusterFlags {
     offline: bool,
 }
 
-/// A cluster that answers.
+/// A reachable cluster.
 pub(crate) struct Cluster {
-    /// Its API.
+    /// Its API client.
     pub(crate) client: Client,
     /// Namespace of objects that name none.
     pub(crate) namespace: String,
 }
 
 impl ClusterFlags {
-    /// The flags that stand among the words of a command line which is not complete yet.
+    /// Reads the cluster flags from the words of an incomplete command line.
     pub(crate) fn from_words(words: &[String]) -> Self {
         let value = |names: &[&str]| {
             words.iter().enumerate().find_map(|(number, word)| {
@@ -83,21 +83,21 @@ impl ClusterFlags {
         }
     }
 
-    /// The same flags, and without a namespace where all were asked for.
+    /// Returns the same flags, without a namespace if all namespaces were requested.
     pub(crate) fn with_all_namespaces(&self, is_everywhere: bool) -> Self {
         let namespace = self.namespace.clone().filter(|_| !is_everywhere);
         Self { namespace, ..self.clone() }
     }
 
-    /// The namespace that was asked for.
+    /// Returns the namespace that a flag names.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// The cluster, or nothing where none is named.
+    /// Connects to the cluster. Returns `None` if none is configured.
     ///
     /// # Errors
-    /// The kubeconfig names one that cannot be used.
+    /// Fails if the kubeconfig names a cluster that cannot be used.
     pub(crate) async fn connect(&self) -> Result<Option<Cluster>, Failure> {
         if self.offline {
             return Ok(None);
@@ -109,7 +109,7 @@ impl ClusterFlags {
         Ok(Some(Cluster { client, namespace }))
     }
 
-    /// Lets the cluster judge as if somebody else asked, which needs the right to `impersonate`.
+    /// Impersonates another user, which needs the permission `impersonate`.
     fn impersonate(&self, config: &mut Config) -> Result<(), Failure> {
         if !self.as_groups.is_empty() && self.as_user.is_none() {
             return Err(Failure::new("`--as-group` needs a user beside it: add `--as USER`"));
@@ -145,7 +145,7 @@ impl ClusterFlags {
         let kubeconfig = match read {
             Ok(kubeconfig) => kubeconfig,
             Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if !is_asked_for => {
-                // In a Pod the ServiceAccount's; anywhere else there is no cluster.
+                // In a Pod the ServiceAccount is used; anywhere else there is no cluster.
                 return Ok(Config::incluster().ok());
             }
             Err(error) => return Err(kubeconfig_failure(&error.to_string())),
@@ -167,7 +167,7 @@ fn kubeconfig_failure(why: &str) -> Failure {
 }
 
 impl Cluster {
-    /// Id that stands in the marks of this cluster's tenants; nothing where it may not be read.
+    /// Reads the cluster id that the marks of this cluster's tenants carry. Returns `None` if it may not be read.
     pub(crate) async fn cluster_id(&self) -> Result<Option<String>, Failure> {
         match Api::<Namespace>::all(self.client.clone()).get_metadata_opt("kube-system").await {
             Ok(found) => Ok(found.and_then(|namespace| namespace.metadata.uid)),
@@ -176,7 +176,7 @@ impl Cluster {
         }
     }
 
-    /// Partners by the id of their tenants.
+    /// Lists the Partners by the id of their tenants.
     pub(crate) async fn partners_by_tenant_id(&self) -> Result<BTreeMap<String, Partner>, Failure> {
         let listed = Api::<ParsedObject<Partner>>::all(self.client.clone()).list(&ListParams::default()).await?;
         let mut partners = BTreeMap::new();
@@ -189,7 +189,7 @@ impl Cluster {
         Ok(partners)
     }
 
-    /// A Secret; nothing where there is none.
+    /// Reads a Secret. Returns `None` if it does not exist.
     pub(crate) async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failure> {
         Api::namespaced(self.client.clone(), namespace).get_opt(name).await.map_err(|error| {
             Failure::new(format!(
@@ -199,13 +199,13 @@ impl Cluster {
         })
     }
 
-    /// A `ConfigMap`; nothing where there is none.
+    /// Reads a `ConfigMap`. Returns `None` if it does not exist.
     pub(crate) async fn read_config_map(&self, namespace: &str, name: &str) -> Result<Option<ConfigMap>, Failure> {
         Ok(Api::namespaced(self.client.clone(), namespace).get_opt(name).await?)
     }
 }
 
-/// What an error of the API server says and what to do about it.
+/// Describes an error of the API server and what to do about it.
 pub(crate) fn api_error_message(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.code == 404 => {

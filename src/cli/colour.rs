@@ -1,4 +1,5 @@
-//! Colours of results. None stand where stdout is no terminal or `NO_COLOR` is set, unless they are asked for.
+//! Colours of results. Nothing is coloured if stdout is not a terminal or `NO_COLOR` is set, unless colours are
+//! requested.
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -16,7 +17,7 @@ pub(crate) enum ColorMode {
 }
 
 impl ColorMode {
-    /// From now on results have colours as this says.
+    /// Sets the colour mode for the rest of the run.
     pub(crate) fn apply(self) {
         let choice = match self {
             Self::Auto => ColorChoice::Auto,
@@ -27,16 +28,16 @@ impl ColorMode {
     }
 }
 
-/// How a text is to be taken.
+/// The meaning of a text, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// As any other.
+    /// No meaning.
     Plain,
-    /// All is well.
+    /// Nothing to do.
     Good,
-    /// It passes by itself, or waits for somebody.
+    /// It resolves by itself, or waits for somebody.
     Pending,
-    /// It needs a person.
+    /// A person must act.
     Bad,
 }
 
@@ -51,7 +52,7 @@ impl Tone {
     }
 }
 
-/// A text of stdout in the colour of its tone.
+/// Colours a text for stdout by its tone.
 pub(crate) fn paint_text(text: &str, tone: Tone) -> String {
     let is_plain = tone == Tone::Plain || text.is_empty();
     if is_plain || AutoStream::choice(&std::io::stdout()) == ColorChoice::Never {

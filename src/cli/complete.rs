@@ -1,5 +1,5 @@
-//! Completes a word of the command line, as kubectl asks its plugins to: a candidate a line, what it means behind a tab, and
-//! at the end a line with a number that tells kubectl what not to add.
+//! Completes a word of the command line in the format that kubectl expects from plugins: one candidate a line, its
+//! description behind a tab, and a last line with a number that holds the completion directives.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -19,20 +19,21 @@ use super::output;
 use crate::api::{Partner, TenantClient};
 use crate::plan::TenantKind;
 
-/// Longest wait for a cluster: a person holds the tab key.
+/// Longest wait for a cluster, since a person is waiting for the completion.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(3);
-/// Name by which kubectl calls for completions.
+/// Name under which kubectl starts the program for completions.
 const KUBECTL_PLUGIN_NAME: &str = "kubectl_complete-tenantry";
-/// Verb by which everybody else does.
+/// Verb under which all other callers ask for completions.
 const COMPLETE_VERB: &str = "__complete";
-/// Directives of kubectl: no space behind the word, and no names of files.
+/// Completion directives of kubectl: no space behind the word, and no file names.
 const NO_SPACE: u8 = 2;
 const NO_FILES: u8 = 4;
 
-/// The words so far, for the functions that complete values.
+/// The words that were typed, for the functions that complete values.
 static WORDS: OnceLock<Vec<String>> = OnceLock::new();
 
-/// The words to complete, where that is what the program was called for; the last one is the one to complete.
+/// Returns the words of a completion request, or `None` if the program was not started for one. The last word is the
+/// one to complete.
 pub(crate) fn completion_words(args: &[OsString]) -> Option<Vec<OsString>> {
     let (program, rest) = args.split_first()?;
     if Path::new(program).file_stem() == Some(OsStr::new(KUBECTL_PLUGIN_NAME)) {
@@ -42,7 +43,7 @@ pub(crate) fn completion_words(args: &[OsString]) -> Option<Vec<OsString>> {
     (first == COMPLETE_VERB).then(|| rest.to_vec())
 }
 
-/// Prints the candidates. What goes wrong is silence: whoever types is not to be disturbed.
+/// Prints the candidates. Errors are not printed, since they would disturb the command line that is being typed.
 pub(crate) fn print_candidates(typed: Vec<OsString>, mut command: clap::Command) {
     let texts: Vec<String> = typed.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let current = texts.last().cloned().unwrap_or_default();
@@ -51,7 +52,7 @@ pub(crate) fn print_candidates(typed: Vec<OsString>, mut command: clap::Command)
     let last = args.len().saturating_sub(1).max(1);
     let args = if args.len() == 1 { vec![args[0].clone(), OsString::new()] } else { args };
     let candidates = complete(&mut command, args, last, None).unwrap_or_default();
-    // As kubectl does: flags are for who has begun one.
+    // As kubectl does: flags are only offered after a dash.
     let is_flag = current.starts_with('-');
     let is_shown = |one: &&CompletionCandidate| {
         !one.is_hide_set() && (is_flag || !one.get_value().to_string_lossy().starts_with('-'))
@@ -65,7 +66,7 @@ pub(crate) fn print_candidates(typed: Vec<OsString>, mut command: clap::Command)
         text.push('\n');
     }
     let is_begun = !shown.is_empty() && shown.iter().all(|one| one.get_value().to_string_lossy().ends_with('/'));
-    // What a flag takes and nothing is known of may be a file.
+    // The value of a flag without known values may be a file.
     let is_of_a_flag = typed_words().iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
     let directive = match (is_begun, shown.is_empty() && is_of_a_flag) {
         (true, _) => NO_FILES + NO_SPACE,
@@ -75,7 +76,7 @@ pub(crate) fn print_candidates(typed: Vec<OsString>, mut command: clap::Command)
     let _ = output::print(&format!("{text}:{directive}\n"));
 }
 
-/// Partners and Clients, as `KIND/NAME`, or as NAME behind a kind.
+/// Completes Partners and Clients as `KIND/NAME`, or as NAME behind a kind.
 pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     let before = typed_words().iter().rev().nth(1).and_then(|word| parse_kind(word));
@@ -90,7 +91,7 @@ pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
         let prefix = match (before, current.split_once('/')) {
             (Some(before), _) if before != kind => continue,
             (Some(_), _) => String::new(),
-            // The kind as it was typed, which has several names.
+            // The kind as it was typed, since it has several names.
             (None, Some((typed, _))) if parse_kind(typed) == Some(kind) => format!("{typed}/"),
             (None, _) => format!("{}/", kind.name().to_ascii_lowercase()),
         };
@@ -99,13 +100,13 @@ pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
     matching_candidates(found, &current)
 }
 
-/// Namespaces of the cluster.
+/// Completes the namespaces of the cluster.
 pub(crate) fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
     let names = query_cluster(|cluster| list_object_names(Api::<Namespace>::all(cluster.client)));
     matching_candidates(names.unwrap_or_default(), &current.to_string_lossy())
 }
 
-/// Contexts of the kubeconfig.
+/// Completes the contexts of the kubeconfig.
 pub(crate) fn contexts(current: &OsStr) -> Vec<CompletionCandidate> {
     let contexts = Kubeconfig::read().map(|config| config.contexts).unwrap_or_default();
     matching_candidates(contexts.into_iter().map(|context| context.name).collect(), &current.to_string_lossy())
@@ -119,7 +120,7 @@ fn matching_candidates(names: Vec<String>, current: &str) -> Vec<CompletionCandi
     names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
-/// Asks the cluster that the words so far name.
+/// Queries the cluster that the typed words select.
 fn query_cluster<T, F: Future<Output = T>>(read: impl FnOnce(Cluster) -> F) -> Option<T> {
     let asked = async {
         let cluster = ClusterFlags::from_words(typed_words()).connect().await.ok().flatten()?;

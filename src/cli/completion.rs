@@ -1,14 +1,14 @@
-//! `completion`: what a shell needs to complete the command line.
+//! `completion`: prints the completion scripts for shells and for kubectl.
 
 use clap::ValueEnum;
 use clap_complete::{Shell, generate};
 
 use super::{CommandResult, ExitKind, output};
 
-/// Calls this program for each word: kubectl looks for it under this name.
+/// Calls this program for each completion. kubectl searches for the script under its fixed name.
 const KUBECTL_SCRIPT: &str = "#!/bin/sh\nexec kubectl-tenantry __complete \"$@\"\n";
 
-/// Asks this program itself, so that names of objects are completed too.
+/// Calls this program for each completion, so that object names are completed too.
 const BASH_SCRIPT: &str = r#"_kubectl_tenantry() {
     local line
     COMPREPLY=()

@@ -1,4 +1,4 @@
-//! How to reach the platform: a Secret's manifest or a file of `KEY=VALUE` lines.
+//! The connection to the platform, from a Secret manifest or a file of `KEY=VALUE` lines.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use super::failure::Failure;
 use super::manifest;
 use crate::connect::{Connection, PlatformClient, ProxyAddress};
 
-/// The keys of a connection, the last of which may be left out.
+/// The keys of a connection. The last one is optional.
 const CONNECTION_KEYS: [&str; 5] = ["url", "tenantId", "clientId", "clientSecret", "ca.crt"];
 
-/// A wait for the platform's rate limits lasts up to a minute and must fit in.
+/// Timeout of a request. It must be longer than a wait for the platform's rate limits, which takes up to a minute.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Where the connection comes from.
@@ -28,25 +28,25 @@ pub(crate) struct ConnectionFlags {
     connection_secret: Option<String>,
     /// Proxy (`http://host:port`) for every request to a platform. Without this flag no request goes through a proxy, and other
     /// variables of the environment that name one are ignored.
-    // A text until it is used: the error of a flag repeats its value, which may hold a login.
+    // A plain text until it is used: clap's error for a flag repeats the value, which may hold a credential.
     #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_name = "URL")]
     platform_proxy: Option<String>,
 }
 
-/// What the flags say of platforms.
+/// What the flags override for platforms.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionOverride {
-    /// The platform that was named.
+    /// The platform that a flag names.
     pub(crate) platform: Option<PlatformClient>,
-    /// What every request to a platform goes through.
+    /// The proxy for every request to a platform.
     pub(crate) proxy: Option<ProxyAddress>,
 }
 
 impl ConnectionFlags {
-    /// The platform that was named, if one was, and the way to each.
+    /// Returns the platform that the flags name, if any, and the proxy for all platforms.
     ///
     /// # Errors
-    /// What was named cannot be read or is no connection.
+    /// Fails if the named connection cannot be read or is incomplete.
     pub(crate) async fn connection_override(&self, cluster: Option<&Cluster>) -> Result<ConnectionOverride, Failure> {
         let proxy = self.parse_proxy()?;
         Ok(ConnectionOverride { platform: self.named_platform(cluster, proxy.as_ref()).await?, proxy })
@@ -83,7 +83,7 @@ impl ConnectionFlags {
     }
 }
 
-/// The platform of a Secret's data; `whose` begins the sentence of an error.
+/// Builds a platform client from the data of a Secret. `whose` is the subject of an error message.
 pub(crate) fn platform_from_secret(
     data: &BTreeMap<String, Vec<u8>>,
     whose: &str,
@@ -127,7 +127,7 @@ fn parse_key_value_lines(file: &Path, text: &str) -> Result<BTreeMap<String, Vec
             let message = format!("a connection has no key `{key}`: its keys are {}", CONNECTION_KEYS.join(", "));
             return Err(Failure::new(message).at(&spot));
         }
-        // A certificate has many lines: one line holds it with `\n` written out.
+        // A certificate has many lines: on one line they are separated by a literal `\n`.
         data.insert(key.to_owned(), value.trim().replace("\\n", "\n").into_bytes());
     }
     Ok(data)

@@ -1,4 +1,4 @@
-//! `events`: what the operator told about objects.
+//! `events`: shows the events that the operator published about objects.
 
 use clap_complete::ArgValueCompleter;
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub(crate) struct EventsFlags {
 struct EventRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<Timestamp>,
-    /// How often it was seen.
+    /// How often it occurred.
     count: i32,
     r#type: String,
     reason: String,
@@ -92,7 +92,7 @@ async fn list_event_rows(
 }
 
 impl EventRow {
-    /// Of an event about one of our objects.
+    /// Converts an event. Returns `None` if it is not about a Partner or Client.
     fn from_event(event: &Event) -> Option<Self> {
         let about = event.regarding.as_ref()?;
         let group = about.api_version.as_deref().unwrap_or_default().split('/').next();

@@ -1,4 +1,4 @@
-//! `export`: every tenant as a manifest that takes it over without changing anything.
+//! `export`: writes every tenant as a manifest that adopts it without a change.
 
 mod declarable;
 mod defaults;
@@ -32,13 +32,13 @@ use tenant_reader::{FailedPartner, PartnerReads, PartnerTenants, ReadTenant, rea
 
 /// Write every tenant as a manifest that takes it over without changing it.
 ///
-/// Each manifest has `adoption: {policy: IfIdentical, uniqueId: ...}`: applied, the operator writes its mark and nothing
-/// else, or refuses and names what differs. Left out is what every new tenant has: switches that are off, business hours
-/// from Monday to Friday, 9 to 17, and the PCI DSS password policy. The operator does not manage what is left out;
-/// `--all-fields` writes it. What all clients of a partner have in common becomes the Partner's
+/// Each manifest has `adoption: {policy: IfIdentical, uniqueId: ...}`: applied, the operator writes its mark and
+/// nothing else, or refuses and names what differs. Left out is what every new tenant has: switches that are off,
+/// business hours from Monday to Friday, 9 to 17, and the PCI DSS password policy. The operator does not manage what is
+/// left out; `--all-fields` writes it. What all clients of a partner have in common becomes the Partner's
 /// `clients.defaults` and is left out of the Clients. Images become ConfigMaps. What cannot be declared, such as a key
-/// that the platform never shows, stands as a comment in the file and is listed at the end. The same tenants give the
-/// same files again, byte for byte.
+/// that the platform never shows, is a comment in the file and is listed at the end. The same tenants give the same
+/// files again, byte for byte.
 ///
 /// A partner that the platform does not show is named at the end, with exit status 1; its files of an earlier export stay.
 /// Without a named connection the Partners of the cluster must lead to one account.
@@ -68,11 +68,12 @@ pub(crate) struct ExportFlags {
     all_fields: bool,
 }
 
-/// Forms of other verbs and of kubectl.
+/// Output formats of other verbs and of kubectl.
 const OTHER_FORMS: [&str; 8] = ["yml", "json", "table", "text", "wide", "name", "markdown", "sarif"];
 
 impl ExportFlags {
-    /// The folder to write to. `-o` is a form in every other verb, so no form of those makes a folder of its name.
+    /// Returns the folder to write to. In every other verb `-o` is a format, so a format name is refused as a folder
+    /// name.
     fn output_folder(&self) -> Result<Option<PathBuf>, Failure> {
         match self.output.as_deref() {
             None | Some("yaml") => Ok(self.folder.clone()),
@@ -122,11 +123,11 @@ pub(crate) async fn run(flags: &ExportFlags, cluster: &ClusterFlags) -> CommandR
 /// The platform that is exported.
 struct Chosen {
     platform: PlatformClient,
-    /// Why Partners of the cluster lead to none.
+    /// Why Partners of the cluster lead to no platform.
     unusable: Vec<Failure>,
 }
 
-/// The platform that is named, or the one that the Partners of the cluster lead to.
+/// Selects the platform that a flag names, or the one that the Partners of the cluster lead to.
 async fn select_platform(flags: &ExportFlags, cluster: Option<&Cluster>) -> Result<Chosen, Vec<Failure>> {
     let given = flags.connection.connection_override(cluster).await?;
     let name_it = "give the connection with `--connection FILE` or `--connection-secret NAME`";
@@ -154,12 +155,12 @@ async fn select_platform(flags: &ExportFlags, cluster: Option<&Cluster>) -> Resu
     }
 }
 
-/// What was written so far.
+/// The state of an export.
 struct ExportRun<'a> {
     schemas: DeclarableSchemas,
     files: ExportFiles,
     namespaces: UsedNames,
-    /// Places that a mark showed and that have their tenant: a mark that was copied is no place for a second one.
+    /// Places that are taken by a tenant with a mark. A copied mark does not give a second tenant the same place.
     occupied_places: BTreeSet<(String, TenantKind, String)>,
     /// Names in use by namespace and kind.
     names: BTreeMap<(String, TenantKind), UsedNames>,
@@ -179,7 +180,7 @@ struct ExportedName {
 }
 
 impl ExportRun<'_> {
-    /// Objects that have a tenant already keep their names.
+    /// Reserves the names of objects that already have a tenant.
     fn reserve_marked_names(&mut self, family: &PartnerTenants) {
         for (kind, found) in family
             .partner
@@ -210,18 +211,18 @@ impl ExportRun<'_> {
                     let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::defaults_block(&shared)}));
                     (block, shared)
                 };
-                // Clients of a partner that cannot be declared name it by its id.
+                // Clients of a partner that cannot be declared refer to it by its id.
                 let is_declared = self.export_partner(partner, &seat, block)?;
                 if is_declared { (own, Some(seat)) } else { (BTreeMap::new(), None) }
             }
         };
         for client in clients {
-            self.export_client(client, (id, seat.as_ref()), &own)?;
+            self.export_client(client, id, seat.as_ref(), &own)?;
         }
         Ok(())
     }
 
-    /// Where an object stands: where its tenant's mark says, else in the namespace of its Partner.
+    /// Chooses namespace and name of an object: from the tenant's mark, otherwise in the namespace of its Partner.
     fn choose_name(&mut self, kind: TenantKind, found: &ReadTenant, above: Option<&ExportedName>) -> ExportedName {
         if let Some(Mark { namespace, name, .. }) = valid_mark(found)
             && self.occupied_places.insert((namespace.clone(), kind, name.clone()))
@@ -248,23 +249,24 @@ impl ExportRun<'_> {
         seat: &ExportedName,
         clients: Option<Json>,
     ) -> Result<bool, Failure> {
-        let mut written = self.build_spec(TenantKind::Partner, found, (&BTreeMap::new(), seat));
+        let mut written = self.build_spec(TenantKind::Partner, found, &BTreeMap::new(), seat);
         if let Some(clients) = clients {
             written.spec["clients"] = clients;
         }
         written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
-        self.add_object_files(TenantKind::Partner, seat, (found, written))
+        self.add_object_files(TenantKind::Partner, seat, found, written)
     }
 
     fn export_client(
         &mut self,
         found: &ReadTenant,
-        (partner, above): (&str, Option<&ExportedName>),
+        partner: &str,
+        above: Option<&ExportedName>,
         defaults: &BTreeMap<Field, Value>,
     ) -> Result<(), Failure> {
         let fallback = ExportedName { namespace: names::slug(partner), name: String::new() };
         let seat = self.choose_name(TenantKind::Client, found, Some(above.unwrap_or(&fallback)));
-        let mut written = self.build_spec(TenantKind::Client, found, (defaults, &seat));
+        let mut written = self.build_spec(TenantKind::Client, found, defaults, &seat);
         match above {
             Some(above) if above.namespace == seat.namespace => {
                 written.spec["partnerRef"] = json!({"name": above.name});
@@ -277,30 +279,33 @@ impl ExportRun<'_> {
                 written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
             }
         }
-        self.add_object_files(TenantKind::Client, &seat, (found, written)).map(drop)
+        self.add_object_files(TenantKind::Client, &seat, found, written).map(drop)
     }
 
     fn build_spec(
         &self,
         kind: TenantKind,
         found: &ReadTenant,
-        (defaults, seat): (&BTreeMap<Field, Value>, &ExportedName),
+        defaults: &BTreeMap<Field, Value>,
+        seat: &ExportedName,
     ) -> ExportedSpec {
         let images = images_config_map_name(kind.name(), &seat.name);
         let unchosen = NewTenantDefaults::new(self.flags.all_fields);
         spec::build_exported_spec(
-            (kind, &found.inspection),
+            kind,
+            &found.inspection,
             defaults,
             &SpecContext { schemas: &self.schemas, images: &images, unchosen },
         )
     }
 
-    /// Adds the files of an object; nothing is added for one whose name cannot be declared.
+    /// Adds the files of an object. Adds nothing if its name cannot be declared.
     fn add_object_files(
         &mut self,
         kind: TenantKind,
         seat: &ExportedName,
-        (found, written): (&ReadTenant, ExportedSpec),
+        found: &ReadTenant,
+        written: ExportedSpec,
     ) -> Result<bool, Failure> {
         let ExportedSpec { mut spec, images, mut left_out, values } = written;
         let ExportedName { namespace, name } = seat;
@@ -345,7 +350,7 @@ impl ExportRun<'_> {
         Ok(true)
     }
 
-    /// Writes everything. Where partners could not be read, their files of an earlier export stay.
+    /// Writes all files. Keeps the files of an earlier export for partners that could not be read.
     fn write_files(mut self, folder: Option<&Path>, failed: &[FailedPartner]) -> Result<(), Failure> {
         let count = self.files.count();
         match folder {
@@ -367,21 +372,21 @@ impl ExportRun<'_> {
     }
 }
 
-/// The mark of a tenant, where one is shown whole.
+/// Returns the mark of a tenant if the platform shows it in full.
 fn valid_mark(found: &ReadTenant) -> Option<&Mark> {
     match &found.inspection.observed.mark {
-        // What no object can be called is the mark of none.
+        // A mark whose name no object can have is ignored.
         ObservedMark::Full(mark) => (is_namespace_name(&mark.namespace) && is_object_name(&mark.name)).then_some(mark),
         ObservedMark::Short(_) | ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => None,
     }
 }
 
-/// Name of the `ConfigMap` with the images of an object, by its kind and name.
+/// Returns the name of the `ConfigMap` with the images of an object.
 fn images_config_map_name(kind: &str, name: &str) -> String {
     format!("{}-{name}-images", kind.to_ascii_lowercase())
 }
 
-/// What a Partner object of the cluster says about its Clients.
+/// Returns what a Partner object of the cluster declares for its Clients.
 fn declared_client_defaults(object: &Partner) -> (Option<Json>, BTreeMap<Field, Value>) {
     debug_assert!(unique_id(object).is_some());
     let clients = object.spec.clients.as_ref();

@@ -1,4 +1,4 @@
-//! Why a verb cannot do what it was asked: a sentence that names file, line, object and the way out.
+//! Failures of verbs: a sentence that names file, line, object and a remedy.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::cli::cluster;
 /// A line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileLocation {
-    /// The file as it was named; `-` is standard input.
+    /// The file as given on the command line; `-` is standard input.
     pub(crate) file: PathBuf,
     /// The line, from 1.
     pub(crate) line: u64,
@@ -23,7 +23,7 @@ impl fmt::Display for FileLocation {
 /// Why something cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Where it stands.
+    /// Where in the manifests it is.
     pub(crate) spot: Option<FileLocation>,
     /// Which object it is about, as `Client acme/globex`.
     pub(crate) object: Option<String>,
@@ -32,17 +32,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure about nothing in particular.
+    /// Creates a failure without an object or a location.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { spot: None, object: None, message: message.into() }
     }
 
-    /// The same, about an object.
+    /// Adds the object.
     pub(crate) fn about(self, object: impl Into<String>) -> Self {
         Self { object: Some(object.into()), ..self }
     }
 
-    /// The same, at a line.
+    /// Adds the location.
     pub(crate) fn at(self, spot: &FileLocation) -> Self {
         Self { spot: Some(spot.clone()), ..self }
     }

@@ -1,5 +1,5 @@
-//! The objects as they would be once the manifests were applied: what is declared, with the identity and the status that
-//! the cluster holds for it.
+//! The objects as they would be after the manifests were applied: the declared spec, with the identity and the status
+//! from the cluster.
 
 mod preserved_fields;
 
@@ -18,38 +18,38 @@ use crate::api::{Partner, TenantClient};
 use crate::object::{NotUnderstoodObject, ParentRef, ParsedObject, SecretSnapshot, TenantResource, namespace};
 use crate::plan::{ConfigMapEntry, TenantKind};
 
-/// An object that is looked at.
+/// An object of the inventory.
 #[derive(Debug)]
 pub(crate) struct InventoryObject<K> {
     /// The object.
     pub(crate) object: K,
-    /// What the manifests say of it; nothing for an object that only the cluster has.
+    /// What the manifests declare of it; `None` for an object that only the cluster has.
     pub(crate) declared: Option<DeclaredObject<()>>,
-    /// The object of the cluster over which a manifest is put.
+    /// The object of the cluster that the manifest replaces.
     pub(crate) replaced: Option<Value>,
-    /// Whether it was asked about, or only stands behind one that was.
+    /// Whether the user selected it. Otherwise it is only needed for one that was selected.
     pub(crate) is_selected: bool,
 }
 
 impl<K: TenantResource> InventoryObject<K> {
-    /// Where a member of it stands in the manifests.
+    /// Returns where the manifests declare a member of it.
     pub(crate) fn location_of(&self, path: &str) -> Option<FileLocation> {
         self.declared.as_ref().map(|declared| declared.location_of(path))
     }
 }
 
-/// An object as messages name it.
+/// Formats an object for messages.
 pub(crate) fn object_label<K: TenantResource>(object: &K) -> String {
     format!("{} `{}/{}`", K::KIND.name(), namespace(object), object.name_any())
 }
 
-/// Why nothing is said or done about an object that this program does not understand.
+/// Explains why an object that this program does not understand is skipped.
 pub(crate) fn unsupported_failure(kind: TenantKind, object: &NotUnderstoodObject) -> Failure {
     let message = format!("{}: upgrade `kubectl tenantry` or correct the value", object.unknown_summary());
     Failure::new(message).about(format!("{} `{}`", kind.name(), object.namespaced_name()))
 }
 
-/// Everything that is looked at.
+/// All objects that a verb works on.
 pub(crate) struct Inventory {
     /// The cluster, if there is one.
     pub(crate) cluster: Option<Cluster>,
@@ -63,7 +63,7 @@ pub(crate) struct Inventory {
     pub(crate) secrets: BTreeMap<ObjectKey, SecretSnapshot>,
     /// Files of `ConfigMaps` that the manifests hold.
     pub(crate) files: BTreeMap<ObjectKey, BTreeMap<String, ConfigMapEntry>>,
-    /// Objects of other kinds in the manifests.
+    /// Number of objects of other kinds in the manifests.
     pub(crate) ignored: usize,
 }
 
@@ -71,9 +71,9 @@ pub(crate) struct Inventory {
 pub(crate) struct UnsupportedObject {
     /// Its kind.
     pub(crate) kind: TenantKind,
-    /// What was read of it.
+    /// What was parsed of it.
     pub(crate) object: NotUnderstoodObject,
-    /// Whether it was asked about.
+    /// Whether the user selected it.
     pub(crate) is_selected: bool,
 }
 
@@ -84,11 +84,11 @@ impl UnsupportedObject {
 }
 
 impl Inventory {
-    /// Reads manifests and cluster. `objects` names some of the cluster, as `partner/acme`; with neither manifests nor
-    /// names, all of the cluster is asked about.
+    /// Loads manifests and cluster. `objects` selects some objects of the cluster, as `partner/acme`. With neither
+    /// manifests nor names, all objects of the cluster are selected.
     ///
     /// # Errors
-    /// Everything that cannot be read.
+    /// Returns all that cannot be read.
     pub(crate) async fn load(
         files: &FileFlags,
         objects: &[String],
@@ -151,7 +151,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// Asks about an object of the cluster, as `partner/acme` or `clients.tenantry.dev/globex`.
+    /// Selects an object of the cluster, as `partner/acme` or `clients.tenantry.dev/globex`.
     fn select_object(&mut self, object: &str, namespace: &str) -> Result<(), Failure> {
         let unknown = || Failure::new(format!("`{object}` is no object: write it as `partner/NAME` or `client/NAME`"));
         let (kind, name) = object.split_once('/').ok_or_else(unknown)?;
@@ -184,7 +184,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// What a Partner declares reaches its Clients: they are asked about with it.
+    /// Selects the Clients of selected Partners, since what a Partner declares also reaches its Clients.
     fn select_clients_of_selected(&mut self) {
         for subject in self.clients.values_mut() {
             if let ParentRef::Object(namespace, name) = subject.object.parent()
@@ -195,27 +195,27 @@ impl Inventory {
         }
     }
 
-    /// The objects of a kind.
+    /// Returns the objects of a kind.
     pub(crate) fn objects_of_kind<K: TenantResource>(&self) -> Option<&BTreeMap<ObjectKey, InventoryObject<K>>> {
         let Self { partners, clients, .. } = self;
         let (partners, clients): (&dyn Any, &dyn Any) = (partners, clients);
         partners.downcast_ref().or_else(|| clients.downcast_ref())
     }
 
-    /// The Partner that a Client names, where this program does not understand it.
+    /// Returns the Partner that a Client names, if this program does not understand it.
     pub(crate) fn unsupported_partner(&self, namespace: &str, name: &str) -> Option<&NotUnderstoodObject> {
         let key = (namespace.to_owned(), name.to_owned());
         self.unsupported.iter().find(|other| other.is_object(TenantKind::Partner, &key)).map(|other| &other.object)
     }
 
-    /// The Partner that an object names.
+    /// Returns the Partner that an object names.
     pub(crate) fn partner_of<K: TenantResource>(&self, object: &K) -> Option<&Partner> {
         let ParentRef::Object(namespace, name) = object.parent() else { return None };
         self.partners.get(&(namespace, name)).map(|subject| &subject.object)
     }
 }
 
-/// Namespace and name of an object.
+/// Returns namespace and name of an object.
 pub(crate) fn object_key<K: TenantResource>(object: &K) -> ObjectKey {
     (namespace(object), object.name_any())
 }
@@ -237,7 +237,7 @@ fn index_objects<K: TenantResource>(
     understood
 }
 
-/// Puts what is declared over what the cluster holds: its spec, with the identity and status of the object there.
+/// Overlays the cluster with what is declared: the declared spec, with the identity and status of the cluster's object.
 fn overlay_declared<K: TenantResource>(
     subjects: &mut BTreeMap<ObjectKey, InventoryObject<K>>,
     declared: Vec<DeclaredObject<K>>,
@@ -247,7 +247,7 @@ fn overlay_declared<K: TenantResource>(
         let (mut object, declared) = declared.into_parts();
         let key = object_key(&object);
         if let Some(other) = others.iter_mut().find(|other| other.is_object(K::KIND, &key)) {
-            // Which tenant it has is not known for certain.
+            // Its tenant is not known for certain.
             other.is_selected = true;
             continue;
         }
@@ -260,14 +260,14 @@ fn overlay_declared<K: TenantResource>(
             object.annotations_mut().extend(own);
             *object.status_mut() = there.object.status().cloned();
         } else {
-            // A status in a manifest is no status: the API server would drop it.
+            // A status in a manifest is ignored: the API server would drop it.
             *object.status_mut() = None;
         }
         subjects.insert(key, InventoryObject { object, declared: Some(declared), replaced, is_selected: true });
     }
 }
 
-/// All objects of a kind; where that is not allowed, those of some namespaces.
+/// Lists all objects of a kind. If that is not allowed, lists those of single namespaces.
 async fn list_readable_objects<K: TenantResource>(
     cluster: &Cluster,
     namespaces: &BTreeSet<String>,
@@ -283,12 +283,12 @@ async fn list_readable_objects<K: TenantResource>(
     Ok(objects)
 }
 
-/// All objects behind an API, page by page, each read for itself.
+/// Lists all objects of an API page by page, and parses each one separately.
 async fn list_all_pages<K: TenantResource>(api: Api<ParsedObject<K>>) -> Result<Vec<ParsedObject<K>>, kube::Error> {
     list_pages_by_label(api, None).await
 }
 
-/// The same, of those that carry labels.
+/// As above, restricted to objects with the given labels.
 pub(crate) async fn list_pages_by_label<K: TenantResource>(
     api: Api<ParsedObject<K>>,
     selector: Option<&str>,

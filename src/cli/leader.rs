@@ -1,4 +1,4 @@
-//! Which operator leads, as its Lease tells.
+//! The leading operator of each installation, read from its Lease.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -14,21 +14,21 @@ use crate::object::LEASE_NAME;
 /// Label of the operator's Deployment and Pods, as the chart sets it.
 pub(crate) const OPERATOR_LABEL: &str = "app.kubernetes.io/component=operator";
 
-/// What the Leases of a cluster say.
+/// The leaders in a cluster.
 pub(crate) enum Leaders {
     /// One for each installation.
     Known(Vec<Leader>),
-    /// They cannot be read, and why.
+    /// The Leases cannot be read, with the reason.
     Unknown(String),
 }
 
-/// What one Lease says.
+/// The leader that one Lease names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leader {
     namespace: String,
-    /// Who leads or led last; nothing where the Lease was given back.
+    /// The current or last leader; `None` if the Lease was released.
     holder: Option<String>,
-    /// Until when it leads.
+    /// When the Lease expires.
     until: Option<Timestamp>,
 }
 
@@ -72,7 +72,7 @@ impl Leader {
 }
 
 impl Leaders {
-    /// The operators that lead, as `the operator X runs in namespace Y`.
+    /// Describes the operators that lead, as `the operator X runs in namespace Y`.
     pub(crate) fn running_operators(&self, now: Timestamp) -> Vec<String> {
         let Self::Known(leaders) = self else { return Vec::new() };
         let running = leaders.iter().filter(|leader| leader.is_leading(now));
@@ -83,10 +83,10 @@ impl Leaders {
         running.map(sentence).collect()
     }
 
-    /// Namespaces of all installations.
+    /// Returns the namespaces of all installations.
     ///
     /// # Errors
-    /// They are not known.
+    /// Fails if the Leases could not be read.
     pub(crate) fn namespaces(&self) -> Result<Vec<String>, Failure> {
         let advice = "name it with `--operator-namespace`";
         match self {
@@ -100,19 +100,19 @@ impl Leaders {
         }
     }
 
-    /// Whether it is known that nobody leads.
+    /// Returns whether it is certain that no operator leads.
     pub(crate) fn has_no_leader(&self, now: Timestamp) -> bool {
         matches!(self, Self::Known(leaders) if !leaders.iter().any(|leader| leader.is_leading(now)))
     }
 
-    /// Who leads, a line for each installation.
+    /// Describes the leaders, one line for each installation.
     pub(crate) fn text(&self, now: Timestamp) -> String {
         let line =
             |(text, leads): (String, bool)| paint_text(&text, if leads { Tone::Plain } else { Tone::Bad }) + "\n";
         self.lines(now).into_iter().map(line).collect()
     }
 
-    /// A sentence for each installation, and whether it is none to worry about.
+    /// Returns a sentence for each installation, and false if it needs attention.
     fn lines(&self, now: Timestamp) -> Vec<(String, bool)> {
         match self {
             Self::Unknown(why) => vec![(format!("who leads cannot be seen ({why})"), true)],
@@ -123,13 +123,13 @@ impl Leaders {
         }
     }
 
-    /// The same in one line without colours.
+    /// Describes the leaders in one line without colours.
     pub(crate) fn plain_text(&self, now: Timestamp) -> String {
         let lines: Vec<String> = self.lines(now).into_iter().map(|(text, _)| text).collect();
         lines.join("; ")
     }
 
-    /// Says on stderr that what is shown is of before, where that is so.
+    /// Warns on stderr that what is shown may be outdated, if no operator leads.
     pub(crate) fn warn_without_leader(&self, now: Timestamp) {
         if self.has_no_leader(now) {
             let next = "what is shown is what an operator saw last; see with `kubectl tenantry check` what is missing";
@@ -138,7 +138,7 @@ impl Leaders {
     }
 }
 
-/// How long ago a time is, as kubectl shows ages.
+/// Formats the age of a time as kubectl does.
 pub(crate) fn format_age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {

@@ -1,4 +1,4 @@
-//! `lint`: everything that can be known about manifests without a cluster and without a platform.
+//! `lint`: finds what can be known about manifests without a cluster and without a platform.
 
 mod patch;
 mod report;
@@ -28,9 +28,10 @@ use schema::{KindSchema, SchemaViolation};
 /// would (catalog, references among the manifests, locked defaults, images), what two objects claim both, and texts
 /// that YAML reads as something else: an unquoted colour, a postal code that became a number, `no` as a country.
 ///
-/// What is referred to and is not in the input is counted and not judged. Of a patch, which its kustomization or a `$patch`
-/// tells, only what it holds is judged. Files of a folder that hold no Tenantry object are passed over and counted. Exit status: 0 nothing was found, or only
-/// Secrets that lack the label `tenantry.dev/allow-reference`; 1 something else was, or an error.
+/// What is referred to and is not in the input is counted and not judged. Of a patch, which its kustomization or a
+/// `$patch` marks as one, only what it holds is judged. Files of a folder that hold no Tenantry object are passed over
+/// and counted. Exit status: 0 nothing was found, or only Secrets that lack the label `tenantry.dev/allow-reference`; 1
+/// something else was, or an error.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry lint -f tenants/ -R\n  kubectl tenantry lint -k overlays/prod\n  kubectl tenantry lint -f tenants/ -o sarif > tenantry.sarif"
@@ -54,7 +55,7 @@ enum LintForm {
     Sarif,
 }
 
-/// What kind of mistake it is.
+/// The kind of mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LintRule {
     Yaml,
@@ -79,12 +80,12 @@ impl LintRule {
         Self::Label,
     ];
 
-    /// Whether objects that were applied before go on with it.
+    /// Returns whether existing objects keep working with it.
     const fn is_warning(self) -> bool {
         matches!(self, Self::Label)
     }
 
-    /// The word by which reports name it.
+    /// Returns the identifier of the rule in reports.
     const fn name(self) -> &'static str {
         match self {
             Self::Yaml => "manifest",
@@ -114,12 +115,12 @@ impl LintRule {
     }
 }
 
-/// Something that was found.
+/// A mistake that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LintFinding {
     rule: LintRule,
     failure: Failure,
-    /// Which member of the object it is about.
+    /// The member of the object that it is about.
     path: Option<String>,
     column: Option<u64>,
 }
@@ -129,7 +130,7 @@ impl LintFinding {
         Self { rule: mistake, failure, path: None, column: None }
     }
 
-    /// Findings stand in the order of the files.
+    /// Returns the sort key: findings follow the order of the files.
     fn sort_position(&self) -> (Option<&FileLocation>, Option<u64>) {
         (self.failure.spot.as_ref(), self.column)
     }
@@ -157,20 +158,20 @@ pub(crate) async fn run(flags: &LintFlags, cluster: &ClusterFlags) -> CommandRes
     if are_warnings { Ok(ExitKind::Success) } else { Err(Vec::new()) }
 }
 
-/// What was checked.
+/// The counts of what was checked.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct LintSummary {
     partners: usize,
     clients: usize,
     patches: usize,
     ignored: usize,
-    /// Files of folders that hold nothing of Tenantry.
+    /// Number of files in folders that hold nothing of Tenantry.
     skipped_files: usize,
-    /// Names that were referred to and are not in the input.
+    /// Names that are referred to and are not in the input.
     unknown: Vec<String>,
 }
 
-/// Reads texts one after the other, and all together at the end.
+/// Reads texts one after the other, and checks them together at the end.
 struct Linter<'a> {
     namespace: &'a str,
     kinds: Vec<KindDefinition>,
@@ -179,35 +180,35 @@ struct Linter<'a> {
     partners: usize,
     clients: usize,
     patches: usize,
-    /// Objects that are in the input, those that were refused included.
+    /// Objects in the input, including refused ones.
     input_names: BTreeSet<String>,
 }
 
-/// A kind with what its definition demands.
+/// A kind with the schema and rules of its definition.
 pub(crate) struct KindDefinition {
     name: String,
     schema: KindSchema,
     rules: CelRules,
 }
 
-/// Something that the API server would refuse, by its path.
+/// A refusal of the API server, with its path.
 pub(super) struct ApiRefusal {
     /// Path in the object, such as `spec.addOns`.
     pub(super) path: String,
-    /// The API server's words.
+    /// The message of the API server.
     pub(super) message: String,
 }
 
-/// What the API server would refuse of an object.
+/// All refusals of an object by the API server.
 pub(super) struct Refusals {
-    /// Each by its path.
+    /// The refusals by their paths.
     pub(super) all: Vec<ApiRefusal>,
-    /// What only the API server can tell.
+    /// Rules that only the API server can evaluate.
     pub(super) not_evaluated: Vec<String>,
 }
 
 impl KindDefinition {
-    /// The definitions of both kinds.
+    /// Loads the definitions of both kinds.
     pub(super) fn all_kinds() -> Vec<Self> {
         let kind = |crd: &_| {
             let crd = serde_json::to_value(crd).unwrap_or_default();
@@ -218,7 +219,7 @@ impl KindDefinition {
         crate::api::crds().iter().map(kind).collect()
     }
 
-    /// A question for what was meant at a place of an object of a kind, where something is near.
+    /// Suggests a correction for a path of an object, as a question. Returns `None` if no known word is near.
     pub(crate) fn suggest_correction(kind: &str, path: &str, object: &Value) -> Option<String> {
         let definition = crate::api::crds().iter().find_map(|crd| {
             let crd = serde_json::to_value(crd).ok().filter(|crd| crd["spec"]["names"]["kind"] == kind)?;
@@ -228,12 +229,12 @@ impl KindDefinition {
         definition.suggest_correction(path, object.pointer(&pointer)?)
     }
 
-    /// Name of the kind.
+    /// Returns the name of the kind.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the API server would refuse of an object that replaces an old one, or none.
+    /// Returns what the API server would refuse of an object that replaces `old`, or of a new one.
     pub(super) fn refusals(&self, object: &Value, old: Option<&Value>) -> Refusals {
         let misfits = self.schema.find_violations(object);
         let is_blocked = misfits.iter().any(|misfit| misfit.is_blocking);
@@ -285,7 +286,7 @@ impl<'a> Linter<'a> {
             return;
         }
         if source.is_patch {
-            // Of another kind, or a list of operations, which says itself of nothing what it is.
+            // An object of another kind, or a list of operations, which does not identify itself.
             self.manifests.ignored += 1;
             return;
         }
@@ -296,7 +297,7 @@ impl<'a> Linter<'a> {
             let named = manifest_label(&document.value, namespace);
             self.findings.extend(found.into_iter().map(|one| one.into_finding(file, &document, &named)));
         }
-        // What does not fit its definition is no object yet.
+        // An object that does not fit its definition is not parsed any further.
         if self.findings.len() == before {
             let mut failures = Vec::new();
             self.manifests.add_document(file, document, &mut ReadContext { namespace, failures: &mut failures });
@@ -304,10 +305,10 @@ impl<'a> Linter<'a> {
         }
     }
 
-    /// Everything that was found, in the order of the input, and what was looked at.
+    /// Returns all findings in the order of the input, and what was checked.
     fn into_findings(mut self) -> (Vec<LintFinding>, LintSummary) {
         let mut unknown = semantics::check_manifests(&self.manifests, &mut self.findings);
-        // What was refused is in the input all the same.
+        // A refused object is in the input all the same.
         unknown.retain(|name| !self.input_names.contains(name));
         self.findings.sort_by(|one, other| one.sort_position().cmp(&other.sort_position()));
         let Self { manifests, findings, partners, clients, patches, .. } = self;
@@ -316,7 +317,7 @@ impl<'a> Linter<'a> {
     }
 }
 
-/// Something that was found in one document.
+/// A mistake that was found in one document.
 struct DocumentFinding {
     rule: LintRule,
     path: String,
@@ -335,7 +336,7 @@ impl DocumentFinding {
     }
 }
 
-/// What the API server would say of one object.
+/// Returns what the API server would report for one object.
 fn check_object(kind: &KindDefinition, document: &YamlDocument, text: &str) -> Vec<DocumentFinding> {
     let misfits = kind.schema.find_violations(&document.value);
     let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
@@ -361,7 +362,7 @@ fn check_object(kind: &KindDefinition, document: &YamlDocument, text: &str) -> V
     found
 }
 
-/// What does not fit the schema, and what is no text for want of quotes.
+/// Returns the schema violations, and the values that are not texts because they lack quotes.
 fn schema_findings(misfits: Vec<SchemaViolation>, misread: Vec<MisreadScalar>) -> Vec<DocumentFinding> {
     let mut found: Vec<DocumentFinding> = Vec::new();
     for misfit in misfits {
@@ -381,7 +382,7 @@ fn schema_findings(misfits: Vec<SchemaViolation>, misread: Vec<MisreadScalar>) -
     found
 }
 
-/// An object as messages name it.
+/// Formats an object for messages.
 fn manifest_label(value: &Value, namespace: &str) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = value["metadata"]["namespace"].as_str().unwrap_or(namespace);

@@ -1,4 +1,4 @@
-//! `list`: what the platform holds, as its console lists it.
+//! `list`: shows the tenants of the platform in the words of its console.
 
 mod clients;
 
@@ -112,7 +112,7 @@ struct ListRow {
     declared_by: Option<String>,
 }
 
-/// How a tenant stands, in the words of the console.
+/// The state of a tenant, in the words of the console.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ConsoleStatus {
     Active,
@@ -123,7 +123,8 @@ enum ConsoleStatus {
 impl ConsoleStatus {
     const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Inactive];
 
-    /// A platform without the extensions only says whether a tenant is in service.
+    /// Reads the state from a search result. A platform without the extensions only shows whether a tenant is in
+    /// service.
     fn from_item(item: &TenantSearchItem) -> Self {
         match (item.status, item.activated) {
             (Some(WireTenantState::Active), _) | (None, true) => Self::Active,
@@ -181,7 +182,7 @@ fn partners_place(platform: &PlatformClient) -> Place {
     Place::Partners { sp: platform.tenant_id().to_owned() }
 }
 
-/// The platform that is named, or each that a Partner leads to.
+/// Returns the platform that a flag names, or all platforms that Partners lead to.
 async fn select_platforms(
     flags: &ListFlags,
     cluster: &ClusterFlags,
@@ -232,7 +233,7 @@ impl ListSortBy {
     }
 }
 
-/// Prints the rows; `is_whole` is whether everything could be listed.
+/// Prints the rows. `is_whole` is true if everything could be listed.
 fn print_rows(mut rows: Vec<ListRow>, flags: &ListFlags, is_whole: bool) -> Result<(), Failure> {
     let sought = flags.search.as_deref().unwrap_or_default().to_lowercase();
     rows.retain(|row| row.name.to_lowercase().contains(&sought));
@@ -240,7 +241,7 @@ fn print_rows(mut rows: Vec<ListRow>, flags: &ListFlags, is_whole: bool) -> Resu
     let (shown, hidden): (Vec<ListRow>, Vec<ListRow>) =
         rows.into_iter().partition(|row| row.status.matches_filter(flags.status));
     match flags.output {
-        // Where something could not be listed, that is said, and nobody knows what is there.
+        // A failed list is reported as a failure, so an empty table would mislead.
         ListForm::Table if shown.is_empty() && !is_whole => {}
         ListForm::Table if shown.is_empty() => output::print_note("there is no such tenant on the platform"),
         ListForm::Table => output::print(&render_table(&shown, flags.what))?,

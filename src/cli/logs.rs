@@ -1,4 +1,4 @@
-//! `logs`: what the operator's Pods log, about one object or all.
+//! `logs`: shows the logs of the operator's Pods, about one object or all.
 
 use clap_complete::ArgValueCompleter;
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
@@ -17,10 +17,10 @@ use super::output::{self, strip_control_chars};
 use super::{CommandResult, ExitKind};
 use crate::object::namespaced_name;
 
-/// Container of the operator in its Pods.
+/// Name of the operator's container in its Pods.
 const OPERATOR_CONTAINER: &str = "operator";
 
-/// Show the logs of the operator's Pods, the one that stands by included.
+/// Show the logs of the operator's Pods, including the standby.
 ///
 /// With an object: only lines about it. Each line begins with the Pod that wrote it.
 #[derive(clap::Args, Debug)]
@@ -80,7 +80,7 @@ pub(crate) async fn run(flags: &LogsFlags, cluster: &ClusterFlags) -> CommandRes
     if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
-/// The Pods of the operator.
+/// Lists the Pods of the operator.
 async fn list_operator_pods(flags: &LogsFlags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
     let namespaces = match &flags.operator_namespace {
         Some(named) => vec![named.clone()],
@@ -101,16 +101,16 @@ async fn list_operator_pods(flags: &LogsFlags, cluster: &Cluster) -> Result<Vec<
     Ok(pods)
 }
 
-/// Which lines of Pods are printed.
+/// Selects the lines of Pods that are printed.
 struct PodLogReader<'a> {
     cluster: &'a Cluster,
     params: LogParams,
-    /// Only those about this object.
+    /// Only lines about this object.
     object: Option<String>,
 }
 
 impl PodLogReader<'_> {
-    /// Prints the lines of one Pod until they end.
+    /// Prints the lines of one Pod until its log ends.
     async fn print_pod_lines(&self, pod: &Pod) -> Result<(), Failure> {
         let Self { cluster, params, object } = self;
         let name = pod.name_any();
@@ -127,7 +127,7 @@ impl PodLogReader<'_> {
     }
 }
 
-/// Whether a line is about an object, by its own member or by that of the pass that wrote it.
+/// Returns whether a line is about an object, by its own member or by the member of the pass that wrote it.
 fn is_about(line: &str, object: &str) -> bool {
     let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
     let spans = line["spans"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Manifests: files, folders, standard input and kustomizations, read with file and line.
+//! Manifests: files, folders, standard input and kustomizations. The parser keeps file and line.
 
 mod document;
 mod kustomization;
@@ -32,19 +32,20 @@ pub(crate) struct DeclaredObject<K> {
 }
 
 impl<K> DeclaredObject<K> {
-    /// Where a member of the object stands, such as `spec.details.name`; with an empty path, where the object begins.
+    /// Returns the location of a member of the object, such as `spec.details.name`. An empty path is the start of the
+    /// object.
     pub(crate) fn location_of(&self, path: &str) -> FileLocation {
         FileLocation { file: self.file.clone(), line: self.document.line_of(path) }
     }
 }
 
 impl<K> DeclaredObject<K> {
-    /// What is written, before it was read as an object.
+    /// Returns the value as written, before it was deserialized.
     pub(crate) const fn value(&self) -> &Value {
         &self.document.value
     }
 
-    /// The object, and where it stands.
+    /// Splits into the object and its location.
     pub(crate) fn into_parts(self) -> (K, DeclaredObject<()>) {
         let Self { object, file, document } = self;
         (object, DeclaredObject { object: (), file, document })
@@ -54,7 +55,7 @@ impl<K> DeclaredObject<K> {
 /// Namespace and name.
 pub(crate) type ObjectKey = (String, String);
 
-/// Everything that manifests declare.
+/// All objects that manifests declare.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
     /// Partners.
@@ -63,28 +64,28 @@ pub(crate) struct Manifests {
     pub(crate) clients: Vec<DeclaredObject<TenantClient>>,
     /// Secrets.
     pub(crate) secrets: BTreeMap<ObjectKey, SecretSnapshot>,
-    /// What `ConfigMaps` hold.
+    /// Contents of `ConfigMaps`.
     pub(crate) files: BTreeMap<ObjectKey, BTreeMap<String, ConfigMapEntry>>,
-    /// Objects of other kinds.
+    /// Number of objects of other kinds.
     pub(crate) ignored: usize,
-    /// Files of folders that hold nothing of Tenantry.
+    /// Number of files in folders that hold nothing of Tenantry.
     pub(crate) skipped_files: usize,
     locations: BTreeMap<(String, String, String), FileLocation>,
 }
 
-/// How objects are taken in.
+/// State while documents are read.
 pub(crate) struct ReadContext<'a> {
-    /// Namespace of those that name none.
+    /// Namespace of objects that name none.
     pub(crate) namespace: &'a str,
-    /// What cannot be read.
+    /// Collects what cannot be read.
     pub(crate) failures: &'a mut Vec<Failure>,
 }
 
 impl Manifests {
-    /// Reads one text. Objects without a namespace are in `namespace`.
+    /// Parses one text. Objects without a namespace are in `namespace`.
     ///
     /// # Errors
-    /// Everything in it that cannot be read.
+    /// Returns all that cannot be read.
     pub(crate) fn parse(file: &Path, text: &str, namespace: &str) -> Result<Self, Vec<Failure>> {
         let mut manifests = Self::default();
         let mut failures = Vec::new();
@@ -93,10 +94,10 @@ impl Manifests {
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
 
-    /// Refuses objects outside of a namespace that was asked for, as kubectl does.
+    /// Refuses objects outside the requested namespace, as kubectl does.
     ///
     /// # Errors
-    /// Each object in another namespace.
+    /// Returns a failure for each object in another namespace.
     pub(crate) fn ensure_all_in_namespace(&self, namespace: Option<&str>) -> Result<(), Vec<Failure>> {
         let Some(namespace) = namespace else { return Ok(()) };
         let strays = self.locations.iter().filter(|((_, other, _), _)| other != namespace);
@@ -128,7 +129,7 @@ impl Manifests {
         }
     }
 
-    /// Takes one document, or every member of a list.
+    /// Adds one document, or every member of a list.
     pub(crate) fn add_document(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
@@ -218,7 +219,7 @@ impl Manifests {
         Ok(DeclaredObject { object, file: file.to_owned(), document })
     }
 
-    /// Refuses an object without a name and one that is declared twice.
+    /// Refuses an object without a name and a second declaration of the same object.
     fn record_identity(&mut self, file: &Path, document: &YamlDocument, namespace: &str) -> Result<(), Failure> {
         let kind = document.value["kind"].as_str().unwrap_or_default();
         let spot = FileLocation { file: file.to_owned(), line: document.line_of("metadata.name") };
@@ -282,13 +283,13 @@ fn manifest_label(kind: impl std::fmt::Display, value: &Value, namespace: &str) 
     format!("{} `{namespace}/{name}`", kind.trim_matches('"'))
 }
 
-/// What does not fit where.
+/// A type error in a manifest, with its path.
 struct ManifestFieldError {
     path: String,
     message: String,
 }
 
-/// Reads an object; what does not fit is named by its path, since the line is found by it.
+/// Deserializes an object. An error carries the path, by which the line is found.
 fn deserialize_object<K: DeserializeOwned>(value: &Value) -> Result<K, ManifestFieldError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -301,7 +302,7 @@ fn deserialize_object<K: DeserializeOwned>(value: &Value) -> Result<K, ManifestF
     })
 }
 
-/// Collects members that are written and not known. A null is as good as nothing.
+/// Collects members that are written and not known. A null counts as absent.
 fn collect_unknown_fields(written: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
     match (written, known) {
         (Value::Object(written), known) => {

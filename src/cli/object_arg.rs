@@ -1,4 +1,4 @@
-//! One object, as people name it: `client/globex`, `client globex`, or `globex` where that is enough.
+//! One object as people name it: `client/globex`, `client globex`, or `globex` where that is unique.
 
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -10,20 +10,20 @@ use crate::api::{Partner, TenantClient};
 use crate::object::{NotUnderstoodObject, ParsedObject, TenantResource, namespace};
 use crate::plan::TenantKind;
 
-/// An object as it was named.
+/// An object as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectArg {
-    /// Its kind, where one was said.
+    /// Its kind, if given.
     pub(crate) kind: Option<TenantKind>,
     /// Its name.
     pub(crate) name: String,
 }
 
 impl ObjectArg {
-    /// Reads `KIND/NAME`, `KIND NAME` or `NAME`.
+    /// Parses `KIND/NAME`, `KIND NAME` or `NAME`.
     ///
     /// # Errors
-    /// It is none of them.
+    /// Fails if the words have none of these forms.
     pub(crate) fn parse(words: &[String]) -> Result<Self, Failure> {
         let whole = words.join("/");
         let unknown = || Failure::new(format!("`{whole}` is no object: write `partner/NAME` or `client/NAME`"));
@@ -37,10 +37,10 @@ impl ObjectArg {
         Ok(Self { kind, name: name.to_owned() })
     }
 
-    /// The same, where the kind must be said.
+    /// Parses an object whose kind must be given.
     ///
     /// # Errors
-    /// It is not.
+    /// Fails if the kind is missing.
     pub(crate) fn parse_with_kind(words: &[String]) -> Result<Self, Failure> {
         let named = Self::parse(words)?;
         if named.kind.is_none() {
@@ -50,10 +50,10 @@ impl ObjectArg {
         Ok(named)
     }
 
-    /// The object in the cluster.
+    /// Reads the object from the cluster.
     ///
     /// # Errors
-    /// There is none, or one of each kind and none was said.
+    /// Fails if it does not exist, or if both kinds have the name and no kind was given.
     pub(crate) async fn find_object(&self, cluster: &Cluster) -> Result<AnyObject, Failure> {
         let Self { kind, name } = self;
         let partner = match kind {
@@ -99,7 +99,7 @@ pub(crate) enum AnyObject {
     Client(Box<TenantClient>),
 }
 
-/// An object of the context's namespace; a cluster that does not know the kind says so.
+/// Reads an object in the context's namespace. Fails if the cluster does not know the kind.
 async fn get_object<K: TenantResource>(cluster: &Cluster, name: &str) -> Result<Option<K>, Failure> {
     let objects = Api::<ParsedObject<K>>::namespaced(cluster.client.clone(), &cluster.namespace);
     let found = objects.get_opt(name).await?;
@@ -109,29 +109,29 @@ async fn get_object<K: TenantResource>(cluster: &Cluster, name: &str) -> Result<
     found.map(ParsedObject::into_understood).transpose().map_err(|other| unsupported_failure(K::KIND, &other))
 }
 
-/// The cluster, for a verb that is about nothing else.
+/// Connects to the cluster, for a verb that needs one.
 ///
 /// # Errors
-/// None is named.
+/// Fails if no cluster is configured.
 pub(crate) async fn connect_required(flags: &ClusterFlags) -> Result<Cluster, Failure> {
     let found = flags.connect().await?;
     found.ok_or_else(|| Failure::new("this needs a cluster: name one with `--kubeconfig` or `--context`"))
 }
 
-/// An object as the command line names it.
+/// Formats an object as the command line names it.
 pub(crate) fn object_argument<K: TenantResource>(object: &K) -> String {
     format!("{}/{} -n {}", K::KIND.name().to_ascii_lowercase(), object.name_any(), namespace(object))
 }
 
-/// Every object of a kind.
+/// All objects of a kind.
 pub(crate) struct ObjectList<K> {
-    /// Those that this program understands.
+    /// Objects that this program understands.
     pub(crate) understood: Vec<K>,
-    /// The others.
+    /// Objects that it does not understand.
     pub(crate) unsupported: Vec<NotUnderstoodObject>,
 }
 
-/// Every object of a kind, in the cluster or in one namespace.
+/// Lists all objects of a kind, in the cluster or in one namespace.
 pub(crate) async fn list_objects<K: TenantResource>(
     cluster: &Cluster,
     namespace: Option<&str>,
@@ -139,7 +139,7 @@ pub(crate) async fn list_objects<K: TenantResource>(
     list_objects_by_label(cluster, namespace, None).await
 }
 
-/// The same, of those that carry labels.
+/// As above, restricted to objects with the given labels.
 pub(crate) async fn list_objects_by_label<K: TenantResource>(
     cluster: &Cluster,
     namespace: Option<&str>,

@@ -1,4 +1,4 @@
-//! The platform behind one object, and the tenant's place on it.
+//! The platform of one object, and the tenant's place on it.
 
 use kube::Api;
 
@@ -19,14 +19,14 @@ use crate::plan::{PassOutcome, TenantKind};
 pub(crate) struct ObjectPlatform {
     /// The platform.
     pub(crate) platform: PlatformClient,
-    /// Where the tenant stands.
+    /// The tenant's place.
     pub(crate) place: Place,
 }
 
-/// Reaches the platform of an object as the operator would; a connection that a flag names serves instead of the Secret.
+/// Resolves the platform of an object as the operator would. A connection that a flag names replaces the Secret.
 ///
 /// # Errors
-/// Its Partner or its Secret is missing, or it leads elsewhere than to where the tenant was made.
+/// Fails if its Partner or its Secret is missing, or if the connection leads to another platform than the tenant's.
 pub(crate) async fn resolve_object_platform<K: TenantResource>(
     object: &K,
     flags: &ConnectionFlags,
@@ -50,22 +50,22 @@ pub(crate) async fn resolve_object_platform<K: TenantResource>(
         Err(ReferenceError::Failure(failure)) => return Err(about(failure)),
     };
     let place = resolve_place(object, platform.tenant_id(), partner.as_ref()).map_err(refused)?;
-    // A connection from a file is often the service provider's where the object's own is its Partner's: only the host
-    // must be the same.
+    // A connection from a file is often the service provider's while the object uses its Partner's: only the host must
+    // match.
     let recorded = object.status().and_then(|status| status.connection.as_ref());
     let tenant = recorded
         .filter(|_| references.is_connection_named())
         .map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
-    check_pinned_connection(object, (&platform.host(), tenant), &place).map_err(refused)?;
+    check_pinned_connection(object, &platform.host(), tenant, &place).map_err(refused)?;
     Ok(ObjectPlatform { platform, place })
 }
 
-/// What an answer of the platform means for an object.
+/// Translates an error of the platform into a failure about an object.
 pub(crate) fn platform_failure<K: TenantResource>(object: &K, error: &CallError) -> Failure {
     Failure::new(outcome_message(platform_error_outcome(K::KIND, error))).about(object_label(object))
 }
 
-/// Whether a reason says that the platform could not be asked, which is no property of the object.
+/// Returns whether a reason means that the platform could not be reached, which is not a property of the object.
 pub(crate) const fn is_connection_reason(reason: Reason) -> bool {
     matches!(
         reason,
@@ -77,13 +77,13 @@ pub(crate) const fn is_connection_reason(reason: Reason) -> bool {
     )
 }
 
-/// Whether an answer to a list says that the platform could not be asked, and not that this one list is missing. A list that
-/// cannot be read says no more than none.
+/// Returns whether an error of a list means that the platform could not be reached, and not that this one list is
+/// unavailable. A list whose body cannot be parsed counts as unreachable.
 pub(crate) const fn is_connection_error(error: &CallError) -> bool {
     error.is_of_connection() || matches!(error, CallError::Malformed { .. })
 }
 
-/// The sentence of an outcome that is in the way.
+/// Returns the message of an outcome that blocks the verb.
 pub(crate) fn outcome_message(outcome: PassOutcome) -> String {
     outcome.into_message().unwrap_or_else(|| "the operator would not act on it".to_owned())
 }

@@ -1,4 +1,5 @@
-//! Writes on an object as it was read: of two who write, one reads again and judges anew.
+//! Patches an object at the version that was read. After a conflict the object is read again and the patch is computed
+//! again.
 
 use clap::ValueEnum;
 use kube::api::{Patch, PatchParams};
@@ -10,10 +11,10 @@ use super::failure::Failure;
 use super::inventory::{object_label, unsupported_failure};
 use crate::object::{ParsedObject, TenantResource, namespace, uid};
 
-/// Who writes, as managedFields show it.
+/// Field manager of the plugin in `managedFields`.
 pub(crate) const FIELD_MANAGER: &str = "kubectl-tenantry";
 
-/// Tries against another writer; the operator writes status while a person decides.
+/// Number of tries after conflicts. The operator may write status while a person decides.
 const MAX_TRIES: usize = 20;
 
 /// How a verb writes.
@@ -25,22 +26,22 @@ pub(crate) struct WriteFlags {
 }
 
 impl WriteFlags {
-    /// Where a write ends.
+    /// Returns whether the write is a dry run.
     pub(crate) const fn dry_run(&self) -> DryRun {
         self.dry_run
     }
 
-    /// The cluster that is written to, and where the write ends.
+    /// Returns the cluster that is written to, with the dry-run mode.
     pub(crate) const fn target<'c>(&self, cluster: &'c Cluster) -> WriteTarget<'c> {
         WriteTarget { cluster, dry_run: self.dry_run }
     }
 }
 
-/// What a verb writes to.
+/// The target of a write.
 #[derive(Clone, Copy)]
 pub(crate) struct WriteTarget<'c> {
     pub(crate) cluster: &'c Cluster,
-    /// Where a write ends.
+    /// The dry-run mode.
     pub(crate) dry_run: DryRun,
 }
 
@@ -56,7 +57,7 @@ pub(crate) enum DryRun {
 }
 
 impl DryRun {
-    /// What stands behind the sentence that says what was done.
+    /// Returns the suffix of the message that reports a write.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::None => "",
@@ -65,27 +66,27 @@ impl DryRun {
         }
     }
 
-    /// How a patch is sent.
+    /// Returns the parameters of a patch request.
     pub(crate) fn patch_params(self) -> PatchParams {
         let field_manager = Some(FIELD_MANAGER.to_owned());
         PatchParams { field_manager, dry_run: self == Self::Server, ..PatchParams::default() }
     }
 }
 
-/// What became of a write.
+/// The outcome of a write.
 pub(crate) enum WriteOutcome<K> {
-    /// It was done, on the object as it was just before.
+    /// The patch was applied; holds the object as it was just before.
     Applied(Box<K>),
-    /// The object has gone.
+    /// The object is gone.
     Gone,
-    /// There is nothing to write any more.
+    /// There is nothing left to write.
     Unchanged,
 }
 
-/// Writes a merge patch that `decide` makes from the object as it is, anew for each try.
+/// Writes the merge patch that `decide` computes from the current object. `decide` runs again for each try.
 ///
 /// # Errors
-/// The API server refuses, `decide` does, or somebody else writes without a pause.
+/// Fails if the API server or `decide` refuses, or if the conflicts do not end.
 pub(crate) async fn merge_patch_with_retry<K: TenantResource>(
     object: &K,
     target: WriteTarget<'_>,
@@ -117,7 +118,7 @@ pub(crate) async fn merge_patch_with_retry<K: TenantResource>(
     Err(Failure::new("somebody else writes the object without a pause: try again").about(object_label(object)))
 }
 
-/// A server that answers as a test says, and what it was asked.
+/// An API server with scripted answers, which records its requests.
 #[cfg(test)]
 pub(crate) mod fake_api_server {
     use std::sync::{Arc, Mutex};
@@ -127,10 +128,10 @@ pub(crate) mod fake_api_server {
 
     use crate::cli::cluster::Cluster;
 
-    /// Method with query, and body.
+    /// Method with query, and body of each request.
     pub(crate) type RecordedRequests = Arc<Mutex<Vec<(String, Value)>>>;
 
-    /// A cluster that gives these answers in order.
+    /// Returns a cluster that gives these answers in order.
     pub(crate) fn cluster_answering(answers: Vec<(u16, Value)>) -> (Cluster, RecordedRequests) {
         let asked = RecordedRequests::default();
         let kept = Arc::clone(&asked);
@@ -150,13 +151,13 @@ pub(crate) mod fake_api_server {
         (Cluster { client, namespace: "acme".to_owned() }, asked)
     }
 
-    /// A refusal.
+    /// Returns an error response.
     pub(crate) fn error_status(code: u16, reason: &str) -> (u16, Value) {
         let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason});
         (code, body)
     }
 
-    /// A Client as it was read.
+    /// Returns a Client manifest at a version.
     pub(crate) fn client_manifest(version: &str, finalizers: &[&str]) -> Value {
         json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",

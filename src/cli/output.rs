@@ -1,4 +1,4 @@
-//! What goes to stdout and what to stderr.
+//! Output to stdout and stderr.
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
@@ -17,7 +17,7 @@ pub(crate) enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// A value in this form.
+    /// Serialises a value in this format.
     pub(crate) fn text(self, value: &impl Serialize) -> Result<String, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(format!("the result cannot be written: {error}"));
         match self {
@@ -33,7 +33,7 @@ impl OutputFormat {
 /// Prints a result.
 ///
 /// # Errors
-/// It cannot be written. A reader that has seen enough, such as `head`, is no error.
+/// Fails if stdout cannot be written. A reader that closes early, such as `head`, is not an error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -44,48 +44,48 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A text of somebody else's without the characters that command a terminal.
+/// Removes control characters from foreign text, so that it cannot control the terminal.
 pub(crate) fn strip_control_chars(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
 
-/// A number of things.
+/// Formats a number with its noun.
 pub(crate) fn format_count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// How many files of folders were passed over.
+/// Describes how many files of folders were skipped.
 pub(crate) fn skipped_files_text(number: usize) -> String {
     let hold = if number == 1 { "holds" } else { "hold" };
     format!("{} {hold} no Tenantry object", format_count(number, "file"))
 }
 
-/// Says why something cannot be done.
+/// Prints a failure to stderr.
 pub(crate) fn print_error(failure: &Failure) {
     write_to_stderr(&format!("error: {failure}"));
 }
 
-/// Says what a person should know and a program need not.
+/// Prints a note for people to stderr.
 pub(crate) fn print_note(text: &str) {
     write_to_stderr(&format!("note: {text}"));
 }
 
-/// Says loudly what is wrong with what is shown.
+/// Prints a warning about the result to stderr.
 pub(crate) fn print_warning(text: &str) {
     write_to_stderr(&format!("WARNING: {text}"));
 }
 
-/// Tells a person what to know before an answer.
+/// Prints a text to stderr before a question.
 pub(crate) fn print_to_stderr(text: &str) {
     write_to_stderr(text.trim_end_matches('\n'));
 }
 
 fn write_to_stderr(text: &str) {
-    // With stderr closed there is nobody to tell.
+    // If stderr is closed, there is nobody to inform.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// How far long work has come, on one line of a terminal that is written over again and again.
+/// A progress line on a terminal, which is overwritten in place.
 pub(crate) struct ProgressLine {
     what: &'static str,
     is_shown: bool,
@@ -93,12 +93,12 @@ pub(crate) struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// Work that begins.
+    /// Starts a progress line.
     pub(crate) fn begin(what: &'static str) -> Self {
         Self { what, is_shown: std::io::stderr().is_terminal(), done: 0 }
     }
 
-    /// One more is done, of as many as are known by now.
+    /// Counts one finished item of `all` that are known at this time.
     pub(crate) fn count_one(&mut self, all: usize) {
         self.done += 1;
         if self.is_shown {

@@ -1,7 +1,8 @@
-//! Verbs that write to an object of the cluster, and let the operator do the rest.
+//! Verbs that patch an object of the cluster; the operator does the rest.
 //!
-//! Each is a merge patch of the few fields that it is about, on the object as it was read, under a field manager of its own:
-//! what a manifest in Git does not say stays with it and survives the next apply. Where Git does say it, the verb says so.
+//! Each verb sends a merge patch of the few fields that it is about, on the object as it was read, under its own field
+//! manager. Fields that a manifest in Git does not set therefore survive the next apply. If Git sets one of them, the
+//! verb prints a warning.
 
 pub(crate) mod adopt;
 pub(crate) mod approve;
@@ -21,28 +22,28 @@ use super::prompt;
 use super::{CommandResult, ExitKind, output};
 use crate::object::{TenantResource, active_pause};
 
-/// What is done to an object.
+/// A change of an object by a verb.
 pub(crate) trait ObjectPatch {
-    /// Fields that it writes, as paths of the object.
+    /// Returns the paths of the fields that it writes.
     fn written_fields(&self) -> &'static [&'static str];
 
-    /// The patch; nothing where the object is so already.
+    /// Returns the patch, or `None` if the object already has these values.
     ///
     /// # Errors
-    /// It makes no sense on this object.
+    /// Fails if the change makes no sense for this object.
     fn merge_patch<K: TenantResource>(&self, object: &K) -> Result<Option<Value>, Failure>;
 
-    /// What was done to an object of this name.
+    /// Returns the message for a patched object.
     fn done_message(&self, named: &str) -> String;
 
-    /// Why nothing is to be done.
+    /// Returns the message for an object that needs no change.
     fn unchanged_message(&self) -> String;
 
-    /// What comes next.
+    /// Returns the message about what happens next.
     fn next_step_message<K: TenantResource>(&self, object: &K) -> String;
 }
 
-/// Does the same to all objects. One that refuses it stops no other.
+/// Patches all objects. A refusal of one does not stop the others.
 pub(crate) async fn patch_objects(
     act: &impl ObjectPatch,
     objects: &[AnyObject],
@@ -59,7 +60,7 @@ pub(crate) async fn patch_objects(
     if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
-/// Does it to one object; whether anything was written.
+/// Patches one object. Returns whether anything was written.
 pub(crate) async fn patch_object<K: TenantResource>(
     act: &impl ObjectPatch,
     object: &K,
@@ -79,19 +80,19 @@ pub(crate) async fn patch_object<K: TenantResource>(
     for owner in other_field_owners(written.as_ref(), act.written_fields()) {
         output::print_note(&format!("{}: {owner}", object_label(object)));
     }
-    // After a dry run nothing follows.
+    // A dry run has no next step.
     if target.dry_run == DryRun::None {
         output::print_note(&format!("{}: {}", object_label(object), act.next_step_message(written.as_ref())));
     }
     Ok(true)
 }
 
-/// Who else owns one of the fields that were written, and puts its own value back.
+/// Returns the other field managers that own one of the written fields and would restore their value.
 fn other_field_owners<K: TenantResource>(object: &K, fields: &[&str]) -> Vec<String> {
     let mut sentences = Vec::new();
     for entry in object.managed_fields() {
         let manager = entry.manager.as_deref().unwrap_or_default();
-        // What a person typed once is not put back by anybody.
+        // Nobody restores a value that a person typed once.
         if ["kubectl-tenantry", "kubectl-edit", "kubectl-patch", "kubectl-annotate"].contains(&manager) {
             continue;
         }
@@ -110,22 +111,22 @@ fn other_field_owners<K: TenantResource>(object: &K, fields: &[&str]) -> Vec<Str
     sentences
 }
 
-/// What holds the operator back from acting on an edit, if anything does.
+/// Describes the pause that keeps the operator from acting on an edit, if there is one.
 pub(crate) fn pause_notice<K: TenantResource>(object: &K) -> Option<String> {
     let pause = active_pause(object, crate::clock::now())?;
     let when = pause.ends_at().map_or_else(|| "it is resumed".to_owned(), |end| end.to_string());
     Some(format!("the object is paused, so nothing is written until {when}"))
 }
 
-/// What shows how far it has come.
+/// Names the command that shows the progress.
 pub(crate) fn status_hint<K: TenantResource>(object: &K) -> String {
     format!("see with `kubectl tenantry status {}`", object_argument(object))
 }
 
-/// Asks for `yes` where a person sits at a terminal.
+/// Asks for `yes` on a terminal.
 ///
 /// # Errors
-/// It is another answer, or nobody is there.
+/// Fails on another answer, or if there is no terminal.
 pub(crate) fn confirm_at_terminal(question: &str) -> Result<(), Failure> {
     let Some(mut person) = prompt::terminal_prompt() else {
         return Err(Failure::new("this asks a person, and there is no terminal: say `--yes`"));

@@ -1,4 +1,4 @@
-//! `plan`: what the operator would do, before anybody applies anything.
+//! `plan`: shows what the operator would do before anything is applied.
 
 mod evaluate;
 mod markdown;
@@ -24,17 +24,17 @@ use row::{PlanRow, PlannedAction};
 
 /// Show what the operator would do to the tenants, and change nothing.
 ///
-/// Reads manifests, completes them with what the cluster knows of the same objects, reads the platform and prints for each
-/// object what would be created, changed, suspended or refused: path, from, to, who says so, and whether it interrupts
-/// people. It is the operator's own plan. Without a cluster (`--offline`) the marks on the platform tell which tenant is
-/// whose. With neither manifests nor names, all objects of the cluster are looked at, or with `--namespace` those of one
-/// namespace.
+/// Reads manifests, completes them with what the cluster knows of the same objects, reads the platform and prints for
+/// each object what would be created, changed, suspended or refused: path, from, to, where it is declared, and whether
+/// it interrupts people. It is the operator's own plan. Without a cluster (`--offline`) the marks on the platform show
+/// which tenant is whose. With neither manifests nor names, all objects of the cluster are planned, or with
+/// `--namespace` those of one namespace.
 ///
-/// A connection that cannot be used is one line of the plan, and the objects behind it are not looked at. A manifest that the
-/// API server or the platform would refuse is refused here as well.
+/// A connection that cannot be used is one line of the plan, and the objects behind it are not planned. A manifest that
+/// the API server or the platform would refuse is refused here as well.
 ///
-/// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused or could not be
-/// looked at.
+/// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused or could
+/// not be checked.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme\n  kubectl tenantry plan -A"
@@ -71,14 +71,14 @@ enum PlanForm {
     Markdown,
 }
 
-/// The whole plan.
+/// The complete plan.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct PlanReport {
     objects: Vec<PlanRow>,
-    /// Objects by what happens to them.
+    /// Number of objects by action.
     summary: std::collections::BTreeMap<PlannedAction, usize>,
-    /// Objects of other kinds in the manifests.
+    /// Number of objects of other kinds in the manifests.
     ignored: usize,
 }
 
@@ -91,7 +91,7 @@ impl PlanReport {
         Self { objects, summary, ignored }
     }
 
-    /// Why the plan is no success: objects that cannot be as declared, and such that could not be looked at.
+    /// Returns why the plan is not a success: objects that are refused, and objects that could not be checked.
     fn failures(&self) -> Vec<Failure> {
         let count = |action| match self.summary.get(&action).copied() {
             None | Some(0) => None,

@@ -1,29 +1,29 @@
-//! Questions to a person. Where nobody sits at a terminal nothing is asked, and nothing is taken for an answer.
+//! Questions to a person. Without a terminal nothing is asked, and no input counts as an answer.
 
 use std::io::{BufRead, IsTerminal as _, Write};
 
 use super::failure::Failure;
 
-/// Where answers come from: reader and writer of a person.
+/// A dialog with a person: a reader for answers and a writer for questions.
 pub(crate) struct Prompt<R, W> {
     input: R,
     output: W,
 }
 
-/// The person at the terminal: answers from stdin, questions to stderr. Nothing where either is no terminal, so that no
-/// script can say yes by accident.
+/// Returns a prompt on the terminal: answers from stdin, questions to stderr. Returns `None` if either is not a
+/// terminal, so that no script can answer yes by accident.
 pub(crate) fn terminal_prompt() -> Option<Prompt<std::io::StdinLock<'static>, std::io::Stderr>> {
     let is_there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     is_there.then(|| Prompt::new(std::io::stdin().lock(), std::io::stderr()))
 }
 
 impl<R: BufRead, W: Write> Prompt<R, W> {
-    /// Somebody who reads `output` and types into `input`.
+    /// Creates a prompt that reads `input` and writes `output`.
     pub(crate) const fn new(input: R, output: W) -> Self {
         Self { input, output }
     }
 
-    /// Tells.
+    /// Writes a text without asking.
     pub(crate) fn write_text(&mut self, text: &str) -> Result<(), Failure> {
         self.output
             .write_all(text.as_bytes())
@@ -31,7 +31,7 @@ impl<R: BufRead, W: Write> Prompt<R, W> {
             .map_err(|error| terminal_failure(&error))
     }
 
-    /// Asks, and returns the line that was typed without the space around it.
+    /// Asks, and returns the typed line without surrounding white space.
     pub(crate) fn ask_line(&mut self, question: &str) -> Result<String, Failure> {
         self.write_text(question)?;
         let mut line = String::new();
@@ -42,10 +42,10 @@ impl<R: BufRead, W: Write> Prompt<R, W> {
         }
     }
 
-    /// Asks for exactly one word.
+    /// Requires exactly one word as the answer.
     ///
     /// # Errors
-    /// Another answer; `otherwise` says what that means.
+    /// Fails on any other answer; `otherwise` is the consequence that the message names.
     pub(crate) fn require_answer(&mut self, question: &str, word: &str, otherwise: &str) -> Result<(), Failure> {
         if self.ask_line(question)? == word { Ok(()) } else { Err(Failure::new(otherwise)) }
     }

@@ -1,4 +1,4 @@
-//! What objects refer to: from the manifests first, since that is what will be there, then from the cluster.
+//! References of objects: from the manifests first, since they are applied next, then from the cluster.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ use crate::plan::{ConfigMapEntry, PassOutcome, ResolvedReferences, SecretLookup,
 
 type ConfigMapFiles = Option<BTreeMap<String, ConfigMapEntry>>;
 
-/// Why something is not there.
+/// Why a reference cannot be resolved.
 #[derive(Clone, Debug)]
 pub(crate) enum ReferenceError {
-    /// What the operator would say of this object.
+    /// The outcome that the operator would publish for this object.
     Outcome(PassOutcome),
-    /// It cannot be found out.
+    /// It could not be read.
     Failure(Failure),
 }
 
@@ -41,7 +41,7 @@ impl From<Failure> for ReferenceError {
     }
 }
 
-/// What was read so far; many objects share a Secret.
+/// The references that were read. Many objects share a Secret.
 pub(crate) struct References {
     connection: ConnectionOverride,
     secrets: BTreeMap<ObjectKey, Option<SecretSnapshot>>,
@@ -50,19 +50,19 @@ pub(crate) struct References {
 }
 
 impl References {
-    /// `given` is what flags name.
+    /// Creates an empty cache. `given` is what flags override.
     pub(crate) fn new(ground: &Inventory, given: ConnectionOverride) -> Self {
         let files = ground.files.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect();
         let secrets = ground.secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.clone()))).collect();
         Self { connection: given, secrets, files, platforms: BTreeMap::new() }
     }
 
-    /// With nothing from manifests.
+    /// Creates a cache that reads no manifests.
     pub(crate) fn from_cluster_only(given: ConnectionOverride) -> Self {
         Self { connection: given, secrets: BTreeMap::new(), files: BTreeMap::new(), platforms: BTreeMap::new() }
     }
 
-    /// The platform of an object.
+    /// Returns the platform of an object.
     pub(crate) async fn platform_of<K: TenantResource>(
         &mut self,
         object: &K,
@@ -95,12 +95,12 @@ impl References {
         Ok(platform)
     }
 
-    /// Whether the connection is the one that a flag named.
+    /// Returns whether a flag named the connection.
     pub(crate) fn is_connection_named(&self) -> bool {
         self.connection.platform.is_some()
     }
 
-    /// Secrets and images of an object.
+    /// Loads the Secrets and images of an object.
     pub(crate) async fn load_material<K: TenantResource>(
         &mut self,
         object: &K,
@@ -121,7 +121,7 @@ impl References {
         Ok(ResolvedReferences { namespace: own, images, secrets, applied_secrets: applied, applied_images })
     }
 
-    /// Secrets that a Partner's defaults name, for one of its Clients.
+    /// Loads the Secrets that a Partner's defaults name, for one of its Clients.
     pub(crate) async fn load_defaults_material<K: TenantResource>(
         &mut self,
         object: &K,
@@ -187,8 +187,8 @@ impl References {
     }
 }
 
-/// A Secret of a manifest as it will be once it is applied over the one of the cluster: a key with the same value is the
-/// same, and labels of others stay.
+/// Merges a Secret of a manifest with the one in the cluster, as an apply does. A key with the same value is unchanged,
+/// and labels of other managers are kept.
 fn merge_applied_secret(
     declared: SecretSnapshot,
     SecretKeyRef { name: _, key }: &SecretKeyRef,
@@ -200,7 +200,7 @@ fn merge_applied_secret(
     SecretSnapshot { data, version, is_allowed: is_allowed || there.is_allowed }
 }
 
-/// Whether a namespace carries labels.
+/// Returns whether a namespace has the labels.
 pub(crate) async fn has_namespace_labels(
     cluster: &Cluster,
     namespace: &str,

@@ -1,4 +1,5 @@
-//! `release`: takes our finalizer off, so that objects can go without the operator and without a word to the platform.
+//! `release`: removes the operator's finalizer, so that objects can be deleted without the operator and without a
+//! request to the platform.
 
 use clap_complete::ArgValueCompleter;
 use kube::api::Patch;
@@ -19,7 +20,7 @@ use crate::api::{FINALIZER, Partner, TenantClient};
 use crate::object::{NotUnderstoodObject, TenantResource, has_finalizer, is_deleting, unique_id};
 use crate::plan::TenantKind;
 
-/// Objects that are named before the rest is only counted.
+/// Number of objects that are named; the rest is only counted.
 const MAX_SHOWN: usize = 20;
 
 /// Let objects go without touching their tenants, before an uninstall.
@@ -49,12 +50,12 @@ pub(crate) struct ReleaseFlags {
     write: WriteFlags,
 }
 
-/// What is held.
+/// The objects with a finalizer.
 #[derive(Default)]
 struct FinalizedObjects {
     partners: Vec<Partner>,
     clients: Vec<TenantClient>,
-    /// Objects that this program does not understand: nothing but the finalizer is read or written.
+    /// Objects that this program does not understand. Only their finalizer is read and written.
     unsupported: Vec<UnsupportedFinalized>,
 }
 
@@ -111,7 +112,8 @@ pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> C
     release_objects(&held, target).await
 }
 
-/// An operator that leads takes each object up again within seconds, and a deletion then waits for it.
+/// Refuses while an operator leads: it would add the finalizer again within seconds, and a deletion would then wait for
+/// it.
 fn refuse_with_leader(leaders: &Leaders) -> Result<(), Failure> {
     if let Leaders::Unknown(why) = leaders {
         output::print_note(&format!(
@@ -141,7 +143,7 @@ impl FinalizedObjects {
         self.partners.len() + self.clients.len() + self.unsupported.len()
     }
 
-    /// What will be done.
+    /// Describes what will be done.
     fn text(&self) -> String {
         let mut lines: Vec<String> = self
             .clients
@@ -177,7 +179,7 @@ fn object_line<K: TenantResource>(object: &K) -> String {
     format!("  {}: {tenant}{going}", object_label(object))
 }
 
-/// Releases Clients before Partners, so that none is ever without its own.
+/// Releases Clients before Partners, so that no Client is left without its Partner.
 async fn release_objects(held: &FinalizedObjects, to: WriteTarget<'_>) -> CommandResult {
     let FinalizedObjects { partners, clients, unsupported: others } = held;
     let count = held.count();
@@ -215,7 +217,7 @@ impl UnsupportedFinalized {
         format!("  {}: {tenant}{going}, not understood by this release", self.object_label())
     }
 
-    /// Takes the finalizer off the object as it was read.
+    /// Removes the finalizer from the object as it was read.
     async fn remove_finalizer(&self, target: WriteTarget<'_>) -> Result<String, Failure> {
         let WriteTarget { cluster, dry_run } = target;
         let metadata = &self.object.metadata;

@@ -1,4 +1,5 @@
-//! Which objects of the cluster a verb is about: one that is named, or those of a namespace, of all, or of a label.
+//! Selects the objects of the cluster that a verb works on: a named one, or those of a namespace, of all namespaces, or
+//! with labels.
 
 use clap_complete::ArgValueCompleter;
 
@@ -22,22 +23,22 @@ pub(crate) struct ObjectScope {
 }
 
 impl ObjectScope {
-    /// The namespace that it is limited to.
+    /// Returns the namespace that the selection is limited to.
     pub(crate) fn namespace<'a>(&self, cluster: &'a Cluster) -> Option<&'a str> {
         (!self.all_namespaces).then_some(cluster.namespace.as_str())
     }
 
-    /// Where it looks, for a sentence.
+    /// Describes the scope, for use in a sentence.
     pub(crate) fn scope_label(&self, cluster: &Cluster) -> String {
         self.namespace(cluster).map_or_else(|| "the cluster".to_owned(), |name| format!("namespace `{name}`"))
     }
 
-    /// The labels that objects must carry.
+    /// Returns the label selector.
     pub(crate) fn selector(&self) -> Option<&str> {
         self.selector.as_deref()
     }
 
-    /// Every object of a kind.
+    /// Lists every object of a kind in the scope.
     pub(crate) async fn list_objects<K: TenantResource>(&self, cluster: &Cluster) -> Result<ObjectList<K>, Failure> {
         list_objects_by_label(cluster, self.namespace(cluster), self.selector()).await
     }
@@ -58,10 +59,11 @@ pub(crate) struct ObjectSelection {
 }
 
 impl ObjectSelection {
-    /// The objects, Partners before Clients. One that this program does not understand is told of and left out.
+    /// Returns the objects, Partners before Clients. One that this program does not understand is reported and left
+    /// out.
     ///
     /// # Errors
-    /// The one that is named does not exist, or the cluster cannot be read.
+    /// Fails if the named object does not exist, or if the cluster cannot be read.
     pub(crate) async fn find_objects(&self, cluster: &Cluster) -> Result<Vec<AnyObject>, Failure> {
         if !self.object.is_empty() {
             return Ok(vec![ObjectArg::parse(&self.object)?.find_object(cluster).await?]);

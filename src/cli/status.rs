@@ -1,4 +1,4 @@
-//! `status`: one object on one screen, or all of them in one list.
+//! `status`: shows one object on one screen, or all of them in a list.
 
 mod advice;
 mod list;
@@ -20,7 +20,7 @@ use crate::api::{Partner, TenantClient};
 pub(crate) use list::id_sort_key;
 use list::{StatusRow, StatusSortBy};
 
-/// Show how tenants stand and what to do next.
+/// Show the state of tenants and what to do next.
 ///
 /// With a name: conditions in words, what waits, what differs, the settings with where each comes from, clients and
 /// termination, on one screen. Without one: a line for each Partner and Client of the namespace.
@@ -38,7 +38,7 @@ pub(crate) struct StatusFlags {
     object: Vec<String>,
     #[command(flatten)]
     scope: ObjectScope,
-    /// Only objects that are not Ready or that a person should look at.
+    /// Only objects that are not Ready or that need a person's attention.
     #[arg(long, conflicts_with = "object")]
     not_ready: bool,
     /// Order of the list.
@@ -113,7 +113,7 @@ async fn show_object(named: &ObjectArg, flags: &StatusFlags, place: &StatusConte
     output::print(&text)
 }
 
-/// Prints the list; returns every row, those that are not shown included.
+/// Prints the list. Returns every row, including those that are not shown.
 async fn show_list(flags: &StatusFlags, place: &StatusContext) -> Result<Vec<StatusRow>, Failure> {
     let StatusContext { cluster, leaders } = place;
     let scope = &flags.scope;

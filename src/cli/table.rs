@@ -3,7 +3,7 @@
 use super::colour::{Tone, paint_text};
 use super::output::strip_control_chars;
 
-/// A cell; what others have written comes without the characters that command a terminal.
+/// A cell. Control characters are removed from foreign text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     text: String,
@@ -11,7 +11,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// A cell in a colour. One without a text shows a dash.
+    /// Creates a cell with a colour. An empty text becomes a dash.
     pub(crate) fn with_tone(text: &str, tone: Tone) -> Self {
         let text = strip_control_chars(text);
         Self { text: if text.is_empty() { "-".to_owned() } else { text }, tone }
@@ -36,25 +36,25 @@ impl From<Option<&String>> for Cell {
     }
 }
 
-/// A table that grows row by row.
+/// A table that is built row by row.
 pub(crate) struct Table {
     head: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub(crate) fn new(head: &[&'static str]) -> Self {
         Self { head: head.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row of as many cells as there are columns.
+    /// Adds a row, with one cell for each column.
     pub(crate) fn push(&mut self, row: Vec<Cell>) {
         debug_assert_eq!(row.len(), self.head.len());
         self.rows.push(row);
     }
 
-    /// The table as text.
+    /// Renders the table as text.
     pub(crate) fn text(&self) -> String {
         let head: Vec<Cell> = self.head.iter().copied().map(Cell::from).collect();
         let rows = || std::iter::once(&head).chain(&self.rows);
@@ -64,7 +64,7 @@ impl Table {
     }
 }
 
-/// A line; the last cell is not filled up, so that nothing trails.
+/// Renders a line. The last cell is not padded, to avoid trailing spaces.
 fn format_line(row: &[Cell], widths: &[usize]) -> String {
     let last = row.len().saturating_sub(1);
     let cells = row.iter().zip(widths).enumerate().map(|(number, (Cell { text, tone }, width))| {

@@ -1,5 +1,5 @@
-//! Tenants as the platform lists them: one page holds a hundred, and a row proves that its tenant is as it was when the
-//! operator last found everything as declared. Only the others are read.
+//! Tenants from the platform's lists: one page holds a hundred. A row can prove that its tenant is unchanged since the
+//! operator last found everything as declared. Only the other tenants are read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::wire::{TenantSearchItem, WireTenantState};
 /// Rows of one place by unique id.
 pub(crate) type TenantRows = Arc<BTreeMap<String, TenantSearchItem>>;
 
-/// Every row of a place, the terminated ones included. A row that does not say which tenant it is about is told of.
+/// Lists every row of a place, including terminated tenants. A row without a tenant id is reported.
 pub(crate) async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<TenantRows, CallError> {
     let (rows, odd) = platform.for_polling().list_all_rows(place).await?;
     for odd in odd {
@@ -25,11 +25,11 @@ pub(crate) async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -
     Ok(Arc::new(rows))
 }
 
-/// What a row proves about a tenant: everything that is declared now was found on the platform by the operator, and the
-/// tenant has not changed since. Nothing where it proves less than that.
+/// Observes a tenant from its row. Returns `None` unless the row proves that the operator found everything on the
+/// platform that is declared now, and that the tenant has not changed since.
 ///
-/// The proof rests on the revision alone, which grows with every change under a tenant; a platform that does not count
-/// them has no row that proves anything, and there every tenant is read.
+/// The proof rests on the revision alone, which grows with every change under a tenant. On a platform without revisions
+/// no row proves anything, and every tenant is read.
 pub(crate) fn observe_from_row<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,
@@ -82,7 +82,8 @@ pub(crate) fn observe_from_row<K: TenantResource>(
     })
 }
 
-/// Entries that the catalogue does not know, as status records them; nothing where it records what only a read can show.
+/// Returns the entries that the catalogue does not know, as status records them. Returns `None` if status records one
+/// that only a read can show.
 fn recorded_unknown(recorded: &[UnknownValue]) -> Option<UnknownAnswers> {
     let mut unknown = UnknownAnswers::default();
     for UnknownValue { path, values, message } in recorded {

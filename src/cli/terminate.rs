@@ -1,4 +1,4 @@
-//! `terminate`: consent to the end of a tenant, given with open eyes. Ends nothing and deletes nothing.
+//! `terminate`: records the informed consent to terminate a tenant. Terminates and deletes nothing.
 
 mod consent;
 mod impact;
@@ -22,7 +22,7 @@ use crate::object::{TenantResource, is_deleting, management_mode};
 use crate::plan::confirmation_offered_until;
 use impact::{TerminationImpact, read_impact};
 
-/// Longest grace period in seconds, as the definitions say: 30 days.
+/// Longest grace period in seconds, as in the definitions: 30 days.
 const MAX_GRACE_SECONDS: i64 = 2_592_000;
 
 /// Consent to the end of a tenant: all its data is erased for ever.
@@ -47,7 +47,7 @@ pub(crate) struct TerminateFlags {
     /// what the object says, else one day.
     #[arg(long, value_name = "TIME", value_parser = parse_grace_seconds)]
     grace: Option<i64>,
-    /// Name of the tenant, typed as it stands on the platform.
+    /// Name of the tenant, typed as it is on the platform.
     #[arg(long, value_name = "NAME", requires = "accept")]
     yes_i_typed: Option<String>,
     /// Consequences that are accepted; all three are needed.
@@ -56,7 +56,7 @@ pub(crate) struct TerminateFlags {
     /// Print the YAML for Git instead of writing it.
     #[arg(long)]
     print: bool,
-    /// Take `spec.deletion` from whoever else owns it.
+    /// Take `spec.deletion` from any other owner of it.
     #[arg(long, conflicts_with = "print")]
     force_conflicts: bool,
     #[command(flatten)]
@@ -99,7 +99,7 @@ async fn consent_to_termination<K: TenantResource>(
     let given = consent::ConsentFlags { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
     consent::obtain_consent(&seen.observed.name, &given, prompt::terminal_prompt())
         .map_err(|failure| failure.about(object_label(object)))?;
-    let deletion = build_deletion(object, &seen, (flags.grace, crate::clock::now()));
+    let deletion = build_deletion(object, &seen, flags.grace, crate::clock::now());
     if flags.print {
         output::print(&write::consent_manifest(object, &deletion)?)?;
         output::print_note(&format!("nothing is written: put this into Git; {}", next_step_message(object, &deletion)));
@@ -117,7 +117,7 @@ async fn consent_to_termination<K: TenantResource>(
     Ok(ExitKind::Success)
 }
 
-/// Whether a confirmation on the object would mean anything.
+/// Verifies that a confirmation on the object would have an effect.
 fn ensure_confirmable<K: TenantResource>(object: &K) -> Result<(), Failure> {
     let record = object.status().and_then(|status| status.termination.as_ref());
     if let Some(at) =
@@ -138,7 +138,8 @@ fn ensure_confirmable<K: TenantResource>(object: &K) -> Result<(), Failure> {
 fn build_deletion<K: TenantResource>(
     object: &K,
     seen: &TerminationImpact,
-    (grace, now): (Option<i64>, Timestamp),
+    grace: Option<i64>,
+    now: Timestamp,
 ) -> Deletion {
     Deletion {
         policy: Some(DeletionPolicy::Terminate),
@@ -152,7 +153,7 @@ fn build_deletion<K: TenantResource>(
     }
 }
 
-/// What comes after the consent.
+/// Describes what happens after the consent.
 fn next_step_message<K: TenantResource>(object: &K, deletion: &Deletion) -> String {
     let until = deletion.confirm.as_ref().map(|confirm| confirm.not_after.as_str()).unwrap_or_default();
     let named = object_argument(object);

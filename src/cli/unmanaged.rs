@@ -1,4 +1,4 @@
-//! `unmanaged`: what nobody declares, and declarations of what is gone.
+//! `unmanaged`: lists tenants that no object declares, and objects whose tenant is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ use crate::wire::{TenantSearchItem, WireTenantState};
 /// With `--namespace` only what concerns that namespace is listed: tenants under the partners that its objects name, tenants
 /// with a mark of it, and its objects. A connection that cannot be used is one line of the result.
 ///
-/// Exit status: 0 there are none, 2 there are some, 1 an error, or a platform that could not be looked through.
+/// Exit status: 0 there are none, 2 there are some, 1 an error, or a platform that could not be searched.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry unmanaged\n  kubectl tenantry unmanaged --connection platform.env -f tenants/ -o json"
@@ -48,7 +48,7 @@ pub(crate) struct UnmanagedFlags {
     output: Option<OutputFormat>,
 }
 
-/// A tenant that nobody claims.
+/// A tenant that no object claims.
 #[derive(Serialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 struct UnclaimedTenant {
@@ -74,7 +74,7 @@ struct OrphanedObject {
     unique_id: String,
 }
 
-/// What was found.
+/// The result.
 #[derive(Serialize, Debug, Default)]
 #[serde(rename_all = "camelCase")]
 struct UnmanagedReport {
@@ -82,12 +82,12 @@ struct UnmanagedReport {
     tenants: Vec<UnclaimedTenant>,
     /// Objects whose tenant is gone.
     objects: Vec<OrphanedObject>,
-    /// Platforms and objects that could not be looked at.
+    /// Platforms and objects that could not be checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_looked_at: Vec<UncheckedItem>,
 }
 
-/// What could not be looked at, each reason once.
+/// Items that could not be checked for one reason.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct UncheckedItem {
@@ -105,7 +105,7 @@ impl UnmanagedReport {
     }
 }
 
-/// A namespace with the partners that its objects name; what is not under one of them is of no concern to it.
+/// A namespace and the partners that its objects name. Tenants of other partners are out of scope.
 struct NamespaceScope {
     namespace: String,
     partners: BTreeSet<String>,
@@ -138,12 +138,12 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
     let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
     let scope = cluster.namespace().map(|namespace| NamespaceScope::from_namespace(&ground, namespace));
     let mut found = UnmanagedReport::default();
-    let platforms = select_platforms(&ground, given, (scope.as_ref(), &mut found)).await?;
+    let platforms = select_platforms(&ground, given, scope.as_ref(), &mut found).await?;
     let claimed = claimed_ids(&ground);
     let mut rows = BTreeMap::new();
     let mut progress = ProgressLine::begin("partners looked through");
     for platform in &platforms {
-        match list_account_tenants(platform, (&mut rows, scope.as_ref()), &mut progress).await {
+        match list_account_tenants(platform, &mut rows, scope.as_ref(), &mut progress).await {
             Ok(unlisted) => unlisted.into_iter().for_each(|(what, error)| found.add_unchecked(what, error.to_string())),
             Err(error) => found.add_unchecked(format!("platform `{}`", platform.host()), error.to_string()),
         }
@@ -156,10 +156,10 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
     }
     let is_asked = |key: &ObjectKey| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
     for (_, subject) in ground.partners.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
     }
     for (_, subject) in ground.clients.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, (&ground, &rows, &platforms), &mut found).await;
+        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
     }
     found.tenants.sort_by(|one, other| {
         (other.kind, &one.partner, &one.name, &one.unique_id).cmp(&(
@@ -183,11 +183,12 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
     Ok(if found.tenants.is_empty() && found.objects.is_empty() { ExitKind::Success } else { ExitKind::Changes })
 }
 
-/// Every platform that the Partners lead to, or the one that was named.
+/// Returns every platform that the Partners lead to, or the one that a flag names.
 async fn select_platforms(
     ground: &Inventory,
     given: ConnectionOverride,
-    (scope, found): (Option<&NamespaceScope>, &mut UnmanagedReport),
+    scope: Option<&NamespaceScope>,
+    found: &mut UnmanagedReport,
 ) -> Result<Vec<PlatformClient>, Failure> {
     if let Some(named) = given.platform {
         return Ok(vec![named]);
@@ -214,15 +215,16 @@ async fn select_platforms(
     Ok(platforms)
 }
 
-/// Objects that are named where one reason holds for many.
+/// Number of objects that are named if one reason applies to many.
 const MAX_NAMES: usize = 5;
 
 type TenantRowsById = BTreeMap<String, (Place, TenantSearchItem)>;
 
-/// Reads every tenant of an account, the terminated ones included; returns the partners whose clients cannot be listed.
+/// Reads every tenant of an account, including terminated ones. Returns the partners whose clients cannot be listed.
 async fn list_account_tenants(
     platform: &PlatformClient,
-    (rows, scope): (&mut TenantRowsById, Option<&NamespaceScope>),
+    rows: &mut TenantRowsById,
+    scope: Option<&NamespaceScope>,
     progress: &mut ProgressLine,
 ) -> Result<Vec<(String, CallError)>, CallError> {
     let account = platform.tenant_id().to_owned();
@@ -237,7 +239,7 @@ async fn list_account_tenants(
                 rows.insert(id.clone(), (place.clone(), row.clone()));
             }
         }
-        // Without partners in the API the credential's own tenant is one.
+        // If the API has no partners, the credential's own tenant is the only one.
         Err(CallError::Unsupported { .. } | CallError::NotFound { .. }) => partners.push(account),
         Err(error) => return Err(error),
     }
@@ -276,10 +278,12 @@ fn unclaimed_tenant(place: &Place, row: &TenantSearchItem) -> UnclaimedTenant {
     }
 }
 
-/// An object whose tenant is gone: absence from a list is never that, a read decides.
+/// Checks whether the tenant of an object is gone. Absence from a list does not prove that, so the tenant is read.
 async fn check_orphaned<K: TenantResource>(
     object: &K,
-    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+    ground: &Inventory,
+    rows: &TenantRowsById,
+    platforms: &[PlatformClient],
     found: &mut UnmanagedReport,
 ) {
     let observed = object.adoption().filter(|_| management_mode(object) == ManagementMode::Observe);
@@ -287,7 +291,7 @@ async fn check_orphaned<K: TenantResource>(
     let Some(id) = id else { return };
     let is_gone = match rows.get(id) {
         Some((_, row)) => row.status == Some(WireTenantState::Terminated),
-        None => match is_tenant_gone(object, id, (ground, rows, platforms)).await {
+        None => match is_tenant_gone(object, id, ground, rows, platforms).await {
             Ok(is_gone) => is_gone,
             Err(error) => return found.add_unchecked(object_label(object), error.to_string()),
         },
@@ -305,10 +309,12 @@ async fn check_orphaned<K: TenantResource>(
 async fn is_tenant_gone<K: TenantResource>(
     object: &K,
     id: &str,
-    (ground, rows, platforms): (&Inventory, &TenantRowsById, &[PlatformClient]),
+    ground: &Inventory,
+    rows: &TenantRowsById,
+    platforms: &[PlatformClient],
 ) -> Result<bool, CallError> {
     let pinned = object.status().and_then(|status| status.connection.as_ref());
-    // An object of another account is not this list's to judge.
+    // An object of another account is outside this list.
     let Some(platform) = platforms.iter().find(|platform| pinned.is_none_or(|pinned| pinned.host == platform.host()))
     else {
         return Ok(false);
@@ -317,7 +323,7 @@ async fn is_tenant_gone<K: TenantResource>(
     let parent = parent.or_else(|| ground.partner_of(object).and_then(unique_id).map(str::to_owned));
     let is_ended = |id: &String| rows.get(id).is_some_and(|(_, row)| row.status == Some(WireTenantState::Terminated));
     if K::KIND == TenantKind::Client && parent.as_ref().is_some_and(is_ended) {
-        // Under a partner that was ended nothing lives, and nothing is answered.
+        // A terminated partner has no live clients, and the platform does not answer for it.
         return Ok(true);
     }
     let place = match (K::KIND, parent) {
@@ -327,7 +333,7 @@ async fn is_tenant_gone<K: TenantResource>(
     };
     match platform.read_tenant(&place, id, false).await {
         Ok(read) => Ok(read.is_none_or(|read| read.life == LifecycleState::Terminated)),
-        // Under a partner that is only suspended some platforms do not answer at all.
+        // Under a partner that is only suspended, some platforms do not answer at all.
         Err(CallError::NotFound { .. } | CallError::ParentGone { .. }) => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! `version`: what runs here and in the cluster, and whether it fits.
+//! `version`: shows the versions of this program and in the cluster, and whether they are compatible.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -15,7 +15,7 @@ use crate::build;
 /// The label that the chart puts on the operator's Deployment.
 const DEPLOYMENT_LABEL: &str = "app.kubernetes.io/name=tenantry";
 
-/// The label with the version of what a Deployment runs.
+/// The label with the version of a Deployment's program.
 const VERSION_LABEL: &str = "app.kubernetes.io/version";
 
 /// Show the versions of this program, of the operator and of the resource definitions.
@@ -32,7 +32,7 @@ pub(crate) struct VersionFlags {
     output: Option<OutputFormat>,
 }
 
-/// What was found.
+/// All versions that were found.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct Versions {
@@ -109,15 +109,15 @@ async fn check_cluster_versions(cluster: &Cluster, versions: &mut Versions) {
     }
 }
 
-/// Version of the operator, where a Deployment with its label is found.
+/// Returns the version of the operator, if a Deployment with its label exists.
 async fn find_operator_version(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
     let found =
         Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(DEPLOYMENT_LABEL)).await?;
     Ok(found.items.iter().find_map(deployment_version))
 }
 
-/// What the image's tag says, else the label: an image that is pinned by its digest needs no tag, and with `image.tag` the
-/// label is that of the chart.
+/// Returns the version from the image's tag, otherwise from the label: an image that is pinned by digest may have no
+/// tag, and with `image.tag` the label only has the version of the chart.
 fn deployment_version(deployment: &Deployment) -> Option<String> {
     let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let image = pod.and_then(|pod| pod.containers.first()).and_then(|container| container.image.as_deref());
@@ -125,14 +125,14 @@ fn deployment_version(deployment: &Deployment) -> Option<String> {
     image.and_then(image_tag).or_else(label).filter(|version| !version.is_empty())
 }
 
-/// The tag of an image; nothing for one that is named by digest alone.
+/// Returns the tag of an image, or `None` if it only has a digest.
 fn image_tag(image: &str) -> Option<String> {
     let name = image.split('@').next().unwrap_or(image);
     let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
     Some(tag.trim_start_matches('v').to_owned())
 }
 
-/// Releases with the same major and minor number fit together.
+/// Returns the major and minor number. Releases in which both are equal are compatible.
 fn major_and_minor(version: &str) -> Vec<&str> {
     version.split(['.', '-']).take(2).collect()
 }

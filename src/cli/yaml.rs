@@ -1,10 +1,10 @@
-//! YAML that every reader takes for the same: whatever one of them could take for something else than text is quoted.
+//! Writes YAML that every reader parses alike: a text that a reader could parse as another type is quoted.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// A document in block style, members in the order of their names.
+/// Renders a document in block style, with members in the order of their names.
 pub(crate) fn to_block_yaml(value: &Value) -> String {
     let mut text = String::new();
     write_block(value, 0, &mut text);
@@ -21,7 +21,8 @@ fn write_block(value: &Value, depth: usize, text: &mut String) {
         }
         Value::Array(items) => {
             for item in items {
-                // Lists of manifests hold texts and, in a list of objects, whole documents: a flow keeps both right.
+                // Lists of manifests hold texts or, in a list of objects, complete documents. Flow style is right for
+                // both.
                 let _ = writeln!(text, "{:1$}- {2}", "", depth * 2, flow_value(item));
             }
         }
@@ -47,7 +48,7 @@ fn write_member(value: &Value, depth: usize, text: &mut String) {
     }
 }
 
-/// JSON is YAML; only a bare text looks better.
+/// Renders a value as JSON, which is also YAML. Only plain texts are unquoted, for readability.
 fn flow_value(value: &Value) -> String {
     match value {
         Value::String(text) => plain_or_quoted(text),
@@ -55,7 +56,7 @@ fn flow_value(value: &Value) -> String {
     }
 }
 
-/// A text, quoted unless no version of YAML takes it for something else.
+/// Renders a text, quoted unless every version of YAML reads it as that text.
 fn plain_or_quoted(text: &str) -> String {
     let quoted = || escape_invisible(&Value::from(text).to_string());
     let is_plain = text.starts_with(|letter: char| letter.is_ascii_alphabetic())
@@ -68,7 +69,7 @@ fn plain_or_quoted(text: &str) -> String {
     if is_plain && !is_word && !is_hex { text.to_owned() } else { quoted() }
 }
 
-/// JSON lets letters stand as they are that YAML takes for the end of a line or for none at all, and that nobody sees.
+/// Escapes invisible characters that JSON allows and that YAML reads as a line break or refuses.
 fn escape_invisible(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {

@@ -1,4 +1,4 @@
-//! The living tenants of a place, looked up once for a burst of creates.
+//! The live tenants of a place, suspended ones included, listed once for a burst of creates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,103 +12,103 @@ use super::place::Place;
 use super::single_flight::{Completed, SingleFlight};
 use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
-/// Age up to which an answer serves a burst.
+/// Maximum age of an answer that serves a burst.
 const MAX_BURST_AGE: Duration = Duration::from_secs(5);
-/// How long a created tenant is remembered for lists on their way; no call takes longer.
+/// How long a created tenant is remembered and added to lists in flight; no call takes longer.
 const CREATED_RETENTION: Duration = Duration::from_mins(2);
-/// Places beyond which stale answers are forgotten.
+/// Above this number of places, expired answers are removed.
 const MAX_PLACES: usize = 64;
 
 /// How fresh a list must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// An answer up to five seconds old serves; a tenant that this process has created since is in it.
+    /// An answer up to five seconds old is accepted; a tenant that this process has created since is in it.
     Burst,
-    /// The answer was asked for after the call began.
+    /// The request for the answer began after the call.
     Now,
 }
 
-/// A living tenant, as lists show it.
+/// A tenant that is not terminated, as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedTenant {
     /// Unique id.
     pub unique_id: String,
     /// Name.
     pub name: String,
-    /// Owner, where the list tells: a platform without the extensions never does.
+    /// The owner, where the list shows it; a platform without the extensions never does.
     pub mark: Option<Mark>,
 }
 
 impl ListedTenant {
-    /// The row of a search, unless the tenant was ended.
+    /// Converts the row of a search; returns `None` for a terminated tenant.
     pub(super) fn from_search_item(item: TenantSearchItem) -> Option<Self> {
         let TenantSearchItem { unique_id, name, status, managed_by, .. } = item;
         (status != Some(WireTenantState::Terminated)).then_some(Self { unique_id, name, mark: managed_by })
     }
 }
 
-/// The living tenants of a place.
+/// The live tenants of a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantListing {
-    /// Those that a list shows with id and name.
+    /// The tenants that a list shows with id and name.
     pub rows: Vec<ListedTenant>,
-    /// Rows that do not say which tenant they are about.
+    /// Rows that do not identify their tenant.
     pub unreadable: Vec<UnreadableRow>,
 }
 
 impl TenantListing {
-    /// Of the rows of a search.
+    /// Builds the listing from the rows of a search.
     pub(super) fn from_rows(rows: impl IntoIterator<Item = TenantSearchItem>, odd: Vec<UnreadableRow>) -> Self {
         let odd = odd.into_iter().filter(|row| !row.is_terminated).collect();
         Self { rows: rows.into_iter().filter_map(ListedTenant::from_search_item).collect(), unreadable: odd }
     }
 
-    /// Adds what another list shows beside.
+    /// Adds the tenants of another list that are missing here.
     pub(super) fn merge(&mut self, other: Self) {
         let known: HashSet<String> = self.rows.iter().map(|row| row.unique_id.clone()).collect();
         self.rows.extend(other.rows.into_iter().filter(|row| !known.contains(&row.unique_id)));
         self.unreadable.extend(other.unreadable);
     }
 
-    /// Each tenant in words: its name, or what is known of its row.
+    /// Returns the name of each tenant, or what is known of its row.
     pub fn display_names(&self) -> impl Iterator<Item = String> {
         let named = self.rows.iter().map(|row| row.name.clone());
         named.chain(self.unreadable.iter().map(ToString::to_string))
     }
 }
 
-/// What a search for tenants of a name found.
+/// The result of a search for tenants by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameSearchResult {
-    /// All that there are, with others beside them where the platform cannot be asked by name.
+    /// All tenants of the names; with others among them where the platform cannot filter by name.
     Complete(Arc<TenantListing>),
-    /// Whether there are others is not known, and why.
+    /// It is not known whether there are others, and why.
     Inconclusive(String),
 }
 
 type SharedListing = Arc<TenantListing>;
 
-/// The lists of every place asked for lately.
+/// The lists of every place that was requested lately.
 #[derive(Default)]
 pub(super) struct ActiveTenantCache(Mutex<HashMap<Place, Arc<CachedListing>>>);
 
-/// The list of one place. `since` is only changed while the last list is locked.
+/// The list of one place. `recent_changes` is only changed while the last list is locked.
 #[derive(Default)]
 struct CachedListing {
     single_flight: SingleFlight<SharedListing>,
     recent_changes: Mutex<RecentChanges>,
 }
 
-/// What happened since lists that may still be on their way were asked for.
+/// What happened since the requests for lists that may still be in flight.
 #[derive(Default)]
 struct RecentChanges {
     /// Tenants that this process created, oldest first.
     created: VecDeque<(Instant, ListedTenant)>,
-    /// No list that was asked for before this holds.
+    /// Lists requested before this time are invalid.
     invalidated_at: Option<Instant>,
 }
 
-/// A create under way: unless it is known to have changed nothing, or what it made, lists are forgotten.
+/// A create in flight. Unless its result is confirmed, the lists of its place are invalidated when it is dropped.
 pub(super) struct PendingCreate<'a> {
     cache: &'a ActiveTenantCache,
     place: &'a Place,
@@ -116,12 +116,12 @@ pub(super) struct PendingCreate<'a> {
 }
 
 impl PendingCreate<'_> {
-    /// Nothing was created.
+    /// Confirms that nothing was created.
     pub(super) fn confirm_none_created(mut self) {
         self.is_open = false;
     }
 
-    /// A tenant was created.
+    /// Confirms that a tenant was created.
     pub(super) fn confirm_created(mut self, tenant: &ListedTenant) {
         self.is_open = false;
         self.cache.record_created(self.place, tenant);
@@ -137,7 +137,7 @@ impl Drop for PendingCreate<'_> {
 }
 
 impl ActiveTenantCache {
-    /// The list, from memory where that is fresh enough.
+    /// Returns the list, from the cache where that is fresh enough.
     pub(super) async fn get_or_fetch(
         &self,
         place: &Place,
@@ -173,12 +173,12 @@ impl ActiveTenantCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists whose time is over take no memory.
+    /// Removes expired lists to free their memory.
     pub(super) fn remove_expired(&self) {
         self.lock_entries().retain(is_entry_needed);
     }
 
-    /// Tenants of one of these names that this process created a moment ago: a search may not find them yet.
+    /// Returns the tenants of these names that this process created a moment ago: a search may not find them yet.
     pub(super) fn recently_created(&self, place: &Place, names: &[&str]) -> Vec<ListedTenant> {
         let slot = self.lock_entries().get(place).cloned();
         let Some(slot) = slot else { return Vec::new() };
@@ -187,7 +187,7 @@ impl ActiveTenantCache {
         since.created.iter().map(|(_, tenant)| tenant).filter(is_named).cloned().collect()
     }
 
-    /// A create begins.
+    /// Registers a create in flight.
     pub(super) fn begin_create<'a>(&'a self, place: &'a Place) -> PendingCreate<'a> {
         PendingCreate { cache: self, place, is_open: true }
     }
@@ -203,7 +203,7 @@ impl ActiveTenantCache {
         });
     }
 
-    /// A tenant got a mark.
+    /// Records that a tenant got a mark.
     pub(super) fn record_mark(&self, place: &Place, id: &str, mark: &Mark) {
         self.update_listing(place, |list| {
             for row in Arc::make_mut(list).rows.iter_mut().filter(|row| row.unique_id == id) {
@@ -212,12 +212,12 @@ impl ActiveTenantCache {
         });
     }
 
-    /// A tenant was ended.
+    /// Records that a tenant was terminated.
     pub(super) fn record_terminated(&self, place: &Place, id: &str) {
         self.update_listing(place, |list| Arc::make_mut(list).rows.retain(|row| row.unique_id != id));
     }
 
-    /// The list does not hold any more: a name was changed, or a create may have been carried out.
+    /// Invalidates the list: a name was changed, or a create may have been carried out.
     pub(super) fn invalidate(&self, place: &Place) {
         let slot = self.entry_for(place);
         let mut last = slot.single_flight.lock_last();
@@ -258,7 +258,7 @@ impl CachedListing {
         self.recent_changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what was created after the platform may have read its own list.
+    /// Adds the tenants that were created after the platform may have read its own list.
     fn add_recently_created(&self, list: &mut SharedListing, started: Instant) {
         let mut since = self.lock_recent_changes();
         since.created.retain(|(at, _)| *at >= started);

@@ -1,5 +1,5 @@
-//! A circuit breaker for one account: while its platform leaves requests unanswered, one at a time tries whether it is
-//! back, and the others fail at once instead of waiting for their timeout.
+//! A circuit breaker for one account. While its platform leaves requests unanswered, one request at a time probes
+//! whether it is back, and the others fail at once instead of waiting for their timeout.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,33 +11,34 @@ use tower::ServiceExt as _;
 
 use super::http::{HttpService, RequestNotSent};
 
-/// So many different requests in a row without an answer open it. One request that is never answered, however often it
-/// is repeated, says nothing about the others.
+/// This many different requests in a row without an answer open the breaker. One request that is never answered,
+/// however often it is repeated, says nothing about the others.
 const SILENT_PATHS_TO_OPEN: usize = 3;
-/// What a request comes to that is not sent.
+/// The error of a request that is not sent.
 const NOT_SENT_MESSAGE: &str =
     "it has left requests unanswered, so one request at a time tries whether it is back, and the others are not sent";
 
-/// Says whether requests to an account are sent. All clones are one.
+/// Decides whether requests to an account are sent. All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct CircuitBreaker(Arc<Mutex<BreakerState>>);
 
 #[derive(Debug, Default)]
 struct BreakerState {
-    /// Paths of the requests that were left unanswered since the last answer.
+    /// Paths of the requests that got no answer since the last answer.
     silent_paths: BTreeSet<String>,
     is_open: bool,
-    /// Whether a request is under way that tries.
+    /// Whether a probe is in flight.
     is_probing: bool,
 }
 
 impl CircuitBreaker {
-    /// Whether the platform counts as one that hangs.
+    /// Returns whether the platform is considered unresponsive.
     pub fn is_open(&self) -> bool {
         self.lock_state().is_open
     }
 
-    /// A wire on which requests are sent only while this allows it; `timeout` is the longest time of a call.
+    /// Wraps a service so that requests are sent only while the breaker allows it; `timeout` is the maximum time of a
+    /// call.
     pub fn wrap_service(&self, service: HttpService, timeout: Duration) -> HttpService {
         let breaker = self.clone();
         HttpService::new(tower::service_fn(move |request: Request| {
@@ -47,7 +48,7 @@ impl CircuitBreaker {
                 let answer = Box::pin(wire.oneshot(request)).await;
                 match &answer {
                     Ok(_) => sent.record_answer(),
-                    // A connection that is refused or breaks costs no time: only silence does.
+                    // A connection that is refused or breaks costs no time; only silence does.
                     Err(_) => sent.record_failure(),
                 }
                 answer
@@ -77,7 +78,7 @@ impl CircuitBreaker {
     }
 }
 
-/// A request on its way. Dropped after most of its time it was left unanswered.
+/// A request in flight. If it is dropped after most of its time, it counts as unanswered.
 struct TrackedRequest {
     breaker: CircuitBreaker,
     path: String,
@@ -106,11 +107,11 @@ impl Drop for TrackedRequest {
         if self.probes {
             state.is_probing = false;
         }
-        // One that began late in its call is cut off by the call's deadline and says nothing.
+        // A request that started late in its call is cut off by the call's deadline and proves nothing.
         if self.is_over || self.started.elapsed() < self.timeout / 2 {
             return;
         }
-        // Nothing goes without a token, so its silence is that of all.
+        // Every request needs a token, so a silent token endpoint counts for all.
         state.is_open |= is_token_path(&self.path);
         state.silent_paths.insert(std::mem::take(&mut self.path));
         state.is_open |= state.silent_paths.len() >= SILENT_PATHS_TO_OPEN;
@@ -132,7 +133,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_mins(1);
 
-    /// A platform that is silent while it is told so, and counts.
+    /// A platform that is silent while the test asks for it, and counts requests.
     struct HangingPlatform {
         wire: HttpService,
         breaker: CircuitBreaker,
@@ -158,7 +159,7 @@ mod tests {
             Self { wire: breaker.wrap_service(wire, TIMEOUT), breaker, hangs, requests: asked }
         }
 
-        /// Asks for paths at the same time; returns the errors, nothing for what timed out.
+        /// Requests paths at the same time; returns the results, `None` for a timeout.
         async fn request_paths(&self, paths: &[&str]) -> Vec<Option<Result<(), String>>> {
             let one = |path: &str| {
                 let url = Url::parse(&format!("https://acme.example{path}")).unwrap();

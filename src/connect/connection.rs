@@ -27,13 +27,13 @@ pub struct Connection {
     fingerprint: Digest,
 }
 
-/// Why a Secret is no connection: a clause that names the key and the way out.
+/// Why a Secret is not a valid connection: a clause that names the key and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
-    /// A key is not there, or empty.
+    /// A key is missing or empty.
     #[error("key `{0}` is missing or empty: add it to the Secret")]
     Missing(&'static str),
-    /// A key is not there, and another is that differs from it in capitals alone.
+    /// A key is missing, and another one differs from it only in case.
     #[error("key `{0}` is missing or empty: write it instead of `{1}`")]
     Misspelt(&'static str, String),
     /// A value is not text.
@@ -42,23 +42,23 @@ pub enum ConnectionError {
     /// The address cannot be used.
     #[error("key `url` {0}")]
     Url(String),
-    /// The tenant's id has characters that no id has.
+    /// The tenant id has characters that no id has.
     #[error("key `tenantId` is not the unique id of a tenant: write it as the platform shows it, for example `msp_92`")]
     TenantId,
-    /// The certificates cannot be read.
+    /// The certificates cannot be parsed.
     #[error("key `ca.crt` holds no certificate in PEM form: write it with its `BEGIN CERTIFICATE` line")]
     Ca,
-    /// The HTTP client refused its configuration.
+    /// The HTTP client rejected its configuration.
     #[error("no HTTPS client can be made ({0}): add the platform's CA as key `ca.crt`")]
     Client(String),
 }
 
 impl Connection {
-    /// Reads a Secret's data: `url`, `tenantId`, `clientId`, `clientSecret` and, where the platform has a CA of its
-    /// own, `ca.crt`. White space around a value is left out, since files often end with a line feed.
+    /// Parses a Secret's data: `url`, `tenantId`, `clientId`, `clientSecret` and, where the platform has its own CA,
+    /// `ca.crt`. White space around a value is removed, since files often end with a line feed.
     ///
     /// # Errors
-    /// The first key that is missing or cannot be used.
+    /// The first key that is missing or invalid.
     pub fn from_secret(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, ConnectionError> {
         let url = parse_address(text_value(data, URL)?)?;
         let tenant_id = text_value(data, TENANT_ID)?.to_owned();
@@ -74,7 +74,7 @@ impl Connection {
         Ok(Self { url, tenant_id, client_id, client_secret, ca, fingerprint: digest_secret_data(data) })
     }
 
-    /// Host of the address, with its port where that is not the scheme's own.
+    /// Returns the host of the address, with the port unless it is the default port of the scheme.
     pub fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         match self.url.port() {
@@ -83,12 +83,12 @@ impl Connection {
         }
     }
 
-    /// Tenant that the credential belongs to.
+    /// Returns the id of the tenant that the credential belongs to.
     pub fn tenant_id(&self) -> &str {
         &self.tenant_id
     }
 
-    /// Digest over everything, the secret included: equal means the same connection.
+    /// Returns a digest over everything, the secret included: equal means the same connection.
     pub fn fingerprint(&self) -> Digest {
         self.fingerprint.clone()
     }
@@ -164,7 +164,7 @@ fn parse_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Connectio
     }
 }
 
-/// Lengths go in as well, so that no byte can move from one value to the next unnoticed.
+/// Digests the values with their lengths, so that no byte can move from one value to the next unnoticed.
 fn digest_secret_data(data: &BTreeMap<String, Vec<u8>>) -> Digest {
     let mut bytes = Vec::new();
     for value in KEYS.map(|key| data.get(key).map_or(&[][..], Vec::as_slice).trim_ascii()) {

@@ -1,4 +1,4 @@
-//! Every way in which a call can fail, by what is to be done about it.
+//! Every way in which a call can fail, by what to do about it.
 
 use jiff::Timestamp;
 
@@ -6,42 +6,42 @@ use super::error_body::parse_error_body;
 use super::http::HttpAnswer;
 use crate::wire::{FieldError, code};
 
-/// Longest text of an answer that goes into a message, in characters.
+/// Maximum length of a text that is quoted from an answer, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
-/// Most fields of a refusal that are kept.
+/// Maximum number of fields of a refusal that are kept.
 const MAX_FIELD_ERRORS: usize = 20;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The credential was refused, or a fresh token was.
+    /// The platform refused the credential, or a fresh token.
     #[error("the platform refuses the credential: {message}")]
     Unauthorised {
-        /// What the platform said.
+        /// The platform's message.
         message: String,
     },
-    /// The credential may not do this.
+    /// The credential lacks a permission.
     #[error("the credential lacks a permission: {message}")]
     Forbidden {
-        /// What the platform said.
+        /// The platform's message.
         message: String,
     },
-    /// The platform does not take what was sent.
+    /// The platform does not accept what was sent.
     #[error("the platform refuses {}", join_field_errors(errors))]
     Invalid {
-        /// Field by field.
+        /// The errors by field.
         errors: Vec<FieldError>,
     },
-    /// The tenant of the path is suspended or ended.
+    /// The tenant in the path is suspended or terminated.
     #[error("the tenant above is suspended or ended: {message}")]
     ParentGone {
-        /// What the platform said.
+        /// The platform's message.
         message: String,
     },
-    /// What the call is about does not exist, or its parent does not.
+    /// The subject of the call does not exist, or its parent does not.
     #[error("the platform does not find it: {message}")]
     NotFound {
-        /// What the platform said.
+        /// The platform's message.
         message: String,
     },
     /// The platform has no such call.
@@ -53,7 +53,7 @@ pub enum CallError {
     /// The rate limit is used up; nothing was carried out.
     #[error("the platform's rate limit is used up{}", until_clause(*retry_at))]
     Throttled {
-        /// When there is a budget again, where the platform tells.
+        /// When there is a budget again, where the platform reports it.
         retry_at: Option<Timestamp>,
     },
     /// The platform could not be reached, failed, or did not answer in time.
@@ -61,10 +61,10 @@ pub enum CallError {
     Unavailable {
         /// What happened.
         message: String,
-        /// Whether the request may have been carried out all the same.
+        /// Whether the request may have been carried out nevertheless.
         maybe_applied: bool,
     },
-    /// Success, with a body that is not what was asked for.
+    /// Success, with a body that is not as expected.
     #[error("the platform's answer cannot be used: {message}")]
     Malformed {
         /// What is wrong with it.
@@ -73,8 +73,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the request may have been carried out all the same. True for an answer that says success and cannot be
-    /// read.
+    /// Returns whether the request may have been carried out nevertheless. True for an answer that reports success and
+    /// cannot be read.
     pub fn maybe_applied(&self) -> bool {
         match self {
             Self::Unavailable { maybe_applied, .. } => *maybe_applied,
@@ -89,7 +89,7 @@ impl CallError {
         }
     }
 
-    /// Whether the platform could not be asked: this says nothing of what was asked for.
+    /// Returns whether the platform could not be asked. The error then says nothing about the subject of the call.
     pub const fn is_of_connection(&self) -> bool {
         match self {
             Self::Unauthorised { .. } | Self::Throttled { .. } | Self::Unavailable { .. } => true,
@@ -102,12 +102,12 @@ impl CallError {
         }
     }
 
-    /// A failure that happened before anything was sent.
+    /// Builds the error of a call that failed before anything was sent.
     pub(super) fn not_sent(message: impl Into<String>) -> Self {
         Self::Unavailable { message: message.into(), maybe_applied: false }
     }
 
-    /// A request of ours that the platform would not take, found before it was sent.
+    /// Builds the error of a request that the platform would not accept, found before it was sent.
     pub(super) fn invalid_field(field: &str, message: impl Into<String>) -> Self {
         let error = FieldError {
             code: code::INVALID.to_owned(),
@@ -135,12 +135,12 @@ fn until_clause(retry_at: Option<Timestamp>) -> String {
     retry_at.map(|at| format!(" until {}", format_instant(at))).unwrap_or_default()
 }
 
-/// A time in a message.
+/// Formats a time for a message.
 pub(super) fn format_instant(at: Timestamp) -> String {
     at.strftime("%FT%TZ").to_string()
 }
 
-/// Removes from a text what must not be shown.
+/// Removes secrets from a text.
 pub(super) fn redact_secrets(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
@@ -149,8 +149,8 @@ pub(super) fn redact_secrets(text: &str, secrets: &[&str]) -> String {
     text
 }
 
-/// Removes from a text what must not be shown, and everything beyond [`LONGEST`]. Platforms like to repeat what they
-/// were sent.
+/// Removes secrets from a text, and everything beyond [`MAX_MESSAGE_CHARS`]. Platforms often repeat what they were
+/// sent.
 pub(super) fn redact_and_shorten(text: &str, secrets: &[&str]) -> String {
     let text = redact_secrets(text, secrets);
     let mut kept: String = text.trim().chars().take(MAX_MESSAGE_CHARS).collect();
@@ -160,7 +160,7 @@ pub(super) fn redact_and_shorten(text: &str, secrets: &[&str]) -> String {
     kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// What an answer other than success means. `is_write` says whether the request may have changed something.
+/// Classifies an answer other than success. `is_write` is true if the request may have changed something.
 pub(super) fn classify_answer(answer: &HttpAnswer, is_write: bool, secrets: &[&str]) -> CallError {
     let HttpAnswer { status, headers: _, body } = answer;
     let status = *status;
@@ -176,8 +176,8 @@ pub(super) fn classify_answer(answer: &HttpAnswer, is_write: bool, secrets: &[&s
         429 => CallError::Throttled { retry_at: None },
         // Documented with 500, sent with 404 as well.
         500 if said.code() == code::NOT_FOUND => CallError::NotFound { message },
-        // The first three are from something before the platform. A firewall that looks at answers blocks one after the
-        // platform has carried the request out.
+        // The first three come from something in front of the platform. A firewall that inspects answers blocks one
+        // after the platform has carried out the request.
         401 | 403 | 407 | 408 | 425 | 500..=599 => CallError::Unavailable { message, maybe_applied: is_write },
         402..=499 => CallError::Invalid { errors: vec![request_level_error(&message)] },
         _ => CallError::malformed_answer(format!(
@@ -202,7 +202,7 @@ fn parse_field_errors(body: &[u8], secrets: &[&str], message: &str) -> Vec<Field
     }
 }
 
-/// A refusal that names no field.
+/// Builds a refusal that names no field.
 fn request_level_error(message: &str) -> FieldError {
     FieldError { code: code::INVALID.to_owned(), field_name: String::new(), message: message.to_owned(), holder: None }
 }

@@ -1,5 +1,5 @@
-//! What the body of an answer other than success says, and who says it: the platform in one of its documented shapes,
-//! or something before it, whose pages are told in a sentence and never quoted as they are.
+//! The body of an answer other than success, and its source: the platform in one of its documented forms, or something
+//! in front of it, whose pages are summarised in a sentence and never quoted unchanged.
 
 use reqwest::header::{HeaderMap, SERVER, WWW_AUTHENTICATE};
 use serde_json::Value;
@@ -8,28 +8,28 @@ use super::error::{redact_and_shorten, redact_secrets};
 use super::http::HttpAnswer;
 use crate::wire::{FieldError, OAuthError, PlatformError};
 
-/// Longest quotation of a page, in characters.
+/// Maximum length of a quotation from a page, in characters.
 const MAX_QUOTE_CHARS: usize = 80;
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ErrorBody {
     /// A failure of the application.
     Application { code: String, message: String },
     /// A failure of authentication, permission or throttling.
     OAuth { error: String, description: String },
-    /// Field by field.
+    /// Errors by field.
     Fields(Vec<FieldError>),
-    /// A challenge of OAuth in a header, RFC 6750; the body does not count.
+    /// An OAuth challenge in a header, RFC 6750; the body is ignored.
     Challenge,
     /// Nothing.
     Empty,
-    /// Something that is none of this, so it comes from a proxy, a gateway or a firewall.
+    /// Anything else, which comes from a proxy, a gateway or a firewall.
     Foreign { server: Option<String>, quote: Option<String> },
 }
 
 impl ErrorBody {
-    /// Whether a 401 or 403 is about the credential.
+    /// Returns whether a 401 or 403 is about the credential.
     pub(super) const fn is_about_credential(&self) -> bool {
         match self {
             Self::Application { .. } | Self::OAuth { .. } | Self::Challenge => true,
@@ -37,7 +37,7 @@ impl ErrorBody {
         }
     }
 
-    /// The code of the application's shape.
+    /// Returns the code of an application failure.
     pub(super) fn code(&self) -> &str {
         match self {
             Self::Application { code, message: _ } => code,
@@ -45,7 +45,7 @@ impl ErrorBody {
         }
     }
 
-    /// One sentence for a message, without the secrets.
+    /// Returns one sentence for a message, without the secrets.
     pub(super) fn to_sentence(&self, status: u16, secrets: &[&str]) -> String {
         let with_status = |text: &str| format!("{} (HTTP {status})", redact_and_shorten(text, secrets));
         match self {
@@ -55,7 +55,7 @@ impl ErrorBody {
             Self::OAuth { error: _, description } => with_status(description),
             Self::Fields(_) | Self::Challenge | Self::Empty => format!("HTTP {status}"),
             Self::Foreign { server, quote } => {
-                // Secrets go first: half of one that was cut would not be found.
+                // Secrets are removed first: a secret that was cut in half would not be found.
                 let quote = quote.as_ref().map(|quote| shorten_quote(&strip_markup(&redact_secrets(quote, secrets))));
                 let quote = quote.filter(|quote| !quote.is_empty()).map(|quote| format!("`{quote}`"));
                 let detail: Vec<String> = server.iter().cloned().chain(quote).collect();
@@ -66,7 +66,7 @@ impl ErrorBody {
     }
 }
 
-/// Reads an answer.
+/// Parses an answer.
 pub(super) fn parse_error_body(answer: &HttpAnswer) -> ErrorBody {
     let HttpAnswer { status: _, headers, body } = answer;
     if let Ok(PlatformError { code, message }) = serde_json::from_slice(body) {
@@ -88,22 +88,23 @@ pub(super) fn parse_error_body(answer: &HttpAnswer) -> ErrorBody {
     ErrorBody::Foreign { server: server_name(headers), quote: quotable_line(body) }
 }
 
-/// Whether a 401 or 403 is about the credential, and not from something before the platform.
+/// Returns whether a 401 or 403 is about the credential, and not from something in front of the platform.
 pub(super) fn is_about_credential(answer: &HttpAnswer) -> bool {
     parse_error_body(answer).is_about_credential()
 }
 
-/// Whether an error body is in the application's shape, and so not from something in between: gateways answer 404 too.
+/// Returns whether an error body has the application's form, and so does not come from a gateway: gateways answer 404
+/// too.
 pub(super) fn is_platform_error(body: &[u8]) -> bool {
     platform_error_code(body).is_some()
 }
 
-/// The code of a body in the application's shape.
+/// Returns the code of a body in the application's form.
 pub(super) fn platform_error_code(body: &[u8]) -> Option<String> {
     serde_json::from_slice::<PlatformError>(body).ok().map(|error| error.code)
 }
 
-/// Whether an answer asks for a scheme of authentication, in any case of letters and in any of several headers.
+/// Returns whether an answer requests an authentication scheme. Case is ignored, and all headers of the name are read.
 pub(super) fn has_challenge(headers: &HeaderMap, scheme: &str) -> bool {
     let is_scheme = |word: &str| word.eq_ignore_ascii_case(scheme);
     headers
@@ -114,19 +115,19 @@ pub(super) fn has_challenge(headers: &HeaderMap, scheme: &str) -> bool {
         .any(|challenge| challenge.split_whitespace().next().is_some_and(is_scheme))
 }
 
-/// Name of the server, without its version.
+/// Returns the name of the server, without its version.
 fn server_name(headers: &HeaderMap) -> Option<String> {
     let name = headers.get(SERVER)?.to_str().ok()?.split(['/', ' ', '(']).next()?;
     Some(name.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(40).collect())
         .filter(|name: &String| !name.is_empty())
 }
 
-/// The one line of a body that a person would read out.
+/// Returns the one line of a body that is most useful to a person.
 fn quotable_line(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(members)) => {
-            // RFC 9457, and what gateways write.
+            // RFC 9457, and the names that gateways use.
             let names = ["title", "detail", "message", "error", "reason", "description"];
             names.iter().find_map(|name| members.get(*name)?.as_str().map(str::to_owned))
         }
@@ -136,9 +137,9 @@ fn quotable_line(body: &[u8]) -> Option<String> {
     }
 }
 
-/// What stands in the first element of that name.
+/// Returns the text in the first element of this name.
 fn element_text(page: &str, name: &str) -> Option<String> {
-    // Letters keep their length, so that places in both texts are the same.
+    // ASCII lower case keeps lengths, so positions are the same in both texts.
     let lower = page.to_ascii_lowercase();
     let opened = lower.find(&format!("<{name}"))?;
     let begin = opened + lower[opened..].find('>')? + 1;
@@ -146,7 +147,7 @@ fn element_text(page: &str, name: &str) -> Option<String> {
     Some(page[begin..end].to_owned())
 }
 
-/// A text without markup, quotation marks and white space that would break out of a message.
+/// Returns a text without markup, and without quotation marks and white space that would break a message.
 fn strip_markup(text: &str) -> String {
     let mut is_inside = false;
     let mut plain = String::with_capacity(text.len());

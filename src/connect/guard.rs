@@ -1,4 +1,4 @@
-//! Leave to change anything, asked for right before a change is sent.
+//! Permission to change anything, checked right before a change is sent.
 
 use std::fmt;
 use std::pin::pin;
@@ -8,21 +8,21 @@ use std::task::Poll;
 use super::error::CallError;
 use super::http::ExchangeFault;
 
-/// What a change without leave comes to.
+/// The error of a change without permission.
 const NOT_LEADING_MESSAGE: &str = "this operator no longer leads";
 
-/// Says whether changes may be sent; by default they may.
+/// Decides whether changes may be sent; by default they may.
 #[derive(Clone)]
 pub struct ChangeGuard(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl ChangeGuard {
-    /// A guard that asks each time.
+    /// Builds a guard that calls this function for each check.
     pub fn new(may_change: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(may_change))
     }
 
-    /// Sends a change while there is leave. It is asked for again whenever the exchange goes on: what still waits for a
-    /// connection when the leave ends is never sent.
+    /// Sends a change while it is permitted. The permission is checked at each poll: a change that still waits for a
+    /// connection when the permission ends is never sent.
     pub(super) async fn send_change<T>(
         &self,
         exchange: impl Future<Output = Result<T, ExchangeFault>>,

@@ -1,5 +1,5 @@
-//! Numbers and times in the headers of an answer: each form that an RFC or a common server has is read, and none is
-//! believed without bounds. Times are milliseconds since the epoch, and arguments.
+//! Numbers and times in the headers of an answer. Each form that an RFC or a common server uses is parsed, and every
+//! value is bounded. Times are milliseconds since the epoch, passed as arguments.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -14,35 +14,35 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const BUCKET: HeaderName = HeaderName::from_static("x-ratelimit-bucket");
 
-/// Longest time that a header can make anybody wait: two of the documented windows of a minute.
+/// Longest time that a header can impose as a wait: two of the documented windows of a minute.
 pub(super) const MAX_WAIT_MS: i64 = 120_000;
-/// No budget is larger, so that sums of budgets stay far from any overflow.
+/// Maximum budget, so that sums of budgets never overflow.
 const MAX_COUNT: i64 = 1_000_000_000;
-/// Longest name of a bucket that is remembered.
+/// Maximum length of a bucket name that is kept.
 const MAX_BUCKET_NAME: usize = 128;
-/// Clocks that differ by less are taken to be the same: `Date` has no fractions of a second.
+/// Clocks that differ by less count as equal: `Date` has no fractions of a second.
 const CLOCK_TOLERANCE_MS: i64 = 2_000;
 
-/// What an answer says of budgets, and what in it cannot be meant.
+/// What an answer reports about budgets, and what in it is implausible.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct HeaderReading {
     pub(super) rate_limit: RateLimitHeaders,
     /// The bucket that the request was counted in.
     pub(super) bucket: Option<String>,
-    /// When the platform may be asked again.
+    /// When the platform may be asked again, in milliseconds since the epoch.
     pub(super) retry_at: Option<i64>,
-    /// The first header that was cut or left out.
+    /// The first header that was clamped or ignored.
     pub(super) implausible: Option<ImplausibleHeader>,
 }
 
-/// A header that cannot mean what it says.
+/// A header with an implausible value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ImplausibleHeader {
     pub(super) header: &'static str,
     pub(super) value: String,
 }
 
-/// Reads the headers of an answer that came at `now`.
+/// Parses the headers of an answer that arrived at `now`.
 pub(super) fn read_headers(headers: &HeaderMap, now: i64) -> HeaderReading {
     let clock = ClockOffset::from_headers(headers, now);
     let mut reading = HeaderReading { bucket: bucket_name(headers), ..HeaderReading::default() };
@@ -53,7 +53,7 @@ pub(super) fn read_headers(headers: &HeaderMap, now: i64) -> HeaderReading {
     reading
 }
 
-/// What the headers say is left of a budget.
+/// Returns what is left of a budget according to the headers.
 pub(super) fn read_remaining(headers: &HeaderMap) -> Option<u64> {
     let left = parse_count(&header_text(headers, &REMAINING)?)?;
     u64::try_from(left).ok()
@@ -78,7 +78,7 @@ impl HeaderReading {
         reset
     }
 
-    /// `Retry-After` is a number of seconds or a date, RFC 9110 section 10.2.3.
+    /// Parses `Retry-After`: a number of seconds or a date, RFC 9110 section 10.2.3.
     fn read_retry_at(&mut self, headers: &HeaderMap, clock: ClockOffset) -> Option<i64> {
         let text = header_text(headers, &RETRY_AFTER)?;
         let at = match parse_number(&text) {
@@ -99,7 +99,7 @@ impl HeaderReading {
     }
 }
 
-/// Our time, and how far it is ahead of the platform's: the times in headers are of its clock, the waits are of ours.
+/// Our time, and how far it is ahead of the platform's: the headers use the platform's clock, the waits use ours.
 #[derive(Clone, Copy)]
 struct ClockOffset {
     now: i64,
@@ -113,7 +113,7 @@ impl ClockOffset {
         Self { now, ahead: if ahead.saturating_abs() < CLOCK_TOLERANCE_MS { 0 } else { ahead } }
     }
 
-    /// A time of the platform's clock, by ours.
+    /// Converts a time of the platform's clock to ours.
     fn to_local(self, theirs: i64) -> i64 {
         theirs.saturating_add(self.ahead)
     }
@@ -122,13 +122,13 @@ impl ClockOffset {
         self.now.saturating_add(to_milliseconds(seconds))
     }
 
-    /// A reset: seconds since the epoch as documented; other servers write milliseconds, microseconds, seconds from
-    /// now on, or a date.
+    /// Parses a reset time. It is documented as seconds since the epoch; other servers send milliseconds, microseconds,
+    /// seconds from now, or a date.
     fn parse_reset_time(self, text: &str) -> Option<i64> {
         let Some(number) = parse_number(text) else { return parse_date(text).map(|date| self.to_local(date)) };
         let seconds = match number {
             negative if negative < 0.0 => return None,
-            // Three years: no wait is as long, and no clock is as old.
+            // Three years: no wait is that long, and no clock is that old.
             from_now if from_now < 1e8 => return Some(self.seconds_from_now(from_now)),
             seconds if seconds < 1e11 => seconds,
             milliseconds if milliseconds < 1e14 => milliseconds / 1e3,
@@ -144,13 +144,13 @@ impl ClockOffset {
     }
 }
 
-/// A float beyond the range becomes its end, so nothing overflows.
+/// Converts seconds to milliseconds. A float beyond the range saturates, so nothing overflows.
 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float to an integer saturates")]
 fn to_milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// The header's value without quotes; of a list, and of an item with parameters, the first item.
+/// Returns the header's value without quotes. From a list, or an item with parameters, it returns the first item.
 fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let whole = headers.get(name)?.to_str().ok()?.trim();
     let is_date = whole.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -160,18 +160,18 @@ fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 fn parse_number(text: &str) -> Option<f64> {
-    // `inf` and `nan` are numbers for the parser alone.
+    // `inf` and `nan` are numbers only to the parser.
     let is_numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     text.parse().ok().filter(|number: &f64| is_numeric && number.is_finite())
 }
 
-/// A number of requests; less than nothing is nothing.
+/// Parses a number of requests; a negative number becomes 0.
 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float to an integer saturates")]
 fn parse_count(text: &str) -> Option<i64> {
     parse_number(text).map(|number| (number.floor() as i64).clamp(0, MAX_COUNT))
 }
 
-/// The three forms of RFC 9110 section 5.6.7, and RFC 3339.
+/// Parses the three date forms of RFC 9110 section 5.6.7, and RFC 3339.
 pub(super) fn parse_date(text: &str) -> Option<i64> {
     let civil = |format| DateTime::strptime(format, text).ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
     DateTimeParser::new()
@@ -307,7 +307,7 @@ mod tests {
             let moved = Some(WindowReset { at: SERVER + apart + 30_000, is_plausible: true });
             assert_eq!(at(date, SERVER + apart), moved, "{apart}");
         }
-        // A date that is none, or of another age, moves nothing beyond the bounds.
+        // An invalid date, or one of another age, moves nothing beyond the bounds.
         assert_eq!(at("yesterday", SERVER), Some(WindowReset { at: SERVER + 30_000, is_plausible: true }));
         for date in ["Fri, 01 Jan 9999 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"] {
             assert!(at(date, SERVER).is_none_or(|reset| reset.at <= SERVER + MAX_WAIT_MS), "{date}");

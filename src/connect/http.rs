@@ -1,4 +1,4 @@
-//! One HTTP exchange: a request out, an answer of bounded size back.
+//! One HTTP exchange: sends a request and reads an answer of bounded size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::error::CallError;
 use super::proxy::ProxyAddress;
 use super::tls_roots;
 
-/// Longest error body that is read.
+/// Maximum size of an error body that is read.
 const MAX_ERROR_BODY: usize = 64 << 10;
-/// Longest wait for a connection.
+/// Maximum wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// An idle connection is given up before the platform or something in between does so in the middle of a request.
+/// An idle connection is closed before the platform or a proxy closes it in the middle of a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What carries requests to a platform: an HTTP client, or whatever stands in its place. An error that is none of the
-/// client's own is taken for a connection that broke on the way, so the request may have been carried out.
+/// The service that carries requests to a platform: an HTTP client, or a substitute. An error that is not the client's
+/// own counts as a connection that broke in transit, so the request may have been carried out.
 pub type HttpService = BoxCloneSyncService<Request, Response, BoxError>;
 
-/// A request that something on this side of the network held back.
+/// A request that was held back on this side of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct RequestNotSent(pub(super) &'static str);
 
-/// Makes what carries the requests of a connection; the time is the longest wait for a connection.
+/// Builds the service for a connection; the time is the maximum wait for a connection.
 pub type Connector = Arc<dyn Fn(&Connection, Duration) -> Result<HttpService, ConnectionError> + Send + Sync>;
 
 /// An answer of any status.
@@ -42,13 +42,13 @@ pub(super) struct HttpAnswer {
 
 /// Why there is no answer.
 pub(super) enum ExchangeFault {
-    /// No connection came about, so nothing was sent.
+    /// No connection was established, so nothing was sent.
     Connect(String),
-    /// The connection broke on the way.
+    /// The connection broke in transit.
     Broken(String),
-    /// The request cannot be made.
+    /// The request cannot be built.
     InvalidRequest(CallError),
-    /// Success, with a body beyond the limit.
+    /// Success, with a body beyond the limit, in bytes.
     TooLarge(usize),
 }
 
@@ -58,24 +58,24 @@ impl HttpAnswer {
     }
 }
 
-/// Over the network, which is where platforms are, and through the proxy where there is one.
+/// Returns a connector over the network, through the proxy where one is given.
 pub fn network_connector(proxy: Option<ProxyAddress>) -> Connector {
     Arc::new(move |connection, timeout| build_https_service(connection, timeout, proxy.as_ref()))
 }
 
-/// A client for one platform.
+/// Builds the client for one platform.
 pub(super) fn build_https_service(
     connection: &Connection,
     timeout: Duration,
     proxy: Option<&ProxyAddress>,
 ) -> Result<HttpService, ConnectionError> {
-    // The program installs it first; a library user or a test may not have.
+    // The program installs the provider first; a library user or a test may not have.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let unfit = |error: reqwest::Error| ConnectionError::Client(innermost_cause(&error));
     let mut builder = Client::builder()
         .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
         // A redirect, or a proxy that only the environment names, would send the credential to another host than the
-        // Secret and the flags name.
+        // one that Secret and flags name.
         .no_proxy()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
@@ -92,7 +92,7 @@ pub(super) fn build_https_service(
     Ok(HttpService::new(client.map_err(BoxError::from)))
 }
 
-/// A request for JSON.
+/// Builds a request for JSON.
 pub(super) fn json_request(method: Method, url: Url, body: Option<(&'static str, Vec<u8>)>) -> Request {
     let mut request = Request::new(method, url);
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -103,7 +103,7 @@ pub(super) fn json_request(method: Method, url: Url, body: Option<(&'static str,
     request
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the complete answer.
 pub(super) async fn send_request(
     service: &HttpService,
     request: Request,
@@ -115,7 +115,7 @@ pub(super) async fn send_request(
     if answer.is_success() {
         answer.body = read_body(&mut response, limit).await?;
     } else {
-        // An error is an error whatever its body, so a long or broken one is read as far as it goes.
+        // An error stays an error with any body, so a long or broken body is read as far as possible.
         answer.body = read_body(&mut response, MAX_ERROR_BODY).await.unwrap_or_default();
     }
     Ok(answer)
@@ -152,7 +152,7 @@ fn classify_reqwest_error(error: reqwest::Error) -> ExchangeFault {
     }
 }
 
-/// The innermost cause, which says more than "error sending request".
+/// Returns the innermost cause, which says more than "error sending request".
 fn innermost_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

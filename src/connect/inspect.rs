@@ -1,4 +1,4 @@
-//! A tenant as a whole, for those who write down what is there: with its images, and with what no setting stands for.
+//! A complete tenant for `export`: with its images, and with the members that no setting represents.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ use super::transport::TenancyCall;
 use crate::plan::{Field, ObservedTenant};
 use crate::wire::{Branding, ImagePaths, Tenant};
 
-/// A tenant as a whole.
+/// A complete tenant.
 #[derive(Clone, Debug)]
 pub struct TenantInspection {
     /// Its settings.
     pub observed: ObservedTenant,
-    /// Where its images are, for [`PlatformClient::read_image`].
+    /// Paths of its images, for [`PlatformClient::read_image`].
     pub images: BTreeMap<Field, String>,
-    /// Members of the answers that hold something and that no setting stands for.
+    /// Members of the answers that hold a value and that no setting represents.
     pub unmapped: Vec<String>,
 }
 
-/// Members that tell how the tenant came about, or the same thing twice.
+/// Members that describe how the tenant was created, or that repeat another member.
 const PROVENANCE_MEMBERS: [&str; 5] = ["mspid", "mspDetails", "createdBy", "lastUpdatedBy", "showCopyClipboard"];
 
 impl PlatformClient {
-    /// Reads a tenant with everything that the platform shows of it; nothing where this id does not exist.
+    /// Reads a tenant with everything that the platform shows of it; returns `None` if this id does not exist.
     pub async fn inspect_tenant(&self, place: &Place, id: &str) -> Result<Option<TenantInspection>, CallError> {
         let turn = self.begin_session().await?;
         let Some(body) = turn.fetch_tenant_body(place, id).await? else { return Ok(None) };
@@ -46,10 +46,10 @@ impl PlatformClient {
         Ok(Some(TenantInspection { observed, images, unmapped }))
     }
 
-    /// Reads an image by its path, as [`TenantInspection::images`] names it.
+    /// Reads an image by its path, from [`TenantInspection::images`].
     ///
     /// # Errors
-    /// Among others a path that does not lead to this platform.
+    /// Also if the path does not lead to this platform.
     pub async fn read_image(&self, path: &str) -> Result<Vec<u8>, CallError> {
         let Some(segments) = image_path_segments(path) else {
             return Err(CallError::malformed_answer("the path of an image does not lead to this platform"));
@@ -57,14 +57,14 @@ impl PlatformClient {
         self.begin_session().await?.fetch_body(&TenancyCall::file(&segments)).await
     }
 
-    /// Whether a path leads to an image of this platform. One with a host of its own does not: the credential goes to no
-    /// other host, and no other host is asked at all.
+    /// Returns whether a path leads to an image on this platform. A URL with a host does not: the credential is sent to
+    /// no other host, and no other host is contacted.
     pub fn is_own_image_path(path: &str) -> bool {
         image_path_segments(path).is_some()
     }
 }
 
-/// The segments of a path that stays on this platform.
+/// Returns the segments of a path that stays on this platform.
 fn image_path_segments(path: &str) -> Option<Vec<&str>> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     let is_fit = |segment: &&str| {
@@ -74,7 +74,7 @@ fn image_path_segments(path: &str) -> Option<Vec<&str>> {
     segments.iter().all(is_fit).then_some(segments)
 }
 
-/// Members that hold something and that are not of the documented form.
+/// Returns the members that hold a value and that the documented form does not have.
 fn unknown_members(body: &[u8], tenant: &ParsedAnswer<Tenant>) -> Vec<String> {
     let (Ok(Value::Object(members)), Ok(known)) = (serde_json::from_slice(body), serde_json::to_value(&tenant.known))
     else {

@@ -1,4 +1,4 @@
-//! The map between fields and the wire's JSON.
+//! The mapping between fields and the API's JSON.
 
 mod field_location;
 mod members;
@@ -15,7 +15,7 @@ pub(super) use write::{branding_body, documented_changes, tenant_body};
 
 use super::error::CallError;
 
-/// The reason without the text that was read, which may hold what must not be shown.
+/// Describes a JSON error without the text that was parsed, which may hold secrets.
 pub(super) fn json_error(error: &serde_json::Error) -> CallError {
     let (line, column) = (error.line(), error.column());
     let what = match error.classify() {

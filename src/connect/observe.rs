@@ -1,4 +1,4 @@
-//! What is told of each exchange with a platform: for counters, and for the line that says what was changed.
+//! Reports each exchange with a platform, for metrics and for the audit log.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use super::http::HttpService;
 use super::rate_limit_budget::BudgetCategory;
 use super::trace::next_request_id;
 
-/// Header with the id under which a request is found in the logs of both sides.
+/// Header with the id under which both sides log a request.
 const REQUEST_ID: &str = "x-request-id";
 
-/// One request and how it ended.
+/// One request and its result.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// What was asked for, for example `create`.
+    /// The name of the operation, for example `create`.
     pub operation: &'static str,
-    /// Id that the request carried.
+    /// The id that the request carried.
     pub request_id: String,
-    /// HTTP status; nothing where no answer came.
+    /// HTTP status; `None` if no answer came.
     pub code: Option<u16>,
-    /// From the first byte sent to the answer's headers.
+    /// From the first byte sent to the headers of the answer.
     pub duration: Duration,
-    /// What is left of the budget that it used, by its name, where the platform tells.
+    /// What is left of the budget that the request used, by the budget's name, where the platform reports it.
     pub budget_left: Option<(&'static str, u64)>,
 }
 
-/// A wire that tells of each exchange, also of one that nobody waited for to the end.
-pub fn instrumented(service: HttpService, observer: impl Fn(Exchange) + Clone + Send + Sync + 'static) -> HttpService {
+/// Wraps a service so that each exchange is reported to `observer`, also one whose caller did not wait for the end.
+pub fn with_observer(service: HttpService, observer: impl Fn(Exchange) + Clone + Send + Sync + 'static) -> HttpService {
     HttpService::new(tower::service_fn(move |mut request: Request| {
         let operation = operation_name(request.method(), request.url());
         let category = operation_category(operation);
@@ -58,7 +58,7 @@ pub fn instrumented(service: HttpService, observer: impl Fn(Exchange) + Clone + 
     }))
 }
 
-/// Tells when it is dropped, however that comes about.
+/// Reports the exchange when it is dropped, for any reason.
 struct ObserveOnDrop<T: Fn(Exchange)> {
     exchange: Exchange,
     started: Instant,
@@ -79,7 +79,7 @@ impl<T: Fn(Exchange)> Drop for ObserveOnDrop<T> {
     }
 }
 
-/// The name of what is asked for; a closed list, since it becomes a label.
+/// Returns the name of an operation. The list is closed, since the name becomes a label.
 fn operation_name(method: &Method, url: &Url) -> &'static str {
     let last = url.path_segments().and_then(|mut segments| segments.rfind(|one| !one.is_empty()));
     match (method.as_str(), last.unwrap_or_default()) {
@@ -114,7 +114,7 @@ mod tests {
     use super::super::trace::{current_trace, with_new_trace};
     use super::*;
 
-    /// Sends requests; returns the ids that the wire got and those that were told.
+    /// Sends requests; returns the ids that the service received and the ids that were reported.
     async fn send_requests(requests: &[(Method, &str)]) -> (Vec<String>, Vec<String>) {
         let (headers, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (keep, tell) = (Arc::clone(&headers), Arc::clone(&told));
@@ -122,7 +122,7 @@ mod tests {
             keep.lock().unwrap().push(request.headers()[REQUEST_ID].to_str().unwrap().to_owned());
             std::future::ready(Err::<reqwest::Response, tower::BoxError>("nobody answers".into()))
         }));
-        let wire = instrumented(wire, move |exchange| tell.lock().unwrap().push(exchange.request_id));
+        let wire = with_observer(wire, move |exchange| tell.lock().unwrap().push(exchange.request_id));
         for (method, path) in requests {
             let url = Url::parse(&format!("https://acme.example{path}")).unwrap();
             wire.clone().oneshot(Request::new(method.clone(), url)).await.unwrap_err();

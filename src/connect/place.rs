@@ -1,11 +1,11 @@
-//! Where tenants stand: under which parent, on which route.
+//! Where tenants live: under which parent, on which route.
 
 use crate::plan::TenantKind;
 
 /// The tenants under one parent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
-    /// Partners of a service provider; the public API documents only the read of one.
+    /// Partners of a service provider; the public API documents only the read of a single one.
     Partners {
         /// Unique id of the service provider.
         sp: String,
@@ -18,7 +18,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Kind of the tenants here.
+    /// Returns the kind of the tenants in this place.
     pub const fn kind(&self) -> TenantKind {
         match self {
             Self::Partners { .. } => TenantKind::Partner,
@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// Unique id of the tenant above them.
+    /// Returns the unique id of the parent tenant.
     pub fn parent_id(&self) -> &str {
         match self {
             Self::Partners { sp } => sp,
@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    /// Segment of the route.
+    /// Returns the segment of the route.
     pub(super) const fn route_segment(&self) -> &'static str {
         match self {
             Self::Partners { .. } => "msps",
@@ -43,14 +43,14 @@ impl Place {
     }
 }
 
-/// Whether a text can be the id of a tenant. An id becomes a segment of a path: with `..` or nothing in it a request
-/// would reach another route, and an update would become a create.
+/// Returns whether a text can be the id of a tenant. An id becomes a segment of a path: with `..` or an empty id, a
+/// request would reach another route, and an update would become a create.
 pub(super) fn is_tenant_id(text: &str) -> bool {
     let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=128).contains(&text.len()) && text.bytes().all(ours) && !RESERVED_SEGMENTS.contains(&text)
 }
 
-/// Segments that stand where an id could.
+/// Segments of the API in the position of an id.
 const RESERVED_SEGMENTS: [&str; 3] = ["client", "minimal", "search"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The platform, as the operator uses it.
+//! The client of a platform, as operator and plugin use it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::wire::{CreatedTenant, ImpactCounts, LifecycleAction, Mark, Tenant};
 /// How often a list is read that changes meanwhile.
 const LIST_ATTEMPTS: usize = 3;
 
-/// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
+/// A platform behind one [`Connection`]: one token, one rate limiter and one cache of lists, shared by all clones.
 #[derive(Clone)]
 pub struct PlatformClient {
     shared: Arc<PlatformState>,
@@ -41,29 +41,29 @@ impl fmt::Debug for PlatformClient {
 }
 
 impl PlatformClient {
-    /// A platform; `timeout` bounds each call as a whole.
+    /// Builds a client; `timeout` bounds each call in total.
     ///
     /// # Errors
-    /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
+    /// If no HTTPS client can be built, for example because neither the system nor the Secret has a certificate.
     pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
         Self::new_with_proxy(connection, timeout, None)
     }
 
-    /// The same through a proxy, where there is one.
+    /// Builds a client that uses a proxy, where one is given.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// As for [`Self::new`].
     pub fn new_with_proxy(
         connection: Connection,
         timeout: Duration,
         proxy: Option<&ProxyAddress>,
     ) -> Result<Self, ConnectionError> {
         let wire = build_https_service(&connection, timeout, proxy)?;
-        Ok(Self::from_service(connection, timeout, (wire, ChangeGuard::default())))
+        Ok(Self::from_service(connection, timeout, wire, ChangeGuard::default()))
     }
 
-    /// A platform on which a change is sent only while the guard gives leave.
-    pub fn from_service(connection: Connection, timeout: Duration, (wire, guard): (HttpService, ChangeGuard)) -> Self {
+    /// Builds a client on a service. A change is sent only while the guard permits it.
+    pub fn from_service(connection: Connection, timeout: Duration, wire: HttpService, guard: ChangeGuard) -> Self {
         let shared = PlatformState {
             transport: Transport::new(connection, (wire, guard), timeout),
             active_tenants: ActiveTenantCache::default(),
@@ -71,52 +71,52 @@ impl PlatformClient {
         Self { shared: Arc::new(shared), priority: RequestPriority::Change }
     }
 
-    /// Tenant that the credential belongs to.
+    /// Returns the id of the tenant that the credential belongs to.
     pub fn tenant_id(&self) -> &str {
         self.shared.transport.connection.tenant_id()
     }
 
-    /// Digest of the connection: equal means the same account through the same credential.
+    /// Returns the digest of the connection: equal means the same account through the same credential.
     pub fn fingerprint(&self) -> crate::plan::Digest {
         self.shared.transport.connection.fingerprint()
     }
 
-    /// Host of the platform.
+    /// Returns the host of the platform.
     pub fn host(&self) -> String {
         self.shared.transport.connection.host()
     }
 
-    /// The same platform for the look for drift: its reads step back for those of changes.
+    /// Returns a client for the drift check: its reads give way to those of changes.
     #[must_use]
     pub fn for_polling(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), priority: RequestPriority::Polling }
     }
 
-    /// The same platform for reads that do not wait for a rate limit: they are made while a write slot is held.
+    /// Returns a client whose reads do not wait for a rate limit, for reads while a write slot is held.
     #[must_use]
     pub fn without_waiting(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), priority: RequestPriority::NoWait }
     }
 
-    /// The platform's time by an answer that came since then; nothing where none did, or none gave a time.
+    /// Returns the platform's time from an answer since then; `None` if there was none, or none with a time.
     pub fn clock_reading_since(&self, since: Instant) -> Option<ClockReading> {
         self.shared.transport.server_clock.reading_since(since)
     }
 
-    /// Waits until a change under the tenant of a place may be sent, and keeps token and slot for it.
+    /// Waits until a change under the parent of a place may be sent, and reserves token and slot for it.
     ///
     /// # Errors
-    /// No token can be had, or no slot within the deadline.
+    /// If no token is available, or no slot within the deadline.
     pub async fn reserve_write<'a>(&'a self, place: &'a Place) -> Result<WriteReservation<'a>, CallError> {
         WriteReservation::acquire(self.begin_session().await?.ensure_place_supported(place)?, place).await
     }
 
-    /// Whether a token can be had.
+    /// Checks whether a token can be obtained.
     pub async fn check_credential(&self) -> Result<(), CallError> {
         self.begin_session().await.map(drop)
     }
 
-    /// Whether the platform has what the public API does not document, as it says with each token.
+    /// Returns whether the platform has the extensions to the public API, which it reports with each token.
     pub async fn has_extensions(&self) -> Result<bool, CallError> {
         Ok(self.begin_session().await?.extensions)
     }
@@ -125,8 +125,8 @@ impl PlatformClient {
         RequestSession::begin(&self.shared, self.priority).await
     }
 
-    /// Reads a tenant; nothing where this id does not exist. Without `with_branding` no branding field is in the
-    /// answer, so it is for tenants that declare none.
+    /// Reads a tenant; returns `None` if this id does not exist. Without `with_branding` the result has no branding
+    /// fields, so it is for tenants that declare none.
     pub async fn read_tenant(
         &self,
         place: &Place,
@@ -140,9 +140,9 @@ impl PlatformClient {
         mapping::to_observed(place.kind(), tenant, branding, turn.extensions).map(Some)
     }
 
-    /// Reads a tenant for which the platform took the call that ends it; nothing where it is ended. After that call each
-    /// form of not being there says so: "not found" in whichever shape, "gone", and out of service under an id that the list
-    /// of inactive tenants names where a platform tells no more.
+    /// Reads a tenant whose termination the platform accepted; returns `None` if it is terminated. After that call each
+    /// form of absence counts: "not found" in any form, "gone", and, where a platform reports no more, out of service
+    /// under an id in the list of inactive tenants.
     pub async fn read_after_terminate(&self, place: &Place, id: &str) -> Result<Option<ObservedTenant>, CallError> {
         let turn = self.begin_session().await?;
         let tenant = match turn.fetch_tenant(place, id).await {
@@ -155,14 +155,13 @@ impl PlatformClient {
         Ok((!is_ended).then_some(observed))
     }
 
-    /// Whether a partner is in service, so that the platform takes changes under it.
+    /// Returns whether a partner is in service, so that the platform accepts changes under it.
     pub async fn is_partner_in_service(&self, partner: &str) -> Result<bool, CallError> {
         let tenant = self.begin_session().await?.fetch_partner(partner).await?;
         Ok(mapping::tenant_life(&tenant) == LifecycleState::Active)
     }
 
-    /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.
-    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload and mark, and no state between")]
+    /// Creates a tenant with its settings and mark, and returns its unique id. Branding needs a separate call.
     pub async fn create_tenant(
         &self,
         place: &Place,
@@ -197,7 +196,6 @@ impl PlatformClient {
     }
 
     /// Writes settings of a tenant in one request.
-    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload, and no state between")]
     pub async fn update_tenant(
         &self,
         place: &Place,
@@ -233,10 +231,10 @@ impl PlatformClient {
         .await
     }
 
-    /// Writes who owns a tenant, and nothing else.
+    /// Writes the mark of a tenant, and nothing else.
     ///
     /// # Errors
-    /// Without the extensions also where the external id holds the customer's own number.
+    /// Without the extensions also if the external id holds the customer's own number.
     pub async fn write_mark(&self, place: &Place, id: &str, mark: &Mark) -> Result<(), CallError> {
         let turn = self.begin_session().await?.ensure_place_supported(place)?;
         let tenant = if turn.extensions {
@@ -271,7 +269,7 @@ impl PlatformClient {
         self.change_state(place, id, LifecycleAction::Activate).await
     }
 
-    /// Stops a tenant.
+    /// Suspends a tenant.
     pub async fn suspend_tenant(&self, place: &Place, id: &str) -> Result<(), CallError> {
         self.change_state(place, id, LifecycleAction::Suspend).await
     }
@@ -282,8 +280,8 @@ impl PlatformClient {
             .await
     }
 
-    /// All living tenants of a place, suspended ones included. A list that is held while a tenant is created is copied
-    /// for the others, so it should be let go of before.
+    /// Lists all tenants of a place that are not terminated, suspended ones included. Release the list before a create: a
+    /// list that is still held then is copied for the other callers.
     pub async fn list_active_tenants(
         &self,
         place: &Place,
@@ -296,14 +294,15 @@ impl PlatformClient {
             .unwrap_or_else(|_| Err(CallError::not_sent("another call for the same list did not end in time")))
     }
 
-    /// The living tenants of a place that may have one of these names.
+    /// Lists the live tenants of a place that may have one of these names.
     ///
-    /// A platform with the extensions refuses a second tenant of a name, so there its list serves. Elsewhere it is asked
-    /// by each name, and that there is none counts only where nothing moved meanwhile.
+    /// A platform with the extensions refuses a second tenant of a name, so its list is sufficient. Other platforms are
+    /// searched for each name, and an empty result counts only if nothing moved meanwhile.
     pub async fn find_tenants_by_name(
         &self,
         place: &Place,
-        (names, freshness): (&[&str], Freshness),
+        names: &[&str],
+        freshness: Freshness,
     ) -> Result<NameSearchResult, CallError> {
         if self.begin_session().await?.ensure_place_supported(place)?.extensions {
             return self.list_active_tenants(place, freshness).await.map(NameSearchResult::Complete);
@@ -321,11 +320,11 @@ impl PlatformClient {
         Ok(NameSearchResult::Complete(Arc::new(TenantListing { rows: found, unreadable: Vec::new() })))
     }
 
-    /// The living tenants of a place, before something is done that none of them may outlive: by two lists, since one alone
-    /// may leave a tenant out.
+    /// Lists the live tenants of a place before a change that none of them may outlive. It uses two lists, since one
+    /// alone may omit a tenant.
     ///
     /// # Errors
-    /// Among others where a list changes while it is read.
+    /// Also if a list changes while it is read.
     pub async fn list_children(&self, place: &Place) -> Result<TenantListing, CallError> {
         let mut listing = TenantListing::clone(&*self.list_active_tenants(place, Freshness::Now).await?);
         let (rows, odd) = self.list_all_rows(place).await?;
@@ -333,10 +332,11 @@ impl PlatformClient {
         Ok(listing)
     }
 
-    /// Every row of a place by its id, the terminated ones included, and those that do not say which tenant they are about.
+    /// Returns every row of a place by its id, the terminated ones included, and the rows that do not identify their
+    /// tenant.
     ///
     /// # Errors
-    /// Among others where the list changes each time while it is read, since then tenants may be missing from it.
+    /// Also if the list changes in each attempt while it is read, since tenants may then be missing from it.
     pub async fn list_all_rows(&self, place: &Place) -> Result<AllRows, CallError> {
         self.shared.active_tenants.remove_expired();
         let mut why = String::new();
@@ -356,13 +356,13 @@ impl PlatformClient {
         Err(CallError::malformed_answer(format!("the list of tenants does not hold: {why}; ask again")))
     }
 
-    /// A page of all tenants of a place, 100 rows, the terminated ones included.
+    /// Returns a page of all tenants of a place: 100 rows, the terminated ones included.
     pub async fn list_page(&self, place: &Place, page_no: i64) -> Result<TenantPage, CallError> {
         self.shared.active_tenants.remove_expired();
         self.begin_session().await?.ensure_place_supported(place)?.fetch_page(place, page_no, None).await
     }
 
-    /// What ending a tenant would erase, by category; nothing where the platform cannot tell.
+    /// Returns what the termination of a tenant would erase, by category; `None` if the platform cannot report it.
     pub async fn read_impact(&self, id: &str) -> Result<Option<BTreeMap<String, i64>>, CallError> {
         let turn = self.begin_session().await?;
         if !turn.extensions {

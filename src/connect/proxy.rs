@@ -1,11 +1,11 @@
-//! The one proxy that requests to platforms go through, where a flag names it.
+//! The proxy for requests to platforms, if a flag names one.
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-/// Address of a proxy. It may hold a login, so it is never shown whole.
+/// Address of a proxy. It may hold credentials, so it is never shown in full.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyAddress(Url);
 

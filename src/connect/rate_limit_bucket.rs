@@ -1,16 +1,16 @@
-//! Which bucket of the rate limit a request is counted in, as far as answers told. Pure.
+//! Learns from answers which rate limit bucket a request is counted in. Pure.
 
 use std::collections::HashMap;
 
-/// Tenants beyond which those of a class are learnt again.
+/// Above this number of tenants, the buckets of a class are learnt again.
 const MAX_TENANTS_PER_CLASS: usize = 1024;
 
-/// What a request is, as far as buckets go.
+/// The route of a request, as far as buckets depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RateLimitRoute {
-    /// Tenant that the path begins with.
+    /// The tenant at the start of the path.
     pub(super) tenant: String,
-    /// Method and path without any id: a closed set.
+    /// Method and path without any id; a closed set.
     pub(super) class: String,
 }
 
@@ -19,14 +19,14 @@ pub(super) struct RateLimitRoute {
 pub(super) struct RateLimitBuckets(HashMap<String, ClassBuckets>);
 
 enum ClassBuckets {
-    /// One bucket so far, and the tenant whose answer named it last: it is taken to be the one of all tenants.
+    /// One bucket was seen, with the tenant whose answer named it last. It is assumed to serve all tenants.
     Shared { bucket: String, tenant: String },
-    /// Two tenants had two buckets, so each tenant has its own.
+    /// Two tenants had different buckets, so each tenant has its own.
     PerTenant(HashMap<String, String>),
 }
 
 impl RateLimitBuckets {
-    /// The bucket that a request will be counted in; nothing where no answer told.
+    /// Returns the bucket that a request will be counted in; `None` if no answer has named it.
     pub(super) fn bucket_for(&self, route: &RateLimitRoute) -> Option<&str> {
         match self.0.get(&route.class)? {
             ClassBuckets::Shared { bucket, tenant: _ } => Some(bucket),
@@ -34,7 +34,7 @@ impl RateLimitBuckets {
         }
     }
 
-    /// An answer named the bucket of its request.
+    /// Records the bucket that an answer named.
     pub(super) fn record_bucket(&mut self, route: &RateLimitRoute, name: &str) {
         let common = || ClassBuckets::Shared { bucket: name.to_owned(), tenant: route.tenant.clone() };
         let Some(class) = self.0.get_mut(&route.class) else {

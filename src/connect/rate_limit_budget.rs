@@ -1,12 +1,13 @@
-//! The pure half of the pacer: how much of a budget is left, as far as the platform's headers tell. Times are
-//! milliseconds since the epoch, and arguments.
+//! The pure half of the rate limiter: how much of a budget is left according to the platform's headers. Times are
+//! milliseconds since the epoch, passed as arguments.
 
 use super::headers::MAX_WAIT_MS;
 
-/// Ends of windows that differ by less are one: headers have whole seconds, and so has the clock that moves them to ours.
+/// Window ends that differ by less are the same: headers have whole seconds, and so has the clock that converts them to
+/// ours.
 const WINDOW_TOLERANCE_MS: i64 = 1_500;
 
-/// Kind of request; each has a budget of its own, so a write never waits for a read.
+/// Category of a request. Each has its own budget, so a write never waits for a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum BudgetCategory {
     /// POST, PUT, DELETE.
@@ -18,7 +19,7 @@ pub(super) enum BudgetCategory {
 }
 
 impl BudgetCategory {
-    /// Its name in counters.
+    /// Returns the name in metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Write => "write",
@@ -28,68 +29,70 @@ impl BudgetCategory {
     }
 }
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum RequestPriority {
-    /// Somebody waits for it.
+    /// Somebody waits for the change.
     Change,
-    /// The look for drift, which leaves a fifth of the budgets of reads to changes.
+    /// The drift check, which leaves a fifth of the read budgets to changes.
     Polling,
     /// The holder of a write slot, which waits for nothing else.
     NoWait,
 }
 
-/// What the headers of an answer say.
+/// The rate limit headers of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RateLimitHeaders {
     /// Requests per window.
     pub(super) limit: Option<i64>,
-    /// Requests left in this one.
+    /// Requests left in this window.
     pub(super) remaining: Option<i64>,
-    /// When the budget is whole again.
+    /// When the budget is full again.
     pub(super) reset: Option<WindowReset>,
 }
 
 /// End of a window, at most [`super::headers::MAX_WAIT_MS`] milliseconds away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WindowReset {
-    /// When that is.
+    /// The end in milliseconds since the epoch.
     pub(super) at: i64,
-    /// Whether the platform said so; otherwise it said something impossible, and any later answer knows better.
+    /// Whether the platform sent it. Otherwise the platform sent something impossible, and any later answer replaces
+    /// it.
     pub(super) is_plausible: bool,
 }
 
 /// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BudgetDecision {
-    /// Now.
+    /// It may be sent now.
     Send,
-    /// When a request on its way has been answered, at the latest then.
+    /// It waits until a request in flight is answered, at most until this time.
     AwaitAnswer(Option<i64>),
-    /// Then, and not before.
+    /// It waits until this time.
     WaitUntil(i64),
 }
 
-/// What is known of one budget. Nothing is limited until headers are seen.
+/// The known state of one budget. Nothing is limited until headers are seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestBudget {
     limit: Option<i64>,
-    /// The least that was told for this window, or what is left of a new one.
+    /// The lowest value reported for this window, or what is left of a new one.
     remaining: Option<i64>,
-    /// End of the window; nothing between its end and the first answer of the next.
+    /// End of the window; `None` between its end and the first answer of the next.
     reset: Option<WindowReset>,
-    /// Sent and not yet answered: the platform may or may not have counted them.
+    /// Requests sent and not yet answered: the platform may or may not have counted them.
     in_flight: i64,
-    /// Changes that wait.
+    /// Number of waiting changes.
     changes_waiting: u32,
-    /// Nothing is sent before this.
+    /// Nothing is sent before this time.
     blocked_until: i64,
     /// Refusals in a row.
     refusals: u32,
 }
 
 impl RequestBudget {
-    /// Whether a request may be sent now; it then must be answered by [`Self::told`] or [`Self::lost`].
+    /// Decides whether a request may be sent now. After `Send`, the caller must report [`Self::record_answer`],
+    /// [`Self::record_rejection`] or [`Self::record_lost_request`].
     pub(super) fn try_acquire(
         &mut self,
         category: BudgetCategory,
@@ -104,7 +107,7 @@ impl RequestBudget {
         let is_polling = priority == RequestPriority::Polling && category != BudgetCategory::Write;
         let reserve = if is_polling { self.limit.unwrap_or(remaining) / 5 } else { 0 };
         let may = remaining - self.in_flight > reserve && (!is_polling || self.changes_waiting == 0);
-        // Without a window's end nothing would ever wake a waiter but an answer.
+        // Without the end of a window, only an answer would wake a waiter.
         if may || (self.reset.is_none() && self.in_flight == 0) {
             return self.start_request();
         }
@@ -119,7 +122,7 @@ impl RequestBudget {
         BudgetDecision::Send
     }
 
-    /// Starts a new window where the old one is over, and one that a clock that was set back would make endless.
+    /// Starts a new window when the old one is over. Also ends a window that a clock set back would make endless.
     fn roll_window(&mut self, now: i64) {
         let latest = now.saturating_add(MAX_WAIT_MS);
         if self.reset.is_some_and(|reset| now >= reset.at || reset.at > latest) {
@@ -129,12 +132,12 @@ impl RequestBudget {
         self.blocked_until = self.blocked_until.min(latest);
     }
 
-    /// A request that was let through as one of another budget is counted in this one.
+    /// Counts a request here that was sent on another budget.
     pub(super) fn count_moved_request(&mut self) {
         self.in_flight += 1;
     }
 
-    /// An answer came, with these headers.
+    /// Records an answer with these headers.
     pub(super) fn record_answer(&mut self, told: RateLimitHeaders, now: i64) {
         self.in_flight -= 1;
         self.refusals = 0;
@@ -145,7 +148,7 @@ impl RequestBudget {
         self.roll_window(now);
         let Some((remaining, reset)) = told.remaining.zip(told.reset) else { return };
         if reset.at <= now {
-            // An answer of a window that is over.
+            // The answer belongs to a window that is over.
             return;
         }
         let known = self.reset.filter(|known| known.is_plausible);
@@ -154,14 +157,14 @@ impl RequestBudget {
         }
         self.limit = told.limit.or(self.limit);
         if known.is_some_and(|known| !reset.is_plausible || reset.at < known.at + WINDOW_TOLERANCE_MS) {
-            // Answers overtake each other, so within one window only the least counts.
+            // Answers overtake each other, so within one window only the lowest value counts.
             self.remaining = Some(self.remaining.map_or(remaining, |known| known.min(remaining)));
         } else {
             (self.remaining, self.reset) = (Some(remaining), Some(reset));
         }
     }
 
-    /// The platform refused with 429: nothing goes out before its window ends, or a growing pause where it names none.
+    /// Records a 429: nothing is sent before the window ends, or for a growing pause if it names no end.
     pub(super) fn record_rejection(&mut self, told: RateLimitHeaders, retry_after: Option<i64>, now: i64) {
         self.in_flight -= 1;
         self.update_window(told, now);
@@ -171,7 +174,7 @@ impl RequestBudget {
         self.blocked_until = self.blocked_until.max(named.unwrap_or(now + pause)).max(now + 100);
     }
 
-    /// No answer came; the platform may have counted the request.
+    /// Records that no answer came; the platform may have counted the request.
     pub(super) fn record_lost_request(&mut self, was_sent: bool) {
         self.in_flight -= 1;
         if was_sent {
@@ -179,12 +182,12 @@ impl RequestBudget {
         }
     }
 
-    /// A change begins or ends to wait.
+    /// Counts a change that starts or stops waiting.
     pub(super) fn count_waiting_change(&mut self, begins: bool) {
         self.changes_waiting = if begins { self.changes_waiting + 1 } else { self.changes_waiting.saturating_sub(1) };
     }
 
-    /// Whether forgetting it loses nothing.
+    /// Returns whether the budget can be dropped without loss.
     pub(super) fn is_idle(&self, now: i64) -> bool {
         self.in_flight == 0
             && self.changes_waiting == 0
@@ -216,7 +219,7 @@ mod tests {
         budget.try_acquire(BudgetCategory::Page, RequestPriority::Polling, now)
     }
 
-    /// A budget after one answer.
+    /// Returns a budget after one answer.
     fn budget_after_answer(limit: i64, remaining: i64) -> RequestBudget {
         let mut budget = RequestBudget::default();
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::Send);
@@ -254,7 +257,7 @@ mod tests {
             RESET,
         );
         assert_eq!(try_write(&mut budget, RESET), BudgetDecision::WaitUntil(2 * RESET));
-        // An answer of the window before changes nothing.
+        // An answer of the previous window changes nothing.
         budget.record_answer(headers_with(2, 2), RESET);
         assert_eq!(try_write(&mut budget, RESET), BudgetDecision::WaitUntil(2 * RESET));
     }
@@ -309,7 +312,7 @@ mod tests {
         budget.count_moved_request();
         budget.record_answer(headers_with(50, 49), NOW);
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::Send);
-        // The other way round the window stays, with the least that was told.
+        // In the other order the window stays, with the lowest reported value.
         budget.record_answer(RateLimitHeaders { limit: Some(50), remaining: Some(0), reset: Some(impossible) }, NOW);
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::WaitUntil(RESET));
         assert_eq!(try_write(&mut budget, RESET), BudgetDecision::Send);

@@ -1,4 +1,4 @@
-//! The waiting half of the pacer: holds each request until its tenant's budget has room.
+//! The waiting half of the rate limiter: holds each request until its budget allows it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,10 @@ use super::rate_limit_bucket::{RateLimitBuckets, RateLimitRoute};
 use super::rate_limit_budget::{BudgetCategory, BudgetDecision, RequestBudget, RequestPriority};
 use super::retry_after::RetryAfterHolds;
 
-/// Budgets beyond which those that say nothing any more are forgotten.
+/// Above this number of budgets, idle ones are dropped.
 const MAX_BUDGETS: usize = 1024;
 
-/// The budgets of a platform: by the bucket that answers name, and where they name none by the tenant of the path.
+/// The budgets of a platform: by the bucket that answers name, or else by the tenant in the path.
 #[derive(Default)]
 pub(super) struct RequestRateLimiter {
     state: Mutex<LimiterState>,
@@ -34,25 +34,25 @@ struct LimiterState {
     holds: RetryAfterHolds,
 }
 
-/// What a budget belongs to.
+/// The owner of a budget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum BudgetKey {
     Bucket(String),
     Tenant(String, BudgetCategory),
 }
 
-/// A request that wants to be sent.
+/// A request to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct RateLimitRequest {
-    /// What it is, for its bucket.
+    /// Its route, which determines the bucket.
     pub(super) route: RateLimitRoute,
-    /// Tenant that it is about.
+    /// The tenant that it is about.
     pub(super) subject: String,
     pub(super) category: BudgetCategory,
     pub(super) priority: RequestPriority,
 }
 
-/// Leave to send one request. Dropped without an answer it counts as sent.
+/// The permit to send one request. If it is dropped without an answer, the request counts as sent.
 pub(super) struct RateLimitPermit<'a> {
     limiter: &'a RequestRateLimiter,
     request: RateLimitRequest,
@@ -62,7 +62,7 @@ pub(super) struct RateLimitPermit<'a> {
 /// What a request has to wait for.
 enum SendDecision {
     Budget(BudgetKey, BudgetDecision),
-    /// The platform asked to be left alone until then.
+    /// The platform asked for no request before this time, in milliseconds since the epoch.
     RetryAfter(i64),
 }
 
@@ -70,8 +70,8 @@ impl RequestRateLimiter {
     /// Waits until the request may be sent.
     ///
     /// # Errors
-    /// `Throttled` or `Unavailable`, at once, where it may not be sent before the deadline, or not now for one that does
-    /// not wait.
+    /// `Throttled` or `Unavailable`, at once: if it may not be sent before the deadline, or, for a caller that does not
+    /// wait, if it may not be sent now.
     pub(super) async fn acquire_permit(
         &self,
         request: RateLimitRequest,
@@ -79,7 +79,7 @@ impl RequestRateLimiter {
     ) -> Result<RateLimitPermit<'_>, CallError> {
         let mut waiting: Option<WaitingChange<'_>> = None;
         loop {
-            // Registered before asking, so that no answer in between is missed.
+            // Registered before the check, so that no answer in between is missed.
             let mut answered = std::pin::pin!(self.answer_arrived.notified());
             answered.as_mut().enable();
             let now = now_ms();
@@ -116,7 +116,8 @@ impl RequestRateLimiter {
             if matches!(leave, BudgetDecision::WaitUntil(_)) {
                 log_wait(&request.route.tenant, wake);
             }
-            // An answer may tell of another window or bucket. The deadline ends the wait as well; the next round says so.
+            // An answer may report another window or bucket. The deadline ends the wait as well, and the next round
+            // reports that.
             let _ = tokio::time::timeout_at(wake, answered).await;
         }
     }
@@ -135,7 +136,7 @@ impl RequestRateLimiter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One line is enough: such a server writes the same into each answer.
+    /// Logs an implausible header once: such a server sends the same in each answer.
     fn warn_implausible_header(&self, tenant: &str, doubted: Option<ImplausibleHeader>) {
         let Some(ImplausibleHeader { header, value }) = doubted else { return };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -165,7 +166,7 @@ impl LimiterState {
         self.budgets.entry(key.clone()).or_default()
     }
 
-    /// The budget that an answer is about, which counts the request from now on.
+    /// Returns the budget that an answer is about. That budget counts the request from now on.
     fn budget_counting_answer(&mut self, entered: &BudgetKey, bucket: Option<&str>, now: i64) -> &mut RequestBudget {
         let named = bucket.map(|bucket| BudgetKey::Bucket(bucket.to_owned())).filter(|named| named != entered);
         let Some(named) = named else { return self.budget_for(entered, now) };
@@ -198,7 +199,7 @@ impl LimiterState {
     }
 }
 
-/// A person who waits for a command wants to know for what.
+/// Logs the wait, so that a person who runs a command knows why it waits.
 fn log_wait(tenant: &str, until: Instant) {
     let seconds = until.saturating_duration_since(Instant::now()).as_secs();
     if seconds > 0 {
@@ -207,7 +208,7 @@ fn log_wait(tenant: &str, until: Instant) {
 }
 
 impl RateLimitPermit<'_> {
-    /// The request was answered, with these headers.
+    /// Records the answer to the request, with these headers.
     pub(super) fn record_answer(mut self, status: u16, headers: &HeaderMap) {
         let now = now_ms();
         let mut reading = headers::read_headers(headers, now);
@@ -216,7 +217,7 @@ impl RateLimitPermit<'_> {
         self.settle_with(|known, key| known.record_answer((&wanted, key), (status, &reading), now));
     }
 
-    /// The request never left.
+    /// Records that the request was never sent.
     pub(super) fn release_unsent(mut self) {
         self.settle_with(|known, key| known.budget_for(key, now_ms()).record_lost_request(false));
     }
@@ -235,7 +236,7 @@ impl Drop for RateLimitPermit<'_> {
     }
 }
 
-/// A change that waits, so that polling steps back.
+/// A waiting change; polling gives way to it.
 struct WaitingChange<'a> {
     limiter: &'a RequestRateLimiter,
     key: BudgetKey,
@@ -263,12 +264,12 @@ fn instant_at(at: i64, now: i64) -> Instant {
     Instant::now() + Duration::from_millis(u64::try_from(at - now).unwrap_or_default())
 }
 
-/// `Throttled` until the given millisecond.
+/// Builds `Throttled` until the given millisecond.
 pub(super) fn throttled_error(until: Option<i64>) -> CallError {
     CallError::Throttled { retry_at: until.and_then(|at| Timestamp::from_millisecond(at).ok()) }
 }
 
-/// Nothing is sent before the given millisecond, as the platform asked for.
+/// Builds the error of a request that is not sent before the given millisecond, as the platform asked.
 pub(super) fn retry_after_error(until: i64) -> CallError {
     let until = Timestamp::from_millisecond(until).map(format_instant).unwrap_or_default();
     CallError::not_sent(format!("it asked for no request before {until} (HTTP 503 with `Retry-After`)"))

@@ -1,4 +1,4 @@
-//! One call of the operator: the requests it makes, under one deadline.
+//! One call to a platform: its requests, under one deadline.
 
 mod list_reading;
 
@@ -16,7 +16,7 @@ use super::transport::{ReservedWrite, TenancyCall, Transport, validate_tenant_id
 use crate::plan::{LifecycleState, TenantKind};
 use crate::wire::Tenant;
 
-/// Rows of a page.
+/// Rows per page.
 const PAGE_SIZE: i64 = 100;
 
 /// What all clones of a platform share.
@@ -25,7 +25,7 @@ pub(super) struct PlatformState {
     pub(super) active_tenants: ActiveTenantCache,
 }
 
-/// A call under way.
+/// A call in progress.
 pub(super) struct RequestSession<'a> {
     pub(super) shared: &'a PlatformState,
     priority: RequestPriority,
@@ -35,7 +35,7 @@ pub(super) struct RequestSession<'a> {
 }
 
 impl<'a> RequestSession<'a> {
-    /// Begins a call: from now on the clock runs. A token is had first, since only it tells of the extensions.
+    /// Begins a call, whose deadline runs from now on. A token is acquired first, since it reports the extensions.
     pub(super) async fn begin(shared: &'a PlatformState, priority: RequestPriority) -> Result<Self, CallError> {
         let deadline = shared.transport.call_deadline();
         let extensions = shared.transport.acquire_token(deadline).await?.extensions;
@@ -53,13 +53,13 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// The body of a successful answer.
+    /// Returns the body of a successful answer.
     pub(super) async fn fetch_body(&self, call: &TenancyCall<'_>) -> Result<Vec<u8>, CallError> {
         let answer = self.shared.transport.send_with_retries(call, self.priority, self.deadline).await?;
         if answer.is_success() { Ok(answer.body) } else { Err(self.shared.transport.refusal_error(call, &answer)) }
     }
 
-    /// The tenant; nothing where this id does not exist.
+    /// Reads the tenant; returns `None` if this id does not exist.
     pub(super) async fn fetch_tenant(
         &self,
         place: &Place,
@@ -69,12 +69,12 @@ impl<'a> RequestSession<'a> {
         self.parse_tenant_of_id(id, &body).map(Some)
     }
 
-    /// The partner of an id, by the one call about a partner that is documented.
+    /// Reads a partner by its id, with the only documented call about a partner.
     pub(super) async fn fetch_partner(&self, id: &str) -> Result<ParsedAnswer<Tenant>, CallError> {
         self.parse_tenant_of_id(id, &self.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?])).await?)
     }
 
-    /// The tenant of an answer, which must be the one that was asked for.
+    /// Parses a tenant, which must be the one that was requested.
     pub(super) fn parse_tenant_of_id(&self, id: &str, body: &[u8]) -> Result<ParsedAnswer<Tenant>, CallError> {
         let tenant = mapping::read_tenant(body, self.extensions)?;
         match tenant.known.unique_id.as_deref() {
@@ -86,7 +86,7 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// The tenant as it was answered.
+    /// Returns the unparsed body about a tenant.
     pub(super) async fn fetch_tenant_body(&self, place: &Place, id: &str) -> Result<Option<Vec<u8>>, CallError> {
         let path = match place {
             // The only documented call about a partner.
@@ -104,7 +104,7 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// The tenant's own branding, which the Partner's never fills up.
+    /// Reads the tenant's own branding, without values inherited from the Partner.
     pub(super) async fn fetch_branding(
         &self,
         id: &str,
@@ -117,14 +117,14 @@ impl<'a> RequestSession<'a> {
             }
             Ok(body) => mapping::parse_branding(&body, self.extensions)
                 .map(|branding| ObservedBranding::Visible(Box::new(branding))),
-            // The public API documents the write alone, and of a suspended tenant nothing.
+            // The public API documents only the write, and nothing for a suspended tenant.
             Err(CallError::NotFound { .. } | CallError::Unsupported { .. }) => Ok(ObservedBranding::Hidden),
             Err(CallError::ParentGone { .. }) if !is_active => Ok(ObservedBranding::Hidden),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends an update; an answer that is about a tenant must be about this one.
+    /// Sends an update; if the answer is about a tenant, it must be this one.
     pub(super) async fn send_update(&self, id: &str, call: &TenancyCall<'_>) -> Result<(), CallError> {
         let body = self.fetch_body(call).await?;
         if is_empty_body(&body) {
@@ -136,12 +136,13 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
+    /// Sends an action. The answer may be empty, `null` or what it changed; anything that is not JSON comes from
+    /// elsewhere.
     pub(super) async fn send_action(&self, call: &TenancyCall<'_>) -> Result<(), CallError> {
         check_action_answer(&self.fetch_body(call).await?)
     }
 
-    /// The same for a call that was reserved.
+    /// Sends an action with a reserved token and slot.
     pub(super) async fn send_reserved_action(
         &self,
         call: &TenancyCall<'_>,
@@ -155,13 +156,13 @@ impl<'a> RequestSession<'a> {
         }
     }
 
-    /// Every living tenant of the place.
+    /// Lists every tenant of the place that is not terminated.
     pub(super) async fn list_active_tenants(&self, place: &Place) -> Result<TenantListing, CallError> {
         if self.extensions {
             return self.list_minimal(place).await;
         }
-        // Whether `minimal` has the inactive ones is not documented. A tenant that changes its state between two lists
-        // is in one of the three, or makes the first differ from the last.
+        // The documentation does not say whether `minimal` has the inactive tenants. A tenant that changes its state
+        // between two lists is in one of the three, or makes the first differ from the last.
         let before = self.read_list(place, Some(INACTIVE_FILTER)).await?;
         let mut listing = self.list_minimal(place).await?;
         let after = self.read_list(place, Some(INACTIVE_FILTER)).await?;
@@ -174,7 +175,7 @@ impl<'a> RequestSession<'a> {
         Ok(listing)
     }
 
-    /// Whether the list of inactive tenants names a tenant.
+    /// Returns whether the list of inactive tenants contains a tenant.
     pub(super) async fn is_listed_inactive(&self, place: &Place, id: &str) -> Result<bool, CallError> {
         Ok(self.read_list(place, Some(INACTIVE_FILTER)).await?.has_tenant(id))
     }
@@ -185,7 +186,7 @@ impl<'a> RequestSession<'a> {
         Ok(TenantListing::from_rows(rows, odd))
     }
 
-    /// A page of a search.
+    /// Reads a page of a search.
     pub(super) async fn fetch_page(
         &self,
         place: &Place,
@@ -195,7 +196,7 @@ impl<'a> RequestSession<'a> {
         let mut query = vec![
             ("pageNo", page_no.to_string()),
             ("pageSize", PAGE_SIZE.to_string()),
-            // Ascending, so that a tenant created meanwhile does not move the rows of the pages to come.
+            // Ascending, so that a tenant created meanwhile does not shift the rows of the next pages.
             ("isDescendingOrder", "false".to_owned()),
         ];
         query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
@@ -204,22 +205,22 @@ impl<'a> RequestSession<'a> {
     }
 }
 
-/// Filter for tenants that are not in service.
+/// Filters for tenants that are not in service.
 const INACTIVE_FILTER: &str = "activeStatus:false";
 
-/// The segments of a place's calls.
+/// Builds the path segments of a place's calls.
 pub(super) fn route_segments<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, CallError> {
     let mut path = vec![validate_tenant_id(place.parent_id())?, place.route_segment()];
     path.extend(rest);
     Ok(path)
 }
 
-/// An answer about another tenant than the one asked for.
+/// Builds the error of an answer about another tenant than the requested one.
 pub(super) fn other_tenant_error(id: &str) -> CallError {
     CallError::malformed_answer(format!("it is not about tenant `{id}`"))
 }
 
-/// An answer to an action.
+/// Checks the answer to an action.
 fn check_action_answer(body: &[u8]) -> Result<(), CallError> {
     if is_empty_body(body) { Ok(()) } else { mapping::parse_json(body).map(drop) }
 }
@@ -228,8 +229,8 @@ fn is_empty_body(body: &[u8]) -> bool {
     matches!(body.trim_ascii(), b"" | b"null" | b"\"\"")
 }
 
-/// Whether "not found" is about this id: on this a tenant is taken to be gone. It must not be about the parent, about
-/// the path, or from something before the platform.
+/// Returns whether "not found" is about this id, so that the tenant counts as gone. It must not be about the parent or
+/// the path, or come from something in front of the platform.
 fn is_not_found_for(answer: &HttpAnswer, place: &Place, id: &str) -> bool {
     let text = String::from_utf8_lossy(&answer.body);
     is_platform_error(&answer.body)

@@ -1,5 +1,5 @@
-//! A write that may be sent at once. Token and slot are had first, so that nothing is waited for between the last look at
-//! what the write rests on and the write itself.
+//! A write that may be sent at once. Token and slot are acquired first, so that nothing waits between the last check of
+//! the preconditions and the write itself.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::transport::{ReservedWrite, TenancyCall, validate_tenant_id};
 use crate::plan::TerminationPermit;
 use crate::wire::LifecycleAction;
 
-/// Leave of the rate limit to send one change under a place. Dropped it gives the slot back.
+/// A reserved token and rate limit slot for one change under a place. Dropping it releases the slot.
 pub struct WriteReservation<'a> {
     session: RequestSession<'a>,
     place: &'a Place,
     token: Arc<AccessToken>,
-    /// Nothing once it is used.
+    /// `None` once it is used.
     permit: Option<RateLimitPermit<'a>>,
 }
 
@@ -28,7 +28,7 @@ impl std::fmt::Debug for WriteReservation<'_> {
 }
 
 impl<'a> WriteReservation<'a> {
-    /// Waits for token and slot.
+    /// Acquires token and slot.
     pub(super) async fn acquire(session: RequestSession<'a>, place: &'a Place) -> Result<Self, CallError> {
         let line = &session.shared.transport;
         let token = line.acquire_token(session.deadline).await?;
@@ -36,7 +36,7 @@ impl<'a> WriteReservation<'a> {
         Ok(Self { session, place, token, permit: Some(pass) })
     }
 
-    /// Ends a tenant for ever; only `plan::deletion` makes the permit.
+    /// Terminates a tenant; only `plan::deletion` creates the permit.
     ///
     /// # Errors
     /// Also `Unauthorised` for a token that the platform no longer knows: the next reservation has another.
@@ -47,7 +47,7 @@ impl<'a> WriteReservation<'a> {
         Ok(())
     }
 
-    /// Stops a tenant.
+    /// Suspends a tenant.
     ///
     /// # Errors
     /// As for [`Self::terminate`].

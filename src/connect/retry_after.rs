@@ -1,18 +1,19 @@
-//! Who is left alone after HTTP 503 with `Retry-After`. Pure: times are milliseconds since the epoch, and arguments.
+//! Which tenants get no request after HTTP 503 with `Retry-After`. Pure: times are milliseconds since the epoch, passed
+//! as arguments.
 //!
-//! Such an answer holds back what it is about, and nothing else: one tenant that the platform cannot serve delays no
-//! other. Where several in a row say the same, the platform as a whole is meant.
+//! Such an answer blocks only the tenant that it is about: one tenant that the platform cannot serve delays no other.
+//! If several tenants in a row get the same answer, the platform as a whole is blocked.
 
 use std::collections::{HashMap, HashSet};
 
 use super::headers::MAX_WAIT_MS;
 
-/// So many tenants in a row, without another answer between, speak for the platform.
+/// This many tenants in a row, without another answer between, block the platform.
 const TENANTS_FOR_WHOLE_PLATFORM: usize = 3;
-/// Tenants beyond which those whose time is over are forgotten.
+/// Above this number of tenants, expired blocks are dropped.
 const MAX_TENANTS: usize = 1024;
 
-/// What is held back.
+/// The current blocks.
 #[derive(Default)]
 pub(super) struct RetryAfterHolds {
     until_by_tenant: HashMap<String, i64>,
@@ -21,14 +22,14 @@ pub(super) struct RetryAfterHolds {
 }
 
 impl RetryAfterHolds {
-    /// When a request about this tenant may be sent; nothing where that is now.
+    /// Returns when a request about this tenant may be sent; `None` if it may be sent now.
     pub(super) fn blocked_until(&self, subject: &str, now: i64) -> Option<i64> {
         let own = self.until_by_tenant.get(subject).copied().unwrap_or_default();
-        // A clock that was set back makes nobody wait for longer.
+        // A clock that was set back does not extend a wait.
         Some(own.max(self.platform_until)).filter(|until| *until > now && *until <= now.saturating_add(MAX_WAIT_MS))
     }
 
-    /// The platform cannot serve this tenant before `until`.
+    /// Records that the platform cannot serve this tenant before `until`.
     pub(super) fn block_tenant(&mut self, subject: &str, until: i64, now: i64) {
         if self.until_by_tenant.len() >= MAX_TENANTS {
             self.until_by_tenant.retain(|_, until| *until > now);
@@ -41,7 +42,7 @@ impl RetryAfterHolds {
         }
     }
 
-    /// The platform served this tenant.
+    /// Records that the platform served this tenant.
     pub(super) fn unblock_tenant(&mut self, subject: &str) {
         self.until_by_tenant.remove(subject);
         self.refused_in_a_row.clear();

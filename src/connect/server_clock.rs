@@ -1,4 +1,4 @@
-//! What a server says of the time.
+//! The time of a server.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::plan::ClockReading;
 
-/// The time of a server as the last answer that gave one said it.
+/// The time of a server, from its last answer that had one.
 #[derive(Debug, Default)]
 pub struct ServerClock(Mutex<Option<TimedReading>>);
 
@@ -19,21 +19,21 @@ struct TimedReading {
 }
 
 impl ServerClock {
-    /// An answer came now, with this `Date`, to a request of then.
+    /// Records an answer that arrived now with this `Date`; the request was sent at `asked`.
     pub fn record_date(&self, asked: Timestamp, date: Option<&HeaderValue>) {
         let Some(date) = date.and_then(|date| date.to_str().ok()).and_then(parse_http_date) else { return };
         let reading = ClockReading { sent_at: asked, server_time: date, received_at: crate::clock::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(TimedReading { reading, at: Instant::now() });
     }
 
-    /// What an answer that came since then said; nothing where none did.
+    /// Returns the time from an answer since then; `None` if there was none.
     pub fn reading_since(&self, begun: Instant) -> Option<ClockReading> {
         let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.filter(|seen| seen.at >= begun).map(|seen| seen.reading)
     }
 }
 
-/// The time of an HTTP header.
+/// Parses the time of an HTTP header.
 fn parse_http_date(text: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(super::headers::parse_date(text)?).ok()
 }

@@ -1,4 +1,4 @@
-//! Single flight: of many who want the same answer one asks, and the others get what it got.
+//! Single flight: of concurrent callers for the same answer one sends the request, and the others share its result.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::error::CallError;
 
-/// An answer that many want.
+/// An answer that concurrent callers share.
 pub(super) struct SingleFlight<T> {
     running: tokio::sync::Mutex<()>,
     last: Mutex<Option<Completed<T>>>,
@@ -14,11 +14,11 @@ pub(super) struct SingleFlight<T> {
 
 /// The last answer.
 pub(super) struct Completed<T> {
-    /// When it was asked for.
+    /// When its request began.
     pub(super) started: Instant,
-    /// When it came.
+    /// When it arrived.
     pub(super) ended: Instant,
-    /// What it is.
+    /// The result.
     pub(super) outcome: Result<T, CallError>,
 }
 
@@ -29,8 +29,9 @@ impl<T> Default for SingleFlight<T> {
 }
 
 impl<T: Clone> SingleFlight<T> {
-    /// The last answer where `serves` takes it, else a new one. A failure that came while the caller waited serves it
-    /// as well: otherwise each of many would fail in turn. `seal` completes a new answer before anybody sees it.
+    /// Returns the last answer if `serves` accepts it, otherwise a new one. A failure that arrived while the caller
+    /// waited is shared as well: otherwise each of many callers would fail in turn. `finish` completes a new answer
+    /// before anybody sees it.
     pub(super) async fn run(
         &self,
         serves: impl Fn(&Completed<T>) -> bool,
@@ -60,7 +61,7 @@ impl<T: Clone> SingleFlight<T> {
         self.lock_last().as_ref().filter(|landed| taken(landed)).map(|landed| landed.outcome.clone())
     }
 
-    /// The last answer, to be edited or forgotten.
+    /// Locks the last answer, to update or remove it.
     pub(super) fn lock_last(&self) -> MutexGuard<'_, Option<Completed<T>>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,11 +1,11 @@
-//! The certificates of the system, read once: a store of its own for each connection would cost each of them 200 KB.
+//! The certificates of the system, read once: separate stores would cost each connection 200 KB.
 
 use std::sync::{Mutex, PoisonError};
 
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
-/// What all connections without certificates of their own trust. Its clones share one store.
+/// The trust store of all connections without their own certificates. Its clones share one store.
 static SHARED_ROOTS: Mutex<SharedRoots> = Mutex::new(SharedRoots { config: None, read_count: 0 });
 
 struct SharedRoots {
@@ -14,10 +14,10 @@ struct SharedRoots {
     read_count: usize,
 }
 
-/// The configuration of a client that trusts what the system trusts.
+/// Returns the configuration of a client that trusts the certificates of the system.
 ///
 /// # Errors
-/// The system has no certificates; the next connection looks again.
+/// If the system has no certificates; the next connection tries again.
 pub(super) fn shared_client_config() -> Result<ClientConfig, String> {
     let mut shared = SHARED_ROOTS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(config) = &shared.config {
@@ -25,7 +25,7 @@ pub(super) fn shared_client_config() -> Result<ClientConfig, String> {
     }
     shared.read_count += 1;
     let mut config = ClientConfig::with_platform_verifier().map_err(|error| error.to_string().to_lowercase())?;
-    // As the client itself would have it.
+    // The same as the client's own default.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     shared.config = Some(config.clone());
     Ok(config)

@@ -1,4 +1,4 @@
-//! The bearer token: got once for all who need it, and again before it ends.
+//! The bearer token: fetched once for all callers, and renewed before it expires.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -22,15 +22,15 @@ use crate::wire::{EXTENSIONS_HEADER, TokenResponse};
 
 /// The two documented paths; the first that exists is kept.
 const TOKEN_PATHS: [[&str; 4]; 2] = [["tenancy", "auth", "oauth", "token"], ["auth", "oauth", "token", ""]];
-/// Longest answer with a token.
+/// Maximum size of a token answer.
 const MAX_TOKEN_BYTES: usize = 64 << 10;
-/// A refused credential is tried again after this at the earliest.
+/// A refused credential is retried after this time at the earliest.
 const REFUSED_CREDENTIAL_PAUSE: Duration = Duration::from_secs(30);
-/// A token is renewed so long before it ends.
+/// A token is renewed this long before it expires.
 const RENEWAL_MARGIN: Duration = Duration::from_mins(1);
-/// Longest life that is believed.
+/// Maximum lifetime that is accepted.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
-/// Life of a token whose end the platform does not tell; one that ends earlier is renewed when it is refused.
+/// Lifetime of a token if the platform reports none. A token that expires earlier is renewed when it is refused.
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
 
 /// A token.
@@ -42,12 +42,12 @@ pub(super) struct AccessToken {
 }
 
 impl AccessToken {
-    /// The token itself, to be kept out of messages.
+    /// Returns the text of the token, to redact it in messages.
     pub(super) fn expose_text(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// Puts the token on a request.
+    /// Adds the token to a request.
     pub(super) fn authorise_request(&self, request: &mut Request) -> Result<(), CallError> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.expose_text()))
             .map_err(|_| CallError::malformed_answer("the token has characters that a header cannot carry"))?;
@@ -57,18 +57,18 @@ impl AccessToken {
     }
 }
 
-/// The token of a connection.
+/// The cached token of a connection.
 #[derive(Default)]
 pub(super) struct TokenCache {
     single_flight: SingleFlight<Arc<AccessToken>>,
     path_index: AtomicUsize,
-    /// Whether the credential goes into a header.
+    /// Whether the credential is sent in a header.
     uses_basic_auth: AtomicBool,
-    /// Nothing is asked before this millisecond since the epoch, as the platform wished.
+    /// No request is sent before this millisecond since the epoch, as the platform asked.
     blocked_until: AtomicI64,
 }
 
-/// Where a request for a token has the credential, RFC 6749 section 2.3.1.
+/// Where a token request carries the credential, RFC 6749 section 2.3.1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CredentialLocation {
     Body,
@@ -76,7 +76,7 @@ enum CredentialLocation {
 }
 
 impl TokenCache {
-    /// A token that is not `stale`, the one that the platform has just refused.
+    /// Returns a token other than `stale`, which the platform has just refused.
     pub(super) async fn get_or_fetch(
         &self,
         service: &HttpService,
@@ -89,16 +89,16 @@ impl TokenCache {
             Err(CallError::Throttled { retry_at: Some(at) }) => crate::clock::now() < *at,
             Err(_) => false,
         };
-        // It is seldom needed and large, and each call has a place for it.
+        // Boxed: the future is large and seldom needed, and each call would reserve space for it.
         self.single_flight.run(serves, Box::pin(self.fetch_token(service, connection)), |_, _| {}).await
     }
 
-    /// The token in use.
+    /// Returns the token in use.
     pub(super) fn current_token(&self) -> Option<Arc<AccessToken>> {
         self.single_flight.lock_last().as_ref().and_then(|landed| landed.outcome.clone().ok())
     }
 
-    /// Forgets a token that was refused.
+    /// Drops a token that was refused.
     pub(super) fn forget_token(&self, refused: &Arc<AccessToken>) {
         let mut last = self.single_flight.lock_last();
         let is_it = |landed: &Completed<Arc<AccessToken>>| {
@@ -127,7 +127,7 @@ impl TokenCache {
         Err(CallError::not_sent(format!("{} answers no token on any known path: check `url`", connection.host())))
     }
 
-    /// Asks as the platform took it before; where it demands the other way, asks that way.
+    /// Requests a token in the way that the platform accepted before; if it demands the other way, uses that.
     async fn request_token(
         &self,
         service: &HttpService,
@@ -168,7 +168,7 @@ impl TokenCache {
         let secrets = [connection.client_secret(), connection.client_id()];
         Err(match (classify_answer(answer, false, &secrets), refusal_cause(answer, carrier)) {
             (CallError::Throttled { .. }, _) => rate_limiter::throttled_error(retry_at),
-            // Documented: 400 is "unable to authenticate".
+            // Documented: 400 means "unable to authenticate".
             (error, RefusalCause::Credential) => CallError::Unauthorised { message: error_message(error) },
             (
                 error @ (CallError::Invalid { .. } | CallError::Forbidden { .. } | CallError::Unauthorised { .. }),
@@ -198,7 +198,7 @@ fn token_request(connection: &Connection, path: [&str; 4], carrier: CredentialLo
     Ok(request)
 }
 
-/// What a refusal is about.
+/// The cause of a refusal.
 enum RefusalCause {
     Credential,
     Other,
@@ -206,7 +206,7 @@ enum RefusalCause {
 
 fn refusal_cause(answer: &HttpAnswer, carrier: CredentialLocation) -> RefusalCause {
     let is_about_credential = match parse_error_body(answer) {
-        // RFC 6749 sections 4.1.2.1 and 5.2: these say nothing of the credential.
+        // RFC 6749 sections 4.1.2.1 and 5.2: these errors say nothing about the credential.
         ErrorBody::OAuth { error, .. } => !["temporarily_unavailable", "server_error"].contains(&error.as_str()),
         ErrorBody::Application { .. } | ErrorBody::Fields(_) | ErrorBody::Challenge => true,
         ErrorBody::Empty | ErrorBody::Foreign { .. } => {
@@ -219,7 +219,7 @@ fn refusal_cause(answer: &HttpAnswer, carrier: CredentialLocation) -> RefusalCau
     }
 }
 
-/// What an error says, without what it means.
+/// Returns the message of an error without its meaning.
 fn error_message(error: CallError) -> String {
     match error {
         CallError::Invalid { errors } => errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "),
@@ -234,7 +234,7 @@ fn error_message(error: CallError) -> String {
     }
 }
 
-/// An answer that says success.
+/// A successful answer.
 struct TokenAnswer<'a>(&'a HttpAnswer);
 
 impl TokenAnswer<'_> {
@@ -250,7 +250,7 @@ impl TokenAnswer<'_> {
             return Err(CallError::malformed_answer("the token is not of the type `bearer`, and no other can be used"));
         }
         let life = expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs).min(MAX_LIFETIME);
-        // Nobody is helped by a token that is renewed before it is used.
+        // A token must not be due for renewal before it is used.
         let until = asked + life.saturating_sub(RENEWAL_MARGIN.min(life / 10));
         Ok(AccessToken {
             text: access_token.into(),
@@ -276,7 +276,7 @@ fn token_fault_error(fault: ExchangeFault) -> CallError {
     }
 }
 
-/// The address with segments added; empty ones are left out.
+/// Appends segments to an address; empty ones are skipped.
 pub(super) fn join_path(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {

@@ -1,4 +1,4 @@
-//! What belongs to one pass: an id for its lines in the log, and numbers under it for its requests.
+//! The trace of one pass: an id for its log lines, and numbered ids for its requests.
 
 use std::cell::Cell;
 
@@ -6,28 +6,28 @@ tokio::task_local! {
     static TRACE: Trace;
 }
 
-/// A trace and what was sent under it so far.
+/// A trace, and how many requests were sent in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// Id: 32 hexadecimal digits, as W3C trace contexts have them; empty outside of a trace.
+    /// Id: 32 hexadecimal digits, as in W3C trace contexts; empty outside a trace.
     pub id: String,
-    /// Requests to platforms.
+    /// Number of requests to platforms.
     pub requests: Cell<u32>,
-    /// Those of them that change something.
+    /// Number of those requests that change something.
     pub changes: Cell<u32>,
 }
 
-/// Does something under a new trace.
+/// Runs a future in a new trace.
 pub async fn with_new_trace<F: Future>(work: F) -> F::Output {
     TRACE.scope(Trace { id: random_id(), ..Trace::default() }, work).await
 }
 
-/// The trace as it stands; an empty one outside.
+/// Returns the current trace; an empty one outside a trace.
 pub fn current_trace() -> Trace {
     TRACE.try_with(Trace::clone).unwrap_or_default()
 }
 
-/// Id of the next request: the trace's with a number, so that one search finds both sides of it.
+/// Returns the id of the next request: the trace's id with a number, so that one search finds both sides of it.
 pub(super) fn next_request_id(is_change: bool) -> String {
     let numbered = |trace: &Trace| {
         trace.requests.set(trace.requests.get() + 1);

@@ -1,4 +1,4 @@
-//! One call: token, pacer, exchange, and the few repeats that are safe, within one deadline.
+//! One call: token, rate limiter, exchange, and the few retries that are safe, within one deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,30 +23,30 @@ use super::token::{AccessToken, TokenCache, join_path};
 use crate::plan::SettingsPayload;
 use crate::wire::code;
 
-/// Longest answer that is one thing.
+/// Maximum size of an answer about a single object.
 pub(super) const MAX_OBJECT_BYTES: usize = 1 << 20;
-/// Longest answer that is a list.
+/// Maximum size of a list.
 pub(super) const MAX_LIST_BYTES: usize = 32 << 20;
-/// Pauses before a read is tried again.
+/// Pauses before a read is retried.
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
 
-/// A request, apart from token and host.
+/// A request, without token and host.
 pub(super) struct TenancyCall<'a> {
     method: Method,
-    /// Segments before the path.
+    /// Path segments before `path`.
     root: &'static [&'static str],
-    /// Segments after the root; the first is the tenant whose budget it uses.
+    /// Path segments after the root; the first is the tenant whose budget the request uses.
     path: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
     category: BudgetCategory,
     limit: usize,
-    /// What an error must not repeat.
+    /// Secrets that an error must not repeat.
     secrets: Vec<&'a SecretString>,
 }
 
 impl<'a> TenancyCall<'a> {
-    /// A read.
+    /// Builds a read.
     pub(super) fn get(path: &[&'a str]) -> Self {
         Self {
             method: Method::GET,
@@ -60,34 +60,34 @@ impl<'a> TenancyCall<'a> {
         }
     }
 
-    /// A read of a list.
+    /// Builds a read of a list.
     pub(super) fn list(path: &[&'a str]) -> Self {
         Self { limit: MAX_LIST_BYTES, ..Self::get(path) }
     }
 
-    /// A read of a file, which stands beside the API.
+    /// Builds a read of a file, which is outside the API's root.
     pub(super) fn file(path: &[&'a str]) -> Self {
         Self { root: &[], ..Self::get(path) }
     }
 
-    /// A paginated read.
+    /// Builds a paginated read.
     pub(super) fn page(path: &[&'a str], query: Vec<(&'static str, String)>) -> Self {
         Self { category: BudgetCategory::Page, query, ..Self::list(path) }
     }
 
-    /// A write without a body.
+    /// Builds a write without a body.
     pub(super) fn post(path: &[&'a str]) -> Self {
         Self { method: Method::POST, category: BudgetCategory::Write, ..Self::get(path) }
     }
 
-    /// The call with a body.
+    /// Adds a body.
     pub(super) fn with_body<T: Serialize>(self, body: &T, payload: &'a SettingsPayload) -> Result<Self, CallError> {
         let body =
             serde_json::to_vec(body).map_err(|_| CallError::invalid_field("", "it cannot be written as JSON"))?;
         Ok(Self { body: Some(body), secrets: payload.secrets.values().collect(), ..self })
     }
 
-    /// The call as PUT.
+    /// Changes the method to PUT.
     pub(super) fn with_put(self) -> Self {
         Self { method: Method::PUT, ..self }
     }
@@ -96,7 +96,7 @@ impl<'a> TenancyCall<'a> {
         self.category == BudgetCategory::Write
     }
 
-    /// What the pacer needs to know of the request.
+    /// Describes the request for the rate limiter.
     fn rate_limit_request(&self, priority: RequestPriority) -> Result<RateLimitRequest, CallError> {
         let [tenant, rest @ ..] = &self.path[..] else {
             return Err(CallError::invalid_field("uniqueId", "is missing"));
@@ -140,7 +140,7 @@ pub(super) struct ReservedWrite<'a> {
     pub(super) permit: RateLimitPermit<'a>,
 }
 
-/// What has been tried within a call.
+/// What has been retried within a call.
 #[derive(Default)]
 struct RetryState {
     has_renewed_token: bool,
@@ -160,12 +160,12 @@ impl Transport {
         }
     }
 
-    /// When a call that begins now must have ended.
+    /// Returns the deadline of a call that begins now.
     pub(super) fn call_deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
-    /// A token, and with it what the platform can do.
+    /// Returns a token, which also reports the platform's extensions.
     pub(super) async fn acquire_token(&self, deadline: Instant) -> Result<Arc<AccessToken>, CallError> {
         self.acquire_token_replacing(None, deadline).await
     }
@@ -181,7 +181,7 @@ impl Transport {
             .unwrap_or_else(|_| Err(CallError::not_sent(format!("no token within {:?}", self.timeout))))
     }
 
-    /// The answer to a call, of any status.
+    /// Sends a call and returns its answer, of any status.
     pub(super) async fn send_with_retries(
         &self,
         call: &TenancyCall<'_>,
@@ -198,16 +198,16 @@ impl Transport {
             let answer = self.settle_permit(call, pass, sent.unwrap_or_else(too_long))?;
             match answer.status {
                 401 | 407 if !tried.has_renewed_token && (!call.is_write() || is_about_credential(&answer)) => {
-                    // The platform itself carried nothing out, so even a write may go out again. Something before it
-                    // may have blocked an answer.
+                    // The platform itself carried nothing out, so even a write may be repeated. Something in front of
+                    // it may have blocked an answer.
                     tried.has_renewed_token = true;
                     token = self.acquire_token_replacing(Some(&token), deadline).await?;
                 }
-                // The pacer has learnt of it and waits, or says `Throttled`.
+                // The rate limiter has recorded it and waits, or returns `Throttled`.
                 429 => {}
                 _ if !call.is_write() && is_transient(&answer) && tried.retries < RETRY_PAUSES.len() => {
                     if answer.status == 503 && answer.headers.contains_key(RETRY_AFTER) {
-                        // The pacer waits for that long, or says until when.
+                        // The rate limiter waits that long, or returns until when.
                         tried.retries += 1;
                         continue;
                     }
@@ -230,7 +230,7 @@ impl Transport {
         deadline: Instant,
     ) -> Result<RateLimitPermit<'_>, CallError> {
         let tenant = place.parent_id().to_owned();
-        // Which of the two calls of an end it will be is not known yet.
+        // It is not known yet which of the two calls of a termination will be sent.
         let route = RateLimitRoute {
             tenant: tenant.clone(),
             class: format!("POST {{id}}/{}/{{id}}/terminate", place.route_segment()),
@@ -244,7 +244,7 @@ impl Transport {
         self.rate_limiter.acquire_permit(wanted, deadline).await
     }
 
-    /// Sends a write whose token and slot were had before, once and at once. A refused token is not used again: the next
+    /// Sends a write with a reserved token and slot, once and at once. A refused token is not used again: the next
     /// reservation gets another.
     pub(super) async fn send_reserved(
         &self,
@@ -261,7 +261,7 @@ impl Transport {
         Ok(answer)
     }
 
-    /// What an answer other than success means.
+    /// Classifies an answer other than success.
     pub(super) fn refusal_error(&self, call: &TenancyCall<'_>, answer: &HttpAnswer) -> CallError {
         let token = self.tokens.current_token();
         let mut secrets = vec![self.connection.client_secret(), self.connection.client_id()];
@@ -280,7 +280,7 @@ impl Transport {
         Ok(answer)
     }
 
-    /// Tells the pacer how a request ended, and what a missing answer means.
+    /// Reports to the rate limiter how a request ended, and converts a missing answer to an error.
     fn settle_permit(
         &self,
         call: &TenancyCall<'_>,
@@ -316,7 +316,7 @@ impl Transport {
     }
 }
 
-/// A failure that a read may hope to pass by itself.
+/// Returns whether a failure may pass by itself, so that a read is retried.
 fn is_transient(answer: &HttpAnswer) -> bool {
     match answer.status {
         502..=504 => true,
@@ -325,7 +325,7 @@ fn is_transient(answer: &HttpAnswer) -> bool {
     }
 }
 
-/// Refuses what cannot be a tenant's id, before it becomes part of a path.
+/// Refuses a text that cannot be a tenant id, before it becomes part of a path.
 pub(super) fn validate_tenant_id(id: &str) -> Result<&str, CallError> {
     if is_tenant_id(id) {
         Ok(id)

@@ -1,4 +1,4 @@
-//! What status records of the settings that hold and of what was written.
+//! What status records about the effective settings and about writes.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::plan::{
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE_PATH: &str = "tenantState";
 
-/// What holds for the tenant, as status shows it.
+/// Returns the effective settings as status shows them.
 pub(crate) fn effective_settings(desired: &DesiredTenant) -> Vec<EffectiveSetting> {
     let settings = desired.effective.values.iter().map(|(field, (value, origin))| EffectiveSetting {
         path: field.path().to_owned(),
@@ -28,7 +28,7 @@ pub(crate) fn effective_settings(desired: &DesiredTenant) -> Vec<EffectiveSettin
     settings.chain(state).collect()
 }
 
-/// Digest of the settings that are written.
+/// Returns the digest of the settings that are written.
 pub(crate) fn settings_digest(desired: &DesiredTenant) -> String {
     let written: Vec<String> = desired
         .effective
@@ -38,7 +38,7 @@ pub(crate) fn settings_digest(desired: &DesiredTenant) -> String {
     Digest::of_bytes(written.join("\n").as_bytes()).to_string()
 }
 
-/// What status records of the settings that the platform never shows. `key` is the operator's.
+/// Returns what status records about settings that the platform never shows. `key` is the operator's key.
 pub(crate) fn write_record<K: TenantResource>(object: &K, key: Option<RecordKey>) -> WriteRecord {
     let status = object.status();
     let applied = status.and_then(|status| status.applied.clone()).unwrap_or_default();
@@ -47,7 +47,7 @@ pub(crate) fn write_record<K: TenantResource>(object: &K, key: Option<RecordKey>
         .into_iter()
         .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
         .collect();
-    // What differed when it was last looked at was not applied.
+    // A setting that differed at the last check was not applied.
     let differs = |path: &str| status.is_some_and(|status| status.drift.iter().any(|drift| drift.path == path));
     let shown = settings_in_status(object).filter(|one| !differs(&one.path));
     let echoes = applied.normalised.into_iter().filter_map(|NormalisedSetting { path, declared, shown }| {
@@ -65,7 +65,7 @@ pub(crate) fn write_record<K: TenantResource>(object: &K, key: Option<RecordKey>
     }
 }
 
-/// References to Secrets that status shows as applied, with where they come from.
+/// Returns the references to Secrets that status shows as applied with this origin.
 pub(crate) fn applied_secrets<K: TenantResource>(object: &K, origin: ValueOrigin) -> AppliedSecrets {
     let of_origin = settings_in_status(object).filter(|one| one.source == origin.name());
     let secrets = of_origin.filter_map(|one| {
@@ -75,7 +75,7 @@ pub(crate) fn applied_secrets<K: TenantResource>(object: &K, origin: ValueOrigin
     AppliedSecrets::from_status(&uid(object), secrets)
 }
 
-/// Digests of the images that status shows as applied.
+/// Returns the digests of the images that status shows as applied.
 pub(crate) fn applied_images<K: TenantResource>(object: &K) -> BTreeMap<Field, Digest> {
     let images = settings_in_status(object).filter_map(|one| {
         let field = Field::from_path(&one.path)?;
@@ -87,7 +87,7 @@ pub(crate) fn applied_images<K: TenantResource>(object: &K) -> BTreeMap<Field, D
     images.collect()
 }
 
-/// Whether status shows that a switch was applied and on without its add-on.
+/// Returns whether status shows that the switch was applied as on without its add-on.
 pub(crate) fn was_applied_without_add_on<K: TenantResource>(object: &K, field: Field, add_on: AddOn) -> bool {
     let applied = |field: Field| {
         let shown = settings_in_status(object).find(|one| one.path == field.path())?;
@@ -101,10 +101,10 @@ fn settings_in_status<K: TenantResource>(object: &K) -> impl Iterator<Item = &Ef
     object.status().into_iter().flat_map(|status| &status.effective)
 }
 
-/// Longest list of what is not understood, and most values of one setting: status has an end.
+/// Maximum number of unknown answers, and of values of one setting: status is limited.
 const MAX_UNKNOWN_VALUES: usize = 64;
 
-/// What the platform answers and this release does not understand, as status shows it.
+/// Returns the answers of the platform that this release does not understand, as status shows them.
 pub(crate) fn unknown_values(unknown: &UnknownAnswers) -> Vec<UnknownValue> {
     let UnknownAnswers { state, values, unreadable } = unknown;
     let state = state.iter().map(|word| UnknownValue {
@@ -125,7 +125,7 @@ pub(crate) fn unknown_values(unknown: &UnknownAnswers) -> Vec<UnknownValue> {
     state.chain(values).chain(unreadable).take(MAX_UNKNOWN_VALUES).collect()
 }
 
-/// A word of the platform, of bounded length.
+/// Truncates a word of the platform.
 fn truncate_word(word: &str) -> String {
     word.chars().take(256).collect()
 }

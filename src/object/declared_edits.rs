@@ -1,4 +1,4 @@
-//! What was edited here, as against what somebody else changed on the platform. Pure.
+//! Separates settings that were edited in the spec from settings that somebody else changed on the platform. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::{TENANT_STATE_PATH, TenantResource};
 use crate::api::EffectiveSetting;
 use crate::plan::{Plan, PlanStep, SettingChange, is_same_status_value};
 
-/// Paths whose declared value is not the one that was last applied.
+/// Returns the paths whose declared value differs from the one that was last applied.
 pub(crate) fn edited_paths<K: TenantResource>(object: &K, effective: &[EffectiveSetting]) -> BTreeSet<String> {
     let applied = object.status().map(|status| status.effective.as_slice()).unwrap_or_default();
     let before: BTreeMap<&str, &str> = applied.iter().map(|one| (one.path.as_str(), one.value.as_str())).collect();
@@ -16,7 +16,7 @@ pub(crate) fn edited_paths<K: TenantResource>(object: &K, effective: &[Effective
         .collect()
 }
 
-/// With `drift: Report` a pass writes only what was edited; the mark is no setting.
+/// Restricts a plan to edited settings, as `drift: Report` requires. The mark is not a setting and stays in the plan.
 pub(crate) fn restrict_to_edits(mut plan: Plan, edited: &BTreeSet<String>) -> Plan {
     let keep = |changes: Vec<SettingChange>| -> Vec<SettingChange> {
         changes.into_iter().filter(|change| edited.contains(change.field.path())).collect()

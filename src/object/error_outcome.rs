@@ -1,11 +1,11 @@
-//! What a failure means for an object.
+//! Maps errors to the outcome of a pass.
 
 use crate::api::Reason;
 use crate::connect;
 use crate::plan::{EffectiveSettings, Field, InvalidSetting, PassOutcome, TenantKind, Value, ValueOrigin};
 use crate::{catalog, wire};
 
-/// What an error of the API server says, without the dump of its status.
+/// Returns the message of an API server error, without the dump of its status.
 pub(crate) fn api_error_message(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
@@ -13,7 +13,7 @@ pub(crate) fn api_error_message(error: &kube::Error) -> String {
     }
 }
 
-/// Everything that cannot be applied, as one outcome.
+/// Returns all invalid settings as one outcome.
 pub(crate) fn invalid_settings_outcome(invalid: &[InvalidSetting]) -> PassOutcome {
     let reason = invalid.first().map_or(Reason::InvalidValue, |first| first.reason);
     let message = invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -25,7 +25,7 @@ pub(crate) fn invalid_settings_outcome(invalid: &[InvalidSetting]) -> PassOutcom
     }
 }
 
-/// What an answer of the platform means for the object.
+/// Returns the outcome for an error of the platform.
 pub(crate) fn platform_error_outcome(kind: TenantKind, error: &connect::CallError) -> PassOutcome {
     let message = error.to_string();
     match error {
@@ -33,7 +33,7 @@ pub(crate) fn platform_error_outcome(kind: TenantKind, error: &connect::CallErro
             Reason::CredentialsRefused,
             format!("{message}: check `clientId` and `clientSecret` in the connection's Secret"),
         ),
-        // The credential is good, and other tenants may well be open to it: only this object waits.
+        // The credential is valid and may have access to other tenants, so only this object waits.
         connect::CallError::Forbidden { .. } => PassOutcome::Refused(
             Reason::PermissionMissing,
             format!("{message}: give the credential a role that may do this to this tenant"),
@@ -64,8 +64,8 @@ pub(crate) fn platform_error_outcome(kind: TenantKind, error: &connect::CallErro
     }
 }
 
-/// Names country and time zone as the spec does, with the declared value and the nearest one that is known: a platform
-/// names its own members and routes.
+/// Replaces the platform's names of country and time zone by the paths of the spec, and adds the declared value and the
+/// nearest known one. A platform reports its own members and routes.
 pub(crate) fn translate_to_spec_paths(error: connect::CallError, effective: &EffectiveSettings) -> connect::CallError {
     let connect::CallError::Invalid { mut errors } = error else { return error };
     for error in &mut errors {
@@ -81,7 +81,7 @@ pub(crate) fn translate_to_spec_paths(error: connect::CallError, effective: &Eff
     connect::CallError::Invalid { errors }
 }
 
-/// Where a country or time zone that is not known was declared, and what was probably meant.
+/// Returns where an unknown country or time zone was declared, and which one was probably meant.
 pub(crate) fn find_misspelt_value(field: Field, effective: &EffectiveSettings) -> Option<(String, String)> {
     let (Value::Text(text), origin) = effective.values.get(&field)? else { return None };
     let why = match field {

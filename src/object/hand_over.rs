@@ -1,4 +1,5 @@
-//! Who else of this cluster owns a tenant, and whether it hands the tenant over. Pure: the caller has read the objects.
+//! Finds another owner of a tenant in this cluster, and whether it hands the tenant over. Pure: the caller has read the
+//! objects.
 
 use kube::ResourceExt;
 
@@ -7,31 +8,31 @@ use crate::api::{HandOver, ManagementMode, Reason};
 use crate::plan::{ObservedMark, Owner, PassOutcome, is_short_mark_of};
 use crate::wire::Mark;
 
-/// Where the owner of a tenant is looked for.
+/// Where to search for the owner of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnerSearchScope<'a> {
-    /// Nowhere: the tenant carries the mark of the object that asks.
+    /// Nowhere: the tenant has the mark of the requesting object.
     SameObject,
-    /// At this place of this cluster.
+    /// At this place in this cluster.
     AtPlace(&'a Mark),
-    /// Among the objects of this cluster, since the mark is a digest of the place or is missing.
+    /// Among all objects of this cluster, because the mark is a digest of the place or is missing.
     AnyObject,
     /// In another cluster.
     OtherCluster,
 }
 
-/// A tenant that an object asks for.
+/// A tenant that an object requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestedTenant<'a> {
-    /// Its id.
+    /// Id of the tenant.
     pub(crate) id: &'a str,
-    /// Host of its platform.
+    /// Host of the platform.
     pub(crate) host: &'a str,
-    /// Its mark.
+    /// Mark of the tenant.
     pub(crate) observed_mark: &'a ObservedMark,
-    /// Mark of the object that asks.
+    /// Mark of the requesting object.
     pub(crate) ours: &'a Mark,
-    /// Owner that the object names to take the tenant from.
+    /// Owner that the object names in `takeFrom`.
     pub(crate) take_from: Option<&'a str>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct ObjectName<'a> {
 }
 
 impl<'a> RequestedTenant<'a> {
-    /// Where the owner is looked for.
+    /// Returns where to search for the owner.
     pub(crate) fn owner_search_scope(&self) -> OwnerSearchScope<'a> {
         match self.observed_mark {
             seen if seen.is_same_place(self.ours) => OwnerSearchScope::SameObject,
@@ -57,7 +58,8 @@ impl<'a> RequestedTenant<'a> {
         }
     }
 
-    /// Whether an object of this cluster owns the tenant, by a mark that only shows a digest or by its own record.
+    /// Returns whether an object of this cluster owns the tenant, by a mark that only shows a digest or by the object's
+    /// own record.
     pub(crate) fn is_owned_by<K: TenantResource>(&self, other: &K) -> bool {
         let Self { id, host, observed_mark: seen, ours, take_from: _ } = self;
         let theirs = mark_of(other, &ours.cluster);
@@ -72,12 +74,12 @@ impl<'a> RequestedTenant<'a> {
             && has_finalizer(other)
             && management_mode(other) != ManagementMode::Observe
             && connection.is_none_or(|connection| connection.host == *host)
-            // One that has handed it over keeps the id and nothing else.
+            // An object that has handed the tenant over keeps only its id.
             && super::ready_reason(other) != Some(Reason::HandedOver.name())
     }
 
-    /// The object of this cluster that `takeFrom` names, where a mark only shows a digest: it is looked at although it
-    /// stands where the operator watches nothing.
+    /// Returns the object of this cluster that `takeFrom` names if the mark only shows a digest. This object is read
+    /// even if the operator does not watch its namespace.
     pub(crate) fn take_from_object(&self) -> Option<ObjectName<'a>> {
         let ObservedMark::Short(short) = self.observed_mark else { return None };
         let mut parts = self.take_from?.splitn(5, '/');
@@ -87,7 +89,7 @@ impl<'a> RequestedTenant<'a> {
             .then_some(ObjectName { namespace, name })
     }
 
-    /// Who owns it where no object of this cluster was found that does.
+    /// Returns the owner if no object of this cluster was found to own the tenant.
     pub(crate) fn owner_if_not_found(&self) -> Owner {
         match self.observed_mark {
             ObservedMark::Short(_) => Owner::OtherCluster,
@@ -98,8 +100,8 @@ impl<'a> RequestedTenant<'a> {
     }
 }
 
-/// What a living owner says to the object that asks. One that is being deleted hands nothing over: its tenant may be
-/// about to be ended.
+/// Decides whether an existing owner hands the tenant over to the requesting object. An owner that is being deleted
+/// does not: its tenant may be about to be terminated.
 pub(crate) fn judge_hand_over<K: TenantResource>(owner: &K, receiver: &Mark) -> Owner {
     let is_named = owner.hand_over().is_some_and(|named| is_handed_to(named, &namespace(owner), receiver));
     if K::KIND.name() == receiver.kind && is_named && !is_deleting(owner) {
@@ -109,18 +111,18 @@ pub(crate) fn judge_hand_over<K: TenantResource>(owner: &K, receiver: &Mark) -> 
     }
 }
 
-/// Whether a hand-over of an object in namespace `own` names the place of a mark.
+/// Returns whether a hand-over of an object in namespace `own` names the place of a mark.
 fn is_handed_to(hand_over: &HandOver, own: &str, mark: &Mark) -> bool {
     let HandOver { namespace, name } = hand_over;
     namespace.as_deref().unwrap_or(own) == mark.namespace && *name == mark.name
 }
 
-/// Namespace and name of the object that the tenant is handed over to; nothing where that is the object itself.
+/// Returns the namespace and name of the object that the tenant is handed over to; `None` if that is the object itself.
 pub(crate) fn hand_over_target<K: TenantResource>(object: &K) -> Option<(String, String)> {
     let HandOver { namespace: named, name } = object.hand_over()?;
     let own = namespace(object);
     let space = named.clone().unwrap_or_else(|| own.clone());
-    // What no object can be named must not become a path of a request.
+    // An invalid object name must not become part of a request path.
     let is_name = |text: &str| {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         text.bytes().next().is_some_and(fits) && text.bytes().all(|byte| fits(byte) || b"-.".contains(&byte))
@@ -129,13 +131,13 @@ pub(crate) fn hand_over_target<K: TenantResource>(object: &K) -> Option<(String,
     (is_other && is_name(&space) && is_name(name)).then(|| (space, name.clone()))
 }
 
-/// Whether an object has taken a tenant over and keeps it.
+/// Returns whether an object has adopted a tenant and keeps it.
 pub(crate) fn has_adopted<K: TenantResource>(object: &K, id: &str) -> bool {
     let noted = intent(object).filter(|_| has_finalizer(object)).and_then(|intent| intent.adopted);
     noted.as_deref() == Some(id) && object.hand_over().is_none()
 }
 
-/// Why a tenant is not read for an object of another namespace than that of its owner.
+/// Returns the outcome for a tenant whose owner is in another namespace; such a tenant is not read.
 pub(crate) fn tenant_of_other_namespace(id: &str) -> PassOutcome {
     PassOutcome::Refused(
         Reason::OwnedElsewhere,
@@ -145,10 +147,11 @@ pub(crate) fn tenant_of_other_namespace(id: &str) -> PassOutcome {
     )
 }
 
-/// An object that hands its tenant over creates nothing.
+/// Refuses to create a tenant for an object that hands its tenant over.
 ///
 /// # Errors
-/// It hands its tenant over.
+///
+/// Fails if the object hands its tenant over.
 pub(crate) fn refuse_create_after_hand_over<K: TenantResource>(object: &K) -> Result<(), PassOutcome> {
     if object.hand_over().is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which tenant on the platform is an object's. Reads the platform and nothing else.
+//! Finds the tenant of an object on the platform. Reads only the platform.
 
 use super::{
     TenantResource, drift_policy, intent, management_mode, mark_of, name_taken, platform_error_outcome,
@@ -11,29 +11,30 @@ use crate::plan::{
     TenantMatch, TenantNames, Value, WriteRecord, identify_tenant,
 };
 
-/// What the look before a create found.
+/// Result of the lookup before a create.
 pub(crate) enum Lookup {
-    /// Nothing: a create may follow.
+    /// No tenant: one may be created.
     NotFound,
     /// This object's tenant.
     Owned(String),
-    /// The tenant of an earlier object of the same place.
+    /// The tenant of an earlier object at the same place.
     Reattach(String),
 }
 
-/// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the
-/// name declared now.
+/// Searches for the object's tenant among the tenants under the place that are not terminated: by its mark, by the name
+/// that was sent and by the name declared now.
 pub(crate) async fn lookup_tenant<K: TenantResource>(
     object: &K,
     platform: &PlatformClient,
     place: &Place,
-    (freshness, cluster): (Freshness, &str),
+    freshness: Freshness,
+    cluster: &str,
 ) -> Result<Lookup, PassOutcome> {
     let mark = mark_of(object, cluster);
     let sent = intent(object).map(|intent| intent.name);
     let names = TenantNames { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| platform_error_outcome(K::KIND, &error);
-    let living = match platform.find_tenants_by_name(place, (&names.distinct_names(), freshness)).await.map_err(stop)? {
+    let living = match platform.find_tenants_by_name(place, &names.distinct_names(), freshness).await.map_err(stop)? {
         NameSearchResult::Complete(living) => living,
         NameSearchResult::Inconclusive(why) => {
             return Err(PassOutcome::Failed(
@@ -49,7 +50,7 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
     };
     let mut candidates = Vec::new();
     for listed in living.rows.iter().filter(is_candidate) {
-        // The list may be older than the tenant's mark: each candidate is read on its own.
+        // The list may be older than the tenant's mark, so each candidate is read separately.
         match platform.read_tenant(place, &listed.unique_id, false).await {
             Ok(None) => return Err(listed_tenant_not_readable(&listed.unique_id)),
             Ok(Some(tenant)) => {
@@ -81,8 +82,8 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
     }
 }
 
-/// A tenant that a list names and a read does not find: it has just gone, or reads are late, and then it may be the very one
-/// that this object created. Only a list without it says that it is not there.
+/// Returns the outcome for a tenant that is in the list and not found by a read. It has just been removed, or reads are
+/// late and it may be the tenant that this object created. Only a list without the tenant shows that it does not exist.
 fn listed_tenant_not_readable(id: &str) -> PassOutcome {
     PassOutcome::Failed(
         Reason::InProgress,
@@ -92,38 +93,41 @@ fn listed_tenant_not_readable(id: &str) -> PassOutcome {
     )
 }
 
-/// Whether the branding must be read to compare what is declared.
+/// Returns whether the comparison with the declared settings needs the branding.
 pub(crate) fn needs_branding(desired: &DesiredTenant) -> bool {
     desired.effective.written_settings().any(|(field, _, _)| field.is_branding())
 }
 
-/// A living tenant by its id; nothing where there is none.
+/// Returns an existing tenant by its id; `None` if there is none.
 ///
 /// # Errors
-/// The platform does not answer the question.
+///
+/// Fails if the platform does not answer.
 pub(crate) async fn read_living_tenant(
     platform: &PlatformClient,
     place: &Place,
     (id, with_branding): (&str, bool),
 ) -> Result<Option<ObservedTenant>, CallError> {
     let read = match platform.read_tenant(place, id, with_branding).await {
-        // The branding of a suspended tenant may not be readable; the tenant itself is.
+        // The branding of a suspended tenant may be unreadable; the tenant itself is readable.
         Err(CallError::ParentGone { .. }) if with_branding => platform.read_tenant(place, id, false).await,
         read => read,
     };
     Ok(read?.filter(|observed| observed.life != LifecycleState::Terminated))
 }
 
-/// Loads the declared images whose digest the platform does not show and no record tells of, and keeps the digests of what
-/// it serves: the operator does not write an image that is there already. One that is not there or may not be read counts
-/// as another image.
+/// Loads the declared images whose digest is neither shown by the platform nor in a record, and stores the digests of
+/// the served images. The operator then does not write an image that is already there. An image that is missing or may
+/// not be read counts as different.
 ///
 /// # Errors
-/// The platform could not be asked, and whether an image differs is not known.
+///
+/// Fails if the platform did not answer, so that it is not known whether an image differs.
 pub(crate) async fn load_image_digests(
     platform: &PlatformClient,
     observed: &mut ObservedTenant,
-    (desired, written): (&DesiredTenant, &WriteRecord),
+    desired: &DesiredTenant,
+    written: &WriteRecord,
 ) -> Result<(), CallError> {
     let payload = &desired.effective.payload;
     for (field, value, _) in desired.effective.written_settings() {
@@ -145,8 +149,9 @@ pub(crate) async fn load_image_digests(
     Ok(())
 }
 
-/// Whether an image that cannot be loaded is written at once: the record of that write stands in for its digest, and one
-/// file delays no other setting. Where people see a difference before anything is written, they would see a false one.
+/// Returns whether an image that cannot be loaded is written at once. The record of that write then replaces its
+/// digest, and one file delays no other setting. It is not written at once if users see the differences first, because
+/// they would see a false one.
 pub(crate) fn writes_what_it_cannot_load<K: TenantResource>(object: &K) -> bool {
     let is_taken_over = requested_adoption(object).is_some() && unique_id(object).is_none();
     let needs_approval = object.management().is_some_and(|management| management.approval.is_some());

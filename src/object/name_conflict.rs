@@ -1,10 +1,10 @@
-//! The sentence for a name that belongs to a tenant which is not this object's: what to do depends on whose it is.
+//! Messages for a name that belongs to another owner's tenant. The advice depends on the owner.
 
 use crate::api::Reason;
 use crate::plan::{ObservedMark, PassOutcome, TenantCandidate};
 use crate::wire::Mark;
 
-/// Refuses a name that these tenants have. `ours` is the mark of the object that asks.
+/// Refuses a name that these tenants have. `ours` is the mark of the requesting object.
 pub(crate) fn name_taken(name: &str, ours: &Mark, taken: &[TenantCandidate]) -> PassOutcome {
     let is_marked = |one: &&TenantCandidate| matches!(one.mark, ObservedMark::Full(_) | ObservedMark::Short(_));
     let message = match taken.iter().find(is_marked) {
@@ -17,13 +17,14 @@ pub(crate) fn name_taken(name: &str, ours: &Mark, taken: &[TenantCandidate]) -> 
     PassOutcome::Refused(Reason::NameTaken, message)
 }
 
-/// The mark of the object that asks, and that of the tenant.
+/// The mark of the requesting object and the mark of the tenant.
 struct MarkPair<'a> {
     ours: &'a Mark,
     theirs: &'a Mark,
 }
 
-/// The message names no object of another namespace: a person with rights in one namespace must not learn what another holds.
+/// Returns the message for an owner in another namespace. It names no object, because a user with rights in one
+/// namespace must not learn what another contains.
 fn marked_elsewhere_message(name: &str) -> String {
     format!("a tenant named `{name}` exists that carries the mark of another object: change `details.name`")
 }
@@ -31,7 +32,7 @@ fn marked_elsewhere_message(name: &str) -> String {
 fn marked_tenant_message(name: &str, id: &str, marks: &MarkPair<'_>) -> String {
     let MarkPair { ours, theirs: mark } = marks;
     let Mark { cluster, kind, namespace, name: owner, uid: _ } = mark;
-    // Without a cluster its id is not known.
+    // Without a cluster, the cluster id is not known.
     let is_abroad = !ours.cluster.is_empty() && *cluster != ours.cluster;
     let is_beside = *namespace == ours.namespace;
     let is_same = is_beside && (kind, owner) == (&ours.kind, &ours.name);
@@ -50,7 +51,7 @@ fn marked_tenant_message(name: &str, id: &str, marks: &MarkPair<'_>) -> String {
     }
 }
 
-/// The sentence about tenants that carry no mark of an object.
+/// Returns the message for tenants without an object's mark.
 fn unmarked_tenants_message(name: &str, taken: &[TenantCandidate]) -> String {
     let ids = taken.iter().map(|one| one.unique_id.as_str()).collect::<Vec<_>>().join(", ");
     let first = taken.first().map(|one| one.unique_id.as_str()).unwrap_or_default();

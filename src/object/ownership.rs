@@ -1,26 +1,28 @@
-//! Whether a tenant is an object's own. Pure.
+//! Checks whether a tenant belongs to an object. Pure.
 
 use super::{TenantResource, has_finalizer, intent, unique_id};
 use crate::api::Reason;
 use crate::plan::{Intent, ObservedMark, ObservedTenant, PassOutcome, owned_in_another_cluster};
 use crate::wire::Mark;
 
-/// How an object stands to the tenant whose id its status records.
+/// Relation between an object and the tenant whose id its status records.
 pub(crate) struct RecordedOwnership {
-    /// An earlier object of the same place made the tenant.
+    /// An earlier object at the same place created the tenant.
     pub(crate) is_reattached: bool,
-    /// Finalizer and intent are on the object.
+    /// The object has the finalizer and the intent.
     pub(crate) has_intent: bool,
 }
 
-/// Whether the tenant of an id that status records is the object's; `is_unmarked` says that it has no mark although the
-/// platform has a place for one.
+/// Checks that the recorded tenant belongs to the object. `is_unmarked` means that the tenant has no mark although the
+/// platform can store one.
 ///
 /// # Errors
-/// Why it is not.
+///
+/// Returns why the tenant does not belong to the object.
 pub(crate) fn check_recorded_tenant<K: TenantResource>(
     object: &K,
-    (observed, is_unmarked): (&ObservedTenant, bool),
+    observed: &ObservedTenant,
+    is_unmarked: bool,
     ours: &Mark,
 ) -> Result<RecordedOwnership, PassOutcome> {
     let id = observed.unique_id.as_str();
@@ -43,18 +45,19 @@ pub(crate) fn check_recorded_tenant<K: TenantResource>(
     })
 }
 
-/// Whether the adoption that the object asks for has happened already.
+/// Returns whether the adoption that the object requests is already complete.
 pub(crate) fn is_adoption_recorded<K: TenantResource>(object: &K, observed: &ObservedTenant, ours: &Mark) -> bool {
     intent_with_finalizer(object)
         .is_some_and(|intent| intent.adopted.as_ref() == Some(&observed.unique_id) || observed.mark.is_exactly(ours))
 }
 
-/// The intent of an object that our finalizer holds.
+/// Returns the intent of an object that has our finalizer.
 fn intent_with_finalizer<K: TenantResource>(object: &K) -> Option<Intent> {
     intent(object).filter(|_| has_finalizer(object))
 }
 
-/// A tenant that is no longer there. "Not found" is a state and never a reason to create again.
+/// Returns the outcome for a tenant that no longer exists. "Not found" is a state and never a reason to create the
+/// tenant again.
 pub(crate) fn tenant_missing(id: &str) -> PassOutcome {
     PassOutcome::Refused(
         Reason::TenantMissing,
@@ -64,7 +67,7 @@ pub(crate) fn tenant_missing(id: &str) -> PassOutcome {
     )
 }
 
-/// A tenant that an object asks to take over, or to observe, and that was never found.
+/// Returns the outcome for a tenant that an object requests to adopt or observe and that was never found.
 pub(crate) fn adoption_target_not_found<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
     let was_known = unique_id(object) == Some(id)
         || intent_with_finalizer(object).is_some_and(|it| it.adopted.as_deref() == Some(id));
@@ -79,7 +82,7 @@ pub(crate) fn adoption_target_not_found<K: TenantResource>(object: &K, id: &str)
     )
 }
 
-/// The tenant of an object that handed it over.
+/// Returns the outcome for an object that has handed its tenant over.
 pub(crate) fn tenant_handed_over<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
     let to = super::hand_over_target(object).map(|(space, name)| format!("{space}/{name}")).unwrap_or_default();
     PassOutcome::Refused(
@@ -93,8 +96,9 @@ pub(crate) fn tenant_handed_over<K: TenantResource>(object: &K, id: &str) -> Pas
 /// Refuses a tenant that another object owns.
 ///
 /// # Errors
-/// Whether it was handed over. The message names no other object: a reader of this one must not learn from it what other
-/// namespaces hold.
+///
+/// Returns whether the tenant was handed over. The message names no other object: a reader of this object must not
+/// learn from it what other namespaces contain.
 pub(crate) fn refuse_foreign_tenant<K: TenantResource>(
     object: &K,
     observed: &ObservedTenant,

@@ -1,5 +1,5 @@
-//! Objects of a newer release. Each object is read for itself, so that one that this release does not understand stops
-//! neither a list nor a watch. Pure.
+//! Reads objects of a newer release. Each object is parsed separately, so that one that this release does not
+//! understand breaks neither a list nor a watch. Pure.
 
 mod members;
 
@@ -18,15 +18,15 @@ use crate::plan::{Intent, TenantKind};
 pub(crate) use members::{UnknownMember, restore_unknown_members};
 use members::{unknown_in_spec, unknown_in_status};
 
-/// Members of status that decide over a tenant. Any other member that cannot be read is made again by a pass.
+/// Members of status that decisions about a tenant depend on. A pass rewrites any other member that cannot be read.
 const DECISIVE_MEMBERS: [&str; 4] = ["uniqueId", "connection", "termination", "applied"];
 
-/// An object as the API server holds it.
+/// An object as the API server stores it.
 #[derive(Clone, Debug)]
 pub(crate) enum ParsedObject<K> {
-    /// This release understands the whole spec.
+    /// This release understands the complete spec.
     Understood(Box<UnderstoodObject<K>>),
-    /// It does not, so that nothing may be done with the tenant.
+    /// This release does not understand the object, so the tenant must not be changed.
     NotUnderstood(Box<NotUnderstoodObject>),
 }
 
@@ -35,11 +35,11 @@ pub(crate) enum ParsedObject<K> {
 pub(crate) struct UnderstoodObject<K> {
     /// The object.
     pub(crate) object: K,
-    /// Members of its status that this release does not know, to be kept when status is written.
+    /// Members of its status that this release does not know. They are kept when status is written.
     pub(crate) unknown_status: Option<Value>,
 }
 
-/// An object with something in it that this release does not know.
+/// An object with members or values that this release does not know.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NotUnderstoodObject {
     /// Metadata.
@@ -48,15 +48,16 @@ pub(crate) struct NotUnderstoodObject {
     pub(crate) spec: Value,
     /// Status as it was read.
     pub(crate) status: Value,
-    /// What is not known; never empty.
+    /// Unknown members and values; never empty.
     pub(crate) unknown: Vec<UnknownMember>,
 }
 
 impl<K: TenantResource> ParsedObject<K> {
-    /// Reads one object.
+    /// Parses one object.
     ///
     /// # Errors
-    /// It has no metadata that could be read.
+    ///
+    /// Fails if the metadata cannot be read.
     pub(crate) fn from_raw(raw: Value) -> Result<Self, serde_json::Error> {
         let mut raw = match raw {
             Value::Object(raw) => raw,
@@ -91,10 +92,11 @@ impl<K: TenantResource> ParsedObject<K> {
         Ok(Self::NotUnderstood(Box::new(NotUnderstoodObject { metadata, spec, status, unknown })))
     }
 
-    /// The object, or what is not understood of it.
+    /// Returns the object.
     ///
     /// # Errors
-    /// It is not understood.
+    ///
+    /// Returns what is not understood.
     pub(crate) fn into_understood(self) -> Result<K, Box<NotUnderstoodObject>> {
         match self {
             Self::Understood(understood) => Ok(understood.object),
@@ -103,7 +105,7 @@ impl<K: TenantResource> ParsedObject<K> {
     }
 }
 
-/// Parses an object by its types. Members that they do not have are passed over here.
+/// Parses an object by its types. Members that the types do not have are skipped here.
 fn parse_typed<K: TenantResource>(raw: &mut Map<String, Value>) -> Result<K, UnknownMember> {
     let whole = Value::Object(std::mem::take(raw));
     let parsed =
@@ -118,7 +120,7 @@ fn take_status_member(raw: &mut Map<String, Value>, member: &str) -> Option<Valu
     raw.get_mut("status")?.as_object_mut()?.remove(member)
 }
 
-/// Compares an object with what it was read from: what is not in it again is not known.
+/// Compares an object with the JSON it was parsed from: members that are missing after serialisation are unknown.
 fn check_round_trip<K: TenantResource>(
     mut object: K,
     raw: &Map<String, Value>,
@@ -131,7 +133,7 @@ fn check_round_trip<K: TenantResource>(
     let mut unknown = unknown_in_spec(spec, spec_again);
     let (status, status_again) = part("status");
     let unknown_status = unknown_in_status(status, status_again);
-    // What a newer release has noted about an end may be a reason against it.
+    // What a newer release has recorded about a termination may be a reason not to continue it.
     if object.meta().deletion_timestamp.is_some()
         && let Some(Value::Object(termination)) = unknown_status.as_ref().and_then(|rest| rest.get("termination"))
     {
@@ -185,7 +187,7 @@ impl<K: TenantResource> Resource for ParsedObject<K> {
 }
 
 impl NotUnderstoodObject {
-    /// What is not known, as a clause.
+    /// Describes the unknown members as a clause.
     pub(crate) fn unknown_summary(&self) -> String {
         const MAX_LISTED: usize = 3;
         let mut parts: Vec<String> = self.unknown.iter().take(MAX_LISTED).map(ToString::to_string).collect();
@@ -195,12 +197,12 @@ impl NotUnderstoodObject {
         parts.join("; ")
     }
 
-    /// Namespace; both kinds always have one.
+    /// Returns the namespace; both kinds always have one.
     pub(crate) fn namespace(&self) -> &str {
         self.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The installation of the operator that is to manage it.
+    /// Returns the operator installation that must manage the object.
     pub(crate) fn installation(&self) -> Option<String> {
         let annotation = |name: &str| self.metadata.annotations.as_ref().and_then(|all| all.get(name));
         let recorded = || self.status.get("operator").and_then(Value::as_str).map(str::to_owned);
@@ -211,39 +213,39 @@ impl NotUnderstoodObject {
         annotation(OPERATOR).cloned().or_else(recorded).or_else(intended)
     }
 
-    /// Name.
+    /// Returns the name.
     pub(crate) fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// `namespace/name`, as messages show it.
+    /// Returns `namespace/name`, as messages show it.
     pub(crate) fn namespaced_name(&self) -> String {
         format!("{}/{}", self.namespace(), self.name())
     }
 
-    /// Whether it is being deleted.
+    /// Returns whether the object is being deleted.
     pub(crate) fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether our finalizer holds it.
+    /// Returns whether the object has our finalizer.
     pub(crate) fn has_finalizer(&self) -> bool {
         self.metadata.finalizers.iter().flatten().any(|one| one == FINALIZER)
     }
 
-    /// Id of the tenant, where one was recorded.
+    /// Returns the id of the tenant, if one was recorded.
     pub(crate) fn unique_id(&self) -> Option<&str> {
         self.status.get("uniqueId")?.as_str()
     }
 
-    /// Whether the annotation that lets go of an object names its tenant.
+    /// Returns whether the annotation that abandons a tenant names this object's tenant.
     pub(crate) fn is_abandoned(&self) -> bool {
         let named = self.metadata.annotations.as_ref().and_then(|all| all.get(ABANDON));
         named.is_some_and(|named| named == self.unique_id().unwrap_or("none"))
     }
 
-    /// Whether the tenant certainly stays when the object goes: the policy is `Retain`, nothing beside it is unknown, and
-    /// no end was ever agreed to.
+    /// Returns whether the tenant is certainly kept when the object is deleted: the policy is `Retain`, `deletion` has
+    /// no unknown members, and no termination was ever confirmed.
     pub(crate) fn is_certainly_retained(&self) -> bool {
         let known = ["policy", "gracePeriodSeconds", "confirm"];
         let is_retain = match self.spec.get("deletion") {
@@ -258,13 +260,14 @@ impl NotUnderstoodObject {
         is_retain && !self.has_accepted_confirmation()
     }
 
-    /// Whether an end was agreed to: the tenant may be suspended for it, and is not let go without a word to it.
+    /// Returns whether a termination was confirmed. The tenant may then be suspended, so the object is not released
+    /// without contacting the platform.
     pub(crate) fn has_accepted_confirmation(&self) -> bool {
         let record = self.status.get("termination");
         record.is_some_and(|record| record.get("confirmDigest").is_some_and(|digest| !digest.is_null()))
     }
 
-    /// Who it stands under, as far as that can be read; nothing where it cannot.
+    /// Returns the parent, if it can be read.
     pub(crate) fn parent(&self, kind: TenantKind) -> Option<ParentRef> {
         if kind == TenantKind::Partner {
             return Some(ParentRef::Provider);

@@ -1,4 +1,4 @@
-//! Names in references. An older definition may have let one through that is none: no request is made of it.
+//! Names in references. An older CRD may have accepted an invalid name; no request is made for it.
 
 use super::{ParentRef, TenantResource, image_references, secret_references};
 use crate::api::{Partner, Reason, is_data_key, is_namespace_name, is_object_name};
@@ -11,10 +11,11 @@ struct ReferenceName<'a> {
     is_valid: fn(&str) -> bool,
 }
 
-/// Refuses an object that refers to a name which nothing in Kubernetes can have.
+/// Refuses an object that refers to a name that is invalid in Kubernetes.
 ///
 /// # Errors
-/// The first of them, and where it stands.
+///
+/// Returns the first invalid name and its path.
 pub(crate) fn refuse_invalid_references<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,

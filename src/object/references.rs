@@ -1,4 +1,4 @@
-//! What an object refers to and whether it may. Pure: whoever asks has read it.
+//! What an object refers to, and whether the reference is allowed. Pure: the caller has read the objects.
 
 use std::ops::Deref;
 
@@ -16,17 +16,17 @@ use crate::connect::Place;
 use crate::plan::{ConfigMapEntry, Digest, PassOutcome, ResolvedReferences};
 use crate::wire::EXTENSIONS_HEADER;
 
-/// Whether a Partner takes Clients from a namespace.
+/// Whether a Partner accepts Clients from a namespace.
 pub(crate) enum NamespacePermission {
-    /// It does.
+    /// The Partner accepts them.
     Allowed,
-    /// It does not.
+    /// The Partner does not accept them.
     Denied,
-    /// It does if the selector selects the namespace's labels.
+    /// The Partner accepts them if the selector matches the namespace's labels.
     IfLabelled(LabelSelector),
 }
 
-/// Whether a Partner takes Clients from a namespace.
+/// Returns whether a Partner accepts Clients from a namespace.
 pub(crate) fn namespace_permission(partner: &Partner, own: &str) -> NamespacePermission {
     if partner.namespace().as_deref() == Some(own) {
         return NamespacePermission::Allowed;
@@ -40,22 +40,22 @@ pub(crate) fn namespace_permission(partner: &Partner, own: &str) -> NamespacePer
     }
 }
 
-/// The Partner of a Client is not there. A reference stays as it is for good, so a wrong one takes a new object; the tenant
-/// of a client whose Partner was let go is as it was.
+/// Returns the outcome for a Client whose Partner does not exist. A reference is immutable, so a wrong one needs a new
+/// object. The tenant of a Client whose Partner was released is unchanged.
 pub(crate) fn partner_not_found<K: TenantResource>(object: &K, namespace: &str, name: &str) -> PassOutcome {
     let advice = match unique_id(object) {
         Some(id) => format!("create it again with the same name; until then nothing is written to tenant `{id}`"),
-        // A manifest that was not applied yet.
+        // A manifest that has not been applied yet.
         None if object.uid().is_none() => "create it, or correct `partnerRef`".to_owned(),
         None => format!("create it, or {RECREATE_CLIENT_ADVICE}"),
     };
     PassOutcome::Unresolved(Reason::PartnerNotFound, format!("Partner `{namespace}/{name}` does not exist: {advice}"))
 }
 
-/// What to do about a reference to the wrong Partner, which cannot be changed.
+/// Advice for a reference to the wrong Partner, which cannot be changed.
 const RECREATE_CLIENT_ADVICE: &str = "delete this Client and create it with the right `partnerRef`";
 
-/// The Partner of a Client holds something that this release does not know.
+/// Returns the outcome for a Client whose Partner has members that this release does not know.
 pub(crate) fn partner_not_understood(partner: &NotUnderstoodObject) -> PassOutcome {
     PassOutcome::Unresolved(
         Reason::PartnerNotReady,
@@ -67,8 +67,8 @@ pub(crate) fn partner_not_understood(partner: &NotUnderstoodObject) -> PassOutco
     )
 }
 
-/// The Partner does not take Clients from this namespace.
-pub(crate) fn namespace_not_allowed(partner_namespace: &str, (name, own): (&str, &str)) -> PassOutcome {
+/// Returns the outcome for a Partner that does not accept Clients from this namespace.
+pub(crate) fn namespace_not_allowed(partner_namespace: &str, name: &str, own: &str) -> PassOutcome {
     PassOutcome::Unresolved(
         Reason::NamespaceNotAllowed,
         format!(
@@ -77,8 +77,8 @@ pub(crate) fn namespace_not_allowed(partner_namespace: &str, (name, own): (&str,
     )
 }
 
-/// Of all Partners those that stand for the tenant of an id on a host: the ones that manage it, or, where there is none,
-/// the ones that observe it.
+/// Returns the Partners of a tenant, given its id and host: the ones that manage it or, if there are none, the ones
+/// that observe it.
 pub(crate) fn partners_of_tenant<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&str, &str)) -> Vec<P> {
     let is_of = |partner: &Partner| {
         let connection = partner.status.as_ref().and_then(|status| status.connection.as_ref());
@@ -92,11 +92,12 @@ pub(crate) fn partners_of_tenant<P: Deref<Target = Partner>>(partners: Vec<P>, (
     if managing.is_empty() { observing } else { managing }
 }
 
-/// An object that names a partner by its id needs a connection of exactly that tenant; `account` is the tenant of the
-/// credential.
+/// Checks the connection of an object that names a partner by its id: it must belong to exactly that tenant. `account`
+/// is the tenant of the credential.
 ///
 /// # Errors
-/// It is a connection of another tenant.
+///
+/// Fails for the connection of another tenant.
 pub(crate) fn check_connection_tenant(id: &str, account: &str) -> Result<(), PassOutcome> {
     if account == id {
         return Ok(());
@@ -109,10 +110,11 @@ pub(crate) fn check_connection_tenant(id: &str, account: &str) -> Result<(), Pas
     ))
 }
 
-/// A Client with a connection of its own needs one of exactly its Partner's tenant, on its Partner's platform.
+/// Checks the own connection of a Client: it must belong to exactly its Partner's tenant, on its Partner's platform.
 ///
 /// # Errors
-/// It is a connection of another tenant or platform.
+///
+/// Fails for the connection of another tenant or platform.
 pub(crate) fn check_own_connection<K: TenantResource>(
     object: &K,
     (host, account): (&str, &str),
@@ -133,7 +135,8 @@ pub(crate) fn check_own_connection<K: TenantResource>(
     ))
 }
 
-/// The Partner object of a tenant that is named by its id does not take Clients from this namespace.
+/// Returns the outcome if the Partner object of a tenant that is named by its id does not accept Clients from this
+/// namespace.
 pub(crate) fn namespace_not_allowed_by_id(id: &str, own: &str) -> PassOutcome {
     PassOutcome::Unresolved(
         Reason::NamespaceNotAllowed,
@@ -143,10 +146,11 @@ pub(crate) fn namespace_not_allowed_by_id(id: &str, own: &str) -> PassOutcome {
     )
 }
 
-/// Where the tenant stands; `account` is the tenant of the credential.
+/// Returns the place of the tenant; `account` is the tenant of the credential.
 ///
 /// # Errors
-/// Its Partner is not on the platform yet.
+///
+/// Fails if the Partner is not on the platform yet.
 pub(crate) fn resolve_place<K: TenantResource>(
     object: &K,
     account: &str,
@@ -175,7 +179,7 @@ fn partner_id(partner: Option<&Partner>) -> Result<&str, PassOutcome> {
     })
 }
 
-/// Namespace and name of the Secret with the connection: the object's own, or its Partner's.
+/// Returns the namespace and name of the connection Secret: the object's own, or its Partner's.
 pub(crate) fn connection_secret<K: TenantResource>(object: &K, partner: Option<&Partner>) -> Option<(String, String)> {
     if let Some(name) = object.connection_secret() {
         return Some((namespace(object), name.to_owned()));
@@ -184,14 +188,16 @@ pub(crate) fn connection_secret<K: TenantResource>(object: &K, partner: Option<&
     partner.connection_secret().map(|name| (namespace(partner), name.to_owned()))
 }
 
-/// A tenant stays with the account and the parent that it was made with: a Secret that leads elsewhere must not make
-/// the operator look for it there, miss it, and make a second one.
+/// Checks that a tenant keeps the account and the parent that it was created with. Otherwise a Secret for another
+/// account would make the operator search there, not find the tenant, and create a second one.
 ///
 /// # Errors
-/// Where the connection or the Partner leads instead.
+///
+/// Returns what the connection or the Partner refers to instead.
 pub(crate) fn check_pinned_connection<K: TenantResource>(
     object: &K,
-    (seen_host, seen_tenant): (&str, &str),
+    seen_host: &str,
+    seen_tenant: &str,
     place: &Place,
 ) -> Result<(), PassOutcome> {
     let Some(ConnectionStatus { host, tenant_id, parent_id, extensions: _ }) =
@@ -199,7 +205,7 @@ pub(crate) fn check_pinned_connection<K: TenantResource>(
     else {
         return Ok(());
     };
-    // A client with a connection of its own may come with any that is of exactly its parent's tenant.
+    // A Client with its own connection may use any connection that belongs to exactly its parent's tenant.
     let is_of_parent = object.connection_secret().is_some()
         && place.parent_id() == seen_tenant
         && parent_id.as_deref() == Some(seen_tenant);
@@ -230,12 +236,14 @@ pub(crate) fn check_pinned_connection<K: TenantResource>(
     }
 }
 
-/// A platform that had the extensions when the object or its Partner was last seen there has them still: where it says so
-/// no longer, something on the way hides it. What it shows is then read by other rules, under which the owner of a tenant
-/// cannot be seen and our mark would be written where the customer's own number stands.
+/// Checks that the platform still reports its extensions if it reported them when the object or its Partner was last
+/// seen there. If it no longer does, something between the operator and the platform hides them. The answers would then
+/// be read by other rules: the owner of a tenant would be invisible, and our mark would be written over the customer's
+/// own number.
 ///
 /// # Errors
-/// What it said before, and that nothing is written.
+///
+/// Returns what the platform reported before, and that nothing is written.
 pub(crate) fn refuse_hidden_extensions<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
@@ -261,7 +269,8 @@ pub(crate) fn refuse_hidden_extensions<K: TenantResource>(
     ))
 }
 
-/// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.
+/// Returns the digest of the images and of the versions of the Secrets that an object and its inherited defaults refer
+/// to.
 pub(crate) fn digest_references(own: &ResolvedReferences, defaults: &ResolvedReferences) -> String {
     let lines = [own, defaults].into_iter().flat_map(
         |ResolvedReferences { namespace: _, images, secrets, applied_secrets: _, applied_images: _ }| {
@@ -269,7 +278,7 @@ pub(crate) fn digest_references(own: &ResolvedReferences, defaults: &ResolvedRef
                 ConfigMapEntry::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of_bytes(bytes)),
                 ConfigMapEntry::Text | ConfigMapEntry::NoKey => format!("{}/{}={read:?}", key.name, key.key),
             });
-            // A version names its Secret's value without telling anything of it.
+            // The version identifies the value of a Secret without revealing anything about it.
             let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
             files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()
         },
@@ -277,7 +286,7 @@ pub(crate) fn digest_references(own: &ResolvedReferences, defaults: &ResolvedRef
     Digest::of_bytes(lines.collect::<Vec<_>>().join("\n").as_bytes()).hex().to_owned()
 }
 
-/// Whether the Partner is on its way out, so that nothing is created under it.
+/// Refuses to create a tenant under a Partner that is being deleted.
 pub(crate) fn refuse_under_deleting_partner(partner: Option<&Partner>) -> Result<(), PassOutcome> {
     match partner.filter(|partner| is_deleting(*partner)) {
         None => Ok(()),
@@ -288,14 +297,14 @@ pub(crate) fn refuse_under_deleting_partner(partner: Option<&Partner>) -> Result
     }
 }
 
-/// Whether the Partner was last seen suspended, so that the platform takes no change under it.
+/// Refuses changes under a Partner that was last seen suspended, because the platform rejects them.
 pub(crate) fn refuse_under_suspended_partner(partner: Option<&Partner>) -> Result<(), PassOutcome> {
     let Some((partner, status)) = partner.and_then(|partner| Some((partner, partner.status.as_ref()?))) else {
         return Ok(());
     };
     let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
     let is_suspended = ready.is_some_and(|ready| ready.reason == Reason::Suspended.name());
-    // While its end is held Ready says why, and each look renews the phase.
+    // While the deletion is held, Ready shows the cause and each check updates the phase.
     let rests = matches!(status.phase, Some(TenantPhase::Suspended | TenantPhase::Terminating));
     let takes_changes = !is_suspended && (!is_deleting(partner) || !rests);
     if takes_changes {

@@ -1,4 +1,4 @@
-//! What the tenant should be, from everything that the spec refers to. Pure.
+//! Computes the desired tenant from everything that the spec refers to. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,21 +11,22 @@ use crate::plan::{
     clients_still_using, find_locked_violations, inherit_settings, own_settings, package_set, switches_without_add_ons,
 };
 
-/// What a spec refers to.
+/// The objects that a spec refers to.
 #[derive(Clone, Copy)]
 pub(crate) struct SpecSources<'a> {
-    /// The Partner object above it.
+    /// The Partner object of a Client.
     pub(crate) partner: Option<&'a Partner>,
     /// Secrets and images of the object itself.
     pub(crate) references: &'a ResolvedReferences,
-    /// Secrets that the Partner's defaults name.
+    /// Secrets that the Partner's defaults refer to.
     pub(crate) default_references: &'a ResolvedReferences,
 }
 
-/// What the tenant should be, by the rules of inheritance.
+/// Computes the desired tenant by the rules of inheritance.
 ///
 /// # Errors
-/// What cannot be applied, as the outcome of the pass.
+///
+/// Returns what cannot be applied, as the outcome of the pass.
 pub(crate) fn resolve_desired_tenant<K: TenantResource>(
     object: &K,
     sources: SpecSources<'_>,
@@ -53,7 +54,7 @@ pub(crate) fn resolve_desired_tenant<K: TenantResource>(
     Ok(DesiredTenant { kind: K::KIND, effective, state: object.tenant_state(), mark: mark_of(object, cluster) })
 }
 
-/// Switches without their add-on. The rule may be newer than a switch that was applied so: that one stays, with a sentence.
+/// Checks switches without their add-on. A switch that was applied before the rule existed is kept, with a message.
 fn check_switches<K: TenantResource>(object: &K, effective: &mut EffectiveSettings) -> Vec<InvalidSetting> {
     let mut refused = Vec::new();
     for MissingAddOn { field, add_on, mut invalid } in switches_without_add_ons(effective) {
@@ -85,7 +86,7 @@ fn locked_defaults(partner: Option<&Partner>) -> &[LockedDefault] {
         .unwrap_or_default()
 }
 
-/// What the platform takes from the Partner by itself, as the Partner's own status shows it.
+/// Returns the values that the platform takes from the Partner, as the Partner's own status shows them.
 fn cascaded_values(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     let effective = partner.and_then(|partner| partner.status.as_ref()).map(|status| status.effective.as_slice());
     effective
@@ -98,7 +99,7 @@ fn cascaded_values(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
         .collect()
 }
 
-/// What the Partner declares of packages and add-ons; undeclared is not judged here but by the platform.
+/// Returns the packages and add-ons that the Partner declares. If they are not declared, the platform checks them.
 fn partner_catalogue(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     let Some(spec) = partner.map(|partner| &partner.spec) else { return BTreeMap::new() };
     let mut allowed = BTreeMap::new();
@@ -111,10 +112,11 @@ fn partner_catalogue(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     allowed
 }
 
-/// A Partner keeps what its Clients still use.
+/// Refuses to remove packages and add-ons from a Partner whose Clients still use them.
 ///
 /// # Errors
-/// The outcome that names the Clients.
+///
+/// Returns the outcome that names the Clients.
 pub(crate) fn refuse_dropping_used_packages(
     desired: &DesiredTenant,
     clients: &[Arc<TenantClient>],
@@ -126,7 +128,7 @@ pub(crate) fn refuse_dropping_used_packages(
     }
 }
 
-/// What a Client was last seen to have of packages and add-ons that are its own to have.
+/// Returns the Client's own packages and add-ons that were last seen.
 fn client_use(client: &TenantClient) -> ClientUse {
     let effective = client.status.as_ref().map(|status| status.effective.as_slice()).unwrap_or_default();
     let entries = [Field::Packages, Field::AddOns]

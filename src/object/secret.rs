@@ -1,4 +1,4 @@
-//! Secrets as they are read: from a cluster, or from a manifest.
+//! Secrets as they are read from a cluster or from a manifest.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::plan::{SecretLookup, SecretSource};
 /// A Secret as it was read.
 #[derive(Clone, Default)]
 pub(crate) struct SecretSnapshot {
-    /// Its data.
+    /// Data of the Secret.
     pub(crate) data: BTreeMap<String, Vec<u8>>,
-    /// Its `resourceVersion`; empty for one that is not in a cluster yet.
+    /// `resourceVersion` of the Secret; empty for a Secret that is not in a cluster yet.
     pub(crate) version: String,
-    /// Whether objects may reference its keys for more than the connection.
+    /// Whether objects may reference its keys for purposes other than the connection.
     pub(crate) is_allowed: bool,
 }
 
@@ -37,7 +37,7 @@ impl From<Secret> for SecretSnapshot {
 }
 
 impl SecretSnapshot {
-    /// What a reference finds in it.
+    /// Reads the key that a reference names.
     pub(crate) fn read_key(&self, namespace: &str, reference: &SecretKeyRef) -> SecretLookup {
         let Self { data, version, is_allowed } = self;
         let SecretKeyRef { name, key } = reference.clone();
@@ -47,12 +47,12 @@ impl SecretSnapshot {
     }
 }
 
-/// Whether the labels of a Secret let objects reference its keys.
+/// Returns whether the labels of a Secret permit objects to reference its keys.
 fn allows_reference(labels: &BTreeMap<String, String>) -> bool {
     labels.get(ALLOW_REFERENCE).is_some_and(|value| value == "true")
 }
 
-/// The text of a Secret's key; files often end with a line feed.
+/// Returns the text of a Secret's key without the line feed at its end, which files often have.
 fn secret_text(bytes: &[u8]) -> Option<SecretString> {
     let text = std::str::from_utf8(bytes).ok()?;
     Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))

@@ -1,23 +1,24 @@
-//! Status that always fits: its own schema and what the API server stores. One place cuts every text of it, so that a
-//! value that somebody declares or a platform answers never keeps the rest of status from being written.
+//! Limits status to its schema and to what the API server stores. All texts are truncated in this one place, so that a
+//! declared value or an answer of the platform never prevents the rest of status from being written.
 
 use serde_json::Value;
 
 use crate::api::TenantStatus;
 use crate::plan::{MAX_STATUS_VALUE_BYTES, size_and_digest};
 
-/// Longest text of status in bytes, where the whole would be too long.
+/// Maximum length of a text in bytes if status as a whole would be too long.
 const SHORT_TEXT_BYTES: usize = 512;
-/// Longest status, in bytes: the API server stores 1.5 MiB for the whole object, and the spec needs its part.
+/// Maximum length of status in bytes. The API server stores 1.5 MiB for the complete object, and the spec needs its
+/// share.
 const MAX_STATUS_BYTES: usize = 256 * 1024;
-/// Most entries of a list of status, and of a map: the limits of the schema.
+/// Maximum number of entries of a list and of a map in status: the limits of the schema.
 const MAX_ENTRIES: (usize, usize) = (1024, 256);
-/// Members that are names and not descriptions: half of an id is another id.
+/// Members that identify something: half of an id is another id.
 const NEVER_CUT: [&str; 2] = ["uniqueId", "connection"];
-/// What is compared with the next pass and is therefore the last to be cut.
+/// Members that the next pass compares, which are therefore truncated last.
 const CUT_LAST: [&str; 4] = ["effective", "applied", "conditions", "termination"];
 
-/// A status that fits.
+/// Returns a status that fits.
 pub(crate) fn fit_status_to_limits(status: &TenantStatus) -> TenantStatus {
     let Ok(mut whole) = serde_json::to_value(status) else { return status.clone() };
     truncate_values(&mut whole, MAX_STATUS_VALUE_BYTES, &NEVER_CUT);
@@ -29,7 +30,7 @@ pub(crate) fn fit_status_to_limits(status: &TenantStatus) -> TenantStatus {
     serde_json::from_value(whole).unwrap_or_else(|_| status.clone())
 }
 
-/// Cuts texts, lists and maps below a value, but for members that are kept as they are.
+/// Truncates texts, lists and maps in a value, except for members in `kept`.
 fn truncate_values(value: &mut Value, longest: usize, kept: &[&str]) {
     match value {
         Value::String(text) if text.len() > longest => *text = size_and_digest(text),

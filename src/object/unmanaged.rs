@@ -1,17 +1,19 @@
-//! Security settings that were declared and no longer are. They stay in force: nothing is written for what is not declared.
+//! Security settings that are no longer declared. They stay in force, because nothing is written for a setting that is
+//! not declared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{TenantStatus, UnmanagedSetting};
 use crate::plan::{EffectiveSettings, Field, ObservedTenant, ObservedValue, Value, ValueOrigin};
 
-/// Most characters of a value in status.
+/// Maximum number of characters of a value in status.
 const MAX_VALUE_LENGTH: usize = 256;
 
-/// Paths of the figures of a password policy of one's own.
+/// Prefix of the paths of a custom password policy.
 const PASSWORD_POLICY_PREFIX: &str = "security.passwordPolicy.";
 
-/// What was declared before `effective` and is not any more, with what the platform then holds.
+/// Returns the settings that were declared before `effective` and no longer are, with the value that the platform still
+/// has.
 pub(crate) fn find_unmanaged_settings(
     before: &TenantStatus,
     effective: &EffectiveSettings,
@@ -22,7 +24,7 @@ pub(crate) fn find_unmanaged_settings(
     let is_declared: BTreeSet<Field> = effective.written_settings().map(|(field, _, _)| field).collect();
     let has_standard_policy = effective.value(Field::PolicyPciDss) == Some(&Value::Flag(true));
     let fields = paths.filter_map(|path| Field::from_path(path)).filter(|field| {
-        // The platform's own policy takes the place of all figures.
+        // The platform's own policy replaces all values of a custom policy.
         let is_replaced = has_standard_policy && field.path().starts_with(PASSWORD_POLICY_PREFIX);
         let is_refused = effective.refused.iter().any(|one| one.path == field.path());
         field.is_security() && !is_declared.contains(field) && !is_replaced && !is_refused
@@ -32,12 +34,12 @@ pub(crate) fn find_unmanaged_settings(
     kept.into_iter().map(|(field, value)| UnmanagedSetting { path: field.path().to_owned(), value }).collect()
 }
 
-/// The sentence about one of them.
+/// Returns the message about one setting.
 pub(crate) fn unmanaged_setting_advice(UnmanagedSetting { path, value }: &UnmanagedSetting) -> String {
     format!("`{path}` is no longer declared and stays at {value} on the platform: declare it again to change it")
 }
 
-/// What stays; nothing where nothing does.
+/// Returns the value that stays in force, if any.
 fn value_in_force(seen: &ObservedValue) -> Option<String> {
     match seen {
         ObservedValue::Value(Value::Cleared) | ObservedValue::Unsupported => None,

@@ -1,4 +1,4 @@
-//! When the API server was last heard of: the evidence of progress on which the probes rest.
+//! When the API server last sent something: the evidence of progress for the probes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,25 +9,25 @@ use tokio::time::Instant;
 
 use super::context::lock;
 
-/// A request may be so many of its own deadlines old before the process counts as stuck.
+/// A request counts as stuck after this many times its own deadline.
 const STUCK_AFTER_DEADLINES: u32 = 3;
 
-/// What was heard of the API server. All clones are one.
+/// The last activity of the API server. All clones share one state.
 #[derive(Clone, Default)]
 pub(crate) struct ApiServerActivity(Arc<ActivityState>);
 
 #[derive(Default)]
 struct ActivityState {
-    /// When each watch last brought something, by path.
+    /// When each watch last delivered something, by path.
     watches: Mutex<HashMap<String, Instant>>,
     /// When each request in flight counts as stuck.
     in_flight: Mutex<HashMap<u64, Instant>>,
     next: AtomicU64,
-    /// When a look for drift at all objects last ended.
+    /// When a drift check of all objects last ended.
     drift_checked_at: Mutex<Option<Instant>>,
 }
 
-/// A request that has not ended.
+/// A request in flight, until it is dropped.
 pub(crate) struct InFlightRequest {
     number: u64,
     activity: ApiServerActivity,
@@ -40,36 +40,37 @@ impl Drop for InFlightRequest {
 }
 
 impl ApiServerActivity {
-    /// A watch of this path began or brought something.
+    /// Records that a watch of this path began or delivered something.
     pub(crate) fn record_watch_event(&self, path: &str) {
         lock(&self.0.watches).insert(path.to_owned(), Instant::now());
     }
 
-    /// For how long the watches of a kind have brought nothing; the quietest of them counts. Nothing where none ever began.
+    /// Returns how long the watches of a kind have delivered nothing; the quietest of them counts. `None` if none ever
+    /// began.
     pub(crate) fn time_since_watch_event(&self, kind: &str) -> Option<Duration> {
         let watches = lock(&self.0.watches);
         let of_kind = watches.iter().filter(|(path, _)| watched_kind(path) == Some(kind));
         of_kind.map(|(_, at)| at.elapsed()).max()
     }
 
-    /// A look for drift at all objects has ended.
+    /// Records that a drift check of all objects has ended.
     pub(crate) fn record_drift_check(&self) {
         *lock(&self.0.drift_checked_at) = Some(Instant::now());
     }
 
-    /// For how long no look for drift has ended; nothing before the first.
+    /// Returns the time since the last drift check ended; `None` before the first.
     pub(crate) fn time_since_drift_check(&self) -> Option<Duration> {
         lock(&self.0.drift_checked_at).map(|at| at.elapsed())
     }
 
-    /// A request begins that is to end within this time.
+    /// Registers a request that must end within `limit`.
     pub(crate) fn begin_request(&self, limit: Duration) -> InFlightRequest {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.0.in_flight).insert(number, Instant::now() + limit * STUCK_AFTER_DEADLINES);
         InFlightRequest { number, activity: self.clone() }
     }
 
-    /// Whether a request is past three of its deadlines: whoever waits for it does not run any more.
+    /// Returns whether a request is past three of its deadlines. The task that waits for it then no longer runs.
     pub(crate) fn has_overdue_request(&self) -> bool {
         let now = Instant::now();
         lock(&self.0.in_flight).values().any(|overdue| now > *overdue)

@@ -1,4 +1,4 @@
-//! Stage 5: one request for each step of the plan.
+//! Stage 5: sends one request for each step of the plan.
 
 use super::audit;
 use super::context::Context;
@@ -25,12 +25,12 @@ pub(crate) struct AppliedSteps {
     pub(crate) is_marked: bool,
     /// Whether the tenant was put back in service.
     pub(crate) is_activated: bool,
-    /// Whether the tenant was stopped.
+    /// Whether the tenant was suspended.
     pub(crate) is_suspended: bool,
 }
 
 impl AppliedSteps {
-    /// Whether anything was done.
+    /// Returns whether anything was done.
     pub(crate) fn has_any(&self) -> bool {
         let Self { created_id: created, written, is_marked, is_activated, is_suspended } = self;
         created.is_some() || !written.is_empty() || *is_marked || *is_activated || *is_suspended
@@ -41,16 +41,16 @@ impl AppliedSteps {
 pub(crate) struct ApplyTarget<'a> {
     /// The platform.
     pub(crate) platform: &'a PlatformClient,
-    /// Where the tenant stands.
+    /// Where the tenant lives on the platform.
     pub(crate) place: &'a Place,
-    /// What it should be.
+    /// The desired tenant.
     pub(crate) desired: &'a DesiredTenant,
-    /// What it was.
+    /// The observed tenant, where one exists.
     pub(crate) observed: Option<&'a ObservedTenant>,
 }
 
 impl ApplyTarget<'_> {
-    /// A step as the audit tells it.
+    /// Describes a step for the audit log.
     fn audited_change<'a>(&self, step: &PlanStep, tenant: &'a str) -> audit::AuditedChange<'a> {
         let (operation, changes): (_, &[SettingChange]) = match step {
             PlanStep::Create(changes) => ("create", changes),
@@ -74,12 +74,14 @@ impl ApplyTarget<'_> {
     }
 }
 
-/// Carries out steps in order. What was done before a failure stands in `done`.
+/// Carries out steps in order. `done` records what succeeded before a failure.
 pub(crate) async fn apply_steps<K: TenantObject>(
     steps: &[PlanStep],
     target: &ApplyTarget<'_>,
     mut id: Option<String>,
-    (done, object, context): (&mut AppliedSteps, &K, &Context),
+    done: &mut AppliedSteps,
+    object: &K,
+    context: &Context,
 ) -> Result<(), PassStop> {
     let ApplyTarget { platform, place, desired, observed: _ } = target;
     let payload: &SettingsPayload = &desired.effective.payload;
@@ -127,21 +129,23 @@ pub(crate) async fn apply_steps<K: TenantObject>(
         };
         awaits_moment &= !is_moment(step);
         if result.is_err() && awaits_moment {
-            // A step before it failed: the moment that was noted is not sent.
+            // An earlier step failed, so the recorded moment is not sent.
             forget_sent_moment(object, context).await?;
         }
         result.map_err(|error| {
-            stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context))
+            stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), platform, context)
         })?;
     }
     Ok(())
 }
 
-/// A step failed. That the tenant above is out of service is remembered, so that the next pass asks for that first.
+/// Converts the failure of a step. If the parent tenant is out of service this is remembered, so that the next pass
+/// checks that first.
 fn stop_for_refusal<K: TenantObject>(
     object: &K,
     error: &CallError,
-    (platform, context): (&PlatformClient, &Context),
+    platform: &PlatformClient,
+    context: &Context,
 ) -> PassStop {
     if let CallError::ParentGone { message } = error {
         K::kind_state(context).with_memory(object, |memory| memory.parent_refusal = Some(message.clone()));
@@ -157,18 +161,19 @@ fn stop_for_refusal<K: TenantObject>(
     stop_for_error(K::KIND, error, platform, context)
 }
 
-/// Refuses for as long as the tenant above is out of service, once the platform has refused for that: a read tells as
-/// much as a further refusal, and asks for no change.
+/// Refuses while the parent tenant is out of service, after the platform has refused a change for that reason. A read
+/// shows as much as another refusal would, and requests no change.
 pub(crate) async fn refuse_while_parent_inactive<K: TenantObject>(
     object: &K,
-    (platform, place): (&PlatformClient, &Place),
+    platform: &PlatformClient,
+    place: &Place,
     context: &Context,
 ) -> Result<(), PassStop> {
     let kind_state = K::kind_state(context);
     let Some(message) = kind_state.with_memory(object, |memory| memory.parent_refusal.clone()) else { return Ok(()) };
     match platform.is_partner_in_service(place.parent_id()).await {
         Ok(false) => Err(stop_for_error(K::KIND, &CallError::ParentGone { message }, platform, context)),
-        // Where it cannot be read the platform is asked for the change again.
+        // Where the parent cannot be read, the change is sent to the platform again.
         Ok(true) | Err(CallError::NotFound { .. } | CallError::Unsupported { .. } | CallError::Forbidden { .. }) => {
             kind_state.with_memory(object, |memory| memory.parent_refusal = None);
             Ok(())
@@ -177,7 +182,7 @@ pub(crate) async fn refuse_while_parent_inactive<K: TenantObject>(
     }
 }
 
-/// What an error of the platform means; a refused credential is not tried again for a while.
+/// Converts a platform error. A refused credential is blocked for a while.
 pub(crate) fn stop_for_error(
     kind: crate::plan::TenantKind,
     error: &CallError,
@@ -210,19 +215,19 @@ async fn create_tenant<K: TenantObject>(
             resolve_create_conflict(&id, target, object).await
         }
         Err(error) => {
-            Err(stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), (platform, context)))
+            Err(stop_for_refusal(object, &translate_to_spec_paths(error, &desired.effective), platform, context))
         }
     }
 }
 
-/// A create without an answer: it may still be carried out, also where the whole pass was given up.
+/// A create without an answer: it may still be carried out, also where the whole pass was cancelled.
 struct UnansweredCreate<'a, K: TenantObject> {
     object: &'a K,
     context: &'a Context,
 }
 
 impl<K: TenantObject> UnansweredCreate<'_, K> {
-    /// The platform has answered, or nothing was sent.
+    /// Records that the platform has answered, or that nothing was sent.
     fn mark_answered(self) {
         std::mem::forget(self);
     }
@@ -243,8 +248,8 @@ fn conflict_holder(errors: &[FieldError]) -> Option<String> {
         .find_map(|error| error.holder.clone())
 }
 
-/// The platform refused because a tenant holds the name or the mark: our own is recorded, a tombstone of ours means that
-/// the tenant was ended, and anything else is somebody else's.
+/// Resolves a create that the platform refused because a tenant has the name or the mark. Our own tenant is recorded;
+/// our own tombstone means that the tenant was terminated; anything else belongs to somebody else.
 async fn resolve_create_conflict<K: TenantObject>(
     id: &str,
     target: &ApplyTarget<'_>,

@@ -1,6 +1,6 @@
-//! One line for each change that is made on a platform: what, for which object, who declared it, and how it ended.
+//! One audit line for each change on a platform: what, for which object, who declared it, and how it ended.
 //!
-//! The lines go where the logs go, under the target `audit`, so that they can be kept longer than the rest.
+//! The lines go to the log with the target `audit`, so that they can be kept longer than the rest.
 
 use std::cell::RefCell;
 
@@ -10,29 +10,29 @@ use crate::plan::{Digest, Field};
 use super::object::{TenantObject, namespaced_name, uid};
 
 tokio::task_local! {
-    /// The exchanges of the change that is under way.
+    /// The exchanges of the change in progress.
     static EXCHANGES: RefCell<Vec<Exchange>>;
 }
 
-/// Keeps an exchange for the line of the change that it belongs to.
+/// Records an exchange for the audit line of its change.
 pub(super) fn record_exchange(exchange: &Exchange) {
-    // Reads for no change in particular are in no line.
+    // Reads outside a change appear in no line.
     let _ = EXCHANGES.try_with(|exchanges| exchanges.borrow_mut().push(exchange.clone()));
 }
 
-/// What is changed.
+/// A change to audit.
 pub(super) struct AuditedChange<'a> {
     /// The step, for example `create`.
     pub(super) operation: &'static str,
-    /// The tenant, where it is known.
+    /// The id or name of the tenant, where it is known.
     pub(super) tenant: &'a str,
-    /// The settings that are written.
+    /// The settings to write.
     pub(super) fields: Vec<Field>,
-    /// Digest of what the platform had before, and of what is declared.
+    /// Digest of the platform's previous values, and of the declared values.
     pub(super) digests: Option<(Digest, Digest)>,
 }
 
-/// Makes a change and writes its line.
+/// Runs a change and writes its audit line.
 pub(super) async fn run_and_log_change<K: TenantObject, T>(
     object: &K,
     what: AuditedChange<'_>,
@@ -79,7 +79,7 @@ fn outcome_label<T>(result: &Result<T, CallError>) -> &'static str {
     }
 }
 
-/// Who last wrote anything of the object but its status, as the API server keeps it: the field manager and the time.
+/// Returns who last wrote the object apart from its status, from managedFields: the field manager and the time.
 fn last_declarer<K: TenantObject>(object: &K) -> String {
     let entries = object.meta().managed_fields.as_deref().unwrap_or_default();
     let last = entries

@@ -1,5 +1,5 @@
-//! Bulkheads: what one account on a platform may cost the others. Each has a number of passes of its own and a circuit
-//! breaker, so that a platform that answers slowly or not at all takes no worker of another.
+//! Bulkheads limit what one account on a platform costs the others. Each account has its own number of passes and a
+//! circuit breaker, so that a slow or silent platform takes no worker from another.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -27,30 +27,30 @@ impl PlatformAccount {
     }
 }
 
-/// Where a pass waits: together with all that ask the same account, and before that with all under the same parent, whose
-/// list and rate limit they share.
+/// Where a pass waits: first with all objects under the same parent, whose list and rate limit they share, then with
+/// all of the same account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PassQueue {
     pub(crate) bulkhead: BulkheadKey,
-    /// What tells the parent from the others of the lane.
+    /// The parent, unique within the bulkhead.
     pub(crate) parent: String,
 }
 
-/// What passes share that ask one account.
+/// What passes share that use one account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BulkheadKey {
-    /// The account that it will ask.
+    /// The account that the pass uses.
     Account(PlatformAccount),
-    /// A Secret of which nobody knows yet where it leads.
+    /// A Secret that has not been read yet, so that its account is unknown.
     Secret(NamespacedName),
-    /// Nothing: the object names no connection, so its pass asks no platform.
+    /// Nothing: the object names no connection, so its pass contacts no platform.
     NoPlatform,
 }
 
-/// Most passes at the same time.
+/// Limits of concurrent passes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConcurrencyLimits {
-    /// In all.
+    /// Over all accounts.
     pub(crate) total: u16,
     /// For each account.
     pub(crate) per_account: u16,
@@ -74,7 +74,8 @@ impl Bulkhead {
         Self { passes: Arc::new(Semaphore::new(passes)), parents: HashMap::new(), breaker: CircuitBreaker::default() }
     }
 
-    /// Half of an account's passes are for one parent, so that the others are never without.
+    /// Returns the semaphore of a parent. One parent gets at most half of an account's passes, so that others are never
+    /// starved.
     fn parent_semaphore(&mut self, parent: &str, each: usize) -> Arc<Semaphore> {
         self.parents.retain(|_, passes| Arc::strong_count(passes) > 1);
         let new = || Arc::new(Semaphore::new(each.div_ceil(2)));
@@ -86,7 +87,7 @@ impl Bulkhead {
     }
 }
 
-/// Leave to make a pass, of each of those whose passes are numbered.
+/// A permit to run a pass: one permit of each semaphore that limits it.
 pub(crate) struct PassPermit(#[expect(dead_code, reason = "it counts until it is dropped")] Vec<OwnedSemaphorePermit>);
 
 impl AccountBulkheads {
@@ -98,8 +99,8 @@ impl AccountBulkheads {
         }
     }
 
-    /// Waits for leave to make a pass, from the narrowest to the widest: who waits for its parent or its account takes no
-    /// worker of another.
+    /// Waits for a permit, from the narrowest limit to the widest: a pass that waits for its parent or its account
+    /// takes no worker from another.
     pub(crate) async fn acquire_permit(&self, queue: &PassQueue) -> PassPermit {
         let PassQueue { bulkhead: lane, parent } = queue;
         let mut wanted = match lane {
@@ -111,23 +112,23 @@ impl AccountBulkheads {
         wanted.push(Arc::clone(&self.total_passes));
         let mut permits = Vec::with_capacity(wanted.len());
         for passes in wanted {
-            // A semaphore is never closed; without it a pass would be one too many, and no harm.
+            // A semaphore is never closed. If it were, the only harm would be one pass too many.
             permits.extend(passes.acquire_owned().await.ok());
         }
         PassPermit(permits)
     }
 
-    /// The circuit breaker of an account.
+    /// Returns the circuit breaker of an account.
     pub(crate) fn breaker_for(&self, account: &PlatformAccount) -> CircuitBreaker {
         self.with_bulkhead(&BulkheadKey::Account(account.clone()), |bulkhead| bulkhead.breaker.clone())
     }
 
-    /// How many accounts hang.
+    /// Returns how many accounts have an open circuit breaker.
     pub(crate) fn count_hanging(&self) -> usize {
         lock(&self.bulkheads).values().filter(|bulkhead| bulkhead.breaker.is_open()).count()
     }
 
-    /// Forgets the lanes that no pass uses, apart from the accounts that are still connected.
+    /// Removes the bulkheads that no pass uses, except those of accounts that are still connected.
     pub(crate) fn remove_unused(&self, is_connected: impl Fn(&PlatformAccount) -> bool) {
         lock(&self.bulkheads).retain(|lane, bulkhead| {
             bulkhead.is_in_use() || matches!(lane, BulkheadKey::Account(account) if is_connected(account))
@@ -139,7 +140,7 @@ impl AccountBulkheads {
         act(lanes.entry(lane.clone()).or_insert_with(|| Bulkhead::new(self.passes_per_account)))
     }
 
-    /// How many lanes are remembered.
+    /// Returns how many bulkheads are kept.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         lock(&self.bulkheads).len()
@@ -152,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// The queue under a parent of an account.
+    /// Returns the queue under a parent of an account.
     fn queue_for(id: &str, parent: &str) -> PassQueue {
         PassQueue {
             bulkhead: BulkheadKey::Account(PlatformAccount::new("acme.example".to_owned(), id)),
@@ -160,7 +161,7 @@ mod tests {
         }
     }
 
-    /// Enters at once, or not.
+    /// Acquires a permit if one is free at once.
     fn try_enter(accounts: &AccountBulkheads, queue: &PassQueue) -> Option<PassPermit> {
         accounts.acquire_permit(queue).now_or_never()
     }
@@ -169,7 +170,7 @@ mod tests {
     async fn an_account_whose_passes_are_used_up_takes_no_worker_of_another() {
         let accounts = AccountBulkheads::new(ConcurrencyLimits { total: 6, per_account: 2 });
         let hanging = [try_enter(&accounts, &queue_for("a", "one")), try_enter(&accounts, &queue_for("a", "two"))];
-        // Forty more wait for their account, and hold nothing meanwhile.
+        // Forty more wait for their account, and hold no permit meanwhile.
         let lane = queue_for("a", "three");
         let mut waiting: Vec<_> = (0..40).map(|_| Box::pin(accounts.acquire_permit(&lane))).collect();
         assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));

@@ -1,4 +1,4 @@
-//! Objects that are read by name and never listed, such as Secrets: one read serves many.
+//! Objects that are read by name and never listed, such as Secrets: one read serves many callers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::context::lock;
 
-/// What a read comes to; many may wait for one.
+/// The result of a read, shared by all that wait for it.
 pub(crate) type ReadResult<T> = Result<T, Arc<kube::Error>>;
 
 /// Namespace and name of an object.
@@ -22,36 +22,36 @@ pub(crate) struct NamespacedName {
 
 type SharedRead<T> = Shared<BoxFuture<'static, ReadResult<T>>>;
 
-/// A failure serves those that ask so soon after it: otherwise each of many objects would wait for a deadline of its own.
+/// A failure serves callers for this long. Otherwise each of many objects would wait for a deadline of its own.
 const FAILURE_AGE: Duration = Duration::from_secs(1);
-/// An object that nobody has asked for for so long is forgotten.
+/// An object that nobody has read for this long is dropped from the cache.
 const IDLE_LIMIT: Duration = Duration::from_mins(30);
 
-/// Objects by namespace and name. Many others share one, so a read serves all that ask within its age, and of those that
-/// ask at the same time one reads for all. No lock is held meanwhile.
+/// A cache of objects by namespace and name. One read serves all callers within its age, and concurrent callers share a
+/// read (single flight). No lock is held during a read.
 pub(crate) struct CachedReads<T> {
     read: Box<dyn Fn(NamespacedName) -> BoxFuture<'static, ReadResult<T>> + Send + Sync>,
     slots: Arc<Mutex<HashMap<NamespacedName, ReadSlot<T>>>>,
 }
 
 struct ReadSlot<T> {
-    /// When somebody asked last.
+    /// When it was last requested.
     last_used: Instant,
-    /// The last answer, and when it was asked for (where it failed: when it failed).
+    /// The last answer, and when its read started (for a failure: when it failed).
     last: Option<(Instant, ReadResult<T>)>,
-    /// The read that is under way.
+    /// The read in flight.
     in_flight: Option<SharedRead<T>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> CachedReads<T> {
-    /// Objects that are read like this.
+    /// Builds a cache that reads objects with this function.
     pub(crate) fn new(
         read: impl Fn(NamespacedName) -> BoxFuture<'static, ReadResult<T>> + Send + Sync + 'static,
     ) -> Self {
         Self { read: Box::new(read), slots: Arc::default() }
     }
 
-    /// An object, at most `age` old. With no age at all it is read for this caller alone.
+    /// Returns an object that is at most `age` old. With an age of zero it is read for this caller alone.
     pub(crate) async fn get(&self, namespace: &str, name: &str, age: Duration) -> ReadResult<T> {
         let place = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
         if age.is_zero() {
@@ -77,7 +77,8 @@ impl<T: Clone + Send + Sync + 'static> CachedReads<T> {
         flight.await
     }
 
-    /// A read that goes on when its callers are gone, so that nobody waits for one that nobody drives.
+    /// Starts a read as a task of its own. It continues when its callers are gone, so that no other caller waits for a
+    /// future that nobody polls.
     fn start_read(&self, place: NamespacedName) -> SharedRead<T> {
         let (slots, started) = (Arc::clone(&self.slots), Instant::now());
         let read = (self.read)(place.clone());
@@ -95,12 +96,12 @@ impl<T: Clone + Send + Sync + 'static> CachedReads<T> {
         flight
     }
 
-    /// Forgets what is not being read at this moment.
+    /// Drops all entries that are not being read at this moment.
     pub(crate) fn clear(&self) {
         lock(&self.slots).retain(|_, slot| slot.in_flight.is_some());
     }
 
-    /// How many objects are remembered.
+    /// Returns how many objects are cached.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         lock(&self.slots).len()
@@ -115,7 +116,7 @@ mod tests {
 
     const AGE: Duration = Duration::from_secs(5);
 
-    /// A server that counts what it is asked for and answers nothing about `silent` for ten seconds.
+    /// Returns a cache over a server that counts its reads and does not answer for `silent` for ten seconds.
     fn counting_reads() -> (CachedReads<()>, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);

@@ -1,4 +1,4 @@
-//! The claim to lead, as everything that changes something asks for it.
+//! The claim to lead, which every change checks before it is sent.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use tokio::sync::watch;
 
-/// Whether this process leads, by its own monotonic clock. All clones are one.
+/// Whether this process leads, by its own monotonic clock. All clones share one state.
 #[derive(Clone)]
 pub(crate) struct LeadershipClaim(Arc<ClaimState>);
 
 struct ClaimState {
     origin: Instant,
-    /// Microseconds after the origin; 0 is before the claim and after it was given up.
+    /// Microseconds after the origin; 0 before the claim and after it was revoked.
     until: AtomicU64,
     has_led: watch::Sender<bool>,
 }
@@ -29,23 +29,23 @@ impl Default for LeadershipClaim {
 }
 
 impl LeadershipClaim {
-    /// The process's own clock.
+    /// Returns the process's own monotonic time.
     pub(crate) fn process_time(&self) -> Duration {
         self.0.origin.elapsed()
     }
 
-    /// Whether this process leads at this moment.
+    /// Returns whether this process leads at this moment.
     pub(crate) fn is_leading(&self) -> bool {
         self.process_time() < Duration::from_micros(self.0.until.load(Ordering::Acquire))
     }
 
-    /// Holds until then.
+    /// Extends the claim until this time.
     pub(crate) fn extend_until(&self, until: Duration) {
         self.0.until.store(u64::try_from(until.as_micros()).unwrap_or(u64::MAX), Ordering::Release);
         self.0.has_led.send_if_modified(|has_begun| !std::mem::replace(has_begun, true));
     }
 
-    /// Holds no more.
+    /// Ends the claim at once.
     pub(crate) fn revoke(&self) {
         self.0.until.store(0, Ordering::Release);
     }
@@ -56,8 +56,8 @@ impl LeadershipClaim {
         let _ = self.0.has_led.subscribe().wait_for(|has_begun| *has_begun).await;
     }
 
-    /// Carries something out while the claim holds; nothing once it does not. The claim is asked again whenever the
-    /// work goes on, so that a request which still waits for its connection is not sent after its time.
+    /// Runs a future while the claim holds; returns `None` once it does not. The claim is checked at each poll, so that
+    /// a request that still waits for its connection is not sent too late.
     pub(crate) async fn run_while_leading<F: Future>(&self, work: F) -> Option<F::Output> {
         let mut work = pin!(work);
         std::future::poll_fn(

@@ -1,4 +1,4 @@
-//! How many clients a Partner has: declared here, living there, and living there without an object here.
+//! Counts of a Partner's clients: declared in the cluster, live on the platform, and live there without an object here.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use crate::api::{ClientCounts, Partner};
 use crate::connect::{Freshness, Place, PlatformClient};
 use crate::object::NotUnderstoodObject;
 
-/// The counts, where the tenant is known and the platform answers; otherwise what was there before stays.
+/// Counts the clients of a Partner. Returns `None` if the tenant is unknown or the platform does not answer; the
+/// previous counts then stay.
 pub(crate) async fn count_clients(
     partner: &Partner,
     platform: &PlatformClient,

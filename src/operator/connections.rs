@@ -1,4 +1,4 @@
-//! Platforms by connection: one client each, and a gate that a refused credential closes for a while.
+//! Platforms by connection: one client for each, and a block on refused credentials for a while.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,16 +12,16 @@ use super::context::lock;
 use crate::api::Reason;
 use crate::connect::{ChangeGuard, Connection, Connector, PlatformClient};
 
-/// A credential that was refused is tried at most this often.
+/// A refused credential is retried at most this often.
 const REFUSED_CREDENTIAL_PAUSE: Duration = Duration::from_secs(30);
 
-/// A connection that nobody asked for for so long is forgotten.
+/// A connection that nobody has used for this long is dropped.
 const IDLE_LIMIT: Duration = Duration::from_hours(1);
 
-/// Why there is no connection: reason and sentence of the condition.
+/// Why there is no connection: reason and message of the condition.
 pub(crate) type NoConnection = (Reason, String);
 
-/// Platforms by the fingerprint of their connection.
+/// Platform clients by the fingerprint of their connection.
 pub(crate) struct PlatformConnections {
     timeout: Duration,
     connector: Connector,
@@ -32,7 +32,7 @@ pub(crate) struct PlatformConnections {
 #[derive(Default)]
 struct KnownPlatforms {
     platforms: HashMap<String, PlatformEntry>,
-    /// Where each Secret leads: a new connection takes the place of the one that the Secret named before.
+    /// The connection of each Secret. A new connection replaces the one that the Secret named before.
     secrets: HashMap<NamespacedName, String>,
 }
 
@@ -43,7 +43,7 @@ struct PlatformEntry {
 }
 
 impl KnownPlatforms {
-    /// Notes where a Secret leads. The connection that it named before goes, unless another Secret names it.
+    /// Records the connection of a Secret. Its previous connection is dropped, unless another Secret uses it.
     fn record_secret(&mut self, secret: &NamespacedName, key: &str) {
         let before = self.secrets.insert(secret.clone(), key.to_owned());
         if let Some(before) = before.filter(|before| before != key)
@@ -61,12 +61,12 @@ impl KnownPlatforms {
 }
 
 impl PlatformConnections {
-    /// Platforms on which a change is sent only while the claim holds.
+    /// Builds an empty set. Changes are sent only while the claim holds.
     pub(crate) fn new(timeout: Duration, dial: Connector, claim: LeadershipClaim) -> Self {
         Self { timeout, connector: dial, guard: ChangeGuard::new(move || claim.is_leading()), known: Mutex::default() }
     }
 
-    /// The platform of a connection that a Secret holds. One whose credential was refused a moment ago is not tried.
+    /// Returns the platform for the connection in a Secret. A credential that was refused a moment ago is not tried.
     pub(crate) fn platform_for(
         &self,
         secret: &NamespacedName,
@@ -110,12 +110,12 @@ impl PlatformConnections {
         let account = PlatformAccount::new(connection.host(), connection.tenant_id());
         let wire = (self.connector)(&connection, self.timeout)
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
-        // Above the counters: what the breaker holds back is no request.
+        // The breaker wraps the metrics layer: a request that the breaker holds back is not counted.
         let wire = accounts.breaker_for(&account).wrap_service(wire, self.timeout);
-        Ok(PlatformClient::from_service(connection, self.timeout, (wire, self.guard.clone())))
+        Ok(PlatformClient::from_service(connection, self.timeout, wire, self.guard.clone()))
     }
 
-    /// The account to which a Secret led when it was read last.
+    /// Returns the account to which a Secret led when it was last read.
     pub(crate) fn account_of(&self, secret: &NamespacedName) -> Option<PlatformAccount> {
         let held = lock(&self.known);
         held.secrets
@@ -124,7 +124,7 @@ impl PlatformConnections {
             .map(|line| PlatformAccount::of_platform(&line.platform))
     }
 
-    /// Closes the gate for the credential of a platform.
+    /// Blocks the credential of a platform after a refusal.
     pub(crate) fn block_refused_credential(&self, platform: &PlatformClient, message: &str) {
         if let Some(line) = lock(&self.known).platforms.get_mut(platform.fingerprint().hex()) {
             line.refusal = Some((Instant::now(), message.to_owned()));
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::connect::Place as Stands;
 
-    /// A platform that counts changes; returns its URL.
+    /// Starts a platform that counts changes; returns its URL.
     async fn counting_platform(changes: Arc<AtomicUsize>) -> String {
         let change = move || {
             changes.fetch_add(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What every pass shares: the cluster, the stores, the queues, the connections.
+//! What every pass shares: the API server client, the stores, the queues, the platform connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,63 +27,63 @@ use crate::plan::{CreateGuard, Digest, Field, OwnWrite, TenantProperty};
 
 /// What every pass shares.
 pub(crate) struct Context {
-    /// The API server.
+    /// The client of the API server.
     pub(crate) client: Client,
-    /// What the API server says of the time.
+    /// The API server's time.
     pub(crate) clock: Arc<ServerClock>,
-    /// Flags.
+    /// The flags.
     pub(crate) settings: OperatorFlags,
-    /// Cluster id in every mark.
+    /// Id of the cluster, which is part of every mark.
     pub(crate) cluster: String,
     /// This installation, as namespace and name of its Lease.
     pub(crate) installation: String,
     /// Whether this process leads.
     pub(crate) claim: LeadershipClaim,
-    /// Partners.
+    /// State of the Partners.
     pub(crate) partners: KindState<Partner>,
-    /// Clients.
+    /// State of the Clients.
     pub(crate) clients: KindState<TenantClient>,
-    /// What each account may cost the others.
+    /// Limits on what each account may cost the others.
     pub(crate) accounts: AccountBulkheads,
-    /// Platforms by connection.
+    /// Platform clients by connection.
     pub(crate) connections: PlatformConnections,
-    /// Secrets by name.
+    /// Secrets by namespace and name.
     pub(crate) secrets: SecretReads,
-    /// ConfigMaps by name.
+    /// ConfigMaps by namespace and name.
     pub(crate) config_maps: ConfigMapReads,
     /// The key of the records of write-only settings.
     pub(crate) record_keys: RecordKeyStore,
-    /// Events, best effort.
+    /// Events, published with best effort.
     pub(crate) events: Events,
-    /// Counters.
+    /// Metrics.
     pub(crate) metrics: Arc<OperatorMetrics>,
-    /// When the API server was last heard of.
+    /// When the API server last sent something.
     pub(crate) activity: ApiServerActivity,
-    /// One create at a time for a name under a parent.
+    /// Locks that allow one create at a time for a name under a parent.
     pub(crate) create_locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Whether both kinds have been listed once.
     pub(crate) ready: tokio::sync::watch::Sender<bool>,
 }
 
 impl Context {
-    /// Whether both kinds have been listed once.
+    /// Returns whether both kinds have been listed once.
     pub(crate) fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }
 
-    /// Waits until both kinds have been listed once: a Client looks its Partner up in the other store.
+    /// Waits until both kinds have been listed once: a pass over a Client needs its Partner from the other store.
     pub(crate) async fn wait_until_synced(&self) {
-        // The sender lives in this very context.
+        // The sender lives in this context.
         let _ = self.ready.subscribe().wait_for(|is_ready| *is_ready).await;
     }
 
-    /// The Partner as far as this process knows it: its own last write counts before the watch has brought it.
+    /// Returns the Partner as this process knows it: its own last write counts before the watch delivers it.
     pub(crate) fn find_partner(&self, namespace: &str, name: &str) -> Option<Arc<Partner>> {
         let key = ObjectRef::new(name).within(namespace);
         self.partners.store.get(&key).map(|partner| self.partners.newest_version(partner))
     }
 
-    /// Clients that name a Partner, as an object or by the id of its tenant.
+    /// Lists the Clients that name a Partner, as an object or by the id of its tenant.
     pub(crate) fn list_clients_of(&self, partner: &Partner) -> Vec<Arc<TenantClient>> {
         let wanted = ParentRef::Object(partner.namespace().unwrap_or_default(), partner.name_any());
         let by_id = unique_id(partner).map(|id| ParentRef::Id(id.to_owned()));
@@ -92,7 +92,7 @@ impl Context {
         clients.into_iter().map(|client| self.clients.newest_version(client)).collect()
     }
 
-    /// The lock under which a name is looked up and created.
+    /// Returns the lock that is held from the lookup of a name to its create.
     pub(crate) fn create_lock(&self, key: String) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = lock(&self.create_locks);
         locks.retain(|_, held| Arc::strong_count(held) > 1);
@@ -102,18 +102,18 @@ impl Context {
 
 /// Store, queue and memory of one kind.
 pub(crate) struct KindState<K: TenantObject> {
-    /// What the watch brought.
+    /// The informer's store.
     pub(crate) store: Store<K>,
-    /// Asks for a pass.
+    /// The sender of the queue.
     pub(crate) queue: UnboundedSender<ObjectRef<K>>,
     /// Objects that this release does not understand; none of them is in the store.
     pub(crate) not_understood: NotUnderstoodStore<K>,
     memory: Mutex<HashMap<ObjectRef<K>, ObjectMemory<K>>>,
-    /// Since when objects are due.
+    /// When each waiting object became due.
     due_since: Mutex<HashMap<ObjectRef<K>, Instant>>,
 }
 
-/// What this process remembers of an object; everything here may be lost without harm.
+/// What this process remembers of an object. All of it may be lost without harm.
 pub(crate) struct ObjectMemory<K> {
     newest_write: Option<Arc<K>>,
     /// Creates that may still be carried out.
@@ -122,48 +122,48 @@ pub(crate) struct ObjectMemory<K> {
     pub(crate) failures: u32,
     /// Refusals in a row.
     pub(crate) refusals: u32,
-    /// Passes in a row that ended because something had changed meanwhile.
+    /// Passes in a row that ended because something changed meanwhile.
     pub(crate) stale_passes: u32,
-    /// Whether the last status could not be written.
+    /// Whether the last status write failed.
     pub(crate) is_status_unwritten: bool,
-    /// The tenant as it was read last.
+    /// The version of the tenant that was read last.
     pub(crate) verified: Option<VerifiedVersion>,
-    /// Digest of what other objects take from this one.
+    /// Digest of what other objects inherit from this one.
     pub(crate) inherited_fingerprint: Option<String>,
-    /// When settings were put right after somebody else had changed them.
+    /// When settings were corrected after somebody else had changed them.
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
-    /// Digest of the Secrets' versions and the images that it refers to.
+    /// Digest of the versions of the Secrets and the images that the object refers to.
     pub(crate) material: Option<String>,
-    /// When its tenant was created by this process.
+    /// When this process created its tenant.
     pub(crate) created_at: Option<Timestamp>,
-    /// Whether a platform that counts revisions has shown its tenant to this process.
+    /// Whether this process has read the tenant from a platform that counts revisions.
     pub(crate) is_visible: bool,
-    /// The receiver of a hand-over that was woken for it.
+    /// The hand-over receiver that was enqueued for this object.
     pub(crate) notified_receiver: Option<(String, String)>,
-    /// Whether the givers of its tenant were woken for the pass that took it.
+    /// Whether the objects that hand the tenant over were enqueued for the pass that took it.
     pub(crate) has_notified_givers: bool,
-    /// What this process wrote and when, to be read back.
+    /// What this process wrote and when, to be verified by a later read.
     pub(crate) own_writes: BTreeMap<TenantProperty, OwnWrite>,
-    /// Digest of the status that the API server refused for good, as far as it is not conditions.
+    /// Digest, without conditions, of a status that the API server refused for good.
     pub(crate) refused_status: Option<Digest>,
-    /// What was warned of already.
+    /// The tolerated settings that a warning was already published for.
     pub(crate) tolerated: Vec<String>,
-    /// When a pause ended after which the tenant was not read yet.
+    /// When a pause ended, while the tenant has not been read since.
     pub(crate) resumed_at: Option<Instant>,
-    /// Since when its Partner is not there, where nobody was warned of that yet.
+    /// When its Partner was first found missing, while no warning about that has been published.
     pub(crate) partner_missing_since: Option<Instant>,
-    /// When it was last told that another installation manages the object.
+    /// When an event last reported that another installation manages the object.
     pub(crate) elsewhere_reported_at: Option<Instant>,
-    /// Whether the platform said that it has the extensions.
+    /// Whether the platform reported that it has the extensions.
     pub(crate) extensions: Option<bool>,
-    /// What the platform said when it refused a change because the tenant above is out of service.
+    /// The platform's message when it refused a change because the parent tenant is out of service.
     pub(crate) parent_refusal: Option<String>,
 }
 
-/// What says whether a tenant has changed since it was read.
+/// The version of a tenant, to detect a change since it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VerifiedVersion {
-    /// Counter of its changes, where the platform has one.
+    /// The change counter of the tenant, where the platform has one.
     pub(crate) revision: Option<i64>,
     /// The platform's `updatedTime`.
     pub(crate) updated: Option<Timestamp>,
@@ -211,13 +211,13 @@ impl<K: TenantObject> KindState<K> {
         }
     }
 
-    /// Works on what is remembered of an object.
+    /// Runs a closure on what is remembered of an object.
     pub(crate) fn with_memory<T>(&self, object: &K, act: impl FnOnce(&mut ObjectMemory<K>) -> T) -> T {
         act(lock(&self.memory).entry(ObjectRef::from_obj(object)).or_default())
     }
 
-    /// The newer of what the watch brought and what this process wrote: without it the pass after a write would work
-    /// on what was before and create a second time.
+    /// Returns the newer of the watched object and this process's last write. Otherwise the pass after a write would
+    /// see the former object and create a second time.
     #[allow(clippy::needless_pass_by_value, reason = "the caller has no other use for what is stale")]
     pub(crate) fn newest_version(&self, stored: Arc<K>) -> Arc<K> {
         self.with_memory(&stored, |memory| {
@@ -230,67 +230,67 @@ impl<K: TenantObject> KindState<K> {
         })
     }
 
-    /// The watch has brought an object: what this process wrote is kept only while it is newer.
+    /// Drops this process's own write once the watch has delivered an object that is not older.
     pub(crate) fn forget_older_write(&self, object: &K) {
         if let Some(memory) = lock(&self.memory).get_mut(&ObjectRef::from_obj(object)) {
             memory.newest_write = memory.newest_write.take().filter(|newest| is_newer(newest.as_ref(), object));
         }
     }
 
-    /// Forgets what a pass remembered of an object that went while the pass was made.
+    /// Drops what is remembered of an object that was removed during its pass.
     pub(crate) fn forget_if_gone(&self, object: &K) {
         if self.store.get(&ObjectRef::from_obj(object)).is_none() {
             self.forget_object(object);
         }
     }
 
-    /// Forgets all that have gone, also those that somebody remembered after they went.
+    /// Drops what is remembered of all removed objects, also if it was recorded after their removal.
     pub(crate) fn forget_all_gone(&self) {
         lock(&self.memory).retain(|key, _| self.store.get(key).is_some());
         lock(&self.due_since).retain(|key, _| self.store.get(key).is_some());
     }
 
-    /// Keeps what the API server answered to a write.
+    /// Records the API server's answer to a write.
     pub(crate) fn record_written(&self, object: K) -> Arc<K> {
         let object = Arc::new(object);
         self.with_memory(&object, |memory| memory.newest_write = Some(Arc::clone(&object)));
         object
     }
 
-    /// Forgets an object that is gone.
+    /// Drops everything about a removed object.
     pub(crate) fn forget_object(&self, object: &K) {
         let key = ObjectRef::from_obj(object);
         lock(&self.memory).remove(&key);
         lock(&self.due_since).remove(&key);
     }
 
-    /// Asks for a pass.
+    /// Enqueues an object for a pass.
     pub(crate) fn enqueue(&self, key: ObjectRef<K>) {
         lock(&self.due_since).entry(key.clone()).or_insert_with(Instant::now);
-        // The queue ends only with the process.
+        // The queue closes only with the process.
         let _ = self.queue.unbounded_send(key);
     }
 
-    /// A pass begins: the time since it was asked for, unless it is one that the object asked for itself.
+    /// Takes the time for which an object was due when its pass begins; `None` where the object requeued itself.
     pub(crate) fn take_due_time(&self, object: &K) -> Option<Duration> {
         lock(&self.due_since).remove(&ObjectRef::from_obj(object)).map(|since| since.elapsed())
     }
 
-    /// A leader begins with every object: what was asked for while another led was done by that one.
+    /// Clears the due times. A new leader enqueues every object, and its predecessor handled earlier requests.
     pub(crate) fn clear_due(&self) {
         lock(&self.due_since).clear();
     }
 
-    /// How many objects are due, and for how long the oldest of them has been.
+    /// Returns how many objects are due, and for how long the oldest of them has been.
     pub(crate) fn queue_stats(&self) -> (usize, Duration) {
         let due = lock(&self.due_since);
-        // One that has gone since gets no pass any more.
+        // An object that was removed since gets no further pass.
         let waiting = due.iter().filter(|(key, _)| self.store.get(key).is_some()).map(|(_, since)| since.elapsed());
         waiting.fold((0, Duration::ZERO), |(count, oldest), age| (count + 1, oldest.max(age)))
     }
 
-    /// The pause before the next try after failures in a row: doubling from `first` to `most`, moved by up to a tenth
-    /// by the object's UID so that many objects do not come at once.
+    /// Counts a failure and returns the pause before the next retry: exponential from `first` to `most`, with up to a
+    /// tenth of jitter by the object's UID so that many objects do not retry at once.
     pub(crate) fn failure_backoff(&self, object: &K, first: Duration, most: Duration) -> Duration {
         let failures = self.with_memory(object, |memory| {
             memory.failures = memory.failures.saturating_add(1);
@@ -299,7 +299,8 @@ impl<K: TenantObject> KindState<K> {
         exponential_backoff(object, failures, first, most)
     }
 
-    /// The same after a refusal. It ends the failures in a row: one that comes after hours of refusals is the first.
+    /// Counts a refusal and returns the pause, as for failures. A refusal resets the failures in a row: a failure after
+    /// hours of refusals counts as the first.
     pub(crate) fn refusal_backoff(&self, object: &K, first: Duration, most: Duration) -> Duration {
         let refusals = self.with_memory(object, |memory| {
             memory.failures *= u32::from(memory.is_status_unwritten);
@@ -310,25 +311,28 @@ impl<K: TenantObject> KindState<K> {
     }
 }
 
-/// A pause that doubles from `first` to `most` with each of `times` in a row, moved by up to a tenth by the object's UID.
+/// Returns a pause that doubles from `first` to `most` with each of `times` in a row, plus up to a tenth of jitter by
+/// the object's UID.
 fn exponential_backoff<K: TenantObject>(object: &K, times: u32, first: Duration, most: Duration) -> Duration {
     let pause = first.saturating_mul(1 << (times - 1).min(16)).min(most);
     pause + pause.mul_f64(f64::from(stable_jitter(&object.uid().unwrap_or_default())) / 1000.0)
 }
 
-/// A number from 0 to 99 that is always the same for the same text.
+/// Returns a number from 0 to 99 that is always the same for the same text.
 pub(crate) fn stable_jitter(text: &str) -> u8 {
     let sum = text.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     u8::try_from(sum % 100).unwrap_or_default()
 }
 
-/// Resource versions grow within one API server; another UID is another object.
+/// Returns whether `one` is a newer version of `other`. Resource versions grow within one API server; another UID is
+/// another object.
 fn is_newer<K: TenantObject>(one: &K, other: &K) -> bool {
     let version = |object: &K| object.resource_version().and_then(|text| text.parse::<u64>().ok());
     one.uid() == other.uid() && version(one) > version(other)
 }
 
-/// A lock whose holder panicked still guards data that is whole: every change under it is one assignment.
+/// Locks a mutex, also after a panic of its holder. The data is still consistent: every change under it is one
+/// assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

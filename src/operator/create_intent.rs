@@ -1,4 +1,4 @@
-//! Stage 3, before a create: finalizer and intent first, then the look, then and only then a create.
+//! Stage 3, before a create: write finalizer and intent, then search for the tenant, and only then create it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use crate::api::Reason;
 use crate::connect::{Freshness, Place};
 use crate::plan::{CreateDecision, Intent, PassOutcome, SentMoment};
 
-/// How an object stands before a create.
+/// An object before its create.
 pub(crate) struct DeclaredIntent<K> {
-    /// The object with finalizer and intent on it.
+    /// The object with its finalizer and intent.
     pub(crate) object: Arc<K>,
-    /// How old the answer to the look may be.
+    /// How old the answer to the lookup may be.
     pub(crate) freshness: Freshness,
 }
 
-/// Puts finalizer and intent on, in one patch that only succeeds on the object as it was read. An intent that another
-/// process put there, and one whose create may still be on its way, stays for the time of one request.
+/// Writes finalizer and intent in one patch that only succeeds on the object as it was read. An intent of another
+/// process, or one whose create may still be in flight, stays for the time of one request.
 pub(crate) async fn declare_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
     context: &Context,
 ) -> Result<DeclaredIntent<K>, PassStop> {
     let Some(there) = intent(object.as_ref()).filter(|_| has_finalizer(object.as_ref())) else {
-        let object = write_intent(object, place, (None, context)).await?;
+        let object = write_intent(object, place, None, context).await?;
         let now = context.claim.process_time();
-        // Where somebody took the former intent away, a list from before its create does not serve.
+        // If somebody removed the former intent, a list from before its create cannot be used.
         let is_first = !K::kind_state(context).with_memory(&object, |memory| memory.creates.is_create_in_flight(now));
         return Ok(DeclaredIntent { object, freshness: if is_first { Freshness::Burst } else { Freshness::Now } });
     };
@@ -40,12 +40,13 @@ pub(crate) async fn declare_intent<K: TenantObject>(
     Ok(DeclaredIntent { object, freshness: Freshness::Now })
 }
 
-/// Makes sure that the intent is this process's own and that no earlier create is on its way: only then may one follow
-/// a look that found nothing.
+/// Ensures that the intent is this process's own and that no earlier create is in flight. Only then may a create follow
+/// a lookup that found nothing. Returns the object, and whether its intent was replaced.
 pub(crate) async fn take_over_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    (looked, context): (Duration, &Context),
+    looked: Duration,
+    context: &Context,
 ) -> Result<(Arc<K>, bool), PassStop> {
     let there = intent(object.as_ref());
     let wanted = (place.parent_id(), object.declared_name());
@@ -56,20 +57,22 @@ pub(crate) async fn take_over_intent<K: TenantObject>(
             let message = "an earlier create may still be on its way: waiting for it before looking again";
             Err(PassOutcome::Failed(Reason::InProgress, message.to_owned()).into())
         }
-        CreateDecision::TakeOver => Ok((write_intent(object, place, (None, context)).await?, true)),
+        CreateDecision::TakeOver => Ok((write_intent(object, place, None, context).await?, true)),
         CreateDecision::Create => {
-            // The intent may be from an earlier pass, and the watch late: somebody may have moved the object since.
+            // The intent may come from an earlier pass, and the watch may lag: somebody may have moved the object
+            // since.
             recheck_object(object.as_ref(), context).await?;
             Ok((object, false))
         }
     }
 }
 
-/// Puts our finalizer and this process's own intent on.
+/// Writes our finalizer and this process's own intent.
 pub(crate) async fn write_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    (adopted, context): (Option<String>, &Context),
+    adopted: Option<String>,
+    context: &Context,
 ) -> Result<Arc<K>, PassStop> {
     let nonce = random_nonce();
     let intent = Intent {
@@ -90,7 +93,7 @@ pub(crate) async fn write_intent<K: TenantObject>(
     Ok(written)
 }
 
-/// Notes a moment that is about to be sent, so that no process ever sends it again.
+/// Records a moment that is about to be sent, so that no process ever sends it again.
 pub(crate) async fn record_sent_moment<K: TenantObject>(
     object: &K,
     moment: &str,
@@ -102,7 +105,7 @@ pub(crate) async fn record_sent_moment<K: TenantObject>(
     add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
 }
 
-/// Takes the note back of a moment that the platform refused.
+/// Removes the record of a moment that the platform refused.
 pub(crate) async fn forget_sent_moment<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, PassStop> {
     let Some(mut there) = intent(object) else { return Err(PassStop::Stale) };
     let former = there.passwords_set_before.and_then(|noted| noted.former);
@@ -110,13 +113,12 @@ pub(crate) async fn forget_sent_moment<K: TenantObject>(object: &K, context: &Co
     add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
 }
 
-/// The create of one name under one parent is serialised within this process.
+/// Returns the key that serialises creates of one name under one parent within this process.
 pub(crate) fn create_lock_key(place: &Place, name: &str) -> String {
     format!("{}\n{name}", place.parent_id())
 }
 
-/// Key of the lock under which a tenant is taken over: of two objects that ask for it at once the second sees the first as
-/// its owner.
+/// Returns the key of the lock for adopting a tenant. If two objects adopt at once, the second sees the first as owner.
 pub(crate) fn adopt_lock_key(place: &Place, id: &str) -> String {
     format!("{}\n\0{id}", place.parent_id())
 }

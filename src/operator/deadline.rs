@@ -1,5 +1,5 @@
-//! The time by which each request to the API server is answered. A server that is healthy answers sooner; a connection
-//! that is half open never does, and without an end a request on it would keep its caller for ever.
+//! The deadline of each request to the API server. A healthy server answers sooner. A half-open connection never
+//! answers, and without a deadline a request on it would block its caller for ever.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use tower::{BoxError, Layer, Service};
 use super::activity::{ApiServerActivity, InFlightRequest};
 use super::metrics::{ClusterRequestLabels, OperatorMetrics};
 
-/// For one object, for a write, and for the beginning of a watch.
+/// Deadline of a request for one object, of a write, and of the start of a watch.
 const OBJECT_DEADLINE: Duration = Duration::from_secs(30);
-/// For a list, which the API server itself gives up on after a minute.
+/// Deadline of a list. The API server itself gives up on one after a minute.
 const LIST_DEADLINE: Duration = Duration::from_mins(1);
-/// Silence after which a watch counts as broken: the API server sends a bookmark each minute.
+/// Silence after which a watch counts as broken. The API server sends a bookmark each minute.
 const MAX_WATCH_SILENCE: Duration = Duration::from_mins(2);
 
-/// What a request without an answer comes to.
+/// The error of a request without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", .0.as_secs())]
 struct DeadlineExceeded(Duration);
 
-/// Gives each request its time, and notes what the API server answers.
+/// Applies the deadline to each request, and records that the API server answered.
 #[derive(Clone)]
 pub(crate) struct DeadlineLayer {
     activity: ApiServerActivity,
@@ -41,7 +41,7 @@ impl DeadlineLayer {
     }
 }
 
-/// What a request asks for.
+/// The purpose of a request: its verb and its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RequestPurpose {
     verb: &'static str,
@@ -67,7 +67,7 @@ impl RequestPurpose {
     }
 }
 
-/// Whether a path names all objects of a kind, in the cluster or in a namespace.
+/// Returns whether a path names all objects of a kind, in the cluster or in a namespace.
 fn is_collection(path: &str) -> bool {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = parts.as_slice() else { return false };
@@ -107,7 +107,7 @@ where
         let DeadlineLayer { activity, metrics } = self.layer.clone();
         let sent = self.inner.call(request);
         Box::pin(async move {
-            // The time runs from when the request is sent, not from when it is made.
+            // The deadline counts from when the request is sent, not from when it is built.
             let (deadline, in_flight) = (Instant::now() + purpose.limit, activity.begin_request(purpose.limit));
             let unanswered = |_| Err(DeadlineExceeded(purpose.limit).into());
             let answer = tokio::time::timeout_at(deadline, sent).await.unwrap_or_else(unanswered);
@@ -127,14 +127,14 @@ where
     }
 }
 
-/// When an answer must have come as a whole.
+/// When the body of an answer must be complete.
 struct BodyDeadline {
     deadline: Instant,
     limit: Duration,
     in_flight: InFlightRequest,
 }
 
-/// An answer that ends with an error at its deadline.
+/// Ends a body with an error at its deadline.
 fn bound_body<E: Into<BoxError> + Send + 'static>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     until: BodyDeadline,
@@ -156,7 +156,7 @@ fn bound_body<E: Into<BoxError> + Send + 'static>(
     })
 }
 
-/// The events of a watch. It ends after a silence, so that it is begun again where the last event left off.
+/// Passes the events of a watch on. The stream ends after a silence, so that the watch restarts at its last event.
 fn bound_watch<E: Into<BoxError> + Send + 'static>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     activity: ApiServerActivity,
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// What the API server does with a request.
+    /// The behaviour of the API server towards a request.
     #[derive(Clone, Copy)]
     enum ServerBehaviour {
         Silent,

@@ -1,4 +1,4 @@
-//! The end of an object: gathers what `plan::deletion` decides on, and does the one step that it names.
+//! Deletion: gathers the facts that `plan::deletion` decides on, and carries out the step that it names.
 
 mod evidence;
 mod facts;
@@ -28,24 +28,25 @@ use crate::api::Reason;
 use crate::connect::{Place, PlatformClient};
 use crate::plan::{ObservedTenant, PassOutcome};
 
-/// Steps of one pass; more than a whole termination needs.
+/// Maximum number of steps of one pass; more than a complete termination needs.
 const MAX_STEPS: usize = 16;
-/// Pause while a deletion waits for something outside.
+/// First and longest pause while a deletion waits for something outside.
 const HELD_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
-/// Pause within a grace period, by the drift interval. Nothing wakes an object whose namespace or definition begins to go
-/// when it is being deleted already, and it would hold them up for as long as the period lasts.
+/// First and longest pause within a grace period, by the drift interval. If the object is already being deleted when
+/// the deletion of its namespace or definition begins, nothing enqueues it, and it would hold them up for the rest of
+/// the period.
 const GRACE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
-/// What a step is done with.
+/// The platform on which a step acts.
 struct ReachedPlatform {
     /// The platform.
     platform: PlatformClient,
-    /// Where the tenant stands.
+    /// Where the tenant lives on the platform.
     place: Place,
 }
 
-/// Walks an object that is being deleted as far as it goes now.
+/// Carries out the deletion of an object as far as possible now.
 pub(crate) async fn run_deletion<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action, &'static str) {
     if !has_finalizer(object.as_ref()) {
         return (Action::await_change(), "Released");
@@ -54,7 +55,7 @@ pub(crate) async fn run_deletion<K: TenantObject>(object: Arc<K>, context: &Cont
         Ok(DeletionProgress::Gone) => (Action::await_change(), "Released"),
         Ok(DeletionProgress::Waiting(waiting)) => {
             let WaitingObject { object, outcome, until, observed } = *waiting;
-            // The block to paste must be there while the deletion waits for it.
+            // The confirmation block to paste must be in status while the deletion waits for it.
             let facts = PassResult::from_observed(observed);
             publish_status(&object, &outcome, &facts, context).await;
             let pause = match until {
@@ -78,13 +79,13 @@ pub(crate) async fn run_deletion<K: TenantObject>(object: Arc<K>, context: &Cont
     }
 }
 
-/// Where a walk came to.
+/// How far a deletion pass came.
 enum DeletionProgress<K> {
     Gone,
     Waiting(Box<WaitingObject<K>>),
 }
 
-/// An object that stays for now.
+/// An object that remains for now.
 struct WaitingObject<K> {
     object: Arc<K>,
     outcome: PassOutcome,
@@ -92,12 +93,12 @@ struct WaitingObject<K> {
     observed: Option<ObservedTenant>,
 }
 
-/// What a walk has done and no other knows.
+/// What this deletion pass has done; it is not recorded anywhere else.
 #[derive(Clone, Copy, Default)]
 struct DeletionAttempt {
-    /// Whether the platform refused a token for a call of this walk.
+    /// Whether the platform refused a token for a call of this pass.
     has_renewed_token: bool,
-    /// Whether its last step was a write that changed the object as it was read.
+    /// Whether the last step was a write that changed the object as it was read.
     has_recorded: bool,
 }
 
@@ -112,7 +113,7 @@ async fn run_steps<K: TenantObject>(object: &K, context: &Context) -> Result<Del
     let mut done = DeletionAttempt::default();
     for _ in 0..MAX_STEPS {
         let begun = crate::clock::now();
-        // It may have been paused as the watch brought it, and not as it was read.
+        // The watched object may have been paused while the object as read is not.
         claim_object(&mut current, begun, context).await?;
         match Box::pin(step::run_step(&current, begun, &mut done, context)).await? {
             NextStep::Continue(Some(object)) => current = object,
@@ -127,10 +128,11 @@ async fn run_steps<K: TenantObject>(object: &K, context: &Context) -> Result<Del
     .into())
 }
 
-/// The object as it is now, never from the cache: it may have been edited or replaced a moment ago. Nothing where it is
-/// no longer ours to end: another installation tells what becomes of one that was moved to it.
+/// Reads the object from the API server, never from the cache: it may have been edited or replaced a moment ago.
+/// Returns `None` if it is no longer ours to delete; if it was moved to another installation, that one reports its
+/// state.
 async fn read_current<K: TenantObject>(object: &K, context: &Context) -> Result<Option<Arc<K>>, PassStop> {
-    let found = read_understood::<K>((&namespace(object), &object.name_any()), context).await?;
+    let found = read_understood::<K>(&namespace(object), &object.name_any(), context).await?;
     let is_it = |fresh: &K| {
         fresh.uid() == object.uid()
             && is_deleting(fresh)
@@ -140,12 +142,12 @@ async fn read_current<K: TenantObject>(object: &K, context: &Context) -> Result<
     Ok(found.filter(is_it).map(|fresh| K::kind_state(context).record_written(fresh)))
 }
 
-/// Namespace of the operator's own objects.
+/// Returns the namespace of the operator's own objects.
 fn operator_namespace(context: &Context) -> &str {
     context.settings.namespace.as_deref().unwrap_or_else(|| context.client.default_namespace())
 }
 
-/// Whether anything was ever sent to the platform for this object.
+/// Returns whether anything was ever sent to the platform for this object.
 fn was_ever_sent<K: TenantObject>(object: &K) -> bool {
     unique_id(object).is_some() || intent(object).is_some()
 }

@@ -1,4 +1,4 @@
-//! Stage 1, IO that only reads: everything the spec refers to, or why it cannot be had.
+//! Stage 1, which only reads: resolves everything the spec refers to, or returns why it cannot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use crate::object::{
 };
 use crate::plan::{ConfigMapEntry, PassOutcome, ResolvedReferences, SecretLookup, ValueOrigin};
 
-/// A Secret that an object is blocked on is read again this often; many objects share the read.
+/// A Secret that blocks an object is read again after this time; many objects share the read.
 const MAX_BLOCKED_AGE: Duration = Duration::from_secs(5);
 
 /// Everything the spec refers to.
 pub(crate) struct TenantReferences {
     /// The platform, with its credential.
     pub(crate) platform: PlatformClient,
-    /// Where the tenant stands.
+    /// Where the tenant lives on the platform.
     pub(crate) place: Stands,
     /// The Partner object above it.
     pub(crate) partner: Option<Arc<Partner>>,
-    /// Where the connection comes from, as messages name it.
+    /// Where the connection comes from, for messages.
     source: String,
     /// Secrets and images of the object itself.
     pub(crate) material: ResolvedReferences,
@@ -46,13 +46,14 @@ pub(crate) struct TenantReferences {
 }
 
 impl TenantReferences {
-    /// What the settings are made of.
+    /// Returns the sources of the settings.
     pub(crate) fn sources(&self) -> SpecSources<'_> {
         let Self { partner, material, defaults_material, .. } = self;
         SpecSources { partner: partner.as_deref(), references: material, default_references: defaults_material }
     }
 
-    /// Says of a refused credential where it comes from: the Secret of a Partner is not seen in a Client's spec.
+    /// Adds to the error of a refused credential where it comes from: a Client's spec does not show the Secret of its
+    /// Partner.
     pub(crate) fn with_credential_source(&self, stop: PassStop) -> PassStop {
         match stop {
             PassStop::Outcome(PassOutcome::Unauthorised(Reason::CredentialsRefused, message)) => {
@@ -67,20 +68,20 @@ impl TenantReferences {
     }
 }
 
-/// Everything that an object refers to.
+/// Resolves everything that an object refers to.
 pub(crate) async fn resolve_references<K: TenantObject>(
     object: &K,
     context: &Context,
 ) -> Result<TenantReferences, PassStop> {
     let (platform, place, partner) = locate_tenant(object, context).await?;
     let (space, name) = connection_or_default(object, partner.as_deref(), context)?;
-    let source = connection_source(object, (&space, &name), partner.as_deref());
+    let source = connection_source(object, &space, &name, partner.as_deref());
     let material = read_material(object, Duration::ZERO, context).await?;
     let defaults_material = read_defaults_material(partner.as_deref(), object, context).await?;
     Ok(TenantReferences { platform, place, partner, source, material, defaults_material })
 }
 
-/// The platform and the place of the tenant, from what the watches brought.
+/// Resolves platform and place of the tenant from the watched objects.
 pub(crate) async fn locate_tenant<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -89,10 +90,10 @@ pub(crate) async fn locate_tenant<K: TenantObject>(
         ParentRef::Object(namespace, name) => context.find_partner(&namespace, &name),
         ParentRef::Provider | ParentRef::Id(_) => None,
     };
-    locate_tenant_under(object, (partner, MAX_BLOCKED_AGE), context).await
+    locate_tenant_under(object, partner, MAX_BLOCKED_AGE, context).await
 }
 
-/// The platform and the place of the tenant: all that a deletion needs, with nothing from a cache.
+/// Resolves platform and place of the tenant for a deletion, with nothing from a cache.
 pub(crate) async fn locate_tenant_uncached<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -102,10 +103,10 @@ pub(crate) async fn locate_tenant_uncached<K: TenantObject>(
         ParentRef::Object(namespace, name) => read_partner(&namespace, &name, context).await?.map(Arc::new),
         ParentRef::Provider | ParentRef::Id(_) => None,
     };
-    locate_tenant_under(object, (partner, Duration::ZERO), context).await
+    locate_tenant_under(object, partner, Duration::ZERO, context).await
 }
 
-/// A Partner as the API server holds it now.
+/// Reads a Partner from the API server.
 async fn read_partner(namespace: &str, name: &str, context: &Context) -> Result<Option<Partner>, PassStop> {
     let found = Api::<ParsedObject<Partner>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
     found.map(ParsedObject::into_understood).transpose().map_err(|other| partner_not_understood(&other).into())
@@ -113,14 +114,15 @@ async fn read_partner(namespace: &str, name: &str, context: &Context) -> Result<
 
 async fn locate_tenant_under<K: TenantObject>(
     object: &K,
-    (partner, age): (Option<Arc<Partner>>, Duration),
+    partner: Option<Arc<Partner>>,
+    age: Duration,
     context: &Context,
 ) -> Result<(PlatformClient, Stands, Option<Arc<Partner>>), PassStop> {
     refuse_invalid_references(object, partner.as_deref())?;
     let partner = usable_partner(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
-    let source = connection_source(object, (&secret_namespace, &secret_name), partner.as_deref());
-    let platform = connect_platform((&secret_namespace, &secret_name), (&source, age), context).await?;
+    let source = connection_source(object, &secret_namespace, &secret_name, partner.as_deref());
+    let platform = connect_platform(&secret_namespace, &secret_name, &source, age, context).await?;
     let partner = match object.parent() {
         ParentRef::Id(id) => usable_partner_by_id(object, &id, (&platform, context)).await?,
         ParentRef::Provider | ParentRef::Object(..) => partner,
@@ -132,16 +134,16 @@ async fn locate_tenant_under<K: TenantObject>(
     let own = (moved.resolve_recorded(&host, of_partner), platform.tenant_id());
     check_own_connection(object, own, partner.as_deref().filter(|_| matches!(object.parent(), ParentRef::Object(..))))?;
     let host = moved.resolve_recorded(&host, recorded_host(object.status()));
-    check_pinned_connection(object, (host, platform.tenant_id()), &place)?;
+    check_pinned_connection(object, host, platform.tenant_id(), &place)?;
     Ok((platform, place, partner))
 }
 
-/// The host with which a tenant was made.
+/// Returns the host on which a tenant was created.
 fn recorded_host(status: Option<&TenantStatus>) -> Option<&str> {
     status?.connection.as_ref().map(|recorded| recorded.host.as_str())
 }
 
-/// The Partner object of a Client, if it may be used.
+/// Returns the Partner object of a Client, if the Client may use it.
 async fn usable_partner<K: TenantObject>(
     object: &K,
     partner: Option<Arc<Partner>>,
@@ -156,13 +158,13 @@ async fn usable_partner<K: TenantObject>(
         return Err(partner_not_found(object, &partner_namespace, &name).into());
     };
     if !is_namespace_allowed(&partner, &own, context).await? {
-        return Err(namespace_not_allowed(&partner_namespace, (&name, &own)).into());
+        return Err(namespace_not_allowed(&partner_namespace, &name, &own).into());
     }
     Ok(Some(partner))
 }
 
-/// The Partner object of the tenant that a Client names by its id: where there is one, it says who may stand under it, as
-/// it does to those who name the object.
+/// Returns the Partner object of the tenant that a Client names by its id. If there is one, it decides who may use it,
+/// as it does for Clients that name the object.
 async fn usable_partner_by_id<K: TenantObject>(
     object: &K,
     id: &str,
@@ -192,7 +194,7 @@ async fn is_namespace_allowed(partner: &Partner, own: &str, context: &Context) -
     }
 }
 
-/// Namespace and name of the Secret with the connection: the object's own, its Partner's, or the default one.
+/// Returns namespace and name of the connection Secret: the object's own, its Partner's, or the default one.
 fn connection_or_default<K: TenantObject>(
     object: &K,
     partner: Option<&Partner>,
@@ -212,8 +214,8 @@ fn connection_or_default<K: TenantObject>(
     })
 }
 
-/// The Secret with the connection, and whose it is.
-fn connection_source<K: TenantObject>(object: &K, (space, name): (&str, &str), partner: Option<&Partner>) -> String {
+/// Describes the connection Secret and its owner, for messages.
+fn connection_source<K: TenantObject>(object: &K, space: &str, name: &str, partner: Option<&Partner>) -> String {
     match partner.filter(|_| object.connection_secret().is_none()) {
         Some(partner) => format!("Secret `{space}/{name}` of Partner `{}`", namespaced_name(partner)),
         None => format!("Secret `{space}/{name}`"),
@@ -224,8 +226,8 @@ fn append_source(message: &str, source: &str, host: &str) -> String {
     format!("{message}: the connection is {source}, host `{host}`")
 }
 
-/// Where the passes over an object wait. A Secret that nobody has read yet is read for that, at most as long as a request
-/// to the API server takes; no worker is held meanwhile.
+/// Returns the queue in which the passes over an object wait. A Secret that has not been read yet is read for this,
+/// within the deadline of a request to the API server; no worker is held meanwhile.
 pub(crate) async fn pass_queue<K: TenantObject>(object: &K, context: &Context) -> PassQueue {
     let (partner, parent) = match object.parent() {
         ParentRef::Object(namespace, name) => (context.find_partner(&namespace, &name), format!("{namespace}/{name}")),
@@ -244,14 +246,16 @@ async fn bulkhead_key<K: TenantObject>(object: &K, partner: Option<&Partner>, co
     let data = context.secrets.get(&secret.namespace, &secret.name, MAX_BLOCKED_AGE).await;
     match data.ok().flatten().map(|secret| Connection::from_secret(&secret.data)) {
         Some(Ok(connection)) => BulkheadKey::Account(PlatformAccount::new(connection.host(), connection.tenant_id())),
-        // The pass says what is wrong with it.
+        // The pass reports what is wrong with it.
         Some(Err(_)) | None => BulkheadKey::Secret(secret),
     }
 }
 
 async fn connect_platform(
-    (namespace, name): (&str, &str),
-    (source, age): (&str, Duration),
+    namespace: &str,
+    name: &str,
+    source: &str,
+    age: Duration,
     context: &Context,
 ) -> Result<PlatformClient, PassStop> {
     let refuse = |reason, message| PassStop::from(PassOutcome::Unauthorised(reason, message));
@@ -283,7 +287,7 @@ async fn connect_platform(
     })
 }
 
-/// Images may be `age` old.
+/// Reads the Secrets and images of an object. Images may be `age` old.
 async fn read_material<K: TenantObject>(
     object: &K,
     age: Duration,
@@ -308,7 +312,8 @@ async fn read_material<K: TenantObject>(
     Ok(ResolvedReferences { namespace: namespace(object), images, secrets, applied_secrets: applied, applied_images })
 }
 
-/// Secrets that defaults name: a Client's are its Partner's, and a Partner has its own, since its Clients must hear of them.
+/// Reads the Secrets that defaults name. A Client takes those of its Partner. A Partner reads its own too, since its
+/// Clients must learn of a change.
 async fn read_defaults_material<K: TenantObject>(
     partner: Option<&Partner>,
     object: &K,
@@ -337,8 +342,8 @@ async fn read_secret_values(
     Ok(values)
 }
 
-/// Whether what an object takes from Secrets and images has changed since that was last asked. Objects that share a
-/// ConfigMap share one read of it for each look.
+/// Returns whether an object's Secrets and images have changed since the last check. Objects that use the same
+/// ConfigMap share one read of it in each check.
 pub(crate) async fn has_new_material<K: TenantObject>(
     object: &K,
     partner: Option<&Partner>,
@@ -350,8 +355,8 @@ pub(crate) async fn has_new_material<K: TenantObject>(
     Ok(record_material(object, &digest_references(&own, &defaults), context))
 }
 
-/// Keeps the digest of what an object takes from Secrets and images; says whether it moved. The Clients of a Partner are
-/// woken then, since they take its defaults.
+/// Records the digest of an object's Secrets and images; returns whether it changed. The Clients of a Partner are
+/// enqueued then, since they inherit its defaults.
 pub(crate) fn record_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
     let before = K::kind_state(context).with_memory(object, |memory| memory.material.replace(digest.to_owned()));
     let has_moved = before.is_some_and(|before| before != digest);

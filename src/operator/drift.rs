@@ -1,4 +1,4 @@
-//! The look for drift: lists what lives on the platform page by page and wakes only the objects whose tenant changed,
+//! The drift check: lists the tenants of the platform page by page and enqueues only the objects whose tenant changed,
 //! so that watching N tenants costs N/100 requests and not N.
 
 use std::collections::HashMap;
@@ -22,27 +22,27 @@ use crate::connect::{CallError, Place, PlatformClient};
 use crate::plan::PassOutcome;
 use crate::wire::{TIME_FORMAT, TenantSearchItem};
 
-/// The wire's times have whole seconds: a read closer than this to the last change may have missed one.
+/// The platform's times have whole seconds: a read closer than this to the last change may have missed one.
 const TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
-/// Objects whose references are read at the same time.
+/// Number of objects whose references are read at the same time.
 const CONCURRENT_READS: usize = 32;
-/// Longest time for the references of one object; a request to the API server has a deadline of 30 s.
+/// Timeout for the references of one object; a request to the API server has a deadline of 30 s.
 const OBJECT_TIMEOUT: Duration = Duration::from_secs(45);
-/// Pages beyond which a list is taken to have no end.
+/// A list with more pages than this is assumed to have no end.
 const MAX_PAGES: i64 = 1000;
-/// Where the platform does not say that something changed, every tenant is read within this time.
+/// Where the platform reports no changes, every tenant is read within this time.
 const FULL_READ_INTERVAL: Duration = Duration::from_hours(24);
 
-/// Looks under way, by kind, host and account.
+/// Drift checks in progress, by kind, host and account.
 type RunningDriftChecks = HashMap<(&'static str, String, String), JoinHandle<()>>;
 
-/// Looks again and again, until the process ends.
+/// Runs drift checks until the process ends.
 pub(crate) async fn poll_drift(context: Arc<Context>) {
     let interval = context.settings.drift_interval;
     let mut running = RunningDriftChecks::new();
     let mut round: u64 = 0;
     loop {
-        // Up to a tenth earlier or later, so that operators started together do not stay together.
+        // Jitter of up to a tenth, earlier or later, so that operators started together drift apart.
         let shift = f64::from(stable_jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
         tokio::time::sleep(interval.mul_f64(1.0 + shift)).await;
         running.retain(|_, look| !look.is_finished());
@@ -50,10 +50,10 @@ pub(crate) async fn poll_drift(context: Arc<Context>) {
         start_checks::<TenantClient>(&context, round, &mut running).await;
         let partners = context.partners.store.state();
         for partner in partners.iter().filter(|partner| !is_managed_elsewhere(partner.as_ref(), &context)) {
-            // Its counts of clients move only here.
+            // Only this pass updates its counts of clients.
             context.partners.enqueue(ObjectRef::from_obj(partner.as_ref()));
         }
-        // What is remembered has an end: images are large, and objects that have gone leave nothing behind.
+        // Caches must not grow without bound: images are large, and entries of removed objects must go.
         context.config_maps.clear();
         context.partners.forget_all_gone();
         context.clients.forget_all_gone();
@@ -62,15 +62,15 @@ pub(crate) async fn poll_drift(context: Arc<Context>) {
     }
 }
 
-/// Objects whose tenants stand in one place, reached by one platform.
+/// Objects whose tenants are in one place, reached through one platform client.
 struct PlaceGroup<K> {
     platform: PlatformClient,
     place: Place,
     objects: Vec<Arc<K>>,
 }
 
-/// Begins a look for each account, one place after the other. A platform that answers slowly or not at all holds up only
-/// the next look at itself.
+/// Starts a check for each account; its places are checked one after the other. A slow or silent platform delays only
+/// its own next check.
 async fn start_checks<K: TenantObject>(context: &Arc<Context>, round: u64, running: &mut RunningDriftChecks) {
     let mut accounts: HashMap<_, Vec<PlaceGroup<K>>> = HashMap::new();
     for group in group_by_place::<K>(context, round).await {
@@ -85,24 +85,24 @@ async fn start_checks<K: TenantObject>(context: &Arc<Context>, round: u64, runni
 async fn check_groups<K: TenantObject>(groups: Vec<PlaceGroup<K>>, context: Arc<Context>, round: u64) {
     let kind_state = K::kind_state(&context);
     for group in groups {
-        let looked = check_place(&group, kind_state, (&context, round)).await;
+        let looked = check_place(&group, kind_state, &context, round).await;
         context.metrics.count_drift_check(K::KIND, looked.is_ok());
         let Err(error) = looked else { continue };
         tracing::warn!(kind = K::KIND.name(), parent = group.place.parent_id(), %error, "drift was not looked for");
         match error {
-            // Each object says so on its own, and none of them sends anything while the credential is refused.
+            // Each object reports that itself, and none of them sends anything while the credential is blocked.
             CallError::Unauthorised { .. } => {
                 for object in &group.objects {
                     kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
                 }
             }
-            // One finds out for all: the others would only wait for the same platform.
+            // One object finds out for all: the others would only wait for the same platform.
             _ => enqueue_one(kind_state, &group.objects, round),
         }
     }
 }
 
-/// Wakes one of many, another one in each round.
+/// Enqueues one of many objects, another one in each round.
 fn enqueue_one<K: TenantObject>(kind_state: &KindState<K>, objects: &[Arc<K>], round: u64) {
     let count = u64::try_from(objects.len()).unwrap_or(u64::MAX).max(1);
     if let Some(object) = usize::try_from(round % count).ok().and_then(|index| objects.get(index)) {
@@ -110,11 +110,11 @@ fn enqueue_one<K: TenantObject>(kind_state: &KindState<K>, objects: &[Arc<K>], r
     }
 }
 
-/// What a look at the references of an object comes to.
+/// The result of checking the references of an object.
 enum ReferenceCheck {
-    /// They are as they were, and lead here.
+    /// They are unchanged, and lead to this platform and place.
     Same(Box<(PlatformClient, Place)>),
-    /// A pass finds out what changed and says so.
+    /// They changed; a pass finds out how and reports it.
     Changed,
     /// The API server did not answer.
     Unread,
@@ -132,12 +132,12 @@ async fn group_by_place<K: TenantObject>(context: &Arc<Context>, round: u64) -> 
         }
         let is_settled = unique_id(object.as_ref()).is_some() && is_status_current(object.as_ref());
         if !is_settled {
-            // Somebody may have taken its status away while nobody watched.
+            // Somebody may have removed its status while no process watched.
             kind_state.enqueue(ObjectRef::from_obj(object.as_ref()));
         }
         is_settled
     });
-    // Many at the same time, and each for itself: one whose Secret cannot be read holds up no other.
+    // Many at the same time, each on its own: an object whose Secret cannot be read delays no other.
     let looks = due.map(|object| check_references(object, Arc::clone(context)));
     let mut looked = futures::stream::iter(looks).buffer_unordered(CONCURRENT_READS);
     let mut groups: HashMap<(String, String, String), PlaceGroup<K>> = HashMap::new();
@@ -189,7 +189,8 @@ async fn compare_references<K: TenantObject>(object: &K, context: &Context) -> R
 async fn check_place<K: TenantObject>(
     group: &PlaceGroup<K>,
     kind_state: &KindState<K>,
-    (context, round): (&Context, u64),
+    context: &Context,
+    round: u64,
 ) -> Result<(), CallError> {
     let platform = group.platform.for_polling();
     if !platform.has_extensions().await? {
@@ -204,7 +205,7 @@ async fn check_place<K: TenantObject>(
     let rows = list_row_versions(&platform, &group.place).await?;
     for object in &group.objects {
         let row = unique_id(object.as_ref()).and_then(|id| rows.get(id));
-        // Absence from a page is never "gone": the pass asks for the tenant itself.
+        // Absence from a page never means that the tenant is gone: the pass reads the tenant itself.
         let is_same = row.is_some_and(|row| {
             kind_state.with_memory(object, |memory| memory.verified).is_some_and(|verified| row.is_unchanged(verified))
         });
@@ -215,7 +216,7 @@ async fn check_place<K: TenantObject>(
     Ok(())
 }
 
-/// What a row of a page says about changes.
+/// What a row of a page reports about changes.
 #[derive(Clone, Copy, Debug)]
 struct RowVersion {
     revision: Option<i64>,
@@ -228,8 +229,8 @@ impl RowVersion {
         Self { revision: item.revision, updated }
     }
 
-    /// Whether the tenant is as it was read. A counter says so for certain; a time of whole seconds only where the read
-    /// is well after it, and then by two clocks.
+    /// Returns whether the tenant is unchanged since it was read. A counter is certain. A time of whole seconds counts
+    /// only if the read is well after it, and the two times come from two clocks.
     fn is_unchanged(self, VerifiedVersion { revision, updated, read_at: read }: VerifiedVersion) -> bool {
         match (self.revision, revision) {
             (Some(listed), Some(verified)) => listed == verified,
@@ -266,8 +267,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A platform whose search answers so to the query of a page.
-    fn searched(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> PlatformClient {
+    /// Returns a platform whose search answers the query of a page with this function.
+    fn platform_answering(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> PlatformClient {
         let answer = Arc::new(answer);
         let wire = HttpService::new(tower::service_fn(move |request: reqwest::Request| {
             let body = if request.url().path().ends_with("/search") {
@@ -280,14 +281,14 @@ mod tests {
         let pairs = [("url", "https://acme.example"), ("tenantId", "1"), ("clientId", "a"), ("clientSecret", "b")];
         let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
         let connection = Connection::from_secret(&data).unwrap();
-        PlatformClient::from_service(connection, Duration::from_mins(1), (wire, ChangeGuard::new(|| true)))
+        PlatformClient::from_service(connection, Duration::from_mins(1), wire, ChangeGuard::new(|| true))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_search_without_an_end_is_given_up() {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let platform = searched(move |_| {
+        let platform = platform_answering(move |_| {
             let count = count.fetch_add(1, Ordering::SeqCst);
             serde_json::json!({"results": [], "nextPage": count < 1200})
         });
@@ -301,7 +302,7 @@ mod tests {
     async fn the_next_page_is_the_one_that_is_named_where_it_lies_ahead() {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let pages = Arc::clone(&asked);
-        let platform = searched(move |query| {
+        let platform = platform_answering(move |query| {
             let number = query.split('&').find_map(|pair| pair.strip_prefix("pageNo=")).unwrap().to_owned();
             // The third page names itself.
             let named = if matches!(number.as_str(), "1" | "3") { 3 } else { 0 };
@@ -317,7 +318,7 @@ mod tests {
         let updated = Some(parse_time("2030-01-01T00:00:00Z"));
         let verified = |revision, read| VerifiedVersion { revision, updated, read_at: parse_time(read) };
         let row = |revision| RowVersion { revision, updated };
-        // The clock of this process is an hour ahead: a second change within the second is seen by the counter alone.
+        // The clock of this process is an hour ahead: only the counter shows a second change within the same second.
         assert!(!row(Some(8)).is_unchanged(verified(Some(7), "2030-01-01T01:00:00Z")));
         assert!(row(Some(7)).is_unchanged(verified(Some(7), "2030-01-01T00:00:00Z")), "also right after the change");
         assert!(row(None).is_unchanged(verified(None, "2030-01-01T00:00:02Z")));

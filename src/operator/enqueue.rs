@@ -1,4 +1,4 @@
-//! Who must look again when an object has changed.
+//! Which objects are enqueued when another object has changed.
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -9,7 +9,7 @@ use crate::api::{ConditionType, Partner, Reason};
 use crate::object::{hand_over_target, ready_reason};
 use crate::plan::{ConditionStatus, Digest, PassOutcome, TenantKind};
 
-/// Wakes the Clients of a Partner when anything changed that they take from it.
+/// Enqueues the Clients of a Partner when anything changed that they inherit from it.
 pub(crate) fn enqueue_clients_on_change<K: TenantObject>(object: &K, context: &Context) {
     let Some(partner) = as_partner(object) else { return };
     let fingerprint = inherited_fingerprint(partner);
@@ -21,15 +21,15 @@ pub(crate) fn enqueue_clients_on_change<K: TenantObject>(object: &K, context: &C
     enqueue_clients_of(partner, context);
 }
 
-/// Wakes the Clients of a Partner.
+/// Enqueues the Clients of a Partner.
 pub(crate) fn enqueue_clients_of(partner: &Partner, context: &Context) {
     for client in context.list_clients_of(partner) {
         context.clients.enqueue(ObjectRef::from_obj(client.as_ref()));
     }
 }
 
-/// Wakes the other side of a hand-over: who is to take the tenant, or, once it was taken, who handed it over. Each is woken
-/// once, since two that answer each other would never rest.
+/// Enqueues the other side of a hand-over: the receiver, or, once the tenant was taken, the objects that handed it
+/// over. Each is enqueued once, since two objects that answer each other would loop for ever.
 pub(crate) fn enqueue_hand_over_peers<K: TenantObject>(object: &K, has_taken: bool, context: &Context) {
     let kind_state = K::kind_state(context);
     let receiver_now = hand_over_target(object).filter(|_| ready_reason(object) != Some(Reason::HandedOver.name()));
@@ -50,7 +50,7 @@ pub(crate) fn enqueue_hand_over_peers<K: TenantObject>(object: &K, has_taken: bo
     }
 }
 
-/// Wakes the Clients that name a Partner which is not understood any more.
+/// Enqueues the Clients that name a Partner which is no longer understood.
 pub(crate) fn enqueue_clients_naming<K: TenantObject>(partner: &ObjectRef<K>, context: &Context) {
     if K::KIND != TenantKind::Partner {
         return;
@@ -61,7 +61,7 @@ pub(crate) fn enqueue_clients_naming<K: TenantObject>(partner: &ObjectRef<K>, co
     }
 }
 
-/// Wakes the Partner of a Client that has been let go: it may be waiting for that.
+/// Enqueues the Partner of a Client that was released: its deletion may be waiting for that.
 pub(crate) fn enqueue_deleting_partner<K: TenantObject>(object: &K, context: &Context) {
     if let ParentRef::Object(namespace, name) = object.parent()
         && context.find_partner(&namespace, &name).is_some_and(|partner| is_deleting(partner.as_ref()))
@@ -89,7 +89,7 @@ fn inherited_fingerprint(partner: &Partner) -> String {
     Digest::of_bytes(text.to_string().as_bytes()).hex().to_owned()
 }
 
-/// The reason that an outcome is counted and logged under.
+/// Returns the reason that an outcome is counted and logged under.
 pub(crate) fn outcome_reason(outcome: &PassOutcome) -> Reason {
     match outcome {
         PassOutcome::Settled(situation) if situation.remaining_plan.is_empty() => Reason::AsDeclared,

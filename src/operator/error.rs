@@ -9,9 +9,9 @@ use crate::plan::PassOutcome;
 /// What ends a pass early.
 #[derive(Debug)]
 pub(crate) enum PassStop {
-    /// With something to say in status.
+    /// An outcome to report in status.
     Outcome(PassOutcome),
-    /// The object has changed meanwhile: another pass is on its way. Only where that happens again and again it is said.
+    /// The object has changed meanwhile, and another pass follows. Status reports this only if it happens repeatedly.
     Stale,
 }
 
@@ -46,10 +46,10 @@ impl PassStop {
     }
 }
 
-/// What to do about an error of the API server. Its sentence names the right that is missing.
+/// Returns what to do about an error of the API server, to append to the message. It names the missing permission.
 fn cluster_error_remedy(error: &kube::Error) -> &'static str {
     match error {
-        // Nothing is created in a namespace that goes, whatever the rights are.
+        // Nothing can be created in a namespace that is being deleted, with any permission.
         kube::Error::Api(status) if status.is_forbidden() && !status.message.contains("being terminated") => {
             ": give the operator's ServiceAccount this right, as the chart's roles do"
         }
@@ -60,7 +60,7 @@ fn cluster_error_remedy(error: &kube::Error) -> &'static str {
     }
 }
 
-/// Whether the API server refused a field that its definitions do not have.
+/// Returns whether the API server refused a field that its definitions do not have.
 pub(crate) fn is_undeclared_field(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
 }

@@ -1,4 +1,4 @@
-//! Events: best effort, never a reason for a pass to fail, at most one for each thing that happened.
+//! Events: published with best effort, never a reason for a pass to fail, at most one for each occurrence.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +27,12 @@ pub(crate) struct Events {
     reporter: Reporter,
 }
 
-/// Longest note of an event, in bytes.
+/// Maximum length of an event's note, in bytes.
 const MAX_NOTE_BYTES: usize = 1024;
-/// Longest name of an object to which the recorder can add a time without the event's name becoming too long.
+/// Longest object name to which the recorder can append a time without making the event's name too long.
 const MAX_RECORDER_NAME: usize = 230;
 
-/// A note that the API server takes.
+/// Truncates a note to what the API server accepts.
 fn truncate_note(note: &str) -> String {
     if note.len() <= MAX_NOTE_BYTES {
         return note.to_owned();
@@ -41,7 +41,7 @@ fn truncate_note(note: &str) -> String {
     format!("{}...", &note[..end])
 }
 
-/// An event about an object whose name leaves no room for a time: its own name is a part of that.
+/// Builds an event for an object whose name leaves no room for a time: the event's name holds only a part of that name.
 fn event_with_short_name(event: &Event, reference: &ObjectReference, reporter: Reporter) -> events::v1::Event {
     let now = jiff::Timestamp::now();
     let name: String = reference.name.as_deref().unwrap_or_default().chars().take(MAX_RECORDER_NAME).collect();
@@ -73,13 +73,13 @@ impl Events {
         Self { recorder: Recorder::new(client.clone(), reporter.clone()), client, reporter }
     }
 
-    /// Publishes one event without making anybody wait for it.
+    /// Publishes one event without blocking the caller.
     pub(crate) fn publish<K: TenantObject>(&self, object: &K, reason: Reason, note: &str) {
         let type_ = if reason.needs_person() { EventType::Warning } else { EventType::Normal };
-        self.publish_as(object, reason.name(), (type_, note));
+        self.publish_as(object, reason.name(), type_, note);
     }
 
-    /// Publishes one event about an object that is known by its reference alone.
+    /// Publishes one event about an object of which only the reference is known.
     pub(crate) fn publish_about(&self, reference: ObjectReference, reason: Reason, note: &str) {
         let type_ = if reason.needs_person() { EventType::Warning } else { EventType::Normal };
         let event = Event {
@@ -92,13 +92,15 @@ impl Events {
         self.send_event(event, reference);
     }
 
-    /// Publishes one event about an object in the operator's own namespace, where the object's takes none any more. An
-    /// event must be about something of its own namespace, so it is about the ledger and names the object beside it.
+    /// Publishes one event about an object in the operator's own namespace, where the object's namespace accepts none.
+    /// An event must be about something in its own namespace, so it is about the ledger and names the object as
+    /// related.
     pub(crate) fn publish_in_operator_namespace<K: TenantObject>(
         &self,
         home: &str,
         object: &K,
-        (reason, note): (Reason, &str),
+        reason: Reason,
+        note: &str,
     ) {
         let event = Event {
             type_: EventType::Normal,
@@ -117,7 +119,7 @@ impl Events {
         self.send_event(event, reference);
     }
 
-    fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, (type_, note): (EventType, &str)) {
+    fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, type_: EventType, note: &str) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
@@ -154,7 +156,7 @@ pub(crate) struct StatusTransition<'a> {
     pub(crate) after: &'a TenantStatus,
 }
 
-/// Tells what a pass did, and what newly stands in the way.
+/// Publishes events for what a pass did, and for new problems.
 pub(crate) fn publish_pass_events<K: TenantObject>(
     object: &Arc<K>,
     statuses: StatusTransition<'_>,
@@ -186,7 +188,7 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
             "the application server is new: contact the platform's support to have a DNS entry added for it",
         );
     }
-    // What the platform only said that it did is no event yet.
+    // A change that the platform acknowledged and that no read shows yet is no event.
     let is_active = facts.observed.as_ref().map(|observed| observed.life == LifecycleState::Active);
     if facts.applied.is_suspended && is_active != Some(true) {
         events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
@@ -199,19 +201,20 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
             events.publish_as(
                 object.as_ref(),
                 Reason::NoLongerManaged.name(),
-                (EventType::Warning, &unmanaged_setting_advice(one)),
+                EventType::Warning,
+                &unmanaged_setting_advice(one),
             );
         }
     }
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
-        events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
+        events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), EventType::Warning, one);
     }
     publish_pause_events(object.as_ref(), statuses, facts, context);
     publish_new_warnings(object.as_ref(), statuses, context);
 }
 
-/// Tells that a pause began, and that it is over: the end may have come by itself. An object that is only observed
-/// afterwards is not managed again, and one whose tenant was not read is not yet.
+/// Publishes events for the begin and the end of a pause; a pause may end by its own time. An object that is only
+/// observed afterwards is not managed again, and neither is one whose tenant has not been read yet.
 fn publish_pause_events<K: TenantObject>(
     object: &K,
     statuses: StatusTransition<'_>,
@@ -222,7 +225,7 @@ fn publish_pause_events<K: TenantObject>(
         let found = status.conditions.iter().find(|one| one.type_ == ConditionType::Paused.name());
         found.filter(|one| one.status == ConditionStatus::True.name()).map(|one| one.message.clone())
     };
-    // The conditions of a deletion say nothing of a pause.
+    // The conditions of a deletion do not mention a pause.
     if is_deleting(object) {
         return;
     }
@@ -241,7 +244,8 @@ fn publish_pause_events<K: TenantObject>(
     }
 }
 
-/// Warns of what goes on for now and is refused where it is new: once for each life of the operator and each change of it.
+/// Warns of settings that are tolerated for now and would be refused if they were new: once for each process and for
+/// each change of them.
 pub(crate) fn warn_of_tolerated<K: TenantObject>(object: &K, tolerated: &[InvalidSetting], context: &Context) {
     let now: Vec<String> = tolerated.iter().map(ToString::to_string).collect();
     let before =
@@ -251,15 +255,15 @@ pub(crate) fn warn_of_tolerated<K: TenantObject>(object: &K, tolerated: &[Invali
     }
 }
 
-/// Whether the tenant answers at a name that it did not have before.
+/// Returns whether the tenant has got another address.
 fn has_new_address(facts: &PassResult) -> bool {
     facts.applied.written.iter().any(|change| change.field == Field::ApplicationServer)
 }
 
-/// Time in which a Partner comes that is applied together with its Clients.
+/// Time in which a Partner that is applied together with its Clients appears.
 const PARTNER_GRACE_TIME: Duration = Duration::from_secs(10);
 
-/// Whether a missing Partner is more than one that is applied a moment later; said once.
+/// Returns whether a missing Partner is more than one that is applied a moment later. Returns true once.
 fn is_partner_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Context) -> bool {
     K::kind_state(context).with_memory(object, |memory| {
         if is_new {
@@ -269,8 +273,8 @@ fn is_partner_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Conte
     })
 }
 
-/// A warning when Ready turns to a reason that needs a person, or to one that may be a misspelt reference; what passes by
-/// itself else is no event.
+/// Publishes a warning when Ready changes to a reason that needs a person, or to one that may be a misspelt reference.
+/// A state that passes by itself is no event.
 fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<'_>, context: &Context) {
     let StatusTransition { before, after } = statuses;
     let stalled = |status: &TenantStatus| {
@@ -282,7 +286,7 @@ fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<
     if let Some((reason, message)) = stalled(after)
         && stalled(before).is_none_or(|(old, _)| old != reason)
     {
-        context.events.publish_as(object, &reason, (EventType::Warning, &message));
+        context.events.publish_as(object, &reason, EventType::Warning, &message);
     }
     let unfound = |status: &TenantStatus| {
         let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
@@ -291,7 +295,7 @@ fn publish_new_warnings<K: TenantObject>(object: &K, statuses: StatusTransition<
     let is_new = unfound(before).is_none();
     let found = unfound(after).filter(|_| is_partner_overdue(object, is_new, context));
     if let Some(message) = found {
-        context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
+        context.events.publish_as(object, Reason::PartnerNotFound.name(), EventType::Warning, &message);
     }
 }
 
@@ -332,7 +336,7 @@ mod tests {
         let reason = Reason::NotUnderstood;
         events.publish(&object, reason, &long);
         events.publish_about(kube::Resource::object_ref(&object, &()), reason, &long);
-        events.publish_in_operator_namespace("home", &object, (reason, &long));
+        events.publish_in_operator_namespace("home", &object, reason, &long);
         let mut about = Vec::new();
         for _ in 0..3 {
             let event = received.recv().await.unwrap();

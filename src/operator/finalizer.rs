@@ -1,4 +1,4 @@
-//! Our finalizer: putting it on, and taking it off an object that somebody else may be writing to all the time.
+//! Adds our finalizer, and removes it from an object that somebody else may be writing to all the time.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::object::{TenantObject, has_finalizer, installation, is_deleting, name
 use crate::api::{ABANDON, FINALIZER, INTENT};
 use crate::object::ParsedObject;
 
-/// Tries against another writer; between read and write of one there is a single round trip.
+/// Attempts against another writer; a single round trip lies between read and write.
 const WRITE_ATTEMPTS: usize = 20;
 
-/// Puts our finalizer on, together with an intent; others' finalizers stay.
+/// Adds our finalizer together with an intent; other finalizers stay.
 pub(crate) async fn add_finalizer_with_intent<K: TenantObject>(
     object: &K,
     intent: String,
@@ -32,7 +32,7 @@ pub(crate) async fn add_finalizer_with_intent<K: TenantObject>(
     patch_object(object, &patch, context).await
 }
 
-/// Takes our finalizer and intent off an object that is only observed from now on; the tenant keeps its mark.
+/// Removes our finalizer and intent from an object that is only observed from now on; the tenant keeps its mark.
 pub(crate) async fn remove_finalizer_and_intent<K: TenantObject>(
     object: &K,
     context: &Context,
@@ -48,7 +48,7 @@ async fn patch_object<K: TenantObject>(object: &K, patch: &Value, context: &Cont
     Ok(K::kind_state(context).record_written(written_object(answer, context)?))
 }
 
-/// A patch of finalizers that only succeeds on the object as it was read.
+/// Builds a patch of the finalizers that only succeeds on the object as it was read.
 fn finalizer_patch<K: TenantObject>(object: &K, finalizers: &[String]) -> Value {
     json!({"metadata": {
         "uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": finalizers,
@@ -63,8 +63,8 @@ fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// Takes our finalizer off, and nobody else's. A write of somebody else that changes nothing of what the release was
-/// decided on does not begin the whole decision anew: who writes without a pause would keep the object for ever.
+/// Removes our finalizer, and nobody else's. A write of somebody else that changes nothing the release was decided on
+/// does not restart the decision: a writer that never pauses would otherwise keep the object for ever.
 pub(crate) async fn remove_finalizer<K: TenantObject>(object: &K, context: &Context) -> Result<(), PassStop> {
     let api = Api::<ParsedObject<K>>::namespaced(context.client.clone(), &namespace(object));
     let mut current = object.clone();
@@ -85,7 +85,7 @@ pub(crate) async fn remove_finalizer<K: TenantObject>(object: &K, context: &Cont
     Err(PassStop::Stale)
 }
 
-/// Whether the end was decided on the same spec, consent and record.
+/// Returns whether spec, consent and record are those that the release was decided on.
 fn same_deletion_request<K: TenantObject>(object: &K, fresh: &K) -> bool {
     let abandon = |object: &K| object.annotations().get(ABANDON).cloned();
     let record = |object: &K| object.status().and_then(|status| status.termination.clone());

@@ -45,7 +45,7 @@ pub struct OperatorFlags {
     /// variables of the environment that name one are ignored.
     #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = ProxyParser)]
     pub platform_proxy: Option<ProxyAddress>,
-    /// Time between two looks for drift, for example `10m`.
+    /// Time between two drift checks, for example `10m`.
     #[arg(long, env = "TENANTRY_DRIFT_INTERVAL", default_value = "10m", value_parser = parse_duration)]
     pub drift_interval: Duration,
     /// Longest time of one request to the platform.
@@ -66,8 +66,8 @@ pub struct OperatorFlags {
     /// Most Clients whose tenants are ended for ever within an hour.
     #[arg(long, env = "TENANTRY_MAX_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub max_client_terminations_per_hour: u16,
-    /// Namespaces, separated by commas, in which the operator looks for Partners and Clients; default: all. With a list it
-    /// needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
+    /// Namespaces, separated by commas, in which the operator watches Partners and Clients; default: all. With a list
+    /// it needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
     #[arg(long, env = "TENANTRY_NAMESPACES", default_value = "", hide_default_value = true, value_parser = parse_namespaces)]
     pub namespaces: NamespaceNames,
     /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
@@ -97,20 +97,20 @@ pub struct OperatorFlags {
 }
 
 impl OperatorFlags {
-    /// Whether a host may be talked to.
+    /// Returns whether a connection may name this host.
     pub fn allows_host(&self, host: &str) -> bool {
         self.platform_hosts.contains(host)
     }
 
-    /// Most passes at the same time.
+    /// Returns the limits of concurrent passes.
     pub(crate) fn concurrency_limits(&self) -> ConcurrencyLimits {
         ConcurrencyLimits { total: self.concurrency, per_account: self.account_concurrency }
     }
 
-    /// The times of leadership.
+    /// Returns the leader election durations.
     ///
     /// # Errors
-    /// They would not keep two operators apart.
+    /// If these durations could let two operators lead at the same time.
     pub fn lease_terms(&self) -> Result<LeaseTerms, &'static str> {
         LeaseTerms::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }

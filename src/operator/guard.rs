@@ -1,4 +1,4 @@
-//! Keeps every change of the cluster to the time in which this process leads.
+//! Restricts every change of the cluster to the time in which this process leads.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use super::servers::ClusterService;
 use super::watch_backoff::WatchBackoffLayer;
 use crate::connect::ServerClock;
 
-/// What a change without the claim comes to.
+/// The error of a change without the claim.
 #[derive(Debug, thiserror::Error)]
 #[error("this operator no longer leads")]
 struct NotLeading;
 
-/// What stands between the operator and the API server.
+/// The layers between the operator and the API server.
 pub(crate) struct ClusterLayers {
-    /// Changes are sent only while it holds; whoever keeps the lease needs a client without.
+    /// Changes are sent only while this claim holds. The lease keeper needs a client without it.
     pub(crate) claim: LeadershipClaim,
-    /// Learns what time it is there.
+    /// Learns the API server's time.
     pub(crate) clock: Arc<ServerClock>,
-    /// The time that each request has.
+    /// The deadline of each request.
     pub(crate) deadline: DeadlineLayer,
 }
 
 impl ClusterLayers {
-    /// A client on this way to the API server.
+    /// Builds a client with these layers.
     pub(crate) fn build_client(self, builder: ClientBuilder<ClusterService>) -> Client {
         let Self { claim, clock, deadline } = self;
         let inner = builder.with_layer(&ServerDateLayer(clock)).with_layer(&deadline);
@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers everything.
+    /// A server that answers every request.
     struct AnsweringServer;
 
     impl Service<Request<Body>> for AnsweringServer {

@@ -1,9 +1,9 @@
 //! Which installation of the operator manages an object.
 //!
-//! Each keeps its own Lease, so two that look into the same namespaces both lead. The first that writes to an object
-//! records itself in its intent and status, under the object's resourceVersion; the other writes nothing to the object and
-//! its tenant, status included, and says so by an event and a gauge. The annotation `tenantry.dev/operator` moves an object on purpose,
-//! also from an installation that is gone.
+//! Each installation has its own Lease, so two installations that watch the same namespaces both lead. The first that
+//! writes to an object records itself in the object's intent and status, under the object's resourceVersion. The other
+//! writes nothing to the object, its status or its tenant, and reports that by an event and a gauge. The annotation
+//! `tenantry.dev/operator` moves an object on purpose, also from an installation that is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,25 +20,25 @@ use super::object::{
 use super::status::write_if_unchanged;
 use crate::api::{OPERATOR, Reason};
 
-/// The API server forgets an event after an hour.
+/// The API server drops an event after an hour.
 const REPORT_INTERVAL: Duration = Duration::from_mins(50);
 
-/// Whether another installation is to manage the object.
+/// Returns whether another installation manages the object.
 pub(crate) fn is_managed_elsewhere<K: TenantObject>(object: &K, context: &Context) -> bool {
     names_other_installation(installation(object).as_deref(), context)
 }
 
-/// Whether this names an installation and not this one.
+/// Returns whether this names an installation other than this one.
 pub(crate) fn names_other_installation(named: Option<&str>, context: &Context) -> bool {
     named.is_some_and(|named| named != context.installation)
 }
 
 /// Records this installation on an object that has a tenant or may have one, before anything is written there. A new
-/// object is recorded with its first write, which is its intent or its status. `now` is the time by which the caller judges a
-/// pause as well: one that ends in between must not let it write without a claim.
+/// object is recorded by its first write, which is its intent or its status. `now` is the time by which the caller also
+/// judges a pause: a pause that ends in between must not let the caller write without a claim.
 ///
 /// # Errors
-/// The object has changed meanwhile, perhaps by another installation, or cannot be written.
+/// If the object has changed meanwhile, perhaps by another installation, or cannot be written.
 pub(crate) async fn claim_object<K: TenantObject>(
     object: &mut Arc<K>,
     now: Timestamp,
@@ -47,7 +47,7 @@ pub(crate) async fn claim_object<K: TenantObject>(
     let recorded = recorded_installation(object.as_ref());
     let is_new = recorded.is_none() && !has_finalizer(object.as_ref()) && unique_id(object.as_ref()).is_none();
     let is_ours = recorded.as_ref() == Some(&context.installation);
-    // Of a paused object every installation says the same.
+    // For a paused object every installation reports the same.
     if is_new || is_ours || active_pause(object.as_ref(), now).is_some() {
         return Ok(());
     }
@@ -55,12 +55,12 @@ pub(crate) async fn claim_object<K: TenantObject>(
     status.operator = Some(context.installation.clone());
     match write_if_unchanged(object.as_ref(), &status, context).await {
         Ok(written) => *object = written,
-        // Under definitions of an earlier release there is no record, as there was none then.
+        // The definitions of an earlier release have no field for this record, and that release had no record either.
         Err(error) if is_undeclared_field(&error) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
     if recorded.is_some() {
-        // A create of the former one may have waited for its turn as long as a pass may take.
+        // A create of the former installation may have waited for its slot as long as a pass may take.
         let most = context.settings.pass_timeout.saturating_add(context.settings.request_timeout);
         let now = context.claim.process_time();
         K::kind_state(context).with_memory(object, |memory| memory.creates.note_unanswered_create(now, most));
@@ -68,7 +68,7 @@ pub(crate) async fn claim_object<K: TenantObject>(
     Ok(())
 }
 
-/// Leaves an object to the installation that it names, and says so where people look.
+/// Leaves an object to the installation that it names, and reports that by an event.
 pub(crate) fn leave_to_other_installation<K: TenantObject>(object: &K, context: &Context) -> (Action, &'static str) {
     let reason = Reason::ManagedElsewhere;
     let is_told = K::kind_state(context).with_memory(object, |memory| {

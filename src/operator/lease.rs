@@ -1,5 +1,5 @@
-//! Keeps the Lease that says which operator leads: reads it, decides, and replaces it under its resourceVersion, so that
-//! of two that want it the API server lets one have it.
+//! Maintains the Lease that names the leader: reads it, decides, and replaces it under its resourceVersion, so that of
+//! two contenders the API server lets one win.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use super::error::api_error_message;
 use crate::object::LEASE_NAME as NAME;
 use crate::plan::leader_election::{LeaderElector, LeaseDecision, LeaseRecord, LeaseTerms};
 
-/// Tries to let go before the rest is left to the lease duration.
+/// Attempts to release the lease; after that, the lease duration has to run out.
 const RELEASE_ATTEMPTS: usize = 3;
 
-/// Why this process leads no more.
+/// Why this process is no longer the leader.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeadershipLost {
-    /// Another is in the record.
+    /// Another process holds the lease.
     #[error("`{0}` holds the lease")]
     HeldByOther(String),
     /// The lease could not be renewed in time.
@@ -31,27 +31,27 @@ pub(crate) enum LeadershipLost {
     NotRenewed(Duration, String),
 }
 
-/// Keeps the Lease for one process.
+/// Maintains the Lease for one process.
 pub(crate) struct LeaseKeeper {
     api: Api<Lease>,
     contender: LeaderElector,
     terms: LeaseTerms,
     claim: LeadershipClaim,
-    /// What was logged last, so that a state is logged once and not at each look.
+    /// What was logged last, so that a state is logged once and not in each round.
     last_logged: String,
 }
 
 impl LeaseKeeper {
-    /// A keeper with a client of its own.
+    /// Builds a keeper. It needs a client of its own.
     pub(crate) fn new(client: Client, namespace: &str, terms: LeaseTerms, claim: LeadershipClaim) -> Self {
         let contender = LeaderElector::new(process_identity(), terms);
         Self { api: Api::namespaced(client, namespace), contender, terms, claim, last_logged: String::new() }
     }
 
-    /// Contends for the lease and keeps it until `let_go` says something, and then gives it back.
+    /// Contends for the lease, renews it until `stop` resolves, and then releases it.
     ///
     /// # Errors
-    /// When it led and does so no more: whatever is under way must end, since another may lead already.
+    /// If leadership is lost: all work must stop, since another process may lead already.
     pub(crate) async fn keep_lease(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), LeadershipLost> {
         loop {
             let pause = tokio::select! {
@@ -69,7 +69,7 @@ impl LeaseKeeper {
         Ok(())
     }
 
-    /// One look at the lease with what follows from it; returns the pause before the next.
+    /// Runs one round on the lease; returns the pause before the next.
     async fn run_round(&mut self) -> Result<Duration, LeadershipLost> {
         let most = self.terms.renew_deadline() / 2;
         let limit = self.remaining_claim().map_or(most, |left| left.min(most));
@@ -87,7 +87,7 @@ impl LeaseKeeper {
         }
     }
 
-    /// What is left of the claim; nothing where there never was one.
+    /// Returns what is left of the claim; `None` if there never was one.
     fn remaining_claim(&self) -> Option<Duration> {
         self.contender.leads_until().map(|until| until.saturating_sub(self.claim.process_time()))
     }
@@ -124,7 +124,7 @@ impl LeaseKeeper {
         Ok(Ok(self.terms.retry_period()))
     }
 
-    /// Puts a record into the Lease as it was read; one that changed meanwhile stays as it is.
+    /// Writes a record into the Lease as it was read. If the Lease changed meanwhile, the write fails.
     async fn write_record(&self, lease: Option<Lease>, record: &LeaseRecord) -> Result<(), kube::Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let Some(mut lease) = lease else {
@@ -137,8 +137,9 @@ impl LeaseKeeper {
         self.api.replace(NAME, &params, &lease).await.map(drop)
     }
 
-    /// Gives the lease back, so that a successor need not wait: whatever this process still sends is refused from now.
-    /// It looks even if it never led, since a claim may have been granted whose answer was not waited for.
+    /// Releases the lease, so that a successor need not wait. From now on everything that this process sends is
+    /// refused. The lease is read even if this process never led, since a claim may have been granted whose answer did
+    /// not arrive.
     async fn release_lease(&mut self) {
         self.claim.revoke();
         for _ in 0..RELEASE_ATTEMPTS {
@@ -170,8 +171,8 @@ impl LeaseKeeper {
     }
 }
 
-/// A name that no other process has, not even the one that is started next in the same Pod: that one cannot know what
-/// this one had under way, so it waits like any other.
+/// Returns an identity that no other process has, not even the next one in the same Pod. That process cannot know what
+/// this one had in flight, so it waits like any other.
 fn process_identity() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
     let host = if host.trim().is_empty() { NAME } else { host.trim() };
@@ -189,7 +190,7 @@ fn lease_record(lease: &Lease) -> LeaseRecord {
     }
 }
 
-/// Writes the record into what may hold more than this program knows of.
+/// Writes the record into a spec that may hold fields unknown to this program.
 fn fill_spec(spec: &mut LeaseSpec, record: &LeaseRecord) {
     let LeaseRecord { holder, duration, acquired, renewed, transitions } = record;
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);

@@ -1,4 +1,4 @@
-//! The six stages over an object that is to be kept.
+//! The six stages over an object that is not being deleted.
 
 mod owner;
 mod password_moment;
@@ -31,8 +31,8 @@ use crate::plan::{
 pub(super) use readback::is_recently_created;
 use readback::{PendingWrites, check_own_writes, not_found_outcome};
 
-/// The stages as of the time at which the pass began. `object` is replaced by what the API server answers to writes of
-/// ours.
+/// Runs the stages as of `now`, the time at which the pass began. `object` is replaced by the API server's answers to
+/// our writes.
 pub(crate) async fn manage_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     now: Timestamp,
@@ -43,15 +43,16 @@ pub(crate) async fn manage_tenant<K: TenantObject>(
         return Ok(PassOutcome::Paused(pause));
     }
     let referenced = resolve_references(object.as_ref(), context).await?;
-    let done = manage_with_references(object, &referenced, (context, facts)).await;
+    let done = manage_with_references(object, &referenced, context, facts).await;
     done.map_err(|stop| referenced.with_credential_source(stop))
 }
 
-/// The stages after everything was found that the spec refers to.
+/// Runs the stages after all references of the spec are resolved.
 async fn manage_with_references<K: TenantObject>(
     object: &mut Arc<K>,
     referenced: &TenantReferences,
-    (context, facts): (&Context, &mut PassResult),
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<PassOutcome, PassStop> {
     record_material(object.as_ref(), &digest_references(&referenced.material, &referenced.defaults_material), context);
     let desired = resolve_desired_tenant(object.as_ref(), referenced.sources(), &context.cluster)?
@@ -64,15 +65,15 @@ async fn manage_with_references<K: TenantObject>(
         let observed = tenant::observe_tenant(object, (referenced, &desired), (context, facts)).await?;
         let rest = diff(&desired, Some(&observed), facts.former_writes());
         facts.record_observed(&observed);
-        return Ok(settled_outcome(&desired, rest, (&observed, DriftHandling::Observes)));
+        return Ok(settled_outcome(&desired, rest, &observed, DriftHandling::Observes));
     }
     let observed = tenant::find_tenant(object, (referenced, &desired), (context, facts)).await?;
     let mut plan = diff(&desired, observed.as_ref(), facts.former_writes());
     let mut awaited = PendingWrites::default();
     if let Some(observed) = &observed {
         readback::record_visibility(object.as_ref(), observed, context);
-        awaited = check_own_writes(object.as_ref(), (&desired, &plan), observed, (context, facts));
-        // What was learnt just now counts in this very pass.
+        awaited = check_own_writes(object.as_ref(), &desired, &plan, observed, context, facts);
+        // What this read has just shown counts in this pass already.
         plan = diff(&desired, Some(observed), &facts.writes_after());
     }
     if let Some(partner) = as_partner(object.as_ref()) {
@@ -87,8 +88,11 @@ async fn manage_with_references<K: TenantObject>(
     let gated = write_filter::filter_plan(
         object.as_ref(),
         write_filter::without_parts(plan.clone(), &held),
-        (&desired, observed.as_ref(), referenced),
-        (context, facts),
+        &desired,
+        observed.as_ref(),
+        referenced,
+        context,
+        facts,
     )?;
     if gated.plan.is_empty()
         && !held.is_empty()
@@ -99,15 +103,15 @@ async fn manage_with_references<K: TenantObject>(
     if let Some(observed) = observed.as_ref().filter(|_| gated.plan.is_empty()) {
         facts.record_observed(observed);
         record_verified(object.as_ref(), observed, context);
-        return gated.check_outcome(settled_outcome(&desired, plan, (observed, writes)));
+        return gated.check_outcome(settled_outcome(&desired, plan, observed, writes));
     }
     let TenantReferences { platform, place, partner, .. } = referenced;
-    // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
+    // Nothing is sent that would only be refused: the Partner enqueues its Clients when it is active.
     if gated.plan.steps.iter().any(|step| !matches!(step, PlanStep::Activate | PlanStep::Suspend)) {
         refuse_under_suspended_partner(partner.as_deref())?;
-        refuse_while_parent_inactive(object.as_ref(), (platform, place), context).await?;
+        refuse_while_parent_inactive(object.as_ref(), platform, place, context).await?;
     }
-    // A create has had its answer from the API server when its turn came.
+    // A create has checked the object with the API server when it got its lock.
     if observed.is_some() {
         recheck_object(object.as_ref(), context).await?;
     }
@@ -116,12 +120,12 @@ async fn manage_with_references<K: TenantObject>(
     }
     let target = ApplyTarget { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());
-    let outcome = apply_and_read_back(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
+    let outcome = apply_and_read_back(object, &gated.plan, &target, id, writes, context, facts).await?;
     gated.count_corrections(object.as_ref(), context);
     gated.check_outcome(outcome)
 }
 
-/// Whether the platform has the extensions; one that had them and says so no longer is not believed.
+/// Returns whether the platform has the extensions. A platform that had them and no longer reports them is an error.
 async fn check_extensions<K: TenantObject>(
     object: &K,
     referenced: &TenantReferences,
@@ -135,14 +139,17 @@ async fn check_extensions<K: TenantObject>(
     Ok(extensions)
 }
 
-/// Stage 5 and the read back.
+/// Runs stage 5 and reads the tenant back.
 async fn apply_and_read_back<K: TenantObject>(
     object: &Arc<K>,
     plan: &Plan,
-    (target, id, writes): (&ApplyTarget<'_>, Option<String>, DriftHandling),
-    (context, facts): (&Context, &mut PassResult),
+    target: &ApplyTarget<'_>,
+    id: Option<String>,
+    writes: DriftHandling,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<PassOutcome, PassStop> {
-    let applied = apply_steps(&plan.steps, target, id.clone(), (&mut facts.applied, object.as_ref(), context)).await;
+    let applied = apply_steps(&plan.steps, target, id.clone(), &mut facts.applied, object.as_ref(), context).await;
     readback::record_writes(object.as_ref(), target.observed, (context, facts));
     if let Some(created) = &facts.applied.created_id {
         facts.unique_id = Some(created.clone());
@@ -156,20 +163,21 @@ async fn apply_and_read_back<K: TenantObject>(
     facts.record_observed(&observed);
     readback::record_visibility(object.as_ref(), &observed, context);
     let rest = diff(target.desired, Some(&observed), &facts.writes_after());
-    let awaited = check_own_writes(object.as_ref(), (target.desired, &rest), &observed, (context, facts));
+    let awaited = check_own_writes(object.as_ref(), target.desired, &rest, &observed, context, facts);
     if let Some(outcome) = awaited.pending_outcome(facts) {
         return Ok(outcome);
     }
     record_verified(object.as_ref(), &observed, context);
-    Ok(settled_outcome(target.desired, rest, (&observed, writes)))
+    Ok(settled_outcome(target.desired, rest, &observed, writes))
 }
 
 fn settled_outcome(
     desired: &DesiredTenant,
     rest: Plan,
-    (observed, writes): (&ObservedTenant, DriftHandling),
+    observed: &ObservedTenant,
+    writes: DriftHandling,
 ) -> PassOutcome {
-    // Advice about images is no matter of a condition: status and an event have it.
+    // Advice about images does not belong in a condition: status and an event carry it.
     let EffectiveSettings { tolerated, refused, .. } = &desired.effective;
     let (advice, refused) = (tolerated.iter().map(ToString::to_string).collect(), refused.clone());
     let (life, wanted) = (observed.life, desired.state);

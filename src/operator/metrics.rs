@@ -1,4 +1,4 @@
-//! Counters of the operator. No label ever holds the name of an object.
+//! Metrics of the operator. No label ever holds the name of an object.
 
 mod not_understood;
 mod objects;
@@ -44,7 +44,7 @@ struct RequestLabels {
     code: String,
 }
 
-/// A request to the API server.
+/// Labels of a request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ClusterRequestLabels {
     verb: &'static str,
@@ -73,12 +73,12 @@ struct VersionLabel {
     version: &'static str,
 }
 
-/// Why a status was not written as it should be.
+/// Why a status was not written as intended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StatusWriteFailure {
-    /// The API server refused it for good; the least of it is written instead.
+    /// The API server refused it for good; a reduced status is written instead.
     Refused,
-    /// It did not take it this time.
+    /// The write failed this time.
     Failed,
 }
 
@@ -93,13 +93,13 @@ impl StatusWriteFailure {
     }
 }
 
-/// Outcomes of a look for drift.
+/// Outcomes of a drift check.
 const DONE: &str = "done";
 const FAILED: &str = "failed";
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// Counters of the operator.
+/// Metrics of the operator.
 pub(crate) struct OperatorMetrics {
     registry: Registry,
     passes: Family<PassLabels, Counter>,
@@ -120,7 +120,7 @@ pub(crate) struct OperatorMetrics {
     leader: Gauge,
     objects: ObjectGauges,
     queues: QueueGauges,
-    /// Held while the gauges are counted and told: they are shared, and two scrapes must not count into each other.
+    /// Held while the gauges are computed and rendered: they are shared, and two scrapes must not mix.
     scrape: Mutex<()>,
     not_understood: NotUnderstoodGauge,
 }
@@ -195,8 +195,8 @@ impl OperatorMetrics {
         Self { registry, ..metrics }
     }
 
-    /// Counters that alerts compare over time are there from the start: the first increase of one that is not would be
-    /// missed.
+    /// Initialises the counters that alerts compare over time. The first increase of a counter that does not exist yet
+    /// would be missed.
     fn init_counters(&self) {
         for kind in WATCHED_KINDS {
             self.watch_failures.get_or_create(&KindLabel { kind }).inc_by(0);
@@ -222,23 +222,23 @@ impl OperatorMetrics {
         }
     }
 
-    /// Counts the time for which an object was due.
+    /// Records the time for which an object was due.
     pub(crate) fn observe_queue_time(&self, kind: TenantKind, time: Duration) {
         self.queue_seconds.get_or_create(&KindLabel { kind: kind.name() }).observe(time.as_secs_f64());
     }
 
-    /// Counts an object that was let go.
+    /// Counts the release of an object's finalizer.
     pub(crate) fn count_release(&self, kind: TenantKind, reason: Reason) {
         self.finalizer_releases.get_or_create(&PassLabels { kind: kind.name(), outcome: reason.name() }).inc();
     }
 
-    /// Counts a look for drift in one place.
+    /// Counts a drift check in one place.
     pub(crate) fn count_drift_check(&self, kind: TenantKind, is_done: bool) {
         let outcome = if is_done { DONE } else { FAILED };
         self.drift_checks.get_or_create(&PassLabels { kind: kind.name(), outcome }).inc();
     }
 
-    /// Counts a status that was not written as it should be.
+    /// Counts a status that was not written as intended.
     pub(crate) fn count_failed_status_write(&self, kind: TenantKind, why: StatusWriteFailure) {
         self.failed_status_writes.get_or_create(&PassLabels { kind: kind.name(), outcome: why.name() }).inc();
     }
@@ -260,12 +260,12 @@ impl OperatorMetrics {
         self.cluster_requests.get_or_create(request).inc();
     }
 
-    /// Counts a watch that failed.
+    /// Counts a failure of a watch.
     pub(crate) fn count_watch_failure(&self, kind: &'static str) {
         self.watch_failures.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Sets the times at which there was progress.
+    /// Sets the times of the last progress.
     fn set_progress(&self, activity: &ApiServerActivity) {
         let now = crate::clock::now().as_second();
         let at = |since: Duration| now.saturating_sub(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
@@ -277,7 +277,7 @@ impl OperatorMetrics {
         self.last_drift_check.set(activity.time_since_drift_check().map_or(0, at));
     }
 
-    /// All counters in the text form of `OpenMetrics`, with what holds at this moment.
+    /// Renders all metrics in the `OpenMetrics` text format, with the gauges as of now.
     pub(crate) fn render(&self, context: &Context) -> String {
         let _one_at_a_time = lock(&self.scrape);
         self.leader.set(i64::from(context.claim.is_leading()));

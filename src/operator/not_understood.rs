@@ -1,5 +1,5 @@
-//! Objects that this release does not understand. They are kept apart from the store, so that no pass ever works on one;
-//! they get a condition, and are let go only where that certainly ends nothing.
+//! Objects that this release does not understand. They are kept apart from the store, so that no pass ever works on
+//! one. They get a condition, and are released only where that certainly terminates nothing.
 
 mod handler;
 
@@ -19,13 +19,13 @@ use super::installation::is_managed_elsewhere;
 use super::object::{ParentRef, TenantObject, namespace};
 use crate::object::{NotUnderstoodObject, ParsedObject, UnderstoodObject};
 
-/// Pause before an object is handled again that could not be, or that waits for something.
+/// Pause before an object is handled again that could not be handled, or that waits for something.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// What newer releases left in the objects of one kind.
+/// The objects of one kind that a newer release wrote.
 pub(crate) struct NotUnderstoodStore<K: TenantObject> {
     objects: Mutex<HashMap<ObjectRef<K>, NotUnderstoodEntry>>,
-    /// Members of status that this release does not know, to be kept when it writes status.
+    /// Members of status that this release does not know. They are kept when it writes status.
     statuses: Mutex<HashMap<ObjectRef<K>, Value>>,
     changed: Notify,
 }
@@ -36,11 +36,11 @@ struct NotUnderstoodEntry {
     is_handled: bool,
 }
 
-/// What became of an object.
+/// The result of handling an object.
 pub(super) enum HandlingResult {
-    /// Nothing is left to be done until it changes.
+    /// Nothing remains to be done until the object changes.
     Done,
-    /// It waits for something that no watch tells of.
+    /// The object waits for something that no watch reports.
     Waiting,
 }
 
@@ -51,11 +51,11 @@ impl<K: TenantObject> Default for NotUnderstoodStore<K> {
 }
 
 impl<K: TenantObject> NotUnderstoodStore<K> {
-    /// Takes in what was read of an object; nothing where this release does not understand it.
+    /// Records a parsed object; returns `None` if this release does not understand it.
     pub(crate) fn accept_reading(&self, reading: ParsedObject<K>) -> Option<K> {
         match reading {
             ParsedObject::Understood(understood) => Some(self.keep_unknown_status(*understood)),
-            // A watch may have shown it without the fields that its definition had not yet then.
+            // A watch may have delivered it without the fields that its definition did not have then.
             ParsedObject::NotUnderstood(object) => {
                 self.insert(*object);
                 None
@@ -74,7 +74,7 @@ impl<K: TenantObject> NotUnderstoodStore<K> {
         object
     }
 
-    /// Members of an object's status that this release does not know.
+    /// Returns the members of an object's status that this release does not know.
     pub(crate) fn unknown_status(&self, object: &K) -> Option<Value> {
         lock(&self.statuses).get(&ObjectRef::from_obj(object)).cloned()
     }
@@ -95,17 +95,18 @@ impl<K: TenantObject> NotUnderstoodStore<K> {
         self.changed.notify_one();
     }
 
-    /// Whether an object is kept apart although the store still has it.
+    /// Returns whether an object is kept apart although the store still has it.
     pub(crate) fn contains(&self, object: &K) -> bool {
         lock(&self.objects).contains_key(&ObjectRef::from_obj(object))
     }
 
-    /// Forgets an object that a list shows as one that is understood; whether there was one.
+    /// Forgets an object that a list shows as understood; returns whether it was kept.
     pub(crate) fn remove(&self, key: &ObjectRef<K>) -> bool {
         lock(&self.objects).remove(key).is_some()
     }
 
-    /// Forgets an object that a change made understood; whether there was one. A watch may be behind what was read.
+    /// Forgets an object that became understood by a change; returns whether it was kept. A watch may lag behind a
+    /// read.
     pub(crate) fn remove_older(&self, object: &K) -> bool {
         let key = ObjectRef::from_obj(object);
         let mut objects = lock(&self.objects);
@@ -116,30 +117,30 @@ impl<K: TenantObject> NotUnderstoodStore<K> {
         objects.get(&key).is_some_and(is_older) && objects.remove(&key).is_some()
     }
 
-    /// Forgets everything of an object that is gone.
+    /// Forgets everything about a removed object.
     pub(crate) fn remove_with_status(&self, key: &ObjectRef<K>) {
         self.remove(key);
         lock(&self.statuses).remove(key);
     }
 
-    /// Forgets the objects of a namespace, or of all, that a list did not hold.
+    /// Forgets the objects of a namespace, or of all namespaces, that a list did not contain.
     pub(crate) fn retain_listed(&self, space: Option<&str>, listed: &HashSet<ObjectRef<K>>) {
         let is_elsewhere = |key: &ObjectRef<K>| space.is_some_and(|space| key.namespace.as_deref() != Some(space));
         lock(&self.objects).retain(|key, _| is_elsewhere(key) || listed.contains(key));
     }
 
-    /// The object of a place, if it is not understood.
+    /// Returns the object of this namespace and name, if it is not understood.
     pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<NotUnderstoodObject>> {
         let key = ObjectRef::new(name).within(namespace);
         lock(&self.objects).get(&key).map(|entry| Arc::clone(&entry.object))
     }
 
-    /// All objects that are not understood.
+    /// Returns all objects that are not understood.
     pub(crate) fn list(&self) -> Vec<Arc<NotUnderstoodObject>> {
         lock(&self.objects).values().map(|entry| Arc::clone(&entry.object)).collect()
     }
 
-    /// How many objects are not understood.
+    /// Returns how many objects are not understood.
     pub(crate) fn count(&self) -> usize {
         lock(&self.objects).len()
     }
@@ -157,12 +158,12 @@ impl<K: TenantObject> NotUnderstoodStore<K> {
     }
 }
 
-/// Resource versions grow within one API server.
+/// Returns the resource version as a number. Resource versions grow within one API server.
 fn version_number(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_ref()?.parse().ok()
 }
 
-/// Clients of a Partner that are not understood. One whose Partner cannot be read counts as everybody's.
+/// Lists the Clients of a Partner that are not understood. One whose Partner cannot be read counts for every Partner.
 pub(crate) fn list_clients_under(namespace: &str, name: &str, context: &Context) -> Vec<Arc<NotUnderstoodObject>> {
     let mut clients = context.clients.not_understood.list();
     clients.retain(|client| match client.parent(crate::plan::TenantKind::Client) {
@@ -199,29 +200,29 @@ pub(crate) async fn handle_not_understood<K: TenantObject>(context: Arc<Context>
     }
 }
 
-/// An object of a kind as the API server holds it now; nothing where it is not there, or not understood any more: the
-/// watch brings it, and what is then to be done is done there.
+/// Reads an object of a kind from the API server; `None` if it does not exist or is not understood any more. The watch
+/// then delivers that, and the object is handled there.
 pub(crate) async fn read_understood<K: TenantObject>(
-    (namespace, name): (&str, &str),
+    namespace: &str,
+    name: &str,
     context: &Context,
 ) -> Result<Option<K>, kube::Error> {
     let found = kube::Api::<ParsedObject<K>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
     Ok(found.and_then(|reading| K::kind_state(context).not_understood.accept_reading(reading)))
 }
 
-/// Stops a pass before it changes a tenant whose object is not understood, or was moved to another installation. A watch that
-/// began under an earlier definition
-/// shows the object without the fields that are new.
+/// Stops a pass before it changes a tenant whose object is not understood, or was moved to another installation. A
+/// watch that began under an earlier definition shows the object without the new fields.
 ///
 /// # Errors
-/// The object is not understood, is managed elsewhere, has gone, or cannot be read.
+/// If the object is not understood, is managed elsewhere, was removed, or cannot be read.
 pub(crate) async fn recheck_object<K: TenantObject>(object: &K, context: &Context) -> Result<(), PassStop> {
     let place = (namespace(object), object.name_any());
-    let found = read_understood::<K>((&place.0, &place.1), context).await?;
+    let found = read_understood::<K>(&place.0, &place.1, context).await?;
     found.filter(|found| !is_managed_elsewhere(found, context)).map(drop).ok_or(PassStop::Stale)
 }
 
-/// The answer to a write of an object, as the object. One that is not understood any more was changed meanwhile.
+/// Converts the answer to a write into the object. An object that is no longer understood was changed meanwhile.
 pub(crate) fn written_object<K: TenantObject>(reading: ParsedObject<K>, context: &Context) -> Result<K, kube::Error> {
     let name = reading.name_any();
     K::kind_state(context).not_understood.accept_reading(reading).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! What the operator keeps for each kind, on top of what an object is.
+//! What the operator keeps for each kind, in addition to `TenantResource`.
 
 use super::context::{Context, KindState};
 use crate::api::{Partner, TenantClient};
@@ -8,9 +8,9 @@ pub(crate) use crate::object::{
     recorded_installation, requested_adoption, secret_references, uid, unique_id,
 };
 
-/// An object whose passes the operator makes.
+/// An object that the operator reconciles.
 pub(crate) trait TenantObject: TenantResource {
-    /// Watches, queue and memory of the kind.
+    /// Returns store, queue and memory of the kind.
     fn kind_state(context: &Context) -> &KindState<Self>;
 }
 
@@ -26,7 +26,7 @@ impl TenantObject for TenantClient {
     }
 }
 
-/// The object as a Partner, where it is one.
+/// Returns the object as a Partner, if it is one.
 pub(crate) fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
     (object as &dyn std::any::Any).downcast_ref::<Partner>()
 }

@@ -1,4 +1,4 @@
-//! A pass: the six stages over one object, whichever kind it is.
+//! A pass: the six stages over one object of either kind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,18 +26,18 @@ use crate::plan::{DriftHandling, PassOutcome};
 
 /// First and longest pause while something outside is missing that only a read can show, such as a Secret.
 const BLOCKED_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
-/// First and longest pause after a failure that passes.
+/// First and longest pause after a transient failure.
 const FAILURE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
-/// How often a pass that waits looks whether it still waits for the right account.
+/// How often a waiting pass checks whether it still waits for the right account.
 const QUEUE_RECHECK: Duration = Duration::from_secs(5);
-/// First and longest pause after a pass that found something changed under it.
+/// First and longest pause after a pass whose object changed meanwhile.
 const STALE_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-/// What such a pass is counted as.
+/// The outcome label of such a pass.
 const STALE_OUTCOME: &str = "Stale";
-/// Such passes in a row after which status says so.
+/// Number of such passes in a row after which status reports them.
 const STALE_REPORTED_AFTER: u32 = 5;
 
-/// Waits for leave and makes the pass over the object as it is then. None is begun after the end was asked for.
+/// Waits for a permit and runs the pass over the object as it is then. No pass begins after shutdown was requested.
 pub(crate) async fn queue_pass<K: TenantObject>(
     object: Arc<K>,
     context: Arc<Context>,
@@ -49,21 +49,22 @@ pub(crate) async fn queue_pass<K: TenantObject>(
         _ = ending.wait_for(|is_over| *is_over) => None,
         leave = wait_for_permit(object, &context) => Some(leave),
     };
-    // It may have been edited, or gone, while it waited.
+    // The object may have been edited or removed while it waited.
     match (entered, K::kind_state(&context).store.get(&key)) {
         (Some(_leave), Some(stored)) => reconcile_object(stored, context).await,
         (None, _) | (_, None) => Action::await_change(),
     }
 }
 
-/// Waits in the queue of the object's account. One that is led elsewhere meanwhile waits there.
+/// Waits in the queue of the object's account. If the account changes meanwhile, the pass waits in the new queue.
 async fn wait_for_permit<K: TenantObject>(object: Arc<K>, context: &Context) -> PassPermit {
     let key = ObjectRef::from_obj(object.as_ref());
     let mut queue = dereference::pass_queue(object.as_ref(), context).await;
     loop {
         let mut entering = Box::pin(context.accounts.acquire_permit(&queue));
         let next = loop {
-            // Leave is taken also while a Secret is read for this, so that none is given to nobody.
+            // The permit is polled also while a Secret is read for the check, so that a permit is not granted to a
+            // waiter that ignores it.
             tokio::select! {
                 biased;
                 leave = &mut entering => return leave,
@@ -75,17 +76,17 @@ async fn wait_for_permit<K: TenantObject>(object: Arc<K>, context: &Context) -> 
     }
 }
 
-/// Where an object waits after a while; nothing where it has gone.
+/// Waits a moment, then returns the queue that the object then belongs to; `None` if the object was removed.
 async fn recheck_queue<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<PassQueue> {
     tokio::time::sleep(QUEUE_RECHECK).await;
     let stored = K::kind_state(context).store.get(key)?;
     Some(dereference::pass_queue(stored.as_ref(), context).await)
 }
 
-/// One pass over an object: bounded in time, and a panic in it is that object's condition and nobody else's.
+/// Runs one pass over an object. It is bounded in time, and a panic becomes a condition of this object only.
 async fn reconcile_object<K: TenantObject>(stored: Arc<K>, context: Arc<Context>) -> Action {
     if !context.claim.is_leading() {
-        // The process is about to end, and its successor looks at every object.
+        // The process is about to end, and its successor reconciles every object.
         return Action::await_change();
     }
     if let Some(waited) = K::kind_state(&context).take_due_time(stored.as_ref()) {
@@ -95,10 +96,11 @@ async fn reconcile_object<K: TenantObject>(stored: Arc<K>, context: Arc<Context>
         return Action::await_change();
     }
     let object = K::kind_state(&context).newest_version(stored);
-    // Named by its trait alone: as part of one type with all that stands above it, it would be too deep to compile.
+    // Boxed as a trait object: as part of one type with all of its callers, the future would be too deep to compile.
     let pass: BoxFuture<'_, Action> = Box::pin(run_bounded(&object, &context));
     let action = with_new_trace(pass).await;
-    // Nobody knows yet what this pass found. With no pause an API server in trouble would be asked without end.
+    // Status does not show the result of this pass yet. Without a pause, an API server in trouble would get requests
+    // without end.
     let is_unwritten =
         K::kind_state(&context).with_memory(&object, |memory| std::mem::take(&mut memory.is_status_unwritten));
     let pause =
@@ -107,8 +109,8 @@ async fn reconcile_object<K: TenantObject>(stored: Arc<K>, context: Arc<Context>
     pause.map_or(action, Action::requeue)
 }
 
-/// A pass that ended because something changed under it is made again soon. Where that happens each time, the pauses grow
-/// and status says so: it may be an object that is needed and is not there.
+/// Requeues a pass that ended because something changed meanwhile. If that repeats, the pauses grow and status reports
+/// it: a required object may be missing.
 pub(crate) async fn requeue_stale<K: TenantObject>(object: &Arc<K>, context: &Context) -> (Action, &'static str) {
     let times = K::kind_state(context).with_memory(object, |memory| {
         memory.stale_passes = memory.stale_passes.saturating_add(1);
@@ -195,13 +197,13 @@ async fn run_stages<K: TenantObject>(object: Arc<K>, context: &Context) -> (Acti
 /// Longest wait for the end of a pause: a timer does not follow a clock that is set meanwhile.
 const MAX_PAUSE_WAIT: Duration = Duration::from_hours(1);
 
-/// How long to wait for the end of a pause, and a little more, since it has ended only after its time.
+/// Returns the wait until a pause has ended, plus a small margin, since it has ended only after that time.
 fn time_until_end(end: Timestamp) -> Duration {
     let left = Duration::try_from(end.duration_since(crate::clock::now())).unwrap_or_default();
     (left + Duration::from_millis(50)).min(MAX_PAUSE_WAIT)
 }
 
-/// When to look again; drift is looked for by the poller.
+/// Returns when to reconcile next. The drift poller checks for drift.
 fn next_action<K: TenantObject>(object: &K, outcome: &PassOutcome, context: &Context) -> Action {
     let kind_state = K::kind_state(context);
     let longest = context.settings.drift_interval.max(BLOCKED_PAUSE.1);
@@ -213,11 +215,11 @@ fn next_action<K: TenantObject>(object: &K, outcome: &PassOutcome, context: &Con
             });
             Action::await_change()
         }
-        // What is refused may be right later, and nothing changes then that anybody would see.
+        // What is refused may be accepted later, and no watch reports that change.
         PassOutcome::Settled(situation) if situation.remaining_plan.is_empty() => {
             Action::requeue(kind_state.refusal_backoff(object, BLOCKED_PAUSE.1, longest))
         }
-        // Drift that is only reported is looked at by the poller; so is everything else that changes by itself.
+        // Drift that is only reported is checked by the poller, as is everything else that changes by itself.
         PassOutcome::Settled(situation) if situation.drift_handling != DriftHandling::Corrects => {
             Action::await_change()
         }

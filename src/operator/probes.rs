@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! Serves `/healthz`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,20 +15,20 @@ use tokio::time::Instant;
 
 use super::context::{Context, lock};
 
-/// Time between two beats of the runtime's heart.
+/// Time between two heartbeats of the runtime.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// A runtime whose heart has not beaten for so long is stalled.
+/// A runtime without a heartbeat for this long is stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
-/// A watch that was not heard of for so long tells nothing of the objects: the API server sends a bookmark each minute,
-/// and a silent watch is begun again after two.
+/// A watch that was silent for this long says nothing about the objects: the API server sends a bookmark each minute,
+/// and a silent watch is restarted after two.
 const SILENT_WATCH_AFTER: Duration = Duration::from_mins(3);
-/// Intervals within which a look for drift must have ended, and the least time that is meant by them.
+/// Number of intervals within which a drift check must have ended, and the minimum of that time.
 const DRIFT_CHECK_LIMITS: (u32, Duration) = (3, Duration::from_mins(5));
 
 /// Serves the probes until the process ends.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// If the address cannot be bound.
 pub(crate) async fn serve_probes(address: SocketAddr, context: Arc<Context>) -> Result<JoinHandle<()>, std::io::Error> {
     let listener = TcpListener::bind(address).await?;
     let heart = Heartbeat::default();
@@ -51,14 +51,14 @@ pub(crate) async fn serve_probes(address: SocketAddr, context: Arc<Context>) -> 
     }))
 }
 
-/// What the probes look at.
+/// What the probes read.
 #[derive(Clone)]
 struct ProbeState {
     context: Arc<Context>,
     heartbeat: Heartbeat,
 }
 
-/// Shows that the runtime still runs what is due.
+/// Shows that the runtime still runs tasks that are due.
 #[derive(Clone, Default)]
 struct Heartbeat(Arc<Mutex<Option<Instant>>>);
 
@@ -72,7 +72,7 @@ impl Heartbeat {
     }
 }
 
-/// Alive: only what a restart would mend counts. That a server is away is no reason to restart.
+/// Answers liveness. Only what a restart would cure counts; an unreachable server is no reason to restart.
 async fn answer_healthz(
     State(ProbeState { context, heartbeat: heart }): State<ProbeState>,
 ) -> (StatusCode, &'static str) {
@@ -85,7 +85,7 @@ async fn answer_healthz(
     }
 }
 
-/// Ready: there is evidence of progress.
+/// Answers readiness: there is evidence of progress.
 async fn answer_readyz(State(ProbeState { context, .. }): State<ProbeState>) -> (StatusCode, String) {
     match not_ready_reason(&context) {
         None => (StatusCode::OK, "ok\n".to_owned()),
@@ -96,14 +96,14 @@ async fn answer_readyz(State(ProbeState { context, .. }): State<ProbeState>) -> 
 /// The evidence of progress.
 struct ProgressEvidence {
     is_listed: bool,
-    /// For how long the watch of a kind has brought nothing. Between the first list and the first watch there is none.
+    /// Silence of the watch of each kind. `None` between the first list and the first watch.
     silence: [(&'static str, Option<Duration>); 2],
-    /// For how long no look for drift has ended, on the leader.
+    /// Time since the last drift check ended; only the leader has one.
     since_drift_check: Option<Duration>,
     drift_interval: Duration,
 }
 
-/// Why there is no evidence of progress.
+/// Returns why there is no evidence of progress; `None` if there is.
 fn not_ready_reason(context: &Context) -> Option<String> {
     let Context { activity, claim, settings, .. } = context;
     missing_progress(&ProgressEvidence {

@@ -1,4 +1,5 @@
-//! The key of the records of write-only settings: one Secret in the operator's namespace, made once and never changed.
+//! The key of the records of write-only settings: one Secret in the operator's namespace, created once and never
+//! changed.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::plan::RecordKey;
 
 /// Name of the Secret.
 pub(crate) const SECRET_NAME: &str = "tenantry-record-key";
-/// Key in it.
+/// Key of the Secret's data.
 const DATA_KEY: &str = "key";
-/// Longest time of one try: passes wait for it.
+/// Timeout of one attempt: passes wait for it.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause before the next try after one that failed.
+/// Pause before the next attempt after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// Keeps the key once it is had.
+/// Loads the key once and keeps it.
 pub(crate) struct RecordKeyStore {
     secrets: Api<Secret>,
     state: Mutex<RecordKeyState>,
@@ -32,7 +33,7 @@ pub(crate) struct RecordKeyStore {
 
 enum RecordKeyState {
     Missing,
-    /// It could not be had then.
+    /// The last attempt failed at this time.
     Failed(Instant),
     Loaded(RecordKey),
 }
@@ -42,8 +43,8 @@ impl RecordKeyStore {
         Self { secrets: Api::namespaced(client, namespace), state: Mutex::new(RecordKeyState::Missing) }
     }
 
-    /// The key; where it is not there yet, it is made. A leader asks before its first pass. Nothing where it cannot be had:
-    /// then the versions of the Secrets are compared.
+    /// Returns the key, and creates it if it does not exist. A leader calls this before its first pass. Returns `None`
+    /// if the key is unavailable; the versions of the Secrets are then compared instead.
     pub(crate) async fn load_key(&self) -> Option<RecordKey> {
         let mut held = self.state.lock().await;
         match &*held {
@@ -86,7 +87,7 @@ impl RecordKeyStore {
             .await
         {
             Ok(made) => read_key(&made),
-            // Another operator was first: there is one key for both.
+            // Another operator created it first: both use that key.
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 read_key(&self.secrets.get(SECRET_NAME).await.map_err(remedy)?)
             }
@@ -99,7 +100,7 @@ fn new_key_secret() -> Secret {
     let bytes: [u8; RecordKey::BYTES] = rand::rng().random();
     Secret {
         metadata: ObjectMeta { name: Some(SECRET_NAME.to_owned()), ..ObjectMeta::default() },
-        // One that is changed would let every write-only setting be written again.
+        // If the key changed, every write-only setting would be written again.
         immutable: Some(true),
         data: Some([(DATA_KEY.to_owned(), ByteString(bytes.to_vec()))].into()),
         ..Secret::default()

@@ -10,7 +10,7 @@ use super::cached_reads::{CachedReads, NamespacedName};
 use crate::api::{is_namespace_name, is_object_name};
 use crate::object::SecretSnapshot;
 
-/// A Secret; nothing where it does not exist.
+/// A Secret; `None` if it does not exist.
 pub(crate) type CachedSecret = Option<Arc<SecretSnapshot>>;
 
 /// Secrets by namespace and name.
@@ -18,7 +18,7 @@ pub(crate) type SecretReads = CachedReads<CachedSecret>;
 /// ConfigMaps by namespace and name.
 pub(crate) type ConfigMapReads = CachedReads<Option<Arc<ConfigMap>>>;
 
-/// Reads Secrets.
+/// Builds a cache that reads Secrets.
 pub(crate) fn secret_reads(client: Client) -> SecretReads {
     CachedReads::new(move |NamespacedName { namespace, name }| {
         let client = client.clone();
@@ -33,7 +33,7 @@ pub(crate) fn secret_reads(client: Client) -> SecretReads {
     })
 }
 
-/// Reads ConfigMaps.
+/// Builds a cache that reads ConfigMaps.
 pub(crate) fn config_map_reads(client: Client) -> ConfigMapReads {
     CachedReads::new(move |NamespacedName { namespace, name }| {
         let client = client.clone();
@@ -47,8 +47,8 @@ pub(crate) fn config_map_reads(client: Client) -> ConfigMapReads {
     })
 }
 
-/// Whether a namespace and a name lead to an object of that name. Older definitions let others through, which would be
-/// another path of a request; nothing can exist under them.
+/// Returns whether namespace and name form a valid path. Older definitions accept other names, which would change the
+/// path of the request; no object can exist under them.
 fn is_valid_object_path(namespace: &str, name: &str) -> bool {
     is_namespace_name(namespace) && is_object_name(name)
 }

@@ -1,4 +1,4 @@
-//! Keeps what the API server says of the time with each of its answers.
+//! Records the API server's time from each of its answers.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tower::{BoxError, Layer, Service};
 
 use crate::connect::ServerClock;
 
-/// Notes the `Date` of each answer.
+/// Records the `Date` of each answer.
 pub(crate) struct ServerDateLayer(pub(crate) Arc<ServerClock>);
 
 impl<S> Layer<S> for ServerDateLayer {

@@ -1,4 +1,4 @@
-//! How the operator reaches its two servers.
+//! How the operator reaches the API server and the platforms.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use super::error::api_error_message;
 use super::flags::OperatorFlags;
 use crate::connect::{Connector, network_connector};
 
-/// What carries requests to the API server.
+/// The service that carries requests to the API server.
 pub type ClusterService = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 
-/// The seams at which the operator meets the API server and the platforms.
+/// The seams between the operator and its servers; simulations replace them.
 pub struct Servers {
-    /// A new way to the API server at each call, since whoever keeps the lease needs one of its own.
+    /// Builds a new API server client at each call, since the lease keeper needs one of its own.
     pub cluster_client: Box<dyn Fn() -> Result<ClientBuilder<ClusterService>, kube::Error> + Send + Sync>,
     /// Namespace of lease, evidence and ledger.
     pub namespace: String,
-    /// The way to each platform.
+    /// Connects to a platform.
     pub connector: Connector,
 }
 
 impl Servers {
-    /// Those that the flags name.
+    /// Returns the servers that the flags name.
     pub(crate) async fn from_flags(settings: &OperatorFlags) -> Result<Self, OperatorError> {
         let config = kube_config(settings).await?;
         let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
@@ -55,7 +55,7 @@ async fn kube_config(settings: &OperatorFlags) -> Result<Config, OperatorError> 
     if settings.namespace.is_none() && (settings.kubeconfig.is_some() || settings.context.is_some()) {
         return Err(OperatorError::NoNamespace);
     }
-    // A pass has its own deadline and its own pauses: a retry below it would send a change after its time.
+    // A pass has its own deadline and its own pauses. A retry below it would send a change too late.
     config.default_retry = false;
     Ok(config)
 }
@@ -74,7 +74,7 @@ pub(crate) async fn read_cluster_id(client: &Client, settings: &OperatorFlags) -
             Err(kube::Error::Api(status)) if status.is_forbidden() => {
                 return Err(OperatorError::NoClusterId(status.message.clone()));
             }
-            // A new cluster makes the namespace a moment after it begins to answer.
+            // A new cluster creates the namespace a moment after it begins to answer.
             Err(error) => last = api_error_message(&error),
         }
         tokio::time::sleep(pause).await;

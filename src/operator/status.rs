@@ -1,4 +1,4 @@
-//! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
+//! Stage 6: writes the outcome to the object's status. This is the only place that builds a `metav1.Condition`.
 
 mod pass_result;
 mod reduced;
@@ -36,19 +36,20 @@ use crate::plan::{
     to_status_value,
 };
 
-/// Time without a read after which a tenant is no longer said to be Ready.
+/// A tenant that was not read for this long is no longer reported as Ready.
 const MAX_READ_AGE: SignedDuration = SignedDuration::from_mins(30);
-/// Tries against another writer; between read and write of one there is a single round trip.
+/// Attempts against another writer; a single round trip lies between read and write.
 const WRITE_ATTEMPTS: usize = 20;
 
-/// Writes status if it changed, and events for what happened. Returns the object as it now is.
+/// Writes status if it changed, and publishes events for what happened. Returns the object as it now is.
 pub(crate) async fn publish_status<K: TenantObject>(
     object: &Arc<K>,
     outcome: &PassOutcome,
     facts: &PassResult,
     context: &Context,
 ) -> Arc<K> {
-    // What this process wrote since must not be undone: the record of a termination is part of status.
+    // What this process wrote since the object was read must not be undone: the record of a termination is part of
+    // status.
     let object = &K::kind_state(context).newest_version(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let unmanaged = facts.no_longer_managed(&before, outcome);
@@ -56,7 +57,7 @@ pub(crate) async fn publish_status<K: TenantObject>(
     let standing =
         if facts.is_unconfirmed { PriorReadiness::NotReady } else { prior_readiness(object.as_ref(), &before, now) };
     let report = conditions_for(&with_unmanaged_advice(outcome, &unmanaged), standing);
-    let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    let mut after = next_status(object.as_ref(), &before, facts, outcome, &report, now);
     if !matches!(outcome, PassOutcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
@@ -64,10 +65,10 @@ pub(crate) async fn publish_status<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = reduced::write_status(object.as_ref(), (&before, &after), context).await;
+    let written = reduced::write_status(object.as_ref(), &before, &after, context).await;
     K::kind_state(context).with_memory(object, |memory| memory.is_status_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
-        // What was done is found again by id or mark; only the words are late.
+        // The next pass finds what was done by id or mark; only the status is late.
         tracing::warn!(
             trace = current_trace().id,
             object = super::object::namespaced_name(object.as_ref()),
@@ -78,7 +79,7 @@ pub(crate) async fn publish_status<K: TenantObject>(
     })
 }
 
-/// The outcome with what is to be said of settings that are not declared any more.
+/// Adds to an outcome the advice about settings that are no longer declared.
 fn with_unmanaged_advice(outcome: &PassOutcome, unmanaged: &[UnmanagedSetting]) -> PassOutcome {
     let mut outcome = outcome.clone();
     if let PassOutcome::Settled(situation) = &mut outcome {
@@ -98,8 +99,8 @@ pub(crate) async fn write_termination<K: TenantObject>(
     write_if_unchanged(object, &status, context).await
 }
 
-/// Writes status on an object that others may be writing to. A version is named all the same: a write whose connection
-/// broke may still be carried out later, and must not put an old status over a newer one.
+/// Writes status on an object that others may be writing to. Each attempt still names a version: a write whose
+/// connection broke may be carried out later, and must not replace a newer status.
 async fn write_despite_conflicts<K: TenantObject>(
     object: &K,
     status: &TenantStatus,
@@ -109,9 +110,9 @@ async fn write_despite_conflicts<K: TenantObject>(
     let mut fresh: Option<K> = None;
     for _ in 1..WRITE_ATTEMPTS {
         match write_if_unchanged(fresh.as_ref().unwrap_or(object), status, context).await {
-            // The record of a termination may have been written with a reply that was lost: it is never written over.
+            // The record of a termination may have been written although its reply was lost; it is never overwritten.
             Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
-                let found = read_understood::<K>((&place.0, &place.1), context).await?;
+                let found = read_understood::<K>(&place.0, &place.1, context).await?;
                 let is_it = |found: &K| {
                     found.uid() == object.uid() && !is_deleting(found) && !is_managed_elsewhere(found, context)
                 };
@@ -129,8 +130,7 @@ pub(crate) async fn write_if_unchanged<K: TenantObject>(
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    // The version keeps a status from landing on an object of the same name that came after: the API server takes a
-    // status under any UID.
+    // The version protects a later object of the same name: the API server accepts a status under any UID.
     let metadata =
         json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
     let mut status = serde_json::to_value(fit_status_to_limits(status)).unwrap_or_default();
@@ -161,7 +161,7 @@ fn prior_readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Time
     match (ready.status == ConditionStatus::True.name(), since) {
         (_, Some(since)) if since >= MAX_READ_AGE => PriorReadiness::Unreadable,
         (true, _) => PriorReadiness::Ready,
-        // Unknown for another reason, such as a plan that waits.
+        // Unknown for another reason, such as a plan that awaits approval.
         (false, _) => PriorReadiness::NotReady,
     }
 }
@@ -169,7 +169,9 @@ fn prior_readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Time
 fn next_status<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    (facts, outcome, report): (&PassResult, &PassOutcome, &StatusReport),
+    facts: &PassResult,
+    outcome: &PassOutcome,
+    report: &StatusReport,
     now: Timestamp,
 ) -> TenantStatus {
     let mut after = before.clone();
@@ -198,14 +200,14 @@ fn next_status<K: TenantObject>(
     }
     if let PassOutcome::Settled(situation) = outcome {
         record_differences(&mut after, before, &situation.remaining_plan, now);
-        // Only now: an edit that could not be applied must still look like an edit to the next pass.
+        // Only now: an edit that could not be applied must still count as an edit in the next pass.
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
         after.image_advice.clone_from(&facts.settings.advice);
         after.applied = Some(applied_settings(facts, &situation.remaining_plan));
     } else if facts.applied.has_any() {
-        // What was written counts, whatever came after it.
+        // What was written counts, also if a later step failed.
         let WriteRecord { records, suspended_by_us, unconfirmed_marks: marks, .. } = facts.writes_after();
         let applied = after.applied.get_or_insert_default();
         applied.marks = (marks > 0).then_some(marks);
@@ -222,8 +224,8 @@ fn next_status<K: TenantObject>(
     fit_status_to_limits(&after)
 }
 
-/// Drops what releases before 0.2 showed of Secrets' values. What a paused object records of its writes goes as well: when
-/// it goes on, those settings are written once.
+/// Drops the digests of Secrets' values that releases before 0.2 showed. For a paused object the record of its writes
+/// is dropped too; when it resumes, those settings are written once.
 fn drop_legacy_digests(after: &mut TenantStatus, outcome: &PassOutcome) {
     let is_digest = |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
     if matches!(outcome, PassOutcome::Paused(_)) {
@@ -237,7 +239,7 @@ fn drop_legacy_digests(after: &mut TenantStatus, outcome: &PassOutcome) {
 
 fn describe_tenant(after: &mut TenantStatus, observed: &ObservedTenant, is_deleting: bool) {
     after.account_id.clone_from(&observed.account_id);
-    // A deletion reads no branding, of which the addresses are made.
+    // A deletion reads no branding, from which the addresses are derived.
     if !is_deleting {
         after.url.clone_from(&observed.url);
         after.api_endpoint.clone_from(&observed.api_endpoint);
@@ -298,7 +300,7 @@ fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
         passwords_set_before: _,
     } = facts.writes_after();
     let write_only = write_only_settings(records);
-    // The form of a value that is no longer declared says nothing.
+    // The normalised form of a value that is no longer declared has no meaning.
     let is_declared = |path: &str, declared: &str| {
         facts.effective_settings().iter().any(|one| one.path == path && is_same_status_value(&one.value, declared))
     };
@@ -319,7 +321,8 @@ fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
     }
 }
 
-/// The block to paste appears as soon as the policy is Terminate; a confirmation of an earlier object is void.
+/// Returns the record of the termination. The confirmation block appears as soon as the policy is Terminate; the
+/// confirmation of an earlier object is void.
 fn next_termination<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
@@ -367,16 +370,16 @@ pub(super) fn next_conditions(
             (Some(_) | None, None) => {}
         }
     }
-    // Conditions of a newer release are its own.
+    // Conditions that this release does not know belong to a newer release and stay.
     let is_known = |one: &&Condition| ConditionType::ALL.iter().any(|kind| kind.name() == one.type_);
     after.extend(before.iter().filter(|one| !is_known(one)).cloned());
     after
 }
 
-/// Between what holds now and the message that a condition had before.
+/// Separates the current message from the former message of a condition.
 const FORMER_MESSAGE: &str = "; before that: ";
 
-/// A condition that keeps all but its message. Its generation stays as well: nothing was found out about the spec as it is.
+/// Prepends a message to a condition. Its generation stays: nothing was found out about the current spec.
 fn prepend_message(above: &str, mut condition: Condition) -> Condition {
     let before = condition.message.split_once(FORMER_MESSAGE).map_or(condition.message.as_str(), |(_, before)| before);
     let is_first = condition.reason == Reason::ManagementPaused.name();
@@ -385,7 +388,8 @@ fn prepend_message(above: &str, mut condition: Condition) -> Condition {
     condition
 }
 
-/// Conditions carry whole seconds; anything finer would differ from what the API server gives back.
+/// Truncates a time to whole seconds. Conditions carry no finer time, and it would differ from what the API server
+/// returns.
 fn to_whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -394,7 +398,7 @@ fn whole_seconds_text(time: Timestamp) -> String {
     to_whole_seconds(time).to_string()
 }
 
-/// The API server takes messages of at most 32,768 characters; nobody reads a tenth of that.
+/// Truncates a message to 2,000 characters. The API server accepts 32,768, and nobody reads a tenth of that.
 fn truncate_message(message: &str) -> String {
     if message.chars().count() <= 2_000 {
         return message.to_owned();

@@ -1,4 +1,4 @@
-//! Tasks that run as long as the process: one that ends is noticed, and all end with their owner.
+//! Background tasks that run as long as the process. A task that ends is noticed, and all of them end with their owner.
 
 use futures::future::select_all;
 use tokio::task::JoinHandle;
@@ -15,7 +15,7 @@ impl BackgroundTasks {
         self.0.push((name, task));
     }
 
-    /// Waits until one of them has ended.
+    /// Waits until one of the tasks has ended.
     pub(crate) async fn wait_for_first_end(&mut self) -> OperatorError {
         let ends = self.0.iter_mut().map(|(name, task)| {
             Box::pin(async move {
@@ -58,7 +58,7 @@ mod tests {
             }),
         );
         tasks.push("panics", tokio::spawn(async { panic!("a defect") }));
-        // With an end: what nobody notices would keep this test for ever.
+        // With a timeout: if the end went unnoticed, this test would hang.
         let ended = tokio::time::timeout(std::time::Duration::from_secs(1), tasks.wait_for_first_end()).await;
         let ended = ended.unwrap().to_string();
         assert!(ended.contains("`panics`") && ended.contains("a defect"), "{ended}");

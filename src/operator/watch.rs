@@ -1,4 +1,4 @@
-//! Watches: what makes an object due for a pass.
+//! Watches: enqueue an object when something relevant to it changes.
 
 mod filter;
 mod merged;
@@ -33,12 +33,12 @@ use super::object::{TenantObject, has_finalizer, image_references, is_status_cur
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 use crate::object::ParsedObject;
 
-/// Keeps the store of a kind and asks for a pass when something changed that a pass reads. Our own writes to status,
-/// finalizer and intent are no such thing.
+/// Keeps the store of a kind, and enqueues an object when something changed that a pass reads. Our own writes to
+/// status, finalizer and intent do not count.
 pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
     let spaces = &context.settings.namespaces;
     let mut joined = MergedWatches::new(spaces, K::kind_state(&context).store.clone());
-    // Each object is read for itself, so that one of a newer release ends no list.
+    // Each object is parsed on its own, so that an object of a newer release does not break a list.
     let watched = namespaced_apis::<ParsedObject<K>>(&client, spaces).into_iter().map(|(space, api)| {
         let (mut sieve, context) = (UnderstoodFilter::new(space.clone()), Arc::clone(&context));
         let events = watcher(api, Config::default()).backoff(CappedBackoff::default());
@@ -89,7 +89,7 @@ pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K
     }
 }
 
-/// Every place in which the operator looks: all namespaces, or each of those that it is told.
+/// Returns an API for all namespaces, or one for each of the namespaces in the flags.
 pub(crate) fn namespaced_apis<K>(client: &Client, spaces: &[String]) -> Vec<(Option<String>, Api<K>)>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -100,7 +100,7 @@ where
     spaces.iter().map(|space| (Some(space.clone()), Api::namespaced(client.clone(), space))).collect()
 }
 
-/// Of the managed fields only who wrote last is kept, for the audit: the rest is the larger part of an object.
+/// Keeps of the managed fields only the last writer, for the audit log: the rest is the larger part of an object.
 fn trim_managed_fields(entries: &mut Vec<ManagedFieldsEntry>) {
     entries.retain(|entry| {
         entry.subresource.as_deref().is_none_or(str::is_empty) && entry.manager.as_deref() != Some(FIELD_MANAGER)
@@ -113,8 +113,8 @@ fn trim_managed_fields(entries: &mut Vec<ManagedFieldsEntry>) {
     }
 }
 
-/// Pauses between the tries of a watch, growing as usual but never so long that the operator still sleeps when the API
-/// server is back, or the kinds are there: three watches of one process burden nobody.
+/// Backoff between the attempts of a watch. It is capped, so that the operator does not still sleep when the API server
+/// is back or the kinds exist: three watches of one process are no load.
 #[derive(Default)]
 struct CappedBackoff(DefaultBackoff);
 
@@ -135,7 +135,7 @@ impl Backoff for CappedBackoff {
     }
 }
 
-/// What was seen of an object, as far as a change of it makes the object due.
+/// The state of a watched object, as far as a change of it makes the object due.
 #[derive(Clone, Copy)]
 struct WatchedState {
     relevance: u64,
@@ -154,8 +154,8 @@ impl WatchedState {
         }
     }
 
-    /// Whether the object is due now that it is so. Our own writes add the finalizer and fill status: only their loss is
-    /// somebody else's. Which installation is to manage it is asked of this one by others alone.
+    /// Returns whether the change to `now` makes the object due. Our own writes add the finalizer and fill status, so
+    /// only their loss comes from somebody else. Only others change which installation manages the object.
     const fn is_due(self, now: Self) -> bool {
         self.relevance != now.relevance
             || self.is_held && !now.is_held
@@ -175,7 +175,7 @@ fn relevance_hash<K: TenantObject>(object: &K) -> u64 {
     hasher.finish()
 }
 
-/// Wakes the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
+/// Enqueues the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
 pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
     let config = Config::default().labels(&format!("{WATCH_LABEL}=true"));
     let maps = namespaced_apis::<PartialObjectMeta<ConfigMap>>(&client, &context.settings.namespaces).into_iter();
@@ -188,7 +188,7 @@ pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
                 enqueue_image_users(&context.partners, &place);
                 enqueue_image_users(&context.clients, &place);
             }
-            // Objects are looked at on their own when the operator starts.
+            // Objects are enqueued anyway when the operator starts.
             Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
             Err(error) => {
                 context.metrics.count_watch_failure("ConfigMap");

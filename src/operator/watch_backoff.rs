@@ -1,5 +1,5 @@
-//! Keeps watches from being begun without a pause. A watch that ends well is begun again at once, so a server that closes
-//! each of them would be asked without end.
+//! Backs off restarts of watches. The client restarts a watch that ended normally at once, so a server that closes each
+//! watch would get requests without end.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,26 +14,26 @@ use tower::{Layer, Service};
 
 use super::context::lock;
 
-/// Pause before a watch whose last one ended soon; it doubles with each of them.
+/// Pause before a watch whose predecessor ended early; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// A watch that lasted longer did not end soon.
+/// A watch that lasted longer did not end early.
 const SHORT_WATCH: Duration = Duration::from_secs(10);
 
-/// When the watch of a path may begin.
+/// When the watch of a path may start.
 #[derive(Clone, Copy)]
 struct WatchStart {
     at: Instant,
     pause: Duration,
 }
 
-/// When each watch was begun last, by path.
+/// When each watch started last, by path.
 #[derive(Clone, Default)]
 pub(crate) struct WatchBackoffLayer(Arc<Mutex<HashMap<String, WatchStart>>>);
 
 impl WatchBackoffLayer {
-    /// When the next watch of this path may begin.
+    /// Returns when the next watch of this path may start.
     fn next_start(&self, path: &str) -> Instant {
         let (mut all, now) = (lock(&self.0), Instant::now());
         let next = match all.get(path) {
@@ -77,7 +77,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let turn = is_watch.then(|| self.layer.next_start(request.uri().path()));
-        // A request is sent when its future goes on, not when it is made.
+        // The request is sent when its future is polled, not when it is created.
         let sent = self.inner.call(request);
         Box::pin(async move {
             if let Some(turn) = turn {

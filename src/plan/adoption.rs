@@ -1,40 +1,42 @@
-//! Whether a tenant that this object did not create may become its own.
+//! Decides whether an object may adopt a tenant that it did not create.
 
 use super::{ObservedMark, Plan, is_short_mark_of};
 use crate::api::{Adoption, AdoptionPolicy, Reason};
 use crate::wire::Mark;
 
-/// Who else owns a tenant, as far as can be told.
+/// Who else owns a tenant, as far as this cluster can determine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// No other object.
     Nobody,
-    /// An object of this cluster that is gone.
+    /// An object of this cluster that no longer exists.
     Gone,
-    /// A living object of this cluster, which hands the tenant over to the one that asks.
+    /// An existing object of this cluster that hands the tenant over to the object that adopts it.
     HandsOver,
-    /// The same, but Clients still belong to the Partner that it hands over.
+    /// Like `HandsOver`, but Clients still belong to the Partner that is handed over.
     HasClients,
-    /// A living object of this cluster that hands nothing over to the one that asks. What cannot be read counts as living.
+    /// An existing object of this cluster that does not hand the tenant over to this object. An object that cannot be
+    /// read counts as existing.
     KeepsTenant,
-    /// An object of another cluster, or one that the mark does not let this cluster find.
+    /// An object of another cluster, or one that this cluster cannot find from the mark.
     OtherCluster,
 }
 
-/// How a tenant stands that is to be taken over.
+/// The current ownership of a tenant that an object requests to adopt.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership<'a> {
-    /// Its mark.
+    /// Mark of the tenant.
     pub observed_mark: &'a ObservedMark,
-    /// Who else owns it.
+    /// Who else owns the tenant.
     pub owner: Owner,
 }
 
-/// Says why the tenant may not be taken over; `plan` is what would be written to it.
+/// Checks that the tenant may be adopted; `plan` is what would be written to it.
 ///
 /// # Errors
-/// Reason and sentence of the condition. The sentence names no other object: whoever may write one object must not
-/// learn from it what stands in other namespaces.
+///
+/// Returns the reason and the message of the condition. The message names no other object, because a user who may write
+/// one object must not learn from it what exists in other namespaces.
 pub fn check_adoption(
     adoption: &Adoption,
     mark: &Mark,
@@ -88,14 +90,15 @@ pub fn check_adoption(
     }
 }
 
-/// Why a tenant of an owner that is not of this cluster is left alone.
+/// Returns the message that explains why a tenant owned by another cluster's object is not adopted.
 pub fn owned_in_another_cluster(id: &str) -> String {
     format!(
         "tenant `{id}` carries the mark of an object that is not of this cluster: delete that object there with policy `Retain`, then have `adoption.takeFrom` set to `cluster/kind/namespace/name` of the tenant's `managedBy` on the platform, which needs the verb `take-over`"
     )
 }
 
-/// Whether `takeFrom` names the owner of a mark. A mark with the UID at its end, as earlier releases showed it, is read too.
+/// Returns whether `takeFrom` names the owner in a mark. Also accepts a mark that ends with the UID, as earlier
+/// releases showed it.
 fn is_owner_named(take_from: &str, seen: &ObservedMark) -> bool {
     match seen {
         ObservedMark::Full(mark) => take_from == mark.place() || take_from == mark.to_string(),
@@ -104,7 +107,7 @@ fn is_owner_named(take_from: &str, seen: &ObservedMark) -> bool {
     }
 }
 
-/// The mark is no part of what is compared; a write-only setting counts as different, since nobody can compare it.
+/// Ignores the mark. A write-only setting counts as different, because its value cannot be compared.
 fn is_identical(plan: &Plan) -> bool {
     let steps = plan.steps.iter().all(|step| *step == super::PlanStep::Mark);
     steps && plan.differences.is_empty() && plan.deferred.is_empty()

@@ -1,27 +1,23 @@
-//! A plan in words and as a hash: what a person approves.
+//! Turns a plan into sentences and a hash, which a person approves.
 
 use super::diff::{DesiredTenant, Plan, PlanStep, SettingDifference};
 use super::{Digest, Field, ObservedTenant, Risk, Value};
 use crate::api::{Approval, ApprovalMode};
 
-/// The documentation's advice about password policies.
+/// Advice from the product documentation about password policies.
 pub const PASSWORD_POLICY_ADVICE: &str = "It is recommended not to change the password policy frequently, as this will affect the existing and newly created users of your organization, and will not apply to external authenticated users.";
 
-/// A plan that waits for a person.
+/// A plan that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// Hash over the tenant's identity, what was observed and what is wanted.
+    /// Hash over the tenant's identity, the observed settings and the desired settings.
     pub hash: String,
-    /// The steps in words.
+    /// The steps as sentences.
     pub steps: Vec<String>,
 }
 
-/// Hash and words of a plan. Any change of the tenant, of the spec or of the place makes another hash.
-pub fn propose_plan(
-    desired: &DesiredTenant,
-    observed: Option<&ObservedTenant>,
-    (plan, parent): (&Plan, &str),
-) -> Proposal {
+/// Returns the hash and the sentences of a plan. Any change of the tenant, the spec or the place changes the hash.
+pub fn propose_plan(desired: &DesiredTenant, observed: Option<&ObservedTenant>, plan: &Plan, parent: &str) -> Proposal {
     let steps = describe_steps(plan, desired);
     let settings: Vec<String> = desired
         .effective
@@ -37,7 +33,7 @@ pub fn propose_plan(
     Proposal { hash: Digest::of_bytes(text.as_bytes()).to_string(), steps }
 }
 
-/// Whether a plan needs approval at all, by the object's wish.
+/// Returns whether the approval mode of the object requires approval of this plan.
 pub fn needs_approval(approval: Option<&Approval>, plan: &Plan) -> bool {
     match approval.and_then(|approval| approval.mode).unwrap_or_default() {
         ApprovalMode::Automatic => false,
@@ -46,13 +42,13 @@ pub fn needs_approval(approval: Option<&Approval>, plan: &Plan) -> bool {
     }
 }
 
-/// Whether a plan must wait: it needs approval, and this very plan has none.
+/// Returns whether the plan must wait: it needs approval and exactly this plan has not been approved.
 pub fn is_awaiting_approval(approval: Option<&Approval>, plan: &Plan, proposal: &Proposal) -> bool {
     let approved = approval.and_then(|approval| approval.approved_plan.as_deref());
     needs_approval(approval, plan) && approved != Some(proposal.hash.as_str())
 }
 
-/// Whether a plan interrupts people. A create interrupts nobody.
+/// Returns whether a plan interrupts users. A create never does.
 fn is_risky(plan: &Plan) -> bool {
     let creates = plan.steps.iter().any(|step| matches!(step, PlanStep::Create(_)));
     let suspends = plan.steps.contains(&PlanStep::Suspend);
@@ -137,7 +133,7 @@ mod tests {
 
     fn plan_and_proposal(desired: &DesiredTenant, observed: &ObservedTenant) -> (Plan, Proposal) {
         let plan = diff(desired, Some(observed), &WriteRecord::default());
-        let proposal = propose_plan(desired, Some(observed), (&plan, "msp_1"));
+        let proposal = propose_plan(desired, Some(observed), &plan, "msp_1");
         (plan, proposal)
     }
 
@@ -170,7 +166,7 @@ mod tests {
         assert!(!is_awaiting_approval(None, &risky, &proposed));
     }
 
-    /// A plan of these steps that changes these settings.
+    /// Builds a plan with these steps that changes these settings.
     fn plan_with(steps: Vec<PlanStep>, fields: &[Field]) -> Plan {
         let difference = |field: &Field| SettingDifference {
             field: *field,

@@ -1,21 +1,24 @@
-//! What a pass says about its object: conditions, phase, and when to look again.
+//! What a pass reports about its object: conditions, phase and the next check.
 
-use super::{Field, InvalidSetting, LifecycleState, Pause, Plan, Proposal};
+mod settled;
+
+use super::{InvalidSetting, LifecycleState, Pause, Plan, Proposal};
 use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
+use settled::settled_report;
 
 /// Value of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not hold.
+    /// The condition does not hold.
     False,
-    /// It is not known.
+    /// The status is not known.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The word in the object.
+    /// Returns the word that Kubernetes uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -28,43 +31,43 @@ impl ConditionStatus {
 /// A condition to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionState {
-    /// Type.
+    /// Type of the condition.
     pub kind: ConditionType,
-    /// Value.
+    /// Status of the condition.
     pub status: ConditionStatus,
-    /// Reason.
+    /// Reason of the condition.
     pub reason: Reason,
-    /// Sentence: a clause in lower case, names in backticks, what to do next.
+    /// Message: a clause in lower case, with names in backticks, that ends with what to do next.
     pub message: String,
 }
 
-/// What stopped a pass, and where.
+/// The result of a pass: where it stopped and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassOutcome {
-    /// The tenant was read back after all steps.
+    /// All steps were done and the tenant was read back.
     Settled(Box<SettledTenant>),
     /// A reference is missing or may not be used.
     Unresolved(Reason, String),
-    /// The credential is missing or refused.
+    /// The credential is missing or rejected.
     Unauthorised(Reason, String),
-    /// The object is paused: nothing is read and nothing is written.
+    /// The object is paused: nothing is read or written.
     Paused(Pause),
     /// A plan waits for approval.
     AwaitingApproval(Proposal),
-    /// Something declared cannot be, or the platform refused it.
+    /// A declared setting is impossible, or the platform refused it.
     Refused(Reason, String),
-    /// An error that passes: try again.
+    /// A transient error: the pass is retried.
     Failed(Reason, String),
-    /// The deletion waits.
+    /// The deletion is blocked and waits.
     DeletionHeld(Reason, String),
-    /// The termination is under way.
+    /// The termination is in progress.
     Terminating(Reason, String),
-    /// The object goes and its tenant stays.
+    /// The object is removed and its tenant is kept.
     Releasing(Reason, String),
 }
 
 impl PassOutcome {
-    /// The sentence about what is in the way, if anything is.
+    /// Returns the message about what blocks the pass, if anything does.
     #[must_use]
     pub fn into_message(self) -> Option<String> {
         match self {
@@ -85,24 +88,24 @@ impl PassOutcome {
 pub struct SettledTenant {
     /// State on the platform.
     pub life: LifecycleState,
-    /// State that is asked for.
+    /// Desired state.
     pub desired_state: Option<TenantState>,
-    /// What would still have to be done.
+    /// Plan that is left after the read-back.
     pub remaining_plan: Plan,
-    /// Sentences about what goes beyond a recommendation.
+    /// Messages about settings that differ from a recommendation.
     pub advice: Vec<String>,
-    /// What is declared and not applied.
+    /// Declared settings that are not applied.
     pub refused: Vec<InvalidSetting>,
-    /// What is done about what differs.
+    /// How drift is handled.
     pub drift_handling: DriftHandling,
 }
 
-/// What is done about a setting that differs.
+/// How drift of a setting is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftHandling {
-    /// It is put right.
+    /// Drift is corrected.
     Corrects,
-    /// It is reported.
+    /// Drift is reported.
     Reports,
     /// The tenant is only observed.
     Observes,
@@ -111,17 +114,17 @@ pub enum DriftHandling {
 /// What to write into status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusReport {
-    /// Conditions to set; one that is not named keeps its value.
+    /// Conditions to set. A condition that is not listed keeps its value.
     pub set: Vec<ConditionState>,
-    /// Conditions to remove, since they stand only while they are True.
+    /// Conditions to remove, because they are present only while they are True.
     pub clear: Vec<ConditionType>,
-    /// What the message of Ready begins with where it keeps its value.
+    /// Prefix for the message of Ready if Ready keeps its value.
     pub ready_prefix: Option<String>,
-    /// Phase, where it is known.
+    /// Phase, if it is known.
     pub phase: Option<TenantPhase>,
 }
 
-/// Conditions that stand only while they are True.
+/// Conditions that are present only while they are True.
 const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
     ConditionType::Reconciling,
     ConditionType::Stalled,
@@ -131,22 +134,17 @@ const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
 ];
 
 impl StatusReport {
-    fn with_condition(
-        mut self,
-        kind: ConditionType,
-        (truth, reason): (ConditionStatus, Reason),
-        message: &str,
-    ) -> Self {
+    fn with_condition(mut self, kind: ConditionType, truth: ConditionStatus, reason: Reason, message: &str) -> Self {
         self.set.push(ConditionState { kind, status: truth, reason, message: message.to_owned() });
         self
     }
 
-    /// Sets exactly those of the conditions that stand only while True, and removes the others.
+    /// Sets the given transient conditions to True and removes all other transient conditions.
     fn with_transient_conditions(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
         for kind in TRANSIENT_CONDITIONS {
             match standing.iter().find(|(standing, _, _)| *standing == kind) {
                 Some((_, reason, message)) => {
-                    self = self.with_condition(kind, (ConditionStatus::True, *reason), message);
+                    self = self.with_condition(kind, ConditionStatus::True, *reason, message);
                 }
                 None => self.clear.push(kind),
             }
@@ -155,40 +153,43 @@ impl StatusReport {
     }
 }
 
-/// How an object stood before a pass.
+/// Readiness of an object before a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriorReadiness {
-    /// Nothing was ever said about it.
+    /// The object has no conditions yet.
     New,
-    /// It was not Ready for this very generation.
+    /// It was not Ready for the current generation.
     NotReady,
-    /// It was.
+    /// It was Ready for the current generation.
     Ready,
-    /// It was, and for so long nothing could be read of it that this says nothing any more.
+    /// It was Ready, but its tenant has been unreadable for so long that this value is no longer meaningful.
     Unreadable,
 }
 
-/// The report of a pass.
+/// Builds the status report for the outcome of a pass.
 pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> StatusReport {
     match outcome {
         PassOutcome::Settled(situation) => settled_report(situation),
         PassOutcome::Unresolved(reason, message) => not_ready_report(*reason, message).with_condition(
             ConditionType::ReferencesResolved,
-            (ConditionStatus::False, *reason),
+            ConditionStatus::False,
+            *reason,
             message,
         ),
         PassOutcome::Unauthorised(reason, message) => not_ready_report(*reason, message).with_condition(
             ConditionType::CredentialsValid,
-            (ConditionStatus::False, *reason),
+            ConditionStatus::False,
+            *reason,
             message,
         ),
         PassOutcome::Paused(pause) => {
             let message = pause.message();
-            // Tools take an object without the condition for one that is as declared.
+            // Tools treat an object without the Ready condition as reconciled.
             let report = if standing == PriorReadiness::New {
                 StatusReport::default().with_condition(
                     ConditionType::Ready,
-                    (ConditionStatus::Unknown, Reason::ManagementPaused),
+                    ConditionStatus::Unknown,
+                    Reason::ManagementPaused,
                     &message,
                 )
             } else {
@@ -198,36 +199,36 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         }
         PassOutcome::AwaitingApproval(proposal) => awaiting_approval_report(proposal),
         PassOutcome::Refused(reason, message) => with_references_resolved(not_ready_report(*reason, message)),
-        // A platform or an API server that is away for a moment does not make a tenant less ready.
+        // A platform or an API server that is briefly unavailable does not make a tenant less ready.
         PassOutcome::Failed(reason, message)
             if matches!(standing, PriorReadiness::Ready | PriorReadiness::Unreadable) =>
         {
-            unreadable_report(standing, (*reason, message))
-                .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, *reason), message)
+            unreadable_report(standing, *reason, message)
+                .with_condition(ConditionType::InSync, ConditionStatus::Unknown, *reason, message)
                 .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
         }
         PassOutcome::Failed(reason, message) => not_ready_report(*reason, message),
         PassOutcome::DeletionHeld(reason, message) => StatusReport { phase: None, ..StatusReport::default() }
-            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
             .with_transient_conditions(&deletion_held_conditions(*reason, message)),
         PassOutcome::Terminating(reason, message) => {
             StatusReport { phase: Some(TenantPhase::Terminating), ..StatusReport::default() }
-                .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+                .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
                 .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
         }
         PassOutcome::Releasing(reason, message) => StatusReport::default()
-            .with_condition(ConditionType::Ready, (ConditionStatus::False, *reason), message)
+            .with_condition(ConditionType::Ready, ConditionStatus::False, *reason, message)
             .with_transient_conditions(&[]),
     }
 }
 
-/// After half an hour nobody knows whether a tenant is still as declared.
-fn unreadable_report(standing: PriorReadiness, (reason, message): (Reason, &str)) -> StatusReport {
+/// Reports Ready as Unknown after half an hour, because the state of the tenant is then no longer known.
+fn unreadable_report(standing: PriorReadiness, reason: Reason, message: &str) -> StatusReport {
     if standing != PriorReadiness::Unreadable {
         return StatusReport::default();
     }
     let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
-    StatusReport::default().with_condition(ConditionType::Ready, (ConditionStatus::Unknown, reason), &message)
+    StatusReport::default().with_condition(ConditionType::Ready, ConditionStatus::Unknown, reason, &message)
 }
 
 fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
@@ -237,8 +238,8 @@ fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
         if steps.len() == 1 { "1 step waits".to_owned() } else { format!("{} steps wait", steps.len()) }
     );
     with_references_resolved(StatusReport::default())
-        .with_condition(ConditionType::Ready, (ConditionStatus::Unknown, Reason::ApprovalNeeded), &message)
-        .with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::ApprovalNeeded), &message)
+        .with_condition(ConditionType::Ready, ConditionStatus::Unknown, Reason::ApprovalNeeded, &message)
+        .with_condition(ConditionType::InSync, ConditionStatus::False, Reason::ApprovalNeeded, &message)
         .with_transient_conditions(&[
             (ConditionType::Reconciling, Reason::ApprovalNeeded, &message),
             (ConditionType::AwaitingApproval, Reason::ApprovalNeeded, &message),
@@ -258,8 +259,8 @@ fn deletion_held_conditions(reason: Reason, message: &str) -> Vec<(ConditionType
 fn not_ready_report(reason: Reason, message: &str) -> StatusReport {
     let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
     StatusReport::default()
-        .with_condition(ConditionType::Ready, (ConditionStatus::False, reason), message)
-        .with_condition(ConditionType::InSync, (ConditionStatus::Unknown, reason), message)
+        .with_condition(ConditionType::Ready, ConditionStatus::False, reason, message)
+        .with_condition(ConditionType::InSync, ConditionStatus::Unknown, reason, message)
         .with_transient_conditions(&[(standing, reason, message)])
 }
 
@@ -267,151 +268,19 @@ fn with_references_resolved(report: StatusReport) -> StatusReport {
     report
         .with_condition(
             ConditionType::ReferencesResolved,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             "everything the spec refers to was found",
         )
         .with_condition(
             ConditionType::CredentialsValid,
-            (ConditionStatus::True, Reason::AsDeclared),
+            ConditionStatus::True,
+            Reason::AsDeclared,
             "the platform takes the credential",
         )
 }
 
-fn settled_report(situation: &SettledTenant) -> StatusReport {
-    let SettledTenant { life, desired_state: wanted, remaining_plan: rest, advice, refused, drift_handling: writes } =
-        situation;
-    let report = StatusReport { phase: phase_of(*life), ..with_references_resolved(StatusReport::default()) };
-    if *writes == DriftHandling::Observes {
-        let message = "the tenant is only observed, so nothing is written to it";
-        return with_sync_conditions(report, (ConditionStatus::True, Reason::AsDeclared), message, (rest, *writes));
-    }
-    let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
-    if !security.is_empty() {
-        let why: Vec<String> =
-            security.iter().filter_map(|field| Some(format!("; {}", field.unsupported_reason()?))).collect();
-        let message = format!(
-            "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it{}",
-            quote_paths(&security),
-            why.concat()
-        );
-        return with_sync_conditions(
-            report,
-            (ConditionStatus::False, Reason::SecuritySettingNotSupported),
-            &message,
-            (rest, *writes),
-        );
-    }
-    if let Some(InvalidSetting { reason, .. }) = refused.first() {
-        let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
-        return with_sync_conditions(report, (ConditionStatus::False, *reason), &refused.join("; "), (rest, *writes));
-    }
-    if let Some(word) = &rest.unknown_state {
-        let message = format!(
-            "the platform shows the tenant in the state `{word}`, which this release does not know, so its state is left as it is: wait until it shows another, or update the operator"
-        );
-        return with_sync_conditions(
-            report,
-            (ConditionStatus::Unknown, Reason::AnswerNotUnderstood),
-            &message,
-            (rest, *writes),
-        );
-    }
-    if rest.is_inactive_without_reason {
-        let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
-        return with_sync_conditions(report, (ConditionStatus::False, Reason::Suspended), message, (rest, *writes));
-    }
-    let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK.to_owned());
-    let advice: Vec<String> = advice.iter().cloned().chain(unmarked).collect();
-    let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
-    match (life, wanted) {
-        (LifecycleState::Active, _) => with_sync_conditions(
-            report,
-            (ConditionStatus::True, Reason::AsDeclared),
-            &format!("the tenant is as declared{advice}"),
-            (rest, *writes),
-        ),
-        (_, Some(TenantState::Suspended)) => with_sync_conditions(
-            report,
-            (ConditionStatus::True, Reason::Suspended),
-            &format!("the tenant is suspended, as declared{advice}"),
-            (rest, *writes),
-        ),
-        (_, Some(TenantState::Active) | None) => with_sync_conditions(
-            report,
-            (ConditionStatus::True, Reason::Suspended),
-            &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
-            (rest, *writes),
-        ),
-    }
-}
-
-const KEEPS_NO_MARK: &str = "the platform does not show the mark that was written, so nothing there says whose the tenant is: set `adoption.uniqueId` where its deletion is to suspend or end it";
-
-fn with_sync_conditions(
-    report: StatusReport,
-    (ready, reason): (ConditionStatus, Reason),
-    message: &str,
-    (rest, writes): (&Plan, DriftHandling),
-) -> StatusReport {
-    let report = report.with_condition(ConditionType::Ready, (ready, reason), message);
-    let report = if !rest.is_empty() {
-        let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
-        let which = if fields.is_empty() { "its state".to_owned() } else { quote_paths(&fields) };
-        report.with_condition(
-            ConditionType::InSync,
-            (ConditionStatus::False, Reason::Drifted),
-            &format!("{which} differs on the platform and {}", describe_drift_handling(writes)),
-        )
-    } else if !rest.unreadable.is_empty() {
-        let message = format!(
-            "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
-            quote_paths(&rest.unreadable)
-        );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::Unknown, Reason::AnswerNotUnderstood), &message)
-    } else if !rest.deferred.is_empty() && rest.unknown_state.is_none() {
-        let message = format!(
-            "{} waits until the tenant is active again: set `tenantState` to `Active`",
-            quote_paths(&rest.deferred)
-        );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::Suspended), &message)
-    } else if !rest.unsupported.is_empty() {
-        let message = format!("the platform cannot hold {}: remove it from the spec", quote_paths(&rest.unsupported));
-        report.with_condition(ConditionType::InSync, (ConditionStatus::False, Reason::SettingNotSupported), &message)
-    } else if !rest.normalised.is_empty() {
-        let message = format!(
-            "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",
-            quote_paths(&rest.normalised)
-        );
-        report.with_condition(ConditionType::InSync, (ConditionStatus::True, Reason::NormalisedByPlatform), &message)
-    } else {
-        report.with_condition(
-            ConditionType::InSync,
-            (ConditionStatus::True, Reason::AsDeclared),
-            "no managed setting differs on the platform",
-        )
-    };
-    match ready {
-        ConditionStatus::False => report.with_transient_conditions(&[(ConditionType::Stalled, reason, message)]),
-        ConditionStatus::Unknown => report.with_transient_conditions(&[(ConditionType::Reconciling, reason, message)]),
-        ConditionStatus::True if !rest.is_empty() && writes == DriftHandling::Corrects => report
-            .with_transient_conditions(&[(
-                ConditionType::Reconciling,
-                Reason::InProgress,
-                "settings are about to be written",
-            )]),
-        ConditionStatus::True => report.with_transient_conditions(&[]),
-    }
-}
-
-const fn describe_drift_handling(writes: DriftHandling) -> &'static str {
-    match writes {
-        DriftHandling::Corrects => "is about to be corrected",
-        DriftHandling::Reports => "is left so, since `management.drift` is `Report`",
-        DriftHandling::Observes => "is left so, since `management.mode` is `Observe`",
-    }
-}
-
-/// Where a tenant in this state on the platform is in its life; nothing for a state that this release does not know.
+/// Returns the phase for the platform's state of a tenant; `None` for a state that this release does not know.
 pub fn phase_of(life: LifecycleState) -> Option<TenantPhase> {
     match life {
         LifecycleState::Active => Some(TenantPhase::Active),
@@ -419,10 +288,6 @@ pub fn phase_of(life: LifecycleState) -> Option<TenantPhase> {
         LifecycleState::Terminated => Some(TenantPhase::Terminated),
         LifecycleState::Unknown => None,
     }
-}
-
-fn quote_paths(fields: &[Field]) -> String {
-    fields.iter().map(|field| format!("`{}`", field.path())).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

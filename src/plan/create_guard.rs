@@ -1,61 +1,62 @@
-//! Whether a create may follow a look that found nothing.
+//! Decides whether a tenant may be created after a lookup that found none.
 //!
-//! A create whose answer nobody has seen may still be carried out for the time of one request: the own one after it was
-//! given up, that of another process after its intent was first seen. Every `now` is a distance on the monotonic clock of
-//! the process that asks.
+//! The platform may still execute a create whose answer was lost, for as long as one request may take: counted from
+//! when this process gave up its own create, and from when it first saw the intent of another process. Every `now` is a
+//! duration on the monotonic clock of the calling process.
 
 use std::time::Duration;
 
 use super::Intent;
 
-/// What a process remembers of the creates of one object. It may be lost: the intent then counts as another process's.
+/// What a process remembers about the creates of one object. Losing it is safe: the intent then counts as one of
+/// another process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CreateGuard {
-    /// Nonce of the intent that this process put on.
+    /// Nonce of the intent that this process wrote.
     nonce: Option<String>,
-    /// Until when a create may still be carried out; one that is over stays until an intent is put on again.
+    /// Time until which a create may still be executed. An expired time is kept until an intent is written again.
     in_flight_until: Option<Duration>,
 }
 
-/// What may follow a look that found nothing.
+/// What may follow a lookup that found no tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CreateDecision {
-    /// Nothing: an earlier create may still be carried out.
+    /// Nothing: an earlier create may still be executed.
     Wait,
-    /// An intent of this process, and another look.
+    /// Write an intent of this process, then repeat the lookup.
     TakeOver,
-    /// The create.
+    /// Create the tenant.
     Create,
 }
 
 impl CreateGuard {
-    /// Takes note of the intent that is on the object.
+    /// Records the intent that is on the object.
     pub fn observe_intent(&mut self, there: &Intent, now: Duration, timeout: Duration) {
         if self.nonce.as_ref() != Some(&there.nonce) && self.in_flight_until.is_none() {
             self.in_flight_until = Some(now.saturating_add(timeout));
         }
     }
 
-    /// A create of this process was given up at `now` without an answer.
+    /// Records that a create of this process was given up at `now` without an answer.
     pub fn note_unanswered_create(&mut self, now: Duration, timeout: Duration) {
         self.in_flight_until = Some(now.saturating_add(timeout));
     }
 
-    /// This process has put an intent on. Where somebody had taken the former one away, a create under that one may
-    /// still be carried out.
+    /// Records that this process has written an intent. If somebody had removed the previous intent, a create under
+    /// that one may still be executed.
     pub fn note_own_intent(&mut self, nonce: String, now: Duration) {
         self.nonce = Some(nonce);
         self.in_flight_until = self.in_flight_until.filter(|until| now < *until);
     }
 
-    /// Whether a create may still be carried out.
+    /// Returns whether a create may still be executed.
     pub fn is_create_in_flight(&self, now: Duration) -> bool {
         self.in_flight_until.is_some_and(|until| now < until)
     }
 
-    /// What may follow a look that found nothing, under the intent that is on the object. What counts is when the look
-    /// began: a create that ended while it was under way may be missing from it.
-    /// An intent for another parent or name is put on anew, so that the name that was sent is always found again.
+    /// Decides what may follow a lookup that found no tenant, given the intent on the object. The time at which the
+    /// lookup started counts: a create that finished during the lookup may be missing from its result. An intent for
+    /// another parent or name is written again, so that the name that was sent can always be found.
     pub fn decide_create(
         &self,
         there: Option<&Intent>,

@@ -1,4 +1,5 @@
-//! From a spec to settings. Each struct is destructured whole, so a new member does not compile until it is handled.
+//! Converts a spec into settings. Each struct is destructured completely, so a new member does not compile until it is
+//! handled.
 
 mod branding;
 #[cfg(test)]
@@ -16,34 +17,34 @@ use crate::api::{
 };
 use crate::catalog::{AddOn, Package};
 
-/// What the spec refers to, as far as it was found.
+/// The objects that the spec refers to, as far as they were found.
 #[derive(Clone, Debug, Default)]
 pub struct ResolvedReferences {
-    /// Where the object stands; empty where that is not known.
+    /// Namespace of the object; empty if it is not known.
     pub namespace: String,
-    /// Files by reference; one whose ConfigMap does not exist is not among them.
+    /// Files by reference. A file whose ConfigMap does not exist is missing here.
     pub images: BTreeMap<ConfigMapKeyRef, ConfigMapEntry>,
-    /// Secrets by reference; one that does not exist is not among them.
+    /// Secrets by reference. A Secret that does not exist is missing here.
     pub secrets: BTreeMap<SecretKeyRef, SecretLookup>,
-    /// References to Secrets that were applied to the tenant before.
+    /// References to Secrets that were applied to the tenant earlier.
     pub applied_secrets: AppliedSecrets,
-    /// Digests of images that were applied to the tenant before.
+    /// Digests of images that were applied to the tenant earlier.
     pub applied_images: BTreeMap<Field, Digest>,
 }
 
-/// What a ConfigMap that exists holds under a key that an image names.
+/// What an existing ConfigMap holds under the key that an image names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigMapEntry {
     /// The file.
     File(Vec<u8>),
-    /// A text, in which no image can be.
+    /// A text, which cannot be an image.
     Text,
-    /// Nothing.
+    /// The key does not exist.
     NoKey,
 }
 
 impl ConfigMapEntry {
-    /// What a ConfigMap holds, by key.
+    /// Returns the entries of a ConfigMap by key.
     pub fn entries_by_key(
         files: BTreeMap<String, Vec<u8>>,
         texts: impl IntoIterator<Item = String>,
@@ -53,36 +54,36 @@ impl ConfigMapEntry {
     }
 }
 
-/// The bytes behind digests, needed only to write them.
+/// The bytes behind digests; only a write needs them.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsPayload {
-    /// Files by field, with the name they are sent under.
+    /// Files by field, each with the file name to send.
     pub images: BTreeMap<Field, (String, Vec<u8>)>,
     /// Secrets by field.
     pub secrets: BTreeMap<Field, SecretString>,
 }
 
-/// What a spec declares; an absent field is not managed.
+/// What a spec declares. A field that is absent is not managed.
 #[derive(Clone, Debug, Default)]
 pub struct DeclaredSettings {
     /// Values by field.
     pub values: BTreeMap<Field, Value>,
-    /// Bytes behind the digests among them.
+    /// Bytes behind the digests in `values`.
     pub payload: SettingsPayload,
-    /// Sentences about images that differ from what is recommended.
+    /// Messages about images that differ from a recommendation.
     pub advice: Vec<String>,
-    /// What is refused where it is new, and goes on for now because it was applied before.
+    /// Settings that are refused when they are new, but are still accepted because they were applied earlier.
     pub tolerated: Vec<InvalidSetting>,
 }
 
 /// A declared setting that cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSetting {
-    /// Where it stands in the spec.
+    /// Path of the setting in the spec.
     pub path: String,
-    /// The condition's reason.
+    /// Reason of the condition.
     pub reason: Reason,
-    /// A clause that says what is wrong and what to do.
+    /// A clause that explains what is wrong and what to do.
     pub message: String,
 }
 
@@ -92,17 +93,18 @@ impl std::fmt::Display for InvalidSetting {
     }
 }
 
-/// Collects settings and what is wrong with them.
+/// Collects settings and their errors.
 struct SettingsReader<'a> {
     references: &'a ResolvedReferences,
     settings: DeclaredSettings,
     invalid: Vec<InvalidSetting>,
 }
 
-/// Settings of a Partner.
+/// Returns the settings of a Partner.
 ///
 /// # Errors
-/// Every setting that cannot be applied.
+///
+/// Returns every setting that cannot be applied.
 pub fn partner_settings(
     spec: &PartnerSpec,
     material: &ResolvedReferences,
@@ -140,10 +142,11 @@ pub fn partner_settings(
     reader.finish()
 }
 
-/// Settings of a Client's own spec, before inheritance.
+/// Returns the settings of a Client's own spec, before inheritance.
 ///
 /// # Errors
-/// Every setting that cannot be applied.
+///
+/// Returns every setting that cannot be applied.
 pub fn client_settings(
     spec: &ClientSpec,
     material: &ResolvedReferences,
@@ -178,10 +181,11 @@ pub fn client_settings(
     reader.finish()
 }
 
-/// Settings that a Partner hands to Clients which leave them out.
+/// Returns the settings that a Partner passes to Clients that do not set them.
 ///
 /// # Errors
-/// Every default that cannot be applied.
+///
+/// Returns every default that cannot be applied.
 pub fn client_default_settings(
     defaults: &ClientDefaults,
     material: &ResolvedReferences,
@@ -335,7 +339,7 @@ impl<'a> SettingsReader<'a> {
     fn read_password_policy(&mut self, policy: &PasswordPolicySpec) {
         let PasswordPolicySpec { pci_dss, custom, change_password_at_next_login } = policy;
         if let Some(PciDssPolicy {}) = pci_dss {
-            // The figures of the platform's own policy belong to the platform: only the choice of it is compared.
+            // The platform defines the values of its own policy, so only the choice of that policy is compared.
             self.set_flag(Field::PolicyPciDss, Some(true));
         }
         if let Some(custom) = custom {
@@ -356,8 +360,8 @@ impl<'a> SettingsReader<'a> {
         }
     }
 
-    /// Nothing of a Secret without the label is looked at before its reference is known to be an old one: not even whether
-    /// it has the key.
+    /// Reads a referenced Secret. If the Secret lacks the label, nothing of it is used, not even whether it has the
+    /// key, until the reference is known to be an old one.
     fn read_secret(&mut self, field: Field, reference: &SecretKeyRef) {
         let SecretKeyRef { name, key } = reference;
         let Some(SecretLookup { source, text, is_allowed }) = self.references.secrets.get(reference) else {
@@ -389,12 +393,12 @@ fn missing_secret_message(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
     )
 }
 
-/// Packages as they are compared: the default one is always there, and leaving it out never removes it.
+/// Returns packages in comparable form. The default package is always included: leaving it out never removes it.
 pub fn package_set(packages: &[Package]) -> Value {
     Value::set(packages.iter().chain(&[Package::HybridDiscoveryAndMonitoring]).map(|package| package.name()))
 }
 
-/// Add-ons as they are compared.
+/// Returns add-ons in comparable form.
 pub fn add_on_set(add_ons: &[AddOn]) -> Value {
     Value::set(add_ons.iter().map(|add_on| add_on.name()))
 }

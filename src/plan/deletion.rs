@@ -1,7 +1,7 @@
-//! The end of an object: what may happen to its tenant, one step at a time.
+//! The deletion of an object: decides what may happen to its tenant, one step at a time.
 //!
-//! The operator asks after every step again, with everything read anew. Only this file makes a [`TerminationPermit`], and
-//! `connect::terminate` takes nothing else.
+//! After every step the operator reads everything again and asks for the next one. Only this file makes a
+//! [`TerminationPermit`], and `connect::terminate` accepts nothing else.
 
 mod clock_skew;
 mod confirmation;
@@ -25,7 +25,7 @@ use super::{LifecycleState, ObservedTenant, TenantKind};
 use crate::api::{Confirmation, DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 use crate::wire::Mark;
 
-/// Leave to end one tenant, bound to its id and mark.
+/// Permission to terminate one tenant, bound to its id and mark.
 #[derive(Debug)]
 pub struct TerminationPermit {
     id: String,
@@ -33,166 +33,167 @@ pub struct TerminationPermit {
 }
 
 impl TerminationPermit {
-    /// Tenant that may be ended.
+    /// Returns the id of the tenant that may be terminated.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Owner that it was checked against.
+    /// Returns the owner that the permit was checked against.
     pub fn mark(&self) -> &Mark {
         &self.mark
     }
 }
 
-/// What the object says about its end.
+/// What the object declares about its deletion.
 #[derive(Clone, Copy, Debug)]
 pub struct DeletionIntent<'a> {
     /// Kind of the object.
     pub kind: TenantKind,
     /// The object as `namespace/name`.
     pub object: &'a str,
-    /// What is to happen to the tenant.
+    /// Deletion policy for the tenant.
     pub policy: DeletionPolicy,
-    /// Seconds between suspension and end.
+    /// Seconds between suspension and termination.
     pub grace_seconds: Option<i64>,
-    /// Consent.
+    /// Confirmation of the termination.
     pub confirm: Option<&'a Confirmation>,
     /// UID of the object.
     pub uid: &'a str,
-    /// Value of the annotation that lets go.
+    /// Value of the annotation that abandons the tenant.
     pub abandon: Option<&'a str>,
-    /// Id of the tenant, where one was ever recorded.
+    /// Id of the tenant, if one was ever recorded.
     pub unique_id: Option<&'a str>,
     /// Owner that the tenant must name.
     pub mark: &'a Mark,
-    /// How far it has come.
+    /// Recorded progress of the termination.
     pub record: &'a TerminationStatus,
-    /// Whether `adoption.uniqueId` names the tenant, which stands in for a mark where the platform can keep none.
+    /// Whether `adoption.uniqueId` names the tenant. It replaces the mark on a platform that cannot store one.
     pub has_adoption_id: bool,
     /// Whether the object is paused or only observed.
     pub is_paused: bool,
-    /// What the operator's flags say.
+    /// Rules from the operator's flags.
     pub rules: DeletionRules,
-    /// What the walk itself knows.
+    /// State of the current deletion pass.
     pub pass: DeletionPass,
 }
 
-/// What one walk of the operator knows, and nothing that is kept anywhere.
+/// State of one deletion pass; it is not stored anywhere.
 #[derive(Clone, Copy, Debug)]
 pub struct DeletionPass {
-    /// When this step began: all that is decided on was read later.
+    /// Start of this step: everything that the decision uses was read later.
     pub started_at: Timestamp,
-    /// Whether the last thing that was done is a write that changed the object as it was read. No write that was given up
-    /// before can land any more, and the object is what that write made of it.
+    /// Whether the previous action was a write that changed the object as it was read. No earlier abandoned write can
+    /// then take effect any more, and the object is exactly what that write made of it.
     pub has_recorded: bool,
 }
 
-/// What the operator's flags say about the end of tenants.
+/// Rules from the operator's flags for terminating tenants.
 #[derive(Clone, Copy, Debug)]
 pub struct DeletionRules {
-    /// Longest time that a request may be under way.
+    /// Maximum duration of a request.
     pub request_timeout: Duration,
-    /// Most tenants that are ended within an hour.
+    /// Maximum number of terminations per hour.
     pub limits: TerminationLimits,
 }
 
-/// Whether more than the object is going.
+/// Whether something that contains the object is being deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContainerDeletion {
-    /// Only the object.
+    /// Only the object is being deleted.
     NotDeleting,
-    /// Its namespace.
+    /// Its namespace is being deleted.
     Namespace,
-    /// Its kind.
+    /// The definition of its kind is being deleted.
     Definition,
-    /// It could not be learnt, and why.
+    /// Not known, with the cause.
     Unknown(String),
 }
 
-/// The tenant behind the object.
+/// The tenant of the object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeletionTarget {
-    /// Not looked at, because the policy leaves it alone.
+    /// Not read, because the policy does not change it.
     NotRead,
-    /// None was ever recorded, and none is found.
+    /// No tenant was ever recorded, and none is found.
     None,
-    /// It was recorded and is no longer on the platform.
+    /// The recorded tenant is no longer on the platform.
     Gone,
-    /// More than one could be it.
+    /// More than one tenant could be the object's.
     Ambiguous(String),
-    /// It carries the mark of another owner, or none.
+    /// The tenant carries no mark or the mark of another owner.
     NotOurs(String),
-    /// It belongs to the object that this one handed it over to.
+    /// The tenant belongs to the object that it was handed over to.
     HandedOver(String),
-    /// It is there under the recorded id, and this platform keeps no mark that would show whose it is.
+    /// The tenant exists under the recorded id, but this platform stores no mark that identifies its owner.
     Unmarked(Box<ObservedTenant>),
-    /// It is there and ours.
+    /// The tenant exists and belongs to this object.
     Found(Box<ObservedTenant>),
-    /// It could not be looked at: reason and message of the condition.
+    /// The tenant could not be read: reason and message of the condition.
     Unreachable(Reason, String),
 }
 
-/// What stands under a Partner; empty for a Client.
+/// The Clients of a Partner; empty for a Client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartnerClients {
-    /// Client objects that name it.
+    /// Client objects that refer to the Partner.
     pub objects: Vec<String>,
-    /// Those of them that are being deleted with Suspend or Terminate and so need its connection.
+    /// Client objects among them that are being deleted with policy Suspend or Terminate and so need the Partner's
+    /// connection.
     pub deleting: Vec<String>,
-    /// Clients that live under it on the platform, by name; nothing where that is not known.
+    /// Names of the Clients that exist under the Partner on the platform; `None` if they are not known.
     pub live: Option<Vec<String>>,
 }
 
-/// The record of what is ended, as it was found.
+/// State of the evidence, the record of the tenant before its termination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EvidenceState {
-    /// Not looked at, because nothing is to be ended yet.
+    /// Not read, because nothing is about to be terminated.
     NotRead,
-    /// Not there yet: the name that it gets.
+    /// Does not exist yet: the name to create it under.
     Missing(String),
-    /// There under this name, with this very confirmation in it.
+    /// Exists under this name and contains exactly this confirmation.
     Present(String),
-    /// It can be neither read nor written: why, and what to do.
+    /// Cannot be read or written: the cause and what to do.
     Unusable(String),
 }
 
-/// The ledger of terminations, as it was found.
+/// State of the ledger of terminations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerState {
-    /// Not looked at, because nothing is to be ended yet.
+    /// Not read, because nothing is about to be terminated.
     NotRead,
-    /// Its entries, and the UIDs of those Partners in it whose end is still open.
+    /// Its entries, and the UIDs of those Partners in it whose deletion is not finished.
     Read {
         /// Entries.
         ledger: TerminationLedger,
-        /// UIDs of Partners whose object is still held.
+        /// UIDs of Partners whose object still has its finalizer.
         open: Vec<String>,
     },
-    /// It can be neither read nor written: why, and what to do.
+    /// Cannot be read or written: the cause and what to do.
     Unusable(String),
 }
 
-/// What the object stands in, read just now.
+/// Everything outside the object that the decision uses, read just before it.
 #[derive(Clone, Debug)]
 pub struct DeletionContext {
-    /// Whether more than the object is going.
+    /// Whether a container of the object is being deleted.
     pub container: ContainerDeletion,
-    /// Its tenant.
+    /// Tenant of the object.
     pub tenant: DeletionTarget,
-    /// What stands under it.
+    /// Clients of the object.
     pub children: PartnerClients,
-    /// Why the reference to the Partner does not hold any more, where that is so.
+    /// Why the reference to the Partner is no longer valid, if so.
     pub reference_broken: Option<String>,
-    /// The record of what is ended.
+    /// State of the evidence.
     pub evidence: EvidenceState,
-    /// The ledger of terminations.
+    /// State of the ledger of terminations.
     pub ledger: LedgerState,
-    /// What the API server and the platform say of the time.
+    /// Times that the API server and the platform report.
     pub clocks: ServerClocks,
 }
 
 impl DeletionContext {
-    /// Nothing looked at but whether more than the object is going.
+    /// Makes a context in which nothing is read except the deletion of the container.
     pub fn new(going: ContainerDeletion) -> Self {
         Self {
             container: going,
@@ -206,55 +207,56 @@ impl DeletionContext {
     }
 }
 
-/// Why an object is let go.
+/// Why the finalizer is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinalizerRelease {
     /// Reason of the event.
     pub reason: Reason,
-    /// Sentence of the event.
+    /// Message of the event.
     pub message: String,
 }
 
-/// Why an object waits.
+/// Why the deletion waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletionHold {
     /// Reason of the condition.
     pub reason: Reason,
-    /// Sentence of the condition: the exact change that moves it on.
+    /// Message of the condition: the exact change that unblocks the deletion.
     pub message: String,
 }
 
-/// The next step of an object's end.
+/// The next step of a deletion.
 #[derive(Debug)]
 pub enum DeletionStep {
     /// Remove the finalizer; the tenant stays as it is.
     Release(FinalizerRelease),
     /// Wait for a change.
     Hold(DeletionHold),
-    /// Write the id that was found into `status.uniqueId`, then ask again.
+    /// Write the id that was found into `status.uniqueId`, then decide again.
     RecordTenantId(String),
-    /// Write `status.termination`, then ask again.
+    /// Write `status.termination`, then decide again.
     RecordProgress(Box<TerminationStatus>),
-    /// Suspend the tenant, then ask again.
+    /// Suspend the tenant, then decide again.
     Suspend,
-    /// Activate the tenant because the termination was cancelled, then ask again.
+    /// Activate the tenant because the termination was cancelled, then decide again.
     Activate,
-    /// The grace period runs: ask again at this time.
+    /// The grace period is running: decide again at this time.
     WaitUntil(Timestamp),
-    /// It was cancelled while the call that ends the tenant may have been under way: at this time it shows.
+    /// The termination was cancelled while the terminate call may have been in progress: the outcome is known at this
+    /// time.
     CheckAgainAt(Timestamp),
-    /// Keep the record of what is ended under this name, then ask again.
+    /// Write the evidence under this name, then decide again.
     WriteEvidence(String),
-    /// Write the ledger, only as it was read, then ask again.
+    /// Write the ledger, only if it is unchanged since it was read, then decide again.
     ReserveInLedger(TerminationLedger),
-    /// End the tenant, then ask again.
+    /// Terminate the tenant, then decide again.
     Terminate(TerminationPermit),
-    /// The platform took the call that ends the tenant and still shows it: only read it, after growing pauses.
+    /// The platform accepted the terminate call but still shows the tenant: only read it, with growing delays.
     AwaitTermination(String),
 }
 
-/// The next step, from everything that was read since the step began. A time that must have come before the tenant was
-/// read is compared with that beginning, not with `now`.
+/// Returns the next step, decided from what was read since the step began. A time that must have passed before the
+/// tenant was read is compared with the start of the step, not with `now`.
 pub fn next_deletion_step(intent: &DeletionIntent<'_>, surroundings: &DeletionContext, now: Timestamp) -> DeletionStep {
     let observed = match preconditions::check_preconditions(intent, surroundings, now) {
         Ok(observed) => observed,
@@ -279,12 +281,13 @@ fn hold_step(reason: Reason, message: String) -> DeletionStep {
     DeletionStep::Hold(DeletionHold { reason, message })
 }
 
-/// Whether a confirmation was accepted.
+/// Returns whether a confirmation was accepted.
 fn has_accepted_confirmation(intent: &DeletionIntent<'_>) -> bool {
     intent.record.confirm_digest.is_some()
 }
 
-/// Whether a confirmation was accepted that no longer stands. Once a late cancel is recorded it stays one.
+/// Returns whether an accepted confirmation is no longer valid. Once a late cancel is recorded, the termination stays
+/// cancelled.
 fn is_cancelled(intent: &DeletionIntent<'_>) -> bool {
     let Some(accepted) = intent.record.confirm_digest.as_deref() else { return false };
     let stands = intent.policy == DeletionPolicy::Terminate
@@ -292,17 +295,17 @@ fn is_cancelled(intent: &DeletionIntent<'_>) -> bool {
     !stands || intent.record.cancelled_at.is_some()
 }
 
-/// Whether the call that ends the tenant may have been sent.
+/// Returns whether the terminate call may have been sent.
 fn is_terminating(intent: &DeletionIntent<'_>) -> bool {
     intent.record.step == Some(TerminationStep::Terminating)
 }
 
-/// A time at which nothing had been read yet, whatever the clock did since.
+/// Returns a time before the first read of the step, even if the clock was set back since.
 fn read_start(intent: &DeletionIntent<'_>, now: Timestamp) -> Timestamp {
     intent.pass.started_at.min(now)
 }
 
-/// The next whole second: never earlier than the time itself, and short enough to read.
+/// Rounds up to a whole second: never earlier than the time itself, and short enough to read.
 fn round_up_to_second(time: Timestamp) -> Timestamp {
     let up = i64::from(time.subsec_nanosecond() > 0);
     Timestamp::from_second(time.as_second().saturating_add(up)).unwrap_or(time)

@@ -1,5 +1,5 @@
-//! From what is wanted and what is there to the steps between: the one plan that the controller, drift reports and
-//! people see. An empty plan on the second pass is the test of idempotence.
+//! Computes the steps from the observed to the desired tenant. The controller, drift reports and users all see this one
+//! plan. The test for idempotence is that the second pass gives an empty plan.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,24 +10,24 @@ use super::{
 use crate::api::{Reason, TenantState};
 use crate::wire::Mark;
 
-/// What a tenant should be.
+/// The desired tenant.
 #[derive(Clone, Debug)]
 pub struct DesiredTenant {
     /// Kind of the tenant.
     pub kind: TenantKind,
-    /// Settings that hold.
+    /// Effective settings.
     pub effective: EffectiveSettings,
-    /// State that is asked for.
+    /// Desired state.
     pub state: Option<TenantState>,
-    /// Who owns it.
+    /// Owner of the tenant.
     pub mark: Mark,
 }
 
-/// How far ahead of ours another clock may be.
+/// Maximum time that another clock may be ahead of this one.
 const MAX_CLOCK_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 impl DesiredTenant {
-    /// The same without a moment of a password reset that is to come. It holds up nothing else, such as a suspension.
+    /// Removes a password reset whose moment is in the future. It must not block other changes, such as a suspension.
     #[must_use]
     pub fn refuse_future_password_reset(mut self, now: Timestamp) -> Self {
         const FIELD: Field = Field::PasswordsSetBefore;
@@ -42,15 +42,15 @@ impl DesiredTenant {
     }
 }
 
-/// How often a mark is written that the platform does not show.
+/// Maximum number of writes of a mark that the platform does not show.
 const MAX_MARK_WRITES: i64 = 2;
 
-/// A setting to be written.
+/// A setting to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingChange {
     /// The setting.
     pub field: Field,
-    /// Its new value.
+    /// New value.
     pub to: Value,
 }
 
@@ -59,16 +59,16 @@ pub struct SettingChange {
 pub struct SettingDifference {
     /// The setting.
     pub field: Field,
-    /// What is wanted.
+    /// Desired value.
     pub desired: Value,
-    /// What the platform shows; nothing where it shows nothing.
+    /// Value that the platform shows; `None` if it shows none.
     pub observed: Option<Value>,
-    /// Who wants it.
+    /// Origin of the desired value.
     pub origin: ValueOrigin,
 }
 
 impl SettingDifference {
-    /// What the change does to people. Packages that are only added interrupt nobody.
+    /// Returns how the change affects users. Adding packages interrupts nobody.
     pub fn risk(&self) -> Risk {
         let removes =
             |observed: &Value| observed.entries().any(|entry| !self.desired.entries().any(|kept| kept == entry));
@@ -79,55 +79,56 @@ impl SettingDifference {
     }
 }
 
-/// One request to the platform, each idempotent.
+/// One idempotent request to the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlanStep {
-    /// Make the tenant with its settings and mark.
+    /// Create the tenant with its settings and mark.
     Create(Vec<SettingChange>),
-    /// Write the mark and nothing else.
+    /// Write the mark only.
     Mark,
-    /// Put the tenant back in service.
+    /// Activate the tenant.
     Activate,
     /// Write settings.
     Update(Vec<SettingChange>),
     /// Write branding.
     Brand(Vec<SettingChange>),
-    /// Stop the tenant.
+    /// Suspend the tenant.
     Suspend,
 }
 
-/// What to do, in order, and what cannot be done.
+/// The steps in order, and what cannot be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Requests in order.
     pub steps: Vec<PlanStep>,
     /// Settings that differ.
     pub differences: Vec<SettingDifference>,
-    /// Declared settings that the platform cannot hold.
+    /// Declared settings that the platform cannot store.
     pub unsupported: Vec<Field>,
-    /// Settings that the platform keeps in a form of its own.
+    /// Settings that the platform stores in a normalised form.
     pub normalised: Vec<Field>,
-    /// Branding that waits until the tenant is in service again.
+    /// Branding that waits until the tenant is active again.
     pub deferred: Vec<Field>,
-    /// Declared settings whose value on the platform cannot be read. A list of a catalogue is not written then, since that
-    /// might take away what it holds; any other setting is written once.
+    /// Declared settings whose value on the platform cannot be read. A catalogue list is then not written, because the
+    /// write could remove entries; any other setting is written once.
     pub unreadable: Vec<Field>,
-    /// The state of the tenant, where this release does not know the word for it.
+    /// State of the tenant if this release does not know it.
     pub unknown_state: Option<String>,
-    /// The platform takes the mark and does not show it, so it counts as one that keeps none.
+    /// Whether the platform accepts the mark but does not show it, and so counts as a platform that stores none.
     pub keeps_no_mark: bool,
-    /// The tenant should be active, is not, and whether it was ended cannot be told.
+    /// Whether the tenant should be active and is not, and it is not known whether it was terminated.
     pub is_inactive_without_reason: bool,
 }
 
 impl Plan {
-    /// Whether nothing is to be done.
+    /// Returns whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 }
 
-/// The steps from what is there to what is wanted. `observed` is nothing for a tenant that does not exist yet.
+/// Computes the steps from the observed to the desired tenant. `observed` is `None` for a tenant that does not exist
+/// yet.
 pub fn diff(desired: &DesiredTenant, observed: Option<&ObservedTenant>, written: &WriteRecord) -> Plan {
     let mut plan = Plan::default();
     let (mut update, mut brand) = (Vec::new(), Vec::new());
@@ -143,7 +144,8 @@ pub fn diff(desired: &DesiredTenant, observed: Option<&ObservedTenant>, written:
             Some(ObservedValue::Unsupported)
                 if field == Field::PasswordsSetBefore && observed.is_some_and(can_use_reset_switch) =>
             {
-                // Without the field there is the switch, which forgets: it is turned on once for each moment.
+                // A platform without this field only has the switch, which does not store the moment, so the switch is
+                // turned on once for each moment.
                 plan.differences.push(SettingDifference { field, desired: value.clone(), observed: None, origin });
                 update.push(SettingChange { field, to: Value::Flag(true) });
                 continue;
@@ -187,30 +189,31 @@ pub fn diff(desired: &DesiredTenant, observed: Option<&ObservedTenant>, written:
     plan
 }
 
-/// Whether the switch that the public API has instead of a moment does anything: it acts when it is turned on, nobody edits
-/// the platform's own policy, and a client's policy is its partner's, for which the platform refuses the whole update.
+/// Returns whether the reset switch of the public API has an effect. The switch acts when it is turned on. Nobody can
+/// edit the platform's own policy. A client's policy is its partner's, and the platform then refuses the complete
+/// update.
 fn can_use_reset_switch(observed: &ObservedTenant) -> bool {
     let is_off = |field| observed.value(field) == Some(&Value::Flag(false));
     is_off(Field::PolicyPciDss) && is_off(Field::PolicyChangeAtNextLogin)
 }
 
-/// Whether a moment is as late as another one: it never moves back.
+/// Returns whether a moment is at or after another one; a moment never moves back.
 fn is_at_or_after(seen: &Value, wanted: &Value) -> bool {
     matches!((seen, wanted), (Value::Text(seen), Value::Text(wanted)) if seen >= wanted)
 }
 
-/// Whether the entries of a setting are those of a catalogue, which the platform's may be ahead of.
+/// Returns whether the entries of a setting come from a catalogue. The platform's catalogue may be newer than ours.
 const fn is_catalogue_list(field: Field) -> bool {
     matches!(field, Field::Packages | Field::AddOns)
 }
 
-/// Whether a platform never shows the setting, so that nothing is missing where it cannot be read.
+/// Returns whether no platform ever shows the setting, so that an unreadable value is not a problem.
 const fn is_never_shown(field: Field) -> bool {
     matches!(field, Field::DuoIntegrationKey | Field::DuoSecretKey)
 }
 
-/// A value with the entries that the catalogue does not know: a write replaces the whole list, and what a manifest cannot
-/// name must not be taken away by it.
+/// Adds the entries that our catalogue does not know. A write replaces the complete list and must not remove entries
+/// that a manifest cannot name.
 fn with_unknown_entries(field: Field, value: &Value, observed: Option<&ObservedTenant>) -> Value {
     let unknown =
         observed.and_then(|observed| observed.unknown.values.get(&field)).filter(|_| is_catalogue_list(field));
@@ -261,7 +264,7 @@ fn plan_update(plan: &mut Plan, desired: &DesiredTenant, observed: &ObservedTena
     if is_active && !brand.is_empty() {
         plan.steps.push(PlanStep::Brand(brand));
     } else {
-        // The branding call answers 410 under a suspended tenant.
+        // The branding call returns 410 while a tenant is suspended.
         plan.deferred.extend(brand.into_iter().map(|change| change.field));
     }
     if desired.state == Some(TenantState::Suspended) && is_active {

@@ -1,4 +1,5 @@
-//! Digests: how long values are compared that need not be shown. Never of a Secret's value: whoever guesses it can check.
+//! Digests for comparing long values that need not be shown. A Secret's value never gets a digest, because an attacker
+//! could use it to check guesses.
 
 use std::fmt;
 
@@ -9,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest(String);
 
 impl Digest {
-    /// Digest of bytes.
+    /// Returns the digest of bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(to_hex(&Sha256::digest(bytes)))
     }
 
-    /// Digest of bytes together with a salt, so that equal values of two objects do not look equal.
+    /// Returns the digest of salted bytes, so that equal values of two objects have different digests.
     pub fn of_salted_bytes(salt: &str, bytes: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update((salt.len() as u64).to_be_bytes());
@@ -23,18 +24,18 @@ impl Digest {
         Self(to_hex(&hash.finalize()))
     }
 
-    /// A digest that the platform answered.
+    /// Makes a digest from the hex text that the platform returned.
     pub fn from_hex(text: &str) -> Self {
         Self(text.to_ascii_lowercase())
     }
 
-    /// All 64 hex digits.
+    /// Returns all 64 hex digits.
     pub fn hex(&self) -> &str {
         &self.0
     }
 }
 
-/// Lower-case hex digits.
+/// Returns lower-case hex digits.
 pub(super) fn to_hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -1,4 +1,4 @@
-//! A plain breadth-first walk through every order of events of a small world; the way to a state is a shortest one.
+//! A breadth-first search through every order of events of a small model. The path to each state is a shortest one.
 
 mod lease_model;
 
@@ -8,41 +8,42 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
-/// Longest way without faults and edits within which an end is reached.
+/// Maximum number of steps to an end state when no faults or edits occur.
 const MAX_SETTLING_STEPS: usize = 200;
 
-/// A world beyond this is a mistake in its bounds.
+/// A model with more states than this has wrong bounds.
 const MAX_STATES: usize = 4_000_000;
 
-/// A world: where it begins, what can happen next, what must never be.
+/// A model: its initial state, its possible events and its forbidden states.
 pub(super) trait StateSpace {
     type State: Clone + Hash;
     type Event: Copy + Debug;
 
     fn initial_state(&self) -> Self::State;
-    /// Everything that can happen next.
+    /// Adds every possible next event and state.
     fn add_successors(&self, state: &Self::State, all: &mut Vec<(Self::Event, Self::State)>);
-    /// What is wrong with a state.
+    /// Returns what is wrong with a state, if anything.
     fn find_violation(&self, state: &Self::State) -> Option<&'static str>;
-    /// What happens next where no fault and no edit comes any more: nothing at an end. None where it is not asked.
+    /// Returns the next state if no more faults and edits occur; `Settled` at an end state, and `None` if the model
+    /// does not check this.
     fn settle(&self, state: &Self::State) -> Option<Settling<Self::State>>;
 }
 
-/// How a state goes on by itself.
+/// How a state continues without faults and edits.
 pub(super) enum Settling<S> {
     Settled,
     Continues(S),
 }
 
-/// What a walk saw.
+/// Result of a search.
 pub(super) struct Exploration<E> {
     pub(super) states: usize,
-    /// What was wrong, and the shortest way to it.
+    /// The violation and the shortest path to it.
     pub(super) violation: Option<(&'static str, Vec<E>)>,
 }
 
-/// Walks until something is wrong or everything was seen. Of the states only their digests are kept: with some millions
-/// no two are expected to be the same.
+/// Searches until it finds a violation or has visited all states. It keeps only digests of states: no collision is
+/// expected among a few million.
 pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::State)) -> Exploration<W::Event> {
     let digest = BuildHasherDefault::<FoldHasher>::default();
     let start = world.initial_state();
@@ -70,7 +71,8 @@ pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::S
     Exploration { states: ways.len(), violation: None }
 }
 
-/// Follows the calm way until an end, or a state from which one is known to be reached.
+/// Follows the path without faults and edits until an end state, or until a state from which an end state is known to
+/// be reached.
 fn find_livelock<W: StateSpace>(
     world: &W,
     state: &W::State,
@@ -107,11 +109,11 @@ fn shortest_path<E: Copy>(ways: &[(usize, Option<E>)], mut at: usize) -> Vec<E> 
     events
 }
 
-/// The page that says what the walks find.
+/// The documentation page that lists the results of the searches.
 const MODEL_PAGE: &str = include_str!("../../docs/model.md");
 
-/// Prints what a walk saw, and asserts that nothing was wrong and that the page says how much there was to see: a part of
-/// the world that is lost by accident shows there.
+/// Prints the result of a search. Asserts that nothing was wrong and that the page lists the number of states, so that
+/// a part of the model that is lost by accident is noticed.
 pub(super) fn assert_no_violation<E: Debug>(name: &str, walk: &Exploration<E>) {
     if let Some((wrong, way)) = &walk.violation {
         panic!("{name}: {wrong}, after {} events: {way:?}", way.len());
@@ -119,14 +121,15 @@ pub(super) fn assert_no_violation<E: Debug>(name: &str, walk: &Exploration<E>) {
     assert_row_on_page(&format!("| {name} | {} |", walk.states));
 }
 
-/// Prints the shortest way that a defect takes to what it breaks, and asserts that the page says which and how long.
+/// Prints the shortest path from a defect to the violation, and asserts that the page lists both the violation and the
+/// length of the path.
 pub(super) fn assert_defect_found<E: Debug>(model: &str, mutant: impl Debug, walk: &Exploration<E>) {
     let Some((wrong, way)) = &walk.violation else { panic!("{mutant:?} was not found in {} states", walk.states) };
     println!("{mutant:?}: {wrong}, {} events: {way:?}", way.len());
     assert_row_on_page(&format!("| {model} | `{mutant:?}` | {wrong} | {} |", way.len()));
 }
 
-/// Asserts that the page names no other defects of a model.
+/// Asserts that the page lists no other defects of a model.
 pub(super) fn assert_defect_count(model: &str, defects: usize) {
     let there = MODEL_PAGE.lines().filter(|line| line.starts_with(&format!("| {model} | `"))).count();
     assert_eq!(there, defects, "docs/model.md: defects of the model `{model}`");
@@ -137,13 +140,13 @@ fn assert_row_on_page(row: &str) {
     assert!(MODEL_PAGE.lines().any(|line| line.starts_with(row)), "docs/model.md should have the row `{row}`");
 }
 
-/// The fold of a hash that is quick where nothing is optimised: states are small, and nobody makes them collide.
+/// A hash that is fast without compiler optimisation. States are small, and nobody makes them collide on purpose.
 #[derive(Default)]
 struct FoldHasher(u64);
 
 impl Hasher for FoldHasher {
     fn finish(&self) -> u64 {
-        // The last factors reach the low bits too.
+        // Moves the effect of the last factors into the low bits.
         (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
     }
 

@@ -1,4 +1,5 @@
-//! One table of fields: every setting is one row. Plan, drift, effective values, digests and the field test loop over it.
+//! One table of fields: every setting is one row. The plan, drift, effective values, digests and the field test all
+//! iterate over it.
 
 /// Kind of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,7 +11,7 @@ pub enum TenantKind {
 }
 
 impl TenantKind {
-    /// The name of the custom resource.
+    /// Returns the name of the custom resource.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Partner => "Partner",
@@ -19,42 +20,42 @@ impl TenantKind {
     }
 }
 
-/// Where a setting's value comes from; each setting has exactly one rule.
+/// How a setting's value is inherited; each setting has exactly one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InheritanceRule {
-    /// What the spec says, else the Partner's `clients.defaults`, else not managed.
+    /// The value of the spec, else of the Partner's `clients.defaults`, else not managed.
     Own,
-    /// As `Own`, and never more than the Partner has.
+    /// Like `Own`, but limited to what the Partner has.
     WithinPartner,
-    /// Unset is never written: the platform shows the Partner's.
+    /// An unset value is never written: the platform shows the Partner's value.
     PlatformCascades,
-    /// Absent from the Client kind: the platform applies the Partner's.
+    /// Not part of the Client kind: the platform applies the Partner's value.
     PartnerOnly,
 }
 
-/// What a change of the setting does to people.
+/// How a change of the setting affects users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Risk {
     /// Nobody is interrupted.
     Quiet,
-    /// People may be locked out, interrupted or surprised.
+    /// Users may be locked out, interrupted or surprised.
     Disruptive,
 }
 
-/// Form of a value.
+/// Type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
-    /// Text; empty clears.
+    /// Text; an empty text clears it.
     Text,
-    /// Text that must not be empty once set.
+    /// Text that cannot be cleared once it is set.
     Name,
     /// A switch, which cannot be cleared.
     Flag,
     /// A number, which cannot be cleared.
     Number,
-    /// A set; empty clears.
+    /// A set; an empty set clears it.
     Set,
-    /// An image; empty clears.
+    /// An image; an empty one clears it.
     Image,
     /// A secret, which the platform never shows.
     Secret,
@@ -150,47 +151,48 @@ fields! {
 }
 
 impl Field {
-    /// Where the setting stands in the spec.
+    /// Returns the path of the setting in the spec.
     pub const fn path(self) -> &'static str {
         self.row().path
     }
 
-    /// Where its value comes from.
+    /// Returns the inheritance rule.
     pub const fn rule(self) -> InheritanceRule {
         self.row().rule
     }
 
-    /// What a change of it does to people.
+    /// Returns how a change affects users.
     pub const fn risk(self) -> Risk {
         self.row().risk
     }
 
-    /// Form of its value.
+    /// Returns the type of the value.
     pub const fn value_type(self) -> ValueType {
         self.row().form
     }
 
-    /// Whether a tenant of this kind has the setting.
+    /// Returns whether a tenant of this kind has the setting.
     pub fn is_available_for(self, kind: TenantKind) -> bool {
         self.row().kinds.contains(&kind)
     }
 
-    /// Whether the setting is written through the branding call.
+    /// Returns whether the setting is written through the branding call.
     pub fn is_branding(self) -> bool {
         self.path().starts_with("branding.")
     }
 
-    /// Whether the setting protects somebody, so that a platform which cannot hold it is not "ready".
+    /// Returns whether the setting is a security setting. An object is not Ready if the platform does
+    /// not support one that it declares.
     pub fn is_security(self) -> bool {
         self.path().starts_with("security.")
     }
 
-    /// Whether there are platforms that never show the setting.
+    /// Returns whether some platforms never show the setting.
     pub const fn is_write_only(self) -> bool {
         matches!(self.value_type(), ValueType::Secret | ValueType::Image)
     }
 
-    /// Why a platform cannot hold the setting, where its name does not tell.
+    /// Returns why a platform cannot support the setting, if its name does not make that obvious.
     pub const fn unsupported_reason(self) -> Option<&'static str> {
         match self {
             Self::PasswordsSetBefore => Some(
@@ -200,7 +202,7 @@ impl Field {
         }
     }
 
-    /// The field of a path.
+    /// Returns the field with this path.
     pub fn from_path(path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.path() == path)
     }
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_interrupts_people_is_as_the_documentation_of_approvals_says() {
-        // Typed by hand: a new setting must be thought about here too.
+        // Listed by hand, so that a new setting needs a decision here too.
         let disruptive = [
             "details.name",
             "packages",

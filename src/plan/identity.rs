@@ -1,32 +1,32 @@
-//! Which tenant is this object's: the intent, the mark, and the look before every create.
+//! Identifies the tenant of an object: the intent, the mark, and the lookup before every create.
 
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
 use crate::wire::Mark;
 
-/// What an object says before it creates: the annotation that is put on together with the finalizer and stays.
+/// What an object records before it creates a tenant. The annotation is added together with the finalizer and is kept.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
-    /// UID of the object that said so; a copy on another object counts for nothing.
+    /// UID of the object that wrote the intent; a copy on another object is ignored.
     pub uid: String,
-    /// Drawn anew by each process that takes the intent over.
+    /// Drawn again by each process that takes the intent over.
     pub nonce: String,
-    /// Tenant under which the new one is made.
+    /// Id of the tenant under which the new tenant is created.
     pub parent_id: String,
     /// Name that is sent.
     pub name: String,
-    /// Tenant that was adopted instead of created.
+    /// Id of the tenant that was adopted instead of created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
-    /// Whether the platform said then that it has the extensions.
+    /// Whether the platform reported then that it has the extensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extensions: Option<bool>,
-    /// Installation of the operator that said so, as namespace and name of its Lease.
+    /// Operator installation that wrote the intent, as namespace and name of its Lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
-    /// The last moment before which passwords count as too old that was sent; it stands here before it is sent.
+    /// The latest "passwords set before" moment that was sent. It is recorded here before it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords_set_before: Option<SentMoment>,
 }
@@ -34,30 +34,30 @@ pub struct Intent {
 /// A moment that is sent at most once.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct SentMoment {
-    /// The moment.
+    /// The moment that was sent.
     pub sent: String,
-    /// The one before it, which stands again where this one was refused.
+    /// The moment before it, which is restored if the platform refuses this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
 }
 
-/// The mark as far as the platform shows it.
+/// The mark as the platform shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObservedMark {
-    /// All of it (extension `managedBy`).
+    /// The complete mark (extension `managedBy`).
     Full(Mark),
-    /// The form of at most 64 characters in the tenant's external id.
+    /// The short form of at most 64 characters in the tenant's external id.
     Short(String),
-    /// None, and one can be written.
+    /// No mark; one can be written.
     None,
-    /// The place for it holds the customer's own number, so none can be kept.
+    /// The field for the mark holds the customer's own number, so no mark can be stored.
     Occupied,
-    /// Could not be read.
+    /// The mark could not be read.
     Unreadable,
 }
 
 impl ObservedMark {
-    /// Whether it is exactly this mark.
+    /// Returns whether this is exactly the given mark.
     pub fn is_exactly(&self, mark: &Mark) -> bool {
         match self {
             Self::Full(seen) => seen == mark,
@@ -66,7 +66,7 @@ impl ObservedMark {
         }
     }
 
-    /// Whether it names the same UID: this very object made the tenant.
+    /// Returns whether the mark names the same UID: this very object created the tenant.
     fn is_same_object(&self, mark: &Mark) -> bool {
         match self {
             Self::Full(seen) => seen.is_same_place(mark) && seen.uid == mark.uid,
@@ -75,7 +75,7 @@ impl ObservedMark {
         }
     }
 
-    /// Whether it names the same place, whatever the UID.
+    /// Returns whether the mark names the same place, with any UID.
     pub fn is_same_place(&self, mark: &Mark) -> bool {
         match self {
             Self::Full(seen) => seen.is_same_place(mark),
@@ -84,17 +84,17 @@ impl ObservedMark {
         }
     }
 
-    /// Whether it names another place.
+    /// Returns whether the mark names another place.
     pub fn is_foreign(&self, mark: &Mark) -> bool {
         matches!(self, Self::Full(_) | Self::Short(_)) && !self.is_same_place(mark)
     }
 
-    /// Whether a mark of ours may be put there without overwriting anything of somebody else's.
+    /// Returns whether a mark can be written without overwriting somebody else's data.
     pub const fn can_be_written(&self) -> bool {
         matches!(self, Self::Full(_) | Self::Short(_) | Self::None)
     }
 
-    /// Reads the short form out of an external id.
+    /// Reads the short form from an external id.
     pub fn from_external_id(external_id: Option<&str>) -> Self {
         match external_id {
             None | Some("") => Self::None,
@@ -106,7 +106,7 @@ impl ObservedMark {
 
 const SHORT_PREFIX: &str = "tny:";
 
-/// The form of a mark of at most 64 characters: a digest of the place and one of the UID.
+/// Returns the short form of a mark, at most 64 characters: a digest of the place and a digest of the UID.
 pub fn short_mark(mark: &Mark) -> String {
     let uid = Digest::of_bytes(mark.uid.as_bytes());
     format!("{SHORT_PREFIX}{}:{}", place_digest_of(mark), &uid.hex()[..27])
@@ -120,7 +120,7 @@ fn digest_place(place: &str) -> String {
     Digest::of_bytes(place.as_bytes()).hex()[..32].to_owned()
 }
 
-/// Whether a mark in the short form is one of this place, written as `cluster/kind/namespace/name`.
+/// Returns whether a short mark belongs to this place, which is written as `cluster/kind/namespace/name`.
 pub fn is_short_mark_of(short: &str, place: &str) -> bool {
     place_in_short_mark(short).is_some_and(|digest| digest == digest_place(place))
 }
@@ -130,55 +130,55 @@ fn place_in_short_mark(text: &str) -> Option<&str> {
     (place.len() == 32 && uid.len() == 27).then_some(place)
 }
 
-/// A tenant that could be this object's.
+/// A tenant that may belong to the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantCandidate {
     /// Unique id.
     pub unique_id: String,
     /// Name on the platform.
     pub name: String,
-    /// Its mark.
+    /// Mark of the tenant.
     pub mark: ObservedMark,
 }
 
-/// What the look before a create found.
+/// Result of the lookup before a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantMatch {
-    /// No tenant is or could be this object's, and the name is free.
+    /// No tenant belongs or may belong to this object, and the name is free.
     NotFound,
-    /// This very object made it.
+    /// This very object created the tenant.
     Owned(String),
-    /// An earlier object of the same place made it, under the same tenant name.
+    /// An earlier object at the same place created the tenant under the same name.
     Reattach(String),
-    /// More than one could be it, or the ones found cannot be told apart.
+    /// More than one tenant matches, or the matches cannot be distinguished.
     Ambiguous(Vec<String>),
-    /// The name belongs to tenants that are not ours.
+    /// Tenants of other owners have the name.
     NameTaken(Vec<String>),
 }
 
 /// The names under which an object's tenant may be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TenantNames<'a> {
-    /// The one declared now.
+    /// The name that is declared now.
     pub declared: &'a str,
-    /// The one of the intent: a create may have been sent with it.
+    /// The name in the intent: a create may have been sent with it.
     pub sent: Option<&'a str>,
 }
 
 impl<'a> TenantNames<'a> {
-    /// Each of them once.
+    /// Returns each name once.
     pub fn distinct_names(&self) -> Vec<&'a str> {
         let sent = self.sent.filter(|sent| *sent != self.declared);
         std::iter::once(self.declared).chain(sent).collect()
     }
 
-    /// Whether it is one of them.
+    /// Returns whether the name is one of them.
     pub fn contains(&self, name: &str) -> bool {
         self.declared == name || self.sent == Some(name)
     }
 }
 
-/// Judges living tenants that share the mark's place or one of the names.
+/// Identifies the object's tenant among existing tenants that share the mark's place or one of the names.
 pub fn identify_tenant(mark: &Mark, names: TenantNames<'_>, candidates: &[TenantCandidate]) -> TenantMatch {
     let ids = |chosen: Vec<&TenantCandidate>| chosen.into_iter().map(|candidate| candidate.unique_id.clone()).collect();
     let has_name = |candidate: &&TenantCandidate| names.contains(&candidate.name);
@@ -197,8 +197,8 @@ pub fn identify_tenant(mark: &Mark, names: TenantNames<'_>, candidates: &[Tenant
         [..] => return TenantMatch::Ambiguous(ids(place)),
     }
     let is_declared = |candidate: &&TenantCandidate| candidate.name == names.declared;
-    // Whatever this object sent carried its mark, wherever one can be kept: a tenant under the name that was sent and
-    // without the mark is somebody else's, and no hindrance to another name.
+    // Every create of this object sends its mark if the platform can store one. A tenant with the sent name and without
+    // the mark therefore belongs to somebody else, and does not block another name.
     let may_be_ours = |candidate: &&TenantCandidate| match candidate.mark {
         ObservedMark::Unreadable => has_name(candidate),
         ObservedMark::Occupied => has_name(candidate) && !is_declared(candidate),

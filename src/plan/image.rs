@@ -1,4 +1,4 @@
-//! What an image must be before it is sent, judged by its bytes.
+//! Checks the bytes of an image before it is sent.
 
 use imagesize::{ImageSize, ImageType};
 
@@ -14,7 +14,7 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// Ending of the file's name.
+    /// Returns the file extension.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -23,32 +23,32 @@ impl ImageFormat {
     }
 }
 
-/// What the width and the height of an image have to do with each other.
+/// Relation of width and height that is required or recommended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageShape {
-    /// As wide as high; anything else is refused.
+    /// Width equals height; other images are refused.
     Square,
-    /// Recommended: exactly as high as the recommended size.
+    /// Recommended: exactly the recommended height.
     FullHeight,
-    /// Any.
+    /// No requirement.
     Any,
 }
 
 /// Limits and recommendations for one use of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageRule {
-    /// Most bytes.
+    /// Maximum size in bytes.
     pub max_bytes: usize,
-    /// Recommended: at most this many bytes; 0 where none is recommended.
+    /// Recommended maximum size in bytes; 0 if there is no recommendation.
     pub recommended_bytes: usize,
-    /// Recommended: at most this wide and high, in pixels.
+    /// Recommended maximum width and height in pixels.
     pub recommended_size: (usize, usize),
-    /// Which shape it has.
+    /// Shape that is required or recommended.
     pub shape: ImageShape,
 }
 
 impl ImageRule {
-    /// The rule of a field that is an image.
+    /// Returns the rule for a field that is an image.
     pub const fn for_field(field: Field) -> Option<Self> {
         match field {
             Field::Logo => Some(Self::LOGO),
@@ -58,31 +58,32 @@ impl ImageRule {
         }
     }
 
-    /// Longest side, in pixels.
+    /// Maximum length of a side in pixels.
     pub const MAX_SIDE: usize = 4096;
-    /// The logo: recommended less than 10 KB, 512 px high and at most 512 px wide.
+    /// The logo: recommended are less than 10 KB, a height of 512 px and a width of at most 512 px.
     pub const LOGO: Self = Self {
         max_bytes: 64 * 1024,
         recommended_bytes: 10_000,
         recommended_size: (512, 512),
         shape: ImageShape::FullHeight,
     };
-    /// The favicon: square, recommended less than 10 KB and 128 x 128 px.
+    /// The favicon: square; recommended are less than 10 KB and 128 x 128 px.
     pub const FAVICON: Self = Self {
         max_bytes: 64 * 1024,
         recommended_bytes: 10_000,
         recommended_size: (128, 128),
         shape: ImageShape::Square,
     };
-    /// The background: recommended 1440 x 900 px; a smaller one is tiled.
+    /// The background: recommended are 1440 x 900 px; a smaller one is tiled.
     pub const BACKGROUND: Self =
         Self { max_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900), shape: ImageShape::Any };
 }
 
-/// Judges an image: its kind and, where it goes beyond what is recommended, a sentence that says so.
+/// Checks an image. Returns its format and, if it differs from a recommendation, a sentence about that.
 ///
 /// # Errors
-/// A clause that says what is wrong and what would be right.
+///
+/// Returns a clause that explains what is wrong and what is allowed.
 pub fn check_image(bytes: &[u8], rule: ImageRule) -> Result<(ImageFormat, Option<String>), String> {
     if bytes.len() > rule.max_bytes {
         return Err(format!("is {} bytes, at most {} are allowed: use a smaller file", bytes.len(), rule.max_bytes));
@@ -111,7 +112,7 @@ pub fn check_image(bytes: &[u8], rule: ImageRule) -> Result<(ImageFormat, Option
     Ok((kind, recommendation(size, bytes.len(), rule)))
 }
 
-/// What the documentation recommends, where an image differs from that.
+/// Returns the recommendation of the documentation if an image differs from it.
 fn recommendation(ImageSize { width, height }: ImageSize, bytes: usize, rule: ImageRule) -> Option<String> {
     let (wide, high) = rule.recommended_size;
     let is_heavy = rule.recommended_bytes > 0 && bytes >= rule.recommended_bytes;
@@ -133,7 +134,7 @@ fn recommendation(ImageSize { width, height }: ImageSize, bytes: usize, rule: Im
 mod tests {
     use super::*;
 
-    /// The first bytes of a PNG of the given size; enough for its header.
+    /// Returns the first bytes of a PNG of the given size; enough for its header.
     fn png_header(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         bytes.extend(width.to_be_bytes());

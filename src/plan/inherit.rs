@@ -1,23 +1,23 @@
-//! Which value holds for a tenant, and who says so.
+//! Determines which value is effective for a tenant, and its origin.
 
 use std::collections::BTreeMap;
 
 use super::{DeclaredSettings, Field, InheritanceRule, InvalidSetting, SettingsPayload, Value};
 use crate::api::{LockedDefault, Reason};
 
-/// Who says so.
+/// Origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueOrigin {
     /// The object's own spec.
     Spec,
     /// The Partner's `clients.defaults`.
     PartnerDefault,
-    /// The platform shows or applies the Partner's; nothing is written for it.
+    /// The platform shows or applies the Partner's value; nothing is written.
     Platform,
 }
 
 impl ValueOrigin {
-    /// The word in `status.effective`.
+    /// Returns the word in `status.effective`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Spec => "Spec",
@@ -27,23 +27,23 @@ impl ValueOrigin {
     }
 }
 
-/// The settings that hold for a tenant.
+/// The effective settings of a tenant.
 #[derive(Clone, Debug, Default)]
 pub struct EffectiveSettings {
-    /// Values by field, each with who says so.
+    /// Values by field, each with its origin.
     pub values: BTreeMap<Field, (Value, ValueOrigin)>,
-    /// Bytes behind the digests among them.
+    /// Bytes behind the digests in `values`.
     pub payload: SettingsPayload,
-    /// Sentences about what goes beyond a recommendation.
+    /// Messages about settings that differ from a recommendation.
     pub advice: Vec<String>,
-    /// What is refused where it is new, and goes on for now because it was applied before.
+    /// Settings that are refused when they are new, but are still accepted because they were applied earlier.
     pub tolerated: Vec<InvalidSetting>,
-    /// What is not applied although it is declared, while everything else is.
+    /// Declared settings that are not applied; all others are.
     pub refused: Vec<InvalidSetting>,
 }
 
 impl EffectiveSettings {
-    /// Settings that are written to the tenant: all but those the platform applies by itself.
+    /// Returns the settings that are written to the tenant: all except those that the platform applies itself.
     pub fn written_settings(&self) -> impl Iterator<Item = (Field, &Value, ValueOrigin)> {
         self.values
             .iter()
@@ -51,13 +51,13 @@ impl EffectiveSettings {
             .map(|(field, (value, origin))| (*field, value, *origin))
     }
 
-    /// The value of a written setting.
+    /// Returns the value of a setting.
     pub fn value(&self, field: Field) -> Option<&Value> {
         self.values.get(&field).map(|(value, _)| value)
     }
 }
 
-/// A Partner's settings: its own and nothing else.
+/// Returns a Partner's effective settings: only its own.
 pub fn own_settings(settings: DeclaredSettings) -> EffectiveSettings {
     let DeclaredSettings { values, payload, advice, tolerated } = settings;
     EffectiveSettings {
@@ -69,15 +69,15 @@ pub fn own_settings(settings: DeclaredSettings) -> EffectiveSettings {
     }
 }
 
-/// A Client's settings: its own; what it leaves out from the Partner's defaults; and, shown but never written, what
-/// the platform takes from the Partner itself.
+/// Returns a Client's effective settings: its own, then the Partner's defaults for what it does not set. Values that
+/// the platform takes from the Partner are included for status but never written.
 pub fn inherit_settings(
     client: DeclaredSettings,
     defaults: DeclaredSettings,
     partner: &BTreeMap<Field, Value>,
 ) -> EffectiveSettings {
     let DeclaredSettings { values, payload: SettingsPayload { images, secrets }, advice, tolerated } = client;
-    // A default that the Client does not take is nothing to say at the Client.
+    // A default that the Client overrides is not reported on the Client.
     let of_defaults = defaults.tolerated.into_iter().filter(|one| values.keys().all(|field| field.path() != one.path));
     let mut result = EffectiveSettings {
         values: BTreeMap::new(),
@@ -94,7 +94,7 @@ pub fn inherit_settings(
             InheritanceRule::PlatformCascades | InheritanceRule::PartnerOnly => {
                 result.values.insert(*field, (value.clone(), ValueOrigin::Platform));
             }
-            // Never from the Partner's own settings: its staff's IP list would lock every customer out.
+            // The Partner's own settings never apply here: the IP list of its staff would lock out every customer.
             InheritanceRule::Own | InheritanceRule::WithinPartner => {}
         }
     }
@@ -104,7 +104,7 @@ pub fn inherit_settings(
     result
 }
 
-/// What a Client sets differently from a default that its Partner has locked.
+/// Returns the Client's settings that differ from a default that its Partner has locked.
 pub fn find_locked_violations(
     client: &DeclaredSettings,
     defaults: &DeclaredSettings,
@@ -182,7 +182,7 @@ mod tests {
         let defaults = DeclaredSettings { values: all.clone(), ..DeclaredSettings::default() };
         let others = all.keys().map(|field| (*field, Value::text("another"))).collect();
         let client = DeclaredSettings { values: others, ..DeclaredSettings::default() };
-        // Typed by hand, and not taken from the names of the fields.
+        // Listed by hand, not derived from the names of the fields.
         let access = [
             "security.access.allowedIPs",
             "security.access.twoFactorAuthentication",

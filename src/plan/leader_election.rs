@@ -1,20 +1,22 @@
-//! Leadership: who may work, decided from one record and the calling process's own clock.
+//! Leader election: decides which process may work, from one record and the calling process's own clock.
 //!
-//! Every `now` is a distance on the monotonic clock of the process that asks, and none is ever compared with a time of
+//! Every `now` is a duration on the monotonic clock of the calling process, and is never compared with a time of
 //! another process. A claim ends `renew_deadline` after its holder *sent* the last renewal that was granted. Another
-//! takes the record only after it has known it unchanged for `lease_duration`, counted from when it *received* it for
-//! the first time, which is later. So the longer of the two times keeps them apart, whatever their clocks show.
+//! process takes the record only after the record has been unchanged for `lease_duration`, counted from when that
+//! process first *received* it, which is later. Because `lease_duration` is longer, the two never lead at the same
+//! time, even if their clocks differ.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Longest time that a record may announce: a slip in it must not keep everybody out for ever.
+/// Maximum duration that a record may announce. Without it, a wrong value in the record would block all processes for
+/// ever.
 pub const MAX_LEASE_DURATION: Duration = Duration::from_hours(1);
-/// The finest step of a record's times.
+/// Resolution of the times in a record.
 const RENEW_TIME_STEP: SignedDuration = SignedDuration::from_micros(1);
 
-/// The three times of leadership.
+/// The three durations of leader election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseTerms {
     lease_duration: Duration,
@@ -23,10 +25,11 @@ pub struct LeaseTerms {
 }
 
 impl LeaseTerms {
-    /// Terms that keep two processes apart.
+    /// Makes terms under which two processes never lead at the same time.
     ///
     /// # Errors
-    /// What is wrong with them, naming the flags.
+    ///
+    /// Returns what is wrong with the terms, naming the flags.
     pub fn new(
         lease_duration: Duration,
         renew_deadline: Duration,
@@ -44,55 +47,55 @@ impl LeaseTerms {
         Ok(Self { lease_duration, renew_deadline, retry_period })
     }
 
-    /// How long the record of another must stand unchanged before it may be taken.
+    /// Returns how long the record of another holder must be unchanged before it may be taken.
     pub const fn lease_duration(&self) -> Duration {
         self.lease_duration
     }
 
-    /// How long a claim holds without being renewed.
+    /// Returns how long a claim is valid without a renewal.
     pub const fn renew_deadline(&self) -> Duration {
         self.renew_deadline
     }
 
-    /// Time between two renewals.
+    /// Returns the time between two renewals.
     pub const fn retry_period(&self) -> Duration {
         self.retry_period
     }
 
-    /// Time between two looks of a process that stands by, and before another try after a failure. Looking is a read,
-    /// and what it finds out is that the leader let go.
+    /// Returns the time between two reads by a standby, and between a failure and the retry. It is short because a read
+    /// is cheap and shows that the leader has released the lease.
     pub fn poll_interval(&self) -> Duration {
         self.retry_period / 4
     }
 }
 
-/// What is written about who leads.
+/// The record about the leader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseRecord {
-    /// Who leads; nobody after a release.
+    /// Identity of the leader; `None` after a release.
     pub holder: Option<String>,
-    /// For how long the holder wants the record to be believed.
+    /// How long the record is valid according to its holder.
     pub duration: Duration,
-    /// When it became the holder, by its own wall clock: for people to read.
+    /// When the holder acquired the lease, by its own wall clock; for people to read.
     pub acquired: Option<Timestamp>,
-    /// When it renewed last, by its own wall clock: compared with nothing but its former value.
+    /// When the holder last renewed, by its own wall clock; compared only with its previous value.
     pub renewed: Option<Timestamp>,
-    /// How often the holder changed.
+    /// Number of changes of the holder.
     pub transitions: i32,
 }
 
 /// What to do about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LeaseDecision {
-    /// It names this process: renew it.
+    /// The record names this process: renew it.
     Renew,
-    /// It binds nobody: write this process into it.
+    /// The record is free or expired: write this process into it.
     Acquire,
-    /// It binds another: look again after this time.
+    /// Another process holds the record: read it again after this time.
     Wait(Duration),
 }
 
-/// What a record that this process has known unchanged for some time means to it.
+/// Decides what to do about a record that this process has seen unchanged for some time.
 pub fn decide_lease(
     record: Option<&LeaseRecord>,
     me: &str,
@@ -104,13 +107,13 @@ pub fn decide_lease(
     if holder == me {
         return LeaseDecision::Renew;
     }
-    // During an upgrade that changes the flags the longer of both holds.
+    // During an upgrade that changes the flags, the longer of both durations applies.
     let duration = terms.lease_duration.max(record.duration.min(MAX_LEASE_DURATION));
     let left = duration.saturating_sub(unchanged_for);
     if left.is_zero() { LeaseDecision::Acquire } else { LeaseDecision::Wait(left.min(terms.poll_interval())) }
 }
 
-/// One process on its way to leadership, through it and out of it.
+/// One process that acquires, holds and loses leadership.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaderElector {
     identity: String,
@@ -123,24 +126,25 @@ pub struct LeaderElector {
 struct SeenRecord {
     /// The last answer.
     answer: Option<LeaseRecord>,
-    /// The last record that was there. One that somebody deleted still binds whoever saw it: its holder may not know.
+    /// The last record that existed. A deleted record still binds every process that saw it, because its holder may not
+    /// know of the deletion.
     record: Option<LeaseRecord>,
-    /// When this answer came for the first time.
+    /// When this answer was first received.
     since: Duration,
 }
 
 impl LeaderElector {
-    /// A process under a name that no other process ever has.
+    /// Makes an elector for an identity that no other process ever has.
     pub const fn new(me: String, terms: LeaseTerms) -> Self {
         Self { identity: me, terms, seen: None, leads_until: None }
     }
 
-    /// The name.
+    /// Returns the identity.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// Takes note of the record, or of there being none, as received `now`.
+    /// Records that the lease, or its absence, was received at `now`, and decides what to do.
     pub fn observe_record(&mut self, answer: Option<LeaseRecord>, now: Duration) -> LeaseDecision {
         let seen = match self.seen.take() {
             Some(seen) if seen.answer == answer => seen,
@@ -154,17 +158,17 @@ impl LeaderElector {
         decision
     }
 
-    /// Who was seen in the record last.
+    /// Returns the holder in the last record that was seen.
     pub fn holder(&self) -> Option<&str> {
         self.seen.as_ref()?.record.as_ref()?.holder.as_deref()
     }
 
-    /// The record that claims leadership, on top of the one seen last.
+    /// Returns the record that claims leadership, based on the last one seen.
     pub fn claim_record(&self, wall: Timestamp) -> LeaseRecord {
         self.next_record(Some(&self.identity), wall)
     }
 
-    /// The record that gives leadership back.
+    /// Returns the record that releases leadership.
     pub fn release_record(&self, wall: Timestamp) -> LeaseRecord {
         self.next_record(None, wall)
     }
@@ -172,7 +176,7 @@ impl LeaderElector {
     fn next_record(&self, holder: Option<&str>, wall: Timestamp) -> LeaseRecord {
         let before = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
         let former = before.and_then(|record| record.renewed);
-        // A clock that stands still or is set back must not make a renewal look like no change.
+        // If the clock stops or is set back, the renewal must still change the record.
         let renewed =
             former.and_then(|former| former.checked_add(RENEW_TIME_STEP).ok()).map_or(wall, |least| least.max(wall));
         let acquired = before.filter(|record| record.holder.as_deref() == holder).and_then(|record| record.acquired);
@@ -187,7 +191,8 @@ impl LeaderElector {
         }
     }
 
-    /// The claim that was sent at `sent` is known, `now`, to have been granted. One that has lapsed stays lapsed.
+    /// Records that the claim sent at `sent` is known, at `now`, to have been granted. A claim that has expired stays
+    /// expired.
     pub fn confirm_claim(&mut self, sent: Duration, now: Duration) {
         let until = sent.saturating_add(self.terms.renew_deadline);
         if now < until && !self.has_lost_leadership(now) {
@@ -195,17 +200,17 @@ impl LeaderElector {
         }
     }
 
-    /// When the claim ends unless it is renewed; nothing before the first one.
+    /// Returns when the claim ends unless it is renewed; `None` before the first claim.
     pub const fn leads_until(&self) -> Option<Duration> {
         self.leads_until
     }
 
-    /// Whether this process leads.
+    /// Returns whether this process leads.
     pub fn is_leading(&self, now: Duration) -> bool {
         self.leads_until.is_some_and(|until| now < until)
     }
 
-    /// Whether this process has led and does so no more.
+    /// Returns whether this process has led and no longer does.
     pub fn has_lost_leadership(&self, now: Duration) -> bool {
         self.leads_until.is_some_and(|until| now >= until)
     }

@@ -1,4 +1,4 @@
-//! What the platform answers about a tenant.
+//! What the platform reports about a tenant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,76 +6,77 @@ use jiff::Timestamp;
 
 use super::{Digest, Field, ObservedMark, Value};
 
-/// What the platform answers for a field.
+/// What the platform reports for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObservedValue {
     /// The value.
     Value(Value),
-    /// Written but never shown.
+    /// The platform accepts writes but never shows the value.
     Unreadable,
     /// The platform has no such setting.
     Unsupported,
 }
 
-/// State of a tenant as far as the platform tells.
+/// State of a tenant as the platform reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LifecycleState {
-    /// In service.
+    /// Active.
     Active,
-    /// Stopped, can be activated again.
+    /// Suspended; it can be activated again.
     Suspended,
-    /// Suspended or ended: the documented wire cannot tell.
+    /// Suspended or terminated: the documented API does not distinguish them.
     Inactive,
-    /// Ended for ever.
+    /// Terminated permanently.
     Terminated,
-    /// In a state that this release does not know: nothing that depends on the state is done, and no end is believed.
+    /// A state that this release does not know. Nothing that depends on the state is done, and the tenant never counts
+    /// as terminated.
     Unknown,
 }
 
-/// What the platform answers and this release does not understand.
+/// What the platform returns and this release does not understand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnknownAnswers {
-    /// Word for the state.
+    /// Name of the state.
     pub state: Option<String>,
-    /// Entries that the catalogue does not know, as the platform writes them; they are sent back with every write.
+    /// Entries that the catalogue does not know, as the platform spells them. Every write sends them back.
     pub values: BTreeMap<Field, BTreeSet<String>>,
-    /// Settings whose value is of a form that cannot be read, each with the form.
+    /// Settings whose value has a form that cannot be read, each with a description of the form.
     pub unreadable: BTreeMap<Field, String>,
 }
 
-/// An image as everybody can load it. A platform may write again what was uploaded, so the digest of the upload is another.
+/// A publicly served image. A platform may re-encode an upload, so its digest can differ from the upload's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedImage {
-    /// Its path on the platform.
+    /// Path of the image on the platform.
     pub path: String,
-    /// Digest of its bytes, where it is known.
+    /// Digest of its bytes, if known.
     pub digest: Option<Digest>,
 }
 
-/// A tenant as it is on the platform.
+/// A tenant as it exists on the platform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservedTenant {
     /// Unique id.
     pub unique_id: String,
-    /// Number of the account.
+    /// Account number.
     pub account_id: Option<String>,
     /// Name on the platform.
     pub name: String,
-    /// State.
+    /// Lifecycle state.
     pub life: LifecycleState,
-    /// Who owns it.
+    /// Mark of the owner.
     pub mark: ObservedMark,
-    /// Every field of the kind.
+    /// Values of every field of the kind.
     pub values: BTreeMap<Field, ObservedValue>,
     /// Images that the platform serves.
     pub served_images: BTreeMap<Field, ServedImage>,
-    /// What is not understood of it.
+    /// Answers that are not understood.
     pub unknown: UnknownAnswers,
-    /// When it was created.
+    /// When the tenant was created.
     pub created: Option<Timestamp>,
-    /// When anything under it last changed.
+    /// When anything of the tenant last changed.
     pub updated: Option<Timestamp>,
-    /// Grows with every change under it; nothing where the platform does not count them.
+    /// Revision, which grows with every change; `None` if the platform does not count changes.
     pub revision: Option<i64>,
     /// Address of its console.
     pub url: Option<String>,
@@ -84,7 +85,7 @@ pub struct ObservedTenant {
 }
 
 impl ObservedTenant {
-    /// Name of the settings' values that the platform shows.
+    /// Returns the value of a setting, if the platform shows it.
     pub fn value(&self, field: Field) -> Option<&Value> {
         match self.values.get(&field) {
             Some(ObservedValue::Value(value)) => Some(value),
@@ -92,7 +93,7 @@ impl ObservedTenant {
         }
     }
 
-    /// Whether a declared image is the one that the platform serves.
+    /// Returns whether the platform serves the declared image.
     pub fn is_served(&self, field: Field, value: &Value) -> bool {
         let served = self.served_images.get(&field).and_then(|served| served.digest.as_ref());
         matches!((value, served), (Value::Image(declared), Some(served)) if declared == served)

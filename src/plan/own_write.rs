@@ -1,5 +1,5 @@
-//! What a read says after our own write: that it comes too early, that the platform took the value, that it keeps a form
-//! of its own, or that it did not take it. Pure.
+//! Interprets a read after our own write: it is too early, the platform took the value, it stores a normalised form, or
+//! it did not take the value. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Field, Value, is_same_status_value};
 use crate::api::TenantState;
 
-/// Time from the first write of a value within which an old value, or "not found" after a create, is a late read.
+/// Time after the first write of a value during which an old value, or "not found" after a create, counts as a late
+/// read.
 pub const READ_LAG_LIMIT: SignedDuration = SignedDuration::from_mins(2);
-/// Time in which writes of one value are counted.
+/// Time window in which writes of one value are counted.
 pub const WRITE_COUNT_WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// Writes of one value within that time, after which it is left alone.
+/// Maximum number of writes of one value within the window; then the value is left as it is.
 pub const MAX_WRITES: usize = 3;
 
-/// Something of a tenant that is written and read back.
+/// A property of a tenant that is written and read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TenantProperty {
     /// A setting.
     Setting(Field),
-    /// Whether the tenant is in service.
+    /// Whether the tenant is active.
     State,
 }
 
 impl TenantProperty {
-    /// Where it stands in the spec.
+    /// Returns the path in the spec.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Setting(field) => field.path(),
@@ -33,7 +34,7 @@ impl TenantProperty {
         }
     }
 
-    /// Whether only the declared value itself counts, since people are safe, or served, only with that.
+    /// Returns whether only exactly the declared value is acceptable, because security or service depends on it.
     pub fn needs_exact_value(self) -> bool {
         match self {
             Self::Setting(field) => {
@@ -43,73 +44,73 @@ impl TenantProperty {
         }
     }
 
-    /// The value that stands for a state.
+    /// Returns the value that represents a state.
     pub fn state_value(state: TenantState) -> Value {
         Value::text(state.name())
     }
 }
 
-/// A declared value and the form in which the platform keeps it, both as JSON.
+/// A declared value and the normalised form that the platform stores, both as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalisedForm {
     /// The declared value.
     pub declared: String,
-    /// The platform's form of it.
+    /// The form that the platform shows.
     pub shown: String,
 }
 
 impl NormalisedForm {
-    /// Whether it is the form of this value, and the platform shows it.
+    /// Returns whether this is the normalised form of the declared value and the platform shows it.
     pub fn is_form_of(&self, declared: &Value, shown: &Value) -> bool {
         is_same_status_value(&self.declared, &declared.to_json()) && is_same_status_value(&self.shown, &shown.to_json())
     }
 }
 
-/// Forms of the platform's own, by setting.
+/// Normalised forms by setting.
 pub type NormalisedForms = BTreeMap<Field, NormalisedForm>;
 
-/// What is about to be written, or was.
+/// A write, before or after it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteAttempt {
     /// The value.
     pub declared: Value,
-    /// What the platform showed before.
+    /// Value that the platform showed before the write.
     pub value_before: Option<Value>,
-    /// Revision of the tenant before.
+    /// Revision of the tenant before the write.
     pub revision: Option<i64>,
-    /// When it was written.
+    /// Time of the write.
     pub at: Timestamp,
 }
 
-/// What was read.
+/// Result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadBack<'a> {
     /// The value.
     pub value: &'a Value,
     /// Revision of the tenant.
     pub revision: Option<i64>,
-    /// When.
+    /// Time of the read.
     pub at: Timestamp,
 }
 
 /// What a read means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBackResult {
-    /// The platform shows what was written.
+    /// The platform shows the written value.
     Taken,
-    /// It does not show the write yet.
+    /// The platform does not show the write yet.
     Late,
-    /// It shows a form of its own; a later read must show the same.
+    /// The platform shows a normalised form; a later read must show the same form.
     Unconfirmed,
-    /// It shows the same form of its own as directly after the write.
+    /// The platform shows the same normalised form as directly after the write.
     Normalised,
-    /// It shows another value and has not shown the written one since.
+    /// The platform shows another value and has not shown the written one since the write.
     NotTaken,
-    /// It showed the written value, or a form of its own, and shows another one now: somebody changed it.
+    /// The platform showed the written value or a normalised form, and now shows another value: somebody changed it.
     Changed,
 }
 
-/// What this process wrote of one part, and what was read since.
+/// What this process wrote of one property, and what it read since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnWrite {
     first: WriteAttempt,
@@ -119,8 +120,8 @@ pub struct OwnWrite {
 }
 
 impl OwnWrite {
-    /// A write, after an earlier one of the same part. One of the same value that was never shown is the same write
-    /// again: its time counts from the first.
+    /// Makes the record of a write that follows an earlier write of the same property. A repeated write of a value that
+    /// was never shown counts as the same write: its time starts with the first.
     #[must_use]
     pub fn after_write(earlier: Option<Self>, write: WriteAttempt) -> Self {
         match earlier {
@@ -132,17 +133,17 @@ impl OwnWrite {
         }
     }
 
-    /// The value that was written.
+    /// Returns the value that was written.
     pub fn declared_value(&self) -> &Value {
         &self.first.declared
     }
 
-    /// Whether the value was written as often as it may be, without being shown once.
+    /// Returns whether the value was written the maximum number of times without ever being shown.
     pub fn is_exhausted(&self, now: Timestamp) -> bool {
         !self.was_shown && self.count_recent(now) >= MAX_WRITES
     }
 
-    /// Whether nothing of it counts any more.
+    /// Returns whether all writes are older than the window.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.count_recent(now) == 0
     }
@@ -151,7 +152,7 @@ impl OwnWrite {
         self.times.iter().filter(|time| now.duration_since(**time) < WRITE_COUNT_WINDOW).count()
     }
 
-    /// What a read means for this part.
+    /// Interprets a read of this property.
     pub fn interpret_read(&mut self, part: TenantProperty, read: &ReadBack<'_>) -> ReadBackResult {
         let ReadBack { value: seen, revision, at } = read;
         if **seen == self.first.declared {
@@ -159,13 +160,14 @@ impl OwnWrite {
             return ReadBackResult::Taken;
         }
         let is_former = self.first.value_before.as_ref() == Some(*seen);
-        // A revision that is no higher than the one before the write is older than the write; any other is as it is.
+        // A read whose revision is not higher than the revision before the write is older than the write; any other
+        // read is current.
         let is_older = match (self.first.revision, revision) {
             (Some(before), Some(now)) => *now <= before,
             _ => is_former,
         };
-        // Where revisions are counted, reads do not fall behind each other: what was shown once and is older now was put
-        // back, as by a restored backup.
+        // If revisions are counted, reads never go back in time. A value that was shown and is older now was put back,
+        // for example by a restored backup.
         let may_be_late = revision.is_none() || !self.was_shown;
         if is_older && may_be_late && at.duration_since(self.first.at) < READ_LAG_LIMIT {
             return ReadBackResult::Late;
@@ -209,7 +211,9 @@ mod tests {
     fn interpret_text(
         own: &mut OwnWrite,
         part: TenantProperty,
-        (text, seconds, revision): (&str, i64, Option<i64>),
+        text: &str,
+        seconds: i64,
+        revision: Option<i64>,
     ) -> ReadBackResult {
         own.interpret_read(part, &ReadBack { value: &Value::text(text), revision, at: time_at(seconds) })
     }
@@ -217,11 +221,11 @@ mod tests {
     #[test]
     fn an_old_value_is_late_for_two_minutes_and_then_not_taken() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 119, None)), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 120, None)), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 119, None), ReadBackResult::Late);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 120, None), ReadBackResult::NotTaken);
         own = OwnWrite::after_write(Some(own), write_attempt(120));
         assert_eq!(
-            interpret_text(&mut own, CITY, ("1", 121, None)),
+            interpret_text(&mut own, CITY, "1", 121, None),
             ReadBackResult::NotTaken,
             "the time counts from the first write"
         );
@@ -230,17 +234,17 @@ mod tests {
     #[test]
     fn with_revisions_an_older_one_is_late_and_any_other_is_as_it_is() {
         let of = |revision| OwnWrite::after_write(None, WriteAttempt { revision, ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("other", 1, Some(5))), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("1", 1, Some(6))), ReadBackResult::NotTaken);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, ("1", 121, Some(5))), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "other", 1, Some(5)), ReadBackResult::Late);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 1, Some(6)), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 121, Some(5)), ReadBackResult::NotTaken);
     }
 
     #[test]
     fn a_form_of_the_platform_s_own_counts_once_a_later_read_confirms_it_and_never_where_only_the_value_itself_does() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("5550100", 1, None)), ReadBackResult::Unconfirmed);
-        assert_eq!(interpret_text(&mut own, CITY, ("5550100", 2, None)), ReadBackResult::Normalised);
-        assert_eq!(interpret_text(&mut own, CITY, ("666", 3, None)), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "5550100", 1, None), ReadBackResult::Unconfirmed);
+        assert_eq!(interpret_text(&mut own, CITY, "5550100", 2, None), ReadBackResult::Normalised);
+        assert_eq!(interpret_text(&mut own, CITY, "666", 3, None), ReadBackResult::Changed);
         let exact = Field::ALL
             .iter()
             .copied()
@@ -251,7 +255,7 @@ mod tests {
             let mut own = OwnWrite::after_write(None, write_attempt(0));
             for second in 1..3 {
                 assert_eq!(
-                    interpret_text(&mut own, part, ("5550100", second, None)),
+                    interpret_text(&mut own, part, "5550100", second, None),
                     ReadBackResult::NotTaken,
                     "{}",
                     part.path()
@@ -263,14 +267,14 @@ mod tests {
     #[test]
     fn a_value_that_was_shown_and_differs_later_was_changed_by_somebody() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, ("555-0100", 1, None)), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, None), ReadBackResult::Taken);
         assert_eq!(
-            interpret_text(&mut own, CITY, ("1", 2, None)),
+            interpret_text(&mut own, CITY, "1", 2, None),
             ReadBackResult::Late,
             "another server of the platform may be behind"
         );
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 121, None)), ReadBackResult::Changed);
-        assert_eq!(interpret_text(&mut own, CITY, ("2", 2, None)), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 121, None), ReadBackResult::Changed);
+        assert_eq!(interpret_text(&mut own, CITY, "2", 2, None), ReadBackResult::Changed);
         let again = OwnWrite::after_write(Some(own), write_attempt(200));
         assert!(!again.is_exhausted(time_at(200)));
     }
@@ -278,8 +282,8 @@ mod tests {
     #[test]
     fn with_revisions_what_was_shown_and_is_older_again_was_put_back() {
         let mut own = OwnWrite::after_write(None, WriteAttempt { revision: Some(5), ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut own, CITY, ("555-0100", 1, Some(6))), ReadBackResult::Taken);
-        assert_eq!(interpret_text(&mut own, CITY, ("1", 2, Some(4))), ReadBackResult::Changed, "a backup was restored");
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, Some(6)), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 2, Some(4)), ReadBackResult::Changed, "a backup was restored");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Packages and add-ons between a Partner and its Clients.
+//! Rules for packages and add-ons between a Partner and its Clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +6,16 @@ use super::{EffectiveSettings, Field, InvalidSetting, Value};
 use crate::api::Reason;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
 
-/// What a Client uses of its Partner's.
+/// The packages and add-ons that a Client uses.
 #[derive(Clone, Debug)]
 pub struct ClientUse {
     /// `namespace/name` of the Client object.
     pub client: String,
-    /// Its effective packages and add-ons, by manifest name.
+    /// Effective packages and add-ons of the Client, by manifest name.
     pub entries: BTreeSet<String>,
 }
 
-/// What of a Client's packages and add-ons goes beyond its Partner's, and which add-ons lack their package.
+/// Returns the Client's packages and add-ons that exceed its Partner's, and add-ons without their package.
 pub fn check_within_partner(effective: &EffectiveSettings, partner: &BTreeMap<Field, Value>) -> Vec<InvalidSetting> {
     let mut invalid = Vec::new();
     for field in [Field::Packages, Field::AddOns] {
@@ -34,23 +34,24 @@ pub fn check_within_partner(effective: &EffectiveSettings, partner: &BTreeMap<Fi
     invalid
 }
 
-/// A switch that is on without the add-on that it needs.
+/// A switch that is on without its required add-on.
 #[derive(Clone, Debug)]
 pub struct MissingAddOn {
     /// The switch.
     pub field: Field,
-    /// What it needs.
+    /// The required add-on.
     pub add_on: AddOn,
     /// What is wrong, and what to do.
     pub invalid: InvalidSetting,
 }
 
-/// The switches that are on without their add-on.
+/// Returns the switches that are on without their add-on.
 pub fn switches_without_add_ons(effective: &EffectiveSettings) -> Vec<MissingAddOn> {
     SWITCHES.into_iter().filter_map(|(field, add_on)| switch_without_add_on(effective, field, add_on)).collect()
 }
 
-/// A partner adds packages itself; what add-ons it may have is decided by the support of the platform.
+/// Describes entries that exceed the Partner's. A partner adds packages itself; the platform's support decides which
+/// add-ons it may have.
 fn beyond_partner_message(field: Field, beyond: &[&str]) -> String {
     let advice = if field == Field::AddOns {
         format!("; where the platform does not permit it to the partner, ask the platform's support: {CONTACT_SUPPORT}")
@@ -64,12 +65,12 @@ fn beyond_partner_message(field: Field, beyond: &[&str]) -> String {
     )
 }
 
-/// Switches that do something only with an add-on.
+/// Switches that only have an effect with an add-on.
 const SWITCHES: [(Field, AddOn); 2] =
     [(Field::SmsVoiceNotification, AddOn::SMSAndVoice), (Field::RemoteAccess, AddOn::RemoteAccessManagement)];
 
-/// A switch that is on without its add-on; the schema cannot see add-ons that come from defaults. Where add-ons are not
-/// managed the platform judges.
+/// Returns the switch if it is on without its add-on. The schema cannot check this, because it does not see add-ons
+/// from defaults. If add-ons are not managed, the platform checks.
 fn switch_without_add_on(effective: &EffectiveSettings, field: Field, add_on: AddOn) -> Option<MissingAddOn> {
     let is_on = effective.value(field) == Some(&Value::Flag(true));
     let add_ons = effective.value(Field::AddOns).filter(|_| is_on)?;
@@ -80,7 +81,8 @@ fn switch_without_add_on(effective: &EffectiveSettings, field: Field, add_on: Ad
     })
 }
 
-/// Add-ons whose package is not among the effective ones; the schema cannot see packages that come from defaults.
+/// Returns add-ons whose package is not effective. The schema cannot check this, because it does not see packages from
+/// defaults.
 fn add_ons_without_package(effective: &EffectiveSettings, package: Package) -> Option<InvalidSetting> {
     let is_there = effective.value(Field::Packages)?.entries().any(|entry| entry == package.name());
     let of_package = |name: &&str| AddOn::from_name(name).is_some_and(|add_on| add_on.package() == package);
@@ -96,7 +98,8 @@ fn add_ons_without_package(effective: &EffectiveSettings, package: Package) -> O
     })
 }
 
-/// Which Clients still use what a Partner is about to drop: a sentence that names up to five, or nothing.
+/// Returns a sentence that names up to five Clients that still use what a Partner is about to drop; `None` if there are
+/// none.
 pub fn clients_still_using(effective: &EffectiveSettings, uses: &[ClientUse]) -> Option<String> {
     let declared: Vec<(&Value, NamePredicate)> =
         [(effective.value(Field::Packages), is_package as NamePredicate), (effective.value(Field::AddOns), is_add_on)]
@@ -133,7 +136,7 @@ pub fn clients_still_using(effective: &EffectiveSettings, uses: &[ClientUse]) ->
     ))
 }
 
-/// Whether a manifest name is of one list.
+/// Returns whether a manifest name belongs to one list.
 type NamePredicate = fn(&str) -> bool;
 
 fn is_package(name: &str) -> bool {

@@ -1,20 +1,20 @@
-//! A pause of an object, and when it ends.
+//! The pause of an object, and when it ends.
 
 use jiff::Timestamp;
 
-/// Why nothing is done for an object.
+/// Why an object is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
     /// `management.mode` is `Paused`.
     Indefinite,
-    /// `management.pausedUntil` lies ahead.
+    /// `management.pausedUntil` is in the future.
     Until(Timestamp),
-    /// `management.pausedUntil` is no time. It may have been meant to lie ahead, so nothing is written.
+    /// `management.pausedUntil` is not a time. It may have been meant as a future time, so nothing is written.
     Unreadable,
 }
 
 impl Pause {
-    /// What holds now, of a mode that is `Paused` or not and a time as it is declared.
+    /// Returns the pause that applies now, from whether the mode is `Paused` and the declared time.
     pub fn from_spec(is_paused: bool, until: Option<&str>, now: Timestamp) -> Option<Self> {
         if is_paused {
             return Some(Self::Indefinite);
@@ -25,7 +25,7 @@ impl Pause {
         }
     }
 
-    /// When it ends by itself.
+    /// Returns when the pause ends by itself.
     pub const fn ends_at(self) -> Option<Timestamp> {
         match self {
             Self::Until(until) => Some(until),
@@ -33,7 +33,7 @@ impl Pause {
         }
     }
 
-    /// What an object says about it.
+    /// Returns the message for the condition.
     pub fn message(self) -> String {
         match self {
             Self::Indefinite => {

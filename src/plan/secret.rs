@@ -1,4 +1,4 @@
-//! Where the value of a secret setting comes from. That is shown; the value and everything made of it is not.
+//! The source of a secret setting. The source may be shown; the value and anything derived from it may not.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,16 +8,16 @@ use secrecy::SecretString;
 use super::{Field, write_record};
 use crate::api::SecretKeyRef;
 
-/// A key of a Secret in one of its versions.
+/// A key of a Secret at one version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretSource {
     /// Namespace of the Secret.
     pub namespace: String,
     /// Name of the Secret.
     pub name: String,
-    /// Key in its data.
+    /// Key in the Secret's data.
     pub key: String,
-    /// `resourceVersion` of the Secret; empty for one that is not in a cluster yet.
+    /// `resourceVersion` of the Secret; empty for a Secret that is not in a cluster yet.
     pub version: String,
 }
 
@@ -29,27 +29,27 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// What was read of a reference to a Secret.
+/// Result of reading a reference to a Secret.
 #[derive(Clone, Debug)]
 pub struct SecretLookup {
-    /// Where it was read.
+    /// Source of the value.
     pub source: SecretSource,
-    /// The value; nothing where the Secret lacks the key.
+    /// The value; `None` if the Secret does not have the key.
     pub text: Option<SecretString>,
-    /// Whether the Secret carries the label by which objects may reference it.
+    /// Whether the Secret has the label that permits objects to reference it.
     pub is_allowed: bool,
 }
 
-/// The reference of a setting as status shows that it was applied.
+/// The applied reference of a setting, as status shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum AppliedReference {
     /// `name/key@version`.
     Source(String),
-    /// The digest that releases before 0.2 showed instead.
+    /// The digest that releases before 0.2 showed.
     Legacy(String),
 }
 
-/// References that were applied, by setting. They go on without the label until release 0.3.
+/// References that were applied, by setting. They are accepted without the label until release 0.3.
 #[derive(Clone, Debug, Default)]
 pub struct AppliedSecrets {
     /// UID of the object.
@@ -58,7 +58,7 @@ pub struct AppliedSecrets {
 }
 
 impl AppliedSecrets {
-    /// From what status shows of the settings of one origin, as JSON by field.
+    /// Reads references from the settings that status shows for one origin, as JSON by field.
     pub fn from_status(uid: &str, shown: impl IntoIterator<Item = (Field, String)>) -> Self {
         let applied = |(field, json): (Field, String)| {
             let text = json.trim_matches('"').to_owned();
@@ -68,7 +68,7 @@ impl AppliedSecrets {
         Self { uid: uid.to_owned(), by_field: shown.into_iter().map(applied).collect() }
     }
 
-    /// Whether this reference was applied to the setting already, in whichever version.
+    /// Returns whether this reference was already applied to the setting, at any version.
     pub(super) fn has_reference(&self, field: Field, reference: &SecretKeyRef, text: Option<&SecretString>) -> bool {
         match self.by_field.get(&field) {
             None => false,

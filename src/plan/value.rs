@@ -1,4 +1,4 @@
-//! The value of a setting, in the one form in which declared and observed values are compared.
+//! The value of a setting, in the form in which declared and observed values are compared.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::{Digest, Field, SecretSource, ValueType};
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Explicitly empty: no text, no entries, no image.
+    /// Explicitly empty: no text, no entries or no image.
     Cleared,
     /// A text that is not empty.
     Text(String),
@@ -15,34 +15,34 @@ pub enum Value {
     Flag(bool),
     /// A number.
     Number(i64),
-    /// A set that is not empty; order means nothing.
+    /// A set that is not empty; the order of entries has no meaning.
     Set(BTreeSet<String>),
-    /// An image, by the digest of its bytes.
+    /// An image, identified by the digest of its bytes.
     Image(Digest),
-    /// A secret, by where it comes from.
+    /// A secret, identified by its source.
     Secret(SecretSource),
 }
 
 impl Value {
-    /// A text; an empty one clears.
+    /// Makes a text; an empty one clears.
     pub fn text(text: &str) -> Self {
         if text.is_empty() { Self::Cleared } else { Self::Text(text.to_owned()) }
     }
 
-    /// A set; an empty one clears.
+    /// Makes a set; an empty one clears.
     pub fn set<T: Into<String>>(entries: impl IntoIterator<Item = T>) -> Self {
         let set: BTreeSet<String> = entries.into_iter().map(Into::into).collect();
         if set.is_empty() { Self::Cleared } else { Self::Set(set) }
     }
 
-    /// The entries of a set; none for any other value.
+    /// Returns the entries of a set; none for any other value.
     pub fn entries(&self) -> impl Iterator<Item = &str> {
         let set = if let Self::Set(set) = self { Some(set) } else { None };
         set.into_iter().flatten().map(String::as_str)
     }
 
-    /// The form in which two spellings of the same thing are equal: white space around texts, aliases of time zones and
-    /// countries, colours with `#`, letters of addresses.
+    /// Normalises the value, so that two spellings of the same value are equal: white space around texts, aliases of
+    /// time zones and countries, colours with `#`, and the case of addresses.
     #[must_use]
     pub fn into_normal_form(self, field: Field) -> Self {
         match self {
@@ -59,8 +59,8 @@ impl Value {
         }
     }
 
-    /// The value as JSON in a string, as status and plans show it: an image as its digest, a secret as Secret, key and
-    /// version.
+    /// Returns the value as a JSON string, as status and plans show it: an image as its digest, a secret as Secret, key
+    /// and version.
     pub fn to_json(&self) -> String {
         match self {
             Self::Cleared => "null".to_owned(),
@@ -73,8 +73,8 @@ impl Value {
         }
     }
 
-    /// Reads back what [`Value::to_json`] wrote for this field; nothing for a text that it cannot have written, and for a
-    /// secret, whose namespace is not in it.
+    /// Parses what [`Value::to_json`] wrote for this field. Returns `None` for a text that `to_json` cannot have
+    /// written, and for a secret, because the text does not contain its namespace.
     pub fn from_json(field: Field, json: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(json).ok()?;
         let digest = |text: &str| Some(Digest::from_hex(text.strip_prefix("sha256:")?));
@@ -92,8 +92,8 @@ impl Value {
     }
 }
 
-/// White space around a text is no part of it, as platforms store it: a block of YAML ends with a line feed, and a text of
-/// blanks alone is empty. Line ends within it are single line feeds.
+/// Removes white space around a text, as platforms do: a YAML block ends with a line feed, and a text of only blanks
+/// counts as empty. Line endings become single line feeds.
 fn normalise_text(field: Field, text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let text = text.trim();
@@ -109,14 +109,14 @@ fn normalise_text(field: Field, text: &str) -> String {
     }
 }
 
-/// A time of the wire or of RFC 3339 in whole seconds of UTC, in which texts are in the order of time.
+/// Converts a time of the API or of RFC 3339 to whole seconds in UTC, so that texts sort in the order of time.
 fn normalise_time(text: &str) -> Option<String> {
     let of_wire = jiff::fmt::strtime::parse(crate::wire::TIME_FORMAT, text).and_then(|parsed| parsed.to_timestamp());
     let time: jiff::Timestamp = of_wire.or_else(|_| text.parse()).ok()?;
     Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
 }
 
-/// A host name without the scheme and slash that documented samples show.
+/// Returns a host name without the scheme and the slash that documented samples show.
 fn strip_scheme(host: &str) -> &str {
     host.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').trim()
 }

@@ -1,4 +1,5 @@
-//! What was last written of settings that the platform never shows, known again without showing what it was.
+//! Records of the last written values of settings that the platform never shows. A record is comparable but does not
+//! reveal the value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,32 +10,33 @@ use sha2::Sha256;
 
 use super::{Digest, EffectiveSettings, Field, NormalisedForms, SettingsPayload, TenantProperty, Value, ValueType};
 
-/// Begins a record that a key made.
+/// Prefix of a record made with a key.
 const KEYED_PREFIX: &str = "hmac-sha256:";
-/// Begins a record of releases before 0.2, which anybody can compute who guesses the value.
+/// Prefix of a record of releases before 0.2. Anybody who guesses the value can compute such a record.
 const LEGACY_PREFIX: &str = "sha256:";
-/// The record where no key could be had.
+/// The record if no key is available.
 const UNKEYED_RECORD: &str = "unkeyed";
 
-/// The key of the records. Only the operator has it.
+/// The key for records. Only the operator has it.
 #[derive(Clone)]
 pub struct RecordKey(SecretString);
 
 impl RecordKey {
-    /// Bytes of a key.
+    /// Length of a key in bytes.
     pub const BYTES: usize = 32;
 
-    /// A key from the bytes of the Secret that keeps it; nothing where they are too few.
+    /// Makes a key from the bytes of the Secret that holds it; `None` if there are too few bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         use base64::Engine as _;
         (bytes.len() >= Self::BYTES)
             .then(|| Self(SecretString::from(base64::engine::general_purpose::STANDARD.encode(bytes))))
     }
 
-    /// The record of parts. Each part has its length in front, so that none can be shifted into another.
+    /// Returns the record of several parts. Each part is preceded by its length, so that bytes cannot move between
+    /// parts.
     fn hmac_record(&self, parts: &[&[u8]]) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()) else {
-            // An HMAC takes a key of any length.
+            // An HMAC accepts a key of any length.
             return UNKEYED_RECORD.to_owned();
         };
         for part in parts {
@@ -52,35 +54,36 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// What was last written, as status records it.
+/// What was last written, as recorded in status.
 #[derive(Clone, Debug, Default)]
 pub struct WriteRecord {
     /// UID of the object.
     pub uid: String,
-    /// The key of the records; nothing where it could not be had, and for programs beside the operator.
+    /// Key for records; `None` if it is not available, and in programs other than the operator.
     pub key: Option<RecordKey>,
-    /// What status shows of the settings that were last applied, as JSON.
+    /// Settings that were last applied, as status shows them, in JSON.
     pub applied_values: BTreeMap<Field, String>,
     /// Records of settings that the platform never shows.
     pub records: BTreeMap<Field, String>,
-    /// Forms in which the platform keeps what was written.
+    /// Normalised forms that the platform stores.
     pub normalised_forms: NormalisedForms,
     /// Whether the operator suspended the tenant.
     pub suspended_by_us: bool,
-    /// How often the mark was written without being shown since.
+    /// Number of writes of the mark since the platform last showed it.
     pub unconfirmed_marks: i64,
-    /// The last moment before which passwords count as too old that was sent, or was about to be.
+    /// The latest "passwords set before" moment that was sent or was about to be sent.
     pub passwords_set_before: Option<String>,
 }
 
 impl WriteRecord {
-    /// Whether this moment, or a later one, was sent.
+    /// Returns whether this moment or a later one was sent.
     pub(super) fn has_sent(&self, moment: &Value) -> bool {
         matches!((&self.passwords_set_before, moment), (Some(sent), Value::Text(moment)) if sent >= moment)
     }
 
-    /// The record of a value that the platform will not show. It covers where the value comes from: a reference to another
-    /// Secret is always written, so that nobody learns by it whether two Secrets hold the same.
+    /// Returns the record of a value that the platform will not show. It covers the source of the value: a changed
+    /// reference to another Secret is always written, so that nobody can find out whether two Secrets hold the same
+    /// value.
     pub fn record_value(&self, field: Field, value: &Value, payload: &SettingsPayload) -> String {
         let Some(key) = &self.key else { return UNKEYED_RECORD.to_owned() };
         let (uid, path, json) = (self.uid.as_bytes(), field.path().as_bytes(), value.to_json());
@@ -97,7 +100,7 @@ impl WriteRecord {
         }
     }
 
-    /// Whether this very value is what was last written.
+    /// Returns whether exactly this value was last written.
     pub fn is_recorded(&self, field: Field, value: &Value, payload: &SettingsPayload) -> bool {
         let Some(known) = self.records.get(&field) else { return false };
         if known.starts_with(LEGACY_PREFIX) {
@@ -106,18 +109,18 @@ impl WriteRecord {
         if known.starts_with(KEYED_PREFIX) && self.key.is_some() {
             return *known == self.record_value(field, value, payload);
         }
-        // Without a key the version of the Secret tells whether anything changed.
+        // Without a key, the version of the Secret shows whether anything changed.
         self.applied_values.get(&field) == Some(&value.to_json())
     }
 
-    /// Whether the platform shows a value in the form in which it keeps it.
+    /// Returns whether the platform shows the normalised form of a value.
     pub(super) fn is_normalised_form(&self, field: Field, value: &Value, seen: &Value) -> bool {
         !TenantProperty::Setting(field).needs_exact_value()
             && self.normalised_forms.get(&field).is_some_and(|echo| echo.is_form_of(value, seen))
     }
 
-    /// The records after these settings were written, of those that the platform does not show: none of an earlier form is
-    /// kept, and one that was is made again where the value is still the same.
+    /// Returns the records after these settings were written, for settings that the platform does not show. Records of
+    /// an earlier format are dropped, or made again if the value is unchanged.
     #[must_use]
     pub fn after_writing(
         &self,
@@ -139,7 +142,7 @@ impl WriteRecord {
         after
     }
 
-    /// The record as releases before 0.2 made it.
+    /// Returns the record in the format of releases before 0.2.
     fn legacy_record(&self, field: Field, value: &Value, payload: &SettingsPayload) -> String {
         let json = match (value, payload.secrets.get(&field)) {
             (Value::Secret(_), Some(text)) => format!("\"{}\"", legacy_digest(&self.uid, text)),
@@ -149,12 +152,12 @@ impl WriteRecord {
     }
 }
 
-/// The digest that releases before 0.2 showed of a Secret's value.
+/// Returns the digest of a Secret's value that releases before 0.2 showed.
 pub(super) fn legacy_digest(uid: &str, text: &SecretString) -> String {
     Digest::of_salted_bytes(uid, text.expose_secret().as_bytes()).to_string()
 }
 
-/// Whether a value in status is the digest of a Secret's value, as releases before 0.2 showed it.
+/// Returns whether a value in status is the digest of a Secret's value, as releases before 0.2 showed it.
 pub fn is_legacy_digest(field: Field, json: &str) -> bool {
     field.value_type() == ValueType::Secret && json.trim_matches('"').starts_with(LEGACY_PREFIX)
 }
@@ -170,7 +173,7 @@ mod tests {
         RecordKey::from_bytes(&[fill; RecordKey::BYTES])
     }
 
-    /// The settings of a tenant whose Duo secret key is this text of a Secret in this version.
+    /// Returns settings whose Duo secret key has this text, from a Secret of this name and version.
     fn duo_settings(name: &str, version: &str, text: &str) -> EffectiveSettings {
         let source =
             SecretSource { namespace: "a".into(), name: name.into(), key: "k".into(), version: version.into() };
@@ -185,7 +188,7 @@ mod tests {
         written.is_recorded(FIELD, effective.value(FIELD).unwrap(), &effective.payload)
     }
 
-    /// What status holds after a pass that wrote these settings.
+    /// Returns the status record after a pass that wrote these settings.
     fn record_after_write(key: Option<RecordKey>, effective: &EffectiveSettings) -> WriteRecord {
         let shown = [(FIELD, effective.value(FIELD).unwrap().to_json())].into();
         WriteRecord { uid: "u1".into(), key, applied_values: shown, ..WriteRecord::default() }.after_writing(

@@ -40,7 +40,7 @@ pub struct CreateAdmin {
     hours: u16,
 }
 
-/// Why no administrator was made.
+/// Why no administrator was created.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The database cannot be used.
@@ -49,10 +49,10 @@ pub enum AdminError {
     /// A write failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
-    /// The tenant cannot have people.
+    /// The tenant does not exist or is not active, so it cannot have people.
     #[error("there is no tenant `{0}` in service; give the unique id of one that is, or leave `--tenant` out")]
     Tenant(String),
-    /// The login name cannot be had.
+    /// The login name is taken.
     #[error("the login name `{0}` is taken; choose another")]
     Taken(String),
     /// The login name is not acceptable.
@@ -77,7 +77,7 @@ impl From<error::ApiError> for AdminError {
     }
 }
 
-/// What is told beside the password, which stands alone on stdout.
+/// Text on stderr that explains the password. Only the line with the password goes to stdout.
 struct NewAdminNotice<'a> {
     tenant: &'a str,
     user: &'a str,
@@ -97,10 +97,10 @@ impl std::fmt::Display for NewAdminNotice<'_> {
 }
 
 impl AdminCommand {
-    /// Does it, on the database itself: the platform may run or not.
+    /// Creates the administrator in the database itself, whether or not the platform runs.
     ///
     /// # Errors
-    /// Nothing was made.
+    /// The database, the login name, the tenant or the output failed; nothing was created.
     pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
         let Self::Create(create) = self;
         with_store_and_seal(database, key, async move |store, seal| create.run(store, seal, out).await).await
@@ -140,14 +140,15 @@ impl CreateAdmin {
         append_event(
             seal,
             &mut tx,
-            (tenant.id, &Actor::for_console()),
+            tenant.id,
+            &Actor::for_console(),
             AuditEvent::success(AuditAction::UserCreate, &unique_id),
         )
         .await?;
         let said = NewAdminNotice { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::to_wire(until) };
-        // With stderr closed there is nobody to tell.
+        // If stderr is closed, the explanation has no reader.
         let _ = write!(std::io::stderr(), "{said}");
-        // Printed before it is kept: a password that nobody saw would only be in the way.
+        // Printed before the commit, because an account whose password nobody saw would only block its login name.
         writeln!(out, "password: {}", password.expose_secret())?;
         out.flush()?;
         tx.commit().await?;

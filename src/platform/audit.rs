@@ -1,10 +1,10 @@
-//! The audit log: who did what under a tenant, in one chain of hashes per tenant.
+//! The audit log: who did what under a tenant, in one hash chain per tenant.
 //!
-//! A row's hash covers the row and the hash before it, and each row is sealed with a key outside the database. The last one
-//! stands once more in a head, and all heads in the anchor. So a row that is changed, taken out, put elsewhere or cut off is
-//! found by `tenantry-platform audit verify`, and so is a log that is put back to an earlier day. Rows are written in the
-//! transaction of what they tell: neither is there without the other. Each is also a line of the program's log, which is how
-//! it leaves the machine.
+//! The hash of a row covers the row and the hash before it, and each row is sealed with a key outside the database. A
+//! head repeats the last hash of each chain, and the anchor covers all heads. `tenantry-platform audit verify`
+//! therefore finds a row that was changed, removed, moved or cut off, and a log that was reset to an earlier day. A row
+//! is written in the same transaction as the change that it records, so neither exists without the other. Each row is
+//! also a line of the program's log, and in this way it leaves the machine.
 
 mod actor;
 mod anchor;
@@ -40,109 +40,109 @@ pub use verify::{AuditFinding, VerificationReport};
 use super::store::Tx;
 use log_writer::RowContent;
 
-/// What was done. The words stand in the log.
+/// What was done. The log stores the word of each action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum AuditAction {
-    /// A tenant was made.
+    /// A tenant was created.
     TenantCreate,
     /// A tenant's settings changed.
     TenantUpdate,
-    /// A tenant went into service again.
+    /// A tenant was activated again.
     TenantActivate,
-    /// A tenant was taken out of service.
+    /// A tenant was suspended.
     TenantSuspend,
-    /// A tenant was ended.
+    /// A tenant was terminated.
     TenantTerminate,
-    /// What an ended tenant left was erased.
+    /// The data of a terminated tenant was erased.
     TenantPurge,
     /// A branding changed.
     BrandingUpdate,
-    /// An API credential was made.
+    /// An API credential was created.
     CredentialCreate,
     /// An API credential was revoked.
     CredentialRevoke,
-    /// An API credential got another secret.
+    /// An API credential got a new secret.
     CredentialRotate,
-    /// A token was asked for.
+    /// A token was requested.
     TokenIssue,
-    /// A token of a credential was ended.
+    /// A credential's token was revoked.
     TokenRevoke,
     /// A record was stored.
     RecordCreate,
     /// A record changed.
     RecordUpdate,
-    /// Records went because their time was over.
+    /// Records were erased because their retention ended.
     RecordExpire,
     /// Data was written to a destination.
     ExportBatch,
-    /// A batch export was given a schedule.
+    /// A batch export got a schedule.
     ExportSchedule,
-    /// A schedule was ended.
+    /// A schedule was removed.
     ExportScheduleEnd,
     /// A stream of data was set up.
     ExportStream,
-    /// A stream of data was ended.
+    /// A stream of data was removed.
     ExportStreamEnd,
     /// A person logged in, or was refused with a wrong password.
     Login,
     /// A login was refused because of too many failures before it.
     LoginLocked,
-    /// A login or a session was refused because of the address that it came from.
+    /// A login or a session was refused because of its source address.
     LoginIpDenied,
     /// A person logged out.
     Logout,
-    /// A second factor was proved, or refused.
+    /// A second factor was verified, or refused.
     Factor,
     /// A second factor was refused because of too many wrong ones before it.
     FactorLocked,
     /// A person enrolled a second factor, or failed to.
     FactorEnrol,
-    /// A person's second factor was taken away.
+    /// A person's second factor was reset.
     FactorReset,
-    /// A person proved the own password again, or failed to.
+    /// A person confirmed the own password again, or failed to.
     PasswordProve,
     /// A person accepted the consent form, or denied it.
     Consent,
-    /// A user was made.
+    /// A user was created.
     UserCreate,
     /// A user changed.
     UserUpdate,
-    /// A user may log in again.
+    /// A user was activated, and may log in again.
     UserActivate,
-    /// A user may not log in until activated again.
+    /// A user was deactivated, and may not log in until activated again.
     UserDeactivate,
-    /// A user was ended.
+    /// A user was terminated.
     UserTerminate,
-    /// A user's password was set by somebody else.
+    /// Somebody else set a user's password.
     PasswordSet,
     /// A person changed the own password.
     PasswordChange,
-    /// A role was made.
+    /// A role was created.
     RoleCreate,
-    /// A role changed, or who has it.
+    /// A role or the list of its users changed.
     RoleUpdate,
     /// A role was deleted.
     RoleDelete,
-    /// A permission set was made.
+    /// A permission set was created.
     SetCreate,
     /// A permission set changed.
     SetUpdate,
     /// A permission set was deleted.
     SetDelete,
-    /// The log goes on with another key.
+    /// The key of the log was rotated.
     AuditKey,
-    /// The rows before this one are of a version that sealed the last one only; this one covers them.
+    /// The rows before this one come from a version that sealed only the last row; this row covers them.
     AuditEpoch,
-    /// The log was changed behind the platform's back.
+    /// The log was changed outside the platform.
     AuditBroken,
-    /// The database was brought back from a copy.
+    /// The database was restored from a backup.
     DatabaseRestore,
-    /// Any other request, known by its method and route.
+    /// Any other request, identified by its method and route.
     Request,
 }
 
 impl AuditAction {
-    /// How the log writes it.
+    /// Returns the word that the log stores.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::TenantCreate => "tenant.create",
@@ -197,7 +197,7 @@ impl AuditAction {
     }
 }
 
-/// How it ended.
+/// Outcome of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuditOutcome {
     /// It was done.
@@ -215,53 +215,57 @@ impl AuditOutcome {
     }
 }
 
-/// What a row tells. `object` names ids and never a value: neither data nor a secret may stand in the log.
+/// Content of a row. `object` names ids and never a value: the log may hold neither data nor a secret.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AuditEvent<'a> {
     /// What was done.
     pub(super) action: AuditAction,
-    /// To what.
+    /// Object of the action.
     pub(super) object: &'a str,
-    /// How it ended.
+    /// Outcome of the action.
     pub(super) outcome: AuditOutcome,
 }
 
 impl<'a> AuditEvent<'a> {
-    /// Something that was done.
+    /// Returns the event of an action that was done.
     pub(super) const fn success(action: AuditAction, object: &'a str) -> Self {
         Self { action, object, outcome: AuditOutcome::Done }
     }
 
-    /// Something that was refused.
+    /// Returns the event of an action that was refused.
     pub(super) const fn denial(action: AuditAction, object: &'a str) -> Self {
         Self { action, object, outcome: AuditOutcome::Denied }
     }
 }
 
-/// Adds a row to a tenant's chain, in the caller's transaction: it is written when that commits.
+/// Adds a row to a tenant's chain in the caller's transaction. The row is written when that transaction commits.
 #[allow(clippy::unused_async, reason = "a caller need not know that the log is written later")]
 pub(super) async fn append_event(
     seal: &Seal,
     tx: &mut Tx,
-    (tenant, actor): (i64, &Actor),
+    tenant: i64,
+    actor: &Actor,
     event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
     tx.add_pending(PendingEntry::for_row(seal, RowContent::new(tenant, actor, event)));
     Ok(())
 }
 
-/// Two rows for what was done to a child: in the chain of its parent, which outlives it, and in its own.
+/// Adds two rows for an action on a child: one to the chain of its parent, which outlives the child, and one to its
+/// own.
 pub(super) async fn append_to_parent_and_child(
     seal: &Seal,
     tx: &mut Tx,
-    (parent, child, actor): (i64, i64, &Actor),
+    parent: i64,
+    child: i64,
+    actor: &Actor,
     event: AuditEvent<'_>,
 ) -> Result<(), sqlx::Error> {
-    append_event(seal, tx, (parent, actor), event).await?;
-    append_event(seal, tx, (child, actor), event).await
+    append_event(seal, tx, parent, actor, event).await?;
+    append_event(seal, tx, child, actor, event).await
 }
 
-/// Ends a tenant's chain, in the caller's transaction.
+/// Ends a tenant's chain in the caller's transaction.
 pub(super) fn end_tenant_log(seal: &Seal, tx: &mut Tx, tenant: i64) {
     tx.add_pending(PendingEntry::for_purge(seal, tenant));
 }

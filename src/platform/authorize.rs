@@ -1,4 +1,4 @@
-//! The doors before every API handler: token or session, reach, rate limit, permission.
+//! Middleware before every API handler: authentication, tenant lookup, rate limit, permission.
 
 use std::sync::Arc;
 
@@ -24,29 +24,29 @@ use super::store::{SessionCarrier, TenantLevel, TenantRecord, Tx, lock_tenant};
 use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, credential, login_policy, session, time};
 
-/// Who asks, and under which tenant.
+/// Caller and tenant of an authorized request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestScope {
-    /// Who asks.
+    /// The authenticated caller.
     pub(super) caller: Caller,
-    /// Tenant of the path, as it was when the request came; absent on routes without one.
+    /// Tenant of the path as it was when the request arrived; `None` on routes without a tenant.
     tenant: Option<Arc<TenantRecord>>,
     /// The clients that a list may show.
     reach: ClientScope,
     /// Where the request came from.
     source: RequestSource,
-    /// What a save has to show where it asks for a fresh proof.
+    /// Proof that a save needs if it requires a fresh confirmation.
     proof: ReauthProof,
 }
 
-/// A write under a tenant that nobody else changes meanwhile.
+/// A write under a tenant that is locked until the commit.
 pub(super) struct LockedTenant {
     pub(super) tx: Tx,
     pub(super) tenant: TenantRecord,
 }
 
 impl RequestScope {
-    /// Of a person who asks under the own tenant, from a page.
+    /// Returns the scope of a person who acts on the own tenant from a page.
     pub(super) fn for_own_tenant(
         caller: Caller,
         tenant: TenantRecord,
@@ -56,13 +56,13 @@ impl RequestScope {
         Self { caller, tenant: Some(Arc::new(tenant)), reach: ClientScope::All, source, proof }
     }
 
-    /// The tenant of the path.
+    /// Returns the tenant of the path.
     pub(super) fn tenant(&self) -> Result<&TenantRecord, ApiError> {
         self.tenant.as_deref().ok_or(ApiError::Internal)
     }
 
-    /// Begins a write under the tenant of the path, which stays as it is until the commit; 410 where it is out of service for
-    /// such an act.
+    /// Begins a write under the tenant of the path and locks that tenant until the commit. Returns 410 if the tenant's
+    /// state does not allow the operation.
     pub(super) async fn lock_tenant(&self, app: &App, act: TenantOperation) -> Result<LockedTenant, ApiError> {
         let mut tx = app.store.begin_under(self.tenant()?.id).await?;
         let tenant = lock_tenant(&mut tx, self.tenant()?.id).await?;
@@ -70,23 +70,23 @@ impl RequestScope {
         Ok(LockedTenant { tx, tenant })
     }
 
-    /// The clients that a list may show.
+    /// Returns the clients that a list may show.
     pub(super) fn client_scope(&self) -> &ClientScope {
         &self.reach
     }
 
-    /// What a save uses up where it asks for a fresh proof.
+    /// Returns the proof that a save consumes if it requires a fresh confirmation.
     pub(super) fn proof(&self) -> &ReauthProof {
         &self.proof
     }
 
-    /// Where the request came from.
+    /// Returns the source of the request.
     pub(super) fn source(&self) -> RequestSource {
         self.source
     }
 }
 
-/// Lets a request pass with its [`Scope`], or answers for the handler.
+/// Passes a request to its handler with its [`RequestScope`], or answers with the refusal.
 pub(super) async fn authorize_request(
     State(app): State<Arc<App>>,
     params: RawPathParams,
@@ -96,7 +96,7 @@ pub(super) async fn authorize_request(
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let id = request.extensions().get::<RequestId>().cloned();
-    let caller = match authenticate_request(&app, (request.method(), request.headers()), (source, id.as_ref())).await {
+    let caller = match authenticate_request(&app, request.method(), request.headers(), source, id.as_ref()).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -117,9 +117,10 @@ pub(super) async fn authorize_request(
     let row = find_route(request.method().as_str(), &route);
     let permitted = match stranger {
         Some(id) => Err(ApiError::not_found("Tenant", id)),
-        None => check_permission(&app, row, &params, (&caller, tenant.as_deref())).await,
+        None => check_permission(&app, row, &params, &caller, tenant.as_deref()).await,
     };
-    // What a caller may not do is charged to nobody else: neither to the tenant's budget nor to that of the caller's own work.
+    // A refused request is charged only to the caller's budget for refusals: neither to the tenant's budget nor to the
+    // caller's budget for permitted requests.
     let (charged, category) = match &permitted {
         Ok(_) => (
             tenant.as_ref().map_or(caller.id, |tenant| tenant.id),
@@ -129,22 +130,20 @@ pub(super) async fn authorize_request(
     };
     let now = time::now();
     let budget =
-        app.limiter.as_ref().map(|limiter| limiter.charge_request((caller.audit_name(), charged), category, now));
+        app.limiter.as_ref().map(|limiter| limiter.charge_request(caller.audit_name(), charged, category, now));
     let passed = match (budget.filter(|budget| !budget.granted), permitted) {
         (Some(budget), _) => Err(ApiError::Throttled(budget.seconds_to_reset(now))),
         (None, Ok(reach)) => {
             let place = RouteTarget { row, params: &params, tenant: tenant.as_deref() };
-            obtain_reauth_proof(&app, place, &caller, (request.headers(), id.as_ref()))
-                .await
-                .map(|proof| (reach, proof))
+            obtain_reauth_proof(&app, place, &caller, request.headers(), id.as_ref()).await.map(|proof| (reach, proof))
         }
         (None, Err(error)) => Err(error),
     };
     let mut response = match passed {
         Err(error) => {
             let object = format!("{} {route} {}", request.method(), stranger.unwrap_or_default());
-            // What is out of reach has no business in the log of whom it belongs to.
-            // An ended tenant's log goes with its purge, and nobody begins it again.
+            // A tenant out of the caller's reach gets no row: the attempt is logged under the caller's own tenant. The
+            // log of a terminated tenant goes with its purge and must not start again.
             let lives = |tenant: &Arc<TenantRecord>| {
                 stranger.is_none() && tenant.state != crate::wire::WireTenantState::Terminated
             };
@@ -152,7 +151,8 @@ pub(super) async fn authorize_request(
             audit_denied_request(
                 &app,
                 &error,
-                (place, &Actor::with_name(caller.audit_name(), id.as_ref())),
+                place,
+                &Actor::with_name(caller.audit_name(), id.as_ref()),
                 object.trim_end(),
             )
             .await;
@@ -171,20 +171,22 @@ pub(super) async fn authorize_request(
     response
 }
 
-/// A page is counted when it is there: until then few are made at the same time, and one partner does not make them all.
+/// Limits the readers until a page is built: the bytes of a page are counted only then. The limit holds in all and per
+/// partner.
 async fn acquire_reader(app: &App, root: i64) -> (KeyedPermit<i64>, Option<SemaphorePermit<'_>>) {
     let own = app.readers_per_partner.acquire(root).await;
     (own, app.readers.acquire().await.ok())
 }
 
-/// The partner of a caller of a client, and else the caller's own tenant: all below it share what may be held.
+/// Returns the tenant whose share of memory a request uses: for a caller of a client its partner, otherwise the
+/// caller's own tenant.
 fn root_tenant(caller: &Caller, tenant: Option<&TenantRecord>) -> i64 {
     let own = tenant.filter(|tenant| tenant.id == caller.id && tenant.kind == TenantLevel::Client);
     own.and_then(|client| client.parent.as_ref()).map_or(caller.id, |partner| partner.id)
 }
 
-/// Whoever may not stands in the log; whoever asks too often or wrongly does not.
-async fn audit_denied_request(app: &App, error: &ApiError, (tenant, actor): (i64, &Actor), object: &str) {
+/// Audits a denied request. Denied requests are audited; throttled and malformed ones are not.
+async fn audit_denied_request(app: &App, error: &ApiError, tenant: i64, actor: &Actor, object: &str) {
     let stands = matches!(
         error,
         ApiError::NotFound(_)
@@ -204,20 +206,22 @@ fn path_parameter<'p>(params: &'p RawPathParams, wanted: &str) -> Option<&'p str
     params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
-/// Whether a tenant below the caller's own is one that the caller's roles reach.
+/// Returns whether the caller's roles reach a tenant below the caller's own.
 pub(super) fn can_reach_tenant(caller: &Caller, tenant: &TenantRecord) -> bool {
     let partners = caller.person().filter(|_| tenant.kind == TenantLevel::Client && tenant.id != caller.id);
     partners.is_none_or(|person| person.can_reach_client(tenant.id))
 }
 
-/// The caller of a bearer token, or of a browser's session where there is no token.
+/// Authenticates the caller by the bearer token, or by the browser session if there is no token.
 async fn authenticate_request(
     app: &App,
-    (method, headers): (&Method, &HeaderMap),
-    (source, request): (RequestSource, Option<&RequestId>),
+    method: &Method,
+    headers: &HeaderMap,
+    source: RequestSource,
+    request: Option<&RequestId>,
 ) -> Result<Caller, ApiError> {
     let caller = find_caller(app, headers).await?;
-    // The browser adds the cookie whoever causes the request.
+    // A browser adds the cookie no matter which site causes the request.
     let sent = headers.contains_key(header::AUTHORIZATION)
         || !session::is_unsafe_method(method)
         || session::is_same_site(headers);
@@ -227,7 +231,7 @@ async fn authenticate_request(
         audit::record_sampled_denial(app, denial).await;
         return Err(ApiError::CrossSiteRequest);
     }
-    login_policy::ensure_source_ip_allowed(app, &caller, (source, request)).await?;
+    login_policy::ensure_source_ip_allowed(app, &caller, source, request).await?;
     Ok(caller)
 }
 
@@ -252,14 +256,15 @@ async fn find_caller(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError>
     Ok(caller)
 }
 
-/// Whether the table lets the caller pass; for a list, which clients it may show.
+/// Checks the caller against the permission table. Returns the clients that a list may show.
 async fn check_permission(
     app: &App,
     row: Option<&ApiRoute>,
     params: &RawPathParams,
-    (caller, tenant): (&Caller, Option<&TenantRecord>),
+    caller: &Caller,
+    tenant: Option<&TenantRecord>,
 ) -> Result<ClientScope, ApiError> {
-    // The path exists with other methods only.
+    // The path exists, but not with this method.
     let row = row.ok_or(ApiError::MethodNotAllowed)?;
     let Some(person) = caller.person() else { return Ok(ClientScope::All) };
     ensure_no_required_action(person, &caller.unique_id, row.operation)?;
@@ -287,7 +292,8 @@ async fn check_permission(
     Ok(if on_clients { person.clients_satisfying(rule) } else { ClientScope::All })
 }
 
-/// Whether a person may do under a tenant within reach what a route would: a page shows nothing that its route refuses.
+/// Returns whether a person may do under a reachable tenant what a route does. A page shows nothing that its route
+/// refuses.
 pub(super) fn is_allowed(
     caller: &Caller,
     tenant: &TenantRecord,
@@ -301,7 +307,7 @@ pub(super) fn is_allowed(
         .is_none())
 }
 
-/// Refuses everything but the call that serves what a session owes; pages serve the rest.
+/// Refuses every call but the one that completes the session's required action. Pages complete the others.
 fn ensure_no_required_action(person: &LoggedInPerson, tenant: &str, call: RouteOperation) -> Result<(), ApiError> {
     match person.required_action {
         None => Ok(()),
@@ -315,7 +321,7 @@ fn ensure_no_required_action(person: &LoggedInPerson, tenant: &str, call: RouteO
     }
 }
 
-/// Where a request wants to do what.
+/// Route, path parameters and tenant of a request.
 #[derive(Clone, Copy)]
 struct RouteTarget<'a> {
     row: Option<&'a ApiRoute>,
@@ -324,7 +330,7 @@ struct RouteTarget<'a> {
 }
 
 impl RouteTarget<'_> {
-    /// Whether the tenant that is edited asks its people for a second factor; of one that is not there, no.
+    /// Returns whether the edited tenant requires a second factor of its people; false if the tenant does not exist.
     async fn requires_second_factor(&self, app: &App) -> Result<bool, ApiError> {
         let asks = |tenant: &TenantRecord| required_method(&tenant.settings, false).is_some();
         let child = path_parameter(self.params, "client").or_else(|| path_parameter(self.params, "msp"));
@@ -335,12 +341,14 @@ impl RouteTarget<'_> {
     }
 }
 
-/// The fresh proof of a request, where its row asks for one. A save without any is refused before anything of it is read.
+/// Obtains the fresh proof of a request if its route needs one. A save without any proof is refused before its body is
+/// read.
 async fn obtain_reauth_proof(
     app: &App,
     place: RouteTarget<'_>,
     caller: &Caller,
-    (headers, request): (&HeaderMap, Option<&RequestId>),
+    headers: &HeaderMap,
+    request: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let asks = place.row.map_or(ReauthPolicy::Never, |row| row.operation.reauth_policy());
     let asked = match asks {
@@ -352,9 +360,9 @@ async fn obtain_reauth_proof(
         return Ok(ReauthProof::NotRequired);
     }
     let code = headers.get(CODE_HEADER).map(|code| code.to_str().unwrap_or_default());
-    let proof = proof_of_request(app, caller, (code, request)).await?;
+    let proof = proof_of_request(app, caller, code, request).await?;
     if asks != ReauthPolicy::IfGrantingPower {
-        // What may be needed is judged by the handler, once it has read the request.
+        // For [`ReauthPolicy::IfGrantingPower`] the handler decides after it has read the body.
         proof.ensure_present(app).await?;
     }
     Ok(proof)
@@ -369,7 +377,7 @@ fn caller_relation(caller: &Caller, person: &LoggedInPerson, tenant: Option<&Ten
     }
 }
 
-/// The level that a route's tenant must have; `None` where any will do.
+/// Returns the level that the tenant of a route must have; `None` if any level will do.
 fn expected_level(route: &str) -> Option<TenantLevel> {
     let rest = route.strip_prefix("/api/v2/tenants/")?;
     if rest.starts_with("client/") {

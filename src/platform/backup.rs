@@ -1,4 +1,4 @@
-//! `tenantry-platform backup`, `restore` and `compact`: the database as a whole.
+//! `tenantry-platform backup`, `restore` and `compact`: commands on the complete database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -48,10 +48,10 @@ pub enum BackupError {
         /// What is wrong.
         reason: io::Error,
     },
-    /// What is asked for is done by PostgreSQL's own programs.
+    /// PostgreSQL's own programs do what was asked for.
     #[error("the database is PostgreSQL: {0}")]
     Postgres(&'static str),
-    /// There is nothing to go on with.
+    /// The database has no tenants to continue with.
     #[error("the database holds no platform: name a file that `tenantry-platform backup` wrote to its end")]
     Empty,
     /// Something inside failed; the log has the cause.
@@ -73,7 +73,7 @@ fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     |reason| BackupError::File { path, reason }
 }
 
-/// What a file beside another is called.
+/// Returns the path of a file beside another: the same path with a suffix.
 fn sibling_path(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -81,12 +81,13 @@ fn sibling_path(path: &Path, ending: &str) -> PathBuf {
 }
 
 impl Backup {
-    /// Copies the database while the platform runs or not, and says what else belongs to it.
+    /// Copies the database, whether or not the platform runs, and prints what else belongs to the backup.
     pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
         let how = "take `pg_dump --format=custom`, which copies it while the platform runs";
         let from = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
         let Self { to } = self;
-        // Both fail where the file is not there or is there already, before anything is written.
+        // Both calls fail before anything is written: the first if the source does not exist, the second if the target
+        // does.
         File::open(&from).map_err(file_error(&from))?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(file_error(to))?;
         let draft = sibling_path(to, ".part");
@@ -105,7 +106,7 @@ impl Backup {
 }
 
 impl Restore {
-    /// Brings a database back, and makes it safe to go on with: no id is given a second time, and nobody is logged in.
+    /// Restores a database and makes it safe to continue with: no id is assigned twice, and nobody stays logged in.
     pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
         let Self { from, skip_ids } = self;
         let Some(from) = from else {
@@ -156,9 +157,9 @@ impl Restore {
         self.finish_restore(&draft.display().to_string(), key).await
     }
 
-    /// Answers how many sessions and tokens ended.
+    /// Prepares a restored database for use. Returns how many sessions and tokens ended.
     async fn finish_restore(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
-        // The log would else go on with a key that is made just now.
+        // Otherwise the log would continue with a newly created key.
         File::open(key).map_err(file_error(key))?;
         if let Some(file) = backup_copies::database_file(database)? {
             File::open(&file).map_err(file_error(&file))?;
@@ -179,13 +180,13 @@ impl Restore {
         backup_copies::skip_ids(&mut tx, self.skip_ids).await?;
         let ended = backup_copies::forget_sessions(&mut tx).await?;
         let event = AuditEvent::success(AuditAction::DatabaseRestore, "database");
-        append_event(&seal, &mut tx, (provider.id, &Actor::for_console()), event).await?;
+        append_event(&seal, &mut tx, provider.id, &Actor::for_console(), event).await?;
         tx.commit().await?;
         Ok(ended)
     }
 }
 
-/// Writes a SQLite file again without free space.
+/// Rewrites a SQLite file without free space.
 pub(super) async fn compact_database(database: &str, mut out: impl Write) -> Result<(), BackupError> {
     let how = "it does this by itself";
     let file = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;

@@ -1,4 +1,4 @@
-//! Strict reading of JSON bodies: whatever is wrong is a 400 that names the field.
+//! Strict reading of JSON bodies: every mistake is a 400 that names the field.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -10,11 +10,11 @@ use super::bounds;
 use super::error::ApiError;
 use super::memory_budget::{RequestMemory, declared_length};
 
-/// Name that an error gets when no single field is to blame.
+/// Field name of an error that concerns no single field.
 const BODY_FIELD: &str = "body";
 
-/// A request body of at most `LIMIT` bytes, read as `T`. Members that `T` does not know are ignored, as the real
-/// platform does; the content type is not looked at.
+/// A request body of at most `LIMIT` bytes, read as `T`. Members that `T` does not know are ignored, as the commercial
+/// platform does. The content type is not checked.
 pub(super) struct StrictJson<T, const LIMIT: usize>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for StrictJson<T, LIMIT> {
@@ -26,7 +26,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
     }
 }
 
-/// A body that may be left out.
+/// Reads a body that may be left out.
 pub(super) async fn read_optional_body<T: DeserializeOwned + Default>(
     request: Request,
     limit: usize,
@@ -39,7 +39,8 @@ fn body_too_long(limit: usize) -> ApiError {
     ApiError::field(BODY_FIELD, format!("The body broke off or is longer than {limit} bytes"))
 }
 
-/// The whole body, unless there is no room for it, it is longer than the limit, breaks off or takes too long.
+/// Reads the complete body. Returns an error if there is no memory for it, if it is longer than the limit, or if it
+/// breaks off or takes too long.
 pub(super) async fn collect_body(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let bytes = declared_length(&request, limit);
     let has_room = request.extensions().get::<RequestMemory>().is_none_or(|account| account.reserve_body(bytes));
@@ -53,7 +54,7 @@ pub(super) async fn collect_body(request: Request, limit: usize) -> Result<Bytes
     tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(ApiError::RequestTimeout))
 }
 
-/// Takes what is on its way already, so that the answer arrives, and keeps none of it.
+/// Reads and discards what the client has already sent, so that the answer arrives.
 async fn drain_body(body: Body, limit: usize) {
     let (mut parts, mut left) = (body.into_data_stream(), limit + bounds::BODY_SURPLUS);
     while let Ok(Some(Ok(part))) = tokio::time::timeout(bounds::REFUSED_PAUSE, parts.next()).await {
@@ -81,14 +82,14 @@ async fn read_to_end(body: Body, declared: usize, limit: usize) -> Result<Bytes,
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, ApiError> {
-    // Only a branding carries texts of that length, its images.
+    // Only a branding has texts of that length: its images.
     bounds::check_json(bytes, if limit == bounds::BRANDING { limit } else { bounds::TEXT })?;
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::field(BODY_FIELD, format!("The body is not JSON: {error}")))?;
     let Value::Object(members) = &value else {
         return Err(ApiError::field(BODY_FIELD, "The body must be a JSON object"));
     };
-    // A derived struct also reads a JSON array, member by member; on the wire the two are not the same.
+    // A derived struct also reads a JSON array member by member. On the wire the two differ.
     if let Some(name) = OBJECT_MEMBERS.into_iter().find(|name| members.get(*name).is_some_and(Value::is_array)) {
         return Err(ApiError::field(name, "The value must be a JSON object"));
     }
@@ -99,7 +100,7 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, ApiE
     })
 }
 
-/// Members of the wire that are objects.
+/// Members of the wire format that are objects.
 const OBJECT_MEMBERS: [&str; 13] = [
     "accessEndpoint",
     "channel",

@@ -1,7 +1,8 @@
-//! Every bound on what a request may ask for, in one place: the size and the shape of what is read, and of what is answered.
+//! Every bound on what a request may ask for, in one place: the size and the shape of what is read and of what is
+//! answered.
 //!
-//! A bound is checked before the work begins that it bounds. Whatever is read within the bounds costs work and memory in
-//! proportion to its size; `tests/it/platform/work.rs` holds each route to that with its longest bodies.
+//! A bound is checked before the work that it limits begins. Within the bounds, work and memory are proportional to the
+//! size of the input; `tests/it/platform/work.rs` checks this for each route with its longest bodies.
 
 use std::time::Duration;
 
@@ -16,26 +17,26 @@ pub(super) const RECORD: usize = 64 << 10;
 /// Longest form, token request and action on a user.
 pub(super) const FORM: usize = 16 << 10;
 
-/// Bytes beyond the longest body that are read and thrown away: a connection that is closed while its client still sends takes
-/// the answer with it.
+/// Bytes beyond the longest body that are read and discarded. If the connection is closed while the client still sends,
+/// the client does not get the answer.
 pub(super) const BODY_SURPLUS: usize = 4 << 20;
 
 /// Deepest nesting of a JSON body.
 pub(super) const NESTING: usize = 32;
 /// Elements of a list and members of an object in a JSON body.
 pub(super) const ELEMENTS: usize = 5000;
-/// Bytes of a text in a JSON body; an image is bounded by its own place.
+/// Bytes of a text in a JSON body; an image is bounded by its own slot.
 pub(super) const TEXT: usize = 64 << 10;
 
-/// Characters of a name and of other texts of a line, of an e-mail address, of a telephone number, of a postal code and of a text
-/// of several lines.
+/// Characters of a name and of other one-line texts, of an e-mail address, of a telephone number, of a postal code and
+/// of a text of several lines.
 pub(super) const NAME: usize = 255;
 pub(super) const EMAIL: usize = 254;
 pub(super) const TELEPHONE: usize = 64;
 pub(super) const ZIP: usize = 32;
 pub(super) const LONG_TEXT: usize = 1024;
-/// Longest password in characters: far beyond any pass phrase, so that nothing is ever cut off; and how many of them are judged
-/// for how easily they are guessed: the numbers of `zxcvbn` overflow on much longer runs over a keyboard.
+/// Longest password in characters, far beyond any pass phrase, so that no password is ever cut off; and how many of
+/// them the strength check reads: the numbers of `zxcvbn` overflow on much longer keyboard patterns.
 pub(super) const PASSWORD: usize = 1024;
 pub(super) const GUESSED_PREFIX: usize = 20;
 /// Rows of a user's notifications.
@@ -48,15 +49,15 @@ pub(super) const QUERY: usize = 8 << 10;
 /// Problems that one answer names.
 pub(super) const PROBLEMS: usize = 50;
 
-/// Rows of a page; real clients ask for up to 500.
+/// Rows of a page; real clients request up to 500.
 pub(super) const PAGE: i64 = 500;
-/// Records of a page: each may have [`RECORD`] bytes.
+/// Records of a page; each may have [`RECORD`] bytes.
 pub(super) const RECORD_PAGE: i64 = 100;
-/// Bytes of the records of a page as they are kept.
+/// Bytes of the stored records of a page.
 pub(super) const RECORD_PAGE_BYTES: usize = 2 << 20;
-/// Pages that are read at the same time, before anything of their answers is counted.
+/// Pages that are read at the same time, before the bytes of their answers are counted.
 pub(super) const READERS: usize = 4;
-/// Of those the pages of one partner with its clients and people.
+/// Of those, the pages of one partner with its clients and people.
 pub(super) const READERS_PER_PARTNER: usize = 2;
 /// Rows of a page of the audit log.
 pub(super) const LOG_PAGE: i64 = 100;
@@ -64,67 +65,72 @@ pub(super) const LOG_PAGE: i64 = 100;
 pub(super) const EXPORT_RECORDS: usize = 5000;
 pub(super) const EXPORT_BYTES: usize = 8 << 20;
 
-/// Bytes of a word that masking looks into; a longer one is masked whole.
+/// Bytes of a word that masking analyses; a longer word is masked completely.
 pub(super) const MASKED_WORD: usize = 1 << 10;
 
 /// Longest side of an image.
 pub(super) const SIDE: u32 = 4096;
-/// Bytes of memory that an image takes while it is decoded and written again: width x height x depth. A background of 1440 x 900
-/// pixels, as recommended, takes 5 MiB as a PNG and 12 MiB as a JPEG.
+/// Bytes of memory that an image takes while it is decoded and encoded again: width x height x depth. A background of
+/// 1440 x 900 pixels, as recommended, takes 5 MiB as a PNG and 12 MiB as a JPEG.
 pub(super) const PIXELS: u64 = 40 << 20;
-/// Bytes of an image as it was written again and is served: what another program packed well may be much larger here.
+/// Bytes of an image as it is encoded again and served. A file that another program compressed well may be much larger
+/// here.
 pub(super) const SERVED: usize = 1 << 20;
-/// Passwords that are hashed at the same time, 19 MiB each, and what part of the queue's wait one source may fill.
+/// Passwords that are hashed at the same time, 19 MiB each; and the fraction of the longest wait that one source may
+/// fill.
 pub(super) const HASHES: usize = 4;
 pub(super) const SOURCE_QUEUE_SHARE: u32 = 4;
 
-/// Open connections, those of one address that is no trusted proxy, and files that are left for everything else.
+/// Open connections; those of one address that is not a trusted proxy; and file descriptors that are reserved for
+/// everything else.
 pub(super) const CONNECTIONS: usize = 1024;
 pub(super) const CONNECTIONS_OF_ADDRESS: usize = 256;
 pub(super) const RESERVED_FILES: usize = 64;
-/// Connections beyond those for `/healthz` and `/readyz` alone, where all others are busy.
+/// Further connections for `/healthz` and `/readyz` alone, if all others are busy.
 pub(super) const PROBES: usize = 16;
 /// Bytes of a request's head.
 pub(super) const HEAD: usize = 64 << 10;
-/// How long a head may take, from the connection's or the last answer's end on; a body; and a client that does not read.
+/// Time for a request's head, from the start of the connection or the end of the last answer; for a body; and for a
+/// client that does not read.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
-/// How long nothing of a body may come.
+/// Longest pause within a body.
 pub(super) const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 
-/// API credentials of a tenant that were not revoked.
+/// API credentials of a tenant that are not revoked.
 pub(super) const CREDENTIALS: i64 = 100;
-/// How long a whole answer may take: a body that comes slowly, a login that waits, and then a database that is silent.
+/// Time for a complete answer: a body that arrives slowly, a login that waits, and then a database that does not
+/// respond.
 pub(super) const ANSWER_TIME: Duration = Duration::from_mins(1);
 
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;
 
-/// Bytes of an image file by its place.
+/// Bytes of an image file by its slot.
 pub(super) const LOGO: usize = 64 << 10;
 pub(super) const BACKGROUND: usize = 512 << 10;
 
-/// Bytes of bodies and answers that are held at once, and of those the part of one partner with its clients and people, and that of
-/// one source. An answer up to a size is not counted.
+/// Bytes of bodies and answers that are held at once; of those, the share of one partner with its clients and people,
+/// and likewise of one source; and the size up to which an answer is not counted.
 pub(super) const MEMORY_TOTAL: usize = 64 << 20;
 pub(super) const MEMORY_PER_OWNER: usize = 16 << 20;
 pub(super) const UNTRACKED_ANSWER: usize = 16 << 10;
-/// How long a body stands still that is thrown away, since there is no room for it.
+/// Longest pause within a body that is discarded because there is no memory for it.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
-/// What a container of a JSON body has so far.
+/// A container of a JSON body while it is read.
 #[derive(Clone, Copy)]
 struct Container {
     /// Commas between its elements.
     commas: usize,
 }
 
-/// Refuses a JSON body whose nesting, lists or texts are beyond the bounds, in one pass over its bytes and before anything is
-/// built of it. Whether the body is JSON at all is the parser's to say.
+/// Refuses a JSON body whose nesting, lists or texts exceed the bounds, in one pass over its bytes and before anything
+/// is built from it. The parser decides whether the body is valid JSON.
 pub(super) fn check_json(bytes: &[u8], text: usize) -> Result<(), ApiError> {
     let mut open: Vec<Container> = Vec::with_capacity(NESTING);
-    // The member of the whole object that is being read, for the answer.
+    // The member of the top-level object that is being read, for the error.
     let (mut member, mut last) = (0..0, 0..0);
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
@@ -159,7 +165,7 @@ pub(super) fn check_json(bytes: &[u8], text: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Where a text ends that begins at a place: at its closing quote, or where the body breaks off.
+/// Returns where a text ends that begins at `at`: at its closing quote, or at the end of the body.
 fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -177,7 +183,7 @@ fn bound_error(bytes: &[u8], member: std::ops::Range<usize>, message: String) ->
     ApiError::field(if name.is_empty() { "body".to_owned() } else { name }, message)
 }
 
-/// Refuses a path or a query that is longer than any of ours.
+/// Refuses a path or a query that is longer than any valid one.
 pub(super) fn check_uri(uri: &axum::http::Uri) -> Result<(), ApiError> {
     if uri.path().len() > PATH {
         return Err(ApiError::field("path", format!("The path is longer than {PATH} bytes")));
@@ -216,7 +222,7 @@ mod tests {
             (text(90), None),
             (text(200), Some("note")),
             ("[".repeat(NESTING + 1), Some("body")),
-            // Brackets, commas and quotes within a text are none.
+            // Brackets, commas and quotes within a text do not count.
             (format!(r#"{{"note":"{}"}}"#, r#"[{,\""#.repeat(15)), None),
             (r#"{"note":"broken off"#.to_owned(), None),
             (r#"{"note":"broken off\"#.to_owned(), None),

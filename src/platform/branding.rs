@@ -21,7 +21,7 @@ use crate::wire::{Branding, ImageFile, ImagePaths};
 /// A picture that a request sets (with its bytes) or removes.
 type ImageChange = (&'static str, Option<(StoredImage, ImagePaths)>);
 
-/// Merges a branding: absent members are unchanged, an empty text clears, an image without a file is removed.
+/// Merges a branding: an absent member is unchanged, an empty text clears, an image without a file is removed.
 pub(super) async fn update_branding(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -33,7 +33,7 @@ pub(super) async fn update_branding(
     if !app.extensions {
         change.documentation_url = None;
     }
-    // Pictures are checked before the write starts: decoding takes long, and a write holds up the others.
+    // Pictures are checked before the write starts, because decoding takes long and a write blocks other writes.
     let pictures = check_images(&app, &mut change, tenant.id).await?;
     let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
     let mut tx = app.store.begin_under(parent.id).await?;
@@ -56,7 +56,8 @@ pub(super) async fn update_branding(
         append_event(
             &app.seal,
             &mut tx,
-            (record.id, &actor),
+            record.id,
+            &actor,
             AuditEvent::success(AuditAction::BrandingUpdate, &record.unique_id),
         )
         .await?;
@@ -65,7 +66,7 @@ pub(super) async fn update_branding(
     Ok(Json(shown))
 }
 
-/// The tenant's own branding; with `cascade=true` a client's missing members come from its partner.
+/// Returns the tenant's own branding. With `cascade=true`, a client inherits missing members from its partner.
 pub(super) async fn read_branding(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -91,7 +92,7 @@ pub(super) async fn read_branding(
     Ok(Json(own))
 }
 
-/// The tenant of the path, unless it is the service provider, which has no branding.
+/// Returns the tenant of the path. The service provider has no branding and gets an error.
 fn branded_tenant(scope: &RequestScope) -> Result<&TenantRecord, ApiError> {
     let tenant = scope.tenant()?;
     if tenant.kind == TenantLevel::ServiceProvider {
@@ -184,7 +185,7 @@ fn is_colour(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A partner with both parts of a host name has addresses.
+/// Adds the addresses of a partner whose branding has both parts of a host name.
 fn with_addresses(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
     if let (Some(sub_domain), Some(domain)) = (&branding.sub_domain, &branding.domain) {
         branding.app_url = Some(format!("{sub_domain}.app.{domain}"));

@@ -1,4 +1,4 @@
-//! The consent form: who is asked, and what becomes of the answer.
+//! The consent form: who must answer it, and what follows from the answer.
 
 use super::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
 use super::error::ApiError;
@@ -7,7 +7,7 @@ use super::store::{accept_consent, end_session};
 use super::{App, time};
 use crate::wire::Tenant;
 
-/// Whether a tenant's people are let off; what a client has not said its partner says.
+/// Returns whether a tenant's people need not accept the form. A client that has no setting inherits its partner's.
 pub(super) fn is_consent_skipped(settings: &Tenant, partner: Option<&Tenant>) -> bool {
     let said = settings.skip_user_consent_form.or_else(|| partner.and_then(|partner| partner.skip_user_consent_form));
     said == Some(true)
@@ -16,14 +16,14 @@ pub(super) fn is_consent_skipped(settings: &Tenant, partner: Option<&Tenant>) ->
 /// A person's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConsentDecision {
-    /// ACCEPT: kept with the person, and not asked again.
+    /// ACCEPT: stored with the person, who is not asked again.
     Accept,
-    /// DENY: ends the session, and the next login asks again.
+    /// DENY: ends the session; the next login asks again.
     Deny,
 }
 
 impl ConsentDecision {
-    /// The button's word, which the log has too.
+    /// Returns the word of the button, which the log stores too.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "ACCEPT",
@@ -31,17 +31,18 @@ impl ConsentDecision {
         }
     }
 
-    /// The answer of a word.
+    /// Returns the decision of a word; `None` if the word is unknown.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Accept, Self::Deny].into_iter().find(|answer| answer.as_str() == word)
     }
 }
 
-/// Keeps an answer.
+/// Stores a person's answer.
 pub(super) async fn record_consent_decision(
     app: &App,
     caller: &Caller,
-    (answer, request): (ConsentDecision, Option<&RequestId>),
+    answer: ConsentDecision,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let person = caller.person().ok_or(ApiError::Internal)?;
     let actor = Actor::for_user(&person.unique_id, request);
@@ -57,7 +58,7 @@ pub(super) async fn record_consent_decision(
             AuditEvent::denial(AuditAction::Consent, answer.as_str())
         }
     };
-    append_event(&app.seal, &mut tx, (caller.id, &actor), event).await?;
+    append_event(&app.seal, &mut tx, caller.id, &actor, event).await?;
     Ok(tx.commit().await?)
 }
 

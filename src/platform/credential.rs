@@ -1,4 +1,4 @@
-//! API credentials and tokens: random, kept as SHA-256 only, compared in constant time.
+//! API credentials and tokens: random, stored only as SHA-256, compared in constant time.
 
 mod command;
 mod first_credential;
@@ -22,9 +22,9 @@ pub(super) use show_command::FirstCredential;
 const KEY: usize = 32;
 const SECRET: usize = 64;
 const TOKEN: usize = 40;
-/// A person's key: 256 bits and more.
+/// Characters of a person's session key: more than 256 bits.
 const SESSION: usize = 44;
-/// A first password.
+/// Characters of a first password.
 const PASSWORD: usize = 24;
 
 /// An API credential of a tenant.
@@ -46,12 +46,12 @@ impl std::fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// A new one; whoever calls it must store its hashes.
+    /// Returns a new credential. The caller must store its hashes.
     pub(super) fn random(tenant_id: &str) -> Self {
         Self { tenant_id: tenant_id.to_owned(), client_id: random_text(KEY), client_secret: random_text(SECRET) }
     }
 
-    /// What the store keeps of it.
+    /// Returns the hashes that the store keeps.
     fn hashes(&self) -> CredentialHashes {
         CredentialHashes::from_key_and_secret(&self.client_id, &self.client_secret)
     }
@@ -66,33 +66,33 @@ pub(super) struct CredentialHashes {
 }
 
 impl CredentialHashes {
-    /// Of what somebody claims to have.
+    /// Hashes a key and a secret that somebody claims to have.
     pub(super) fn from_key_and_secret(key: &str, secret: &str) -> Self {
         Self { key: sha256_hex(key), secret: sha256_hex(secret) }
     }
 }
 
-/// A new secret.
+/// Returns a new secret.
 fn random_secret() -> String {
     random_text(SECRET)
 }
 
-/// A new bearer token.
+/// Returns a new bearer token.
 pub(super) fn random_token() -> String {
     random_text(TOKEN)
 }
 
-/// A new key of a person's session.
+/// Returns a new key of a person's session.
 pub(super) fn random_session_key() -> String {
     random_text(SESSION)
 }
 
-/// A new first password: long, and with the kinds of characters that policies ask for.
+/// Returns a new first password: long, and with the character classes that policies require.
 pub(super) fn random_password() -> SecretString {
     format!("{}-a1A!", random_text(PASSWORD)).into()
 }
 
-/// A new version 4 UUID.
+/// Returns a new version 4 UUID.
 pub(super) fn random_uuid() -> String {
     let mut bytes: [u8; 16] = rand::rng().random();
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -105,12 +105,12 @@ fn random_text(length: usize) -> String {
     rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }
 
-/// Lower-case hex SHA-256. The input has full entropy, so no slow hash is needed.
+/// Returns the SHA-256 of a text in lower-case hex. The input has full entropy, so no slow hash is needed.
 pub(super) fn sha256_hex(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-/// Lower-case hex.
+/// Encodes bytes in lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -120,7 +120,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Whether two hashes are equal, in a time that does not tell where they differ.
+/// Returns whether two hashes are equal. The time does not reveal where they differ.
 pub(super) fn constant_time_eq(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
 }

@@ -1,4 +1,4 @@
-//! What the commands share that work on the database itself, beside the platform.
+//! Shared parts of the commands that work on the database itself, beside the platform.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) struct TenantArg {
 }
 
 impl TenantArg {
-    /// The tenant, unless it was ended; `missing` is made of an id that names none.
+    /// Finds the tenant, unless it was terminated. `missing` makes the error of an id that names no tenant.
     pub(super) async fn find_tenant<E>(
         &self,
         store: &Store,
@@ -35,7 +35,7 @@ impl TenantArg {
     }
 }
 
-/// Opens the database with its log, does one thing and closes it again: the platform may run or not.
+/// Opens the database with its log, runs one job and closes it again, whether or not the platform runs.
 pub(super) async fn with_store_and_seal<E: From<PlatformStartError>>(
     database: &str,
     key: &Path,

@@ -1,4 +1,4 @@
-//! What a request gets that cannot be answered: the three documented shapes.
+//! Errors of requests, answered in the three documented shapes.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,21 +14,21 @@ pub(super) enum ApiError {
     InvalidToken,
     /// A token request with a wrong key or secret.
     BadCredentials,
-    /// A login with a wrong name or password, of somebody who may not log in, or with a password that has ended.
+    /// A login with a wrong name or password, by a person who may not log in, or with an expired password.
     BadLogin,
     /// A person lacks a permission; the text names it.
     MissingPermission(String),
-    /// A person must change the password before anything else; the text is the path for it.
+    /// A person must change the password before anything else; the text is the path of that call.
     PasswordChangeRequired(String),
-    /// A session must prove a second factor before anything else.
+    /// A session must verify a second factor before anything else.
     SecondFactorRequired,
     /// A session must answer the consent form before anything else.
     ConsentRequired,
-    /// A save asks for a fresh proof of the second factor.
+    /// A save requires a fresh confirmation of the second factor.
     FactorProofRequired,
-    /// A save asks for a fresh proof of the password, of somebody without a second factor.
+    /// A save requires a fresh confirmation of the password, because the person has no second factor.
     PasswordProofRequired,
-    /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
+    /// A person's request from an address that the tenant does not allow; the text is the complete message.
     SourceIpNotAllowed(String),
     /// A browser's request that another site may have caused.
     CrossSiteRequest,
@@ -36,48 +36,48 @@ pub(super) enum ApiError {
     TooManyLogins,
     /// A token request of another grant type.
     UnsupportedGrantType(String),
-    /// The budget of this minute is used up; the seconds until there is another.
+    /// The budget of this minute is used up; the value is the number of seconds until the next one.
     Throttled(i64),
-    /// A body did not come in time.
+    /// A body did not arrive in time.
     RequestTimeout,
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     MethodNotAllowed,
     /// Fields of the request are not acceptable.
     Fields(Vec<FieldError>),
-    /// The entity does not exist, or not for this caller.
+    /// The entity does not exist, or is not visible to this caller.
     NotFound(String),
-    /// Only a package brings it, and the partner has not subscribed to that.
+    /// The feature belongs to a package that the partner has not subscribed to.
     NotSubscribed,
-    /// The caller may not.
+    /// The caller may not do this; the text is the message.
     Denied(String),
-    /// Somebody changed it since it was read.
+    /// Somebody changed the entity after the caller read it.
     RevisionConflict(String),
-    /// As many bodies and answers are held as may be.
+    /// The bodies and answers that are held reach the memory limit.
     MemoryLimitReached,
-    /// What is needed does not answer now: nothing was done, and the same request may succeed later.
+    /// A dependency does not respond now: nothing was done, and the same request may succeed later.
     Unavailable(String),
-    /// The tenant is suspended or ended.
+    /// The tenant is suspended or terminated.
     Gone(String),
-    /// Another write took what had to be single; whoever can say what it was does.
+    /// Unique-constraint violation; the caller adds which value collided.
     Conflict,
-    /// Our own failure; the cause goes to the log only.
+    /// An internal failure; the cause goes to the log only.
     Internal,
 }
 
 impl ApiError {
-    /// One unacceptable field.
+    /// Returns the error of one unacceptable field.
     pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Fields(vec![field_error(name, message)])
     }
 
-    /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
+    /// Returns the error of an entity that does not exist. A request for another tenant's entity gets the same words.
     pub(super) fn not_found(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
         Self::NotFound(format!("{what} {id} not found"))
     }
 }
 
-/// A value of a request as a message quotes it, cut short.
+/// Quotes a value of a request for a message, cut short.
 pub(super) fn quote(text: &str) -> String {
     const MOST: usize = 80;
     let mut start: String = text.chars().take(MOST).collect();
@@ -87,7 +87,7 @@ pub(super) fn quote(text: &str) -> String {
     format!("{start:?}")
 }
 
-/// An element of the validation shape.
+/// Returns an element of the validation shape.
 pub(super) fn field_error(name: impl Into<String>, message: impl Into<String>) -> FieldError {
     FieldError { code: code::INVALID.to_owned(), field_name: name.into(), message: message.into(), holder: None }
 }
@@ -106,11 +106,13 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
-/// What is said where the database broke off: the change may be made or not, and the answer must not say which.
+/// Message for a lost connection to the database: the change may or may not be made, and the answer must not claim
+/// either.
 pub(super) const OUTCOME_UNKNOWN: &str =
     "The database broke off; whether the change was made is not known, so read before you try again";
 
-/// What was read for the answer of a write, after its commit: that it cannot be read is not that nothing was changed.
+/// Maps an error that occurs after the commit of a write, while its answer is read. The message must not say that
+/// nothing was changed.
 pub(super) fn answer_after_commit<T>(read: Result<T, ApiError>) -> Result<T, ApiError> {
     read.map_err(|error| match error {
         ApiError::Unavailable(_) | ApiError::Internal => ApiError::Unavailable(CHANGE_MADE.to_owned()),
@@ -118,13 +120,14 @@ pub(super) fn answer_after_commit<T>(read: Result<T, ApiError>) -> Result<T, Api
     })
 }
 
-/// What is said where as many bodies and answers are held as may be.
+/// Message for a request that exceeds the limits of bodies and answers that are held.
 pub(super) const FULL: &str = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; \
                                nothing was done, try again with fewer at once";
 
 const CHANGE_MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
 
-/// What a later attempt may get over. The transaction was rolled back or committed whole, so nothing is half done.
+/// Returns the message of an error that a later attempt may not meet again. The transaction was committed or rolled
+/// back as a unit, so nothing is half done.
 fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
     const BUSY: &str = "The database is busy; nothing was changed, try again";
     const FULL: &str = "The database cannot be written, its disk may be full; nothing was changed";
@@ -133,7 +136,7 @@ fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
     let database = match error {
         sqlx::Error::PoolTimedOut => return Some(BUSY),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(SILENT),
-        // It may have been the answer to a commit that is missing.
+        // The lost message may have been the answer to a commit.
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             return Some(OUTCOME_UNKNOWN);
         }
@@ -141,7 +144,8 @@ fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
         _ => return None,
     };
     let code = database.code()?;
-    // SQLite's codes are numbers whose low byte is the family: busy, locked, input or output, full. PostgreSQL's are texts.
+    // SQLite's codes are numbers whose low byte is the family: busy, locked, input or output, full. PostgreSQL's codes
+    // are texts.
     match code.parse::<u32>().map(|code| code & 0xff) {
         Ok(5 | 6) if code.len() < 5 => Some(BUSY),
         Ok(8 | 10 | 13) if code.len() < 5 => Some(FULL),
@@ -255,12 +259,12 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Goes with the answer to a login that found no place, and to a request that found no room for its bytes: the platform does what
-/// it should.
+/// Marks an answer to a login that found no free slot, or to a request for whose bytes there was no memory. The
+/// platform works as designed.
 #[derive(Clone, Copy)]
 pub(super) struct LoadShed;
 
-/// The answer to a failure of ours, without its cause.
+/// Returns the answer to an internal failure, without its cause.
 pub(super) fn internal_error() -> Response {
     let message = "The platform failed on this request; its log has the cause".to_owned();
     platform_error(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)

@@ -1,11 +1,12 @@
-//! Exports: batches of a tenant's data to a folder or an S3 bucket, and streams of its events to a webhook. Ours, absent
-//! under `--documented-only`.
+//! Exports: batches of a tenant's data to a folder or an S3 bucket, and streams of its events to a webhook. An
+//! extension, absent under `--documented-only`.
 //!
-//! * `POST /api/v2/tenants/{tenant}/exports/batch` with `{"data":["tickets","usage"],"destination":"/var/exports"}` writes
-//!   JSON lines at once and answers which files. With `"schedule":{"everyHours":24,"start":"2026-12-01T02:00:00+0000"}` they
-//!   are written then, again and again; `GET .../exports/batch` lists the schedules, `DELETE .../batch/{export}` ends one.
-//! * `POST` and `GET /api/v2/tenants/{tenant}/exports/stream` set up and list webhooks, `DELETE .../stream/{stream}` ends one.
-//!   Each stored or changed record is posted to them, signed and at least once, and given up after five attempts.
+//! * `POST /api/v2/tenants/{tenant}/exports/batch` with `{"data":["tickets","usage"],"destination":"/var/exports"}`
+//!   writes JSON lines at once and returns the names of the files. With
+//!   `"schedule":{"everyHours":24,"start":"2026-12-01T02:00:00+0000"}` it writes them from that time on at that
+//!   interval; `GET .../exports/batch` lists the schedules, `DELETE .../batch/{export}` removes one.
+//! * `POST` and `GET /api/v2/tenants/{tenant}/exports/stream` create and list webhooks, `DELETE .../stream/{stream}`
+//!   removes one. Each stored or changed record is posted to them, signed and at least once, for at most five attempts.
 //!
 //! The platform writes and posts to configured destinations only: a tenant cannot make it reach anything else.
 
@@ -39,22 +40,22 @@ pub struct S3Key {
     pub secret: SecretString,
 }
 
-/// Where exports may go, and how.
+/// Destinations and clients of exports.
 pub(super) struct Exports {
     allowlist: DestinationAllowlist,
     s3: Option<S3Key>,
     http: reqwest::Client,
     retry: Duration,
-    /// After which time a scheduled run is given up.
+    /// Timeout of one scheduled run.
     run_timeout: Duration,
 }
 
 impl Exports {
-    /// What the configuration says.
+    /// Builds the exports from the configuration. The error is a message for the person who starts the platform.
     pub(super) fn new(config: &Config) -> Result<Self, String> {
-        // Whoever is first wins; all want the same.
+        // The first call sets the provider; all callers choose the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // No redirect is followed: it could lead anywhere.
+        // No redirect is followed, because it could lead to any address.
         let http =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIMEOUT).no_proxy();
         Ok(Self {

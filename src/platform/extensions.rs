@@ -1,7 +1,8 @@
 //! Calls that only this platform has; all are absent under `--documented-only`.
 //!
-//! * `GET /api/v2/tenants/{tenant}/impact` counts what a termination would erase: clients, people and records by category:
-//!   `{"uniqueId":"msp_2","counts":{"clients":3,"people":0,"alerts":12}}`, a count of 0 for what there is none of.
+//! * `GET /api/v2/tenants/{tenant}/impact` counts what a termination would erase: clients, people and records by
+//!   category, for example `{"uniqueId":"msp_2","counts":{"clients":3,"people":0,"alerts":12}}`. A category without
+//!   rows has a count of 0.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::wire::ImpactCounts;
 use axum::extract::State;
 use axum::{Extension, Json};
 
-/// Counts what lives under a tenant.
+/// Counts what exists under a tenant.
 pub(super) async fn count_impact(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,

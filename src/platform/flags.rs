@@ -123,28 +123,28 @@ pub enum PlatformCommand {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// No administrator was made.
+    /// No administrator was created.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// Nothing was done with credentials.
+    /// A command on credentials failed.
     #[error(transparent)]
     Credential(#[from] CredentialError),
     /// Names were not listed.
     #[error(transparent)]
     Names(#[from] NamesError),
-    /// The log was not read.
+    /// The audit log was not read.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// Nothing was copied, brought back or written again.
+    /// A backup, restore or compaction failed.
     #[error(transparent)]
     Backup(#[from] BackupError),
 }
 
 impl PlatformCommand {
-    /// Does one thing with the database. The code is 1 where the log does not hold or names collide.
+    /// Runs one command on the database. The exit code is 1 if the log fails the verification or names collide.
     ///
     /// # Errors
-    /// Database, key or output failed, or what is asked for cannot be.
+    /// The database, the key or the output failed, or the request is not possible.
     pub async fn run(&self, flags: &PlatformFlags, out: impl Write) -> Result<ExitCode, CommandError> {
         let (database, key) = (&flags.database, flags.audit_key_path());
         Ok(match self {
@@ -166,10 +166,10 @@ impl PlatformCommand {
 }
 
 impl PlatformFlags {
-    /// With what its files say.
+    /// Fills in the values that are given in files.
     ///
     /// # Errors
-    /// A file cannot be read, or says nothing.
+    /// A file cannot be read, or is empty.
     pub fn resolve_files(mut self) -> Result<Self, String> {
         if let Some(file) = self.database_url_file.take() {
             self.database = read_one_line("--database-url-file", &file)?;
@@ -180,13 +180,13 @@ impl PlatformFlags {
         Ok(self)
     }
 
-    /// The file of the audit log's key.
+    /// Returns the path of the audit log's key.
     fn audit_key_path(&self) -> PathBuf {
         self.audit_key.clone().unwrap_or_else(|| self.credential_file.with_file_name("tenantry-audit.key"))
     }
 }
 
-/// What a file says, without the blanks around it.
+/// Reads a file and trims blanks at both ends.
 fn read_one_line(flag: &str, file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| format!("`{}` of `{flag}` cannot be read: {error}", file.display()))?;

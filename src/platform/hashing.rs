@@ -1,9 +1,10 @@
 //! Passwords: Argon2id on a bounded pool, so that logins never starve other requests.
 //!
-//! As many hashes run at once as the machine has cores, four at the most. Whoever would wait longer than the configured time
-//! gets 503 at once instead of a place in the queue, and so does a source that has its share of the places already. The memory
-//! of a hash is kept for the next one: what is given back after each, the allocator keeps once for each thread. A hash of a password is its usual text, `$argon2id$v=19$m=..,t=..,p=1$salt$hash`, so
-//! that the work may be raised later without a migration.
+//! As many hashes run at once as the machine has cores, at most four. A request whose expected wait exceeds the
+//! configured time gets 503 at once instead of a slot in the queue; so does a source that already has its share of the
+//! slots. The memory of a finished hash is kept for the next one, because the allocator would keep freed memory once
+//! per thread. A stored hash has the usual text form, `$argon2id$v=19$m=..,t=..,p=1$salt$hash`, so the work can be
+//! raised later without a migration.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,10 +29,10 @@ use super::names;
 const SALT: usize = 16;
 const HASH: usize = 32;
 
-/// What one hash is assumed to take before any was measured.
+/// Assumed duration of one hash before the first measurement.
 const ASSUMED_COST: Duration = Duration::from_millis(40);
 
-/// Bounds in which waits are counted, in seconds.
+/// Bucket bounds of the wait histogram, in seconds.
 const WAIT_BUCKETS: [f64; 8] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// The work of one hash.
@@ -44,31 +45,31 @@ pub struct PasswordHashCost {
 }
 
 impl Default for PasswordHashCost {
-    /// The minimum that OWASP gives for Argon2id with two passes: 19 MiB.
+    /// Returns the minimum that OWASP gives for Argon2id with two passes: 19 MiB.
     fn default() -> Self {
         Self { memory: 19 * 1024, passes: 2 }
     }
 }
 
-/// The pool.
+/// The bounded pool of password hashes.
 pub(super) struct PasswordHasher {
     work: PasswordHashCost,
     longest: Duration,
     cores: usize,
     running: Arc<Semaphore>,
-    /// Asked for and not yet done.
+    /// Hashes that wait or run.
     queue: Arc<Mutex<HashQueue>>,
     memory: Arc<HashMemoryPool>,
-    /// Running mean of what a hash took, in microseconds.
+    /// Running mean of the duration of a hash, in microseconds.
     cost: Arc<AtomicU64>,
-    /// How long each waited for its turn, in seconds.
+    /// How long each hash waited for a core, in seconds.
     waits: Histogram,
-    /// What an unknown person's password is compared with.
+    /// Hash with which the password of an unknown person is compared.
     dummy_hash: String,
 }
 
 impl PasswordHasher {
-    /// A pool as wide as the machine, up to a bound; `longest` is the longest expected wait.
+    /// Returns a pool as wide as the machine, up to a bound. `longest` is the longest expected wait.
     pub(super) fn new(work: PasswordHashCost, longest: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(HASHES);
         let nobody = to_phc_string(work, &[0; SALT], &[0; HASH]);
@@ -85,22 +86,23 @@ impl PasswordHasher {
         }
     }
 
-    /// The hash of a password under a fresh salt.
+    /// Hashes a password with a fresh salt.
     pub(super) async fn hash(&self, password: SecretString, source: RequestSource) -> Result<String, ApiError> {
         let place = self.reserve_slot(source)?;
         let work = self.work;
         self.run_blocking(place, move |memory| {
             let salt: [u8; SALT] = rand::rng().random();
-            derive_hash(memory, (work, &salt), &password).map(|hash| to_phc_string(work, &salt, &hash))
+            derive_hash(memory, work, &salt, &password).map(|hash| to_phc_string(work, &salt, &hash))
         })
         .await?
     }
 
-    /// Whether a password is the one of a hash. Without a hash the same work is done, and the answer is no.
+    /// Returns whether a password matches a hash. Without a hash it does the same work and returns false.
     pub(super) async fn verify(
         &self,
         place: QueueSlot,
-        (password, stored): (impl Into<TypedPassword>, Option<String>),
+        password: impl Into<TypedPassword>,
+        stored: Option<String>,
     ) -> Result<bool, ApiError> {
         let known = stored.is_some();
         let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.dummy_hash.clone()));
@@ -108,22 +110,23 @@ impl PasswordHasher {
         Ok(same && known)
     }
 
-    /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
+    /// Returns whether a password matches one of several hashes. They use one slot, because they belong to one request.
     pub(super) async fn matches_any(
         &self,
-        (password, stored): (impl Into<TypedPassword>, Vec<String>),
+        password: impl Into<TypedPassword>,
+        stored: Vec<String>,
         source: RequestSource,
     ) -> Result<bool, ApiError> {
         let (place, password) = (self.reserve_slot(source)?, password.into());
         self.run_blocking(place, move |memory| password.matches_one_of(memory, &stored)).await?
     }
 
-    /// How long hashes waited for their turn.
+    /// Returns the histogram of how long hashes waited for a core, in seconds.
     pub(super) fn wait_histogram(&self) -> Histogram {
         self.waits.clone()
     }
 
-    /// How many are asked for and not done.
+    /// Returns how many hashes wait or run.
     pub(super) fn queue_length(&self) -> usize {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).all
     }
@@ -142,15 +145,15 @@ impl PasswordHasher {
             let done = job(&memory);
             let (before, took) = (cost.load(Ordering::Relaxed), to_micros(start.elapsed()));
             cost.store((before * 7 + took) / 8, Ordering::Relaxed);
-            // Given back by the work and not by the request: a caller who hangs up does not make the pool wider.
+            // The job releases the permit, not the request: a caller who disconnects does not make the pool wider.
             drop((permit, place));
             done
         };
         tokio::task::spawn_blocking(job).await.map_err(|_| ApiError::Internal)
     }
 
-    /// A place in the queue, unless the wait would be too long or the source has its share of places. Asked for before anything
-    /// else of a login is done.
+    /// Reserves a slot in the queue. Returns an error if the wait would be too long or the source has its share of
+    /// slots. A login reserves its slot before it does anything else.
     pub(super) fn reserve_slot(&self, source: RequestSource) -> Result<QueueSlot, ApiError> {
         let network = source.network_key();
         let cost = Duration::from_micros(self.cost.load(Ordering::Relaxed));
@@ -168,11 +171,12 @@ impl PasswordHasher {
     }
 }
 
-/// A password that somebody typed.
+/// A password as a person typed it.
 pub(super) struct TypedPassword(Vec<SecretString>);
 
 impl TypedPassword {
-    /// In its normal form, in which passwords are hashed, and as its bytes came, in which they were hashed once.
+    /// Returns the normal form of a password, in which passwords are hashed, and its original bytes, in which earlier
+    /// versions hashed them.
     pub(super) fn new(password: SecretString) -> Self {
         let typed = password.expose_secret();
         match names::normalize_password(typed) {
@@ -181,7 +185,8 @@ impl TypedPassword {
         }
     }
 
-    /// Whether it has one of some hashes. All are compared, so that the time does not tell which.
+    /// Returns whether the password matches one of several hashes. All are compared, so the time does not reveal which
+    /// one.
     fn matches_one_of(&self, memory: &HashMemoryPool, stored: &[String]) -> Result<bool, ApiError> {
         let pairs = self.0.iter().flat_map(|form| stored.iter().map(move |stored| (form, stored)));
         pairs.into_iter().try_fold(false, |found, (form, stored)| Ok(matches_hash(memory, stored, form)? || found))
@@ -194,14 +199,14 @@ impl From<SecretString> for TypedPassword {
     }
 }
 
-/// Who waits or is served: all, and those of each network.
+/// Number of hashes that wait or run: in all, and for each network.
 #[derive(Default)]
 struct HashQueue {
     all: usize,
     by_network: HashMap<String, usize>,
 }
 
-/// One who waits or is served.
+/// A slot of a hash that waits or runs.
 pub(super) struct QueueSlot {
     queue: Arc<Mutex<HashQueue>>,
     network: String,
@@ -220,16 +225,16 @@ impl Drop for QueueSlot {
     }
 }
 
-/// The memory of hashes that are done, for those to come: never more than run at once.
+/// Memory of finished hashes for reuse: never more than run at once.
 #[derive(Default)]
 struct HashMemoryPool(Mutex<Vec<Vec<Block>>>);
 
 impl HashMemoryPool {
-    /// Does a hash in memory of so many blocks.
+    /// Runs a hash in memory of `blocks` blocks.
     fn with_blocks<T>(&self, blocks: usize, job: impl FnOnce(&mut [Block]) -> T) -> T {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut memory = kept.unwrap_or_default();
-        // One hash of more work, from other days, is no reason to keep as much for ever.
+        // An old hash with more work is no reason to keep that much memory for ever.
         let keeps = memory.is_empty() || memory.len() >= blocks;
         memory.resize(blocks.max(memory.len()), Block::new());
         let done = job(&mut memory);
@@ -240,7 +245,7 @@ impl HashMemoryPool {
     }
 }
 
-/// How long the next one waits for a core when so many are ahead, each of which takes so long.
+/// Returns how long the next hash waits for a core if `ahead` hashes wait or run and each takes `cost`.
 fn expected_wait(ahead: usize, cores: usize, cost: Duration) -> Duration {
     let rounds = (ahead + 1).saturating_sub(cores).div_ceil(cores);
     cost.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
@@ -252,7 +257,8 @@ fn to_micros(time: Duration) -> u64 {
 
 fn derive_hash(
     memory: &HashMemoryPool,
-    (work, salt): (PasswordHashCost, &[u8]),
+    work: PasswordHashCost,
+    salt: &[u8],
     password: &SecretString,
 ) -> Result<[u8; HASH], ApiError> {
     let mut hash = [0; HASH];
@@ -287,7 +293,7 @@ fn parse_phc_string(text: &str) -> Option<(PasswordHashCost, Vec<u8>, Vec<u8>)> 
 
 fn matches_hash(memory: &HashMemoryPool, stored: &str, password: &SecretString) -> Result<bool, ApiError> {
     let (work, salt, hash) = parse_phc_string(stored).ok_or(ApiError::Internal)?;
-    Ok(derive_hash(memory, (work, &salt), password)?.as_slice().ct_eq(&hash).into())
+    Ok(derive_hash(memory, work, &salt, password)?.as_slice().ct_eq(&hash).into())
 }
 
 #[cfg(test)]
@@ -313,13 +319,13 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
         assert_ne!(hasher.hash(secret("zebra"), NOBODY).await.unwrap(), hash);
         assert!(
-            hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("zebra"), Some(hash.clone()))).await.unwrap()
+            hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret("zebra"), Some(hash.clone())).await.unwrap()
         );
         assert!(
-            !hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret("Zebra"), Some(hash.clone()))).await.unwrap()
+            !hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret("Zebra"), Some(hash.clone())).await.unwrap()
         );
-        assert!(!hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), (secret(""), None)).await.unwrap());
-        assert!(hasher.matches_any((secret("zebra"), vec![hasher.dummy_hash.clone(), hash]), NOBODY).await.unwrap());
+        assert!(!hasher.verify(hasher.reserve_slot(NOBODY).unwrap(), secret(""), None).await.unwrap());
+        assert!(hasher.matches_any(secret("zebra"), vec![hasher.dummy_hash.clone(), hash], NOBODY).await.unwrap());
     }
 
     /// The vector was made with the `argon2` program of the algorithm's authors.

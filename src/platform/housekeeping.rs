@@ -1,4 +1,4 @@
-//! What the platform does by itself, at its start and each hour: it erases what is not kept any more.
+//! Maintenance at the start and every hour: erases data whose retention has ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::{App, audit, purge, retention, time};
 /// Time between two rounds.
 const ROUND_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Does a round at the start, and one each hour from then on.
+/// Runs one round at the start, and then one every hour.
 pub(super) async fn run_maintenance(app: Arc<App>) {
     app.metrics.note_housekeeping_start();
     loop {
@@ -22,8 +22,8 @@ pub(super) async fn run_maintenance(app: Arc<App>) {
     }
 }
 
-/// One round; answers the unique ids of the tenants that were purged. A step that fails stops none of the others: the error of
-/// the first one is the answer at the end.
+/// Runs one round. Returns the unique ids of the purged tenants. A failed step does not stop the others: at the end the
+/// error of the first failed step is returned.
 pub(super) async fn run_maintenance_round(app: &App, now: i64) -> Result<Vec<String>, ApiError> {
     let expired = retention::expire_records(app, now).await.map(drop);
     let trimmed = retention::trim_logs(app, now).await;

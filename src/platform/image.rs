@@ -1,4 +1,4 @@
-//! Pictures of a branding: checked by their bytes and decoded whole before they are kept.
+//! Pictures of a branding: checked by their bytes and decoded completely before they are stored.
 
 use std::io::Cursor;
 
@@ -28,24 +28,25 @@ use super::memory_budget::{AlreadyCounted, RequestMemory, TrackedBytes};
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
 
-/// Qualities of a JPEG that is written again, best first: the first that fits its place.
+/// Qualities for encoding a JPEG again, best first: the first whose file fits its slot is used.
 const QUALITIES: [u8; 6] = [95, 92, 85, 75, 60, 45];
-/// The best quality of a JPEG that fits its place in none: no loss that people see, since nothing is won by more.
+/// Quality of a JPEG that fits its slot at none of these qualities. People see no loss at this quality, and a higher
+/// one gains nothing.
 const FALLBACK_QUALITY: u8 = 85;
 
-/// Bytes of pixels up to which a PNG is compressed well: the work and the copies of a larger one would be too many.
+/// Bytes of pixels up to which a PNG is compressed well. A larger one would take too much work and too many copies.
 const PNG_STRONG_LIMIT: u64 = 2 << 20;
 /// Bytes of pixels up to which a PNG is compressed better than its encoder does.
 const PNG_OPTIMIZED_LIMIT: u64 = 16 << 20;
 
-/// A place for a picture.
+/// A slot for a picture.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ImageSlot {
     /// Its member on the wire.
     pub(super) name: &'static str,
-    /// Bytes at most.
+    /// Largest file in bytes.
     most: usize,
-    /// Whether it is as wide as high.
+    /// Whether the picture must be square.
     is_square: bool,
 }
 
@@ -59,21 +60,21 @@ pub(super) const BACKGROUND: ImageSlot =
 
 /// A picture as a request sends it.
 pub(super) struct ImageUpload {
-    /// Where it is shown.
+    /// The slot that shows it.
     pub(super) place: ImageSlot,
     /// Its bytes.
     pub(super) file: ImageFile,
     /// Number of the tenant.
     pub(super) org: i64,
-    /// Digest of the picture that is there.
+    /// Digest of the current picture.
     pub(super) held: Option<String>,
 }
 
-/// Checks a picture; a sentence says what is wrong with it.
+/// Checks a picture and encodes it again. The error names the field and says what is wrong with the picture.
 pub(super) async fn check_image(app: &App, sent: ImageUpload) -> Result<(StoredImage, ImagePaths), ApiError> {
     let _turn = app.decoders.acquire().await.map_err(|_| ApiError::Internal)?;
     let place = sent.place;
-    // Decoding a full picture takes tens of milliseconds, which the other requests need not wait for.
+    // Decoding a full picture takes tens of milliseconds, which would block other requests.
     tokio::task::spawn_blocking(move || examine_image(&sent))
         .await
         .map_err(|_| ApiError::Internal)?
@@ -92,7 +93,7 @@ fn examine_image(ImageUpload { place, file, org, held }: &ImageUpload) -> Result
     };
     let picture = decode_image(&bytes, format)?;
     let sha256 = hex(&Sha256::digest(&bytes));
-    // What is there may be sent back: it may be from before this rule.
+    // A client may send back the current picture, which may be older than this rule.
     if place.is_square && held.as_ref() != Some(&sha256) && picture.width() != picture.height() {
         return Err(format!(
             "The image has {} x {} pixels and must be square; cut it or pad it, for example to 128 x 128",
@@ -134,7 +135,7 @@ fn decode_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Strin
         ImageError::Limits(_) => format!("The image is larger than {SIDE} pixels a side"),
         _ => "The image is damaged".to_owned(),
     };
-    // What its header says decides before anything is decoded.
+    // The size in the header is checked before anything is decoded.
     let mut decoder = reader.into_decoder().map_err(wrong)?;
     let (width, height) = decoder.dimensions();
     let orientation = match format {
@@ -149,13 +150,13 @@ fn decode_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Strin
             PIXELS >> 20
         ));
     }
-    // What a camera says of how it was held goes with the rest of its notes, so the picture itself is turned.
+    // The orientation goes with the other metadata of the camera, so the picture itself is turned.
     let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
 
-/// How a PNG is to be turned. Its chunk may stand behind the picture, where the decoder has not come yet.
+/// Returns how a PNG must be turned. Its chunk may follow the picture data, which the decoder has not yet read.
 fn png_orientation(bytes: &[u8]) -> Orientation {
     let mut rest = bytes.get(8..).unwrap_or_default();
     while let Some((length, tail)) = rest.split_first_chunk::<4>()
@@ -171,8 +172,9 @@ fn png_orientation(bytes: &[u8]) -> Orientation {
     Orientation::NoTransforms
 }
 
-/// Bytes that a pixel takes from its file to the new one. A PNG of 16 bits a colour is copied while it is written, and a
-/// progressive JPEG is decoded from coefficients of 2 bytes. What is turned is copied once.
+/// Returns the bytes of memory per pixel, from reading the file to writing the new one. A PNG of 16 bits a colour is
+/// copied while it is encoded, and a progressive JPEG is decoded from coefficients of 2 bytes. A turned picture is
+/// copied once.
 fn bytes_per_pixel(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
     match format {
         ImageFormat::Jpeg => decoded * 3,
@@ -181,8 +183,8 @@ fn bytes_per_pixel(format: ImageFormat, decoded: u64, orientation: Orientation) 
     }
 }
 
-/// The picture alone: what else a file carried, texts about it or another format behind it, is not kept. An export of the
-/// tenant takes this file, so it should be one of at most `most` bytes, which its place takes.
+/// Encodes the picture alone: metadata and any other format that follows it in the file are dropped. An export of the
+/// tenant takes this file, so it should fit its slot, which takes `most` bytes.
 fn encode_image(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
     let written = match format {
         ImageFormat::Jpeg => encode_jpeg(image, most),
@@ -224,11 +226,12 @@ fn encode_png(image: &DynamicImage) -> Result<Vec<u8>, ImageError> {
         return Ok(clean);
     }
     let options = oxipng::Options::from_preset(u8::from(pixels <= PNG_STRONG_LIMIT));
-    // The file is the encoder's own: should it not be compressed, it is as good, and larger.
+    // Without the optimization the encoder's own file is equally valid, only larger.
     Ok(oxipng::optimize_from_memory(&clean, &options).unwrap_or(clean))
 }
 
-/// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.
+/// `GET /images/org/{org}/{file}`: needs no authentication, because the login page shows it to people who are not
+/// logged in.
 pub(super) async fn serve_image(
     State(app): State<Arc<App>>,
     Extension(account): Extension<RequestMemory>,
@@ -236,14 +239,14 @@ pub(super) async fn serve_image(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("Image", &file);
     let content_type = app.store.image_type(org, &file).await?.ok_or_else(missing)?;
-    let picture = app.image_cache.load_image(&app, (org, &file), &account).await?.ok_or_else(missing)?;
+    let picture = app.image_cache.load_image(&app, org, &file, &account).await?.ok_or_else(missing)?;
     let content_type = HeaderValue::from_str(&content_type).map_err(|_| ApiError::Internal)?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
-        // A console elsewhere may show the brand too; the picture is anybody's to see.
+        // A console on another host may show the brand too; the picture is public.
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
     let mut response = (StatusCode::OK, headers, Body::from(Bytes::from_owner(ImageBody(picture)))).into_response();
@@ -251,7 +254,7 @@ pub(super) async fn serve_image(
     Ok(response)
 }
 
-/// An image that is sent.
+/// Body of an image that is being sent.
 struct ImageBody(Arc<TrackedBytes>);
 
 impl AsRef<[u8]> for ImageBody {
@@ -260,16 +263,18 @@ impl AsRef<[u8]> for ImageBody {
     }
 }
 
-/// Images that are sent at this moment: all who read one share its bytes.
+/// Images that are being sent now: all readers of one image share its bytes.
 #[derive(Default)]
 pub(super) struct ImageCache(Mutex<HashMap<(i64, String), Weak<TrackedBytes>>>);
 
 impl ImageCache {
-    /// An image from the database, one at a time, unless somebody has it already; whoever makes it be loaded is charged with it.
+    /// Loads an image from the database, one at a time, unless another reader already has it. The request that loads it
+    /// is charged with its memory.
     pub(super) async fn load_image(
         &self,
         app: &App,
-        (org, file): (i64, &str),
+        org: i64,
+        file: &str,
         account: &RequestMemory,
     ) -> Result<Option<Arc<TrackedBytes>>, ApiError> {
         let mut sent = self.0.lock().await;

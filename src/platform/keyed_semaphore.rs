@@ -20,7 +20,7 @@ struct KeyEntry {
     asked: usize,
 }
 
-/// A permit, until it is dropped.
+/// A permit; dropping it releases it.
 pub(super) struct KeyedPermit<K: Eq + Hash> {
     key: K,
     keys: Arc<KeyMap<K>>,
@@ -28,20 +28,20 @@ pub(super) struct KeyedPermit<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
-    /// So many permits for each key, one at least.
+    /// Returns a semaphore with `each` permits for each key, at least one.
     pub(super) fn new(each: usize) -> Self {
         Self { each: each.max(1), keys: Arc::default() }
     }
 
-    /// A permit; tasks get them in the order of asking.
+    /// Waits for a permit. Tasks get permits in the order in which they ask.
     pub(super) async fn acquire(&self, key: K) -> KeyedPermit<K> {
         let (mut keyed, semaphore) = self.register_waiter(key);
-        // Nobody closes it; without it this would bound nothing and refuse nobody.
+        // The semaphore is never closed. If it were, this would neither limit nor refuse a task.
         keyed.permit = semaphore.acquire_owned().await.ok();
         keyed
     }
 
-    /// Counted before the wait, so that a task that gives it up is no longer counted.
+    /// Counts the task before it waits, so that a task that gives up the wait is no longer counted.
     fn register_waiter(&self, key: K) -> (KeyedPermit<K>, Arc<Semaphore>) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || KeyEntry { semaphore: Arc::new(Semaphore::new(self.each)), asked: 0 };
@@ -53,7 +53,7 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
 impl<K: Eq + Hash> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
-        // The next task may take the permit before the key can be forgotten.
+        // The next task may take the permit before the key can be removed.
         drop(self.permit.take());
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get_mut(&self.key) {

@@ -1,4 +1,4 @@
-//! Activate, suspend, terminate.
+//! Lifecycle of a tenant: activate, suspend, terminate.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) async fn activate(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Activate)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Activate).await
 }
 
 /// `POST .../{child}/suspend`.
@@ -33,7 +33,7 @@ pub(super) async fn suspend(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Suspend)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Suspend).await
 }
 
 /// `POST .../{child}/terminate`: irreversible.
@@ -43,19 +43,20 @@ pub(super) async fn terminate(
     actor: Actor,
     path: ChildPath,
 ) -> Result<Json<()>, ApiError> {
-    apply_lifecycle(&app, &scope, &actor, (&path.0.1, LifecycleAction::Terminate)).await
+    apply_lifecycle(&app, &scope, &actor, &path.0.1, LifecycleAction::Terminate).await
 }
 
 type AppExtractor = State<Arc<App>>;
 type ScopeExtractor = Extension<RequestScope>;
 type ChildPath = Path<(String, String)>;
 
-/// The answer is 200 with `null`, also where the tenant was in that state already.
+/// Applies a lifecycle action. Answers 200 with `null`, even if the tenant was already in that state.
 async fn apply_lifecycle(
     app: &App,
     scope: &RequestScope,
     actor: &Actor,
-    (id, action): (&str, LifecycleAction),
+    id: &str,
+    action: LifecycleAction,
 ) -> Result<Json<()>, ApiError> {
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (parent, mut record) = lock_child(&mut tx, scope, id, TenantOperation::Lifecycle).await?;
@@ -77,7 +78,7 @@ async fn apply_lifecycle(
         deactivate_people(&mut tx, record.id, &scope.caller.author_name()).await?;
     }
     if state != wire::WireTenantState::Active {
-        // Activating the tenant again does not bring a session back to life.
+        // Activating the tenant later does not bring these sessions back.
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     scope.proof().consume(&mut tx).await?;
@@ -85,7 +86,9 @@ async fn apply_lifecycle(
     append_to_parent_and_child(
         &app.seal,
         &mut tx,
-        (parent.id, record.id, actor),
+        parent.id,
+        record.id,
+        actor,
         AuditEvent::success(done, &record.unique_id),
     )
     .await?;

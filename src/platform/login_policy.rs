@@ -1,4 +1,4 @@
-//! What a login is held to: where it may come from, and what the password policy says.
+//! Rules for a login: the source addresses that are allowed, and the password policy.
 
 pub(super) mod ip_network;
 pub(super) mod password_policy;
@@ -10,11 +10,12 @@ use super::error::ApiError;
 use super::principal::Caller;
 use source::RequestSource;
 
-/// Refuses a person who asks from an address that her tenant does not admit. API credentials are held to no list.
+/// Refuses a person whose source address the tenant does not allow. API credentials are not subject to the allowlist.
 pub(super) async fn ensure_source_ip_allowed(
     app: &App,
     caller: &Caller,
-    (source, request): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let list = caller.person().and_then(|person| person.ip_allowlist.as_deref());
     if ip_network::is_ip_allowed(list, source.address()) {
@@ -26,7 +27,7 @@ pub(super) async fn ensure_source_ip_allowed(
     Err(source_ip_error(app))
 }
 
-/// The refusal, in the words of the documentation.
+/// Returns the refusal in the words of the documentation.
 pub(super) fn source_ip_error(app: &App) -> ApiError {
     let product = &app.product;
     ApiError::SourceIpNotAllowed(format!(

@@ -1,8 +1,9 @@
-//! Mask Resource Identity Management: MAC addresses, IP addresses and host names, unreadable wherever they stand.
+//! Mask Resource Identity Management: makes MAC addresses, IP addresses and host names unreadable in every position.
 //!
-//! Two rules. A member that by its name holds an identity (`hostName`, `ipAddress`, ...) is masked whole, and what it said
-//! is masked in every other text of the record too. In all other texts each word that looks like an address or a host name
-//! is masked. Where in doubt a word is masked: too little shown is a nuisance, too much is a leak.
+//! Two rules apply. A member whose name says that it holds an identity (`hostName`, `ipAddress`, ...) is masked
+//! completely, and its value is masked in every other text of the record too. In all other texts, each word with the
+//! form of an address or a host name is masked. In doubt a word is masked: showing too little is a nuisance, showing
+//! too much is a leak.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,26 +11,26 @@ use serde_json::{Map, Value};
 
 use super::bounds;
 
-/// What stands instead.
+/// Text that replaces an identity.
 pub(super) const MASK: &str = "****";
 
-/// Words of member names that hold an identity, and what they may be part of.
+/// Words of a member name that mark an identity, and parts of its joined words that do.
 const IDENTITY_WORDS: [&str; 11] =
     ["host", "hosts", "ip", "ips", "ipv4", "ipv6", "mac", "macs", "dns", "fqdn", "fqdns"];
 const IDENTITY_PARTS: [&str; 3] = ["hostname", "ipaddr", "macaddr"];
 
-/// A record with its identities masked.
+/// Returns a record with its identities masked.
 pub(super) fn mask_record(value: Value) -> Value {
     let mut known = KnownIdentities::default();
     collect_identities(&value, false, &mut known);
     mask_value(value, false, &known)
 }
 
-/// What members that hold an identity say, in lower case.
+/// Values of members that hold an identity, in lower case.
 #[derive(Default)]
 struct KnownIdentities {
     texts: HashSet<String>,
-    /// Lengths of them: a text of another length need not be looked up.
+    /// Lengths of these values; a text of another length needs no search.
     lengths: BTreeSet<usize>,
 }
 
@@ -40,13 +41,14 @@ impl KnownIdentities {
         self.texts.insert(text);
     }
 
-    /// Whether a text in lower case is among them.
+    /// Returns whether a lower-case text is one of these values.
     fn contains(&self, lower: &str) -> bool {
         self.lengths.contains(&lower.len()) && self.texts.contains(lower)
     }
 }
 
-/// `hostName`, `management_ip`, `IPv4Address`, but neither `ghost` nor `zip`.
+/// Returns whether a member name marks an identity: `hostName`, `management_ip`, `IPv4Address`, but neither `ghost` nor
+/// `zip`.
 fn is_identity_name(name: &str) -> bool {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -88,11 +90,11 @@ fn mask_value(value: Value, identity: bool, known: &KnownIdentities) -> Value {
     }
 }
 
-/// Names of members can be addresses too, of a map by host for example.
+/// Masks member names too, because they can be addresses, for example in a map by host.
 fn mask_members(members: Map<String, Value>, identity: bool, known: &KnownIdentities) -> Map<String, Value> {
     let mut masked = Map::new();
-    // How many members have had a masked name: two hosts would else become one member. A number keeps the names short where
-    // many of them mask to the same.
+    // Number of members for each masked name. Without it, two hosts would become one member. A number keeps the names
+    // short if many of them have the same mask.
     let mut taken: HashMap<String, usize> = HashMap::new();
     for (name, value) in members {
         let value = self::mask_value(value, identity || is_identity_name(&name), known);
@@ -127,12 +129,12 @@ fn is_word_char(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '.' | ':' | '-' | '_' | '\u{3002}' | '\u{ff0e}')
 }
 
-/// What stands between the parts of a word.
+/// Separators between the parts of a word.
 const SEPARATORS: [char; 4] = ['.', ':', '-', '_'];
 
-/// Masks a word, or what follows one of its seams: it can begin with a label, as in `host:10.0.0.1` or `at-10.0.0.1`. Each part
-/// is looked at once: what makes a rest an identity makes the whole word one, but for a known
-/// text, a MAC address in fours and the host name behind a colon.
+/// Masks a word, or the part of it that follows a separator: a word can begin with a label, as in `host:10.0.0.1` or
+/// `at-10.0.0.1`. Each part is examined once: if a rest of the word is an identity, so is the complete word. The
+/// exceptions are a known value, a MAC address in groups of four, and a host name after a colon.
 fn push_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
     let core = word.trim_matches(SEPARATORS);
     if core.is_empty() {
@@ -143,7 +145,7 @@ fn push_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
         shown.push_str(MASK);
         return;
     }
-    // Seams are no letters, so both have the same ones.
+    // Separators have no case, so both forms have the same ones.
     let lower = word.to_lowercase();
     let (mut word, mut lower) = (WordCursor::new(word), WordCursor::new(&lower));
     let mut after_colon = true;
@@ -164,11 +166,11 @@ fn push_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
     }
 }
 
-/// What of a word is not looked at yet.
+/// The part of a word that is not yet examined.
 struct WordCursor<'w> {
     word: &'w str,
     start: usize,
-    /// Where the first part begins at or behind `start`, and where the last one ends.
+    /// Start of the first part at or after `start`, and end of the last part.
     core: usize,
     end: usize,
 }
@@ -182,22 +184,22 @@ impl<'w> WordCursor<'w> {
         self.start >= self.word.len()
     }
 
-    /// The rest without the separators around it.
+    /// Returns the rest without the separators around it.
     fn trimmed_rest(&mut self) -> &'w str {
-        // Never backwards, so that each separator is passed over once.
+        // The position never moves back, so each separator is passed only once.
         self.core = self.core.max(self.start);
         let from = self.word.get(self.core..self.end).unwrap_or_default();
         self.core += from.len() - from.trim_start_matches(SEPARATORS).len();
         self.word.get(self.core..self.end).unwrap_or_default()
     }
 
-    /// What stands before the next seam.
+    /// Returns the text before the next separator.
     fn segment(&self) -> &'w str {
         let rest = self.word.get(self.start..).unwrap_or_default();
         rest.split([':', '_', '-']).next().unwrap_or_default()
     }
 
-    /// Goes behind the next seam.
+    /// Moves past the next separator and returns it.
     fn skip_segment(&mut self) -> Option<char> {
         self.start += self.segment().len();
         let separator = self.word.get(self.start..).and_then(|rest| rest.chars().next());
@@ -206,7 +208,8 @@ impl<'w> WordCursor<'w> {
     }
 }
 
-/// Whatever stands around them, `eth0-aa:bb:cc:dd:ee:ff` or `10.0.0.1.in-addr`, gives addresses away too.
+/// Returns whether a word contains an address. Addresses are recognized inside longer words too, for example in
+/// `eth0-aa:bb:cc:dd:ee:ff` or `10.0.0.1.in-addr`.
 fn is_identity_word(word: &str) -> bool {
     word.contains("::")
         || has_run(word, 4, |part| part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit()))
@@ -218,7 +221,7 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Three fours of hexadecimal digits; pairs are a run.
+/// Returns whether a word is three groups of four hexadecimal digits. Groups of two are found by [`has_run`].
 fn is_mac(word: &str) -> bool {
     word.len() == 14
         && ['.', ':', '-']
@@ -226,7 +229,7 @@ fn is_mac(word: &str) -> bool {
             .any(|seam| word.split(*seam).count() == 3 && word.split(*seam).all(|part| part.len() == 4 && is_hex(part)))
 }
 
-/// Whether so many parts in a row are of a kind.
+/// Returns whether `length` consecutive parts satisfy `is`.
 fn has_run(word: &str, length: usize, is: impl Fn(&str) -> bool) -> bool {
     let mut run = 0;
     word.split(SEPARATORS).any(|part| {
@@ -235,8 +238,8 @@ fn has_run(word: &str, length: usize, is: impl Fn(&str) -> bool) -> bool {
     })
 }
 
-/// Two labels in a row, the second no number: `db1.acme.example`, also `db1.acme.example:5432`, and with whatever a sentence
-/// puts behind its full stop.
+/// Returns whether a word has two consecutive labels of which the second is not a number: `db1.acme.example`, also
+/// `db1.acme.example:5432`, and also with the text that follows a full stop.
 fn is_host_name(word: &str) -> bool {
     let name = word.split(':').next().unwrap_or_default();
     let is_end = |label: &str| label.chars().nth(1).is_some() && label.chars().any(char::is_alphabetic);
@@ -324,7 +327,7 @@ mod tests {
                 let word = format!("{part}{seam}").repeat(60_000 / (part.len() + seam.len()));
                 let shown = mask_record(json!({ "hostName": known, "note": word, "short": word.get(..1000) }));
                 let shown = shown["note"].as_str().unwrap();
-                // Nothing but separators hides nothing.
+                // A part that has only separators hides nothing.
                 assert_eq!(shown == MASK, !part.is_empty() || seam == "\u{3002}", "{part}{seam}: {shown:.40}");
             }
         }

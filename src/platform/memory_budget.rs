@@ -1,8 +1,8 @@
-//! How many bytes of bodies and answers the platform holds at once.
+//! Limits the bytes of bodies and answers that the platform holds at once.
 //!
-//! A connection costs little; what it carries may be megabytes, for as long as a client sends or reads slowly. So each body is counted
-//! before it is read, and each large answer until it has left. One partner with all its clients, people and credentials has a part of
-//! the whole, and so has one source.
+//! A connection costs little, but what it carries may be megabytes, for as long as a client sends or reads slowly. So
+//! each body is counted before it is read, and each large answer until its last byte has left. One partner with all its
+//! clients, people and credentials has a share of the limit, and so has one source.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use super::error::ApiError;
 use super::login_policy::source::RequestSource;
 use super::metrics::PROBES;
 
-/// Who has a part.
+/// Owner of a share of the limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum MemoryOwner {
     /// The service provider, or a partner with all below it.
@@ -28,7 +28,7 @@ enum MemoryOwner {
     Network(String),
 }
 
-/// What is held at this moment.
+/// Bytes that are held now.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
     held: Mutex<MemoryUsage>,
@@ -38,11 +38,11 @@ pub(super) struct MemoryBudget {
 struct MemoryUsage {
     all: usize,
     by: HashMap<MemoryOwner, usize>,
-    /// Refused since the start.
+    /// Requests refused since the start.
     refused: u64,
 }
 
-/// Bytes that are counted until this is dropped.
+/// Counts bytes until it is dropped.
 pub(super) struct MemoryReservation {
     ledger: Arc<MemoryBudget>,
     holders: Vec<MemoryOwner>,
@@ -50,8 +50,8 @@ pub(super) struct MemoryReservation {
 }
 
 impl MemoryBudget {
-    /// Counts bytes; none where somebody of the holders, or all together, would have too many. What is larger than a part passes where
-    /// its holder has nothing else, since it would never pass else.
+    /// Reserves bytes. Returns `None` if one of the owners, or all together, would exceed the limit. A reservation
+    /// larger than a share is granted if its owner holds nothing else, because otherwise it could never be granted.
     fn reserve(self: &Arc<Self>, holders: &[MemoryOwner], bytes: usize) -> Option<MemoryReservation> {
         let mut sums = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = |own: usize| own == 0 || own + bytes <= MEMORY_PER_OWNER;
@@ -66,7 +66,7 @@ impl MemoryBudget {
         Some(self.add_reservation(&mut sums, holders, bytes))
     }
 
-    /// Counts bytes that are there already and cannot be refused any more.
+    /// Counts bytes that are already in memory and can no longer be refused.
     fn reserve_unconditionally(self: &Arc<Self>, holders: &[MemoryOwner], bytes: usize) -> MemoryReservation {
         let mut sums = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         self.add_reservation(&mut sums, holders, bytes)
@@ -100,11 +100,11 @@ impl Drop for MemoryReservation {
     }
 }
 
-/// What a request holds, from its head to its answer.
+/// Memory that a request holds, from its head to its answer.
 #[derive(Clone)]
 pub(super) struct RequestMemory {
     ledger: Arc<MemoryBudget>,
-    /// Who is known so far.
+    /// Owners known at this point.
     state: Arc<Mutex<RequestMemoryState>>,
 }
 
@@ -119,7 +119,7 @@ impl RequestMemory {
         Self { ledger: Arc::clone(ledger), state: Arc::new(Mutex::new(open)) }
     }
 
-    /// One whose source holds all that it may.
+    /// Returns the memory of a request whose source holds its complete share.
     #[cfg(test)]
     pub(super) fn without_room() -> Self {
         let source = RequestSource::from_request(&axum::http::Extensions::new(), &axum::http::HeaderMap::new(), &[]);
@@ -128,12 +128,13 @@ impl RequestMemory {
         account
     }
 
-    /// The caller is known: a partner, or the service provider.
+    /// Adds the owner once the caller is known: a partner, or the service provider.
     pub(super) fn add_owner(&self, root: i64) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).holders.push(MemoryOwner::Root(root));
     }
 
-    /// Counts a body for as long as the request lasts: what was read of it lives on in the handler.
+    /// Reserves a body for as long as the request lasts, because the handler keeps what was read. Returns whether it
+    /// fits.
     pub(super) fn reserve_body(&self, bytes: usize) -> bool {
         let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let hold = self.ledger.reserve(&open.holders, bytes);
@@ -142,7 +143,7 @@ impl RequestMemory {
         has_room
     }
 
-    /// Counts what is loaded for an answer.
+    /// Reserves the bytes of data that is loaded for an answer.
     pub(super) fn reserve_bytes(&self, bytes: usize) -> Result<MemoryReservation, ApiError> {
         let open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.ledger.reserve(&open.holders, bytes).ok_or(ApiError::MemoryLimitReached)
@@ -157,11 +158,11 @@ impl RequestMemory {
     }
 }
 
-/// Mark of an answer whose bytes are counted already.
+/// Marks an answer whose bytes are already counted.
 #[derive(Clone, Copy)]
 pub(super) struct AlreadyCounted;
 
-/// Bytes of an answer, and what counts them.
+/// Bytes of an answer with their reservation.
 pub(super) struct TrackedBytes {
     pub(super) bytes: Bytes,
     pub(super) _hold: MemoryReservation,
@@ -173,8 +174,8 @@ impl AsRef<[u8]> for TrackedBytes {
     }
 }
 
-/// Gives each request its account, and counts its answer until the last byte has left. The answer of a read that finds no room is
-/// thrown away; that of a write stands, since the change was made.
+/// Gives each request its memory account and counts its answer until the last byte has left. If the memory is
+/// exhausted, the answer of a read is discarded; the answer of a write is sent, because the change was made.
 pub(super) async fn track_memory(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let account = RequestMemory::new(&app.memory_budget, source);
@@ -199,7 +200,7 @@ async fn track_response(response: Response, length: usize, hold: MemoryReservati
     }
 }
 
-/// How many bytes of a body a request says that it sends, at most as many as are read.
+/// Returns the body length that a request declares, at most `limit`; `limit` if it declares none.
 pub(super) fn declared_length(request: &Request, limit: usize) -> usize {
     let said = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     said.unwrap_or(limit).min(limit)

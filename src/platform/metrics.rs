@@ -1,5 +1,5 @@
-//! What the platform tells of itself: requests by method, route and status, and how long things take. No label holds the name of
-//! a tenant, of a person or of a destination.
+//! The platform's metrics: requests by method, route and status, and durations. No label holds the name of a tenant, a
+//! person or a destination.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,16 +25,16 @@ use super::{App, time};
 /// Media type of the exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Bounds in which durations are counted, in seconds.
+/// Bucket bounds of durations, in seconds.
 const DURATION_BUCKETS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
-/// How an attempt at a delivery ends.
+/// Outcomes of a delivery attempt.
 pub(super) const ARRIVED: &str = "arrived";
 pub(super) const FAILED: &str = "failed";
 pub(super) const GIVEN_UP: &str = "given_up";
 const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
 
-/// What asks again and again whether all is well: a line for each would drown the others.
+/// Paths that are polled all the time. An access-log line for each would hide the other lines.
 pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,7 +42,8 @@ struct HttpRequestLabels {
     method: String,
     route: String,
     status: u16,
-    /// A login that found no place, or a request without room for its bytes: no failure, however many there are.
+    /// Whether a login found no free slot, or there was no memory for a request: not a failure, no matter how often it
+    /// happens.
     turned_away: bool,
 }
 
@@ -84,7 +85,7 @@ fn duration_histogram() -> Histogram {
 }
 
 impl PlatformMetrics {
-    /// With what database and passwords tell of themselves.
+    /// Returns the metrics, with those of the database and of password hashing.
     pub(super) fn new(store: &Store, hasher: &PasswordHasher) -> Self {
         let new = Self {
             registry: Registry::with_prefix("tenantry_platform"),
@@ -118,19 +119,19 @@ impl PlatformMetrics {
         registry.register("purges", "Tenants whose data was erased", self.purges.clone());
         let help = "When a round of the housekeeping last ended well, or the platform began";
         registry.register_with_unit("housekeeping_last_timestamp", help, Unit::Seconds, self.last_round.clone());
-        // From 0 on, so that the first that is given up is seen to be one more.
+        // Each outcome starts at 0, so that its first occurrence shows as an increase.
         for outcome in OUTCOMES {
             drop(self.deliveries.get_or_create(&OutcomeLabels { outcome }));
         }
         self
     }
 
-    /// Counts an attempt at a delivery.
+    /// Counts a delivery attempt.
     pub(super) fn count_delivery(&self, outcome: &'static str) {
         self.deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Counts how long an attempt took.
+    /// Records how long a delivery attempt took.
     pub(super) fn observe_attempt(&self, took: Duration) {
         self.attempts.observe(took.as_secs_f64());
     }
@@ -140,18 +141,18 @@ impl PlatformMetrics {
         self.purges.inc();
     }
 
-    /// Notes that the housekeeping began: its first round has as much time as any other.
+    /// Records that the housekeeping began, so that its first round gets as much time as any other.
     pub(super) fn note_housekeeping_start(&self) {
         self.last_round.set(time::now() / 1000);
     }
 
-    /// Counts a round of the housekeeping.
+    /// Counts a round of the housekeeping and records its duration.
     pub(super) fn observe_housekeeping(&self, took: Duration) {
         self.rounds.observe(took.as_secs_f64());
         self.last_round.set(time::now() / 1000);
     }
 
-    /// What is counted at the moment of the scrape.
+    /// Updates the gauges that are computed at the time of the scrape.
     fn update_gauges(&self, app: &App) {
         self.passwords.set(i64::try_from(app.hasher.queue_length()).unwrap_or(i64::MAX));
         for PoolUsage { pool, open, idle } in app.store.pool_usage() {
@@ -164,8 +165,8 @@ impl PlatformMetrics {
     }
 }
 
-/// Counts a request under its route's template, so that the number of series does not grow with the tenants, and writes the line of
-/// the access log.
+/// Counts a request under its route's template, so that the number of series does not grow with the tenants. Writes the
+/// line of the access log.
 pub(super) async fn count_requests(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = match request.method().as_str() {

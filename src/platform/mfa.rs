@@ -1,7 +1,8 @@
-//! The second factor of people: who needs one, what a session still owes, and what becomes of one that was proved.
+//! The second factor of people: who needs one, which action a session must still complete, and what follows from a
+//! verified one.
 //!
-//! What is owed is judged at each request from the tenant's settings and the session's row, so that a switch which is
-//! turned on is felt by sessions that are open.
+//! Required actions are computed at each request from the tenant's settings and the session's row. So a switch that is
+//! turned on also applies to open sessions.
 
 mod code;
 pub(super) mod duo;
@@ -23,13 +24,13 @@ use super::store::{Tx, mark_session_verified};
 use super::{App, credential, time};
 use crate::wire::Tenant;
 
-/// Milliseconds that a fresh proof is good for one save.
+/// Milliseconds for which a fresh proof is valid, for one save.
 pub(super) const PROOF_LIFETIME: i64 = 2 * 60 * 1000;
 
-/// What a session must do before anything else, the first thing first.
+/// What a session must do before anything else, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequiredAction {
-    /// Prove a second factor.
+    /// Verify a second factor.
     Factor,
     /// Answer the consent form.
     Consent,
@@ -37,10 +38,10 @@ pub(super) enum RequiredAction {
     Password,
 }
 
-/// Which of the things that can be owed are.
+/// The required actions that are not yet complete.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PendingActions {
-    /// A second factor is wanted and was not proved in this session.
+    /// A second factor is required and was not verified in this session.
     pub(super) factor: bool,
     /// The consent form is not accepted.
     pub(super) consent: bool,
@@ -49,7 +50,7 @@ pub(super) struct PendingActions {
 }
 
 impl PendingActions {
-    /// The first thing owed.
+    /// Returns the first action that is required.
     pub(super) fn first_action(self) -> Option<RequiredAction> {
         let Self { factor, consent, password } = self;
         [(factor, RequiredAction::Factor), (consent, RequiredAction::Consent), (password, RequiredAction::Password)]
@@ -59,7 +60,7 @@ impl PendingActions {
 }
 
 impl RequiredAction {
-    /// The page that serves it.
+    /// Returns the path of the page that completes the action.
     pub(super) const fn page_path(self) -> &'static str {
         match self {
             Self::Factor => "/factor",
@@ -69,7 +70,7 @@ impl RequiredAction {
     }
 }
 
-/// A second factor that people are asked for.
+/// A method of second-factor authentication.
 #[derive(Clone, Debug)]
 pub(super) enum FactorMethod {
     /// Codes of an authenticator app (RFC 6238).
@@ -79,7 +80,7 @@ pub(super) enum FactorMethod {
 }
 
 impl FactorMethod {
-    /// Its name on the wire.
+    /// Returns the name on the wire.
     pub(super) const fn provider(&self) -> &'static str {
         match self {
             Self::Totp => "TOTP",
@@ -88,8 +89,8 @@ impl FactorMethod {
     }
 }
 
-/// The second factor that a tenant's own settings want of one of its people. `own` is whether the person's own settings
-/// want one. A partner's switch is not its clients'.
+/// Returns the second factor that a tenant's settings require of a person. `own` is whether the person's own settings
+/// require one. A partner's setting does not apply to the people of its clients.
 pub(super) fn required_method(settings: &Tenant, own: bool) -> Option<FactorMethod> {
     let duo = settings.duo_security.as_ref().and_then(|duo| {
         Some(DuoSettings {
@@ -104,19 +105,19 @@ pub(super) fn required_method(settings: &Tenant, own: bool) -> Option<FactorMeth
     }
 }
 
-/// How a factor was proved, as the audit log has it.
+/// How a factor was verified, as the audit log names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VerificationMethod {
     /// A code.
     Totp,
     /// A recovery code.
     Recovery,
-    /// Duo said so.
+    /// Duo confirmed it.
     Duo,
 }
 
 impl VerificationMethod {
-    /// The word for it in the audit log.
+    /// Returns the word for the audit log.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Totp => "TOTP",
@@ -126,8 +127,8 @@ impl VerificationMethod {
     }
 }
 
-/// A session proved its factor: it gets another key, which is answered, and the old one is dead. Where the session had
-/// proved one before, this is the fresh proof for a save.
+/// Completes the verification of a session's factor. Returns the new session key; the old one is no longer valid. If
+/// the session verified a factor before, this is the fresh proof for a save.
 pub(super) async fn complete_verification(
     app: &App,
     hash: &str,
@@ -135,39 +136,42 @@ pub(super) async fn complete_verification(
     request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let mut tx = app.store.begin().await?;
-    let key = complete_verification_in(app, &mut tx, hash, (how, request)).await?;
+    let key = complete_verification_in(app, &mut tx, hash, how, request).await?;
     tx.commit().await?;
     Ok(key)
 }
 
-/// The same within a write.
+/// Completes a verification within an open write.
 async fn complete_verification_in(
     app: &App,
     tx: &mut Tx,
     hash: &str,
-    (how, request): (VerificationMethod, Option<&RequestId>),
+    how: VerificationMethod,
+    request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let key = credential::random_session_key();
     let now = time::now();
-    let proved = mark_session_verified(tx, (hash, &credential::sha256_hex(&key)), (now, now + PROOF_LIFETIME)).await?;
+    let proved = mark_session_verified(tx, hash, &credential::sha256_hex(&key), now, now + PROOF_LIFETIME).await?;
     let (unique_id, tenant) = proved.ok_or(ApiError::InvalidToken)?;
     let actor = Actor::for_user(&unique_id, request);
-    append_event(&app.seal, tx, (tenant, &actor), AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
+    append_event(&app.seal, tx, tenant, &actor, AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
     Ok(key)
 }
 
-/// Proves a session's factor by a code; the new key, or none where the code was not taken.
+/// Verifies a session's factor by a code. Returns the new key, or `None` if the code was not accepted.
 pub(super) async fn verify_session_code(
     app: &App,
-    (hash, person): (&str, FactorOwner<'_>),
-    (code, request): (&str, Option<&RequestId>),
+    hash: &str,
+    person: FactorOwner<'_>,
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<String>, ApiError> {
     let mut tx = app.store.begin().await?;
-    let key = match consume_code(app, &mut tx, person, (code, request)).await? {
-        Some(how) => Some(complete_verification_in(app, &mut tx, hash, (how, request)).await?),
+    let key = match consume_code(app, &mut tx, person, code, request).await? {
+        Some(how) => Some(complete_verification_in(app, &mut tx, hash, how, request).await?),
         None => None,
     };
-    // What was wrong is committed too: it counts.
+    // A wrong code is committed too, because it counts as a failure.
     tx.commit().await?;
     Ok(key)
 }

@@ -1,5 +1,6 @@
-//! Names and passwords in one normal form, in which they are compared, hashed and held to be unique: login names as RFC 8265's
-//! `UsernameCaseMapped`, passwords as its `OpaqueString`, other names in NFC and without invisible characters.
+//! The normal form of names and passwords, in which they are compared, hashed and checked for uniqueness: login names
+//! as RFC 8265's `UsernameCaseMapped`, passwords as its `OpaqueString`, other names in NFC and without invisible
+//! characters.
 
 mod command;
 
@@ -15,12 +16,13 @@ use super::error::{ApiError, quote};
 
 pub use command::{NamesCommand, NamesError};
 
-/// A login name that may be given to somebody.
+/// An acceptable login name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LoginName(String);
 
 impl LoginName {
-    /// A login name as it was typed: blanks at its ends do not count, and letters keep their case where it is shown.
+    /// Parses a login name as it was typed. Blanks at its ends are dropped; letters keep their case where the name is
+    /// shown. The error says what is not acceptable.
     pub(super) fn parse(typed: &str) -> Result<Self, &'static str> {
         let name = typed.trim();
         if name.is_empty() {
@@ -39,58 +41,60 @@ impl LoginName {
         refusal_reason(&key).map_or_else(|| Ok(Self(shown.into_owned())), Err)
     }
 
-    /// As it is shown.
+    /// Returns the login name as it is shown.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why nobody gets a name of a normal form, if that is so.
+/// Returns why a name, given in its normal form, is refused; `None` if it is acceptable.
 fn refusal_reason(key: &str) -> Option<&'static str> {
     if is_reserved(key) {
-        // Answers and logs name credentials and people so.
+        // Answers and logs use these forms for credentials and people.
         return Some("Login names that begin with api@, api#, user: or are USR and digits are reserved; take another");
     }
-    // Of an e-mail address each part is a word.
+    // Each part of an e-mail address is a word.
     let words = key.split(|letter: char| letter.is_ascii_punctuation());
     words.into_iter().any(|word| !word.is_single_script()).then_some(
         "A word of the login name has letters of several scripts, such as Latin and Cyrillic; write it in one",
     )
 }
 
-/// Whether a name has a form in which the platform itself names somebody.
+/// Returns whether a name has a form that the platform itself uses to name a credential or a person.
 fn is_reserved(key: &str) -> bool {
     let is_id = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
     ["api@", "api#", "user:"].iter().any(|start| key.starts_with(start)) || key.strip_prefix("usr").is_some_and(is_id)
 }
 
-/// The form in which login names are compared. A text that can be no login name is compared as one was before there was a
-/// normal form, so that names from then still log in.
+/// Returns the form in which login names are compared. A text that is not a valid login name is compared as before the
+/// normal form existed, so that people with such old names can still log in.
 pub(super) fn login_key(name: &str) -> String {
     let name = name.trim();
     let mapped = UsernameCaseMapped::new().enforce(name);
-    // At the end of a word the small sigma has another form of the same letter.
+    // The small sigma has another form at the end of a word.
     mapped.map_or_else(|_| name.to_lowercase(), std::borrow::Cow::into_owned).replace('ς', "σ")
 }
 
-/// The form in which login names were compared before there was a normal form. Of two names that collided then each still logs in.
+/// Returns the form in which login names were compared before the normal form existed. If two old names collide in the
+/// normal form, both can still log in.
 pub(super) fn former_login_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// The key of a person whose login name a mask took: no login name has a blank, so nobody can have it first.
+/// Returns the key of a person whose login name was masked. No login name has a blank, so nobody can take it first.
 pub(super) fn masked_login_key(unique_id: &str) -> String {
     format!(" {unique_id}")
 }
 
-/// A password in the form in which it is hashed; none where it has characters that no password may have.
+/// Returns the form in which a password is hashed; `None` if it has characters that no password may have.
 pub(super) fn normalize_password(typed: &str) -> Option<String> {
     OpaqueString::new().enforce(typed).ok().map(std::borrow::Cow::into_owned)
 }
 
-/// The name of a tenant, a role or a permission set, without blanks at its ends.
+/// Validates the name of a tenant, a role or a permission set and trims blanks at its ends.
 ///
-/// One that is not in NFC is refused and not changed: its sender would find another name than the one that was sent.
+/// A name that is not in NFC is refused rather than changed: its sender would find another name than the one that was
+/// sent.
 pub(super) fn validate_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
@@ -107,18 +111,20 @@ pub(super) fn validate_name(name: &str) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-/// The form in which names of tenants are held to be unique: two that look the same are the same.
+/// Returns the form in which tenant names must be unique: two names that cannot be distinguished by eye are the same.
 pub(super) fn name_claim(name: &str) -> String {
     name.chars().filter(|letter| !is_ignorable(*letter)).collect()
 }
 
-/// What is wrong with a text that people tell others by: a character that nobody sees, or that stands for nothing.
+/// Returns the message about the first character of a name that is invisible or has no assigned meaning; `None` if
+/// there is none.
 pub(super) fn unreadable_character(text: &str) -> Option<String> {
     let found = char_pairs(text).find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter));
     found.map(|(_, letter)| unreadable_advice(letter))
 }
 
-/// The same of what a person is called: scripts such as the Arabic join and part letters by marks without width.
+/// Returns the same for a person's name, where scripts such as Arabic join and separate letters by characters without
+/// width.
 pub(super) fn unreadable_in_person_name(text: &str) -> Option<String> {
     let joins = |before: char, letter: char| matches!(letter, '\u{200c}' | '\u{200d}') && !before.is_ascii();
     let found = char_pairs(text)
@@ -126,7 +132,7 @@ pub(super) fn unreadable_in_person_name(text: &str) -> Option<String> {
     found.map(|(_, letter)| unreadable_advice(letter))
 }
 
-/// Each character with the one before it.
+/// Returns each character with the one before it.
 fn char_pairs(text: &str) -> impl Iterator<Item = (char, char)> {
     std::iter::once(' ').chain(text.chars()).zip(text.chars())
 }
@@ -139,13 +145,13 @@ fn unreadable_advice(letter: char) -> String {
     format!("The text has the character U+{:04X} {what}; take it out", u32::from(letter))
 }
 
-/// The selector behind an emoji, which shows it in colour.
+/// Returns whether a character is the selector after an emoji, which shows it in colour.
 fn shows_emoji(before: char, letter: char) -> bool {
     letter == '\u{fe0f}' && before.is_emoji_char()
 }
 
 fn is_readable(letter: char) -> bool {
-    // The blank of Braille has a width and no ink.
+    // The Braille blank has a width but no ink.
     letter != '\u{2800}'
         && !is_ignorable(letter)
         && !matches!(
@@ -158,7 +164,7 @@ fn is_readable(letter: char) -> bool {
         )
 }
 
-/// Whether a character is shown as nothing (`Default_Ignorable_Code_Point`): the form of UTS 39 leaves those out.
+/// Returns whether a character is invisible (`Default_Ignorable_Code_Point`). The skeleton of UTS 39 leaves these out.
 fn is_ignorable(letter: char) -> bool {
     !letter.is_ascii() && skeleton(letter.encode_utf8(&mut [0; 4])).next().is_none()
 }

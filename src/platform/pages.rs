@@ -1,4 +1,4 @@
-//! The pages for people, made on the server and usable without JavaScript.
+//! The pages for people, rendered on the server and usable without JavaScript.
 
 mod colour;
 mod consent;
@@ -32,7 +32,7 @@ use theme::Theme;
 pub(super) use security_headers::add_security_headers as add_headers;
 pub(super) use theme::contrast_warning;
 
-/// Every page.
+/// Returns the routes of all pages.
 pub(super) fn page_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show_home_page))
@@ -49,7 +49,7 @@ pub(super) fn page_routes() -> Router<Arc<App>> {
         .route("/style/{file}", get(style::serve_stylesheet))
 }
 
-/// A whole page.
+/// Renders a complete HTML page.
 fn render_html(look: &Theme, place: &str, content: &Markup, scripted: bool) -> String {
     let whole = html! {
         (DOCTYPE)
@@ -70,19 +70,19 @@ fn render_html(look: &Theme, place: &str, content: &Markup, scripted: bool) -> S
     whole.into_string()
 }
 
-/// A page as an answer.
+/// Returns a page as a response.
 fn html_response(status: StatusCode, look: &Theme, place: &str, content: &Markup) -> Response {
     (status, Html(render_html(look, place, content, false))).into_response()
 }
 
-/// A page with the script of the copy buttons.
+/// Returns a page with the script of the copy buttons.
 fn html_response_with_script(look: &Theme, place: &str, content: &Markup) -> Response {
     let mut response = Html(render_html(look, place, content, true)).into_response();
     response.extensions_mut().insert(script::NeedsScript);
     response
 }
 
-/// A page with one sentence, in the words that the API has for it.
+/// Returns a page with one sentence: the message that the API gives for the error.
 fn refusal_page(look: &Theme, error: ApiError) -> Response {
     let is_turned_away = matches!(error, ApiError::TooManyLogins | ApiError::MemoryLimitReached);
     let (status, sentence) = match error {
@@ -103,7 +103,7 @@ fn refusal_page(look: &Theme, error: ApiError) -> Response {
         }
         ApiError::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
         ApiError::Gone(sentence) => (StatusCode::GONE, sentence),
-        // Everything else a page answers itself, or it is a failure of ours.
+        // Handlers of pages answer every other error themselves, or it is an internal failure.
         _ => {
             let sentence = "The platform failed on this request; its log has the cause.".to_owned();
             (StatusCode::INTERNAL_SERVER_ERROR, sentence)
@@ -118,10 +118,10 @@ fn refusal_page(look: &Theme, error: ApiError) -> Response {
     response
 }
 
-/// What a handler answers, or the page of its refusal in the default look.
+/// Returns the response of a handler, or the page of its refusal in the default theme.
 fn or_refusal_page(app: &App, answered: Result<Response, ApiError>) -> Response {
     answered.unwrap_or_else(|error| match error {
-        // The session ended while its page was asked for.
+        // The session ended before its page was rendered.
         ApiError::InvalidToken => Redirect::to("/login").into_response(),
         error => refusal_page(&Theme::default_theme(app), error),
     })

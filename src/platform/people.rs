@@ -1,4 +1,4 @@
-//! People of a tenant: users, their roles and permission sets, and how they prove who they are.
+//! People of a tenant: users, their roles and permission sets, and how they authenticate.
 
 pub(super) mod authentication;
 pub(super) mod defaults;

@@ -1,4 +1,4 @@
-//! What people may do: the permissions, and one table that says which of them each route needs.
+//! What people may do: the permissions, and one table of the permission that each route needs.
 
 mod route_operation;
 mod route_table;
@@ -10,7 +10,7 @@ pub use route_table::{ApiRoute, HttpMethod, ROUTES, RouteRequirements};
 pub use rule::{CallerRelation, PermissionRule};
 pub(super) use rule::{PermissionScope, missing_permission};
 
-/// A level on which a permission can be given, as role and permission set call it in `scope`.
+/// A level at which a permission can be granted, as roles and permission sets name it in `scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoleScope {
     /// People of the service provider.
@@ -25,7 +25,7 @@ impl RoleScope {
     /// Every scope, from the top.
     pub const ALL: [Self; 3] = [Self::Provider, Self::Partner, Self::Client];
 
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub const fn wire(self) -> &'static str {
         match self {
             Self::Provider => "SP",
@@ -34,7 +34,7 @@ impl RoleScope {
         }
     }
 
-    /// The scope of a word.
+    /// Returns the scope of a word; `None` if the word is unknown.
     pub fn from_wire(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.wire() == word)
     }
@@ -55,22 +55,22 @@ macro_rules! permissions {
             /// Every permission.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// Its name in refusals, logs and documents.
+            /// Returns the name in refusals, logs and documents.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// Its category on the wire: `name` of a permission set's member.
+            /// Returns the category on the wire: `name` of a permission set's member.
             pub const fn category(self) -> &'static str {
                 match self { $(Self::$variant => $category,)+ }
             }
 
-            /// What it allows there: `type` of a permission set's member, before the category.
+            /// Returns what it allows there: `type` of a permission set's member, before the category.
             pub const fn kind(self) -> &'static str {
                 match self { $(Self::$variant => $kind,)+ }
             }
 
-            /// Whether people of a level can have it.
+            /// Returns whether people of a level can have it.
             pub const fn is_for(self, scope: RoleScope) -> bool {
                 match (self, scope) {
                     $(
@@ -102,8 +102,8 @@ permissions! {
 }
 
 impl Permission {
-    /// The permission of a permission set's member. The type is taken with and without its category, and blanks at its
-    /// ends do not count: real clients send "Manage Alerts ".
+    /// Returns the permission of a permission set's member. The type is accepted with and without its category, and
+    /// blanks at its ends are ignored, because real clients send "Manage Alerts ".
     pub(super) fn from_wire(category: &str, kind: &str) -> Option<Self> {
         let (category, kind) = (category.trim(), kind.trim());
         Self::ALL.iter().copied().find(|permission| {
@@ -112,7 +112,7 @@ impl Permission {
         })
     }
 
-    /// The `type` as answers write it, for example "Manage Clients".
+    /// Returns the `type` as answers write it, for example "Manage Clients".
     pub(super) fn label(self) -> String {
         format!("{} {}", self.kind(), self.category())
     }
@@ -133,52 +133,52 @@ impl std::fmt::Debug for Permissions {
 }
 
 impl Permissions {
-    /// Everything that people of a level can have.
+    /// Returns everything that people of a level can have.
     pub(super) fn all_of_scope(scope: RoleScope) -> Self {
         Permission::ALL.iter().copied().filter(|permission| permission.is_for(scope)).collect()
     }
 
-    /// Whether a permission is among them.
+    /// Returns whether a permission is in the set.
     pub(super) const fn has(self, permission: Permission) -> bool {
         self.0 & permission.bit() != 0
     }
 
-    /// Those of both.
+    /// Returns the permissions of either set.
     pub(super) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Those that the other has not.
+    /// Returns the permissions that the other set does not have.
     pub(super) const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether they let somebody decide who gets in and what others may do.
+    /// Returns whether they let a person decide who gets access and what others may do.
     pub(super) const fn allows_administration(self) -> bool {
         self.has(Permission::Administration) || self.has(Permission::UsersManage) || self.has(Permission::RolesManage)
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// One by one.
+    /// Iterates over the permissions.
     pub(super) fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.has(*permission))
     }
 
-    /// Their names, for people.
+    /// Returns the names, for people.
     pub(super) fn names(self) -> String {
         self.iter().map(Permission::name).collect::<Vec<_>>().join(", ")
     }
 
-    /// As the store keeps them. A name that is no longer known is no permission.
+    /// Returns the form that the store keeps.
     pub(super) fn to_stored(self) -> String {
         self.iter().map(Permission::name).collect::<Vec<_>>().join(" ")
     }
 
-    /// From the store.
+    /// Reads the form that the store keeps. A name that is no longer known is ignored.
     pub(super) fn from_stored(text: &str) -> Self {
         let named = |name: &str| Permission::ALL.iter().copied().find(|permission| permission.name() == name);
         text.split(' ').filter_map(named).collect()

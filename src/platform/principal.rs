@@ -1,4 +1,4 @@
-//! Who makes a request: an API credential or a person.
+//! The caller of a request: an API credential or a person.
 
 use std::collections::BTreeSet;
 
@@ -6,30 +6,30 @@ use super::mfa::{FactorMethod, RequiredAction};
 use super::permission::{PermissionRule, Permissions, RoleScope, missing_permission};
 use super::store::CREDENTIAL_ID;
 
-/// Who makes a request, and for which tenant.
+/// The caller of a request, and its tenant.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     /// Number of the tenant.
     pub(super) id: i64,
     /// Its unique id.
     pub(super) unique_id: String,
-    /// Who it is.
+    /// The credential or the person.
     pub(super) principal: Principal,
-    /// Hash of a credential's key; a token from before it was kept has none, and neither has a person.
+    /// Hash of a credential's key; `None` for a person and for a token that is older than this member.
     pub(super) key_hash: Option<String>,
 }
 
 /// The two kinds of callers.
 #[derive(Clone, Debug)]
 pub(super) enum Principal {
-    /// An API credential: may do everything under its tenant.
+    /// An API credential. It may do everything under its tenant.
     Credential,
-    /// A person: may do what the roles say.
+    /// A person, who may do what the roles allow.
     Person(Box<LoggedInPerson>),
 }
 
 impl Caller {
-    /// How `createdBy` and `lastUpdatedBy` name the caller.
+    /// Returns the name of the caller for `createdBy` and `lastUpdatedBy`.
     pub(super) fn author_name(&self) -> String {
         match &self.principal {
             Principal::Credential => format!("api@{}", self.unique_id),
@@ -37,8 +37,8 @@ impl Caller {
         }
     }
 
-    /// How the audit log names the caller: two credentials of one tenant are two, and a person keeps the id when a mask
-    /// takes the name.
+    /// Returns the name of the caller for the audit log. Two credentials of one tenant have two names, and a person
+    /// keeps the id when a mask replaces the name.
     pub(super) fn audit_name(&self) -> String {
         match &self.principal {
             Principal::Credential => {
@@ -49,7 +49,7 @@ impl Caller {
         }
     }
 
-    /// The person, if it is one.
+    /// Returns the person, if the caller is one.
     pub(super) fn person(&self) -> Option<&LoggedInPerson> {
         match &self.principal {
             Principal::Credential => None,
@@ -58,7 +58,7 @@ impl Caller {
     }
 }
 
-/// A person who is logged in, with what the roles give at this moment.
+/// A person who is logged in, with the current permissions of the roles.
 #[derive(Clone, Debug)]
 pub(super) struct LoggedInPerson {
     /// Number of the person.
@@ -69,38 +69,38 @@ pub(super) struct LoggedInPerson {
     pub(super) login_name: String,
     /// Level of the person's tenant.
     pub(super) scope: RoleScope,
-    /// The second factor that the person is asked for.
+    /// The second factor that the person must verify.
     pub(super) second_factor: Option<FactorMethod>,
     /// What the session must do before anything else.
     pub(super) required_action: Option<RequiredAction>,
     /// SHA-256 of the session's key.
     pub(super) session_hash: String,
-    /// The addresses that the tenant lets people in from; none where from everywhere.
+    /// The addresses from which the tenant lets people log in; `None` allows every address.
     pub(super) ip_allowlist: Option<String>,
-    /// One for each role.
+    /// One grant for each role.
     pub(super) grants: Vec<Grant>,
 }
 
-/// What one role gives.
+/// What one role grants.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
-    /// What may be done.
+    /// What the role allows.
     pub(super) permissions: Permissions,
-    /// To which clients.
+    /// The clients to which it applies.
     pub(super) clients: ClientScope,
 }
 
 /// A set of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ClientScope {
-    /// All that lie under the person's tenant.
+    /// All clients under the person's tenant.
     All,
-    /// These.
+    /// Only these clients.
     Only(BTreeSet<i64>),
 }
 
 impl ClientScope {
-    /// Whether a client is among them.
+    /// Returns whether a client is in the set.
     pub(super) fn includes(&self, client: i64) -> bool {
         match self {
             Self::All => true,
@@ -110,27 +110,28 @@ impl ClientScope {
 }
 
 impl LoggedInPerson {
-    /// What any role gives: it holds on the person's own tenant.
+    /// Returns the permissions of all roles together, which apply to the person's own tenant.
     pub(super) fn permissions_of_any_role(&self) -> Permissions {
         self.sum_permissions_where(|_| true)
     }
 
-    /// What roles with access to all clients give.
+    /// Returns the permissions of the roles with access to all clients.
     pub(super) fn permissions_on_all_clients(&self) -> Permissions {
         self.sum_permissions_where(|reach| *reach == ClientScope::All)
     }
 
-    /// What holds on one client.
+    /// Returns the permissions that apply to one client.
     pub(super) fn permissions_on_client(&self, client: i64) -> Permissions {
         self.sum_permissions_where(|reach| reach.includes(client))
     }
 
-    /// Whether any role gives something on a client: one that gives nothing does not even show that there is one.
+    /// Returns whether any role grants a permission on a client. A role without one does not even show that the client
+    /// exists.
     pub(super) fn can_reach_client(&self, client: i64) -> bool {
         self.grants.iter().any(|grant| !grant.permissions.is_empty() && grant.clients.includes(client))
     }
 
-    /// The clients that roles name one by one.
+    /// Returns the clients that roles name individually.
     pub(super) fn named_clients(&self) -> BTreeSet<i64> {
         let named = |grant: &Grant| match &grant.clients {
             ClientScope::All => BTreeSet::new(),
@@ -139,11 +140,11 @@ impl LoggedInPerson {
         self.grants.iter().flat_map(named).collect()
     }
 
-    /// The clients on which a rule is satisfied.
+    /// Returns the clients on which a rule is satisfied.
     pub(super) fn clients_satisfying(&self, rule: PermissionRule) -> ClientScope {
         let fits =
             |client| missing_permission(self, rule, super::permission::PermissionScope::Client(client)).is_none();
-        // No client has this number, so only roles with access to all reach it.
+        // No client has this number, so it matches only roles with access to all clients.
         if fits(-1) {
             ClientScope::All
         } else {

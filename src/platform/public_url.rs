@@ -1,4 +1,4 @@
-//! The address under which people reach the platform.
+//! The public address of the platform.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use url::{Host, Url};
 pub struct PublicUrl(String);
 
 impl PublicUrl {
-    /// The whole address of a path.
+    /// Returns the absolute URL of a path.
     pub(super) fn url_of(&self, path: &str) -> String {
         format!("{self}{path}")
     }
@@ -19,7 +19,8 @@ impl PublicUrl {
 impl FromStr for PublicUrl {
     type Err = String;
 
-    /// The pages stand at the root of their host, and cookies of people are taken over TLS or from this machine only.
+    /// Parses scheme and host. A path is refused, because the pages are served at the root of their host. Plain HTTP is
+    /// accepted for loopback only, because session cookies need TLS or loopback.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("`{text}` {what}; give it like `https://tenants.example.com`");
         let url = Url::parse(text.trim()).map_err(|error| wrong(&format!("is no URL ({error})")))?;

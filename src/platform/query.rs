@@ -1,7 +1,7 @@
 //! The grammar of `queryString`: `key:value` pairs joined by `+`.
 //!
-//! Real clients send the joining `+` raw or as `%2B`, and blanks as `%20` or as `+`. So the text is decoded here: a plus
-//! that a known key and its colon follow separates, any other raw `+` is a blank, any other `%2B` is a plus.
+//! Real clients send the joining `+` raw or as `%2B`, and blanks as `%20` or as `+`. So the text is decoded here: a
+//! plus followed by a known key and its colon separates pairs, any other raw `+` is a blank, any other `%2B` is a plus.
 
 use super::error::{ApiError, quote};
 use super::store::{TenantFilter, fold_case};
@@ -23,7 +23,7 @@ const DOCUMENTED_KEYS: &[&str] = &[
 /// Keys of the extensions.
 const EXTENSION_KEYS: &[&str] = &["managedBy", "managedByUid", "nameContains", "status"];
 
-/// The raw value of a parameter in a query, still encoded.
+/// Returns the raw value of a parameter in a query, still encoded.
 pub(super) fn query_parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -31,13 +31,13 @@ pub(super) fn query_parameter<'q>(query: &'q str, name: &str) -> Option<&'q str>
     })
 }
 
-/// The filters of a raw `queryString`; an empty one filters nothing.
+/// Parses the filters of a raw `queryString`. An empty one filters nothing.
 pub(super) fn parse_filters(raw: &str, extensions: bool) -> Result<Vec<TenantFilter>, ApiError> {
     let keys = if extensions { [DOCUMENTED_KEYS, EXTENSION_KEYS].concat() } else { DOCUMENTED_KEYS.to_vec() };
     parse_pairs(raw, &keys)?.iter().map(|(key, value)| parse_filter(key, value)).collect()
 }
 
-/// The keys and values of a raw `queryString`, of which only some keys are known.
+/// Parses the keys and values of a raw `queryString`. Only the given keys are known.
 pub(super) fn parse_pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, String)>, ApiError> {
     let known = |key: &str| keys.contains(&key);
     let mut pairs = Vec::new();
@@ -50,11 +50,12 @@ pub(super) fn parse_pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, Strin
             text.split_once(':').ok_or_else(|| query_error(format!("{} is not key:value", quote(&text))))?;
         let (key, value) = (key.trim(), value.trim());
         if value.contains('\0') {
-            // PostgreSQL cannot even compare with it.
+            // PostgreSQL cannot even compare a text with a NUL character.
             return Err(query_error("The text has a NUL character"));
         }
         if pairs.iter().any(|(before, _): &(String, String)| before == key) {
-            // All terms must hold, so a second one never finds more; and each number of terms is a statement of its own.
+            // All terms must match, so a second term for one key never finds more; and each number of terms is a
+            // separate SQL statement.
             return Err(query_error(format!(
                 "The key {} stands there twice; one term for each key is taken",
                 quote(key)
@@ -66,7 +67,7 @@ pub(super) fn parse_pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, Strin
         }
         pairs.push((key.to_owned(), value.to_owned()));
     }
-    // In one order, so that equal searches are one statement.
+    // Sorted, so that equal searches are the same SQL statement.
     pairs.sort_unstable();
     Ok(pairs)
 }
@@ -140,12 +141,12 @@ fn parse_filter(key: &str, value: &str) -> Result<TenantFilter, ApiError> {
 
 const EXAMPLE: &str = "2016-08-29T12:05:08+0000 or 2016-08-29";
 
-/// The answer to a date that cannot be read.
+/// Returns the error of a date that cannot be parsed.
 pub(super) fn not_a_date_error(key: &str, value: &str) -> ApiError {
     query_error(format!("{key} {} is not a date such as {EXAMPLE}", quote(value)))
 }
 
-/// The answer to a `queryString` that is not acceptable.
+/// Returns the error of a `queryString` that is not acceptable.
 pub(super) fn query_error(message: impl Into<String>) -> ApiError {
     ApiError::field("queryString", message)
 }

@@ -1,7 +1,7 @@
 //! Rate limits: requests per caller, tenant, category and minute.
 //!
-//! Each caller has the whole budget of a tenant: nobody uses up somebody else's. Only what a caller may do is charged to it;
-//! refusals have a budget of their own, since each is a row of the audit log.
+//! Each caller has the full budget of a tenant: no caller uses up another's. Permitted calls are charged to it; refused
+//! calls have a separate budget, because each is a row of the audit log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub struct RateLimits {
 }
 
 impl Default for RateLimits {
-    /// The commercial platform's.
+    /// Returns the limits of the commercial platform.
     fn default() -> Self {
         Self { writes: 50, pages: 50, reads: 500 }
     }
@@ -35,12 +35,12 @@ pub(super) enum RateLimitCategory {
     Writes,
     Pages,
     Reads,
-    /// Whatever the caller may not do.
+    /// Calls that the caller may not make.
     Refusals,
 }
 
 impl RateLimitCategory {
-    /// The category of a route.
+    /// Returns the category of a route.
     pub(super) fn for_request(method: &Method, template: &str) -> Self {
         match *method {
             Method::GET | Method::HEAD
@@ -54,24 +54,24 @@ impl RateLimitCategory {
     }
 }
 
-/// What is left of a budget after a request.
+/// Decision on a request, and what is left of its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RateLimitDecision {
     limit: u32,
     remaining: u32,
-    /// UTC epoch seconds at which the budget is whole again.
+    /// UTC epoch seconds at which the full budget is available again.
     reset: i64,
     /// Whether the request may pass.
     pub(super) granted: bool,
 }
 
 impl RateLimitDecision {
-    /// Seconds until the budget is whole again.
+    /// Returns the seconds until the full budget is available again.
     pub(super) fn seconds_to_reset(self, now: i64) -> i64 {
         (self.reset - now.div_euclid(1000)).max(1)
     }
 
-    /// Puts the three headers on an answer.
+    /// Writes the three rate-limit headers.
     pub(super) fn write_headers(self, headers: &mut HeaderMap) {
         let mut put = |name, value: HeaderValue| headers.insert(HeaderName::from_static(name), value);
         put("x-ratelimit-limit", self.limit.into());
@@ -80,7 +80,7 @@ impl RateLimitDecision {
     }
 }
 
-/// Counts of the current minute.
+/// Counters of the current minute.
 pub(super) struct RateLimiter {
     limits: RateLimits,
     window: Mutex<RateLimitWindow>,
@@ -93,7 +93,7 @@ struct RateLimitWindow {
 }
 
 impl RateLimiter {
-    /// Nothing used yet.
+    /// Returns a limiter with full budgets.
     pub(super) fn new(limits: RateLimits) -> Self {
         Self { limits, window: Mutex::default() }
     }
@@ -101,7 +101,8 @@ impl RateLimiter {
     /// Charges a caller with a request under a tenant, unless the budget of this minute is used up.
     pub(super) fn charge_request(
         &self,
-        (caller, tenant): (String, i64),
+        caller: String,
+        tenant: i64,
         category: RateLimitCategory,
         now: i64,
     ) -> RateLimitDecision {
@@ -114,7 +115,7 @@ impl RateLimiter {
         let start = now - now.rem_euclid(MINUTE);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start != start {
-            // Every budget is whole again, so yesterday's tenants take no memory.
+            // Every budget is full again, so the counters of earlier tenants can be dropped.
             *window = RateLimitWindow { start, used: HashMap::new() };
         }
         let used = window.used.entry((caller, tenant, category)).or_default();
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn a_budget_is_per_tenant_and_category_and_whole_again_each_minute() {
         let limiter = RateLimiter::new(RateLimits { writes: 2, pages: 1, reads: 9 });
-        let charge = |tenant, category, now| limiter.charge_request(("ada".to_owned(), tenant), category, now);
+        let charge = |tenant, category, now| limiter.charge_request("ada".to_owned(), tenant, category, now);
         assert_eq!(
             charge(1, RateLimitCategory::Writes, 61_000),
             RateLimitDecision { limit: 2, remaining: 1, reset: 120, granted: true }
@@ -140,7 +141,7 @@ mod tests {
         assert!(!charge(1, RateLimitCategory::Writes, 63_000).granted);
         assert!(charge(2, RateLimitCategory::Writes, 63_000).granted);
         assert!(
-            limiter.charge_request(("bob".to_owned(), 1), RateLimitCategory::Writes, 63_000).granted,
+            limiter.charge_request("bob".to_owned(), 1, RateLimitCategory::Writes, 63_000).granted,
             "each caller has a budget"
         );
         assert!(charge(1, RateLimitCategory::Refusals, 63_000).granted);

@@ -1,11 +1,11 @@
-//! `/api/v2/tenants/{tenant}/records/{category}`: what a tenant's packages work with. Ours, absent under
-//! `--documented-only`.
+//! `/api/v2/tenants/{tenant}/records/{category}`: the data that a tenant's packages work with. An extension, absent
+//! under `--documented-only`.
 //!
-//! * `POST .../records/{category}` stores a record: `name`, unique in its category, optionally `time` (when it arose),
-//!   `kind`, in `integrations` a `cloudAccount`, and any other members.
+//! * `POST .../records/{category}` stores a record: `name`, unique in its category, optionally `time` (when it
+//!   occurred), `kind`, in `integrations` a `cloudAccount`, and any other members.
 //! * `GET .../records/{category}` lists them page by page; `GET .../records/{category}/{record}` reads one.
-//! * `POST .../records/{category}/{record}` changes members, a null removes; it names the `revision` that it was read at, and
-//!   a later one refuses it with 409.
+//! * `POST .../records/{category}/{record}` changes members; a null removes one. The body names the `revision` that was
+//!   read; if a later one exists, the request is refused with 409.
 
 mod change;
 mod cloud_account;
@@ -37,15 +37,15 @@ use offline_alert::{AlertSource, OfflineAlert};
 use record_view::RecordContents;
 pub(super) use record_view::RecordView;
 
-/// Records that a page shows.
+/// Number of records that a page shows.
 const NEWEST_COUNT: i64 = 20;
 
-/// No record: a new one is nobody's rival but its holder's.
+/// Id that no record has. A new record has it, so that the search for another record of its name excludes none.
 const NO_RECORD: i64 = -1;
 
 type RecordBody = StrictJson<Map<String, Value>, RECORD>;
 
-/// The category of a path that the tenant may use.
+/// Returns the category of a path if the tenant may use it, with the tenant's subscription.
 fn allowed_category(tenant: &TenantRecord, segment: &str) -> Result<(DataCategory, Subscription), ApiError> {
     let category = DataCategory::from_segment(segment).ok_or_else(|| ApiError::not_found("Category", segment))?;
     let subscription = Subscription::of_tenant(tenant);
@@ -56,7 +56,8 @@ fn allowed_category(tenant: &TenantRecord, segment: &str) -> Result<(DataCategor
 /// `POST .../records/{category}`.
 pub(super) async fn create_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, segment)): Path<(String, String)>,
     StrictJson(body): RecordBody,
 ) -> Result<Json<Value>, ApiError> {
@@ -73,13 +74,13 @@ pub(super) async fn create_record(
     };
     let mut datum = change::merge_record(empty, body, retention::record_scope(tenant, category, time::now()))?;
     let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = OfflineAlert::for_change((tenant, &subscription), category, (None, &datum)).await?;
+    let alert = OfflineAlert::for_change(tenant, &subscription, category, None, &datum).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = lock_target(&mut tx, &scope, &segment).await?;
     datum.id = check_record(&mut tx, &place, &datum).await?;
     insert_record(&mut tx, place.shelf, &datum).await?;
     let shown = prepared.into_json(&place, &datum)?;
-    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordCreate)).await?;
+    note_change(&app, &mut tx, &place, &datum, &shown, &actor, AuditAction::RecordCreate).await?;
     if let Some(alert) = alert {
         alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
@@ -91,7 +92,8 @@ pub(super) async fn create_record(
 /// `POST .../records/{category}/{record}`.
 pub(super) async fn update_record(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, segment, id)): Path<(String, String, String)>,
     StrictJson(body): RecordBody,
 ) -> Result<Json<Value>, ApiError> {
@@ -106,16 +108,16 @@ pub(super) async fn update_record(
     let before = found.clone();
     let datum = change::merge_record(found, body, shelf)?;
     let prepared = PreparedRecord::new(tenant, &subscription, (category, &datum)).await?;
-    let alert = OfflineAlert::for_change((tenant, &subscription), category, (Some(&before), &datum)).await?;
+    let alert = OfflineAlert::for_change(tenant, &subscription, category, Some(&before), &datum).await?;
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = lock_target(&mut tx, &scope, &segment).await?;
-    // Of the same revision it is what it was before the lock.
+    // The same revision means the same content as before the lock.
     let found = lock_record(&mut tx, place.shelf, parse_number(&id)).await?.ok_or_else(missing)?;
     change::ensure_current_revision(&found, read_at)?;
     check_record(&mut tx, &place, &datum).await?;
     save_record(&mut tx, &datum).await?;
     let shown = prepared.into_json(&place, &datum)?;
-    note_change(&app, &mut tx, (&place, &datum, &shown), (&actor, AuditAction::RecordUpdate)).await?;
+    note_change(&app, &mut tx, &place, &datum, &shown, &actor, AuditAction::RecordUpdate).await?;
     if let Some(alert) = alert {
         alert.raise(&app, &mut tx, AlertSource { place: &place, resource: datum.id }).await?;
     }
@@ -124,7 +126,7 @@ pub(super) async fn update_record(
     Ok(Json(shown))
 }
 
-/// Where a record is written: under a tenant that is locked until the commit.
+/// Where a record is written: a category of a tenant that is locked until the commit.
 struct RecordTarget {
     tenant: TenantRecord,
     subscription: Subscription,
@@ -140,7 +142,7 @@ async fn lock_target(tx: &mut Tx, scope: &RequestScope, segment: &str) -> Result
     Ok(RecordTarget { tenant, subscription, category, shelf })
 }
 
-/// What a record will show, made before the write that stores it.
+/// The visible form of a record, prepared before the write that stores it.
 struct PreparedRecord {
     shown: RecordView,
     contents: RecordContents,
@@ -157,7 +159,8 @@ impl PreparedRecord {
         Ok(Self { shown, contents })
     }
 
-    /// Refuses where the tenant's add-ons changed meanwhile: what was masked may be shown now, or the other way round.
+    /// Renders the record. Refuses if the tenant's add-ons changed in between: masked values may now be visible, or the
+    /// other way round.
     fn into_json(self, place: &RecordTarget, datum: &Record) -> Result<Value, ApiError> {
         if RecordView::new(&place.tenant, &place.subscription) != self.shown {
             let message = "The tenant's add-ons changed at this moment; nothing was changed, try again";
@@ -183,7 +186,8 @@ pub(super) async fn read_record(
     Ok(Json(shown.pop().ok_or(ApiError::Internal)?))
 }
 
-/// The newest records of a category, and how many there are: for a page, which has asked before whether it may show them.
+/// Returns the newest records of a category and their total number. The caller, a page, has already checked the
+/// permission.
 pub(super) async fn newest_records(
     app: &App,
     tenant: &TenantRecord,
@@ -193,7 +197,7 @@ pub(super) async fn newest_records(
     subscription.ensure_category(category)?;
     let shelf = retention::record_scope(tenant, category, time::now());
     let part = PageRange { descending: true, size: NEWEST_COUNT, offset: 0 };
-    // Records from before their bound must not take the page away: fewer are shown.
+    // Records that were stored before the size bound existed must not make the page fail: it shows fewer.
     let size = app.store.fitting_count(shelf, part).await?;
     let (rows, total) = app.store.record_page(shelf, PageRange { size, ..part }).await?;
     Ok((RecordView::new(tenant, &subscription).render_all(category, rows).await?, total))
@@ -219,7 +223,7 @@ pub(super) async fn list_records(
     Ok(Json(paging.envelope(results, total, format!("{segment}.id"))))
 }
 
-/// Whether a record may stand as it is to be; answers its number, a new one for a new record.
+/// Checks whether a record may be stored in its new form. Returns its number, a new one for a new record.
 async fn check_record(tx: &mut Tx, place: &RecordTarget, datum: &Record) -> Result<i64, ApiError> {
     let RecordTarget { tenant, subscription, category, shelf } = place;
     let kind = datum.members.get("kind").and_then(Value::as_str).unwrap_or_default();
@@ -237,15 +241,18 @@ async fn check_record(tx: &mut Tx, place: &RecordTarget, datum: &Record) -> Resu
     Ok(if datum.id == NO_RECORD { next } else { datum.id })
 }
 
-/// The rows that a change leaves besides itself: in the audit log, and for the tenant's streams.
+/// Adds the further rows of a change: one in the audit log, and the event for the tenant's streams.
 async fn note_change(
     app: &App,
     tx: &mut Tx,
-    (place, datum, shown): (&RecordTarget, &Record, &Value),
-    (actor, action): (&Actor, AuditAction),
+    place: &RecordTarget,
+    datum: &Record,
+    shown: &Value,
+    actor: &Actor,
+    action: AuditAction,
 ) -> Result<(), ApiError> {
     let object = format!("{}/{}", place.category.segment(), datum.id);
-    append_event(&app.seal, tx, (place.tenant.id, actor), AuditEvent::success(action, &object)).await?;
+    append_event(&app.seal, tx, place.tenant.id, actor, AuditEvent::success(action, &object)).await?;
     if place.subscription.has_add_on(AddOn::StreamExports) {
         let event = if datum.revision == 1 { "create" } else { "update" };
         export::publish_event(tx, &place.tenant, event, shown).await?;
@@ -253,7 +260,7 @@ async fn note_change(
     Ok(())
 }
 
-/// The number of a path; no record has a negative one.
+/// Parses the number of a path; an invalid one becomes -1, which no record has.
 fn parse_number(id: &str) -> i64 {
     id.parse().unwrap_or(NO_RECORD)
 }

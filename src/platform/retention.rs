@@ -1,5 +1,5 @@
-//! How long data is kept: asset data for 12 months with the add-on Extended Data Retention, else for 90 days, the time for
-//! which the platform keeps what is inactive. All other data is kept until its tenant is purged.
+//! Retention of data: asset data is kept for 12 months with the add-on Extended Data Retention, otherwise for 90 days,
+//! the time for which the platform keeps inactive data. All other data is kept until its tenant is purged.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -11,15 +11,15 @@ use super::store::{RecordScope, TenantRecord, erase_old_records, lock_tenant};
 use super::subscription::Subscription;
 use crate::catalog::{AddOn, DataCategory};
 
-/// Months with the add-on.
+/// Months of retention with the add-on.
 const EXTENDED_MONTHS: i32 = 12;
-/// Days without it.
+/// Days of retention without it.
 const DEFAULT_DAYS: i32 = 90;
 
-/// The category that has asset data.
+/// The category that holds asset data.
 const ASSETS: DataCategory = DataCategory::Resources;
 
-/// From when on a tenant's data of a category is kept; everything where nothing limits it.
+/// Returns the time from which a tenant's data of a category is kept; the earliest time if nothing limits it.
 pub(super) fn retention_start(subscription: &Subscription, category: DataCategory, now: i64) -> i64 {
     if category != ASSETS {
         return i64::MIN;
@@ -35,15 +35,15 @@ pub(super) fn retention_start(subscription: &Subscription, category: DataCategor
     start.map_or(i64::MIN, |start| start.timestamp().as_millisecond())
 }
 
-/// Where a tenant's records of a category are, as they are read at a time.
+/// Returns the scope of a tenant's records of a category, as they are read at the time `now`.
 pub(super) fn record_scope(tenant: &TenantRecord, category: DataCategory, now: i64) -> RecordScope {
     RecordScope { tenant: tenant.id, category, since: retention_start(&Subscription::of_tenant(tenant), category, now) }
 }
 
-/// Erases what is not kept any more; answers how many records.
+/// Erases records whose retention has ended. Returns their number.
 pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError> {
     let mut erased = 0;
-    // Without the add-on: whoever has it is judged once more below.
+    // The retention without the add-on; tenants with the add-on are checked again below.
     let shortest = now - i64::from(DEFAULT_DAYS) * 24 * 60 * 60 * 1000;
     for tenant in app.store.tenants_with_old_records(ASSETS, shortest).await? {
         let mut tx = app.store.begin_long().await?;
@@ -54,7 +54,8 @@ pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError>
             append_event(
                 &app.seal,
                 &mut tx,
-                (tenant.id, &Actor::for_platform()),
+                tenant.id,
+                &Actor::for_platform(),
                 AuditEvent::success(AuditAction::RecordExpire, &object),
             )
             .await?;
@@ -65,7 +66,7 @@ pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError>
     Ok(erased)
 }
 
-/// Erases what is not kept any more of the audit log and of the history of logins.
+/// Erases rows of the audit log and of the login history whose retention has ended.
 pub(super) async fn trim_logs(app: &App, now: i64) -> Result<(), ApiError> {
     let before = now.saturating_sub(i64::try_from(app.log_retention.as_millis()).unwrap_or(i64::MAX));
     let (rows, logins) = (audit::trim_logs_before(app, before).await?, app.store.forget_logins(before).await?);

@@ -1,4 +1,4 @@
-//! The routes, and the layers around them.
+//! The routes, and the middleware around them.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::wire::EXTENSIONS_HEADER;
 
-/// Everything the platform answers.
+/// Builds the router of the platform.
 pub(super) fn build_router(app: &Arc<App>) -> Router {
     let rows = ROUTES.iter().filter(|row| row.documented || app.extensions);
     let api = rows.fold(Router::new(), |api, row| api.route(row.path, route_handler(row)));
@@ -44,7 +44,7 @@ pub(super) fn build_router(app: &Arc<App>) -> Router {
     with_layers(app, api.merge(open).fallback(path_not_found)).with_state(Arc::clone(app))
 }
 
-/// Who answers a row of the table.
+/// Returns the handler of a row of the route table.
 fn route_handler(row: &ApiRoute) -> MethodRouter<Arc<App>> {
     let method = match row.method {
         HttpMethod::Get => MethodFilter::GET,
@@ -110,7 +110,8 @@ fn route_handler(row: &ApiRoute) -> MethodRouter<Arc<App>> {
     }
 }
 
-/// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
+/// Adds the middleware, from the inside out: a panic becomes an answer; the answer says whether the extensions are
+/// enabled, and it is counted.
 fn with_layers(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     with_panic_handler(router)
         .layer(middleware::from_fn_with_state(Arc::clone(app), memory_budget::track_memory))
@@ -128,7 +129,7 @@ fn with_panic_handler<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Ro
     router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal_error()))
 }
 
-/// What axum itself refuses, such as a path that is not UTF-8, in one of the documented shapes.
+/// Reshapes the errors of axum itself, such as for a path that is not UTF-8, into one of the documented shapes.
 async fn reshape_bad_request(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
@@ -141,7 +142,7 @@ async fn reshape_bad_request(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses addresses beyond the bounds before anybody reads them, and requests that do not say which host they are for.
+/// Refuses paths and queries beyond the bounds before a handler reads them, and requests that do not name their host.
 async fn check_request_line(request: Request, next: Next) -> Response {
     if request.extensions().get::<MissingHost>().is_some() {
         return ApiError::field("host", "A request of HTTP/1.1 has the header Host exactly once").into_response();
@@ -152,7 +153,8 @@ async fn check_request_line(request: Request, next: Next) -> Response {
     }
 }
 
-/// Answers for a handler whose database went silent in the middle. An export is as slow as where it goes to, and bounded there.
+/// Answers for a handler whose database stops responding during a request. An export is as slow as its destination and
+/// has limits there.
 async fn limit_answer_time(request: Request, next: Next) -> Response {
     let exports =
         request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str().ends_with("/exports/batch"));
@@ -166,8 +168,8 @@ async fn limit_answer_time(request: Request, next: Next) -> Response {
     })
 }
 
-/// `GET /readyz`: whether requests would be served, which takes a database that can be written. `/healthz` fails for nothing that
-/// a restart does not mend.
+/// `GET /readyz`: whether requests can be served, which requires a database that accepts writes. `/healthz` fails only
+/// for what a restart can fix.
 async fn serve_readiness(State(app): State<Arc<App>>) -> Result<&'static str, ApiError> {
     if app.readiness.is_ready(&app.store).await {
         return Ok("ok");

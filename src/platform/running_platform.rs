@@ -1,4 +1,4 @@
-//! A platform that runs, from its start to its stop.
+//! A running platform, from its start to its stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,27 +11,28 @@ use super::{App, Credential, audit, error, export, housekeeping};
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// A platform that answers requests.
+/// A platform that serves requests.
 pub struct RunningPlatform {
     /// Base URL, for example `http://127.0.0.1:8080`.
     pub url: String,
-    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
-    /// start did not make it and the file does not have it.
+    /// The first credential: of the service provider, or of the first partner under `documented_only`. `None` if this
+    /// start did not create it and the file does not hold it.
     pub credential: Option<Credential>,
     pub(super) stop: watch::Sender<bool>,
     pub(super) server: JoinHandle<()>,
-    /// Deliveries, scheduled exports, housekeeping, and rows of the audit log about what others left out.
+    /// Background jobs: deliveries, scheduled exports, housekeeping, and audit rows for denials that were not logged
+    /// one by one.
     pub(super) jobs: [JoinHandle<()>; 4],
     pub(super) app: Arc<App>,
 }
 
 impl RunningPlatform {
-    /// Does the scheduled exports and the housekeeping as if it were `now`, in milliseconds since 1970: writes the rows of the
-    /// audit log about what others left out, and erases data whose time is over and what ended tenants left. Answers the unique
-    /// ids of the tenants that were purged.
+    /// Runs the housekeeping and the scheduled exports as if the time were `now`, in milliseconds since 1970: writes
+    /// the audit rows for denials that were left out, and erases data whose retention has ended and the data of
+    /// terminated tenants. Returns the unique ids of the purged tenants.
     ///
     /// # Errors
-    /// The database failed; what was not done is done in the next round.
+    /// The database failed; the next round does what remains.
     pub async fn run_maintenance(&self, now: i64) -> Result<Vec<String>, String> {
         let done = async {
             export::schedule::run_due_exports(&self.app, now).await?;
@@ -41,7 +42,7 @@ impl RunningPlatform {
         done.await.map_err(|error: error::ApiError| format!("{error:?}"))
     }
 
-    /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
+    /// Accepts no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
         tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
         self.stop.send_replace(true);
@@ -49,7 +50,7 @@ impl RunningPlatform {
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
             self.server.abort();
-            // The connections end with it, and their requests with them.
+            // The connections end with the server, and their requests with them.
             let _ = (&mut self.server).await;
         }
         let close = async {
@@ -64,7 +65,7 @@ impl RunningPlatform {
 }
 
 impl Drop for RunningPlatform {
-    /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
+    /// Closes the listener at once if `stop` was not called, so that a failed test leaves nothing behind.
     fn drop(&mut self) {
         self.server.abort();
         self.jobs.iter().for_each(JoinHandle::abort);

@@ -13,10 +13,11 @@ use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, query};
 use crate::wire::{PageEnvelope, TenantSearchItem};
 
-/// Rows of a page unless asked otherwise.
+/// Default number of rows of a page.
 const DEFAULT_PAGE_SIZE: i64 = 100;
 
-/// One page of a tenant's children. Tombstones are among them, since only `activeStatus` says which are wanted.
+/// Returns one page of a tenant's children. Terminated tenants are included, because only `activeStatus` filters by
+/// state.
 pub(super) async fn search_tenants(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -41,22 +42,23 @@ pub(super) async fn search_tenants(
     Ok(Json(paging.envelope(results, total, format!("{prefix}.{name}"))))
 }
 
-/// Which page of a list is asked for, and in which order.
+/// The requested page of a list, and its order.
 pub(super) struct Paging {
     number: i64,
     size: i64,
     descending: bool,
-    /// Name of the column of the order, without what stands before its last dot; empty where none was named.
+    /// Name of the column that orders the list, without any prefix before its last dot; empty if the request names
+    /// none.
     pub(super) order: String,
 }
 
 impl Paging {
-    /// Of a raw query.
+    /// Parses the paging of a raw query.
     pub(super) fn parse(raw: &str) -> Result<Self, ApiError> {
         Self::parse_with_max(raw, PAGE)
     }
 
-    /// The same where a page has fewer rows.
+    /// Parses the paging of a list whose pages have at most `most` rows.
     pub(super) fn parse_with_max(raw: &str, most: i64) -> Result<Self, ApiError> {
         let order = query::query_parameter(raw, "sortName").unwrap_or_default();
         Ok(Self {
@@ -67,12 +69,12 @@ impl Paging {
         })
     }
 
-    /// The part of the list.
+    /// Returns the range of rows.
     pub(super) fn range(&self) -> PageRange {
         PageRange { descending: self.descending, size: self.size, offset: (self.number - 1) * self.size }
     }
 
-    /// The answer.
+    /// Returns the answer of a page.
     pub(super) fn envelope<T>(&self, results: Vec<T>, total: i64, order_by: String) -> PageEnvelope<T> {
         let Self { number, size, descending, order: _ } = *self;
         let pages = (total + size - 1) / size;

@@ -1,7 +1,8 @@
-//! The listener: how many connections there are, and how long each may wait for its client.
+//! The listener: limits the number of connections and how long each may wait for its client.
 //!
-//! A client that sends or reads slowly costs a connection and nothing else: a head, a body and an answer each have their time,
-//! the connections are counted, and one address has a share of them. A proxy that is trusted stands for many and has no share.
+//! A client that sends or reads slowly costs only a connection: a head, a body and an answer each have a timeout, the
+//! connections are counted, and one address has a share of them. A trusted proxy serves many clients and has no such
+//! share.
 
 mod connections;
 
@@ -37,11 +38,11 @@ use super::login_policy::ip_network::IpNetwork;
 /// Pause after the system has no more files for a connection.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// Mark of a request of HTTP/1.1 that does not say once which host it is for (RFC 9112, 3.2).
+/// Marks an HTTP/1.1 request that does not name its host exactly once (RFC 9112, 3.2).
 #[derive(Clone, Copy)]
 pub(super) struct MissingHost;
 
-/// Answers until it is told to stop, and then what is in flight.
+/// Serves connections until it receives the stop, and then finishes the requests in flight.
 pub(super) async fn serve(
     listener: TcpListener,
     (router, proxies): (Router, Vec<IpNetwork>),
@@ -57,7 +58,7 @@ pub(super) async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                // A client without a slot is told by the closed connection: an answer would cost what is scarce.
+                // A client without a slot only sees the closed connection: an answer would use what is scarce.
                 if let Some(slot) = limit.acquire(peer.ip()) {
                     connections.spawn(serve_connection((stream, peer), router.clone(), (slot, stop.clone())));
                 }
@@ -72,9 +73,9 @@ pub(super) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// Until the platform stops, or is dropped.
+/// Waits until the platform stops or is dropped.
 async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
-    // A dropped sender means the same as a sent stop.
+    // A dropped sender means the same as a stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -83,9 +84,9 @@ async fn serve_connection(
     router: Router,
     (slot, mut stop): (ConnectionSlot, watch::Receiver<bool>),
 ) {
-    // Small answers are not held back for more.
+    // Small answers are sent at once and do not wait for more data.
     let _ = stream.set_nodelay(true);
-    // With the connection end its requests: where it is cut off, nothing of them goes on.
+    // Requests end with their connection: if it is cut off, no part of them continues.
     let requests = Arc::new(ConnectionRequests::default());
     let slot = Arc::new(slot);
     let service = service_fn(|request: axum::http::Request<Incoming>| {
@@ -123,19 +124,20 @@ async fn serve_connection(
     if let Err(error) = ended {
         tracing::debug!(%error, source = %peer.ip(), "a connection ended early");
     }
-    // The connection keeps its slot until its last request is done: who hangs up and comes back has no more than one slot.
+    // The connection keeps its slot until its last request is done, so that a client cannot run more requests than it
+    // has slots by reconnecting.
     drop(requests.busy.lock().await);
 }
 
-/// The requests of a connection, one at a time; those that run end where this is dropped.
+/// The requests of a connection, one at a time. Dropping this aborts those that run.
 #[derive(Default)]
 struct ConnectionRequests {
     busy: Arc<Turn<()>>,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
-/// Does a request to its end, also where its client hangs up meanwhile: what was refused, or has left the platform already, would
-/// else stand in no row of the audit log.
+/// Runs a request to its end, even if its client disconnects. Otherwise a request that was refused, or that already had
+/// an effect outside the platform, might not appear in the audit log.
 async fn run_request(
     mut router: Router,
     request: Request,
@@ -146,7 +148,7 @@ async fn run_request(
     let task = async move {
         let answer = router.call(request).await;
         drop(busy);
-        // Nobody waits where the client hung up.
+        // Nobody receives the answer if the client has disconnected.
         let _ = answered.send(answer);
     };
     {
@@ -154,15 +156,15 @@ async fn run_request(
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
-    // The router catches panics itself; what is left is a runtime that ends.
+    // The router catches panics, so this fails only while the runtime shuts down.
     answer.await.unwrap_or_else(|_| Ok(error::internal_error()))
 }
 
-/// What may be asked for where all other connections are busy.
+/// Paths that are served while all other connections are busy.
 const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// For a connection that was given away as its request came, and for a request that is none of a probe where only those have a
-/// connection left: nothing was done.
+/// Returns the answer to a request whose connection was reassigned as it arrived, and to a request that is not a probe
+/// on a connection reserved for probes: nothing was done.
 fn no_connection_response() -> Response {
     let text = "The platform has no connection left; nothing was done, try again";
     let mut response = ApiError::Unavailable(text.to_owned()).into_response();
@@ -170,11 +172,11 @@ fn no_connection_response() -> Response {
     response
 }
 
-/// A request on its connection; when the last byte of its answer has left, the connection waits for a head again.
+/// A request in progress on a connection. After the last byte of its answer, the connection waits for a head again.
 struct SlotInUse(Arc<ConnectionSlot>);
 
 impl SlotInUse {
-    /// None where the connection was given away just before.
+    /// Marks the slot busy. Returns `None` if the connection was reassigned just before.
     fn begin(slot: &Arc<ConnectionSlot>) -> Option<Arc<Self>> {
         slot.mark_busy().then(|| Arc::new(Self(Arc::clone(slot))))
     }
@@ -186,13 +188,13 @@ impl Drop for SlotInUse {
     }
 }
 
-/// A body that keeps its connection busy until each part of it was written.
+/// A response body that keeps its connection busy until each part of it is written.
 struct TrackedBody {
     body: Body,
     in_use: Arc<SlotInUse>,
 }
 
-/// A part of an answer.
+/// A part of a response body.
 struct TrackedChunk {
     bytes: Bytes,
     _in_use: Arc<SlotInUse>,
@@ -228,7 +230,7 @@ impl HttpBody for TrackedBody {
     }
 }
 
-/// A connection whose client must go on reading what it asked for.
+/// A connection that times out if its client stops reading the answer.
 struct StallTimeoutStream {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
@@ -300,7 +302,7 @@ mod tests {
     use super::*;
     use crate::platform::body;
 
-    /// A server of which one route reads a body and another never ends its answer.
+    /// Starts a server in which one route reads a body and another never ends its answer.
     async fn start_test_server() -> (SocketAddr, watch::Sender<bool>) {
         let endless =
             || async { Body::from_stream(futures::stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 1 << 16]))) };
@@ -317,7 +319,7 @@ mod tests {
         (address, stop)
     }
 
-    /// What is read of a connection until the server ends it, after how long a silence.
+    /// Reads a connection until the server ends it. Returns the text and the time until the end.
     async fn read_until_end(address: SocketAddr, sent: &str, pause: Duration) -> (String, Duration) {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
@@ -351,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_cut_off_ends_its_requests() {
         let (start, mut started) = watch::channel(false);
-        // Its sender goes with the request.
+        // The sender is dropped with the request.
         let (held, mut ended) = watch::channel(());
         let held = std::sync::Mutex::new(Some(held));
         let stuck = move || {
@@ -398,7 +400,7 @@ mod tests {
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         started.wait_for(|started| *started).await.unwrap();
         drop(stream);
-        // The server sees that before the request may end, and the stop waits for the request.
+        // The server notices the disconnect before the request may end, and the stop waits for the request.
         tokio::time::sleep(Duration::from_millis(200)).await;
         stop.send_replace(true);
         go.send_replace(true);

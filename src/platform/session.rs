@@ -11,19 +11,19 @@ use super::{App, credential, time};
 /// Name of the cookie. The prefix makes browsers take it over TLS (or loopback) only, for this host and every path.
 pub(super) const SESSION_COOKIE: &str = "__Host-tenantry";
 
-/// The key that a request's cookie carries.
+/// Returns the key in the session cookie of a request.
 pub(super) fn session_key(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == SESSION_COOKIE).map(|(_, key)| key)
 }
 
-/// How sessions are judged now.
+/// Returns the clock by which sessions are judged now.
 pub(super) fn session_clock(app: &App) -> SessionClock {
     SessionClock { now: time::now(), idle: app.login.idle_milliseconds() }
 }
 
-/// The key of a browser's session and whoever it belongs to; nobody where there is no cookie or no living session.
+/// Finds a browser's session. Returns its key and its caller; `None` if there is no cookie or no live session.
 pub(super) async fn find_session<'h>(app: &App, headers: &'h HeaderMap) -> Result<Option<(&'h str, Caller)>, ApiError> {
     let Some(key) = session_key(headers) else { return Ok(None) };
     let caller =
@@ -31,27 +31,27 @@ pub(super) async fn find_session<'h>(app: &App, headers: &'h HeaderMap) -> Resul
     Ok(caller.map(|caller| (key, caller)))
 }
 
-/// What the browser's session of a key must do before anything else.
+/// Returns what the session of a key must do before anything else.
 pub(super) async fn required_action(app: &App, key: &str) -> Result<Option<RequiredAction>, ApiError> {
     let caller =
         app.store.find_session_caller(&credential::sha256_hex(key), SessionCarrier::Cookie, session_clock(app)).await?;
     Ok(caller.and_then(|caller| caller.person().and_then(|person| person.required_action)))
 }
 
-/// Whether a method may change something.
+/// Returns whether a method may change something.
 pub(super) fn is_unsafe_method(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether a page of this very site caused the request: browsers say so in a header that pages cannot set, older ones in
-/// `Origin`. Whoever says neither is no browser and has no business with a cookie.
+/// Returns whether a page of this site caused the request. Browsers say it in a header that pages cannot set, older
+/// ones in `Origin`. A client that sends neither is not a browser and must not use a cookie.
 pub(super) fn is_same_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
     }
     let authority = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     match (authority("origin").and_then(|origin| origin.split_once("://")), authority("host")) {
-        // Only the scheme may differ: whoever ends TLS in front of the platform speaks plain HTTP to it.
+        // Only the scheme may differ: a proxy that terminates TLS speaks plain HTTP to the platform.
         (Some((_, origin)), Some(host)) => origin.eq_ignore_ascii_case(host),
         _ => false,
     }

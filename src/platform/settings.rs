@@ -1,4 +1,4 @@
-//! What a request changes in a tenant's settings: checked field by field, merged, every problem named.
+//! Changes of a tenant's settings: checked field by field and merged, with every problem named.
 //!
 //! An absent member is unchanged, an empty text or list clears, an object merges member by member, a list replaces.
 
@@ -22,21 +22,21 @@ pub(super) use packages::{
     add_ons_of, apply_add_on_switches, dropped_packages, has_add_on, packages_of, refuse_beyond_own,
 };
 
-/// What is wrong with a request so far.
+/// Problems found in a request.
 #[derive(Default)]
 pub(super) struct Problems {
     named: Vec<FieldError>,
-    /// Those beyond the ones that an answer names.
+    /// Number of problems beyond those that an answer names.
     more: usize,
 }
 
 impl Problems {
-    /// Notes an unacceptable field.
+    /// Adds the problem of an unacceptable field.
     pub(super) fn refuse(&mut self, name: impl Into<String>, message: impl Into<String>) {
         self.refuse_with(name, || message.into());
     }
 
-    /// The same, where the message is dear: it is made for those problems only that the answer names.
+    /// Adds a problem whose message is expensive: it is built only for problems that the answer names.
     pub(super) fn refuse_with(&mut self, name: impl Into<String>, message: impl FnOnce() -> String) {
         if self.named.len() < bounds::PROBLEMS {
             self.named.push(field_error(name, message()));
@@ -45,7 +45,7 @@ impl Problems {
         }
     }
 
-    /// All problems at once, so that one answer names every field; of very many the first ones.
+    /// Returns all problems in one error, so that one answer names every field; if there are very many, the first ones.
     pub(super) fn finish(mut self) -> Result<(), ApiError> {
         if self.more > 0 {
             let message = format!("{} more problems are not named; solve these first", self.more);
@@ -55,7 +55,7 @@ impl Problems {
     }
 }
 
-/// Settings of a new tenant before its request is merged in.
+/// Returns the settings of a new tenant before its request is merged.
 pub(super) fn initial_settings(kind: TenantLevel) -> Tenant {
     Tenant {
         packages: Some(vec![catalog::Package::HybridDiscoveryAndMonitoring.wire_name().to_owned()]),
@@ -66,7 +66,7 @@ pub(super) fn initial_settings(kind: TenantLevel) -> Tenant {
     }
 }
 
-/// Settings of a new child: what its parent hands down, then the request.
+/// Returns the settings of a new child: what its parent passes down, merged with the request.
 pub(super) fn create_settings(parent: &TenantRecord, change: Tenant) -> Result<Tenant, ApiError> {
     let kind = parent.kind.level_below();
     let mut start = initial_settings(kind);
@@ -77,7 +77,7 @@ pub(super) fn create_settings(parent: &TenantRecord, change: Tenant) -> Result<T
     update_settings(kind, &start, &parent.settings, change)
 }
 
-/// Settings after a change. `parent` bounds a client's packages and gives its password policy.
+/// Returns the settings after a change. `parent` limits a client's packages and supplies its password policy.
 pub(super) fn update_settings(
     kind: TenantLevel,
     current: &Tenant,
@@ -106,7 +106,7 @@ pub(super) fn update_settings(
     Ok(next)
 }
 
-/// A mark whose parts can be told apart again.
+/// Checks that the parts of a mark can be separated again.
 pub(super) fn check_mark(mark: &Mark) -> Result<(), ApiError> {
     let Mark { cluster, kind, namespace, name, uid } = mark;
     for (part, text) in [("cluster", cluster), ("kind", kind), ("namespace", namespace), ("name", name), ("uid", uid)] {
@@ -118,7 +118,7 @@ pub(super) fn check_mark(mark: &Mark) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Takes the extensions out of a request or an answer.
+/// Removes the extensions from a request or an answer.
 pub(super) fn strip_extensions(tenant: &mut Tenant) {
     tenant.managed_by = None;
     tenant.status = None;
@@ -135,7 +135,7 @@ pub(super) fn strip_extensions(tenant: &mut Tenant) {
     }
 }
 
-/// Merges a text: absent leaves, empty clears.
+/// Merges a text: an absent one is unchanged, an empty one clears.
 pub(super) fn merge_text(current: &mut Option<String>, change: Option<String>) {
     if let Some(text) = change {
         *current = Some(text).filter(|text| !text.trim().is_empty());
@@ -168,7 +168,7 @@ fn merge_texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) 
     }
 }
 
-/// Whether a text looks like an e-mail address.
+/// Returns whether a text has the form of an e-mail address.
 pub(super) fn is_email(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty())
@@ -215,7 +215,7 @@ fn merge_places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems)
     }
 }
 
-/// Channel and operations centre; number 0 clears, since an absent one is unchanged.
+/// Merges channel and operations centre. The number 0 clears, because an absent number is unchanged.
 fn merge_references(next: &mut Tenant, change: &Tenant, problems: &mut Problems) {
     let known = [
         ("channel", &change.channel, &mut next.channel, reference_data::CHANNELS, "channels"),
@@ -271,7 +271,8 @@ fn merge_partner_settings(next: &mut Tenant, change: &mut Tenant, problems: &mut
     }
 }
 
-/// A client shows its partner's policy, so a request that sends it back unchanged is taken.
+/// Merges the settings of a client. A client shows its partner's policy, so a request may send that policy back
+/// unchanged.
 fn merge_client_settings(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: &mut Problems) {
     if let Some(policy) = change.password_policy.take() {
         let partners = password_policy_of(parent);
@@ -291,12 +292,12 @@ fn merge_client_settings(next: &mut Tenant, change: &mut Tenant, parent: &Tenant
     }
 }
 
-/// A tenant's password policy.
+/// Returns a tenant's password policy.
 pub(super) fn password_policy_of(tenant: &Tenant) -> PasswordPolicy {
     tenant.password_policy.clone().unwrap_or_else(password_policy::pci_dss_policy)
 }
 
-/// What real clients assume where nothing was said: Monday to Friday, nine to five.
+/// Returns the hours that real clients assume if nothing is set: Monday to Friday, nine to five.
 fn office_hours() -> WireClientDetails {
     WireClientDetails {
         business_start_hour: Some(9),

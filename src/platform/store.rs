@@ -1,7 +1,8 @@
 //! The database: SQLite or PostgreSQL, one SQL text for both.
 //!
-//! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
-//! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
+//! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite this takes the write
+//! lock before anything is read, on PostgreSQL it locks the row. Both then see the committed data, which no other write
+//! can change.
 
 mod audit;
 pub(super) mod backup_copies;
@@ -98,32 +99,32 @@ pub(super) struct Store {
     readers: AnyPool,
     writer: AnyPool,
     sqlite: bool,
-    /// Of the connections for writing on PostgreSQL those that may wait for one tenant's row. SQLite has one writer.
+    /// Of the connections for writing on PostgreSQL, those that may wait for one tenant's row. SQLite has one writer.
     row_permits: Option<KeyedSemaphore<i64>>,
-    /// How long each write waited for its connection, and for a permit of its tenant's row before, in seconds.
+    /// How long each write waited for a permit of its tenant's row and then for its connection, in seconds.
     waits: Histogram,
 }
 
-/// Bounds in which waits are counted, in seconds.
+/// Bucket bounds of the wait histogram, in seconds.
 const WAIT_BUCKETS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0];
 
-/// One tenant's writes have at most this part of the connections for writing.
+/// Divisor for the share of the write connections that one tenant's writes may use.
 const TENANT_WRITE_SHARE: u32 = 4;
 
 impl Store {
-    /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
+    /// Opens the database and migrates it to the current schema. Creates a SQLite file that does not exist.
     pub(super) async fn open(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
         Self::open_with(database, PoolConfig { wait, ..PoolConfig::default() }).await
     }
 
-    /// The same with so many connections.
+    /// Opens the database with the given pools.
     pub(super) async fn open_with(database: &str, pools: PoolConfig) -> Result<Self, PlatformStartError> {
         sqlx::any::install_default_drivers();
         let url = database_url(database)?;
         let sqlite = url.starts_with("sqlite:");
         pools::make_private(&url)?;
         let options: AnyConnectOptions = url.parse()?;
-        // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
+        // One writer on SQLite: it has a single write lock, and the queue of the pool is fair, unlike SQLite's retries.
         let writer = if sqlite {
             pools::sqlite_pool(pools::WRITER_PRAGMAS, pools.wait, 1).connect_with(options.clone()).await?
         } else {
@@ -156,14 +157,14 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a database that is there, only to read it: nothing is created, migrated or written.
+    /// Opens an existing database for reading only: nothing is created, migrated or written.
     pub(super) async fn open_to_read(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
         sqlx::any::install_default_drivers();
         let url = database_url(database)?;
         let sqlite = url.starts_with("sqlite:");
         let url = if sqlite { read_only_url(&url) } else { url };
         let options: AnyConnectOptions = url.parse()?;
-        // One connection, in one transaction: all that is read is of one moment, also while a platform writes.
+        // One connection and one transaction: everything is read at one point in time, even while a platform writes.
         let one =
             if sqlite { pools::sqlite_pool("PRAGMA query_only = ON;", wait, 1) } else { pools::unlimited_connection() };
         let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
@@ -180,8 +181,9 @@ impl Store {
         begun
     }
 
-    /// Starts a write that locks a tenant's row first. While somebody holds that row, others still find a connection: those who
-    /// would take more than the tenant's share wait for it without one. Both waits together are no longer than one for a connection.
+    /// Starts a write that locks a tenant's row first. While another write holds that row, other tenants still get a
+    /// connection: writes beyond the tenant's share wait without one. Both waits together last at most as long as one
+    /// wait for a connection.
     pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
         let Some(row_permits) = &self.row_permits else { return self.begin().await };
         let asked = Instant::now();
@@ -203,19 +205,19 @@ impl Store {
         Ok(tx)
     }
 
-    /// How long writes waited for their connection.
+    /// Returns the histogram of how long writes waited for their connection, in seconds.
     pub(super) fn wait_histogram(&self) -> Histogram {
         self.waits.clone()
     }
 
-    /// Ends all connections after their work.
+    /// Closes all connections after their work.
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 }
 
-/// The URL of a SQLite file that is only read.
+/// Returns the URL that opens a SQLite file for reading only.
 fn read_only_url(url: &str) -> String {
     match url.split_once('?') {
         Some((file, "mode=rwc")) => format!("{file}?mode=ro"),
@@ -223,7 +225,7 @@ fn read_only_url(url: &str) -> String {
     }
 }
 
-/// A URL of what was given: a path becomes the SQLite file there.
+/// Returns the URL of the given database. A path becomes the URL of the SQLite file there.
 fn database_url(database: &str) -> Result<String, sqlx::Error> {
     let is = |scheme: &str| database.starts_with(scheme);
     if is("postgres:") || is("postgresql:") {

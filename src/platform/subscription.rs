@@ -1,4 +1,4 @@
-//! What a tenant has subscribed to: the same answer for routes, menus and exports.
+//! A tenant's subscription: the same answer for routes, menus and exports.
 
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ impl PackageScreen {
     /// Every screen that warns.
     pub(super) const ALL: [Self; 3] = [Self::Alerts, Self::ServiceDesk, Self::Automation];
 
-    /// Its segment in paths.
+    /// Returns the segment in paths.
     pub(super) const fn segment(self) -> &'static str {
         match self {
             Self::Alerts => "alerts",
@@ -35,7 +35,7 @@ impl PackageScreen {
         }
     }
 
-    /// What people read above it.
+    /// Returns the title that people read.
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Alerts => "Alerts",
@@ -44,7 +44,7 @@ impl PackageScreen {
         }
     }
 
-    /// The records that the screen lists, in the part of the package that carries them.
+    /// Returns the category of the records that the screen lists, in its part of the package that provides them.
     pub(super) const fn record_category(self) -> DataCategory {
         match self {
             Self::Alerts => DataCategory::Alerts,
@@ -53,7 +53,8 @@ impl PackageScreen {
         }
     }
 
-    /// Modules that the screen shows, by the package that carries them: nothing else of it is denied.
+    /// Returns the modules that the screen shows, by the package that provides them. Nothing else on the screen is
+    /// denied.
     pub(super) const fn modules_by_package(self) -> [(Package, &'static [&'static str]); 2] {
         use Package::{EventAndIncidentManagement as Events, RemediationAndAutomation as Remediation};
         match self {
@@ -73,7 +74,8 @@ impl PackageScreen {
     }
 }
 
-/// `GET /api/v2/tenants/{tenant}/subscription` (ours): what a tenant has, and for each screen that warns what is denied.
+/// `GET /api/v2/tenants/{tenant}/subscription` (extension): what a tenant has, and what is denied on each screen that
+/// warns.
 pub(super) async fn read_subscription(Extension(scope): Extension<RequestScope>) -> Result<Json<Value>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Read)?;
@@ -101,7 +103,8 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// What a tenant has: its own, and of a client only what its partner has too.
+    /// Returns the subscription of a tenant: its own packages and add-ons, limited for a client to those of its
+    /// partner.
     pub(super) fn from_settings(own: &Tenant, partner: Option<&Tenant>) -> Self {
         let bound = |tenant: Option<&Tenant>| tenant.map(|tenant| (packages_of(tenant), add_ons_of(tenant)));
         let (mut packages, mut add_ons) = (packages_of(own), add_ons_of(own));
@@ -109,7 +112,7 @@ impl Subscription {
             packages.retain(|package| at_most.contains(package));
             add_ons.retain(|add_on| add_ons_at_most.contains(add_on));
         }
-        // Every tenant has the first package, also one whose settings are older than that rule.
+        // Every tenant has the first package, even if its settings are older than this rule.
         if !packages.contains(&Package::HybridDiscoveryAndMonitoring) {
             packages.insert(0, Package::HybridDiscoveryAndMonitoring);
         }
@@ -117,7 +120,7 @@ impl Subscription {
         Self { packages, add_ons }
     }
 
-    /// What the tenant of a row has: of a service provider nothing is withheld, since its partners differ.
+    /// Returns the subscription of a tenant's row. A service provider has everything, because its partners differ.
     pub(super) fn of_tenant(tenant: &TenantRecord) -> Self {
         if tenant.kind == TenantLevel::ServiceProvider {
             return Self { packages: Package::ALL.to_vec(), add_ons: AddOn::ALL.to_vec() };
@@ -126,37 +129,37 @@ impl Subscription {
         Self::from_settings(&tenant.settings, partner.map(|partner| &partner.settings))
     }
 
-    /// The packages.
+    /// Returns the packages.
     pub(super) fn packages(&self) -> &[Package] {
         &self.packages
     }
 
-    /// Whether the tenant has a package.
+    /// Returns whether the tenant has a package.
     pub(super) fn has_package(&self, package: Package) -> bool {
         self.packages.contains(&package)
     }
 
-    /// Whether the tenant has an add-on.
+    /// Returns whether the tenant has an add-on.
     pub(super) fn has_add_on(&self, add_on: AddOn) -> bool {
         self.add_ons.contains(&add_on)
     }
 
-    /// Packages that the tenant does not have.
+    /// Returns the packages that the tenant does not have.
     pub(super) fn missing_packages(&self) -> impl Iterator<Item = Package> + '_ {
         Package::ALL.into_iter().filter(|package| !self.has_package(*package))
     }
 
-    /// Menu entries that do not show.
+    /// Returns the menu entries that are hidden.
     pub(super) fn hidden_menus(&self) -> Vec<&'static str> {
         self.missing_packages().flat_map(|package| package.unavailable_without().menus).copied().collect()
     }
 
-    /// Permission sets that cannot be granted.
+    /// Returns the permission sets that cannot be granted.
     pub(super) fn withheld_permission_sets(&self) -> Vec<&'static str> {
         self.missing_packages().flat_map(|package| package.unavailable_without().permission_sets).copied().collect()
     }
 
-    /// Modules of a screen that the tenant has, and those that are denied.
+    /// Returns the modules of a screen that the tenant has, and those that are denied.
     pub(super) fn screen_modules(&self, screen: PackageScreen) -> (Vec<&'static str>, Vec<&'static str>) {
         let modules = |has: bool| {
             let parts =
@@ -166,18 +169,18 @@ impl Subscription {
         (modules(true), modules(false))
     }
 
-    /// Refuses a category that only a package brings which the tenant does not have.
+    /// Refuses a category whose package the tenant does not have.
     pub(super) fn ensure_category(&self, category: DataCategory) -> Result<(), ApiError> {
         if self.has_package(category.package_requirement().package) { Ok(()) } else { Err(ApiError::NotSubscribed) }
     }
 
-    /// Refuses a kind of record that only an add-on brings.
+    /// Refuses a kind of record whose add-on the tenant does not have.
     pub(super) fn ensure_record_kind(&self, category: DataCategory, kind: &str) -> Result<(), ApiError> {
         self.ensure_category(category)?;
         required_add_on(category, kind).map_or(Ok(()), |add_on| self.ensure_add_on(add_on))
     }
 
-    /// Refuses what only an add-on brings.
+    /// Refuses a feature whose add-on the tenant does not have.
     pub(super) fn ensure_add_on(&self, add_on: AddOn) -> Result<(), ApiError> {
         if self.has_add_on(add_on) {
             return Ok(());
@@ -214,7 +217,7 @@ mod tests {
         );
         assert_eq!(has.add_ons, [AddOn::SLAManagement]);
         assert!(Subscription::from_settings(&client, None).has_package(REMEDIATION));
-        // An add-on goes with its package.
+        // Without its package the add-on is missing too.
         assert_eq!(Subscription::from_settings(&client, Some(&tenant_with(&[], &[AddOn::SLAManagement]))).add_ons, []);
     }
 

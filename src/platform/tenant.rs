@@ -23,7 +23,7 @@ use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, tenant_response, time};
 use crate::wire::{self, CreatedTenant, Mark, MinimalTenant, Tenant};
 
-/// No tenant: a new one is nobody's rival but its holder's.
+/// Id that no tenant has. A new tenant has it, so that the search for another tenant of its name or mark excludes none.
 const NO_TENANT: i64 = -1;
 
 /// `POST .../clients` and `.../msps`.
@@ -68,7 +68,9 @@ pub(super) async fn create_tenant(
     append_to_parent_and_child(
         &app.seal,
         &mut tx,
-        (parent.id, id, &actor),
+        parent.id,
+        id,
+        &actor,
         AuditEvent::success(AuditAction::TenantCreate, &unique_id),
     )
     .await?;
@@ -89,15 +91,16 @@ pub(super) async fn update_tenant(
     Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
 
-/// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
-/// packages and add-ons are is agreed with the service provider: here they can be given back and not taken.
+/// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation allows. Packages
+/// and add-ons are agreed with the service provider: here a partner can give them up but not add any.
 pub(super) async fn update_itself(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
 ) -> Result<Json<Value>, ApiError> {
     drop_extensions(&app, &mut change);
-    // Who owns the tenant is nobody's to say but its owner's.
+    // Only the owner of a tenant may change its mark.
     change.managed_by = None;
     let tenant = scope.tenant()?;
     let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
@@ -112,7 +115,7 @@ pub(super) async fn update_itself(
     Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
 
-/// What a request changes of a tenant, which is locked, and so is the one above it.
+/// A change of a tenant, which is locked together with its parent.
 struct TenantEdit {
     tx: Tx,
     parent: TenantRecord,
@@ -145,7 +148,7 @@ async fn save_change(
     }
     let is_changed = has_changed(&before, &record);
     if is_changed {
-        // Before any session ends: the proof stands in the caller's own, which may be one of them.
+        // The proof is consumed before sessions end: it belongs to the caller's own session, which may be one of them.
         scope.proof().consume(&mut tx).await?;
     }
     if record.kind != TenantLevel::Client
@@ -163,7 +166,8 @@ async fn save_change(
         append_event(
             &app.seal,
             &mut tx,
-            (record.id, actor),
+            record.id,
+            actor,
             AuditEvent::success(AuditAction::TenantUpdate, &record.unique_id),
         )
         .await?;
@@ -211,7 +215,7 @@ pub(super) async fn list_minimal(
     Ok(Json(rows))
 }
 
-/// Locks a parent and finds its living child: nothing of either changes until the commit.
+/// Locks a parent and finds its live child. Neither changes until the commit.
 pub(super) async fn lock_child(
     tx: &mut Tx,
     scope: &RequestScope,
@@ -230,14 +234,14 @@ pub(super) async fn lock_child(
     Ok((parent, record))
 }
 
-/// A tenant that exists and is not ended; a tombstone answers as if it did not exist.
+/// Returns a tenant that exists and is not terminated. A terminated tenant is answered as if it did not exist.
 fn require_living_tenant(record: Option<TenantRecord>, kind: TenantLevel, id: &str) -> Result<TenantRecord, ApiError> {
     record
         .filter(|record| record.state != wire::WireTenantState::Terminated)
         .ok_or_else(|| ApiError::not_found(kind.noun(), id))
 }
 
-/// Under `--documented-only` the extensions are members that nobody knows.
+/// Removes the extensions under `--documented-only`, where they are unknown members.
 fn drop_extensions(app: &App, change: &mut Tenant) {
     if !app.extensions {
         settings::strip_extensions(change);
@@ -254,7 +258,7 @@ async fn rename_tenant(
     record: &mut TenantRecord,
     name: Option<String>,
 ) -> Result<(), ApiError> {
-    // A name from before today's rules can be sent back as it is.
+    // A name that is older than the current rules can be sent back unchanged.
     let Some(name) = name.filter(|name| name.trim() != record.name) else { return Ok(()) };
     let name = settings::validate_name(&name)?;
     if let Some(parent) = record.parent.as_ref().filter(|_| app.extensions) {

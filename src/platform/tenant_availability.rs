@@ -1,15 +1,15 @@
-//! What a suspended or ended tenant still answers.
+//! Which requests a suspended or terminated tenant accepts.
 
 use super::error::ApiError;
 use super::store::TenantRecord;
 use crate::wire::WireTenantState;
 
-/// What is asked under a tenant.
+/// Kind of request under a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TenantOperation {
     /// Reads, lists, branding reads.
     Read,
-    /// Who was there, and that none of them is active any more.
+    /// Reads of the tenant's people. After a termination they show who existed, and that nobody is active.
     ReadPeople,
     /// Activate, suspend, terminate.
     Lifecycle,
@@ -17,8 +17,8 @@ pub(super) enum TenantOperation {
     Write,
 }
 
-/// 410 where the tenant of the path, or the partner above it, is out of service: a suspended one answers reads and
-/// lifecycle calls, an ended one only who its people were.
+/// Returns 410 if the state of the tenant, or of the partner above it, does not accept the operation. A suspended
+/// tenant accepts reads and lifecycle calls, a terminated one only reads of its people.
 pub(super) fn ensure_tenant_accepts(tenant: &TenantRecord, act: TenantOperation) -> Result<(), ApiError> {
     let above = tenant.parent.as_ref().map(|parent| (parent.unique_id.as_str(), parent.state));
     let own = (tenant.unique_id.as_str(), tenant.state);

@@ -1,4 +1,4 @@
-//! A tenant as answers show it.
+//! JSON of a tenant in answers.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use super::{reference_data, time};
 use crate::catalog::AddOn;
 use crate::wire::{AccessEndpoint, DuoSecurity, PersonRef, Tenant, WireTenantState};
 
-/// The whole object. Members that a person never set are empty texts and `false`, as in the documented samples, so that
-/// an absent member always means that the platform does not have it.
+/// Returns the complete object. Members that were never set are empty texts and `false`, as in the documented samples,
+/// so an absent member always means that the platform does not have it.
 pub(super) fn tenant_json(record: &TenantRecord, extensions: bool) -> Result<Value, ApiError> {
     let mut shown = record.settings.clone();
     fill_absent_members(&mut shown);
@@ -37,7 +37,7 @@ pub(super) fn tenant_json(record: &TenantRecord, extensions: bool) -> Result<Val
     let parent = record.parent.as_ref().filter(|_| record.kind == TenantLevel::Client);
     shown.msp_id = parent.map(|parent| parent.unique_id.clone());
     let mut value = serde_json::to_value(shown)?;
-    // Live answers carry the partner twice, as text and as number.
+    // Answers of the live platform carry the partner twice, as text and as number.
     if let Some(parent) = parent {
         value["mspid"] = json!(parent.id);
     }
@@ -47,7 +47,7 @@ pub(super) fn tenant_json(record: &TenantRecord, extensions: bool) -> Result<Val
     Ok(value)
 }
 
-/// How answers name who did something: a person by the login name, an API credential as `api@sp_1`.
+/// Returns the reference to an author: a person by the login name, an API credential as `api@sp_1`.
 pub(super) fn person_ref(login_name: String) -> PersonRef {
     if !login_name.starts_with("api@") {
         return PersonRef { login_name, ..PersonRef::default() };
@@ -83,7 +83,8 @@ fn fill_absent_members(shown: &mut Tenant) {
     ] {
         switch.get_or_insert(false);
     }
-    // The beginning of time where nobody set it: an empty text would be read as none, and by that as a platform without it.
+    // 1970 if it was never set. Readers would treat an empty text as absent, and conclude that the platform does not
+    // have this member.
     shown.change_passwords_set_before.get_or_insert_with(|| time::to_wire(0));
     for (slot, table) in
         [(&mut shown.channel, reference_data::CHANNELS), (&mut shown.noc_details, reference_data::NOCS)]
@@ -96,7 +97,8 @@ fn fill_absent_members(shown: &mut Tenant) {
     }
 }
 
-/// The Duo keys are never shown; a client shows the policy of its partner, which applies to it.
+/// Completes the security settings. The Duo keys are never shown; a client shows the policy of its partner, which
+/// applies to it.
 fn fill_security(shown: &mut Tenant, record: &TenantRecord) {
     let host = shown.duo_security.take().and_then(|duo| duo.api_host_name).unwrap_or_default();
     shown.duo_security = Some(DuoSecurity { api_host_name: Some(host), ..DuoSecurity::default() });
@@ -113,7 +115,7 @@ fn fill_security(shown: &mut Tenant, record: &TenantRecord) {
     }
 }
 
-/// The older switches of a partner, which today are add-ons.
+/// Returns the older switches of a partner, which are add-ons today.
 fn partner_details(shown: &Tenant) -> Value {
     let has = |add_on| settings::has_add_on(shown, add_on);
     json!({

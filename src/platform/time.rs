@@ -6,28 +6,28 @@ use jiff::tz::TimeZone;
 
 use crate::wire::TIME_FORMAT;
 
-/// Milliseconds in a second; the wire knows whole seconds only.
+/// Milliseconds in a second; times on the wire have whole seconds.
 const SECOND: i64 = 1000;
 
-/// Now.
+/// Returns the current time.
 pub(super) fn now() -> i64 {
     crate::clock::now().as_millisecond()
 }
 
-/// A stored time as the wire writes it.
+/// Formats a stored time for the wire.
 pub(super) fn to_wire(milliseconds: i64) -> String {
     let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(TimeZone::UTC).strftime(TIME_FORMAT).to_string()
 }
 
-/// The same with its milliseconds, for texts that must tell two times within a second apart.
+/// Formats a stored time with its milliseconds, to distinguish two times within a second.
 pub(super) fn to_wire_millis(milliseconds: i64) -> String {
     let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(TimeZone::UTC).strftime(&TIME_FORMAT.replace("%S", "%S%.3f")).to_string()
 }
 
-/// The half-open range of stored times that a search date names: a second, or for a bare date a day. Dates are in GMT
-/// unless they carry an offset. A `+` of the offset that reached us as a blank is taken back.
+/// Parses a search date. Returns the half-open range of stored times that it covers: a second, or a day for a bare
+/// date. Dates are in GMT unless they have an offset. A `+` of the offset that arrives as a blank is restored.
 pub(super) fn parse_span(text: &str) -> Option<(i64, i64)> {
     let text = text.trim();
     if let Ok(date) = Date::strptime("%Y-%m-%d", text) {

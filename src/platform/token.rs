@@ -1,4 +1,4 @@
-//! Both token endpoints: OAuth2 client credentials, and as an extension the password of a person.
+//! Both token endpoints: OAuth2 client credentials and, as an extension, the password of a person.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::store::{EndedToken, NewToken, SessionCarrier, ValidCredential, end_to
 use super::{App, body, credential, time};
 use crate::wire::{HiddenText, TokenRequest, TokenResponse};
 
-/// Seconds a token lasts; the answer says one less, as the documented samples do.
+/// Lifetime of a token in seconds; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
 
-/// Answers a token for the tenant of the credential.
+/// Issues a token for the tenant of the credential.
 pub(super) async fn issue_token(
     State(app): State<Arc<App>>,
     request: Request,
@@ -30,7 +30,7 @@ pub(super) async fn issue_token(
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let request = read_token_request(request).await?;
     match request.grant_type.as_str() {
-        "client_credentials" => token_for_credential(&app, &request, (source, id.as_ref())).await,
+        "client_credentials" => token_for_credential(&app, &request, source, id.as_ref()).await,
         "password" if app.extensions => {
             token_for_person(
                 &app,
@@ -43,8 +43,8 @@ pub(super) async fn issue_token(
     }
 }
 
-/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out, or the token of a
-/// credential ends. The answer is the same whether there was such a token.
+/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as in RFC 7009: logs a person out, or revokes a
+/// credential's token. The answer is the same whether or not the token existed.
 pub(super) async fn revoke_token(State(app): State<Arc<App>>, request: Request) -> Result<(), ApiError> {
     let id = request.extensions().get::<RequestId>().cloned();
     let bytes = body::collect_body(request, FORM).await?;
@@ -56,23 +56,23 @@ pub(super) async fn revoke_token(State(app): State<Arc<App>>, request: Request) 
     Ok(())
 }
 
-/// Ends the token of a credential, if it is one.
+/// Revokes the token of a credential, if it is one.
 async fn end_credential_token(app: &App, token: &str, id: Option<&RequestId>) -> Result<(), ApiError> {
     let mut tx = app.store.begin().await?;
     if let Some(EndedToken { key_hash, tenant }) = end_token(&mut tx, &credential::sha256_hex(token)).await? {
         let event = AuditEvent::success(AuditAction::TokenRevoke, "token");
-        append_event(&app.seal, &mut tx, (tenant, &Actor::for_credential_key(&key_hash, id)), event).await?;
+        append_event(&app.seal, &mut tx, tenant, &Actor::for_credential_key(&key_hash, id), event).await?;
     }
     Ok(tx.commit().await?)
 }
 
-/// A person's token. Whoever must change the password first gets one that is good for that only.
+/// Issues a person's token. A person who must change the password first gets a token for that call only.
 async fn token_for_person(
     app: &App,
     request: TokenRequest,
     via: LoginContext<'_>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let proved = authentication::authenticate(app, (&request.username, request.password.0.into()), via).await?;
+    let proved = authentication::authenticate(app, &request.username, request.password.0.into(), via).await?;
     let proved = authentication::verify_second_factor(app, proved, &request.otp.0, via).await?;
     let token = authentication::start_user_session(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.password_change_only { "password:change" } else { "global:manage" };
@@ -82,13 +82,14 @@ async fn token_for_person(
 async fn token_for_credential(
     app: &App,
     request: &TokenRequest,
-    (source, id): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    id: Option<&RequestId>,
 ) -> Result<Json<TokenResponse>, ApiError> {
     let claimed = CredentialHashes::from_key_and_secret(&request.client_id, &request.client_secret);
     let key = &claimed.key;
     let now = time::now();
     let Some(ValidCredential { tenant, expires_at }) = app.store.find_valid_credential(&claimed, now).await? else {
-        return Err(record_refused_credential(app, key, (source, id)).await?);
+        return Err(record_refused_credential(app, key, source, id).await?);
     };
     let token = credential::random_token();
     let latest = now + LIFETIME * 1000;
@@ -97,12 +98,13 @@ async fn token_for_credential(
     let new = NewToken { hash: &credential::sha256_hex(&token), of: &claimed, now, expires };
     if !insert_token(&mut tx, &new).await? {
         drop(tx);
-        return Err(record_refused_credential(app, key, (source, id)).await?);
+        return Err(record_refused_credential(app, key, source, id).await?);
     }
     append_event(
         &app.seal,
         &mut tx,
-        (tenant, &Actor::for_credential_key(key, id)),
+        tenant,
+        &Actor::for_credential_key(key, id),
         AuditEvent::success(AuditAction::TokenIssue, "token"),
     )
     .await?;
@@ -120,11 +122,13 @@ fn token_response(access_token: String, scope: &str, seconds: i64) -> TokenRespo
     }
 }
 
-/// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
+/// Records a refused credential. A wrong secret for an existing key appears in the audit log of the key's tenant; an
+/// unknown key has no tenant.
 async fn record_refused_credential(
     app: &App,
     key: &str,
-    (source, id): (RequestSource, Option<&RequestId>),
+    source: RequestSource,
+    id: Option<&RequestId>,
 ) -> Result<ApiError, ApiError> {
     if let Some(left_out) = app.failed_logins.count_refusal((source, key), time::now()) {
         let (name, request) = (key.get(..12).unwrap_or_default(), id.map_or("", |id| &id.0));
@@ -138,7 +142,8 @@ async fn record_refused_credential(
     Ok(ApiError::BadCredentials)
 }
 
-/// The request as a form, or as JSON where it says so. What cannot be read is empty, and refused as such.
+/// Reads the request as a form, or as JSON if its content type says so. An unreadable request is empty and refused as
+/// such.
 async fn read_token_request(request: Request) -> Result<TokenRequest, ApiError> {
     let json = request
         .headers()
@@ -153,14 +158,14 @@ async fn read_token_request(request: Request) -> Result<TokenRequest, ApiError> 
     })
 }
 
-/// A credential in a header.
+/// A credential in the `Authorization` header.
 struct BasicCredential {
     client_id: String,
     client_secret: String,
 }
 
-/// The credential of `Authorization: Basic`, which RFC 6749 section 2.3.1 wants each server to take: both halves are
-/// encoded as in a form first.
+/// Parses the credential of `Authorization: Basic`, which each server must accept according to RFC 6749 section 2.3.1.
+/// Both halves are form-encoded first.
 fn parse_basic_header(headers: &HeaderMap) -> Option<BasicCredential> {
     let (scheme, encoded) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let pair = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Branding as requests and answers carry it. Colours are six hex digits without `#`. In a request an absent member is
-/// unchanged, an empty text clears, an image with an empty `file` is removed.
+/// Branding in requests and answers. Colours are six hex digits without `#`. In a request, an absent member is
+/// unchanged, an empty text clears, and an image with an empty `file` is removed.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Branding<I = ImageFile> {
@@ -31,7 +31,7 @@ pub struct Branding<I = ImageFile> {
     /// Second line of the login page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_page_sub_header_text: Option<String>,
-    /// Layer around the logo.
+    /// Colour of the layer around the logo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_page_background_color: Option<String>,
     /// Colour of both lines.
@@ -79,7 +79,7 @@ pub struct ImagePaths {
     /// Lower-case hex SHA-256 of the bytes that were uploaded; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The same of the bytes that are served, which the platform wrote itself; extension.
+    /// Lower-case hex SHA-256 of the bytes that are served, which the platform encodes itself; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served_sha256: Option<String>,
 }

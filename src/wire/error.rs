@@ -10,7 +10,7 @@ pub mod code {
     pub const INVALID: &str = "0002";
     /// The entity does not exist; HTTP 404 here, documented with 500.
     pub const NOT_FOUND: &str = "0003";
-    /// Generic failure inside the platform; HTTP 500.
+    /// Internal failure of the platform; HTTP 500.
     pub const INTERNAL: &str = "0005";
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Mark, PersonRef, WireTenantState};
 
-/// One page of a list. `nextPageNo` is present only where there is a next page.
+/// One page of a list. `nextPageNo` is present only if there is a next page.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PageEnvelope<T> {
@@ -13,25 +13,25 @@ pub struct PageEnvelope<T> {
     /// Rows on all pages.
     #[serde(default)]
     pub total_results: i64,
-    /// Column of the order.
+    /// Column by which the rows are ordered.
     #[serde(default)]
     pub order_by: String,
     /// This page, from 1.
     #[serde(default)]
     pub page_no: i64,
-    /// Rows asked for.
+    /// Requested number of rows.
     #[serde(default)]
     pub page_size: i64,
-    /// Pages in all.
+    /// Number of pages in total.
     #[serde(default)]
     pub total_pages: i64,
     /// Whether another page follows.
     #[serde(default)]
     pub next_page: bool,
-    /// Its number.
+    /// Number of the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_no: Option<i64>,
-    /// Number of the page before; 0 on the first.
+    /// Number of the previous page; 0 on the first.
     #[serde(default)]
     pub previous_page_no: i64,
     /// Whether the order is descending.
@@ -39,7 +39,7 @@ pub struct PageEnvelope<T> {
     pub descending_order: bool,
 }
 
-/// Row of `minimal`, which answers a bare array of living tenants.
+/// Row of `minimal`, whose answer is a bare array of live tenants.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct MinimalTenant {
@@ -65,10 +65,10 @@ pub struct TenantSearchItem {
     pub name: String,
     /// False for a suspended and for a terminated tenant.
     pub activated: bool,
-    /// When anything under the tenant last changed.
+    /// Time of the last change of anything under the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_time: Option<String>,
-    /// When it was created.
+    /// Time of creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_time: Option<String>,
     /// Who created it.
@@ -77,13 +77,13 @@ pub struct TenantSearchItem {
     /// Who changed it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated_by: Option<PersonRef>,
-    /// Tells suspended from terminated; extension.
+    /// Distinguishes suspended from terminated; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<WireTenantState>,
     /// Owner; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<Mark>,
-    /// Grows with every change under the tenant, so that the same number means that nothing changed; extension.
+    /// Grows with every change under the tenant, so the same number means that nothing changed; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
 }

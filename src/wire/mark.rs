@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who owns a tenant: cluster, kind, namespace, name and UID of the object. The extension `managedBy` carries it whole.
+/// Owner of a tenant: cluster, kind, namespace, name and UID of the object. The extension `managedBy` carries all of
+/// it.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
@@ -24,13 +25,13 @@ pub struct Mark {
 pub struct MarkError(pub String);
 
 impl Mark {
-    /// The place that the mark names: `cluster/kind/namespace/name`, without the UID.
+    /// Returns the place that the mark names: `cluster/kind/namespace/name`, without the UID.
     pub fn place(&self) -> String {
         let Self { cluster, kind, namespace, name, uid: _ } = self;
         format!("{cluster}/{kind}/{namespace}/{name}")
     }
 
-    /// Whether both marks name the same place: cluster, kind, namespace and name, whatever the UID.
+    /// Returns whether both marks name the same place: cluster, kind, namespace and name. The UIDs may differ.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.cluster == other.cluster
             && self.kind == other.kind

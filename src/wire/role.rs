@@ -1,8 +1,9 @@
-//! Roles and permission sets: requests and answers alike.
+//! Roles and permission sets, in requests and answers.
 
 use serde::{Deserialize, Serialize};
 
-/// A role: what its people may do, and on which clients. In a request an absent member means "unchanged"; lists replace.
+/// A role: what its people may do, and on which clients. In a request, an absent member means "unchanged"; lists
+/// replace.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Role {
@@ -12,7 +13,7 @@ pub struct Role {
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What it is for.
+    /// Purpose of the role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `MSP` for people of a partner, `CLIENT` for those of a client; `SP` is an extension.
@@ -39,7 +40,7 @@ pub struct Role {
     /// Whether it reaches every set of credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_credentials: Option<bool>,
-    /// Who has it.
+    /// Users that have the role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<UserRef>>,
     /// Groups of users that have it.
@@ -53,7 +54,7 @@ pub struct Role {
     pub default_role: Option<bool>,
 }
 
-/// A client where a role refers to it.
+/// Reference of a role to a client.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClientRef {
@@ -64,7 +65,7 @@ pub struct ClientRef {
     pub name: Option<String>,
 }
 
-/// A user where a role refers to it.
+/// Reference of a role to a user.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserRef {
@@ -75,7 +76,7 @@ pub struct UserRef {
     pub login_name: Option<String>,
 }
 
-/// A permission set where a role refers to it.
+/// Reference of a role to a permission set.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PermissionSetRef {
@@ -86,7 +87,7 @@ pub struct PermissionSetRef {
     pub name: Option<String>,
 }
 
-/// Something that the self-hosted platform does not have, whatever it is.
+/// Reference to an object of a kind that the self-hosted platform does not have.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(default)]
 pub struct IgnoredRef {}
@@ -104,13 +105,13 @@ pub struct PermissionSet {
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What it is for.
+    /// Purpose of the permission set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// As a role's.
+    /// Scope, with the words of a role's `scope`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// What it holds.
+    /// Permissions of the set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<PermissionRef>>,
 }

@@ -1,4 +1,4 @@
-//! A partner or a client: one object family, requests and responses alike.
+//! A partner or a client: one family of objects, in requests and responses.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Mark;
 
-/// A partner or client as the platform reads and writes it. In a request an absent member means "unchanged", an empty
-/// text or list clears. Arrays replace.
+/// A partner or client as the platform reads and writes it. In a request, an absent member means "unchanged", and an
+/// empty text or list clears. Arrays replace.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tenant {
@@ -71,29 +71,29 @@ pub struct Tenant {
     /// Recording of command-line sessions.
     #[serde(skip_serializing_if = "Option::is_none", rename = "enableCLIRecording")]
     pub enable_cli_recording: Option<bool>,
-    /// Whether copy-clipboard buttons show.
+    /// Whether copy-to-clipboard buttons are shown.
     #[serde(skip_serializing_if = "Option::is_none", rename = "showCopyClipBoard")]
     pub show_copy_clip_board: Option<bool>,
-    /// Whether resources are decommissioned on their own.
+    /// Whether resources are decommissioned automatically.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_decommission: Option<bool>,
-    /// One comma-separated string, for example `172.22.22.*,172.22.2.[0-50]`.
+    /// Addresses that may log in, in one comma-separated string, for example `172.22.22.*,172.22.2.[0-50]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub white_listed_ips: Option<String>,
-    /// Two-factor authentication.
+    /// Whether two-factor authentication is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub two_factor_authentication: Option<bool>,
-    /// Duo Security; only the host (and, as an extension, the integration key's presence) is ever answered.
+    /// Duo Security. Answers have only the host (and, as an extension, whether an integration key is set).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duo_security: Option<DuoSecurity>,
     /// Password policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
-    /// A moment: sessions that began earlier have ended, and whose password is older must choose another. It never moves
-    /// back; answers show 1970 where nobody set it; extension.
+    /// Sessions that began before this time have ended, and people whose password is older must choose another. The
+    /// time never moves back. Answers show 1970 if it was never set; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_passwords_set_before: Option<String>,
-    /// Refusal of a cloud account that another client already has; extension.
+    /// Whether a cloud account that another client already has is refused; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_duplicate_cloud_accounts: Option<bool>,
     /// Whether the consent form is skipped; extension.
@@ -114,26 +114,26 @@ pub struct Tenant {
     /// False for a suspended and for a terminated tenant; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activated: Option<bool>,
-    /// Tells suspended from terminated; extension, answers only.
+    /// Distinguishes suspended from terminated; extension, answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<WireTenantState>,
-    /// When the tenant was created; answers only.
+    /// Time of creation; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_time: Option<String>,
-    /// When anything under the tenant last changed; answers only.
+    /// Time of the last change of anything under the tenant; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_time: Option<String>,
-    /// Grows with every change under the tenant, so that the same number means that nothing changed; extension, answers
+    /// Grows with every change under the tenant, so the same number means that nothing changed; extension, answers
     /// only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// When the tenant was ended; extension, answers only.
+    /// Time of the termination; extension, answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminated_time: Option<String>,
-    /// Who created it; answers only.
+    /// Who created the tenant; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<PersonRef>,
-    /// Who changed it last; answers only.
+    /// Who last changed the tenant; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated_by: Option<PersonRef>,
     /// Unique id of a client's partner; answers only. A second key `mspid` carries the number.
@@ -175,7 +175,7 @@ pub struct AccessEndpoint {
     /// Host name of the application server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_server: Option<String>,
-    /// Derived from it; answers only.
+    /// Host name of the API server, derived from the application server; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_server: Option<String>,
 }
@@ -196,7 +196,7 @@ pub struct DuoSecurity {
 }
 
 impl fmt::Debug for DuoSecurity {
-    /// The secret key is never printed.
+    /// Formats the settings without the secret key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { integration_key, secret_key, api_host_name } = self;
         let secret_key = secret_key.as_ref().map(|_| "[hidden]");
@@ -210,7 +210,7 @@ impl fmt::Debug for DuoSecurity {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PasswordPolicy {
-    /// The PCI DSS policy, whose other fields cannot be edited.
+    /// Whether the PCI DSS policy applies, whose other fields cannot be edited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_policy: Option<bool>,
     /// Shortest password, in characters.
@@ -222,7 +222,7 @@ pub struct PasswordPolicy {
     /// Whether each user must choose a new password at the next login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_password_at_first_login: Option<bool>,
-    /// Days until a password ends.
+    /// Days until a password expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_validity: Option<i64>,
     /// Whether the last four passwords may be used again.
@@ -255,15 +255,15 @@ pub struct WireClientDetails {
     /// Last business day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub business_day_end: Option<i64>,
-    /// SMS and voice notifications.
+    /// Whether SMS and voice notifications are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms_voice_notification: Option<bool>,
-    /// Remote access; takes effect only where the partner has it.
+    /// Whether remote access is enabled; takes effect only if the partner has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_access: Option<bool>,
 }
 
-/// A person as answers name them.
+/// A person in answers.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersonRef {
@@ -284,19 +284,19 @@ pub struct PersonRef {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum WireTenantState {
-    /// In service.
+    /// The tenant is in service.
     Active,
-    /// Stopped, can be activated again.
+    /// The tenant is suspended; it can be activated again.
     Suspended,
-    /// Ended for ever.
+    /// The tenant is terminated for ever.
     Terminated,
 }
 
 impl WireTenantState {
-    /// Every one.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Terminated];
 
-    /// Its word on the wire.
+    /// Returns the word on the wire.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
@@ -306,19 +306,19 @@ impl WireTenantState {
     }
 }
 
-/// What can be asked of a living tenant; the last segment of the path.
+/// A lifecycle action on a live tenant; the last segment of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleAction {
-    /// All operations active again.
+    /// Activates all operations again.
     Activate,
-    /// Operations temporarily stopped.
+    /// Stops operations temporarily.
     Suspend,
-    /// Ended for ever.
+    /// Terminates the tenant for ever.
     Terminate,
 }
 
 impl LifecycleAction {
-    /// The path segment, lower case.
+    /// Returns the path segment, in lower case.
     pub const fn segment(self) -> &'static str {
         match self {
             Self::Activate => "activate",

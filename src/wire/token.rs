@@ -1,4 +1,4 @@
-//! OAuth2 client credentials.
+//! Tokens of OAuth2: client credentials and, as an extension, passwords.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -36,8 +36,8 @@ pub struct TokenResponse {
     /// `bearer`, in any case of letters.
     #[serde(default, deserialize_with = "or_default")]
     pub token_type: String,
-    /// Seconds until it ends; documented as a number and as a string, and optional in RFC 6749. Nothing where the server
-    /// does not say, or not in a number above zero.
+    /// Seconds until the token expires. It is documented as a number and as a string, and is optional in RFC 6749.
+    /// `None` if the server does not send a number above zero.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
     /// `global:manage`; `password:change` where a person must change the password first.
@@ -55,7 +55,8 @@ fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> 
     Ok(number.filter(|seconds: &f64| *seconds >= 1.0 && seconds.is_finite()).map(|seconds| seconds as u64))
 }
 
-/// Nobody decides by the scope, so another form of it is no reason to have no token.
+/// Reads a text, and any other form as an empty one: nothing is decided by the scope, so another form of it must not
+/// make the token unusable.
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(Value::deserialize(from)?.as_str().unwrap_or_default().to_owned())
 }

@@ -1,8 +1,8 @@
-//! A user of a tenant: requests and answers alike.
+//! A user of a tenant, in requests and answers.
 
 use serde::{Deserialize, Serialize};
 
-/// A text of a request that is never printed and never answered.
+/// A text of a request that is never printed and never sent in an answer.
 #[derive(Deserialize, Clone, Default, PartialEq, Eq)]
 #[serde(transparent)]
 pub struct HiddenText(pub String);
@@ -13,14 +13,14 @@ impl std::fmt::Debug for HiddenText {
     }
 }
 
-/// A user. In a request an absent member means "unchanged", an empty text clears. Lists replace.
+/// A user. In a request, an absent member means "unchanged", and an empty text clears. Lists replace.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct User {
     /// `USR` and ten digits; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Name for the login, the same in any case of letters.
+    /// Login name; upper and lower case make no difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_name: Option<String>,
     /// Password; requests only.
@@ -32,7 +32,7 @@ pub struct User {
     /// Last name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_name: Option<String>,
-    /// What the person is there for.
+    /// Function of the person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub designation: Option<String>,
     /// Street address.
@@ -71,13 +71,13 @@ pub struct User {
     /// `ALL` or `NONE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_group_type: Option<String>,
-    /// Which news reach the person, and how.
+    /// Notifications that the person gets, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_notifications: Option<Vec<UserNotification>>,
     /// Whether a login asks for a second factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub two_factor_authentication: Option<bool>,
-    /// Which one; answers only.
+    /// The method of the second factor; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub two_factor: Option<TwoFactor>,
     /// Roles by name or unique id.
@@ -86,7 +86,7 @@ pub struct User {
     /// Groups by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_groups: Option<Vec<RoleRef>>,
-    /// `LOCAL`, or `EXTERNAL` for a person who is authenticated elsewhere; set at creation.
+    /// `LOCAL`, or `EXTERNAL` for a person whom another system authenticates; set at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_type: Option<String>,
     /// `active` or `inactive`; answers only.
@@ -98,13 +98,13 @@ pub struct User {
     /// Name of the tenant; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_name: Option<String>,
-    /// When the user was created; answers only.
+    /// Time of creation; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_time: Option<String>,
-    /// When the user was last changed; answers only.
+    /// Time of the last change; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_time: Option<String>,
-    /// What the roles give; answers of a single read only.
+    /// Permissions from the roles; answers of a single read only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<String>>,
 }
@@ -122,7 +122,7 @@ pub struct TwoFactor {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserZone {
-    /// Number, a text.
+    /// Number, as a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// IANA name.
@@ -131,27 +131,27 @@ pub struct UserZone {
     /// Offset and name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Abbreviation of its standard time.
+    /// Abbreviation of the zone's standard time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
-/// One kind of news.
+/// One kind of notification.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserNotification {
-    /// Such as `Account Information` or `Alert Notification`; the vendor adds words over time.
+    /// Kind, such as `Account Information` or `Alert Notification`; the vendor adds words over time.
     pub notify_type: String,
-    /// Such as `Email`, `SMS` or `No Notify`.
+    /// Method, such as `Email`, `SMS` or `No Notify`.
     pub notify_method: String,
-    /// Such as `Primary Email`; left out where nothing is sent.
+    /// Destination, such as `Primary Email`; absent if nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_input_type: Option<String>,
-    /// Whether reports that come again and again are sent too.
+    /// Whether recurring reports are sent too.
     pub notify_recurring_report: bool,
 }
 
-/// A role where it is referred to.
+/// A reference to a role.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RoleRef {
@@ -163,7 +163,7 @@ pub struct RoleRef {
     pub name: Option<String>,
 }
 
-/// Body of `ACTIVATE`, `DEACTIVATE` and `TERMINATE`; may be left out.
+/// Body of `ACTIVATE`, `DEACTIVATE` and `TERMINATE`; optional.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserAction {
@@ -182,11 +182,11 @@ pub struct UserAction {
 #[derive(Deserialize, Clone, Debug, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PasswordChange {
-    /// The password of today.
+    /// The current password.
     pub current_password: HiddenText,
     /// The new one.
     pub new_password: HiddenText,
-    /// The new one again.
+    /// The new password, repeated.
     pub confirm_password: HiddenText,
 }
 
@@ -196,19 +196,19 @@ pub struct PasswordChange {
 pub struct LoginHistoryEntry {
     /// Number of the login.
     pub id: i64,
-    /// Partner of the user, where there is one.
+    /// Partner of the user, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partner: Option<LoginTenant>,
-    /// Client of the user, where there is one.
+    /// Client of the user, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<LoginTenant>,
     /// Who logged in.
     pub user: super::PersonRef,
-    /// Address of the login.
+    /// Source address of the login.
     pub source_ip: String,
-    /// The same: names are not looked up.
+    /// The same address; it is not resolved to a name.
     pub source_host: String,
-    /// Name of the session; worth nothing as a key.
+    /// Name of the session; it is not usable as a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// `SUCCESS` or `FAILED`.
@@ -218,14 +218,14 @@ pub struct LoginHistoryEntry {
     /// `LOGOUT`, `TIMEOUT` or `FORCED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logout_type: Option<String>,
-    /// When it began.
+    /// Time of the login.
     pub login_time: String,
-    /// When it ended.
+    /// Time of the logout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logout_time: Option<String>,
 }
 
-/// A tenant where a login refers to it.
+/// Reference of a login to a tenant.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoginTenant {

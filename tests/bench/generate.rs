@@ -1,4 +1,4 @@
-//! The bare load generator: for each Client the requests that the operator sends for it, and nothing decided.
+//! The bare load generator: for each Client it sends the requests that the operator sends, and decides nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tenantry::api::TenantClient;
 use super::process::Result;
 use super::round::cpu_and_peak_memory;
 
-/// Requests at the same time.
+/// Number of concurrent requests.
 const WORKERS: usize = 16;
 
 struct BenchPlatform {
@@ -21,7 +21,8 @@ struct BenchPlatform {
     token: String,
 }
 
-/// Runs with: kubeconfig, platform URL, partner id, client id, client secret, file for CPU and memory.
+/// Runs the generator. Its arguments are: kubeconfig, platform URL, partner id, client id, client secret, file for CPU
+/// and memory.
 pub fn run_generator(arguments: &[String]) -> Result<()> {
     let [kubeconfig, url, partner, id, secret, report] = arguments else {
         return Err("the generator is started by the benchmark alone".into());

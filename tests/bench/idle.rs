@@ -1,4 +1,4 @@
-//! What operator and platform need at rest and at work, for the amounts in the chart.
+//! Measures what operator and platform need when idle and when busy, for the resource requests in the chart.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::process::Result;
 use super::programs::{self, OperatorOptions, PlatformOptions, PlatformProcess, ServiceProcess};
 use super::round::{cpu_and_peak_memory, declare_clients, install_prerequisites, resident_memory};
 
-/// How many Clients there are, one after the other.
+/// Numbers of Clients that are measured in turn.
 const CLIENT_COUNTS: [usize; 3] = [0, 200, 1000];
-/// How long nothing is declared.
+/// Duration of the idle phase.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Much oftener than the chart has it, so that a look falls into the rest.
+/// Much more frequent than the chart's default, so that a drift check falls into the idle phase.
 const DRIFT_INTERVAL: &str = "10s";
 
-/// Milliseconds of CPU that each has used so far.
+/// Returns the CPU time that each service has used, in milliseconds.
 fn cpu_times(services: [&ServiceProcess; 2]) -> Result<[f64; 2]> {
     let [first, second] = services.map(|service| cpu_and_peak_memory(service.pid()));
     Ok([first?.0, second?.0])

@@ -1,8 +1,9 @@
-//! Measures the operator beside a bare load generator that sends the same requests, on the same control plane and
+//! Measures the operator against a bare load generator that sends the same requests, on the same control plane and
 //! platform, in the same run: wall time, CPU, memory and writes for each tenant.
 //!
-//! `BENCH_TENANTS` (default 1000) and `BENCH_ROUNDS` (default 3) set the size. The two take turns, each round on empty
-//! data; printed are medians. CPU and memory come from `/proc`, counts from the servers' own counters.
+//! `BENCH_TENANTS` (default 1000) and `BENCH_ROUNDS` (default 3) set the size. The two subjects alternate, and each
+//! round starts without data. The program prints medians. CPU and memory come from `/proc`, counts from the servers'
+//! own counters.
 //!
 //! `rest` measures operator and platform with few and many Clients instead: `make footprint`.
 

@@ -1,4 +1,4 @@
-//! One round: empty data, many Clients, one contender.
+//! One round: no data at the start, many Clients, one subject.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ use super::process::{ChildProcess, ProgramCommand, Result};
 use super::programs::{self, OperatorOptions, PlatformOptions, PlatformProcess};
 use super::tenancy::TenancyApi;
 
-/// Who does the work.
+/// The program that is measured.
 #[derive(Clone, Copy, Debug)]
 pub enum BenchSubject {
     /// The bare load generator.
@@ -24,24 +24,24 @@ pub enum BenchSubject {
     Operator,
 }
 
-/// What one round showed.
+/// Results of one round.
 #[derive(Clone, Debug)]
 pub struct RoundFigures {
-    /// Seconds from the start of the contender to the last tenant.
+    /// Seconds from the start of the subject to the last tenant.
     pub wall: f64,
-    /// Milliseconds of CPU for each tenant.
+    /// Milliseconds of CPU per tenant.
     pub cpu: f64,
-    /// Largest resident memory, in MB.
+    /// Peak resident memory in MB.
     pub memory: f64,
-    /// Writes of objects for each tenant.
+    /// Object writes per tenant.
     pub writes: f64,
-    /// Events for each tenant.
+    /// Events per tenant.
     pub events: f64,
-    /// Creates on the platform for each tenant.
+    /// Creates on the platform per tenant.
     pub creates: f64,
 }
 
-/// Plays one round on empty data.
+/// Runs one round without data at the start.
 pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures> {
     let folder = assets::target()?.join("bench").join(format!("{contender:?}"));
     let _ = fs::remove_dir_all(&folder);
@@ -69,7 +69,7 @@ pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures
     let before = read_server_counters(&kubectl, &tenancy)?;
     let (wall, cpu, memory) = match contender {
         BenchSubject::Operator => run_operator(&folder, &options, tenants)?,
-        BenchSubject::Generator => run_generator(&folder, &options, (&platform, &partner))?,
+        BenchSubject::Generator => run_generator(&folder, &options, &platform, &partner)?,
     };
     let after = read_server_counters(&kubectl, &tenancy)?;
     #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
@@ -79,7 +79,7 @@ pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures
     Ok(RoundFigures { wall, cpu, memory, writes: each(0), events: each(1), creates: each(2) })
 }
 
-/// Installs the kinds, a connection and a Partner.
+/// Installs the CRDs, a connection and a Partner.
 pub fn install_prerequisites(kubectl: &Kubectl, platform: &PlatformProcess) -> Result<()> {
     install_kinds(kubectl)?;
     kubectl.run(&["create", "namespace", "tenantry-system"])?;
@@ -99,7 +99,7 @@ pub fn install_prerequisites(kubectl: &Kubectl, platform: &PlatformProcess) -> R
     Ok(())
 }
 
-/// Declares the Clients of these numbers.
+/// Declares the Clients with these numbers.
 pub fn declare_clients(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
     let mut text = String::new();
     if numbers.is_empty() {
@@ -117,7 +117,7 @@ pub fn declare_clients(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
     Ok(())
 }
 
-/// Object writes, events, creates, from the servers' own counters.
+/// Returns object writes, events and creates, from the servers' own counters.
 fn read_server_counters(kubectl: &Kubectl, tenancy: &TenancyApi) -> Result<[f64; 3]> {
     let text = kubectl.run(&["get", "--raw", "/metrics"])?;
     let writes = |group: &str| -> f64 {
@@ -146,7 +146,7 @@ fn run_operator(folder: &std::path::Path, options: &OperatorOptions, tenants: us
     }
     let wall = begin.elapsed().as_secs_f64();
     let (cpu, memory) = cpu_and_peak_memory(operator.process().pid())?;
-    // Events are sent in the background: the counters are read when they are through.
+    // Events are sent in the background. The counters are read after they have arrived.
     std::thread::sleep(Duration::from_secs(1));
     Ok((wall, cpu, memory))
 }
@@ -154,7 +154,8 @@ fn run_operator(folder: &std::path::Path, options: &OperatorOptions, tenants: us
 fn run_generator(
     folder: &std::path::Path,
     options: &OperatorOptions,
-    (platform, partner): (&PlatformProcess, &str),
+    platform: &PlatformProcess,
+    partner: &str,
 ) -> Result<(f64, f64, f64)> {
     let credential = &platform.credential;
     let report = folder.join("generator.json");
@@ -173,16 +174,16 @@ fn run_generator(
     Ok((wall, usage[0], usage[1]))
 }
 
-/// Milliseconds of CPU and largest resident memory in MB of a process.
+/// Returns the CPU time in milliseconds and the peak resident memory in MB of a process.
 pub fn cpu_and_peak_memory(pid: u32) -> Result<(f64, f64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    // Clock ticks of 10 ms: user and system time are fields 14 and 15 of the line, 12 and 13 after the name.
+    // Clock ticks of 10 ms. User and system time are fields 14 and 15 of the line, 12 and 13 after the name.
     let ticks: f64 = fields.get(11).unwrap_or(&"0").parse::<f64>()? + fields.get(12).unwrap_or(&"0").parse::<f64>()?;
     Ok((ticks * 10.0, read_memory_field(pid, "VmHWM:")?))
 }
 
-/// Resident memory of a process at this moment, in MB.
+/// Returns the current resident memory of a process in MB.
 pub fn resident_memory(pid: u32) -> Result<f64> {
     read_memory_field(pid, "VmRSS:")
 }

@@ -1,10 +1,10 @@
-//! The page of the kubectl plugin, from the help of its verbs.
+//! The page of the kubectl plugin, generated from the help of its commands.
 
 use clap::CommandFactory as _;
 
 const PAGE_HEAD: &str = "# The kubectl plugin
 
-`kubectl tenantry` looks at the tenants of the platform and at the objects that declare them, and does what people on call
+`kubectl tenantry` shows the tenants of the platform and the objects that declare them, and does what people on call
 reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on the PATH:
 
     cargo build --release --bin kubectl-tenantry
@@ -14,10 +14,10 @@ reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on 
 
 The last two lines let kubectl complete it, names of objects included, in each shell that completes kubectl.
 
-* Flags stand behind `tenantry`: `kubectl tenantry --context prod status`. kubectl takes none before the name of a plugin.
-* Results go to stdout, notes and errors to stderr. `-o json` and `-o yaml` are for programs. Colours stand where stdout is a
-  terminal and `NO_COLOR` is not set; `--color` says otherwise.
-* Exit status: 0 nothing to do, 2 there is something to do, 1 an error. Where a verb means something else, its text says so.
+* Flags follow `tenantry`: `kubectl tenantry --context prod status`. kubectl takes none before the name of a plugin.
+* Results go to stdout, notes and errors to stderr. `-o json` and `-o yaml` are for programs. Output has colours where stdout is
+  a terminal and `NO_COLOR` is not set; `--color` decides otherwise.
+* Exit status: 0 nothing to do, 2 there is something to do, 1 an error. A verb with other meanings documents them.
 * No verb writes to the platform. Those that change a tenant write to its object, under the field manager `kubectl-tenantry`,
   and only on the object as it was read; the operator does the rest. Where Git owns a field that is written, the verb says
   that Git puts it back. `--dry-run=client` and `--dry-run=server` write nothing.
@@ -26,7 +26,7 @@ The last two lines let kubectl complete it, names of objects included, in each s
 This page is made from the help of the program by `make crds`.
 ";
 
-/// The page.
+/// Renders the page.
 #[allow(clippy::format_push_string, reason = "a page is short")]
 pub(crate) fn render_page() -> String {
     let mut command = tenantry::cli::Cli::command();
@@ -52,13 +52,13 @@ pub(crate) fn render_page() -> String {
     page
 }
 
-/// A text as a block that shows it as it is.
+/// Formats a text as a verbatim block.
 fn code_block(text: &str) -> String {
     let lines: String = text.trim().lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     format!("```text\n{lines}```\n")
 }
 
-/// Where a section begins and ends.
+/// Returns the start and the end of a section.
 fn section_bounds(help: &str, title: &str) -> Option<(usize, usize)> {
     let begin = help.find(&format!("\n{title}\n"))? + 1;
     let is_title = |line: &str| line.ends_with(':') && !line.starts_with(' ');

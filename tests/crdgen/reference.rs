@@ -1,10 +1,10 @@
-//! The reference of the API, written from the resource definitions: what `kubectl explain` says, on one page.
+//! The API reference, generated from the CRDs: the content of `kubectl explain` on one page.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// A line of the reference.
+/// A row of the reference.
 struct ReferenceRow {
     path: String,
     kind: String,
@@ -12,11 +12,11 @@ struct ReferenceRow {
     meaning: String,
 }
 
-/// The page, from the definitions as JSON.
+/// Renders the page from the CRDs as JSON.
 pub(crate) fn render_page(definitions: &[Value]) -> String {
     let mut page = "# Reference of the API\n\nWritten by `make crds` from the types, as are the files in [`crds/`](../crds); \
-        `kubectl explain partner.spec` says the same.\nA field with a star must be there where what it stands in is there. `[]` is \
-        each entry of a list. The rules are what\nthe API server refuses, in the words that it says.\n"
+        `kubectl explain partner.spec` says the same.\nA field with a star is required where its parent is there. `[]` is \
+        each entry of a list. The rules are what\nthe API server refuses, in its words.\n"
         .to_owned();
     for definition in definitions {
         let spec = &definition["spec"];
@@ -42,7 +42,7 @@ fn write_kind(page: &mut String, spec: &Value, version: &Value) {
     );
     for part in ["spec", "status"] {
         let (mut rows, mut rules) = (Vec::new(), Vec::new());
-        collect_rows(part, &schema["properties"][part], (&mut rows, &mut rules));
+        collect_rows(part, &schema["properties"][part], &mut rows, &mut rules);
         let _ = write!(
             page,
             "\n### {}: {part}\n\n| field | type | meaning |\n| --- | --- | --- |\n",
@@ -66,7 +66,7 @@ fn write_kind(page: &mut String, spec: &Value, version: &Value) {
 }
 
 /// Adds the rows below a node, and the rules of all nodes.
-fn collect_rows(path: &str, schema: &Value, (rows, rules): (&mut Vec<ReferenceRow>, &mut Vec<(String, String)>)) {
+fn collect_rows(path: &str, schema: &Value, rows: &mut Vec<ReferenceRow>, rules: &mut Vec<(String, String)>) {
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
         rules.push((path.to_owned(), table_cell(&rule["message"], path)));
     }
@@ -80,14 +80,14 @@ fn collect_rows(path: &str, schema: &Value, (rows, rules): (&mut Vec<ReferenceRo
             is_required,
             meaning: table_cell(&inner["description"], &path),
         });
-        collect_rows(&path, inner, (&mut *rows, &mut *rules));
+        collect_rows(&path, inner, &mut *rows, &mut *rules);
     }
     if let Some(items) = schema.get("items") {
-        collect_rows(&format!("{path}[]"), items, (rows, rules));
+        collect_rows(&format!("{path}[]"), items, rows, rules);
     }
 }
 
-/// The type with its bounds, in words.
+/// Describes the type and its bounds.
 fn describe_type(schema: &Value) -> String {
     let bounds = |least: &str, most: &str, unit: &str| match (schema[least].as_f64(), schema[most].as_f64()) {
         (Some(least), Some(most)) if least > 0.0 => format!(", {least} to {most}{unit}"),
@@ -102,7 +102,7 @@ fn describe_type(schema: &Value) -> String {
                 schema["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", as_text(word))).collect();
             format!("one of {}", words.join(", "))
         }
-        // What may be a number is a text by a rule.
+        // A schema without a type accepts numbers, but a rule restricts it to text.
         "string" | "" => format!("text{}", bounds("minLength", "maxLength", " characters")),
         "boolean" => "`true` or `false`".to_owned(),
         "array" => {
@@ -126,7 +126,8 @@ fn as_text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A text that stays within a cell of a table; where the field stands is in its path already.
+/// Formats a text for a table cell. The suffix that names the parent field is removed, because the path already shows
+/// it.
 fn table_cell(value: &Value, path: &str) -> String {
     let whole = as_text(value).split_whitespace().collect::<Vec<_>>().join(" ");
     let inside = path.rsplit_once('.').map(|(inside, _)| format!(" (In `{inside}`.)")).unwrap_or_default();

@@ -1,10 +1,11 @@
-//! The page of the chart, with its table of values: types and meanings of the schema, defaults of `values.yaml`.
+//! The page of the chart with its table of values: types and descriptions come from the schema, defaults from
+//! `values.yaml`.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// The page, from the texts of `values.schema.json` and `values.yaml`.
+/// Renders the page from the texts of `values.schema.json` and `values.yaml`.
 pub(crate) fn render_page(schema: &str, values: &str) -> String {
     let schema: Value = serde_json::from_str(schema).unwrap_or_default();
     let defaults: Value = serde_yaml::from_str(values).unwrap_or_default();
@@ -27,7 +28,7 @@ pub(crate) fn render_page(schema: &str, values: &str) -> String {
     page
 }
 
-/// Paths of all keys, in the order of the text.
+/// Returns the paths of all keys, in the order of the text.
 fn key_paths(text: &str) -> Vec<Vec<String>> {
     let mut above: Vec<(usize, String)> = Vec::new();
     let mut found = Vec::new();
@@ -43,14 +44,14 @@ fn key_paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// A type in the words of YAML.
+/// Describes a type in YAML terms.
 fn type_name(node: &Value) -> String {
     if let Some(values) = node["enum"].as_array() {
         let values: Vec<String> =
             values.iter().map(|value| format!("`{}`", value.as_str().unwrap_or_default())).collect();
         return values.join(", ");
     }
-    // Of several types the first is the one that is meant.
+    // If there are several types, the first is the intended one.
     let name = node["type"].as_str().or_else(|| node["type"][0].as_str()).unwrap_or_default();
     let bounds = node["minimum"].as_i64().zip(node["maximum"].as_i64());
     match (name, bounds) {

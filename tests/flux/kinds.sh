@@ -1,12 +1,12 @@
 #!/bin/sh
-# Puts the definitions of Flux's kinds into the folder named, as the modules of its controllers carry them.
+# Copies the definitions of Flux's kinds from the modules of its controllers into the folder of the argument.
 set -eu
 
 out=$1
 here=$(cd "$(dirname "$0")" && pwd)
 
-# The source controller is no requirement of this module, since it does not build from published modules; its sum
-# stands here as it would in go.sum.
+# The source controller is not a requirement of this module, because it does not build from published modules. This
+# is its checksum, as it would be in go.sum.
 source=github.com/fluxcd/source-controller@v1.9.0
 sum=h1:5msg2yyjVYDULZos+2ve8MZzcSqTpusiXmrOeBhc9yY=
 
@@ -22,7 +22,7 @@ mkdir -p "$out"
 kustomizations=$(go list -m -f '{{.Dir}}' github.com/fluxcd/kustomize-controller)
 for module in "$kustomizations" "$(field Dir)"; do
   for file in "$module"/config/crd/bases/*.yaml; do
-    # The cache of modules is read-only, and so would be a copy.
+    # The module cache is read-only, and `cp` would keep this mode.
     cat "$file" >"$out/$(basename "$file")"
   done
 done

@@ -1,4 +1,5 @@
-//! The admission policies on a real API server: who may confirm, who may take over, and what may be deleted without.
+//! Tests of the admission policies on a real API server: who may confirm, who may take over, and what may be deleted
+//! without a confirmation.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -8,10 +9,10 @@ use serde_json::{Value, json};
 use crate::controlplane::{ControlPlane, ControlPlaneOptions, KubernetesUser, install_kinds};
 use crate::kubectl::Kubectl;
 
-/// An API server with both policies, without an operator: what is refused here is refused by nobody else.
+/// An API server with both policies and without an operator: only the policies refuse requests here.
 pub(crate) struct AdmissionServer {
     pub(crate) admin: Kubectl,
-    /// May do everything with Clients but `terminate`.
+    /// May do everything with Clients except `terminate`.
     editor: Kubectl,
     /// May `terminate` and `take-over` as well.
     owner: Kubectl,
@@ -52,7 +53,7 @@ fn grant_verbs(admin: &Kubectl, user: &str, verbs: &[&str]) {
 }
 
 impl AdmissionServer {
-    /// Policies are in force a moment after they were applied.
+    /// Waits until the policies are enforced, which happens a moment after they are applied.
     fn wait_until_enforced(&self) {
         let room = self.create_namespace("probe");
         room.create_client("probe", &json!({"policy": "Terminate"}));
@@ -72,7 +73,7 @@ impl AdmissionServer {
         }
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
         self.control_plane.kubeconfig("admin")
     }
@@ -101,7 +102,7 @@ impl AdmissionNamespace<'_> {
         }
     }
 
-    /// A Client with a tenant `client_<name>`, as the operator would have recorded it.
+    /// Creates a Client with a tenant `client_<name>`, as the operator would have recorded it.
     fn create_client(&self, name: &str, deletion: &Value) {
         let object = client_manifest(name, deletion).to_string();
         let who = &self.server.admin;
@@ -172,7 +173,7 @@ fn delete_all_ends_what_is_confirmed_and_no_other() {
     room.create_client("three", &confirmed_deletion("three"));
     room.assert_refused(&server.admin, &["delete", "clients", "--all"], &["one", "two", "howToConfirm"]);
     assert_eq!(room.count_clients(), 2);
-    // The API server's own way to delete many.
+    // The API server's own way to delete many objects.
     let path = format!("/apis/tenantry.dev/v1alpha1/namespaces/{}/clients", room.name);
     room.assert_refused(&server.admin, &["delete", "--raw", &path], &["howToConfirm"]);
     assert_eq!(room.count_clients(), 2);
@@ -189,7 +190,7 @@ fn a_confirmation_of_another_tenant_is_none() {
     let name = json!({"uniqueId": "client_globex", "name": "Initech"});
     room.patch(&server.admin, "globex", &json!({"spec": {"deletion": {"confirm": name}}})).unwrap();
     room.assert_refused(&server.admin, &["delete", "client/globex"], &["Initech", "globex GmbH", "confirm.name"]);
-    // Renamed elsewhere: the block to paste shows the name that the tenant has.
+    // The tenant was renamed outside the cluster: the block to paste shows its current name.
     let status = json!({"status": {"termination": {"howToConfirm": "confirm:\n  name: \"Initech\"\n"}}}).to_string();
     let args = ["patch", "client/globex", "--subresource=status", "--type=merge", "-p", &status];
     room.run(&server.admin, &args).unwrap();
@@ -259,7 +260,7 @@ fn only_who_holds_the_verb_confirms() {
     assert!(room.patch(&server.editor, "globex", &other).is_err(), "an editor changes a confirmation");
     room.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
     room.patch(&server.editor, "globex", &json!({"metadata": {"labels": {"team": "blue"}}})).unwrap();
-    // Taking it back is always allowed: it can only keep a tenant alive.
+    // Withdrawing a confirmation is always allowed: it can only keep a tenant alive.
     room.patch(&server.editor, "globex", &json!({"spec": {"deletion": {"confirm": null}}})).unwrap();
 }
 
@@ -288,7 +289,7 @@ fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
     for word in ["editor", "`take-over`", "`clients`", "`taking`", "leave `adoption.takeFrom`"] {
         assert!(said.contains(word), "`{said}` does not say `{word}`");
     }
-    // To adopt what nobody else owns needs no right of its own.
+    // Adopting a tenant without another owner needs no extra permission.
     let plain = json!({"spec": {"adoption": {"policy": "Adopt", "uniqueId": "client_globex"}}});
     room.patch(&server.editor, "globex", &plain).unwrap();
     room.patch(&server.owner, "globex", &take).unwrap();
@@ -302,7 +303,7 @@ fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
     let create = |who: &Kubectl| who.run_with(&["-n", "taking", "create", "-f", "-"], &object.to_string());
     assert!(create(&server.editor).unwrap_err().to_string().contains("`take-over`"));
     create(&server.owner).unwrap();
-    // A right that was used for one tenant is none for another.
+    // A permission that was used for one tenant does not apply to another.
     let other = json!({"spec": {"adoption": {"uniqueId": "client_globex"}}});
     assert!(room.patch(&server.editor, "born", &other).is_err());
 }

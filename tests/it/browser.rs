@@ -1,7 +1,7 @@
-//! The pages in a real browser: headless Chromium, driven through `WebDriver`.
+//! Tests of the pages in a real browser: headless Chromium, driven through `WebDriver`.
 //!
-//! The client is ours, and small: of the libraries one changes how the tested programs write JSON (it turns on
-//! `serde_json/preserve_order` for all that is built with it), and the other brings a crate under the MPL.
+//! The `WebDriver` client is our own and small. Of the available libraries, one changes how the tested programs write
+//! JSON (it turns on `serde_json/preserve_order` for the complete build), and the other has a dependency under the MPL.
 
 mod driver;
 mod looks;
@@ -12,10 +12,10 @@ mod whole;
 
 use crate::platform::TestPlatform;
 
-/// What a partner without a package reads.
+/// The message for a partner without a package.
 const DENIED: &str = "Access Denied! The partner is not subscribed to this product package.";
 
-/// Gives a tenant a branding.
+/// Sets the branding of a tenant.
 async fn set_branding(platform: &TestPlatform, tenant: &str, body: serde_json::Value) -> serde_json::Value {
     platform.sp.put(&format!("/tenants/{tenant}/customBranding"), body).await.json()
 }

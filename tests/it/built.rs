@@ -1,4 +1,4 @@
-//! What the build script tells the programs of their commit and day.
+//! Tests of the commit and day that the build script passes to the programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The build script, as a program.
+/// Compiles the build script. Returns its path.
 fn script() -> PathBuf {
     let script = support::test_folder("build-script").unwrap().join("script");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
@@ -25,8 +25,8 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     run(&mut command).trim().to_owned()
 }
 
-/// What is told of the build: commit and second.
-fn told(script: &Path, folder: &Path, given: &[(&str, &str)]) -> Vec<String> {
+/// Runs the build script. Returns the commit and the second of the build.
+fn run_build_script(script: &Path, folder: &Path, given: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(script);
     command.env_remove("TENANTRY_COMMIT").env_remove("SOURCE_DATE_EPOCH").env("PROFILE", "release");
     command.env("CARGO_MANIFEST_DIR", folder).current_dir(folder).envs(given.iter().copied());
@@ -44,11 +44,11 @@ fn a_build_names_the_commit_of_its_own_repository_alone() {
     git(&folder, &["commit", "-q", "--allow-empty", "--date", "2026-11-30T00:00:00Z", "-m", "x"]);
     let (commit, second) = (git(&folder, &["rev-parse", "HEAD"]), git(&folder, &["log", "-1", "--format=%ct"]));
     let known = [format!("OF={}", &commit[..12]), format!("AT={second}")];
-    assert_eq!(told(&script, &folder, &[]), known);
-    assert_eq!(told(&script, &inside, &[]), [""; 0], "the repository around it is of something else");
+    assert_eq!(run_build_script(&script, &folder, &[]), known);
+    assert_eq!(run_build_script(&script, &inside, &[]), [""; 0], "the repository around it is of something else");
     let given = [("TENANTRY_COMMIT", "5d1f0c2ab9e45d1f0c2ab9e45d1f0c2ab9e4abcd"), ("SOURCE_DATE_EPOCH", "1796021696")];
-    assert_eq!(told(&script, &inside, &given), ["OF=5d1f0c2ab9e4", "AT=1796021696"]);
-    assert_eq!(told(&script, &inside, &[("SOURCE_DATE_EPOCH", "0")]), [""; 0], "no commit is of second 0");
+    assert_eq!(run_build_script(&script, &inside, &given), ["OF=5d1f0c2ab9e4", "AT=1796021696"]);
+    assert_eq!(run_build_script(&script, &inside, &[("SOURCE_DATE_EPOCH", "0")]), [""; 0], "no commit is of second 0");
     let debug = [given[0], given[1], ("PROFILE", "debug")];
-    assert_eq!(told(&script, &folder, &debug), [""; 0], "a debug build is of no commit");
+    assert_eq!(run_build_script(&script, &folder, &debug), [""; 0], "a debug build is of no commit");
 }

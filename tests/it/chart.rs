@@ -1,4 +1,4 @@
-//! The chart: what it says, what the API server takes of it, and what it is to live with.
+//! Tests of the chart: its rendered manifests, how the API server accepts them, and how it works in a cluster.
 
 mod life;
 mod named;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{assets, support};
 
-/// Values for what no other value says: further arguments, variables and volumes of both programs.
+/// Values for settings that have no value of their own: extra arguments, variables and volumes of both programs.
 const EXTRA_VALUES: [&str; 10] = [
     "extraArgs={--concurrency=3}",
     "extraEnv[0].name=A",
@@ -31,7 +31,7 @@ const EXTRA_VALUES: [&str; 10] = [
     "platform.extraVolumeMounts[0].mountPath=/ca",
 ];
 
-/// Helm in a folder of its own, which sees nothing of the person's own settings.
+/// Helm with its own home folder, so that the user's settings have no effect.
 pub(crate) struct Helm {
     program: PathBuf,
     home: PathBuf,
@@ -39,18 +39,18 @@ pub(crate) struct Helm {
 }
 
 impl Helm {
-    /// Without a cluster.
+    /// Creates a Helm without a cluster.
     pub(crate) fn without_cluster(name: &str) -> Self {
         let home = support::test_folder(&format!("helm-{name}")).unwrap();
         Self { program: assets::helm().unwrap(), home, kubeconfig: None }
     }
 
-    /// On a cluster, as who the kubeconfig says.
+    /// Creates a Helm on a cluster, as the user of the kubeconfig.
     pub(crate) fn on_cluster(kubeconfig: &Path, name: &str) -> Self {
         Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::without_cluster(name) }
     }
 
-    /// What it printed, or what it complained about.
+    /// Runs Helm. Returns its output, or its error output.
     fn run(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(assets::root()).env("NO_PROXY", "127.0.0.1,localhost");
@@ -70,21 +70,21 @@ impl Helm {
         }
     }
 
-    /// The chart as text, as release `tenantry` of `namespace`.
+    /// Renders the chart as release `tenantry` of `namespace`.
     pub(crate) fn render(&self, namespace: &str, values: &[&str]) -> Result<String, String> {
         let sets: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
         self.run(&[&["template", "tenantry", "charts/tenantry", "-n", namespace], sets.as_slice()].concat())
     }
 }
 
-/// The objects of a text of many.
+/// Parses the objects of a multi-document text.
 pub(crate) fn parse_objects(text: &str) -> Vec<Value> {
     let parts = text.split("\n---\n").map(|part| part.trim_start_matches("---\n"));
     let read = parts.map(|part| serde_yaml::from_str::<Value>(part).unwrap_or_else(|error| panic!("{error}: {part}")));
     read.filter(|object| !object.is_null()).collect()
 }
 
-/// The one object of that kind and name.
+/// Returns the one object with that kind and name.
 pub(crate) fn find_object<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut found = objects.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     let first = found.next().unwrap_or_else(|| panic!("no {kind} `{name}`"));
@@ -92,7 +92,7 @@ pub(crate) fn find_object<'a>(objects: &'a [Value], kind: &str, name: &str) -> &
     first
 }
 
-/// Flags and environment of the operator's container in a Deployment.
+/// Returns flags and environment of the operator's container in a Deployment.
 pub(crate) fn operator_flags_and_env(deployment: &Value) -> (Vec<String>, Vec<(String, String)>) {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();

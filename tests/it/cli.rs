@@ -1,4 +1,4 @@
-//! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
+//! The kubectl plugin as people use it: the built program against a real control plane and a real platform.
 
 mod act;
 mod broken;
@@ -36,19 +36,19 @@ use serde_json::Value;
 use crate::assets;
 use crate::world::TestNamespace;
 
-/// What a run of the plugin left behind.
+/// The result of a plugin run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PluginRun {
     /// Exit status.
     pub(crate) code: i32,
-    /// What it printed.
+    /// Standard output.
     pub(crate) out: String,
-    /// What it complained about.
+    /// Standard error.
     pub(crate) err: String,
 }
 
 impl PluginRun {
-    /// The JSON that it printed.
+    /// Parses the output as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -56,27 +56,27 @@ impl PluginRun {
 
 static NEXT_FOLDER: AtomicU32 = AtomicU32::new(1);
 
-/// A folder of one test, with the plugin in it.
+/// A working folder for one test, with the plugin in it.
 pub(crate) struct PluginFolder {
-    /// The folder.
+    /// The path.
     pub(crate) folder: PathBuf,
     kubeconfig: Option<PathBuf>,
 }
 
 impl PluginFolder {
-    /// A desk without a cluster.
+    /// Creates a working folder without a cluster.
     pub(crate) fn without_cluster() -> Self {
         let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
         let folder = crate::support::test_folder(&format!("desk-{number}")).unwrap();
         Self { folder, kubeconfig: None }
     }
 
-    /// A desk of the administrator of a cluster.
+    /// Creates a working folder for the administrator of a cluster.
     pub(crate) fn on_cluster_of(space: &TestNamespace<'_>) -> Self {
         Self { kubeconfig: Some(space.world.control_plane.kubeconfig("admin")), ..Self::without_cluster() }
     }
 
-    /// Puts a file on the desk.
+    /// Writes a file into the folder.
     pub(crate) fn write_file(&self, name: &str, text: &str) -> PathBuf {
         let file = self.folder.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -84,7 +84,7 @@ impl PluginFolder {
         file
     }
 
-    /// A file of the platform's connection.
+    /// Writes a file with the platform's connection, and returns its path.
     pub(crate) fn write_connection_file(&self, space: &TestNamespace<'_>) -> String {
         let data = space.credential();
         let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
@@ -97,7 +97,7 @@ impl PluginFolder {
         self.run_with(args, "")
     }
 
-    /// Runs the plugin with something on its standard input.
+    /// Runs the plugin with `input` on its standard input.
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> PluginRun {
         let file = self.write_file("stdin", input);
         let mut command = self.command(&assets::own_program("kubectl-tenantry").unwrap());
@@ -107,7 +107,7 @@ impl PluginFolder {
         PluginRun { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// A program at the desk.
+    /// Returns a command that runs in the folder.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.folder).stdin(Stdio::null());
@@ -120,7 +120,7 @@ impl PluginFolder {
     }
 }
 
-/// A PATH on which `kubectl` is the one of this cluster.
+/// Returns a folder for the PATH in which `kubectl` is the one of this cluster.
 fn kubectl_path() -> PathBuf {
     let kubectl = assets::kubectl().unwrap();
     kubectl.parent().map(Path::to_owned).unwrap_or_default()

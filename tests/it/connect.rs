@@ -1,4 +1,4 @@
-//! The client of the tenancy API, over real HTTP against servers that misbehave on purpose.
+//! The client of the tenancy API over real HTTP, against servers that misbehave on purpose.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
 mod again;
@@ -25,15 +25,15 @@ use tenantry::wire::Mark;
 
 use fake::FakePlatform;
 
-/// Secret values that must never be shown.
+/// Secret values that must never be printed.
 pub(crate) const SECRETS: [&str; 4] = ["key-of-the-client", "s3cr3t-of-the-client", "token-number-1", "duo-s3cr3t"];
 
-/// A client of a server at this address.
+/// Creates a client of a server at this address.
 pub(crate) fn client_for_url(url: &str, timeout: Duration) -> PlatformClient {
     PlatformClient::new(Connection::from_secret(&connection_secret(url)).unwrap(), timeout).unwrap()
 }
 
-/// The Secret of a connection.
+/// Returns the Secret data of a connection.
 pub(crate) fn connection_secret(url: &str) -> BTreeMap<String, Vec<u8>> {
     [("url", url), ("tenantId", "msp_1"), ("clientId", SECRETS[0]), ("clientSecret", SECRETS[1])]
         .into_iter()
@@ -42,7 +42,7 @@ pub(crate) fn connection_secret(url: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 impl FakePlatform {
-    /// A client of this server that gives a call three seconds.
+    /// Creates a client of this server with a timeout of three seconds.
     pub(crate) fn client_of_fake(&self) -> PlatformClient {
         client_for_url(&self.url, Duration::from_secs(3))
     }
@@ -60,7 +60,7 @@ pub(crate) fn test_mark() -> Mark {
     "c1/Client/ns/globex/u1".parse().unwrap()
 }
 
-/// A change of the city.
+/// Returns a change of the city.
 pub(crate) fn city_change() -> [SettingChange; 1] {
     [SettingChange { field: Field::City, to: Value::text("Berlin") }]
 }

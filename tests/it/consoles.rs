@@ -1,4 +1,4 @@
-//! The consoles of the pages: each command is run as it stands there, and what it prints is compared with the page.
+//! The consoles of the pages: each command runs as written, and its output is compared with the page.
 
 pub(crate) mod apart;
 mod page;
@@ -20,13 +20,13 @@ use crate::{assets, support};
 const READ_COMMANDS: [&str; 3] = ["kubectl get ", "kubectl tenantry status", "kubectl tenantry list"];
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where the commands of a page run: a folder, a cluster, and words of the page that mean something here.
+/// The environment of a page's commands: a folder, a cluster, and words of the page with their replacements.
 pub(crate) struct PageConsole {
     folder: PathBuf,
     kubeconfig: PathBuf,
-    /// Where programs keep what is theirs.
+    /// Home folder of the programs.
     home: PathBuf,
-    /// What the reader puts in: `NAMESPACE`, `client/NAME`.
+    /// Words that the reader replaces: `NAMESPACE`, `client/NAME`.
     words: Vec<(&'static str, String)>,
 }
 
@@ -37,13 +37,14 @@ impl PageConsole {
         Self { folder: folder.to_owned(), kubeconfig, home, words: Vec::new() }
     }
 
-    /// A word that stands for something else here.
+    /// Adds a word and its replacement.
     pub(crate) fn replacing(mut self, word: &'static str, meaning: impl Into<String>) -> Self {
         self.words.push((word, meaning.into()));
         self
     }
 
-    /// Runs each command of a page, or of a part of it, in order, and says what differs. Calls `ran` after each.
+    /// Runs each command of a page, or of a part of it, in order, and returns the differences. Calls `ran` after each
+    /// command.
     pub(crate) fn run_page(&self, text: &str, mut ran: impl FnMut(&str)) -> Vec<String> {
         for block in console::fenced_blocks(text) {
             let file = block.before.rsplit("** ").next().unwrap_or_default();
@@ -61,7 +62,7 @@ impl PageConsole {
         faults
     }
 
-    /// A command that only looks is run until it prints what the page says, as a reader does it.
+    /// Runs an entry. A command that only reads is repeated until it prints what the page shows, as a reader would do.
     fn check_entry(&self, entry: &ConsoleEntry) -> Option<String> {
         let begin = Instant::now();
         loop {
@@ -77,10 +78,10 @@ impl PageConsole {
         let put = |text: &str| self.words.iter().fold(text.to_owned(), |text, (word, to)| text.replace(word, to));
         let ConsoleEntry { command, output } = entry;
         let programs = assets::own_program("kubectl-tenantry").unwrap();
-        // Helm is beside kubectl.
+        // Helm is in the same folder as kubectl.
         let folders = [assets::kubectl().unwrap().parent().unwrap().to_owned(), programs.parent().unwrap().to_owned()];
         let path = [folders.map(|folder| folder.display().to_string()).join(":"), std::env::var("PATH").unwrap()];
-        // As on a terminal, what is said stands where it was said.
+        // Stdout and stderr are interleaved as on a terminal.
         let ran = Command::new("sh")
             .args(["-eu", "-c", &format!("exec 2>&1\n{}", put(command))])
             .current_dir(&self.folder)
@@ -92,7 +93,7 @@ impl PageConsole {
             .output()
             .unwrap();
         let out = String::from_utf8_lossy(&ran.stdout).into_owned();
-        // What a page shows to be refused is refused.
+        // What a page shows as an error must fail.
         let is_error =
             output.as_ref().is_some_and(|output| output.lines().last().is_some_and(|line| line.starts_with("Error")));
         if ran.status.success() == is_error {

@@ -1,4 +1,4 @@
-//! The resource definitions: as the types say, and as the API server takes and shows them.
+//! Tests of the resource definitions: they match the types, and the API server accepts and shows them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::reference;
 use crate::support::schema::{self, SchemaNode};
 use crate::support::{admin_kubectl, create_namespace, kubectl_apply};
 
-/// Holds the files of a folder to what `make crds` writes there.
+/// Asserts that the files of a folder are what `make crds` writes there.
 fn assert_files_current(folder: &str, is_kept: bool) {
     let mut expected = BTreeSet::new();
     for mut crd in api::crds() {
@@ -65,7 +65,7 @@ fn the_api_server_takes_both_without_a_warning() {
             "{names}"
         );
     }
-    // What is there already may be let off a check that a new definition meets.
+    // The API server may skip a check for an existing definition that it makes for a new one.
     for crd in api::crds() {
         let new = api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
         let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
@@ -76,7 +76,8 @@ fn the_api_server_takes_both_without_a_warning() {
     }
 }
 
-/// Argo CD and Flux apply that way. "None" and "left out" mean different things for packages, add-ons and addresses.
+/// Argo CD and Flux use server-side apply. An empty list and an absent one mean different things for packages, add-ons
+/// and addresses.
 #[test]
 fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
     let namespace = create_namespace("emptied");
@@ -99,10 +100,10 @@ fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
     assert_eq!(spec["security"]["access"]["allowedIPs"], json!([]));
 }
 
-/// Nodes whose size nothing limits, so that the server must expect the worst of each rule over them.
+/// Returns the nodes without a size limit, for which the server must assume the worst cost of each rule over them.
 fn nodes_without_limit(nodes: &[SchemaNode]) -> Vec<String> {
     let is_unlimited = |node: &&SchemaNode| match node.text("type") {
-        // A date has its own form; what may be a number is a text by a rule.
+        // A date has its own format. A rule ensures that a value of a free type is a text.
         "string" | "" => {
             ["maxLength", "enum"].iter().all(|key| node.schema.get(key).is_none()) && node.text("format").is_empty()
         }
@@ -128,13 +129,14 @@ fn every_text_list_map_and_number_has_a_maximum() {
     assert_eq!(nodes_without_limit(&bad).len(), bad.len());
 }
 
-/// Names, namespaces and keys in references of the specs that have no form, so that they could be paths of requests.
+/// Returns the names, namespaces and keys in references of the specs that have no pattern, so that they could become
+/// paths of requests.
 fn references_without_pattern(nodes: &[SchemaNode]) -> Vec<String> {
-    // What people and the platform call a tenant.
+    // What users and the platform call a tenant.
     let is_tenants = |path: &str| path == "spec.details.name" || path == "spec.deletion.confirm.name";
     let is_reference = |node: &&SchemaNode| {
         let last = node.path.rsplit('.').next().unwrap_or_default();
-        // Keys of labels are compared with labels that exist, and never sent.
+        // Label keys are compared with existing labels, and never sent.
         let is_label = node.path.ends_with("matchExpressions[*].key");
         let is_named = ["name", "namespace", "key"].contains(&last) && !is_label && !is_tenants(&node.path);
         node.path.starts_with("spec.") && is_named
@@ -197,7 +199,7 @@ fn names_and_selectable_fields_are_what_the_server_offers() {
     }
 }
 
-/// A Partner and two Clients of different Partners, one of them with a status.
+/// Creates a Partner and two Clients of different Partners, one of them with a status.
 fn create_tenants(namespace: &str) {
     let objects = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadata: {name: acme}\nspec:\n  \
         details: {name: Acme Managed Services}\n---\n\
@@ -246,7 +248,7 @@ fn tenants_are_found_by_phase_id_and_partner() {
     assert_eq!(found("spec.partnerRef.name=other"), "client.tenantry.dev/initech\n");
 }
 
-/// The header and the row of `name` in a table of `kubectl get`, column by column.
+/// Returns the header and the row of `name` in a table of `kubectl get`, column by column.
 fn table_row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
     let mut header = "";
     for line in table.lines() {
@@ -273,7 +275,7 @@ fn table_row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
 /// When a client of the tests was created.
 const CREATED: &str = "2026-11-22T09:30:00Z";
 
-/// Where the words of a header begin.
+/// Returns the column at which each word of a header begins.
 fn column_starts(header: &str) -> Vec<usize> {
     let begins = |at: &usize| {
         let before = header[..*at].chars().next_back();

@@ -1,4 +1,5 @@
-//! The end of objects on a real API server and a real platform: evidence, breaker, cancel, and what never ends a tenant.
+//! Tests of deletion on a real API server and a real platform: evidence, breaker, cancel, and events that never end a
+//! tenant.
 
 mod breaker;
 mod cancel;
@@ -18,7 +19,8 @@ use crate::world::{TestNamespace, TestWorld};
 /// Namespace of the operator's own objects.
 const OPERATOR_NAMESPACE: &str = "tenantry-system";
 
-/// A Partner `acme` and its Client `globex` in a namespace of their own, both Ready: with the ids of their tenants.
+/// Creates a Partner `acme` and its Client `globex` in a new namespace, and waits until both are Ready. Returns their
+/// tenants' ids.
 fn create_partner_and_client<'a>(
     world: &'a TestWorld,
     prefix: &str,
@@ -31,7 +33,7 @@ fn create_partner_and_client<'a>(
     (space, partner, client)
 }
 
-/// State of a Client's tenant; `TERMINATED` where only a tombstone is left.
+/// Returns the state of a Client's tenant, or `TERMINATED` if only a tombstone is left.
 fn tenant_state(space: &TestNamespace<'_>, partner: &str, client: &str) -> String {
     let path = format!("{partner}/clients");
     let all = [true, false].map(|active| space.world.tenancy.list_tenants(&path, active).unwrap()).concat();
@@ -39,13 +41,13 @@ fn tenant_state(space: &TestNamespace<'_>, partner: &str, client: &str) -> Strin
     found["status"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Confirms the end of an object's tenant and asks for it.
+/// Confirms the termination of an object's tenant and deletes the object.
 fn confirm_and_delete(space: &TestNamespace<'_>, object: &str, grace: u32) {
     space.merge_patch(object, &space.offered_confirmation(object, grace));
     space.delete(object);
 }
 
-/// What is in the way of a deletion: waits until it is for this reason, and returns the message.
+/// Waits until a deletion is blocked for this reason. Returns the message.
 fn wait_until_blocked(space: &TestNamespace<'_>, object: &str, reason: &str) -> String {
     let mut message = String::new();
     space.wait_until(&format!("{object} is blocked because of {reason}"), || {
@@ -57,7 +59,7 @@ fn wait_until_blocked(space: &TestNamespace<'_>, object: &str, reason: &str) -> 
     message
 }
 
-/// Adds an annotation, as `let go` messages ask for.
+/// Adds an annotation, as the messages about a release request.
 fn annotate(space: &TestNamespace<'_>, object: &str, annotation: &str) {
     space.kubectl(&["annotate", object, &annotation.replace(": ", "=")]);
 }
@@ -66,7 +68,7 @@ fn uid(space: &TestNamespace<'_>, object: &str) -> String {
     space.get(object).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
 }
 
-/// A ConfigMap in the operator's namespace.
+/// Returns a ConfigMap in the operator's namespace.
 fn config_map_at_home(world: &TestWorld, name: &str) -> Option<Value> {
     let text = world
         .kubectl

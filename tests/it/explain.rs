@@ -1,4 +1,4 @@
-//! What `kubectl explain` tells about each field, and the page of conditions.
+//! Tests of the `kubectl explain` text of each field, and of the page of conditions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::assets;
 use crate::support::admin_kubectl;
 use crate::support::schema::{self, SchemaNode};
 
-/// Sentences shorter than this say no more than the field's name.
+/// Shorter sentences say no more than the field's name.
 const MIN_SENTENCE_LENGTH: usize = 30;
 
-/// What is wrong with the sentences of these fields.
+/// Returns what is wrong with the descriptions of these fields.
 fn weak_descriptions(nodes: &[SchemaNode]) -> Vec<String> {
     let mut weak = Vec::new();
     let mut seen = BTreeMap::new();
@@ -24,7 +24,7 @@ fn weak_descriptions(nodes: &[SchemaNode]) -> Vec<String> {
         if text.chars().count() < MIN_SENTENCE_LENGTH {
             weak.push(format!("{place} says too little: {text}"));
         }
-        // Of status, only what holds a value; an object there is the sum of its members.
+        // In status, only leaves are checked: an object there is the sum of its members.
         let is_held = node.path != "spec" && (node.path.starts_with("spec.") || node.is_leaf());
         if is_held && !["for example", "For example", "default", "Default", "`"].iter().any(|sign| text.contains(sign))
         {
@@ -107,13 +107,13 @@ fn kubectl_explains_fields_in_our_words() {
         ("client.status.termination.howToConfirm", "The block to paste"),
     ] {
         let said = admin_kubectl().run(&["explain", path]).unwrap();
-        // It breaks lines where it likes.
+        // `kubectl` wraps lines, so the test joins them.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("VERSION: v1alpha1") && said.contains(word), "{path}: `{word}` is not in: {said}");
     }
 }
 
-/// What a part of the page lists and what the code has: neither may have more.
+/// Compares what a section of the page lists with what the code has. Neither may have more.
 fn compare_page_section(page: &str, part: &str, rows: &[String]) {
     let part_of_page = page.split("\n## ").find(|text| text.starts_with(part)).unwrap_or_default();
     let listed: Vec<&str> = part_of_page.lines().filter(|line| line.starts_with("| `")).collect();
@@ -132,7 +132,7 @@ fn compare_page_section(page: &str, part: &str, rows: &[String]) {
 #[test]
 fn the_page_of_conditions_lists_exactly_what_the_code_has() {
     let page = fs::read_to_string(assets::root().join("docs/conditions.md")).unwrap();
-    // The sentences on types are the page's own.
+    // The sentences about types exist only on the page.
     let types: Vec<String> = ConditionType::ALL.iter().map(|kind| format!("| `{}` |", kind.name())).collect();
     compare_page_section(&page, "Types", &types);
     let reason = |reason: &Reason| {

@@ -1,4 +1,4 @@
-//! What goes wrong between the operator and its two servers, and what it promises then: `docs/faults.md`.
+//! Tests of the faults between the operator and its two servers, and of the operator's promises in `docs/faults.md`.
 
 mod backup;
 mod cluster;
@@ -23,10 +23,10 @@ use crate::proxy::FaultProxy;
 use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// The operator's `--request-timeout` here: an unanswered create is in doubt for so long.
+/// The operator's `--request-timeout` in these tests. An unanswered create is in doubt for this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The world of all tests that break only their own way to the platform.
+/// Returns the world of all tests that only break their own route to the platform.
 fn shared_world() -> &'static TestWorld {
     static WORLD: OnceLock<TestWorld> = OnceLock::new();
     WORLD.get_or_init(|| TestWorld::start_shared("faults", short_timeout))
@@ -36,7 +36,7 @@ fn short_timeout(options: &mut crate::programs::OperatorOptions) {
     options.flags.extend(["--request-timeout".to_owned(), format!("{}s", REQUEST_TIMEOUT.as_secs())]);
 }
 
-/// A namespace with a way to the platform of its own.
+/// A namespace with a separate proxy to the platform.
 struct FaultSite<'a> {
     space: TestNamespace<'a>,
     proxy: FaultProxy,
@@ -51,7 +51,7 @@ fn new_site_in<'a>(world: &'a TestWorld, prefix: &str, rules: Vec<FaultRule>) ->
     FaultSite { space: world.namespace_behind(&proxy, prefix), proxy }
 }
 
-/// A site with the Partner `acme`, whose unique id comes with it.
+/// Creates a site with the Partner `acme`. Returns the unique id too.
 fn site_with_partner(prefix: &str) -> (FaultSite<'static>, String) {
     let site = new_site(prefix, Vec::new());
     site.space.apply_partner("acme", &json!({}));
@@ -59,7 +59,7 @@ fn site_with_partner(prefix: &str) -> (FaultSite<'static>, String) {
     (site, partner)
 }
 
-/// A site with the Partner `acme` and its Client `globex`, and their unique ids.
+/// Creates a site with the Partner `acme` and its Client `globex`. Returns their unique ids too.
 fn site_with_client(prefix: &str, spec: &Value) -> (FaultSite<'static>, String, String) {
     let (site, partner) = site_with_partner(prefix);
     site.space.apply_client("globex", spec);
@@ -68,12 +68,12 @@ fn site_with_client(prefix: &str, spec: &Value) -> (FaultSite<'static>, String, 
 }
 
 impl FaultSite<'_> {
-    /// The living clients of a partner, as the platform itself tells.
+    /// Returns the living clients of a partner, read from the platform directly.
     fn living_clients(&self, partner: &str) -> Vec<Value> {
         self.space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
     }
 
-    /// So many clients live under the partner, each with its own name and owner.
+    /// Asserts that `count` clients live under the partner, each with a different name and owner.
     fn assert_each_once(&self, partner: &str, count: usize) {
         let living = self.living_clients(partner);
         let names: BTreeSet<String> = living.iter().map(|one| one["name"].to_string()).collect();
@@ -81,12 +81,12 @@ impl FaultSite<'_> {
         assert_eq!((living.len(), names.len(), owners.len()), (count, count, count), "{living:?}");
     }
 
-    /// Requests that could have changed a tenant whose path has this part.
+    /// Returns the number of requests that could have changed a tenant and whose path contains `path`.
     fn count_changes(&self, path: &str) -> usize {
         self.proxy.count_requests("POST", path) + self.proxy.count_requests("PUT", path)
     }
 
-    /// Asks for a pass and waits until it was made.
+    /// Requests a pass and waits until it is done.
     fn reconcile_now(&self, object: &str, word: &str) {
         let annotation = format!("tenantry.dev/reconcile-requested-at={word}");
         self.space.kubectl(&["annotate", "--overwrite", object, &annotation]);
@@ -95,7 +95,7 @@ impl FaultSite<'_> {
         });
     }
 
-    /// Lets so much time pass in which something must not come about.
+    /// Asserts that something does not happen for some time.
     fn assert_never(&self, span: Duration, what: &str, comes: impl Fn() -> bool) {
         let end = Instant::now() + span;
         while Instant::now() < end {
@@ -105,23 +105,23 @@ impl FaultSite<'_> {
     }
 }
 
-/// An answer with a status and an empty body.
+/// Returns an answer with a status and an empty body.
 fn status_fault(status: u16) -> ProxyFault {
     ProxyFault::Answer(CannedAnswer { status, ..CannedAnswer::default() })
 }
 
-/// The documented refusal of a credential or a token.
+/// Returns the documented refusal of a credential or a token.
 fn refused_credential_fault() -> ProxyFault {
     let body = r#"{"error":"invalid_token","error_description":"Invalid access token"}"#.to_owned();
     ProxyFault::Answer(CannedAnswer { status: 401, body, ..CannedAnswer::default() })
 }
 
-/// The status of a Client's tenant, asked of the platform itself.
+/// Returns the status of a Client's tenant, read from the platform directly.
 fn tenant_state(site: &FaultSite<'_>, partner: &str, client: &str) -> String {
     site.space.read_client_tenant(partner, client)["status"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Whether a Client's tenant was ended. Tombstones answer only to a search for what is not active.
+/// Returns whether a Client's tenant was terminated. Only a search for inactive tenants returns tombstones.
 fn is_tombstone(site: &FaultSite<'_>, partner: &str, client: &str) -> bool {
     let dead = site.space.world.tenancy.list_tenants(&format!("{partner}/clients"), false).unwrap();
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")

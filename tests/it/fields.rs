@@ -1,4 +1,5 @@
-//! Every field of both kinds, set, changed, cleared and changed behind our back, over real HTTP against our platform.
+//! Tests every field of both kinds: set, changed, cleared, and changed outside Tenantry, over real HTTP against our
+//! platform.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
 mod normal;
@@ -19,7 +20,7 @@ use tenantry::wire::Mark;
 use crate::platform::{ApiCaller, TestPlatform as Server};
 use rows::FieldValues;
 
-/// What is done to a field.
+/// An action on a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum FieldAction {
     Set,
@@ -28,8 +29,8 @@ enum FieldAction {
     BehindOurBack,
 }
 
-/// A tenant, as the operator holds it: every field that was set so far stays declared, so that a field which
-/// changes another one is found out.
+/// A tenant as the operator manages it. Every field that was set stays declared, so that a field which changes another
+/// one is detected.
 struct FieldTenant {
     kind: TenantKind,
     place: Place,
@@ -61,7 +62,7 @@ impl FieldTenant {
         diff(&self.desired_state(), Some(&self.observe().await), &self.written)
     }
 
-    /// Carries a plan out and remembers, as status does, what the platform will not show.
+    /// Applies a plan and remembers, like status, what the platform will not show.
     async fn apply_plan(&mut self, plan: &Plan) {
         for step in &plan.steps {
             match step {
@@ -92,7 +93,7 @@ impl FieldTenant {
         }
     }
 
-    /// The plan names this field alone; carried out, nothing is left to do.
+    /// Asserts that the plan names only this field, and that nothing is left to do after it is applied.
     async fn check_action(&mut self, field: Field, action: FieldAction) {
         let told = || format!("{} of a {}, {action:?}", field.path(), self.kind.name());
         let plan = self.plan_changes().await;
@@ -104,14 +105,14 @@ impl FieldTenant {
         let mut rest = self.plan_changes().await;
         assert_eq!(rest.differences, [], "{}", told());
         if rest.steps == [PlanStep::Mark] && field == Field::ExternalId {
-            // The customer's number made room for the mark.
+            // The customer's external id made room for the mark.
             self.apply_plan(&rest).await;
             rest = self.plan_changes().await;
         }
         assert!(rest.is_empty(), "{}: {rest:?}", self.kind.name());
     }
 
-    /// Another client writes the row's second value.
+    /// Writes the row's second value with the other client.
     async fn write_second_value(&self, field: Field, row: &FieldValues) {
         let (method, path) = match (field.is_branding(), self.place.kind()) {
             (true, _) => (Method::PUT, format!("/tenants/{}/customBranding", self.id)),
@@ -125,7 +126,7 @@ impl FieldTenant {
         self.other.send(method, &format!("/api/v2{path}"), row.wire_value.to_string().into_bytes()).await.json();
     }
 
-    /// Gives a client the add-ons of its switches, or takes them away: the switches go off with them.
+    /// Adds or removes the add-ons of a client's switches. Removing them turns the switches off.
     async fn set_switch_add_ons(&self, is_on: bool) {
         let packages = ["Event and Incident Management", "Remediation and Automation"];
         let add_ons = ["SMS and Voice", "Remote Access Management"];
@@ -139,7 +140,7 @@ impl FieldTenant {
         self.other.post(&path, body).await.json();
     }
 
-    /// Every action that the field's form and the platform allow.
+    /// Runs every action that the field's form and the platform allow.
     async fn run_field_actions(&mut self, field: Field) -> Vec<FieldAction> {
         let before = self.observe().await;
         let row = rows::field_values(self.kind, field, before.value(field));
@@ -174,13 +175,13 @@ impl FieldTenant {
     }
 }
 
-/// A moment is not among them: it never moves back, so it can be neither changed to any value nor corrected. It has tests of
-/// its own (`sim::moment`).
+/// Moments are not included: a moment never moves back, so it can be neither changed to any value nor corrected.
+/// `sim::moment` tests it.
 fn fields_of_kind(kind: TenantKind) -> impl Iterator<Item = Field> {
     Field::ALL.iter().copied().filter(move |field| field.is_available_for(kind) && *field != Field::PasswordsSetBefore)
 }
 
-/// Cells that ran, and fields that the platform cannot hold.
+/// Counts of the actions that ran, and of the fields that the platform cannot hold.
 #[derive(Default)]
 struct FieldActionCounts {
     ran: BTreeMap<FieldAction, usize>,
@@ -245,7 +246,7 @@ async fn field_tenant(server: &Server, credential: &Credential, place: Place, id
     }
 }
 
-/// A tenant with nothing but a name, made through the client.
+/// Creates a tenant with only a name, through the client.
 async fn create_field_tenant(server: &Server, credential: &Credential, place: Place) -> FieldTenant {
     let mut tenant = field_tenant(server, credential, place, "").await;
     let name = [tenantry::plan::SettingChange { field: Field::Name, to: Value::text("Before") }];
@@ -257,7 +258,7 @@ fn first_credential(server: &Server) -> &Credential {
     &server.credential
 }
 
-/// A partner that has what its clients may want.
+/// Creates a partner that has everything that its clients may use.
 async fn create_full_partner(server: &Server) -> String {
     let id = server.create_partner("Above").await;
     let add_ons = [
@@ -297,7 +298,7 @@ async fn every_field_can_be_set_changed_cleared_and_corrected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_public_api_documents_can_be_set_changed_cleared_and_corrected_without_the_extensions() {
     let mut server = Server::start().await;
-    // No documented call makes a partner or gives it packages.
+    // No documented call creates a partner or gives it packages.
     let msp = create_full_partner(&server).await;
     let shown = server.sp.post_empty(&format!("/tenants/{msp}/credentials")).await.json();
     let text = |key: &str| shown[key].as_str().unwrap().to_owned();
@@ -308,7 +309,7 @@ async fn what_the_public_api_documents_can_be_set_changed_cleared_and_corrected_
     tally
         .run_fields(create_field_tenant(&server, &credential, Place::Clients { msp: msp.clone() }).await, |_| true)
         .await;
-    // Of a partner only the branding can be written.
+    // Only the branding of a partner can be written.
     let place = Place::Partners { sp: "sp_1".to_owned() };
     tally.run_fields(field_tenant(&server, &credential, place, &msp).await, Field::is_branding).await;
     tally.print("documented API");
@@ -317,7 +318,7 @@ async fn what_the_public_api_documents_can_be_set_changed_cleared_and_corrected_
     assert_eq!(tally.counts(), [43, 43, 27, 37]);
 }
 
-/// A tenant made with everything at once, as the operator makes it.
+/// A tenant that is created with all fields at once, as the operator creates it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_made_with_every_field_has_every_field() {
     let server = Server::start().await;

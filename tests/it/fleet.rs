@@ -1,4 +1,4 @@
-//! Two hundred clients at once: as many creates, few writes, none afterwards, and none twice under SIGKILL.
+//! Tests two hundred clients at once: one create each, few writes, none afterwards, and no duplicates after SIGKILL.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -31,12 +31,12 @@ fn wait_until_all_ready(space: &TestNamespace<'_>) {
     });
 }
 
-/// All living clients of a partner.
+/// Returns all living clients of a partner.
 fn living_clients(world: &TestWorld, partner: &str) -> Vec<Value> {
     world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
 }
 
-/// Every tenant once: as many living clients as objects, each with its own name and owner.
+/// Asserts that every tenant exists once: as many living clients as objects, each with a different name and owner.
 fn assert_each_once(space: &TestNamespace<'_>, partner: &str) {
     let living = living_clients(space.world, partner);
     let names: BTreeSet<String> = living.iter().map(|one| one["name"].to_string()).collect();
@@ -58,7 +58,7 @@ fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_not
     wait_until_all_ready(&space);
     #[allow(clippy::cast_precision_loss, reason = "200 is exact")]
     let many = CLIENT_COUNT as f64;
-    // kubectl applies each object once; the rest is the operator's.
+    // kubectl applies each object once. The other writes are the operator's.
     let (writes, events) = (world.client_writes() - writes - many, world.count_events() - events);
     assert_eq!(world.tenancy.create_counts().unwrap().clients - creates, CLIENT_COUNT);
     assert!(writes <= 2.0 * many, "{writes} object writes for {CLIENT_COUNT} tenants");
@@ -71,7 +71,7 @@ fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_not
     assert_eq!(before, after, "something was written while nothing changed");
 }
 
-/// Two drift intervals: the Partner's counts of clients are written on its own drift pass.
+/// Waits two drift intervals: the Partner's counts of clients are written on its own drift pass.
 fn wait_two_drift_intervals(world: &TestWorld) {
     assert_eq!(world.options.drift_interval, "1s");
     std::thread::sleep(Duration::from_millis(2500));
@@ -91,7 +91,7 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
         space.wait_until_ready("partner/acme")
     };
     let name = world.kubectl.run(&["get", "partners", "-A", "-o", "jsonpath={.items[0].metadata.namespace}"]).unwrap();
-    // Declared while nobody works, so that each kill meets a full queue.
+    // These are declared while no operator runs, so that each kill meets a full queue.
     world.operator.process().kill().unwrap();
     apply_clients(&TestNamespace::existing(&world, name.clone()));
     for kill in 1..=5_usize {

@@ -1,7 +1,7 @@
-//! From Git: Flux's own controller, and the Lua of Argo CD, on the manifests of `examples/gitops`.
+//! GitOps: Flux's own controller, and the Lua of Argo CD, on the manifests of `examples/gitops`.
 //!
-//! Everything runs as it is installed: the chart with its admission policies, the operator with the rights of its
-//! account, and Flux as whom its Kustomization names.
+//! Everything runs as installed: the chart with its admission policies, the operator with the permissions of its
+//! account, and Flux as the user of its Kustomization.
 
 mod argo;
 mod endings;
@@ -25,7 +25,7 @@ use flux::FluxController;
 
 const RELEASE: ChartRelease = ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 
-/// The one world of these tests, and the Flux in it.
+/// The world that these tests share, with its Flux.
 struct GitopsFixture {
     world: TestWorld,
     flux: FluxController,
@@ -38,20 +38,20 @@ fn shared_fixture() -> &'static GitopsFixture {
             TestServers::start("gitops", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
         let kubeconfig = ground.control_plane.kubeconfig("admin");
         let helm = Helm::on_cluster(&kubeconfig, "gitops");
-        RELEASE.install_chart(&helm, (Path::new("charts/tenantry"), &ground), &[]);
-        let operator = RELEASE.start_deployed_operator("gitops", (&ground.control_plane, &ground.kubectl)).unwrap();
+        RELEASE.install_chart(&helm, Path::new("charts/tenantry"), &ground, &[]);
+        let operator = RELEASE.start_deployed_operator("gitops", &ground.control_plane, &ground.kubectl).unwrap();
         let flux = FluxController::start("gitops", (&kubeconfig, &ground.kubectl)).unwrap();
         let world = ground.into_world(operator, OperatorOptions::new(&kubeconfig, ""));
         GitopsFixture { world, flux }
     })
 }
 
-/// A file of the examples.
+/// Returns the path of an example file.
 fn example_path(path: &str) -> PathBuf {
     assets::root().join("examples/gitops").join(path)
 }
 
-/// How many tenants there ever were under a Partner, ended ones included: what was created.
+/// Counts the tenants that were ever created under a Partner, including terminated ones.
 fn count_created_tenants(space: &TestNamespace<'_>, partner: &str) -> usize {
     let list = |active| space.world.tenancy.list_tenants(&format!("{partner}/clients"), active).unwrap().len();
     list(true) + list(false)

@@ -1,4 +1,4 @@
-//! The operator's image: what is in it, that it is signed, and that it starts as a node would start it.
+//! The operator's image: its contents, its signature, and its start as on a node.
 
 mod started;
 
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::{assets, support};
 
-/// Most bytes of the image, on the wire and unpacked.
+/// Largest size of the image in bytes, compressed and unpacked.
 const MAX_IMAGE_BYTES: usize = 25_000_000;
 const OPERATOR: &str = "tenantry-operator";
 
-/// The image that `make image-test` left, or the one of the folder that `TENANTRY_IMAGE` names.
+/// The image of `make image-test`, or the one in the folder that `TENANTRY_IMAGE` names.
 struct OperatorImage {
     folder: PathBuf,
     layout: PathBuf,
@@ -38,7 +38,7 @@ impl OperatorImage {
         image
     }
 
-    /// What the layout lists: the image first.
+    /// Returns the entries of the layout's index, the image first.
     fn index(&self) -> Vec<Value> {
         let index: Value = serde_json::from_slice(&fs::read(self.layout.join("index.json")).unwrap()).unwrap();
         index["manifests"].as_array().unwrap().clone()
@@ -53,21 +53,21 @@ impl OperatorImage {
         serde_json::from_slice(&fs::read(self.blob(descriptor)).unwrap()).unwrap()
     }
 
-    /// The one layer.
+    /// Returns the path of the one layer.
     fn layer(&self) -> PathBuf {
         let layers = self.manifest["layers"].as_array().unwrap();
         assert_eq!(layers.len(), 1);
         self.blob(&layers[0])
     }
 
-    /// Unpacks it into an empty folder, with the owners and modes that it says.
+    /// Unpacks it into an empty folder, with its owners and modes.
     fn unpack(&self, folder: &Path) {
         let folder = folder.to_str().unwrap();
         run_command(Command::new("tar").arg("-xzf").arg(self.layer()).args(["--same-permissions", "-C", folder]))
             .unwrap();
     }
 
-    /// The bill of materials: the one that refers to this image.
+    /// Returns the bill of materials that refers to this image.
     fn bill_of_materials(&self) -> Value {
         let listed = self.index();
         let manifests = listed.iter().map(|one| self.json(one));
@@ -78,14 +78,14 @@ impl OperatorImage {
     }
 }
 
-/// What a command printed, or what it complained about.
+/// Runs a command. Returns its output, or its error output.
 fn run_command(command: &mut Command) -> Result<String, String> {
     let output = command.current_dir(assets::root()).output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
 }
 
-/// Checks a layout as a user does, after the page on the image.
+/// Verifies a layout as the page on the image describes.
 fn verify_layout(key: &Path, layout: &Path) -> Result<String, String> {
     run_command(Command::new("python3").args(["packaging/image/image.py", "verify", "--key"]).arg(key).arg(layout))
 }
@@ -98,7 +98,7 @@ fn the_image_holds_the_operator_and_nothing_else() {
     let listed = run_command(Command::new("tar").arg("-tzf").arg(image.layer())).unwrap();
     let mut files: Vec<&str> = listed.lines().filter(|name| !name.ends_with('/')).collect();
     files.sort_unstable();
-    // So neither a shell nor a package manager, nor a library that a program could be loaded from.
+    // There is neither a shell nor a package manager, nor a library that a program could load.
     let meant = ["LICENSE", "etc/nsswitch.conf", "etc/ssl/certs/ca-certificates.crt", OPERATOR];
     assert_eq!(files, meant);
     // A command of the documentation is the name of the program.
@@ -111,7 +111,7 @@ fn the_image_holds_the_operator_and_nothing_else() {
     let authorities = fs::read(folder.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     assert!(reqwest::Certificate::from_pem_bundle(&authorities).unwrap().len() > 100);
     let program = fs::read(folder.join(OPERATOR)).unwrap();
-    // Commit and day are those that the image says of itself.
+    // Commit and day are equal to those in the image's annotations.
     let commit = image.manifest["annotations"]["org.opencontainers.image.revision"].as_str().unwrap();
     let day = &image.config["created"].as_str().unwrap()[..10];
     let of = match commit {
@@ -157,7 +157,7 @@ fn one_changed_byte_anywhere_breaks_the_signature() {
     run_command(Command::new("cp").arg("-R").args([&image.layout, &copy])).unwrap();
     let blobs: Vec<PathBuf> =
         fs::read_dir(copy.join("blobs/sha256")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    // Image and bill: manifest, config and content each; two signatures: manifest, config and payload each.
+    // Image and bill have manifest, config and content each, two signatures have manifest, config and payload each.
     assert_eq!(blobs.len(), 12);
     for blob in &blobs {
         let whole = fs::read(blob).unwrap();
@@ -169,7 +169,7 @@ fn one_changed_byte_anywhere_breaks_the_signature() {
         fs::write(blob, &whole).unwrap();
     }
     verify_layout(&key, &copy).unwrap();
-    // Where the digests are made anew too, the signature is what does not hold any more.
+    // If the digests are recomputed too, the signature is no longer valid.
     let index = fs::read_to_string(copy.join("index.json")).unwrap();
     let signatures = image.index().split_off(2);
     let unsigned: Vec<Value> = image.index()[..2].to_vec();

@@ -1,4 +1,4 @@
-//! Two operators on one cluster: one works, and the other takes over when and only when it may.
+//! Tests of two operators on one cluster: one works, and the other one takes over if and only if it may.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ mod cut_off;
 mod installations;
 mod stopped;
 
-/// Changes by the operators' own users, once each is done, and all that `limited` asks of leases.
+/// Audits completed changes by the operators' own users, and every lease request of `limited`.
 const AUDIT: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -28,7 +28,8 @@ rules:
 - level: None
 ";
 
-/// A world whose first operator is the user `first`, so that the API server's log tells it from others.
+/// Starts a world whose first operator is the user `first`, so that the API server's log distinguishes it from the
+/// others.
 fn start_world(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> TestWorld {
     let user = |name: &str| KubernetesUser { name: name.to_owned(), groups: vec!["system:masters".to_owned()] };
     let limited = KubernetesUser { name: "limited".to_owned(), groups: Vec::new() };
@@ -44,7 +45,7 @@ fn start_world(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> TestWor
     .unwrap()
 }
 
-/// What a user changed in the cluster, by the API server's own log.
+/// Returns what a user changed in the cluster, from the API server's audit log.
 fn audited_changes(world: &TestWorld, user: &str) -> Vec<String> {
     let log = fs::read_to_string(world.control_plane.audit_log()).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -54,12 +55,12 @@ fn audited_changes(world: &TestWorld, user: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same without those of the lease itself.
+/// Does the same and counts them, without the changes of the lease itself.
 fn count_changes_without_leases(world: &TestWorld, user: &str) -> usize {
     audited_changes(world, user).iter().filter(|change| !change.ends_with(" leases")).count()
 }
 
-/// What a user asked of leases, by the API server's own log.
+/// Returns a user's lease requests, from the API server's audit log.
 fn asked_of_leases(world: &TestWorld, user: &str) -> Vec<Value> {
     let log = fs::read_to_string(world.control_plane.audit_log()).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -74,7 +75,7 @@ fn pass_count(operator: &ServiceProcess) -> f64 {
     operator.metric("tenantry_operator_reconciles_total", &[]).unwrap()
 }
 
-/// How long it took from `begin` until an operator led.
+/// Returns the time from `begin` until an operator is the leader.
 fn wait_for_leadership(operator: &ServiceProcess, begin: Instant) -> Duration {
     while !is_leading(operator) {
         assert!(begin.elapsed() < Duration::from_mins(1), "it never led:\n{}", operator.log().unwrap());
@@ -126,12 +127,12 @@ fn of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_end
     std::thread::sleep(Duration::from_secs(3));
     let begin = Instant::now();
     second.process().kill().unwrap();
-    // Nobody leads: the one that stands by hears of this and must not have forgotten it when it leads.
+    // There is no leader. The standby receives this event and must still reconcile it after it becomes the leader.
     let space = TestNamespace::existing(&world, name);
     space.apply_client("c0", &json!({"details": {"city": "Bonn"}}));
     let waited = wait_for_leadership(&third, begin);
     println!("taken over after {waited:?}");
-    // It renewed at most a retry period before, and the standby looked a quarter of that later.
+    // The leader renewed at most one retry period before, and the standby checked at most a quarter of that later.
     assert!(waited > Duration::from_millis(12_500), "it took over {waited:?} after the last leader's death");
     assert!(waited < Duration::from_secs(25), "it took over only {waited:?} after the last leader's death");
     create_clients(&space, 8..9);

@@ -1,4 +1,4 @@
-//! What `make test` looks for before it builds anything.
+//! Tests of the checks that `make test` makes before it builds anything.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,14 +7,14 @@ use std::process::{Command, Output};
 
 use crate::{assets, support};
 
-/// What the scripts themselves need. None of it is looked for.
+/// Programs that the scripts themselves need. The scripts do not check for them.
 const BASICS: [&str; 16] = [
     "basename", "cat", "chmod", "dirname", "find", "grep", "head", "ls", "mkdir", "rm", "sed", "sh", "sort", "tr",
     "touch", "env",
 ];
 const POSTGRES: [&str; 6] = ["initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_basebackup"];
 
-/// A machine on which nothing is installed but what a test puts there.
+/// A machine on which only what a test installs is present.
 struct Machine {
     programs: PathBuf,
     target: PathBuf,
@@ -44,7 +44,7 @@ impl Machine {
         program(&self.programs.join(name), script);
     }
 
-    /// What was unpacked once is wrapped, and gone.
+    /// Writes the wrapper of an unpacked program that no longer exists. Returns its path.
     fn wraps(&self, kind: &str, name: &str) -> PathBuf {
         let wrapper = self.target.join("machine/bin").join(name);
         program(&wrapper, &format!("exec '{}/machine/{kind}/root/usr/bin/{name}' \"$@\"", self.target.display()));
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     fn runs(&self, script: &[&str]) -> Output {
-        // As the Makefile has it.
+        // As in the Makefile.
         let path = format!("{}:{}", self.target.join("machine/bin").display(), self.programs.display());
         let mut command = Command::new("/bin/sh");
         command.args(script).current_dir(assets::root()).env_clear().env("PATH", path);
@@ -60,7 +60,7 @@ impl Machine {
     }
 }
 
-fn said(ran: &Output) -> String {
+fn output_text(ran: &Output) -> String {
     String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr)
 }
 
@@ -73,7 +73,7 @@ fn wrappers_of_unpacked_programs_that_are_gone_hide_nothing_that_is_installed() 
     let stale = POSTGRES.map(|name| machine.wraps("postgres", name));
     let other = machine.wraps("browser", "chromium");
     let ran = machine.runs(&["tests/stack/machine.sh", "postgres"]);
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", output_text(&ran));
     assert!(stale.iter().all(|wrapper| !wrapper.exists()) && other.exists());
 }
 
@@ -87,7 +87,7 @@ fn what_cannot_be_installed_or_unpacked_leaves_no_wrapper() {
         let stale = ["chromium", "chromedriver"].map(|name| machine.wraps("browser", name));
         let ran = machine.runs(&["tests/stack/machine.sh", "browser"]);
         assert_eq!(ran.status.code(), Some(1));
-        assert!(said(&ran).contains("needs Chromium and its driver"), "{}", said(&ran));
+        assert!(output_text(&ran).contains("needs Chromium and its driver"), "{}", output_text(&ran));
         assert!(stale.iter().all(|wrapper| !wrapper.exists()), "with apt-get: {has_apt}");
     }
 }
@@ -108,7 +108,7 @@ fn what_is_not_built_is_looked_for_before_all_else_and_named_in_one_line() {
     let machine = Machine::new("tools");
     let ran = machine.runs(&["tests/stack/tools.sh"]);
     assert_eq!(ran.status.code(), Some(1));
-    let all = said(&ran);
+    let all = output_text(&ran);
     assert_eq!(all.lines().count(), 1, "{all}");
     for word in ["`cargo clippy`", "`cargo fmt`", "python3-venv", "`git`", "`openssl`"] {
         assert!(all.contains(word), "{all}");
@@ -118,13 +118,13 @@ fn what_is_not_built_is_looked_for_before_all_else_and_named_in_one_line() {
     }
     machine.has("python3", "exit 1");
     let ran = machine.runs(&["tests/stack/tools.sh"]);
-    assert!(!ran.status.success() && !said(&ran).contains("cargo"), "{}", said(&ran));
+    assert!(!ran.status.success() && !output_text(&ran).contains("cargo"), "{}", output_text(&ran));
 
-    // Root installs what Debian has.
+    // As root, the script installs Debian's packages.
     let python = machine.programs.join("python3");
     machine.has("apt-get", &format!("case \"$*\" in *python3-venv*) echo '#!/bin/sh' >'{}' ;; esac", python.display()));
     let ran = machine.runs(&["tests/stack/tools.sh"]);
-    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(ran.status.success(), "{}", output_text(&ran));
 
     let makefile = fs::read_to_string(assets::root().join("Makefile")).unwrap();
     assert!(makefile.contains("\ntest: tools "), "`make test` looks for them first");

@@ -1,4 +1,4 @@
-//! One test crate, one link: every integration test is a module of it.
+//! All integration tests are modules of this one test crate, so that they link once.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a helper of a test fails by panicking")]
 

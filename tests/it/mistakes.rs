@@ -1,5 +1,5 @@
-//! What beginners get wrong: each mistake is made on the real stack, and whoever made it reads what is wrong, what to do and
-//! where. The words are compared whole.
+//! Mistakes of beginners: each is made on the real stack, and the user learns what is wrong, what to do and where. The
+//! messages are compared in full.
 
 mod connections;
 mod lifecycle;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cli::PluginFolder;
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner that is right.
+/// A valid Partner.
 const PARTNER: &str = "
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
@@ -22,7 +22,7 @@ spec:
   details: {name: Acme of SPACE}
 ";
 
-/// The same with a Client.
+/// A valid Partner with a Client.
 const PARTNER_AND_CLIENT: &str = "
 apiVersion: tenantry.dev/v1alpha1
 kind: Partner
@@ -39,22 +39,22 @@ spec:
   details: {name: Globex}
 ";
 
-/// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `<URL>`,
-/// `<TENANT>`, `<ID>` and `<SECRET>` for its connection, and `ZEROS(n)` for n bytes in base64.
+/// Valid manifests, and the mistakes that follow. `SPACE` is replaced by the namespace of the test, `<URL>`,
+/// `<TENANT>`, `<ID>` and `<SECRET>` by its connection, and `ZEROS(n)` by n bytes in base64.
 struct MistakeCase {
     manifests: &'static str,
     steps: &'static [MistakeStep],
 }
 
-/// Something done, and what is told then.
+/// An action and the expected messages.
 struct MistakeStep {
     action: MistakeAction,
     messages: &'static [ExpectedMessage],
 }
 
-/// What somebody does.
+/// An action of a user.
 enum MistakeAction {
-    /// `kubectl apply`, as it comes.
+    /// `kubectl apply` on the client's side.
     Apply(&'static str),
     /// `kubectl apply --server-side`.
     ApplyServerSide(&'static str),
@@ -64,9 +64,9 @@ enum MistakeAction {
     Lint(&'static str),
 }
 
-/// Where something is told, and the words there.
+/// Where a message appears, and its text.
 enum ExpectedMessage {
-    /// The answer of the command, which failed.
+    /// The error output of the command.
     Refused(&'static str),
     /// `Ready` of an object, which is False.
     NotReady(&'static str, &'static str, &'static str),
@@ -74,11 +74,11 @@ enum ExpectedMessage {
     Condition(&'static str, &'static str, &'static str, &'static str),
     /// A Warning event of an object.
     Event(&'static str, &'static str, &'static str),
-    /// Nothing is wrong with it: the object becomes Ready.
+    /// No error: the object becomes Ready.
     Ready(&'static str),
 }
 
-/// Makes a test of each mistake.
+/// Defines a test for each mistake.
 macro_rules! mistakes {
     ($($name:ident: $mistake:expr;)+) => {
         $(#[test]
@@ -90,7 +90,7 @@ macro_rules! mistakes {
 }
 use mistakes;
 
-/// Makes a mistake, and compares all that is told with what should be.
+/// Makes a mistake, and compares all messages with the expected ones.
 fn run_mistake(name: &str, mistake: &MistakeCase) {
     let space = TestWorld::shared_world().create_namespace("mistake");
     for document in split_documents(&fill_placeholders(mistake.manifests, &space)) {
@@ -108,7 +108,7 @@ fn run_mistake(name: &str, mistake: &MistakeCase) {
     }
 }
 
-/// Does something; what the command complained about.
+/// Performs an action. Returns the error output of the command.
 fn perform_action(act: &MistakeAction, space: &TestNamespace<'_>) -> String {
     match act {
         MistakeAction::Apply(text) => apply_manifests(space, &fill_placeholders(text, space), &[]),
@@ -127,7 +127,7 @@ fn perform_action(act: &MistakeAction, space: &TestNamespace<'_>) -> String {
     }
 }
 
-/// What is told otherwise than it should be.
+/// Returns how a message differs from the expected one, if it does.
 fn message_difference(told: &ExpectedMessage, answer: &str, space: &TestNamespace<'_>) -> Option<String> {
     let (place, wanted, found) = match *told {
         ExpectedMessage::Refused(words) => ("the answer".to_owned(), words, answer.to_owned()),
@@ -158,7 +158,7 @@ fn message_difference(told: &ExpectedMessage, answer: &str, space: &TestNamespac
     (found != wanted).then(|| format!("{place} says\n  {found}\nand not\n  {wanted}"))
 }
 
-/// Waits for a Warning event; what it says.
+/// Waits for a Warning event, and returns its message.
 fn wait_for_warning_event(space: &TestNamespace<'_>, object: &str, reason: &str) -> String {
     let name = object.split('/').nth(1).unwrap();
     let fields = format!("regarding.name={name},reason={reason},type=Warning");
@@ -178,9 +178,9 @@ fn wait_for_warning_event(space: &TestNamespace<'_>, object: &str, reason: &str)
     note
 }
 
-/// Applies manifests; what `kubectl` complained about.
+/// Applies manifests. Returns the error output of `kubectl`.
 fn apply_manifests(space: &TestNamespace<'_>, text: &str, flags: &[&str]) -> String {
-    // An object that names its namespace goes there.
+    // An object that names its namespace is applied there.
     let object: Value = serde_yaml::from_str(text).unwrap();
     let is_elsewhere = object["metadata"]["namespace"].is_string() || object["kind"] == "Namespace";
     let namespace: &[&str] = if is_elsewhere { &[] } else { &["-n", &space.name] };
@@ -189,13 +189,13 @@ fn apply_manifests(space: &TestNamespace<'_>, text: &str, flags: &[&str]) -> Str
     if output.status.success() { String::new() } else { mask_message(&String::from_utf8_lossy(&output.stderr), space) }
 }
 
-/// What differs from run to run, by the word that stands for it.
+/// Masks what differs from run to run.
 fn mask_message(said: &str, space: &TestNamespace<'_>) -> String {
     let host = space.credential()["url"].as_str().unwrap().replace("http://", "");
     mask_numbers(&said.trim().replace(&space.name, "SPACE").replace(&host, "HOST"), "client_")
 }
 
-/// A text without the numbers after a word.
+/// Removes the numbers after a word.
 fn mask_numbers(text: &str, word: &str) -> String {
     let mut parts = text.split(word);
     let first = parts.next().unwrap_or_default().to_owned();
@@ -203,7 +203,7 @@ fn mask_numbers(text: &str, word: &str) -> String {
     parts.fold(first, |whole, part| whole + &number(part))
 }
 
-/// Manifests with the values of a test.
+/// Fills in the values of a test.
 fn fill_placeholders(text: &str, space: &TestNamespace<'_>) -> String {
     let credential = space.credential();
     let value = |key: &str| credential[key].as_str().unwrap().to_owned();
@@ -212,7 +212,7 @@ fn fill_placeholders(text: &str, space: &TestNamespace<'_>) -> String {
     expand_zeros(&places.into_iter().fold(text.replace("SPACE", &space.name), filled))
 }
 
-/// Bytes where a text asks for them.
+/// Expands `ZEROS(n)`.
 fn expand_zeros(text: &str) -> String {
     let Some((before, rest)) = text.split_once("ZEROS(") else { return text.to_owned() };
     let (count, after) = rest.split_once(')').unwrap();
@@ -224,7 +224,7 @@ fn split_documents(text: &str) -> Vec<String> {
     text.split("---\n").filter(|document| !document.trim().is_empty()).map(str::to_owned).collect()
 }
 
-/// Partners and Clients of the own namespace, as `kubectl` names them.
+/// Lists the Partners and Clients in the test's namespace, as `kubectl` names them.
 fn tenant_objects(text: &str) -> Vec<String> {
     let parsed = split_documents(text).into_iter().map(|document| serde_yaml::from_str::<Value>(&document).unwrap());
     let own = |object: Value| {

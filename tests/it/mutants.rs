@@ -1,4 +1,4 @@
-//! The defects of `tests/mutants` fit the code as it is, and the tests that they name exist.
+//! Verifies that the patches in `tests/mutants` apply to the current code, and that the tests that they name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::assets;
 use crate::platform::TestFolder;
 use crate::shown;
 
-/// The patches, in the order of their numbers.
+/// Returns the patches, in the order of their numbers.
 fn mutant_patches() -> Vec<PathBuf> {
     let folder = assets::root().join("tests/mutants");
     let mut patches: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -17,7 +17,7 @@ fn mutant_patches() -> Vec<PathBuf> {
     patches
 }
 
-/// What is wrong with a patch, given the names of all tests.
+/// Returns what is wrong with a patch, given the names of all tests.
 fn patch_faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
     let applied = Command::new("git").arg("apply").arg("--check").arg(patch).current_dir(assets::root()).output();

@@ -1,4 +1,5 @@
-//! What watches operator and platform: rules, dashboard and runbook name only what there is, and leave nothing out.
+//! Tests of the monitoring of operator and platform: rules, dashboard and runbook name only what exists, and leave
+//! nothing out.
 
 mod names;
 mod runbook;
@@ -11,12 +12,12 @@ use serde_json::Value;
 use crate::assets;
 use names::ExportedMetrics;
 
-/// Text of a file of the project.
+/// Reads a file of the project.
 fn read_file(path: &str) -> String {
     fs::read_to_string(assets::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A program with metrics of its own.
+/// A program that exports metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MonitoredProgram {
     Operator,
@@ -26,7 +27,7 @@ pub(crate) enum MonitoredProgram {
 impl MonitoredProgram {
     const ALL: [Self; 2] = [Self::Operator, Self::Platform];
 
-    /// What all its metrics begin with.
+    /// Returns the prefix of all its metrics.
     const fn metric_prefix(self) -> &'static str {
         match self {
             Self::Operator => "tenantry_operator_",
@@ -34,7 +35,7 @@ impl MonitoredProgram {
         }
     }
 
-    /// Its alerts, here and in `charts/tenantry/observability`.
+    /// Returns the file of its alerts, here and in `charts/tenantry/observability`.
     const fn alerts_file(self) -> &'static str {
         match self {
             Self::Operator => "alerts.yaml",
@@ -42,7 +43,7 @@ impl MonitoredProgram {
         }
     }
 
-    /// Where an alert of its leads to.
+    /// Returns the runbook entry of an alert.
     fn runbook_entry(self, alert: &str) -> String {
         match self {
             Self::Operator => format!("docs/runbook.md#{}", alert.to_lowercase()),
@@ -51,7 +52,7 @@ impl MonitoredProgram {
     }
 }
 
-/// The alerts by name.
+/// Returns the alerts by name.
 fn alerts_by_name(of: MonitoredProgram) -> BTreeMap<String, Value> {
     let rules: Value =
         serde_yaml::from_str(&read_file(&format!("charts/tenantry/observability/{}", of.alerts_file()))).unwrap();
@@ -60,7 +61,7 @@ fn alerts_by_name(of: MonitoredProgram) -> BTreeMap<String, Value> {
     all.map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
 }
 
-/// Every expression of the dashboard with where it stands.
+/// Returns every expression of the dashboard with its location.
 fn dashboard_expressions() -> Vec<(String, String)> {
     let string = |value: &Value| value.as_str().unwrap().to_owned();
     let mut all = Vec::new();
@@ -79,7 +80,7 @@ fn dashboard_expressions() -> Vec<(String, String)> {
     all
 }
 
-/// Makes sure that rules and dashboard rest on what this scrape shows, and that nothing which is exported is left out.
+/// Asserts that rules and dashboard use only metrics of this scrape, and that they use every exported one.
 pub(crate) fn check_against_scrape(scrape: &str, of: MonitoredProgram) {
     let exported = ExportedMetrics::from_scrape(scrape, of);
     let alerts = alerts_by_name(of).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
@@ -118,7 +119,7 @@ fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
             let said = rule["annotations"][annotation].as_str().unwrap_or_default();
             assert!(said.len() > 20, "{name}: `{annotation}` is `{said}`");
         }
-        // No label names an object, so whoever is called needs the command that does.
+        // No label names an object, so the person on call needs a command that does.
         let expression = rule["expr"].as_str().unwrap();
         let is_of_objects =
             ["_objects", "_terminations", "_drifted_settings"].iter().any(|end| expression.contains(end));

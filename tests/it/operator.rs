@@ -1,4 +1,4 @@
-//! The operator on a real API server and a real platform: what a person declares, sees and gets.
+//! Tests of the operator on a real API server and a real platform: what a user declares, sees and gets.
 
 mod authority;
 mod bad_input;

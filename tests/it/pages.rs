@@ -1,4 +1,4 @@
-//! The pages for people: their links lead somewhere, and the tests that they name exist.
+//! The pages for people: their links are valid, and the tests that they name exist.
 
 mod samples;
 mod security;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::assets;
 use crate::shown;
 
-/// Every page by its path from the root.
+/// Reads every page, by its path from the root.
 fn read_pages() -> BTreeMap<String, String> {
     let root = assets::root();
     let mut found = BTreeMap::new();
@@ -27,7 +27,7 @@ fn read_pages() -> BTreeMap<String, String> {
     found
 }
 
-/// Places within a page that a link can name.
+/// Returns the anchors within a page.
 fn page_anchors(page: &str) -> BTreeSet<String> {
     let headings = page
         .lines()
@@ -40,12 +40,12 @@ fn page_anchors(page: &str) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
-/// Where the links of a page lead.
+/// Returns the targets of a page's links.
 fn page_links(page: &str) -> Vec<&str> {
     page.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
 }
 
-/// What is wrong with the links of a page.
+/// Returns what is wrong with the links of a page.
 fn link_faults(name: &str, page: &str, pages: &BTreeMap<String, String>) -> Vec<String> {
     let mut faults = Vec::new();
     for link in page_links(page).into_iter().filter(|link| !link.contains("://")) {
@@ -61,7 +61,7 @@ fn link_faults(name: &str, page: &str, pages: &BTreeMap<String, String>) -> Vec<
     faults
 }
 
-/// The path without `..`.
+/// Resolves `..` in a path.
 fn normalize_path(path: &std::path::Path) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.to_str().unwrap().split('/') {

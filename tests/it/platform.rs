@@ -1,4 +1,4 @@
-//! Contract of the self-hosted platform, over real HTTP.
+//! Tests of the self-hosted platform's contract, over real HTTP.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod access;
@@ -50,13 +50,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tenantry::platform::{self, Config, Credential, PasswordHashCost, RunningPlatform};
 
-/// Password hashes of tests: the cost is not what they are about.
+/// Cheap password hashes for tests that are not about the cost of a hash.
 pub(crate) const CHEAP_HASH: PasswordHashCost = PasswordHashCost { memory: 8, passes: 1 };
 
-/// URL of a PostgreSQL server whose databases tests may make; each test has SQLite files where it is not set.
+/// Names the URL of a PostgreSQL server on which tests may create databases. Without it, each test uses SQLite files.
 const POSTGRES: &str = "TENANTRY_TEST_POSTGRES";
 
-/// A folder that goes with its test, and the database that belongs to it.
+/// A temporary folder and its database. Both are deleted with the value.
 pub(crate) struct TestFolder(PathBuf);
 
 impl TestFolder {
@@ -69,7 +69,7 @@ impl TestFolder {
         Self(path)
     }
 
-    /// A statement for the server, where there is one.
+    /// Runs a statement on the PostgreSQL server, if there is one.
     fn psql(statement: &str) {
         if let Ok(server) = std::env::var(POSTGRES) {
             let run = Command::new("psql")
@@ -84,7 +84,7 @@ impl TestFolder {
         self.0.join(file)
     }
 
-    /// The database as flags name it.
+    /// Returns the database URL as the flags take it.
     pub(crate) fn database(&self) -> String {
         match std::env::var(POSTGRES) {
             Ok(server) => format!("{server}/{}", self.0.file_name().unwrap().to_str().unwrap()),
@@ -92,7 +92,7 @@ impl TestFolder {
         }
     }
 
-    /// Every byte that the database has: of SQLite's file, its log and its index, of PostgreSQL a dump.
+    /// Returns every byte of the database: SQLite's file, log and index, or a dump of PostgreSQL.
     pub(crate) fn database_bytes(&self) -> Vec<u8> {
         let database = self.database();
         let bytes = if database.contains("://") {
@@ -105,12 +105,12 @@ impl TestFolder {
         bytes
     }
 
-    /// Whether a text stands in the database.
+    /// Returns whether the database contains a text.
     pub(crate) fn contains_text(&self, text: &str) -> bool {
         self.database_bytes().windows(text.len()).any(|window| window == text.as_bytes())
     }
 
-    /// The database itself, whatever runs on it.
+    /// Returns a connection pool to the database, SQLite or PostgreSQL.
     pub(crate) async fn pool(&self) -> sqlx::AnyPool {
         sqlx::any::install_default_drivers();
         let database = self.database();
@@ -127,7 +127,7 @@ impl Drop for TestFolder {
     }
 }
 
-/// An answer, read whole.
+/// An answer whose body is read completely.
 #[derive(Debug)]
 pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
@@ -136,14 +136,14 @@ pub(crate) struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// The JSON of a success.
+    /// Returns the JSON body of a successful answer.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
-    /// Asserts the validation shape for a field and answers its message.
+    /// Asserts the shape of a validation error for a field. Returns its message.
     #[track_caller]
     pub(crate) fn assert_field_refused(&self, field: &str) -> String {
         assert_eq!(self.status, 400, "{}", self.text);
@@ -154,7 +154,7 @@ impl ApiResponse {
         error["message"].as_str().unwrap().to_owned()
     }
 
-    /// Asserts the application shape.
+    /// Asserts the shape of an application error.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, message: &str) {
         assert_eq!(self.status, status, "{}", self.text);
@@ -164,7 +164,7 @@ impl ApiResponse {
     }
 }
 
-/// Sends requests with one token.
+/// Sends requests with one access token.
 #[derive(Clone)]
 pub(crate) struct ApiCaller {
     http: reqwest::Client,
@@ -174,7 +174,7 @@ pub(crate) struct ApiCaller {
 
 impl ApiCaller {
     pub(crate) async fn new(url: &str, credential: &Credential) -> Self {
-        // Whoever is first wins; all want the same.
+        // Another test may have installed the provider already. All tests install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
         let form = [
@@ -188,12 +188,12 @@ impl ApiCaller {
         Self { http, url: url.to_owned(), token }
     }
 
-    /// The answer to a person's token request.
+    /// Requests a token for a user. Returns the answer.
     pub(crate) async fn login(&self, login_name: &str, password: &str) -> ApiResponse {
         self.login_with(login_name, password, "").await
     }
 
-    /// The same with a code.
+    /// Does the same as `login`, with a code of the second factor.
     pub(crate) async fn login_with(&self, login_name: &str, password: &str, otp: &str) -> ApiResponse {
         let mut form = vec![("grant_type", "password"), ("username", login_name), ("password", password)];
         form.extend(Some(("otp", otp)).filter(|_| !otp.is_empty()));
@@ -203,7 +203,7 @@ impl ApiCaller {
         ApiResponse { status, headers, text: response.text().await.unwrap() }
     }
 
-    /// A person who is logged in.
+    /// Logs a user in. Returns a caller with the user's token.
     #[track_caller]
     pub(crate) fn log_in_person(&self, login_name: &str, password: &str) -> impl Future<Output = Self> {
         let (caller, login_name, password) = (self.clone(), login_name.to_owned(), password.to_owned());
@@ -217,18 +217,13 @@ impl ApiCaller {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// A path below `/api/v2`, or any other that starts with a slash of its own.
+    /// Sends a request to a path below `/api/v2`, or to any path that starts with a slash.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> ApiResponse {
-        self.send_with_code(method, path, (body, "")).await
+        self.send_with_code(method, path, body, "").await
     }
 
-    /// The same with a code of the second factor.
-    pub(crate) async fn send_with_code(
-        &self,
-        method: Method,
-        path: &str,
-        (body, code): (Vec<u8>, &str),
-    ) -> ApiResponse {
+    /// Does the same as `send`, with a code of the second factor.
+    pub(crate) async fn send_with_code(&self, method: Method, path: &str, body: Vec<u8>, code: &str) -> ApiResponse {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if !code.is_empty() {
             request = request.header("x-two-factor-code", code);
@@ -254,26 +249,26 @@ impl ApiCaller {
         self.send(Method::PUT, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
     }
 
-    /// Creates under a list's path and answers the unique id.
+    /// Creates an object with a POST to a list's path. Returns its unique id.
     #[track_caller]
     pub(crate) fn create_tenant(&self, list: String, body: Value) -> impl Future<Output = String> {
         let caller = self.clone();
         async move { caller.post(&list, body).await.json()["uniqueId"].as_str().unwrap().to_owned() }
     }
 
-    /// Creates a client with a name.
+    /// Creates a client with a name. Returns its unique id.
     pub(crate) async fn create_client(&self, partner: &str, name: &str) -> String {
         self.create_tenant(format!("/tenants/{partner}/clients"), json!({ "name": name })).await
     }
 }
 
-/// A platform of its own for a test, with the service provider's token.
+/// A separate platform for one test, with the service provider's token.
 pub(crate) struct TestPlatform {
     pub(crate) folder: TestFolder,
     pub(crate) running: Option<RunningPlatform>,
     pub(crate) sp: ApiCaller,
     pub(crate) sp_id: String,
-    /// The first credential.
+    /// The credential that the platform creates at its first start.
     pub(crate) credential: Credential,
 }
 
@@ -282,8 +277,9 @@ impl TestPlatform {
         Self::start_with(|_| ()).await
     }
 
-    /// Without rate limits unless the test wants some. A test that runs another program on the same file needs a second thread:
-    /// while it waits for that program, the platform may hold the lock of a write that it cannot end.
+    /// Starts a platform without rate limits, unless `change` sets some. A test that runs another program on the same
+    /// file needs a second thread: while the test waits for that program, the platform may hold the lock of a write
+    /// that it cannot finish.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TestFolder::new();
         let mut config = Config::new(folder.database());
@@ -297,13 +293,13 @@ impl TestPlatform {
         Self { folder, running: Some(running), sp, sp_id, credential }
     }
 
-    /// Stops and starts again on the same file.
+    /// Stops the platform and starts it again on the same database.
     pub(crate) async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         self.running.take().unwrap().stop().await;
         self.resume(change).await;
     }
 
-    /// Starts again on the same file, after a stop.
+    /// Starts the platform again on the same database, after a stop.
     pub(crate) async fn resume(&mut self, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new(self.folder.database());
         config.limits = None;
@@ -317,12 +313,12 @@ impl TestPlatform {
         self.running = Some(running);
     }
 
-    /// The database itself.
+    /// Returns a connection pool to the database.
     pub(crate) async fn pool(&self) -> sqlx::AnyPool {
         self.folder.pool().await
     }
 
-    /// Changes the database behind the platform's back.
+    /// Changes the database directly, without the platform.
     pub(crate) async fn execute_sql(&self, text: &'static str) {
         sqlx::query(text).execute(&self.pool().await).await.unwrap();
     }
@@ -335,14 +331,14 @@ impl TestPlatform {
         format!("/tenants/{}/msps", self.sp_id)
     }
 
-    /// A partner with every package and no add-on.
+    /// Creates a partner with every package and no add-on. Returns its unique id.
     pub(crate) async fn create_partner(&self, name: &str) -> String {
         let packages =
             ["Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation"];
         self.sp.create_tenant(self.partners_path(), json!({ "name": name, "packages": packages })).await
     }
 
-    /// A caller with a credential of its own of a tenant.
+    /// Creates a credential of a tenant. Returns a caller that uses it.
     pub(crate) async fn caller_for_tenant(&self, tenant: &str) -> ApiCaller {
         let made = self.sp.post_empty(&format!("/tenants/{tenant}/credentials")).await.json();
         let text = |key: &str| made[key].as_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! Whatever keeps an object from going on says what to do; here that is done to the letter, and the object moves.
+//! Tests of remedies: every message about a blocked object says what to do. The tests follow it exactly, and the object
+//! moves on.
 
 mod page;
 mod platform;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner `acme` in a namespace of its own, Ready, with its tenant's id.
+/// Creates a Partner `acme` in a new namespace and waits until it is Ready. Returns its tenant's id.
 fn create_ready_partner(prefix: &str) -> (TestNamespace<'static>, String) {
     let space = TestWorld::shared_world().create_namespace(prefix);
     space.apply_partner("acme", &json!({}));
@@ -16,20 +17,20 @@ fn create_ready_partner(prefix: &str) -> (TestNamespace<'static>, String) {
     (space, id)
 }
 
-/// Makes sure that the message asks for this, in these words.
+/// Asserts that the message asks for this, in these words.
 fn assert_message_contains(message: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "`{message}` does not say `{word}`");
     }
 }
 
-/// Removes an object whose tenant stays.
+/// Deletes an object whose tenant stays.
 fn delete_and_wait(space: &TestNamespace<'_>, object: &str) {
     space.delete(object);
     space.wait_until_gone(object);
 }
 
-/// A tenant under a partner that somebody made by hand.
+/// Creates a tenant under a partner as a user does by hand. Returns its id.
 fn create_manual_tenant(space: &TestNamespace<'_>, partner: &str, tenant: &Value) -> String {
     let path = format!("{partner}/clients");
     space.world.tenancy.change_tenant(&path, tenant).unwrap();

@@ -1,5 +1,5 @@
-//! A cluster that is lost and restored from a backup: objects come back with finalizers and annotations, and without
-//! status and UIDs.
+//! Tests of a cluster that is lost and restored from a backup: objects return with finalizers and annotations, and
+//! without status and UIDs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::world::{TestNamespace, TestWorld};
 const BACKED_UP_OBJECTS: [&str; 6] =
     ["partner/acme", "client/plain", "client/branded", "client/resting", "client/taken", "client/keyed"];
 
-/// Everything that is not in the platform's hands, with the tenants' ids.
+/// Creates the objects with everything that is not stored on the platform. Returns their tenants' ids.
 fn create_objects(space: &TestNamespace<'_>) -> BTreeMap<&'static str, String> {
     space.apply_referenced_secret(
         "duo",
@@ -36,7 +36,7 @@ fn create_objects(space: &TestNamespace<'_>) -> BTreeMap<&'static str, String> {
     BACKED_UP_OBJECTS.into_iter().map(|object| (object, space.wait_until_ready(object))).collect()
 }
 
-/// What a backup tool puts back.
+/// Returns the manifests that a backup tool restores.
 fn export_objects(space: &TestNamespace<'_>) -> String {
     let mut list: Value = serde_json::from_str(&space.kubectl(&["get", "partners,clients", "-o", "json"])).unwrap();
     for object in list["items"].as_array_mut().unwrap() {
@@ -48,7 +48,7 @@ fn export_objects(space: &TestNamespace<'_>) -> String {
     list.to_string()
 }
 
-/// The objects are gone, and no operator has seen it.
+/// Deletes the objects without any operator observing it.
 fn delete_without_operator(space: &TestNamespace<'_>) {
     for object in BACKED_UP_OBJECTS {
         space.merge_patch(object, &json!({"metadata": {"finalizers": []}}));
@@ -56,7 +56,7 @@ fn delete_without_operator(space: &TestNamespace<'_>) {
     }
 }
 
-/// What the operator changed, by object: operation and settings.
+/// Returns the operator's changes by object, as operation and settings.
 fn audited_changes(world: &TestWorld, namespace: &str) -> BTreeMap<String, Vec<(String, String)>> {
     let mut changes: BTreeMap<String, Vec<_>> = BTreeMap::new();
     let log = world.operator.log().unwrap();
@@ -84,7 +84,7 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     let before = world.platform_writes();
     let written = |world: &TestWorld| world.platform_writes() - before;
 
-    // The new cluster has another id, so for the operator the tenants are somebody else's.
+    // The new cluster has another id, so for the operator the tenants belong to another cluster.
     world.kubectl.run_with(&["apply", "-f", "-"], &backup).unwrap();
     let flags = world.options.flags.clone();
     world.options.flags.extend(["--cluster-id".to_owned(), "new".to_owned()]);
@@ -107,13 +107,14 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     let mark = || vec![("mark".to_owned(), String::new())];
     let mut wanted: BTreeMap<String, _> =
         BACKED_UP_OBJECTS.into_iter().map(|object| (object.to_owned(), mark())).collect();
-    // The keys of Duo are never shown, and what was written last was in the status that is lost.
+    // The keys of Duo are never shown, and the lost status recorded what was last written.
     let keys = "security.access.duo.integrationKeySecretRef,security.access.duo.secretKeySecretRef";
     wanted.get_mut("client/keyed").unwrap().push(("update".to_owned(), keys.to_owned()));
     assert_eq!(audited_changes(&world, &name), wanted);
     assert!((written(&world) - 7.0).abs() < 0.5, "{} writes", written(&world));
     space.wait_until("the event is there", || Ok(space.event_reasons("plain").contains(&"Reattached".to_owned())));
-    // A restored object that is deleted must not end its tenant on the consent of the lost one: it waits for a new one.
+    // If a restored object is deleted, the lost object's consent does not end its tenant: it waits for a new
+    // confirmation.
     space.delete("client/plain");
     space.wait_until("the end waits for consent", || {
         Ok(space

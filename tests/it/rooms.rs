@@ -1,5 +1,5 @@
-//! The house of the design: each room uses only what is below it, the pure ones neither clock nor chance, and no file
-//! grows into two.
+//! Verifies the layers of the design: each one uses only the layers below it, the pure ones use neither clock nor
+//! randomness, and no file is too long.
 
 mod allowed;
 mod reader;
@@ -15,12 +15,12 @@ use world::ModuleGraph;
 
 use crate::assets;
 
-/// A file with more lines is two rooms.
+/// A file with more lines must be split.
 const MAX_FILE_LINES: usize = 440;
-/// A program parses, wires and waits; more than this is something that a room should do.
+/// A program parses, wires and waits. More lines than this belong in the library.
 const MAX_PROGRAM_LINES: usize = 60;
 
-/// The room of a module: a folder of the library, or a program.
+/// Returns the layer of a module: a folder of the library, or a program.
 fn room_of(path: &[String]) -> &str {
     match path {
         [first, room, ..] if first == "crate" => room,
@@ -29,7 +29,7 @@ fn room_of(path: &[String]) -> &str {
     }
 }
 
-/// Whether a path is one of `prefixes` or below it.
+/// Returns whether a path is one of `prefixes` or below it.
 fn is_below(path: &[String], prefixes: &[&str]) -> bool {
     prefixes.iter().any(|prefix| {
         let prefix: Vec<&str> = prefix.split("::").collect();
@@ -37,7 +37,7 @@ fn is_below(path: &[String], prefixes: &[&str]) -> bool {
     })
 }
 
-/// Why a room may not use a path, if it may not.
+/// Returns why a layer may not use a path, or nothing if it may.
 fn path_objection(room: &LayerRules, path: &[String], in_test: bool) -> Option<&'static str> {
     let first = path.first().map(String::as_str).unwrap_or_default();
     if first == "crate" {
@@ -49,18 +49,18 @@ fn path_objection(room: &LayerRules, path: &[String], in_test: bool) -> Option<&
     } else if ["core", "alloc"].contains(&first) {
         return Some("write `std`, so that one list holds it");
     } else if !in_test && first != room.name && !is_below(path, room.crates) {
-        // Whoever tests may have what the tested code may not.
+        // Tests may use crates that the tested code may not.
         return Some("that is not on its list");
     }
     (!in_test && is_below(path, room.but)).then_some("that part is kept from it")
 }
 
-/// Everything that a room uses and may not.
+/// Returns every path that a layer uses and may not use.
 fn layer_violations(world: &ModuleGraph) -> Vec<String> {
     let mut violations = Vec::new();
     for (path, module) in &world.modules {
         let name = room_of(path);
-        // The library's root names the rooms and uses none.
+        // The library's root declares the layers and uses none.
         let Some(room) = ROOMS.iter().find(|room| room.name == name) else {
             if path.len() > 1 {
                 violations.push(format!("{}: the room `{name}` has no list", module.file));
@@ -79,7 +79,7 @@ fn layer_violations(world: &ModuleGraph) -> Vec<String> {
     violations
 }
 
-/// The whole of `src`, and the files that belong to it.
+/// All of `src`, and the files that belong to it.
 #[derive(Default)]
 struct SourceTree {
     world: ModuleGraph,
@@ -99,7 +99,7 @@ impl SourceTree {
         house
     }
 
-    /// Adds a file and the files of its modules; `path` is its place in the tree of modules.
+    /// Adds a file and the files of its modules. `path` is its place in the module tree.
     fn add_file(&mut self, file: &Path, path: &[&str], in_test: bool) {
         let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let shown = file.strip_prefix(assets::root()).unwrap_or(file).display().to_string();
@@ -117,7 +117,7 @@ fn source_file(file: &str, path: &[&str], in_test: bool) -> SourceFile {
     SourceFile { file: file.to_owned(), path: path.iter().map(ToString::to_string).collect(), in_test }
 }
 
-/// Every Rust file below a folder.
+/// Returns every Rust file below a folder.
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -164,7 +164,7 @@ fn no_file_is_two_rooms() {
     assert!(named_mod.is_empty(), "write `room.rs` beside `room/`: {named_mod:?}");
 }
 
-/// What is found wrong in one file of a room, among others that stand around it.
+/// Returns the violations in one file of a layer, with other files around it.
 fn violations_of_source(room: &str, source: &str) -> Vec<String> {
     let mut world = ModuleGraph::default();
     let mut add = |file: &str, path: &[&str], source: &str| world.add_file(source_file(file, path, false), source);
@@ -237,7 +237,7 @@ fn what_is_allowed_is_let_pass() {
     assert_eq!(tests_keep_to_rooms.len(), 1, "{tests_keep_to_rooms:?}");
 }
 
-/// Sources that ask the environment themselves, past the flags.
+/// Returns the sources that read environment variables directly instead of through the flags.
 fn sources_reading_environment(sources: &[(PathBuf, String)]) -> Vec<String> {
     let asks = |text: &str| {
         let variables = text.split("env::var").skip(1);

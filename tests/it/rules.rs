@@ -1,4 +1,4 @@
-//! What the API server refuses, with the field and the way out, and what it lets pass.
+//! What the API server refuses, with field and remedy, and what it accepts.
 
 mod bounds;
 mod changes;
@@ -19,7 +19,7 @@ use tenantry::catalog::{AddOn, Package};
 use crate::support::schema::{self, SchemaNode};
 use crate::support::{create_namespace, kubectl_apply, shared_cluster};
 
-/// A rule with values for its place: those it lets pass and those it refuses.
+/// A rule with values for its path: accepted ones and refused ones.
 struct RuleRow {
     kind: &'static str,
     path: &'static str,
@@ -28,7 +28,7 @@ struct RuleRow {
     refused: &'static [&'static str],
 }
 
-/// Why the API server took no object: a field and a sentence each.
+/// Why the API server refused an object: a field and a message each.
 #[derive(Debug)]
 pub(crate) struct ApiRejection(pub(crate) Vec<(String, String)>);
 
@@ -38,7 +38,7 @@ impl ApiRejection {
     }
 }
 
-/// Every object of these tables, right and wrong: its kind and its spec.
+/// Returns every object of these tables, valid and invalid: its kind and its spec.
 pub(crate) fn all_specs() -> Vec<(String, Value)> {
     let of_row = |row: &RuleRow| {
         let texts = row.accepted.iter().chain(row.refused);
@@ -51,7 +51,7 @@ pub(crate) fn all_specs() -> Vec<(String, Value)> {
     rows.chain(changed).chain(bounds::edge_specs()).chain(names::invalid_name_specs()).collect()
 }
 
-/// The API server, asked without keeping what it takes.
+/// The API server, used with dry runs.
 pub(crate) struct DryRunServer {
     client: kube::Client,
     namespace: String,
@@ -67,7 +67,7 @@ impl DryRunServer {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
-    /// Creates an object, for good or as a try.
+    /// Creates an object, either for real or as a dry run.
     async fn create(
         &self,
         (kind, name): (&str, &str),
@@ -81,10 +81,10 @@ impl DryRunServer {
         self.objects(kind).create(&params, &object).await.map_err(to_rejection)
     }
 
-    /// Whether a spec is taken, and taken whole.
+    /// Verifies that a spec is accepted without a dropped field.
     pub(crate) async fn dry_run(&self, kind: &str, spec: &Value) -> Result<(), ApiRejection> {
         let taken = self.create((kind, "tried"), spec, true).await?;
-        // A field that the schema does not know is pruned: then something else was tried than is written here.
+        // A field that the schema does not know is pruned: the test would not try what it says.
         assert_eq!(&taken.data["spec"], spec, "{kind}: not all of it was taken");
         Ok(())
     }
@@ -97,7 +97,7 @@ fn to_rejection(error: kube::Error) -> ApiRejection {
     ApiRejection(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
 }
 
-/// The least that a spec must hold.
+/// Returns the smallest valid spec.
 fn minimal_spec(kind: &str) -> Value {
     match kind {
         "Partner" => json!({"details": {"name": "Acme"}}),
@@ -105,7 +105,7 @@ fn minimal_spec(kind: &str) -> Value {
     }
 }
 
-/// What must stand beside a value for its parent to be whole.
+/// Returns the members that a parent requires beside a value.
 fn required_siblings(parent: &str) -> Value {
     let key = |name: &str, key: &str| json!({"name": name, "key": key});
     match parent {
@@ -122,7 +122,7 @@ fn required_siblings(parent: &str) -> Value {
     }
 }
 
-/// The least spec of a kind with `value` at `path`.
+/// Returns the smallest spec of a kind with `value` at `path`.
 fn spec_with(kind: &str, path: &str, value: Value) -> Value {
     let mut spec = minimal_spec(kind);
     let mut place = &mut spec;
@@ -138,10 +138,10 @@ fn spec_with(kind: &str, path: &str, value: Value) -> Value {
     spec
 }
 
-/// The least spec with a value at a place of the schema, and the field by which the server calls that place.
+/// Returns the smallest spec with a value at a path of the schema, and the field name that the server uses for it.
 fn spec_at_schema_path(kind: &str, path: &str, value: Value) -> (Value, String) {
     if let Some((list, member)) = path.rsplit_once("[*].") {
-        // A member of the entries of a list; lists in them are none of ours but at their end.
+        // A member of list entries. Nested lists only occur at the end of a path.
         let (member, inner) = match member.strip_suffix("[*]") {
             Some(member) => (member, json!([value])),
             None => (member, value),
@@ -161,7 +161,7 @@ fn parse_yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// The rules of a node, each with the member that its refusal names.
+/// Returns the rules of a node, each with the member that its refusal names.
 fn node_rules(node: &SchemaNode) -> Vec<(String, String)> {
     let rules = node.schema["x-kubernetes-validations"].as_array();
     let rule = |rule: &Value| {
@@ -192,7 +192,7 @@ fn every_rule_of_the_schemas_has_a_row() {
     );
 }
 
-/// Tries every object of a table and says all that is wrong at once; how many there were.
+/// Tries every object of a table, and reports all failures at once. Returns the number of objects.
 async fn try_rows(server: &DryRunServer, rows: &[RuleRow]) -> usize {
     let nodes = schema::schema_nodes();
     let mut wrong = Vec::new();
@@ -230,7 +230,7 @@ async fn each_rule_lets_the_right_pass_and_refuses_the_wrong_with_field_and_reme
     println!("{} rules, {tried} objects", table::RULE_ROWS.len());
 }
 
-/// What `kubectl apply` says to a manifest that is wrong.
+/// Returns the error of `kubectl apply` for an invalid manifest.
 fn kubectl_error(namespace: &str, kind: &str, spec: &str) -> String {
     let yaml = format!("apiVersion: tenantry.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: wrong}}\nspec: {spec}\n");
     kubectl_apply(namespace, &yaml).expect_err("this is wrong and was taken")
@@ -243,10 +243,10 @@ fn an_unknown_field_is_refused_by_its_name() {
     for (kind, spec, field) in [
         ("Partner", "{details: {nmae: Acme, name: Acme}}", "spec.details.nmae"),
         ("Partner", "{details: {name: Acme}, management: {modus: Observe}}", "spec.management.modus"),
-        // Derived from the application server, and so read-only.
+        // Derived from the application server, and therefore read-only.
         ("Partner", "{details: {name: Acme, apiServer: api.acme.example}}", "spec.details.apiServer"),
         ("Client", "{partnerRef: {name: acme, kind: Partner}, details: {name: G}}", "spec.partnerRef.kind"),
-        // What only a Partner can set.
+        // Settings that only a Partner has.
         (
             "Client",
             "{partnerRef: {name: acme}, details: {name: G}, security: {passwordPolicy: {pciDSS: {}}}}",

@@ -1,4 +1,5 @@
-//! No secret in logs, status, events or metrics: known values are seeded and looked for everywhere.
+//! Tests that no secret is in logs, status, events or metrics: the test sets known values and searches for them
+//! everywhere.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The page of the product documentation's statements: what shows each is read from the documentation of the tests
-//! (`shows: seeds/id`), and a statement is as true as its row says.
+//! The page with the statements of the product documentation. The tests for each statement are read from doc comments
+//! (`shows: seeds/id`), and its row says to what extent it is true.
 
 mod felt;
 mod images;
@@ -13,7 +13,7 @@ use crate::shown::table::{DocsPage, DocsRow};
 use crate::shown::{TestEntry, all_test_names, all_tests};
 use crate::support::schema;
 
-/// The statements of each part of the two pages, counted there and not here.
+/// The number of statements in each part of the two pages, counted there independently.
 const STATEMENT_COUNTS: [(&str, usize); 21] = [
     ("Clients: introduction", 9),
     ("Clients: permissions", 6),
@@ -38,7 +38,7 @@ const STATEMENT_COUNTS: [(&str, usize); 21] = [
     ("Filter", 3),
 ];
 
-/// How far a statement is true.
+/// To what extent a statement is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StatementState {
     Felt,
@@ -65,7 +65,7 @@ impl StatementState {
         Self::ALL.into_iter().find(|state| state.to_word() == word)
     }
 
-    /// Something shows it.
+    /// Returns whether a test must show it.
     const fn needs_test(self) -> bool {
         match self {
             Self::Felt | Self::Api | Self::Stored => true,
@@ -101,24 +101,24 @@ impl PageStatement {
     }
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn backticked_texts(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The rows of the page, or what is wrong with its form.
+/// Parses the rows of the page. Returns what is wrong with its form.
 fn page_statements(page: &DocsPage) -> Result<Vec<PageStatement>, String> {
     page.parse_rows()?.into_iter().map(PageStatement::new).collect()
 }
 
-/// The messages that rows quote.
+/// Returns the messages that rows quote.
 pub(crate) fn quoted_messages() -> BTreeSet<String> {
     let all = page_statements(&DocsPage::read("seeds")).expect("the page has its form");
     let quoted = all.iter().map(PageStatement::text).filter(|text| text.starts_with("Message"));
     quoted.map(|text| text.split_once(": ").expect("a message stands behind a colon").1.to_owned()).collect()
 }
 
-/// The sentence with the counts.
+/// Returns the sentence with the counts.
 fn count_sentence(all: &[PageStatement]) -> String {
     let of = |state: StatementState| all.iter().filter(|statement| statement.state == state).count();
     let counts: Vec<String> =
@@ -126,7 +126,7 @@ fn count_sentence(all: &[PageStatement]) -> String {
     format!("{} statements: {}", all.len(), counts.join(", "))
 }
 
-/// The text of the page with the counts of its rows.
+/// Returns the text of the page with updated counts.
 fn text_with_counts(page: &DocsPage) -> String {
     let count = format!("{}.", count_sentence(&page_statements(page).expect("the page has its form")));
     let is_count = |line: &&str| line.contains(" statements: ") && line.ends_with('.');
@@ -134,7 +134,7 @@ fn text_with_counts(page: &DocsPage) -> String {
     page.text.lines().map(line).collect()
 }
 
-/// What is wrong with the page, given all tests and the names of all fields.
+/// Returns what is wrong with the page, given all tests and the names of all fields.
 fn page_faults(page: &DocsPage, tests: &[TestEntry], fields: &BTreeSet<String>) -> Vec<String> {
     let all = match page_statements(page) {
         Ok(all) => all,
@@ -197,7 +197,8 @@ fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
 #[test]
 fn tests_are_known_by_the_names_that_cargo_prints() {
     let names = all_test_names();
-    // Of the library, of a module in a file of its own, of this crate, of a shared module, and asynchronous.
+    // A test of the library, of a module in a separate file, of this crate, of a shared module, and an asynchronous
+    // one.
     for name in [
         "catalog::tests::older_wire_names_are_read_as_the_same_add_on",
         "plan::deletion::tests::each_part_of_a_confirmation_is_compared",

@@ -1,4 +1,4 @@
-//! The tests of the sources: their names, what they show, and whether they go where people go.
+//! The tests of the sources: their names, what they show, and whether they use the interfaces of users.
 
 mod reader;
 pub(crate) mod table;
@@ -10,13 +10,13 @@ use reader::{SourceFunction, SourceIndex};
 
 use crate::assets;
 
-/// The pages in `docs/` that have rows which tests show: an id begins with the name of its page.
+/// The pages in `docs/` with rows that tests show: an id begins with the name of its page.
 const PAGES_WITH_TESTS: [&str; 3] = ["seeds", "faults", "security"];
 
-/// Modules whose tests log in or look at pages, all of them.
+/// Modules whose tests all log in or read pages.
 const UI_MODULES: [&str; 2] = ["it::browser::", "it::platform::login::"];
 
-/// What speaks `kubectl`, the plugin, or to a real API server as `kubectl` does.
+/// Words of tests that use `kubectl`, the plugin, or a real API server as `kubectl` does.
 const KUBECTL_WORDS: [&str; 6] = [
     "crate::world::TestWorld",
     "crate::world::TestNamespace",
@@ -29,15 +29,15 @@ const KUBECTL_WORDS: [&str; 6] = [
 /// A test of the library or of this crate.
 #[derive(Debug)]
 pub(crate) struct TestEntry {
-    /// As Cargo prints it; those of this crate begin with `it::`.
+    /// The name as Cargo prints it; names of this crate begin with `it::`.
     pub(crate) name: String,
-    /// What it shows: the ids behind `shows: ` in its documentation.
+    /// The ids behind `shows: ` in its documentation.
     pub(crate) shows: Vec<String>,
-    /// It reaches a page, a login or `kubectl`.
+    /// Whether it reaches a page, a login or `kubectl`.
     pub(crate) uses_ui_or_kubectl: bool,
 }
 
-/// All functions of the library and of this crate.
+/// Reads all functions of the library and of this crate.
 fn read_source_index() -> SourceIndex {
     let root = assets::root();
     let mut source = SourceIndex::default();
@@ -46,7 +46,7 @@ fn read_source_index() -> SourceIndex {
     source
 }
 
-/// Every test of the library and of this crate.
+/// Returns every test of the library and of this crate.
 pub(crate) fn all_tests() -> &'static [TestEntry] {
     static TESTS: OnceLock<Vec<TestEntry>> = OnceLock::new();
     TESTS.get_or_init(read_tests)
@@ -63,19 +63,19 @@ fn read_tests() -> Vec<TestEntry> {
     source.functions.iter().filter(|function| function.is_test).map(test).collect()
 }
 
-/// The words of each test by its name: of its body, and of the functions of its module that it calls.
+/// Returns the words of each test by its name: of its body, and of the functions of its module that it calls.
 pub(crate) fn words_of_tests() -> BTreeMap<String, BTreeSet<String>> {
     let source = read_source_index();
     let reach = CallGraph::new(&source);
     source.functions.iter().filter(|test| test.is_test).map(|test| (test.name(), reach.words(test))).collect()
 }
 
-/// The names of all tests.
+/// Returns the names of all tests.
 pub(crate) fn all_test_names() -> BTreeSet<String> {
     all_tests().iter().map(|test| test.name.clone()).collect()
 }
 
-/// Which functions a test reaches by the words of its body.
+/// Finds the functions that a test reaches by the words of its body.
 struct CallGraph<'s> {
     source: &'s SourceIndex,
     /// The functions of a module, by name.
@@ -102,8 +102,8 @@ impl<'s> CallGraph<'s> {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// Follows words to functions of the same module and of those around it. Where a word has several meanings all are
-    /// followed; a helper in an unrelated module is not, so that a common word leads nowhere.
+    /// Follows words to functions of the same module and of its ancestors. If a word has several meanings, all are
+    /// followed. A helper in an unrelated module is not followed, so that a common word has no effect.
     fn uses_ui_or_kubectl(&self, test: &'s SourceFunction) -> bool {
         if UI_MODULES.iter().any(|pages| test.name().starts_with(pages)) {
             return true;
@@ -129,7 +129,7 @@ impl<'s> CallGraph<'s> {
     }
 }
 
-/// Functions whose `shows:` reaches no page.
+/// Returns functions whose `shows:` has no effect on any page.
 fn misplaced_shows(functions: &[SourceFunction]) -> Vec<String> {
     let is_known = |id: &String| id.split_once('/').is_some_and(|(page, _)| PAGES_WITH_TESTS.contains(&page));
     let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! The whole operator in one process under virtual time.
+//! The complete operator in one process under virtual time.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! What the tests that need a Kubernetes API server share: one control plane, and a namespace for each test.
+//! Shared by tests that need a Kubernetes API server: one control plane, and a namespace for each test.
 
 pub(crate) mod schema;
 
@@ -15,20 +15,20 @@ use crate::controlplane::{ControlPlane, ControlPlaneOptions, install_kinds};
 use crate::kubectl::Kubectl;
 use crate::process::Result;
 
-/// The one control plane of this test process, controllers of Kubernetes included, with our kinds in place.
+/// The control plane of this test process, with the controllers of Kubernetes and our kinds.
 #[derive(Debug)]
 pub(crate) struct SharedCluster {
-    /// As its administrator.
+    /// `kubectl` as the administrator.
     pub(crate) kubectl: Kubectl,
     /// For further users and for its logs.
     pub(crate) control_plane: ControlPlane,
 }
 
-/// The control plane, started by the first test that asks for it.
+/// Returns the control plane. The first call starts it.
 ///
 /// A static is never dropped: the processes end because the pipes that this process holds open close with it.
 pub(crate) fn shared_cluster() -> &'static SharedCluster {
-    // The failure is kept too: each test would else wait anew for what cannot start.
+    // The failure is stored too, so that later tests do not wait for a start that cannot succeed.
     static CLUSTER: OnceLock<std::result::Result<SharedCluster, String>> = OnceLock::new();
     match CLUSTER.get_or_init(|| SharedCluster::start().map_err(|error| error.to_string())) {
         Ok(cluster) => cluster,
@@ -45,12 +45,12 @@ impl SharedCluster {
         Ok(Self { kubectl, control_plane })
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.control_plane.kubeconfig("admin")
     }
 
-    /// A client of its API for the calling test: it lives on that test's runtime.
+    /// Returns an API client for the calling test, on that test's runtime.
     pub(crate) async fn client(&self) -> kube::Client {
         let config = kube::config::Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
         let options = kube::config::KubeConfigOptions::default();
@@ -59,18 +59,18 @@ impl SharedCluster {
     }
 }
 
-/// A number that the environment sets.
+/// Returns a number from an environment variable.
 pub(crate) fn env_number<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// The file that keeps the random cases of a test that failed once: each run plays them first.
+/// Returns the file with the random cases that failed once: each run repeats them first.
 pub(crate) fn regression_file(name: &str) -> PathBuf {
     assets::root().join("tests/it/proptest-regressions").join(format!("{name}.txt"))
 }
 
-/// Random cases of a test: the same in each run, so that what turns red is what was changed. `TENANTRY_SEED` plays others,
-/// `TENANTRY_CASES` more of them.
+/// Returns the random cases of a test. They are the same in each run, so that a new failure is caused by a change.
+/// `TENANTRY_SEED` selects others, `TENANTRY_CASES` a different number.
 pub(crate) fn random_cases(name: &str, seed: u64, cases: u32) -> RandomCases {
     let file: &'static str = Box::leak(regression_file(name).display().to_string().into_boxed_str());
     RandomCases {
@@ -81,19 +81,19 @@ pub(crate) fn random_cases(name: &str, seed: u64, cases: u32) -> RandomCases {
     }
 }
 
-/// `kubectl` as the cluster's administrator.
+/// Returns `kubectl` as the cluster's administrator.
 pub(crate) fn admin_kubectl() -> &'static Kubectl {
     &shared_cluster().kubectl
 }
 
-/// Files that hold what is expected are to be written anew. Where `CI` is set that is refused: every such test would pass.
+/// Returns whether golden files are rewritten. Refused if `CI` is set, since every such test would pass.
 pub(crate) fn writes_golden_files() -> bool {
     let is_asked = std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write");
     assert!(!is_asked || std::env::var_os("CI").is_none(), "`TENANTRY_GOLDEN=write` is refused where `CI` is set");
     is_asked
 }
 
-/// Makes a namespace that no other test uses; `name` tells whose it was.
+/// Creates a namespace that no other test uses. `name` identifies its test.
 pub(crate) fn create_namespace(name: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let unique = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -101,7 +101,7 @@ pub(crate) fn create_namespace(name: &str) -> String {
     unique
 }
 
-/// `kubectl apply` as people type it: what it printed, or what it complained about.
+/// Runs `kubectl apply` as people do. Returns its output, or its error output.
 pub(crate) fn kubectl_apply(namespace: &str, yaml: &str) -> std::result::Result<String, String> {
     let output =
         admin_kubectl().run_for_output(&["apply", "-n", namespace, "-f", "-"], yaml).expect("`kubectl` can be run");
@@ -109,7 +109,7 @@ pub(crate) fn kubectl_apply(namespace: &str, yaml: &str) -> std::result::Result<
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
 }
 
-/// An empty folder of this process that the next run may clear away.
+/// Creates an empty folder of this process. The next run may remove it.
 pub(crate) fn test_folder(name: &str) -> Result<PathBuf> {
     static SWEPT: OnceLock<()> = OnceLock::new();
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it");
@@ -122,7 +122,7 @@ pub(crate) fn test_folder(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Removes what processes left behind that are gone: no test process has a last word.
+/// Removes the folders of processes that have ended, since a test process cannot clean up after itself.
 fn remove_stale_folders(all: &Path) {
     let Ok(entries) = fs::read_dir(all) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {

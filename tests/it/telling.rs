@@ -1,4 +1,4 @@
-//! What the operator tells of its work: metrics and the audit.
+//! Tests of the operator's own reporting: metrics and the audit log.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::programs::{PlatformOptions, sum_metric};
 use crate::world::{TestNamespace, TestWorld};
 
-/// The lines of the log that are meant, oldest first.
+/// Returns the lines of the log that `is_meant` selects, oldest first.
 fn log_lines(world: &TestWorld, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
     let log = world.operator.log().unwrap();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -21,7 +21,7 @@ fn pass_lines(world: &TestWorld) -> Vec<Value> {
 /// shows: security/credential/metrics-reader
 #[test]
 fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_is_a_label() {
-    // With limits, since what is left of them is told too.
+    // With rate limits, because the operator also reports their remaining budget.
     let limited = PlatformOptions { rate_limits: true, ..PlatformOptions::default() };
     let world = TestWorld::start_with("telling", &limited, |_| {}).unwrap();
     let space = world.create_namespace("telling");
@@ -61,7 +61,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     assert_eq!(update["object"], format!("{}/globex", space.name));
     assert_ne!(update["before"], update["after"]);
 
-    // Drift that is only reported stays to be counted.
+    // Drift that is only reported remains, so that it can be counted.
     space.apply_client("initech", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
     let initech = space.wait_until_ready("client/initech");
     world.tenancy.change_tenant(&space.client_path(&partner, &initech), &json!({"city": "Bonn"})).unwrap();
@@ -73,7 +73,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     let text = world.operator.metrics().unwrap();
     let after = pass_lines(&world).len();
     let counted = sum_metric(&text, "tenantry_operator_reconciles_total", &[]);
-    // A pass is counted and then told, so the last one may be on its way into the log.
+    // A pass is counted before it is logged, so the line of the last pass may still be missing.
     let told = u32::try_from(before).unwrap()..=u32::try_from(after + 1).unwrap();
     assert!(
         f64::from(*told.start()) <= counted && counted <= f64::from(*told.end()),
@@ -109,7 +109,8 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     }
 }
 
-/// Each change has the trace of exactly one pass, over the same object, and the passes count as many changes.
+/// Asserts that each change has the trace of exactly one pass, over the same object, and that the passes count the same
+/// number of changes.
 fn check_change_traces(space: &TestNamespace<'_>, audit: &[Value]) {
     let changes = |passes: &[Value]| passes.iter().map(|pass| pass["changes"].as_u64().unwrap()).sum::<u64>();
     space.wait_until("the last pass is told", || Ok(changes(&pass_lines(space.world)) >= audit.len() as u64));
@@ -125,7 +126,7 @@ fn check_change_traces(space: &TestNamespace<'_>, audit: &[Value]) {
     assert!(quiet > 0, "no pass is told that changed nothing");
 }
 
-/// Every metric and every field of the audit stands in `docs/operations.md`, and nothing else does.
+/// Asserts that every metric and every field of the audit log is in `docs/operations.md`, and nothing else.
 fn check_documented(metrics: &str, audit: &[Value]) {
     let page = std::fs::read_to_string(crate::assets::root().join("docs/operations.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `"));
@@ -143,6 +144,6 @@ fn check_documented(metrics: &str, audit: &[Value]) {
     let common = ["timestamp", "level", "target", "message", "span", "spans"];
     let fields: BTreeSet<String> =
         audit[0].as_object().unwrap().keys().filter(|key| !common.contains(&key.as_str())).cloned().collect();
-    // The platform's are held against a scrape of its own.
+    // The platform's metrics are compared with the platform's own scrape.
     assert_eq!(named(&|word| !word.starts_with("tenantry_")), fields);
 }

@@ -1,4 +1,4 @@
-//! A control plane with platform and operator on it, and the verbs of the tests.
+//! A control plane with platform and operator, and the actions of the tests.
 
 mod ground;
 mod options;
@@ -22,10 +22,10 @@ pub use ground::TestServers;
 use options::{allow_many_terminations, reserve_proxy_hosts};
 pub use options::{merge_json, use_short_lease};
 
-/// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
+/// Longest wait of a test. It is far longer than needed, since only the result counts.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Everything that runs for one or many tests.
+/// All processes of one or several tests.
 pub struct TestWorld {
     /// The operator.
     pub operator: ServiceProcess,
@@ -37,23 +37,23 @@ pub struct TestWorld {
     pub kubectl: Kubectl,
     /// The platform's API with the service provider's credential.
     pub tenancy: TenancyApi,
-    /// Flags of the operator, for another one.
+    /// Flags of the operator, for starting another one.
     pub options: OperatorOptions,
-    /// Hosts that the operator may talk to and where nobody listens yet.
+    /// Hosts that the operator may use and that are not in use yet.
     doors: Mutex<Vec<String>>,
-    /// Whether other tests go on in it after one is done.
+    /// Whether other tests use it after one is done.
     is_shared: bool,
 }
 
-/// The error stays where it did not start, so that one missing program fails every test at once.
+/// A failed start is stored, so that one missing program fails every test at once.
 static SHARED_WORLD: OnceLock<std::result::Result<TestWorld, String>> = OnceLock::new();
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
 
 impl TestWorld {
-    /// The world that tests share which only touch their own namespace.
+    /// Returns the world shared by tests that only use their own namespace.
     pub fn shared_world() -> &'static Self {
         let started = SHARED_WORLD.get_or_init(|| {
-            // A proxy of a test says where people come from; nobody else who comes from here says anything.
+            // A test's proxy declares the source address of people. Other clients on loopback declare none.
             let flags = ["--trusted-proxies", "127.0.0.0/8"].map(str::to_owned).to_vec();
             let platform = PlatformOptions { flags, ..PlatformOptions::default() };
             let world =
@@ -63,17 +63,17 @@ impl TestWorld {
         started.as_ref().unwrap_or_else(|error| panic!("the shared world did not start: {error}"))
     }
 
-    /// A world for the tests of one module.
+    /// Starts a world for the tests of one module.
     pub fn start_shared(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Self {
         Self { is_shared: true, ..Self::start(name, change).unwrap() }
     }
 
-    /// A world for one test that kills, counts or floods.
+    /// Starts a world for one test that kills processes, counts requests or sends very many.
     pub fn start(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Result<Self> {
         Self::start_with(name, &PlatformOptions::default(), change)
     }
 
-    /// A world on a platform with options.
+    /// Starts a world on a platform with options.
     pub fn start_with(
         name: &str,
         platform: &PlatformOptions,
@@ -82,7 +82,7 @@ impl TestWorld {
         Self::start_on(name, (controlplane::ControlPlaneOptions::default(), platform), change)
     }
 
-    /// A world on a control plane and a platform with options.
+    /// Starts a world on a control plane and a platform with options.
     pub fn start_on(
         name: &str,
         with: (controlplane::ControlPlaneOptions, &PlatformOptions),
@@ -102,13 +102,13 @@ impl TestWorld {
         Ok(world)
     }
 
-    /// A proxy before the platform, which the operator may talk to.
+    /// Starts a proxy in front of the platform, on a host that the operator may use.
     pub fn start_proxy(&self, rules: Vec<FaultRule>) -> FaultProxy {
         let door = self.doors.lock().unwrap().pop().unwrap();
         FaultProxy::start(&door, self.platform.host(), rules).unwrap()
     }
 
-    /// A new namespace whose Secret `platform` leads through a proxy.
+    /// Creates a namespace whose Secret `platform` leads through a proxy.
     pub fn namespace_behind(&self, proxy: &FaultProxy, prefix: &str) -> TestNamespace<'_> {
         let space = self.create_namespace(prefix);
         let mut data = space.credential();
@@ -117,13 +117,13 @@ impl TestWorld {
         space
     }
 
-    /// One more operator, with the options of the first and the rights of a user.
+    /// Starts another operator, with the options of the first and the permissions of a user.
     pub fn start_another_operator(&self, name: &str, user: &str) -> Result<ServiceProcess> {
         let options = OperatorOptions { kubeconfig: self.control_plane.kubeconfig(user), ..self.options.clone() };
         programs::start_operator(&test_folder(&format!("another-{name}"))?, &options)
     }
 
-    /// Ends the operator and starts another one with the flags as they are now.
+    /// Stops the operator and starts another one with the current flags.
     pub fn restart_operator(&mut self) -> Result<()> {
         self.operator.process().stop()?;
         self.operator = programs::start_operator(&test_folder("operator")?.join(self.next_log()), &self.options)?;
@@ -134,7 +134,7 @@ impl TestWorld {
         format!("{}-{}", self.platform.host().replace(':', "-"), NEXT_NUMBER.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A new namespace with the Secret `platform` in it.
+    /// Creates a namespace with the Secret `platform` in it.
     pub fn create_namespace(&self, prefix: &str) -> TestNamespace<'_> {
         let name = format!("{prefix}-{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
@@ -144,18 +144,18 @@ impl TestWorld {
         space
     }
 
-    /// Writes of Partners and Clients that the API server counted, status included.
+    /// Returns the number of writes of Partners and Clients that the API server counted, including status.
     pub fn object_writes(&self) -> f64 {
         self.client_writes() + self.api_writes("tenantry.dev", &["partners"])
     }
 
-    /// Writes of Clients that the API server counted, status included. A Partner's counts of clients move on its own
-    /// drift pass, so that they say nothing of what a tenant costs.
+    /// Returns the number of writes of Clients that the API server counted, including status. A Partner's counts of
+    /// clients change in its own drift check, so they do not show what a tenant costs.
     pub fn client_writes(&self) -> f64 {
         self.api_writes("tenantry.dev", &["clients"])
     }
 
-    /// Events that the API server counted.
+    /// Returns the number of events that the API server counted.
     pub fn count_events(&self) -> f64 {
         self.api_writes("events.k8s.io", &["events"])
     }
@@ -172,7 +172,7 @@ impl TestWorld {
             .sum()
     }
 
-    /// Requests that changed something on the platform.
+    /// Returns the number of requests that changed something on the platform.
     pub fn platform_writes(&self) -> f64 {
         let name = "tenantry_platform_requests_total";
         ["POST", "PUT"]
@@ -186,15 +186,15 @@ impl TestWorld {
 
 /// A namespace of one test.
 pub struct TestNamespace<'a> {
-    /// The world that it is in.
+    /// Its world.
     pub world: &'a TestWorld,
     /// Its name.
     pub name: String,
     _leftovers: Option<Leftovers>,
 }
 
-/// What a test leaves behind is looked for drift each second, beside the tests that still run. After a failure it stays
-/// for whoever looks.
+/// Deletes the objects of a finished test, whose drift would otherwise be checked each second while other tests run.
+/// After a failure they are kept for diagnosis.
 struct Leftovers {
     kubectl: Kubectl,
     namespace: String,
@@ -209,14 +209,14 @@ impl Drop for Leftovers {
 }
 
 impl<'a> TestNamespace<'a> {
-    /// A namespace that is there already.
+    /// Returns a namespace that already exists.
     pub fn existing(world: &'a TestWorld, name: String) -> Self {
         Self { world, name, _leftovers: None }
     }
 }
 
 impl TestNamespace<'_> {
-    /// Data of a Secret with the platform's credential.
+    /// Returns the data of a Secret with the platform's credential.
     pub fn credential(&self) -> Value {
         let credential = &self.world.platform.credential;
         json!({
@@ -225,14 +225,14 @@ impl TestNamespace<'_> {
         })
     }
 
-    /// Puts a Secret into the namespace.
+    /// Applies a Secret in the namespace.
     pub fn apply_secret(&self, name: &str, data: &Value) {
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
         }));
     }
 
-    /// Puts a Secret into the namespace that objects may reference.
+    /// Applies a Secret in the namespace that objects may reference.
     pub fn apply_referenced_secret(&self, name: &str, data: &Value) {
         let labels = json!({"tenantry.dev/allow-reference": "true"});
         self.apply(&json!({
@@ -249,7 +249,7 @@ impl TestNamespace<'_> {
             .unwrap();
     }
 
-    /// Applies a Partner, by its name in the cluster; its tenant gets a name that no other test uses.
+    /// Applies a Partner by its name in the cluster. Its tenant gets a name that no other test uses.
     pub fn apply_partner(&self, name: &str, spec: &Value) {
         self.apply_tenant("Partner", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
     }
@@ -274,12 +274,12 @@ impl TestNamespace<'_> {
         }));
     }
 
-    /// Name on the platform of an object's tenant.
+    /// Returns the name of an object's tenant on the platform.
     pub fn tenant_name(&self, name: &str) -> String {
         format!("{name} of {}", self.name)
     }
 
-    /// A merge patch on an object.
+    /// Sends a merge patch for an object.
     pub fn merge_patch(&self, object: &str, patch: &Value) {
         self.kubectl(&["patch", object, "--type=merge", "-p", &patch.to_string()]);
     }
@@ -290,18 +290,18 @@ impl TestNamespace<'_> {
         self.world.kubectl.run(&whole).unwrap()
     }
 
-    /// Asks for the end of an object without waiting for it.
+    /// Deletes an object without waiting.
     pub fn delete(&self, object: &str) {
         self.kubectl(&["delete", object, "--wait=false"]);
     }
 
-    /// The object as it is; nothing where there is none.
+    /// Returns the current object, or `None` if it does not exist.
     pub fn get(&self, object: &str) -> Option<Value> {
         let text = self.kubectl(&["get", object, "-o", "json", "--ignore-not-found"]);
         (!text.trim().is_empty()).then(|| serde_json::from_str(&text).unwrap())
     }
 
-    /// Status, reason and message of a condition.
+    /// Returns status, reason and message of a condition.
     pub fn condition(&self, object: &str, kind: &str) -> Option<(String, String, String)> {
         let object = self.get(object)?;
         let conditions = object["status"]["conditions"].as_array()?.clone();
@@ -310,7 +310,7 @@ impl TestNamespace<'_> {
         Some((text("status"), text("reason"), text("message")))
     }
 
-    /// Waits until Ready is True for the spec as it is now; returns the unique id.
+    /// Waits until Ready is True for the current spec, and returns the unique id.
     pub fn wait_until_ready(&self, object: &str) -> String {
         self.wait_until(&format!("{object} is Ready"), || {
             let Some(found) = self.get(object) else { return Ok(false) };
@@ -323,7 +323,7 @@ impl TestNamespace<'_> {
         self.get(object).unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until Ready is False for a reason; returns the message.
+    /// Waits until Ready is False with a reason, and returns the message.
     pub fn wait_until_not_ready(&self, object: &str, reason: &str) -> String {
         let mut message = String::new();
         self.wait_until(&format!("{object} is not Ready because of {reason}"), || {
@@ -340,7 +340,7 @@ impl TestNamespace<'_> {
         self.wait_until(&format!("{object} is gone"), || Ok(self.get(object).is_none()));
     }
 
-    /// Waits for something to come about.
+    /// Waits for a state.
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool>) {
         let begin = Instant::now();
         loop {
@@ -356,17 +356,17 @@ impl TestNamespace<'_> {
         }
     }
 
-    /// The tenant of a Client of `acme` as the platform holds it.
+    /// Returns the tenant of a Client of `acme` as the platform holds it.
     pub fn read_client_tenant(&self, partner: &str, id: &str) -> Value {
         self.world.tenancy.get(&format!("{partner}/clients/{id}")).unwrap()
     }
 
-    /// The path of a Client's tenant.
+    /// Returns the path of a Client's tenant.
     pub fn client_path(&self, partner: &str, id: &str) -> String {
         format!("{partner}/clients/{id}")
     }
 
-    /// Reasons of the events about an object.
+    /// Returns the reasons of the events about an object.
     pub fn event_reasons(&self, name: &str) -> Vec<String> {
         let field = format!("regarding.name={name}");
         let text = self.kubectl(&[
@@ -380,7 +380,7 @@ impl TestNamespace<'_> {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// The confirmation that the object's status offers, under `deletion`, with a grace period.
+    /// Returns the confirmation that the object's status offers, under `deletion`, with a grace period.
     pub fn offered_confirmation(&self, object: &str, grace: u32) -> Value {
         let mut block = String::new();
         self.wait_until(&format!("{object} says how to confirm"), || {

@@ -1,6 +1,6 @@
 """The life of a client, driven by HPE's own client library and the library of HPE's tool.
 
-Nothing here knows the platform: what these two send and how they read the answers was written elsewhere.
+This script contains nothing specific to the platform: HPE's code decides what is sent and how answers are read.
 Arguments: URL, unique id of the partner, key, secret.
 """
 
@@ -18,7 +18,7 @@ def expect(what, found, wanted):
 
 
 def fails(what, code, call):
-    """The library makes every refusal a RuntimeError that begins with the answer."""
+    """Asserts that a call fails with a status. The library raises a RuntimeError that begins with the answer."""
     try:
         answer = call()
     except RuntimeError as error:
@@ -87,7 +87,7 @@ def roles(ops, partner):
 
 
 def tool(url, partner, key, secret):
-    """The tool takes its token at the other path, and reads one client of a partner."""
+    """Runs the tool, which requests its token at the other path and reads one client of a partner."""
     env = {"url": url, "partner": partner, "tenant": "", "client_id": key, "client_secret": secret}
     ops = OpsRampEnv(env)
     client = ops.post_object(f"/api/v2/tenants/{partner}/clients", {"name": "Tool"})["uniqueId"]

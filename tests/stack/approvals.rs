@@ -1,5 +1,5 @@
-//! The steps of the demo in which something is held back: until a person has approved it, until it is proved harmless,
-//! or for good.
+//! The steps of the demo in which a change is blocked: until a person approves it, until the tenant matches, or until
+//! it is cancelled.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::tenancy;
 use super::terminal::{print_block, print_line};
 use super::termination;
 
-/// An IP rule can lock people out: it waits for the hash of the plan.
+/// Shows that a change of the IP list, which can lock users out, waits for approval of the plan's hash.
 pub fn approve_ip_rule(demo: &mut Demo) -> Result<()> {
     let path = demo.client_path(&demo.ids[2]);
     let before = demo.tenancy.get(&path)?["whiteListedIps"].clone();
@@ -27,11 +27,12 @@ pub fn approve_ip_rule(demo: &mut Demo) -> Result<()> {
     patch_spec(demo, "client/initech", &json!({"management": {"approval": {"approvedPlan": hash}}}))?;
     demo.wait_for_condition("--for=condition=Ready", &["client/initech"])?;
     demo.assert_same("the IP rule", &demo.tenancy.get(&path)?["whiteListedIps"], "203.0.113.0/24")?;
-    // The next steps are risky as well, and no story is told twice.
+    // The next steps are risky too, and the demo shows an approval only once.
     patch_spec(demo, "client/initech", &json!({"management": Value::Null}))
 }
 
-/// A tenant that somebody made by hand: refused by its name, taken over by its id once nothing differs.
+/// Shows how a tenant that was created by hand is adopted: refused by its name, then adopted by its id once nothing
+/// differs.
 pub fn adopt_manual_tenant(demo: &mut Demo) -> Result<()> {
     let path = format!("{}/clients", demo.ids[0]);
     let tenant = json!({
@@ -59,7 +60,7 @@ pub fn adopt_manual_tenant(demo: &mut Demo) -> Result<()> {
     demo.assert_same("creates of Partners and Clients", &demo.tenancy.create_counts()?, &before)
 }
 
-/// While the grace period runs, taking the confirmation back undoes everything.
+/// Shows that removing the confirmation during the grace period undoes everything.
 pub fn cancel_termination(demo: &mut Demo) -> Result<()> {
     termination::confirm_termination(demo, "client/umbrella", 3600)?;
     demo.kubectl(&["delete", "client/umbrella", "--wait=false"])?;

@@ -1,4 +1,4 @@
-//! Where the programs are.
+//! Paths of the programs.
 
 #![allow(dead_code)]
 
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::process::Result;
 
-/// The project's folder.
+/// Returns the folder of the project.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder into which Cargo put this build's programs (`target/debug`).
+/// Returns the folder of this build's programs (`target/debug`).
 pub fn build_folder() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     let folder = here.parent().ok_or("this program has no folder")?;
@@ -21,13 +21,13 @@ pub fn build_folder() -> Result<PathBuf> {
     }
 }
 
-/// Cargo's output folder (`target`).
+/// Returns Cargo's output folder (`target`).
 pub fn target() -> Result<PathBuf> {
     let build = build_folder()?;
     Ok(build.parent().unwrap_or(&build).to_owned())
 }
 
-/// One of our own programs: of this build, or of the folder that `TENANTRY_PROGRAMS` names.
+/// Returns the path of one of our own programs: of this build, or in the folder that `TENANTRY_PROGRAMS` names.
 pub fn own_program(name: &str) -> Result<PathBuf> {
     let given = std::env::var_os("TENANTRY_PROGRAMS").map(PathBuf::from);
     let path = given.map_or_else(build_folder, Ok)?.join(name);
@@ -37,12 +37,12 @@ pub fn own_program(name: &str) -> Result<PathBuf> {
     Err(format!("`{name}` is not built: run `cargo build --bins`").into())
 }
 
-/// A program of the machine. What `make browser` and `make postgres` unpacked counts first, where it still is: it stands in
-/// for something that is installed and too old, or missing.
+/// Finds a program on this machine. A program that `make browser` or `make postgres` unpacked is preferred while it
+/// exists, because it replaces an installed program that is missing or too old.
 pub fn find_on_machine(name: &str) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = target().map(|target| target.join("machine/bin")).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    // Where Debian keeps the programs that only a server of PostgreSQL needs, for each version.
+    // Debian installs the programs that only a PostgreSQL server needs here, one folder per version.
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     versions.sort_by_key(|folder| std::cmp::Reverse(major_version(folder)));
@@ -50,7 +50,8 @@ pub fn find_on_machine(name: &str) -> Option<PathBuf> {
     folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file() && !is_stale(file))
 }
 
-/// Whether this is the wrapper of an unpacked program that is not where it was: a folder was moved, or cleaned in part.
+/// Returns whether this is the wrapper of an unpacked program that no longer exists, because its folder was moved or
+/// partly cleaned.
 pub fn is_stale(file: &Path) -> bool {
     let text = std::fs::read(file).unwrap_or_default();
     let exec =
@@ -59,45 +60,45 @@ pub fn is_stale(file: &Path) -> bool {
     program.is_some_and(|program| !Path::new(program).is_file())
 }
 
-/// The major version in a path such as `/usr/lib/postgresql/15/bin`.
+/// Returns the major version in a path such as `/usr/lib/postgresql/15/bin`.
 fn major_version(programs: &Path) -> Option<u32> {
     let version = programs.parent()?.file_name()?.to_str()?;
     version.split('.').next()?.parse().ok()
 }
 
-/// The store behind the API server.
+/// Returns the path of etcd, the store of the API server.
 pub fn etcd() -> Result<PathBuf> {
     find_built_program("etcd", "server", "controlplane")
 }
 
-/// The API server.
+/// Returns the path of the API server.
 pub fn kube_apiserver() -> Result<PathBuf> {
     find_built_program("kube-apiserver", "kube-apiserver", "controlplane")
 }
 
-/// The controllers of Kubernetes itself.
+/// Returns the path of the Kubernetes controller manager.
 pub fn kube_controller_manager() -> Result<PathBuf> {
     let name = "kube-controller-manager";
     find_built_program(name, name, "controller-manager")
 }
 
-/// The command line of Kubernetes.
+/// Returns the path of `kubectl`.
 pub fn kubectl() -> Result<PathBuf> {
     find_built_program("kubectl", "kubectl", "controlplane")
 }
 
-/// The installer of charts.
+/// Returns the path of Helm.
 pub fn helm() -> Result<PathBuf> {
     find_built_program("helm", "helm", "helm")
 }
 
-/// Flux's controller of Kustomizations.
+/// Returns the path of Flux's controller for Kustomizations.
 pub fn kustomize_controller() -> Result<PathBuf> {
     let name = "kustomize-controller";
     find_built_program(name, name, "flux")
 }
 
-/// A real S3 server.
+/// Returns the path of an S3 server.
 pub fn versitygw() -> Result<PathBuf> {
     let path = target()?.join("bucket/versitygw");
     if path.is_file() {
@@ -106,7 +107,7 @@ pub fn versitygw() -> Result<PathBuf> {
     Err("`versitygw` is missing: run `make bucket`".into())
 }
 
-/// The folder with the definitions of Flux's kinds.
+/// Returns the folder with the CRDs of Flux.
 pub fn flux_kinds() -> Result<PathBuf> {
     let folder = target()?.join("controlplane/flux-kinds");
     if folder.join("made").is_file() {
@@ -117,7 +118,7 @@ pub fn flux_kinds() -> Result<PathBuf> {
 
 fn find_built_program(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| PathBuf::from(folder).join(name));
-    // Such a folder holds no controller manager: what it lacks is looked for among what we build.
+    // That folder has no controller manager. A missing program is searched for among the programs that we build.
     let candidates = given.into_iter().chain([target()?.join("controlplane").join(built)]);
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
         format!(

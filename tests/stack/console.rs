@@ -1,16 +1,17 @@
-//! What stands in the consoles of a page.
+//! Reads the `console` blocks of a page.
 
 use std::fmt::Write as _;
 
-/// A command and, where the page shows it, what it prints.
+/// A command and its output, if the page shows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ConsoleEntry {
     pub(crate) command: String,
     pub(crate) output: Option<String>,
 }
 
-/// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
-/// console with `pods` behind its name needs a node; one with `apart` is run elsewhere. Both are left out.
+/// Returns the entries of the `console` blocks of a page. `$ ` starts a command, `> ` continues it, and the other lines
+/// are its output. A block with `pods` after its name needs a node; one with `apart` is run elsewhere. Both are left
+/// out.
 pub(crate) fn console_entries(page: &str) -> Vec<ConsoleEntry> {
     let mut entries: Vec<ConsoleEntry> = Vec::new();
     for line in fenced_blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
@@ -26,7 +27,7 @@ pub(crate) fn console_entries(page: &str) -> Vec<ConsoleEntry> {
         }
     }
     for output in entries.iter_mut().filter_map(|entry| entry.output.as_mut()) {
-        // An empty line stands between two commands.
+        // An empty line separates two commands.
         output.truncate(output.trim_end().len());
         output.push('\n');
     }
@@ -43,7 +44,7 @@ pub(crate) struct FencedBlock<'p> {
     pub(crate) lines: Vec<&'p str>,
 }
 
-/// The fenced blocks of a page, those of lists too.
+/// Returns the fenced blocks of a page, including those in lists.
 pub(crate) fn fenced_blocks(page: &str) -> Vec<FencedBlock<'_>> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, FencedBlock<'_>)> = None;

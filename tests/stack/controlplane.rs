@@ -1,5 +1,5 @@
-//! A real Kubernetes control plane on loopback: etcd, the API server and, where wanted, the
-//! controllers of Kubernetes itself. No kubelet: a Pod stays pending.
+//! A real Kubernetes control plane on loopback: etcd, the API server and, on request, the Kubernetes controllers. There
+//! is no kubelet, so a Pod stays pending.
 
 #![allow(dead_code)]
 
@@ -15,49 +15,49 @@ use super::assets;
 use super::kubectl::Kubectl;
 use super::process::{ChildProcess, ProgramCommand, Result, free_port};
 
-/// A loaded machine needs far longer than the usual three to five seconds.
+/// A busy machine needs much longer than the usual three to five seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Ending safely is pointless for data that is thrown away, and takes the API server seconds.
+/// The data is discarded, and a graceful shutdown of the API server takes seconds.
 const NO_GRACE: Duration = Duration::ZERO;
 
-/// A user whom the API server knows by a token.
+/// A user that the API server identifies by a token.
 #[derive(Clone, Debug)]
 pub struct KubernetesUser {
-    /// The name, also that of its kubeconfig.
+    /// Name of the user and of its kubeconfig.
     pub name: String,
-    /// The groups; `system:masters` may do everything.
+    /// Groups of the user; `system:masters` has all rights.
     pub groups: Vec<String>,
 }
 
-/// What to start.
+/// Options of a control plane.
 #[derive(Clone, Debug, Default)]
 pub struct ControlPlaneOptions {
-    /// Also the controller manager: namespace deletion, garbage collection, service accounts.
+    /// Whether the controller manager runs: namespace deletion, garbage collection, service accounts.
     pub controllers: bool,
-    /// Keep every write on disk before it is acknowledged, as a real cluster does.
+    /// Whether each write is synced to disk before it is acknowledged, as in a real cluster.
     pub durable: bool,
-    /// Users beside `admin`; they may do what RBAC grants them.
+    /// Users in addition to `admin`; RBAC grants their rights.
     pub users: Vec<KubernetesUser>,
-    /// The text of an audit policy; the log is then [`ControlPlane::audit_log`].
+    /// Text of an audit policy; the log is then at [`ControlPlane::audit_log`].
     pub audit_policy: Option<String>,
-    /// Further flags of the API server.
+    /// Additional flags of the API server.
     pub flags: Vec<String>,
 }
 
-/// A running control plane; it ends when this value is dropped.
+/// A running control plane; it stops when this value is dropped.
 #[derive(Debug)]
 pub struct ControlPlane {
     folder: PathBuf,
     url: String,
-    // Dropped in this order: what writes goes before what stores.
+    // Dropped in this order: clients of the store stop before the store.
     controllers: Option<ChildProcess>,
     apiserver: ChildProcess,
     etcd: ChildProcess,
 }
 
 impl ControlPlane {
-    /// Starts one with its data in `folder`, which is emptied first, and waits until it is ready.
+    /// Starts a control plane with its data in `folder`, which is emptied first, and waits until it is ready.
     pub fn start(folder: &Path, options: &ControlPlaneOptions) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
@@ -69,51 +69,51 @@ impl ControlPlane {
         let users = write_users(&folder, &options.users)?;
         let port = free_port()?;
         let url = format!("https://127.0.0.1:{port}");
-        let mut apiserver = start_apiserver(&folder, (&store, port), options)?;
+        let mut apiserver = start_apiserver(&folder, &store, port, options)?;
         apiserver.wait_until(START_TIMEOUT, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         for (user, token) in &users {
-            write_kubeconfig(&folder, &url, (user, token))?;
+            write_kubeconfig(&folder, &url, user, token)?;
         }
         let admin = Kubectl::new(&kubeconfig_path(&folder, "admin"))?;
         apiserver.wait_until(START_TIMEOUT, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
-        // The namespace in which everybody begins is made by the server itself, a moment later.
+        // The API server creates the namespace `default` itself, slightly later.
         apiserver.wait_until(START_TIMEOUT, || admin.run(&["get", "namespace", "default"]).is_ok())?;
         let controllers = if options.controllers { Some(start_controllers(&folder)?) } else { None };
         Ok(Self { folder, url, controllers, apiserver, etcd })
     }
 
-    /// The API server's URL.
+    /// Returns the URL of the API server.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The kubeconfig of `admin` or of a user from the options.
+    /// Returns the kubeconfig of `admin` or of a user from the options.
     pub fn kubeconfig(&self, user: &str) -> PathBuf {
         kubeconfig_path(&self.folder, user)
     }
 
-    /// `kubectl` as that user.
+    /// Returns `kubectl` for that user.
     pub fn kubectl(&self, user: &str) -> Result<Kubectl> {
         Kubectl::new(&self.kubeconfig(user))
     }
 
-    /// Writes a kubeconfig for a token got elsewhere, such as a service account's.
+    /// Writes a kubeconfig for a token from another source, such as a service account.
     pub fn add_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
-        write_kubeconfig(&self.folder, &self.url, (name, token))?;
+        write_kubeconfig(&self.folder, &self.url, name, token)?;
         Ok(self.kubeconfig(name))
     }
 
-    /// Where audit events go when the options hold a policy.
+    /// Returns the path of the audit log, which is written if the options contain a policy.
     pub fn audit_log(&self) -> PathBuf {
         self.folder.join("audit.log")
     }
 
-    /// The API server's process.
+    /// Returns the process of the API server.
     pub fn apiserver(&mut self) -> &mut ChildProcess {
         &mut self.apiserver
     }
 
-    /// An error with the last log lines of the first part that has ended.
+    /// Returns an error with the last log lines of the first component that has stopped.
     pub fn check(&mut self) -> Result<()> {
         self.etcd.check()?;
         self.apiserver.check()?;
@@ -138,20 +138,20 @@ fn start_etcd(folder: &Path, store: &str, options: &ControlPlaneOptions) -> Resu
     Ok(etcd)
 }
 
-fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &ControlPlaneOptions) -> Result<ChildProcess> {
+fn start_apiserver(folder: &Path, store: &str, port: u16, options: &ControlPlaneOptions) -> Result<ChildProcess> {
     let certificates = folder.join("certificates");
     let flag = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
     let mut args = vec![
         format!("--etcd-servers={store}"),
         format!("--secure-port={port}"),
         "--bind-address=127.0.0.1".to_owned(),
-        // A machine without a network has no address to advertise, and refuses to look for one.
+        // A machine without a network has no address to advertise, and the API server then fails to find one.
         "--advertise-address=127.0.0.1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
         flag("cert-dir", certificates.clone()),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        // The serving key is made by the server itself before it reads this flag, so that nothing
-        // else on this machine need know how to make keys.
+        // The API server creates its serving key before it reads this flag, so no other tool on this machine needs to
+        // create keys.
         flag("service-account-signing-key-file", certificates.join("apiserver.key")),
         flag("service-account-key-file", certificates.join("apiserver.crt")),
         "--authorization-mode=RBAC".to_owned(),
@@ -159,7 +159,7 @@ fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &ControlP
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
     ];
     if !options.controllers {
-        // Nobody makes the account `default`, without which that plugin admits no Pod.
+        // Nothing creates the service account `default`, without which that plugin admits no Pod.
         args.push("--disable-admission-plugins=ServiceAccount".to_owned());
     }
     if let Some(policy) = &options.audit_policy {
@@ -186,9 +186,9 @@ fn start_controllers(folder: &Path) -> Result<ChildProcess> {
              serviceaccount-controller,serviceaccount-token-controller,\
              root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
             "--leader-elect=false",
-            // Admission policies know each controller by its own account, as in a real cluster.
+            // Admission policies then see each controller under its own account, as in a real cluster.
             "--use-service-account-credentials",
-            // It serves nothing that anybody here asks for.
+            // Nothing here uses its endpoints.
             "--secure-port=0",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
@@ -197,7 +197,7 @@ fn start_controllers(folder: &Path) -> Result<ChildProcess> {
         .start()
 }
 
-/// Makes a token for each user and for `admin`.
+/// Creates a token for each user and for `admin`.
 fn write_users(folder: &Path, users: &[KubernetesUser]) -> Result<Vec<(String, String)>> {
     let admin = KubernetesUser { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()] };
     let mut lines = String::new();
@@ -216,7 +216,7 @@ fn kubeconfig_path(folder: &Path, user: &str) -> PathBuf {
     folder.join(format!("{user}.kubeconfig"))
 }
 
-fn write_kubeconfig(folder: &Path, url: &str, (user, token): (&str, &str)) -> Result<()> {
+fn write_kubeconfig(folder: &Path, url: &str, user: &str, token: &str) -> Result<()> {
     let authority = STANDARD.encode(fs::read(folder.join("certificates/apiserver.crt"))?);
     let text = format!(
         r"apiVersion: v1
@@ -236,7 +236,7 @@ users:
     write_private(&kubeconfig_path(folder, user), &text)
 }
 
-/// Brings our kinds to a cluster and waits until it serves them.
+/// Installs our CRDs in a cluster and waits until it serves them.
 pub fn install_kinds(kubectl: &Kubectl) -> Result<()> {
     let crds = assets::root().join("crds");
     if !crds.is_dir() {
@@ -244,7 +244,7 @@ pub fn install_kinds(kubectl: &Kubectl) -> Result<()> {
     }
     kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
     let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
-    // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+    // A new CRD has no conditions at first, which `wait` reports as an error.
     if kubectl.run(&established).is_err() {
         std::thread::sleep(Duration::from_secs(1));
         kubectl.run(&established)?;

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Puts a program at a path: the one that is installed, else the one of Debian's package, unpacked beside it, since
-# installing it may start a server: debian.sh PROGRAM PACKAGE PATH
+# Puts a program at a path: debian.sh PROGRAM PACKAGE PATH
+# An installed program is linked. Otherwise Debian's package is unpacked next to it, because installing it may start a
+# server.
 set -eu
 program=$1 package=$2 path=$3
 

@@ -15,13 +15,13 @@ use super::tenancy::{self, TenancyApi};
 use super::terminal::{format_command, print_block, print_line};
 use super::{approvals, lifecycle, readme, resilience, supervisor, termination};
 
-/// How long anything that the demo waits for may take.
+/// Maximum time that the demo waits for anything.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One step: what it shows, and how.
+/// A step: its description and its function.
 type DemoStep = (&'static str, fn(&mut Demo) -> Result<()>);
 
-/// The life in order.
+/// The steps in order.
 const STEPS: &[DemoStep] = &[
     ("declare a Partner and two Clients", lifecycle::apply_examples),
     ("they become Ready", lifecycle::check_ready),
@@ -46,19 +46,19 @@ const STEPS: &[DemoStep] = &[
     ("a namespace is deleted: it ends", resilience::delete_namespace),
 ];
 
-/// What the steps share.
+/// State shared by the steps.
 pub struct Demo {
     /// The administrator's `kubectl`.
     pub kubectl: Kubectl,
     /// The platform's API.
     pub tenancy: TenancyApi,
-    /// The unique ids of `acme`, `globex`, `initech` and `umbrella`, once they have some.
+    /// Unique ids of `acme`, `globex`, `initech` and `umbrella`, once they exist.
     pub ids: [String; 4],
-    /// The assertions made so far.
+    /// Number of assertions that passed.
     passed_checks: Cell<usize>,
 }
 
-/// Starts a stack, plays the steps and ends it again (`KEEP=1`: leaves it running).
+/// Starts a stack, runs the steps and stops the stack (`KEEP=1` leaves it running).
 pub fn run_demo() -> Result<()> {
     let begin = Instant::now();
     print_line("starting a control plane, a platform and an operator: about ten seconds");
@@ -84,7 +84,7 @@ pub fn run_demo() -> Result<()> {
     Ok(())
 }
 
-/// The end of a log: where the demo runs unattended, nobody can open the file afterwards.
+/// Returns the end of a log, because nobody can open the file after an unattended run.
 fn log_tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
@@ -109,7 +109,7 @@ fn play_steps() -> Result<usize> {
 }
 
 impl Demo {
-    /// Runs `kubectl`, printing the command and its answer.
+    /// Runs `kubectl` and prints the command and its output.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         print_line(format!("  $ {}", format_command("kubectl", args)));
         let answer = self.kubectl.run(args)?;
@@ -117,7 +117,7 @@ impl Demo {
         Ok(answer)
     }
 
-    /// Waits for a condition; when it does not come, the error says what the objects tell.
+    /// Waits for a condition. On a timeout, the error contains the status of the objects.
     pub fn wait_for_condition(&self, condition: &str, objects: &[&str]) -> Result<()> {
         let limit = format!("--timeout={}s", STEP_TIMEOUT.as_secs());
         let mut args = vec!["wait", condition];
@@ -136,31 +136,31 @@ impl Demo {
         Ok(())
     }
 
-    /// Prints the conditions of an object that says something.
+    /// Prints the phase of an object and its conditions that are True.
     pub fn print_status(&self, object: &str) -> Result<()> {
         let path = "{.status.phase}{range .status.conditions[?(@.status==\"True\")]}, {.type} ({.reason}){end}";
         print_line(format!("  {object}: {}", self.kubectl.read_json_path(object, path)?));
         Ok(())
     }
 
-    /// The unique id that an object's status tells.
+    /// Returns the unique id in an object's status.
     pub fn unique_id(&self, object: &str) -> Result<String> {
         self.kubectl.read_json_path(object, "{.status.uniqueId}")
     }
 
-    /// The path of a Client's tenant in the platform's API.
+    /// Returns the path of a Client's tenant in the platform's API.
     pub fn client_path(&self, id: &str) -> String {
         format!("{}/clients/{id}", self.ids[0])
     }
 
-    /// What the platform says about a tenant, printed.
+    /// Reads a tenant from the platform and prints it.
     pub fn print_tenant(&self, path: &str) -> Result<Value> {
         let tenant = self.tenancy.get(path)?;
         print_line(format!("  platform: {}", tenancy::format_tenant(&tenant)));
         Ok(tenant)
     }
 
-    /// Asserts that two values are the same.
+    /// Asserts that two values are equal.
     pub fn assert_same<A, B>(&self, what: &str, found: &A, wanted: &B) -> Result<()>
     where
         A: PartialEq<B> + std::fmt::Debug + ?Sized,
@@ -182,7 +182,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Asks again until the answer is yes.
+    /// Retries until the assertion holds, or fails after a timeout.
     pub fn assert_eventually(&self, what: &str, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
         let begin = Instant::now();
         while !is()? {

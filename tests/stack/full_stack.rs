@@ -1,4 +1,4 @@
-//! Control plane, platform and operator together, and the file that tells how to reach them.
+//! Control plane, platform and operator together, and the file that describes how to reach them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,18 +11,18 @@ use super::process::Result;
 use super::programs::{self, OperatorOptions, PlatformCredential, PlatformOptions, PlatformProcess};
 use super::restart::RestartedService;
 
-/// Everything that runs; it ends when this value is dropped.
+/// Everything that runs; it stops when this value is dropped.
 pub struct RunningStack {
-    // Dropped in this order: nobody talks to what is gone already.
+    // Dropped in this order: clients stop before their servers.
     operator: RestartedService,
     platform: RestartedService,
     control_plane: ControlPlane,
 }
 
 impl RunningStack {
-    /// Starts everything with its data in `folder` and writes `folder/env` at the very end.
+    /// Starts everything with its data in `folder`, and writes `folder/env` last.
     pub fn start(folder: &Path) -> Result<Self> {
-        // With the controllers, as in a real cluster: without them a deleted namespace never ends.
+        // With the controllers, as in a real cluster: without them, the deletion of a namespace never finishes.
         let options =
             controlplane::ControlPlaneOptions { controllers: true, ..controlplane::ControlPlaneOptions::default() };
         let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
@@ -52,7 +52,7 @@ impl RunningStack {
         Ok(Self { operator, platform, control_plane })
     }
 
-    /// Starts the operator and the platform again if they have ended; an error if the control plane has.
+    /// Restarts the operator and the platform if they have stopped; fails if the control plane has stopped.
     pub fn restart_ended(&mut self) -> Result<()> {
         self.control_plane.check()?;
         self.platform.restart_if_ended()?;
@@ -60,7 +60,7 @@ impl RunningStack {
     }
 }
 
-/// The kinds, the policies, the operator's namespace and the connection that the examples name.
+/// Installs the CRDs, the policies, the operator's namespace and the connection that the examples refer to.
 fn install_prerequisites(control_plane: &ControlPlane, credential: &PlatformCredential) -> Result<()> {
     let kubectl = control_plane.kubectl("admin")?;
     controlplane::install_kinds(&kubectl)?;
@@ -81,30 +81,30 @@ fn install_prerequisites(control_plane: &ControlPlane, credential: &PlatformCred
 
 /// How to reach a running stack.
 pub struct StackAccess {
-    /// The administrator's kubeconfig.
+    /// Kubeconfig of the administrator.
     pub kubeconfig: PathBuf,
-    /// The platform's URL.
+    /// URL of the platform.
     pub platform_url: String,
-    /// The service provider's id.
+    /// Id of the service provider.
     pub tenant_id: String,
     /// The API key.
     pub client_id: String,
     /// The API secret.
     pub client_secret: String,
-    /// The operator's metrics.
+    /// URL of the operator's metrics.
     pub metrics_url: String,
-    /// Where people log in.
+    /// URL of the login page.
     pub login_url: String,
-    /// The service provider's first administrator.
+    /// Login name of the service provider's first administrator.
     pub login_name: String,
-    /// A password that must be changed at the first login.
+    /// Password, which must be changed at the first login.
     pub login_password: String,
 }
 
 impl StackAccess {
-    /// Writes `folder/env`, to be read by a shell (`. target/demo/env`).
+    /// Writes `folder/env` for a shell (`. target/demo/env`).
     fn write(&self, folder: &Path) -> Result<()> {
-        // So that `kubectl` is there on a machine that never had one, and finds the plugin as `kubectl tenantry`.
+        // `kubectl` is then available on a machine without it, and finds the plugin as `kubectl tenantry`.
         let programs = folder.join("bin");
         fs::create_dir_all(&programs)?;
         std::os::unix::fs::symlink(assets::kubectl()?, programs.join("kubectl"))?;
@@ -126,7 +126,7 @@ impl StackAccess {
         controlplane::write_private(&folder.join("env"), &(lines.concat() + &path))
     }
 
-    /// How people get in.
+    /// Describes how to log in.
     pub fn login_hint(&self) -> String {
         let Self { login_url, login_name, login_password, .. } = self;
         format!(

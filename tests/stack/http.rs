@@ -1,4 +1,4 @@
-//! A minimal HTTP client for loopback: one request, one connection.
+//! A minimal HTTP client for loopback: one request per connection.
 
 #![allow(dead_code)]
 
@@ -8,34 +8,34 @@ use std::time::Duration;
 
 use super::process::Result;
 
-/// No answer on loopback takes this long.
+/// Longer than any answer on loopback takes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
-    /// The status code.
+    /// Status code.
     pub status: u16,
-    /// The headers, names in lower case.
+    /// Headers, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// Body.
     pub body: String,
 }
 
 impl HttpResponse {
-    /// The first header called `name` (lower case).
+    /// Returns the first header called `name` (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
         serde_json::from_str(&self.body)
             .map_err(|error| format!("the answer is no JSON ({error}): {}", self.body).into())
     }
 }
 
-/// `GET url`.
+/// Sends `GET url`.
 pub fn get(url: &str) -> Result<HttpResponse> {
     send("GET", url, &[], "")
 }
@@ -46,7 +46,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Re
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let path = if path.is_empty() { "/" } else { path };
     let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    // Version 1.0 keeps a server from answering in chunks.
+    // With version 1.0 the server does not send chunks.
     let head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {host}\r\n{}Content-Length: {}\r\n\r\n",
         headers.concat(),

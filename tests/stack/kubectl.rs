@@ -1,4 +1,4 @@
-//! `kubectl` as one user of one cluster.
+//! `kubectl` for one user of one cluster.
 
 #![allow(dead_code)]
 
@@ -18,19 +18,19 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// As the user of `kubeconfig`.
+    /// Makes a `kubectl` for the user of `kubeconfig`.
     pub fn new(kubeconfig: &Path) -> Result<Self> {
         Ok(Self { program: assets::kubectl()?, kubeconfig: kubeconfig.to_owned() })
     }
 
-    /// Runs it and returns what it printed, whatever its exit status.
+    /// Runs a command and returns its output for any exit status.
     pub fn run_for_output(&self, args: &[&str], input: &str) -> Result<Output> {
         let mut child = Command::new(&self.program)
             .args(args)
             .current_dir(assets::root())
             .env("KUBECONFIG", &self.kubeconfig)
-            // A port is used again by a later cluster: what an earlier one served must not be
-            // remembered, and the person's own cache stays clean.
+            // A later cluster may use the same port, so the discovery cache of an earlier one must not apply. The
+            // user's own cache is not touched.
             .env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"))
             .env("NO_PROXY", "127.0.0.1,localhost")
             .stdin(Stdio::piped())
@@ -40,14 +40,14 @@ impl Kubectl {
             .map_err(|error| format!("`kubectl` cannot be started: {error}"))?;
         let pipe = child.stdin.take();
         let text = input.to_owned();
-        // A command that refuses its flags never reads its input: that broken pipe is no failure.
+        // A command that rejects its flags never reads its input. The broken pipe is not an error.
         let writer = thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(text.as_bytes())));
         let output = child.wait_with_output()?;
         drop(writer.join());
         Ok(output)
     }
 
-    /// Runs it; its standard output, or an error with what it complained about.
+    /// Runs a command. Returns its standard output, or an error with its standard error.
     pub fn run(&self, args: &[&str]) -> Result<String> {
         self.run_with(args, "")
     }
@@ -62,7 +62,7 @@ impl Kubectl {
         Err(format!("`kubectl {}` failed: {}", args.join(" "), said.trim()).into())
     }
 
-    /// What a path such as `{.status.uniqueId}` finds in an object such as `client/globex`.
+    /// Returns the value at a path such as `{.status.uniqueId}` in an object such as `client/globex`.
     pub fn read_json_path(&self, object: &str, path: &str) -> Result<String> {
         self.run(&["get", object, "-o", &format!("jsonpath={path}")])
     }

@@ -1,4 +1,4 @@
-//! The steps of the demo in which tenants are made and kept.
+//! The steps of the demo in which tenants are created and kept in sync.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use super::tenancy::CreateCounts;
 use super::terminal::print_line;
 use super::{http, supervisor, tenancy};
 
-/// `kubectl apply -k examples` on an empty platform.
+/// Runs `kubectl apply -k examples` on an empty platform.
 pub fn apply_examples(demo: &mut Demo) -> Result<()> {
     let before = demo.tenancy.list_tenants(&format!("{}/msps", demo.tenancy.provider_id()), true)?;
     demo.assert_same("no Partner on the platform yet", &before.len(), &0)?;
@@ -21,7 +21,7 @@ pub fn apply_examples(demo: &mut Demo) -> Result<()> {
     Ok(())
 }
 
-/// All three are Ready, and the platform holds exactly what was declared.
+/// Shows that all three objects are Ready and the platform has exactly the declared settings.
 pub fn check_ready(demo: &mut Demo) -> Result<()> {
     let objects = ["partner/acme", "client/globex", "client/initech"];
     demo.wait_for_condition("--for=condition=Ready", &objects)?;
@@ -54,17 +54,17 @@ pub fn check_ready(demo: &mut Demo) -> Result<()> {
     )
 }
 
-/// Both kinds in one list.
+/// Shows both kinds in one list.
 pub fn check_list(demo: &mut Demo) -> Result<()> {
     let listed = demo.kubectl(&["get", "tenantry"])?;
-    // The fourth is made later.
+    // The fourth tenant is created later.
     for id in &demo.ids[..3] {
         demo.assert_holds(&format!("{id} is listed"), listed.contains(id.as_str()))?;
     }
     Ok(())
 }
 
-/// A person gets in with what the stack tells, and only to choose a password.
+/// Shows that a person can log in with the printed credentials, and must then choose a password.
 pub fn log_in(demo: &mut Demo) -> Result<()> {
     let folder = supervisor::stack_folder()?;
     let access = StackAccess::read(&folder)?;
@@ -84,7 +84,7 @@ pub fn log_in(demo: &mut Demo) -> Result<()> {
     demo.assert_same("what that login allows", &answer["scope"], "password:change")
 }
 
-/// A change over the platform's own API is undone within the drift interval.
+/// Shows that a change through the platform's own API is undone within the drift interval.
 pub fn check_drift_correction(demo: &mut Demo) -> Result<()> {
     let path = demo.client_path(&demo.ids[2]);
     print_line(format!("  POST /api/v2/tenants/{path} {}", json!({"city": "Nowhere"})));
@@ -95,7 +95,7 @@ pub fn check_drift_correction(demo: &mut Demo) -> Result<()> {
     demo.wait_for_condition("--for=condition=InSync", &["client/initech"])
 }
 
-/// A change of the spec reaches the platform.
+/// Shows that a change of the spec reaches the platform.
 pub fn change_spec(demo: &mut Demo) -> Result<()> {
     patch_spec(demo, "client/initech", &json!({"details": {"city": "Austin", "state": "Texas"}}))?;
     demo.wait_for_condition("--for=condition=Ready", &["client/initech"])?;
@@ -105,12 +105,12 @@ pub fn change_spec(demo: &mut Demo) -> Result<()> {
     demo.assert_same("the state", &initech["state"], "Texas")
 }
 
-/// `tenantState: Suspended`.
+/// Shows `tenantState: Suspended`.
 pub fn suspend_tenant(demo: &mut Demo) -> Result<()> {
     set_tenant_state(demo, "Suspended", "SUSPENDED")
 }
 
-/// `tenantState: Active`.
+/// Shows `tenantState: Active`.
 pub fn activate_tenant(demo: &mut Demo) -> Result<()> {
     set_tenant_state(demo, "Active", "ACTIVE")
 }
@@ -123,14 +123,14 @@ fn set_tenant_state(demo: &Demo, declared: &str, state: &str) -> Result<()> {
     demo.assert_same("the tenant's state", tenancy::tenant_state(&initech), state)
 }
 
-/// `kubectl patch` with a part of the spec.
+/// Runs `kubectl patch` with a part of the spec.
 pub fn patch_spec(demo: &Demo, object: &str, spec: &Value) -> Result<()> {
     let text = json!({ "spec": spec }).to_string();
     demo.kubectl(&["patch", object, "--type=merge", "-p", &text])?;
     Ok(())
 }
 
-/// The members of a list without their order.
+/// Returns the members of a list in sorted order.
 fn sorted_members(list: &Value) -> Vec<&str> {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut names: Vec<&str> = items.iter().filter_map(Value::as_str).collect();

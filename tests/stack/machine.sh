@@ -1,9 +1,9 @@
 #!/bin/sh
-# Sees to what the tests need of the machine: machine.sh browser|postgres
-# What is installed is used. Root installs what is missing with apt-get. Anybody else unpacks Debian's packages into
-# target/machine and uses them from there. Where neither works, one line says what to install.
+# Provides the programs that the tests need on this machine: machine.sh browser|postgres
+# Installed programs are used. Root installs missing ones with apt-get. Other users unpack Debian's packages into
+# target/machine and use them from there. If neither works, one line names what to install.
 set -eu
-# What apt-get and dpkg say goes to a log, what we say to whoever waits.
+# The output of apt-get and dpkg goes to a log, our own messages to the caller.
 exec 3>&1
 
 target=${CARGO_TARGET_DIR:-target}
@@ -13,13 +13,13 @@ home=$target/machine/$1
 log=$home.log
 . tests/stack/path.sh
 
-# Each must start: a program whose libraries are missing is not there.
+# Each program must start: a program whose libraries are missing counts as missing.
 runs() {
   find_programs
   for program in "$@"; do "$program" --version >/dev/null 2>&1 </dev/null || return 1; done
 }
 
-# Whether the program that is found is of this major version or a newer one.
+# Returns whether the program that is found has this major version or a newer one.
 is_at_least() {
   found=$("$2" --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
   [ "${found:-0}" -ge "$1" ]
@@ -46,7 +46,8 @@ is_installed() {
   return "$found"
 }
 
-# Removes the wrappers of former packages: their paths are absolute, so they outlive a folder that was moved or cleaned.
+# Removes the wrappers of earlier packages. Their paths are absolute, so they remain after a folder was moved or
+# cleaned.
 forget() {
   for wrapper in "$target"/machine/bin/*; do
     if grep -qs "^exec '.*/machine/$1/root/" "$wrapper"; then rm -f "$wrapper"; fi
@@ -60,7 +61,7 @@ with_apt() {
   apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $packages
 }
 
-# A program of the unpacked packages, started with their libraries and their fonts: wrap PROGRAM [LINE]
+# Writes a wrapper that starts an unpacked program with its libraries and fonts: wrap PROGRAM [LINE]
 wrap() {
   cat >"$target/machine/bin/$(basename "$1")" <<END
 #!/bin/sh
@@ -93,7 +94,7 @@ into_target() {
 END
   case $1 in
     browser)
-      # Its sandbox needs a namespace of its own, or a setuid program, which an unpacked one is not.
+      # Chromium's sandbox needs a user namespace or a setuid program, and an unpacked program is not setuid.
       wrap "$home/root/usr/lib/chromium/chromium" 'unshare --user true 2>/dev/null || set -- --no-sandbox "$@"'
       wrap "$home/root/usr/bin/chromedriver"
       ;;

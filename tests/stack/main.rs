@@ -1,5 +1,5 @@
-//! The whole of Tenantry on this machine: `stack up`, `stack down`, `stack demo`; and `stack proxy`, which puts faults
-//! between the operator and a platform.
+//! Tenantry with all its parts on this machine: `stack up`, `stack down`, `stack demo`; and `stack proxy`, which
+//! injects faults between the operator and a platform.
 
 pub mod approvals;
 pub mod assets;
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         "down" => stop_stack(),
         "demo" => demo::run_demo(),
         "proxy" => run_proxy(),
-        // Started by `up` and `demo` alone.
+        // Only `up` and `demo` start this.
         "supervise" => return supervisor::supervise().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         _ => Err(format!("`{command}` is no command: say `up`, `down`, `demo` or `proxy`").into()),
     };

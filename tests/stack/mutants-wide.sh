@@ -1,8 +1,8 @@
 #!/bin/sh
-# Breaks the code in places that chance chooses, and shows what no test notices: mutants-wide.sh SAMPLE SEED
-# The mutants are those of cargo-mutants over plan, operator and the platform's people, login and store. The unit tests and
-# the contract tests judge them: what needs an API server is too slow for so many. Where the process ends early, the next
-# one with the same SAMPLE and SEED goes on, if the code is the same.
+# Breaks the code in random places, and shows the defects that no test notices: mutants-wide.sh SAMPLE SEED
+# The mutants are those of cargo-mutants for plan, operator and the platform's people, login and store. The unit tests
+# and the contract tests check them; tests that need an API server are too slow for so many. After an early exit, the
+# next run with the same SAMPLE and SEED continues if the code is the same.
 set -u
 . tests/stack/progress.sh
 
@@ -12,21 +12,21 @@ target=$(cd "${CARGO_TARGET_DIR:-$root/target}" && pwd)
 tools=$target/tools/bin
 work=$target/mutants-wide
 tree=$work/tree
-# Other code has other mutants under the same numbers, and other verdicts.
+# Changed code has different mutants under the same numbers, and different results.
 code=$(git ls-files --cached --others --exclude-standard -- src tests Cargo.toml Cargo.lock | sort | while IFS= read -r file; do
   [ ! -f "$file" ] || sha256sum "$file"
 done | sha256sum | cut -c1-12)
 chosen=$work/$sample-$seed-$code
 results=$chosen/results
 export CARGO_TARGET_DIR="$work/target"
-# The copy is no repository, and patches are not to be fitted into the one around it.
+# The copy is not a repository, and patches must not be applied to the repository that contains it.
 export GIT_CEILING_DIRECTORIES="$work"
-# What is not linked with symbols for a debugger is linked sooner.
+# Linking is faster without debug symbols.
 export CARGO_PROFILE_DEV_DEBUG=0
 
-# How long the tests may take: a mutant may make one of them wait for ever.
+# Time limit of the tests: a mutant may make a test wait for ever.
 LIMIT=${LIMIT:-900}
-# Random tests play fewer cases than elsewhere: each mutant plays them all.
+# Random tests run fewer cases than usual, because each mutant runs all of them.
 export TENANTRY_CASES="${TENANTRY_CASES:-60}"
 
 copy() {
@@ -40,7 +40,7 @@ copy() {
   ln -sfn "$target/controlplane" "$CARGO_TARGET_DIR/controlplane"
 }
 
-# One file for each mutant of the sample: its name in the first line, then its patch.
+# Writes one file per mutant of the sample: its name in the first line, then its patch.
 choose() {
   "$tools/cargo-mutants" mutants --list --json --diff \
     -f 'src/plan/**' -f 'src/plan.rs' -f 'src/operator/**' -f 'src/operator.rs' -f 'src/platform/people/**' \
@@ -61,7 +61,7 @@ print(f"{len(drawn)} of {len(mutants)} mutants, seed {seed}")
 END
 }
 
-# The unit tests and the contract tests of the part that a file belongs to. Those of remedies start API servers.
+# The unit tests and the contract tests for a file. The tests of remedies start API servers and are left out.
 tests_of() {
   case $1 in
     src/platform*) units=platform:: contract='platform:: --skip remedies::' ;;
@@ -69,7 +69,7 @@ tests_of() {
   esac
 }
 
-# Whether the tests notice; the unit tests first, since they are built sooner.
+# Prints whether the tests notice the mutant. The unit tests run first, because they build faster.
 judge() {
   for tests in "--lib -- $units" "--test it -- $contract"; do
     # shellcheck disable=SC2086
@@ -91,7 +91,7 @@ cd "$tree" || exit 1
 touch "$results"
 if ! grep -q '^0000 ' "$results"; then
   echo 'the code as it is'
-  # The programs that some contract tests start.
+  # Some contract tests start these programs.
   cargo build --quiet --bins
   units='plan:: operator:: object:: platform::' contract='sim:: connect:: platform:: --skip remedies::'
   verdict=$(judge)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Breaks the code on purpose, one defect of tests/mutants at a time, and shows that the tests named in it turn red.
-# First each of them must be green on the code as it is. `mutants.sh NAME...` plays only those whose file name has NAME.
+# Breaks the code on purpose, one defect of tests/mutants at a time, and checks that the tests named in it fail. First
+# each of these tests must pass on the unchanged code. `mutants.sh NAME...` runs only the defects whose file name
+# contains NAME.
 set -u
 
 root=$(pwd)
@@ -8,13 +9,13 @@ work=${CARGO_TARGET_DIR:-$root/target}/mutants
 tree=$work/tree
 built=${CARGO_TARGET_DIR:-$root/target}/controlplane
 export CARGO_TARGET_DIR="$work/target"
-# The copy is no repository, and patches are not to be fitted into the one around it.
+# The copy is not a repository, and patches must not be applied to the repository that contains it.
 export GIT_CEILING_DIRECTORIES="$work"
 
 copy() {
   rm -rf "$tree"
   mkdir -p "$tree"
-  # What is tracked and what is not yet committed, without what was built.
+  # Tracked and uncommitted files, without build output.
   git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
     [ -f "$file" ] || continue
     mkdir -p "$tree/$(dirname "$file")"
@@ -22,14 +23,14 @@ copy() {
   done
 }
 
-# What a test needs beside itself: the library's are built with it, the others start the programs.
+# Builds what a test needs. Tests of the library are part of it; the others start the programs.
 build_for() {
   case $1 in it::*) cargo build --quiet --bins && cargo test --quiet --test it --no-run ;; *) cargo test --quiet --lib --no-run ;; esac
 }
 
 tests_of() { sed -n 's/^test: //p' "$1"; }
 
-# Cargo's name of a test: those of the library have no crate before them.
+# Runs a test by Cargo's name for it: names of library tests do not start with a crate.
 play() {
   case $1 in
     it::*) cargo test --quiet --test it -- --exact "${1#it::}" ;;

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What is too long for each change, with a seed that nobody has played before. A case that fails is written to
-# tests/it/proptest-regressions, and each run of `make test` plays it from then on: commit the file.
+# Runs the tests that are too long for each change, with a new seed. A failing case is written to
+# tests/it/proptest-regressions, and each run of `make test` repeats it from then on: commit the file.
 set -u
 . tests/stack/progress.sh
 
-# Above the seeds that CI plays. SEED plays an earlier night again.
+# Above the seeds that CI uses. SEED repeats an earlier night.
 seed=${SEED:-$(($(od -An -N4 -tu4 /dev/urandom) % 1000000000 + 1000))}
 echo "nightly: seed $seed; \`make nightly SEED=$seed\` plays this night again"
 export TENANTRY_SEED="$seed" PROPTEST_RNG_SEED="$seed"
@@ -20,7 +20,7 @@ part() {
   fi
 }
 
-# In the profile that is fast enough for so many cases.
+# Uses the profile that is fast enough for so many cases.
 played() { cargo test --quiet --profile measure --test it -- --nocapture "$1"; }
 
 long() { TENANTRY_STEPS=${STEPS:-200000} played sim::long; }
@@ -30,7 +30,7 @@ strangers() { TENANTRY_CASES=${FUZZ_CASES:-200} played platform::people::strange
 unit() { cargo test --quiet --profile measure --lib; }
 mutants() { sh tests/stack/mutants.sh; }
 
-# PARTS plays only some.
+# PARTS runs only some of them.
 for name in ${PARTS:-long random fuzz strangers unit mutants}; do part "$name"; done
 
 kept=$(git status --porcelain --untracked-files=all -- tests/it/proptest-regressions proptest-regressions | sed 's/^...//')

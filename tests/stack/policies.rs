@@ -8,14 +8,14 @@ use serde_json::json;
 use super::kubectl::Kubectl;
 use super::process::Result;
 
-/// How long policies may take until they are in force.
+/// Maximum time until the policies are enforced.
 const ENFORCEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where the probe lives while nothing watches it.
+/// Namespace of the probe; nothing watches it yet.
 const NAMESPACE: &str = "tenantry-system";
 
-/// Installs them and waits until they are in force, which is some moments after they were applied. Before the operator
-/// starts, since the probe claims a tenant that does not exist.
+/// Installs the policies and waits until they are enforced, which happens slightly after they are applied. Call this
+/// before the operator starts, because the probe claims a tenant that does not exist.
 pub fn install_policies(kubectl: &Kubectl) -> Result<()> {
     kubectl.run(&["apply", "--server-side", "-f", "charts/tenantry/policies/"])?;
     let run = |args: &[&str]| kubectl.run(&[&["-n", NAMESPACE], args].concat());

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the contract tests of the platform once more, on PostgreSQL. The server is a throw-away one on loopback.
+# Runs the contract tests of the platform again, on PostgreSQL. The server is temporary and listens on loopback.
 set -eu
 
 folder=$(mktemp -d)
@@ -26,7 +26,7 @@ trap 'exit 1' INT TERM
 
 $as initdb --pgdata "$folder/data" --username tests --auth trust --no-sync >"$folder/initdb.log"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-# Nothing here has to outlive the machine.
+# No data needs to survive a crash of the machine.
 $as postgres -D "$folder/data" -k "$folder" -h 127.0.0.1 -p "$port" -c fsync=off -c max_connections=500 \
   >"$folder/server.log" 2>&1 &
 server=$!
@@ -38,8 +38,8 @@ until psql --quiet --command 'SELECT 1' "$address/postgres" >/dev/null 2>&1; do
   sleep 0.1
 done
 
-# Left out: what looks into the bytes of SQLite's file, fills its disk, locks it or garbles it by a trigger of its own, and what
-# starts servers of its own.
+# Left out: tests that read the bytes of SQLite's file, fill its disk, lock it or corrupt it with their own trigger, and
+# tests that start their own servers.
 TENANTRY_TEST_POSTGRES=$address cargo test --test it -- platform:: \
   --skip erased:: --skip failover:: --skip strangers:: --skip a_locked_database --skip a_full_disk --skip sim:: \
   --skip remedies:: --skip an_answer_that_fails_behind_a_commit

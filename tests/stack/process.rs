@@ -1,6 +1,6 @@
 //! Child processes that cannot outlive their parent, and free ports for them.
 
-// The demo and the test crate each use a part of this file.
+// The demo and the test crate each use only part of this file.
 #![allow(dead_code)]
 
 use std::collections::BTreeSet;
@@ -14,15 +14,15 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What went wrong, as a sentence for the person who started this.
+/// An error, as a sentence for the person who started the program.
 pub type ProcessError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The result of everything that starts, stops or asks a process.
+/// The result of everything that starts, stops or queries a process.
 pub type Result<T> = std::result::Result<T, ProcessError>;
 
-/// Stands between us and the program. The kernel closes our end of its standard input however we
-/// die, SIGKILL included, and that end of file is what ends the program. `read` is built into the
-/// shell, so that no helper process is left behind when the program ends by itself.
+/// A wrapper between us and the program. When this process dies, even by SIGKILL, the kernel closes our end of the
+/// wrapper's standard input, and the end of file stops the program. `read` is a shell builtin, so no helper process is
+/// left when the program exits by itself.
 const WRAPPER: &str = r#"
 tenths=$1; shift
 exec 3<&0 </dev/null
@@ -44,10 +44,10 @@ kill $watcher 2>/dev/null
 exit $status
 "#;
 
-/// How long a program may take to end after SIGTERM before it is killed.
+/// Time between SIGTERM and SIGKILL.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
-/// A program and how to start it; may be started again and again.
+/// A program and how to start it; it can be started many times.
 #[derive(Clone, Debug)]
 pub struct ProgramCommand {
     name: String,
@@ -59,7 +59,7 @@ pub struct ProgramCommand {
 }
 
 impl ProgramCommand {
-    /// The executable at `path`, called `name` in messages, writing both its streams to `log`.
+    /// Makes a command for the executable at `path`, called `name` in messages, with both output streams in `log`.
     pub fn new(name: &str, path: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         Self {
             name: name.to_owned(),
@@ -89,21 +89,21 @@ impl ProgramCommand {
         self
     }
 
-    /// How long it may take to end after SIGTERM; zero for what has nothing worth saving.
+    /// Sets the time between SIGTERM and SIGKILL; zero for a program without data worth saving.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub fn start(&self) -> Result<ChildProcess> {
         let log = open_log(&self.log)?;
         let mut command = Command::new("sh");
         command.args(["-c", WRAPPER, "sh", &(self.grace.as_millis() / 100).to_string()]);
         command.arg(&self.path).args(&self.args);
         for (name, _) in std::env::vars_os() {
-            // The programs read these as flags; those of the person's own shell are not meant.
+            // Our programs read these variables as flags, so those of the user's shell must not apply.
             if name.to_string_lossy().starts_with("TENANTRY_") || name == "KUBECONFIG" {
                 command.env_remove(name);
             }
@@ -139,7 +139,7 @@ fn read_pid(wrapper: &mut Child) -> Option<u32> {
     line.trim().parse().ok()
 }
 
-/// A running program. It ends when this value is dropped or when this process dies.
+/// A running program. It stops when this value is dropped or when this process dies.
 #[derive(Debug)]
 pub struct ChildProcess {
     program: ProgramCommand,
@@ -149,17 +149,17 @@ pub struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// The process id of the program itself.
+    /// Returns the process id of the program itself.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Where its output goes.
+    /// Returns the path of the log.
     pub fn log(&self) -> &Path {
         &self.program.log
     }
 
-    /// Sends it a signal: `TERM`, `STOP`, `CONT`, ...
+    /// Sends a signal: `TERM`, `STOP`, `CONT`, ...
     pub fn signal(&self, name: &str) -> Result<()> {
         let sent = Command::new("sh")
             .args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &self.pid.to_string()])
@@ -171,33 +171,33 @@ impl ChildProcess {
         Err(format!("`{}` cannot be sent SIG{name}: it is not running", self.program.name).into())
     }
 
-    /// Kills it with SIGKILL and returns when it is gone.
+    /// Kills the program with SIGKILL and returns when it is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.signal("KILL")?;
         self.wrapper.wait()?;
         Ok(())
     }
 
-    /// Asks it to end and kills it after its grace; returns its exit status (128 + signal if one
-    /// ended it).
+    /// Stops the program, with SIGKILL after the grace time. Returns its exit status (128 + signal if a signal ended
+    /// it).
     pub fn stop(&mut self) -> Result<i32> {
         self.line = None;
         Ok(self.wrapper.wait()?.code().unwrap_or(-1))
     }
 
-    /// Starts the same program again, ending it first if it still runs.
+    /// Restarts the program, stopping it first if it is still running.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
         *self = self.program.clone().start()?;
         Ok(())
     }
 
-    /// Whether it has ended.
+    /// Returns whether the program has exited.
     pub fn has_exited(&mut self) -> bool {
         matches!(self.wrapper.try_wait(), Ok(Some(_)) | Err(_))
     }
 
-    /// Waits for it to end by itself; `None` when it still runs after `limit`.
+    /// Waits for the program to exit by itself; `None` if it is still running after `limit`.
     pub fn wait(&mut self, limit: Duration) -> Result<Option<i32>> {
         let end = Instant::now() + limit;
         loop {
@@ -211,7 +211,7 @@ impl ChildProcess {
         }
     }
 
-    /// An error with its last words if it has ended.
+    /// Returns an error with the end of the log if the program has exited.
     pub fn check(&mut self) -> Result<()> {
         if self.has_exited() {
             return Err(format!("`{}` has ended: {}", self.program.name, self.log_tail()).into());
@@ -219,7 +219,7 @@ impl ChildProcess {
         Ok(())
     }
 
-    /// Waits until `ready` says so; an error if it ends before that, or after `limit`.
+    /// Waits until `ready` returns true; fails if the program exits before that, or after `limit`.
     pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let end = Instant::now() + limit;
         while !ready() {
@@ -245,19 +245,19 @@ impl ChildProcess {
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // Waiting frees its port and its files before the next one wants them.
+        // Waiting frees the port and the files before the next program needs them.
         self.line = None;
         let _ = self.wrapper.wait();
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on and that this process has not handed out before.
+/// Returns a port of 127.0.0.1 that is free and that this process has not returned before.
 pub fn free_port() -> Result<u16> {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut taken = TAKEN.lock().map_err(|_| "the list of ports is lost after a panic")?;
     for _ in 0..1000 {
-        // Below the range from which systems take the local ports of outgoing connections: such a
-        // port could be lost between this look and the moment the program listens on it.
+        // Below the range of ephemeral ports. A port of that range could be taken by an outgoing connection between
+        // this check and the moment the program listens on it.
         let port = rand::random_range(20_000..32_000);
         if !taken.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             taken.insert(port);
@@ -273,7 +273,7 @@ mod tests {
 
     fn shell_command(name: &str, script: &str) -> ProgramCommand {
         let log = std::env::temp_dir().join(format!("tenantry-{}-{name}.log", std::process::id()));
-        // A process id comes again, and what an earlier one wrote must not count.
+        // Process ids are reused, and the log of an earlier process must not count.
         let _ = fs::remove_file(&log);
         ProgramCommand::new(name, "sh", log).args(["-c", script])
     }

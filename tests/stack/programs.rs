@@ -1,4 +1,4 @@
-//! The platform and the operator as processes of their own.
+//! The platform and the operator as separate processes.
 
 #![allow(dead_code)]
 
@@ -11,10 +11,10 @@ use super::assets;
 use super::http;
 use super::process::{ChildProcess, ProgramCommand, Result, free_port};
 
-/// A debug build on a loaded machine starts within this.
+/// Enough for a debug build on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One of our programs that serves HTTP: it can be ended and started again on the same port.
+/// One of our programs that serves HTTP. It can be stopped and restarted on the same port.
 #[derive(Debug)]
 pub struct ServiceProcess {
     program: ProgramCommand,
@@ -30,46 +30,46 @@ impl ServiceProcess {
         Ok(Self { program, process, url, ready })
     }
 
-    /// Where it listens, without a slash at the end.
+    /// Returns its URL without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// Its process.
+    /// Returns its process.
     pub fn process(&mut self) -> &mut ChildProcess {
         &mut self.process
     }
 
-    /// Starts it again with the same flags, ending it first if it still runs.
+    /// Restarts it with the same flags, stopping it first if it is still running, and waits until it is ready.
     pub fn restart(&mut self) -> Result<()> {
         self.process.stop()?;
         self.process = self.program.start()?;
         wait_ready(&mut self.process, &self.url, self.ready)
     }
 
-    /// Starts it again with the same flags and does not wait until it is ready.
+    /// Restarts it with the same flags and does not wait until it is ready.
     pub fn restart_now(&mut self) -> Result<()> {
         self.process.stop()?;
         self.process = self.program.start()?;
         Ok(())
     }
 
-    /// Everything it has printed so far.
+    /// Returns its complete log.
     pub fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(self.process.log())?)
     }
 
-    /// Its metrics as text.
+    /// Returns its metrics as text.
     pub fn metrics(&self) -> Result<String> {
         Ok(http::get(&format!("{}/metrics", self.url))?.body)
     }
 
-    /// The sum of all series of `name` that carry each of `labels`, such as `method="POST"`.
+    /// Returns the sum of all series of `name` that have each of `labels`, such as `method="POST"`.
     pub fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
         Ok(sum_metric(&self.metrics()?, name, labels))
     }
@@ -80,7 +80,7 @@ fn wait_ready(process: &mut ChildProcess, url: &str, path: &str) -> Result<()> {
     process.wait_until(START_TIMEOUT, || http::get(&url).is_ok_and(|answer| answer.status == 200))
 }
 
-/// The sum of all series of `name` in `text` that carry each of `labels`.
+/// Returns the sum of all series of `name` in `text` that have each of `labels`.
 pub fn sum_metric(text: &str, name: &str, labels: &[&str]) -> f64 {
     let of_series = |line: &str| -> Option<f64> {
         let rest = line.strip_prefix(name)?;
@@ -91,13 +91,13 @@ pub fn sum_metric(text: &str, name: &str, labels: &[&str]) -> f64 {
     text.lines().filter_map(of_series).sum()
 }
 
-/// The platform's first credential, that of a service provider.
+/// The platform's first credential, which belongs to a service provider.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlatformCredential {
-    /// The platform's URL.
+    /// URL of the platform.
     pub url: String,
-    /// The service provider's id.
+    /// Id of the service provider.
     pub tenant_id: String,
     /// The API key.
     pub client_id: String,
@@ -105,30 +105,30 @@ pub struct PlatformCredential {
     pub client_secret: String,
 }
 
-/// How to start a platform.
+/// Options of a platform.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformOptions {
-    /// Answer 429 beyond the documented rates.
+    /// Whether to answer 429 above the documented rates.
     pub rate_limits: bool,
-    /// Leave out every extension of ours.
+    /// Whether to leave out all our extensions.
     pub documented_only: bool,
-    /// Further flags.
+    /// Additional flags.
     pub flags: Vec<String>,
 }
 
 /// A running platform with its database in a folder.
 #[derive(Debug)]
 pub struct PlatformProcess {
-    /// The process and its URL.
+    /// Process and URL.
     pub service: ServiceProcess,
-    /// Its first credential.
+    /// First credential.
     pub credential: PlatformCredential,
-    /// The file of its database.
+    /// Path of the database file.
     pub database: PathBuf,
 }
 
 impl PlatformProcess {
-    /// Starts one in `folder`; data that is there already is used.
+    /// Starts a platform in `folder`; existing data is used.
     pub fn start(folder: &Path, options: &PlatformOptions) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
@@ -151,28 +151,29 @@ impl PlatformProcess {
             .map_err(|error| format!("`tenantry-platform` left no {}: {error}", file.display()))?;
         let mut credential: PlatformCredential =
             serde_json::from_str(&text).map_err(|error| format!("{} is not understood: {error}", file.display()))?;
-        // Written once: after a start on another port the file still names the first one.
+        // The file is written only once: after a start on another port it still contains the first one.
         service.url().clone_into(&mut credential.url);
         Ok(Self { service, credential, database })
     }
 
-    /// Login name and password of a new administrator, who must choose another password.
+    /// Creates an administrator. Returns the login name and a password that must be changed.
     pub fn one_time_login(&self, login: &str, tenant: Option<&str>) -> Result<(String, String)> {
         one_time_login(&self.database, &self.audit_key(), login, tenant)
     }
 
-    /// The file with the key of the audit log.
+    /// Returns the path of the audit log's key.
     pub fn audit_key(&self) -> PathBuf {
         self.database.with_file_name("tenantry-audit.key")
     }
 
-    /// Host and port, as the operator's list of allowed hosts wants it.
+    /// Returns host and port, as the operator's list of allowed hosts expects it.
     pub fn host(&self) -> &str {
         self.service.url().trim_start_matches("http://")
     }
 }
 
-/// Makes an administrator of a tenant, or of the service provider; its login name, and a password that must be changed.
+/// Creates an administrator of a tenant, or of the service provider. Returns the login name and a password that must be
+/// changed.
 pub fn one_time_login(
     database: &Path,
     audit_key: &Path,
@@ -193,25 +194,25 @@ pub fn one_time_login(
     })
 }
 
-/// How to start an operator.
+/// Options of an operator.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions {
-    /// Whose rights it has.
+    /// Kubeconfig with the operator's rights.
     pub kubeconfig: PathBuf,
-    /// Where its lease and its records live.
+    /// Namespace of its lease and its records.
     pub namespace: String,
-    /// The hosts it may send credentials to.
+    /// Hosts that it may send credentials to.
     pub platform_hosts: Vec<String>,
-    /// How often it compares, such as `2s`.
+    /// Interval of drift checks, such as `2s`.
     pub drift_interval: String,
-    /// Further flags, such as `--cluster-id`.
+    /// Additional flags, such as `--cluster-id`.
     pub flags: Vec<String>,
-    /// Further variables, such as `TENANTRY_LOG`.
+    /// Additional environment variables, such as `TENANTRY_LOG`.
     pub env: Vec<(String, String)>,
 }
 
 impl OperatorOptions {
-    /// An operator for one platform.
+    /// Returns options for one platform.
     pub fn new(kubeconfig: &Path, platform_host: &str) -> Self {
         Self {
             kubeconfig: kubeconfig.to_owned(),
@@ -230,27 +231,30 @@ pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<Servic
     ServiceProcess::start(program, url, "/readyz")
 }
 
-/// Starts an operator that cannot be ready yet.
+/// Starts an operator that cannot become ready yet.
 pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<ServiceProcess> {
     let (program, url) = operator_command(folder, options)?;
     Ok(ServiceProcess { process: program.start()?, program, url, ready: "/readyz" })
 }
 
-/// Starts an operator as a Deployment says, with an account's rights: all its flags but the address, which is free here.
+/// Starts an operator with the flags of a Deployment and a service account's rights. Only the address differs: a free
+/// port is used.
 pub fn start_deployed(
     folder: &Path,
-    (kubeconfig, namespace): (&Path, &str),
-    (flags, env): (&[String], &[(String, String)]),
+    kubeconfig: &Path,
+    namespace: &str,
+    flags: &[String],
+    env: &[(String, String)],
 ) -> Result<ServiceProcess> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");
     let mut program = ProgramCommand::new("tenantry-operator", assets::own_program("tenantry-operator")?, log)
-        // In a Pod both come from the account's own files.
+        // In a Pod, both come from the files of the service account.
         .args(["--kubeconfig".into(), kubeconfig.to_owned()])
         .args(["--namespace", namespace])
         .args(["--listen", &listen])
         .args(flags.iter().filter(|flag| !flag.starts_with("--listen=")))
-        // A Pod's is its name.
+        // In a Pod this is the Pod's name.
         .env("HOSTNAME", "tenantry-6b7f9c5d4-x2x8k");
     for (name, value) in env {
         program = program.env(name, value);

@@ -1,15 +1,15 @@
-# How far a long step is, in whole lines, so that a log without a terminal can be read. To be read by other scripts.
+# Progress of a long step, in complete lines, so that a log without a terminal is readable. Sourced by other scripts.
 
-# What is kept of the steps that ended well: how many seconds each took.
+# The duration in seconds of each step that succeeded.
 steps=${CARGO_TARGET_DIR:-target}/steps
 mkdir -p "$steps"
 
-# Seconds as people say them.
+# Formats seconds for people.
 spoken() {
   if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
 }
 
-# How long a step took the last time.
+# Prints how long a step took the last time.
 last_time() {
   if [ -s "$steps/$1.seconds" ]; then
     echo "the last time it took $(spoken "$(cat "$steps/$1.seconds")")"
@@ -18,22 +18,23 @@ last_time() {
   fi
 }
 
-# Keeps how long a step took. One that had next to nothing to do says nothing about the next one.
+# Records how long a step took. A step that had almost nothing to do does not predict the next one.
 keep_time() {
   [ "$2" -lt 3 ] || echo "$2" >"$steps/$1.seconds"
 }
 
-# How far a step is, by its log: how_far UNIT LOG
+# Prints the progress of a step from its log: how_far UNIT LOG
 how_far() {
   case $1 in
-    # Cargo's bar: `Building [===>   ] 12/345: name`.
+    # Cargo's progress bar: `Building [===>   ] 12/345: name`.
     crates) tr '\r' '\n' <"$2" | sed -n 's|.*\] \([0-9]*\)/\([0-9]*\)[:( ].*|\1 of \2 crates, |p' | tail -n 1 ;;
-    # A line for each package that `go build -v` builds; before them how many there are. What is in Go's cache has no line.
+    # One line for each package that `go build -v` builds, after a line with their number. A package in Go's cache has
+    # no line.
     packages)
       awk '/^packages: / { all = $2; next } all { done++ }
         END { if (done) printf "%d of %d packages, ", done, all }' "$2"
       ;;
-    # libtest's lines: `running 12 tests`, and one for each test.
+    # The lines of libtest: `running 12 tests`, and one for each test.
     tests)
       awk '/^running [0-9]+ tests?/ { all += $2 } /^test .* \.\.\. / { done++ }
         END { if (all) printf "%d of %d tests, ", done, all; else printf "compiling, " }' "$2"
@@ -41,10 +42,10 @@ how_far() {
   esac
 }
 
-# Says again and again how far a step is, until it is killed: watch_step NAME UNIT LOG SECONDS
+# Prints the progress of a step repeatedly until it is killed: watch_step NAME UNIT LOG SECONDS
 watch_step() {
   begun=$(date +%s)
-  # Its child is not to keep the output open once it is killed itself.
+  # `sleep` must not keep the output open after this process is killed.
   while sleep "$4" >/dev/null 2>&1; do
     echo "-- $1: $(how_far "$2" "$3")$(spoken $(($(date +%s) - begun)))"
   done

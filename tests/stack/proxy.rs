@@ -1,8 +1,9 @@
-//! A proxy in front of the platform that does on purpose what networks and servers do by accident.
+//! A proxy before the platform that reproduces the faults of networks and servers on purpose.
 //!
-//! Rules say which request meets which fault; `PUT /__faults` changes them while it runs, `GET /__faults` counts.
+//! Rules define which request gets which fault. `PUT /__faults` replaces them while the proxy runs, and `GET /__faults`
+//! returns the counts.
 
-// The command and the tests each use a part of this file.
+// The command and the tests each use only part of this file.
 #![allow(dead_code)]
 
 #[path = "proxy/rules.rs"]
@@ -26,10 +27,10 @@ use super::process::Result;
 use rules::{FaultRule, ProxyFault, RequestView, RuleBook, SeenRequest};
 use wire::{ProxyReply, ProxyRequest};
 
-/// The path that no platform has.
+/// A path that no platform has.
 const ADMIN_PATH: &str = "/__faults";
 
-/// A running proxy; it ends, and its connections with it, when this value is dropped.
+/// A running proxy; it stops and closes its connections when this value is dropped.
 pub struct FaultProxy {
     address: SocketAddr,
     shared: Arc<ProxyShared>,
@@ -40,7 +41,7 @@ pub struct FaultProxy {
 struct ProxyShared {
     to: String,
     book: Mutex<RuleBook>,
-    /// How often the answers without an end were cut.
+    /// Number of times that the endless responses were cut.
     cuts: watch::Sender<u64>,
 }
 
@@ -51,7 +52,7 @@ impl ProxyShared {
 }
 
 impl FaultProxy {
-    /// Listens on `listen` and sends what comes there on to `to`, a host with its port.
+    /// Listens on `listen` and forwards requests to `to`, a host with its port.
     pub fn start(listen: &str, to: &str, rules: Vec<FaultRule>) -> Result<Self> {
         let listener = TcpListener::bind(listen).map_err(|error| format!("`{listen}` cannot be bound: {error}"))?;
         listener.set_nonblocking(true)?;
@@ -72,47 +73,48 @@ impl FaultProxy {
         Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Host and port, as the operator's list of allowed hosts wants it.
+    /// Returns host and port, as the operator's list of allowed hosts expects it.
     pub fn host(&self) -> String {
         self.address.to_string()
     }
 
-    /// Its URL.
+    /// Returns the URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Puts other rules in force; their counts begin anew.
+    /// Replaces the rules and resets their counts.
     pub fn set_rules(&self, rules: Vec<FaultRule>) {
         self.shared.lock_rules().set_rules(rules);
     }
 
-    /// Puts one more rule in force, after the others.
+    /// Adds a rule after the others.
     pub fn add_rule(&self, rule: FaultRule) {
         self.shared.lock_rules().add_rule(rule);
     }
 
-    /// Breaks the connections of all answers that have no end, such as watches.
+    /// Breaks the connections of all endless responses, such as watches.
     pub fn break_streams(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// How often each rule struck.
+    /// Returns how often each rule was applied.
     pub fn fault_counts(&self) -> Vec<u64> {
         self.shared.lock_rules().fault_counts()
     }
 
-    /// The requests that came, in order.
+    /// Returns the received requests in order.
     pub fn seen_requests(&self) -> Vec<SeenRequest> {
         self.shared.lock_rules().seen_requests()
     }
 
-    /// The requests that met a fault and whose answer goes on, by their number among those that met one.
+    /// Returns the requests with a fault whose response is not finished, by their number among the requests with a
+    /// fault.
     pub fn open(&self) -> BTreeSet<u64> {
         self.shared.lock_rules().open()
     }
 
-    /// How many requests with this method came whose path has this part, with `^` and `$` as in rules.
+    /// Returns the number of requests with this method whose path contains this part, with `^` and `$` as in rules.
     pub fn count_requests(&self, method: &str, path: &str) -> usize {
         let fits = |seen: &&SeenRequest| {
             let target = seen.target.split('?').next().unwrap_or_default();
@@ -135,7 +137,7 @@ async fn accept_connections(listener: TcpListener, shared: Arc<ProxyShared>) -> 
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut connections = JoinSet::new();
     loop {
-        // Those that have ended take no memory.
+        // Frees the memory of finished connections.
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
@@ -144,7 +146,7 @@ async fn accept_connections(listener: TcpListener, shared: Arc<ProxyShared>) -> 
     }
 }
 
-/// Serves a connection until one side ends it; how it ends is nobody's concern but the client's.
+/// Serves a connection until one side closes it. Only the client cares how it ends.
 async fn serve_connection(mut stream: BufReader<TcpStream>, shared: Arc<ProxyShared>) {
     while let Ok(Some(request)) = wire::read_request(&mut stream).await {
         let goes_on = if request.target == ADMIN_PATH {
@@ -163,7 +165,7 @@ async fn serve_connection(mut stream: BufReader<TcpStream>, shared: Arc<ProxySha
                 return;
             }
             let number = (!matches!(fault, ProxyFault::None)).then(|| shared.lock_rules().begin());
-            let answered = answer_with_fault(&mut stream, &request, (fault, &shared.to)).await;
+            let answered = answer_with_fault(&mut stream, &request, fault, &shared.to).await;
             if let Some(number) = number {
                 shared.lock_rules().end(number);
             }
@@ -189,11 +191,12 @@ fn handle_admin_request(request: &ProxyRequest, shared: &ProxyShared) -> ProxyRe
     }
 }
 
-/// Answers a request as its fault wants; whether the connection stays.
+/// Answers a request with its fault. Returns whether the connection stays open.
 async fn answer_with_fault(
     stream: &mut BufReader<TcpStream>,
     request: &ProxyRequest,
-    (fault, to): (ProxyFault, &str),
+    fault: ProxyFault,
+    to: &str,
 ) -> io::Result<bool> {
     let real = || async { request.forward(to).await.unwrap_or_else(|error| ProxyReply::bad_gateway(&error)) };
     match fault {
@@ -252,7 +255,7 @@ async fn answer_with_fault(
     Ok(true)
 }
 
-/// Says nothing until the client has had enough.
+/// Sends nothing until the client closes the connection.
 async fn wait_until_closed(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
     let _ = stream.read_u8().await;
     Ok(false)

@@ -1,4 +1,4 @@
-//! The commands of the README, run as they stand there.
+//! Runs the commands of the README as they are written there.
 
 use std::fs;
 use std::io::read_to_string;
@@ -14,7 +14,7 @@ use super::process::Result;
 use super::supervisor;
 use super::terminal::{print_block, print_line};
 
-/// Runs a command as somebody who has sourced `target/demo/env`; all that it prints, whatever its exit status.
+/// Runs a command in a shell that has sourced `target/demo/env`. Returns all its output for any exit status.
 pub fn run_shell(command: &str) -> Result<String> {
     let env = supervisor::stack_folder()?.join("env");
     let mut child = Command::new("sh")
@@ -26,7 +26,7 @@ pub fn run_shell(command: &str) -> Result<String> {
         .env("NO_PROXY", "127.0.0.1,localhost")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        // With what it starts, it is one group: all of it ends when it takes too long.
+        // The command and its child processes form one process group, so that all of them end on a timeout.
         .process_group(0)
         .spawn()?;
     let output = child.stdout.take().ok_or("the command has no output")?;
@@ -43,12 +43,12 @@ pub fn run_shell(command: &str) -> Result<String> {
     reader.join().map_err(|_| "the output cannot be read")?.map_err(Into::into)
 }
 
-/// Each command prints what the README shows.
+/// Checks that each command prints what the README shows.
 pub fn check_readme(demo: &mut Demo) -> Result<()> {
     let page = fs::read_to_string(assets::root().join("README.md"))?;
     let shown = console::console_entries(&page);
     demo.assert_same("commands of the README", &shown.len(), &12)?;
-    // The README begins with an empty namespace.
+    // The README starts with an empty namespace.
     demo.kubectl(&["delete", "configmap", "brand"])?;
     for ConsoleEntry { command, output } in &shown {
         let output = output.as_deref().ok_or_else(|| format!("the README shows nothing that `{command}` prints"))?;
@@ -64,7 +64,8 @@ pub fn check_readme(demo: &mut Demo) -> Result<()> {
     Ok(())
 }
 
-/// What a command prints. What only reads is asked again until it prints what is wanted: the change before it takes a moment.
+/// Returns the output of a command. A command that only reads is retried until its output matches, because the change
+/// before it takes effect slightly later.
 fn wait_for_output(command: &str, wanted: &str) -> Result<String> {
     let begin = Instant::now();
     loop {
@@ -77,7 +78,7 @@ fn wait_for_output(command: &str, wanted: &str) -> Result<String> {
     }
 }
 
-/// The text without what differs in each run: numbers of tenants, ages and times.
+/// Masks what differs in each run: ids of tenants, ages and times.
 fn mask(text: &str) -> String {
     let lines = text.trim_end().lines();
     lines.map(|line| mask_line(line.trim_end())).collect::<Vec<_>>().join("\n")

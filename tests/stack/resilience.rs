@@ -1,4 +1,4 @@
-//! The steps of the demo that show that the stack behaves as a cluster does.
+//! The steps of the demo that show that the stack behaves like a cluster.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use super::tenancy::{self, TenancyApi};
 use super::terminal::{print_block, print_line};
 use super::{http, supervisor};
 
-/// What `target/demo/env` puts on the PATH is found by `kubectl`.
+/// Checks that `kubectl` finds the plugin on the PATH that `target/demo/env` sets.
 pub fn check_plugin(demo: &mut Demo) -> Result<()> {
     for (command, words) in [
         ("kubectl tenantry version", ["client: ", "partners.tenantry.dev"]),
@@ -30,7 +30,7 @@ pub fn check_plugin(demo: &mut Demo) -> Result<()> {
     Ok(())
 }
 
-/// Nobody has to start anything by hand, and what was declared goes on.
+/// Shows that killed programs restart without manual action, and that reconciling continues.
 pub fn kill_and_recover(demo: &mut Demo) -> Result<()> {
     let id = demo.unique_id("client/initech")?;
     for name in ["operator", "platform"] {
@@ -52,14 +52,14 @@ pub fn kill_and_recover(demo: &mut Demo) -> Result<()> {
     demo.assert_same("the unique id", &demo.unique_id("client/initech")?, &id)
 }
 
-/// The process id that the supervisor wrote last.
+/// Returns the process id that the supervisor wrote last.
 fn read_pid(name: &str) -> Result<String> {
     let path = supervisor::stack_folder()?.join(format!("{name}.pid"));
     let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     Ok(text.trim().to_owned())
 }
 
-/// With an object of ours in it, whose finalizer the operator has to remove.
+/// Deletes a namespace that contains an object of ours, whose finalizer the operator must remove.
 pub fn delete_namespace(demo: &mut Demo) -> Result<()> {
     demo.kubectl(&["delete", "-k", "examples", "--ignore-not-found", "--timeout=20s"])?;
     demo.kubectl(&["create", "namespace", "short"])?;

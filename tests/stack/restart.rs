@@ -1,4 +1,4 @@
-//! What a cluster does for a program that has ended: it starts the program again, and waits longer each time.
+//! Does what a cluster does for a program that has exited: restarts it, with a longer back-off each time.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use super::process::Result;
 use super::programs::ServiceProcess;
 
-/// The pause before a program is started again.
+/// First delay before a restart.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest pause.
+/// Maximum delay.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A program that ran for this long has not failed at its start: the next pause is short again.
+/// After running this long, a program counts as started successfully, and the next delay is short again.
 const STABLE_RUN_TIME: Duration = Duration::from_mins(1);
 
-/// A service that is started again whenever it has ended.
+/// A service that is restarted whenever it exits.
 pub struct RestartedService {
     service: ServiceProcess,
     name: &'static str,
@@ -28,7 +28,7 @@ pub struct RestartedService {
 }
 
 impl RestartedService {
-    /// Takes over a running service, and writes its process id to `folder/name.pid`.
+    /// Manages a running service, and writes its process id to `folder/name.pid`.
     pub fn new(service: ServiceProcess, name: &'static str, folder: &Path) -> Result<Self> {
         let revived =
             Self { service, name, folder: folder.to_owned(), started: Instant::now(), pause: FIRST_PAUSE, due: None };
@@ -36,12 +36,12 @@ impl RestartedService {
         Ok(revived)
     }
 
-    /// Where it listens.
+    /// Returns its URL.
     pub fn url(&self) -> &str {
         self.service.url()
     }
 
-    /// Starts it again if it has ended and its pause is over.
+    /// Restarts the service if it has exited and its delay is over.
     pub fn restart_if_ended(&mut self) -> Result<()> {
         if !self.service.process().has_exited() {
             return Ok(());
@@ -61,7 +61,7 @@ impl RestartedService {
         (self.started, self.due) = (now, None);
         match self.service.restart_now() {
             Ok(()) => self.write_pid(),
-            // A program that is being built anew is missing for a moment.
+            // The executable is missing for a moment while it is rebuilt.
             Err(error) => self.append_log(&format!("`{}` does not start: {error}", self.name)),
         }
     }

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs one long step, and says what it is, how far it is and how long it took the last time: step.sh NAME UNIT COMMAND...
-# UNIT is what progress.sh counts: `crates`, `packages`, `tests`, or `nothing`. STEPS may name all steps that are to come.
-# What the step prints goes to a log, and is shown where the step fails.
+# Runs one long step, and prints its name, its progress and how long it took the last time: step.sh NAME UNIT COMMAND...
+# UNIT is what progress.sh counts: `crates`, `packages`, `tests`, or `nothing`. STEPS may name all remaining steps. The
+# output of the step goes to a log, which is printed if the step fails.
 set -u
 . tests/stack/progress.sh
 name=$1 unit=$2
 shift 2
 log=$steps/$name.log
 
-# Cargo draws its bar for terminals alone, unless it is told how wide one is.
+# Cargo draws its progress bar only on terminals, unless it is given a width.
 if [ "$unit" = crates ]; then export CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100; fi
 
 place=
@@ -24,7 +24,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 begin=$(date +%s)
 : >"$log"
-# A step that has nothing to do ends before anything is said about it.
+# A step without work ends before anything is printed about it.
 (
   sleep 2 >/dev/null 2>&1
   echo "$place$name: $(last_time "$name")"

@@ -1,9 +1,7 @@
-//! One stack per build folder: who runs it, who may end it, and how the next run finds nothing in
-//! its way.
+//! One stack per build folder: which process runs it, who may stop it, and how the next run starts clean.
 //!
-//! The supervisor is a process of its own that owns everything else. It holds a lock that the
-//! kernel gives back however it dies, and until it is told `keep` it ends with the process that
-//! started it.
+//! The supervisor is a separate process that owns everything else. It holds a lock that the kernel releases however the
+//! supervisor dies. Until it receives `keep`, it exits with the process that started it.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, Write};
@@ -20,26 +18,26 @@ use super::assets;
 use super::full_stack::RunningStack;
 use super::process::Result;
 
-/// How often it looks whether everything still runs.
+/// Interval of checks whether everything is still running.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long another run may take to come up or to go away.
+/// Maximum time for another run to start or stop.
 const OTHER_RUN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a stack leaves for those who use it.
+/// Returns the folder of the stack's files for its users.
 pub fn stack_folder() -> Result<PathBuf> {
     Ok(assets::target()?.join("demo"))
 }
 
-/// A supervisor that this process started and that ends with it.
+/// A supervisor that this process started and that exits with it.
 pub struct SupervisorHandle(Child);
 
 impl SupervisorHandle {
-    /// Lets the stack run on when this process ends.
+    /// Keeps the stack running after this process exits.
     pub fn keep_running(mut self) -> Result<()> {
         let mut line = self.0.stdin.take().ok_or("the supervisor has no standard input")?;
         writeln!(line, "keep")?;
-        // It answers once it has taken note, so that nothing is lost when we end now.
+        // The supervisor answers after it has recorded this, so this process may then exit safely.
         let mut answer = String::new();
         if let Some(output) = self.0.stdout.take() {
             BufReader::new(output).read_line(&mut answer)?;
@@ -47,7 +45,7 @@ impl SupervisorHandle {
         if answer.trim() == "kept" { Ok(()) } else { Err("the stack has ended early".into()) }
     }
 
-    /// Ends the stack and waits until it is gone.
+    /// Stops the stack and waits until it is gone.
     pub fn stop_and_wait(mut self) -> Result<()> {
         drop(self.0.stdin.take());
         self.0.wait()?;
@@ -55,7 +53,7 @@ impl SupervisorHandle {
     }
 }
 
-/// Starts a stack; `None` when one runs already that was left running.
+/// Starts a stack; `None` if a stack that was left running exists.
 pub fn start_stack() -> Result<Option<SupervisorHandle>> {
     let lock = open_lock()?;
     let end = Instant::now() + OTHER_RUN_TIMEOUT;
@@ -69,7 +67,7 @@ pub fn start_stack() -> Result<Option<SupervisorHandle>> {
         }
         thread::sleep(Duration::from_millis(100));
     }
-    // What a run that was killed wrote there says nothing about the next one.
+    // The state of a killed run says nothing about the next one.
     lock.set_len(0)?;
     lock.unlock()?;
     let mut child = Command::new(std::env::current_exe()?)
@@ -77,7 +75,7 @@ pub fn start_stack() -> Result<Option<SupervisorHandle>> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        // An interrupt on the terminal is for us; it ends when its standard input does.
+        // An interrupt in the terminal must not reach the supervisor; it exits when its standard input closes.
         .process_group(0)
         .spawn()?;
     let mut output = BufReader::new(child.stdout.take().ok_or("the supervisor has no output")?);
@@ -92,7 +90,7 @@ pub fn start_stack() -> Result<Option<SupervisorHandle>> {
     Err(said.trim().into())
 }
 
-/// Ends the stack that runs; `false` when there is none.
+/// Stops the running stack; `false` if there is none.
 pub fn stop_stack() -> Result<bool> {
     let lock = open_lock()?;
     if try_lock(&lock)? {
@@ -110,12 +108,12 @@ pub fn stop_stack() -> Result<bool> {
     Ok(true)
 }
 
-/// The supervisor itself: says `ready` or what failed on standard output.
+/// Runs the supervisor, which prints `ready` or the error on standard output.
 pub fn supervise() -> Result<()> {
     match run_supervisor() {
         Ok(()) => Ok(()),
         Err(error) => {
-            // Whoever waits reads this; once nobody does, the file keeps it.
+            // A waiting parent reads this. If there is none, the error is in the file.
             let _ = writeln!(std::io::stdout(), "{error}");
             let _ = fs::write(stack_folder()?.join("supervisor.log"), format!("{error}\n"));
             Err(error)
@@ -147,20 +145,20 @@ fn run_supervisor() -> Result<()> {
             _ => break Ok(()),
         }
     };
-    // Nobody should find a way to what is gone.
+    // Nobody must use the access data of a stack that is gone.
     fs::remove_file(folder.join("env"))?;
     drop(whole);
     ended
 }
 
-/// Until the parent says `keep`, its end is ours.
+/// Stops the stack when the parent exits, unless the parent has sent `keep`.
 fn listen_to_parent(sender: Sender<()>, started: Arc<AtomicBool>, lock: File) {
     thread::spawn(move || {
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line);
         if read.is_ok() && line.trim() == "keep" && write_state(&lock, "kept").is_ok() {
             let _ = writeln!(std::io::stdout(), "kept");
-            // Waiting for its other end would be waiting for nobody.
+            // After `keep`, nothing more comes from the parent.
             return;
         }
         end_supervision(&sender, &started);
@@ -188,7 +186,7 @@ fn listen_to_signals(sender: Sender<()>, started: Arc<AtomicBool>) -> Result<()>
 
 fn end_supervision(sender: &Sender<()>, started: &AtomicBool) {
     if !started.load(Ordering::SeqCst) {
-        // What has been started so far ends with this process.
+        // Everything that was started exits with this process.
         std::process::exit(1);
     }
     let _ = sender.send(());
@@ -219,7 +217,7 @@ fn write_state(mut lock: &File, state: &str) -> Result<()> {
     Ok(())
 }
 
-/// The process that holds the lock, and whether it was left running on purpose.
+/// Returns the process that holds the lock, and whether it was left running on purpose.
 fn read_lock_holder() -> Result<(String, bool)> {
     let path = assets::target()?.join("demo.lock");
     for _ in 0..50 {
@@ -232,7 +230,7 @@ fn read_lock_holder() -> Result<(String, bool)> {
     Err(format!("{} is held by an unknown process: end it", path.display()).into())
 }
 
-/// Empties the folder; what an earlier run is still writing while it ends may need a moment.
+/// Empties the folder. An earlier run that is stopping may still write to it, so this is retried.
 fn empty_folder(folder: &PathBuf) -> Result<()> {
     for _ in 0..50 {
         if !folder.exists() || fs::remove_dir_all(folder).is_ok() {

@@ -1,4 +1,4 @@
-//! The platform as any other program sees it: its REST API with the service provider's credential.
+//! The platform as any other client sees it: its REST API with the service provider's credential.
 
 #![allow(dead_code)]
 
@@ -9,7 +9,7 @@ use super::http::{self, HttpResponse};
 use super::process::Result;
 use super::programs;
 
-/// A caller with a token.
+/// An API client with a token.
 pub struct TenancyApi {
     url: String,
     tenant: String,
@@ -17,7 +17,7 @@ pub struct TenancyApi {
 }
 
 impl TenancyApi {
-    /// Asks for a token; `tenant` is the service provider's id.
+    /// Requests a token; `tenant` is the service provider's id.
     pub fn connect(url: &str, tenant: &str, key: (&str, &str)) -> Result<Self> {
         let form = Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
@@ -42,7 +42,7 @@ impl TenancyApi {
         http::send(method, &format!("{}/api/v2/tenants/{path}", self.url), &headers, &body)
     }
 
-    /// The JSON at a path; any status but 200 is an error.
+    /// Returns the JSON at a path; fails for any status except 200.
     pub fn get(&self, path: &str) -> Result<Value> {
         let answer = self.call("GET", path, None)?;
         if answer.status == 200 {
@@ -51,7 +51,7 @@ impl TenancyApi {
         Err(format!("GET {path} answers {}: {}", answer.status, answer.body).into())
     }
 
-    /// Changes a tenant; any status but 200 is an error.
+    /// Changes a tenant; fails for any status except 200.
     pub fn change_tenant(&self, path: &str, body: &Value) -> Result<()> {
         let answer = self.call("POST", path, Some(body))?;
         if answer.status == 200 {
@@ -60,30 +60,30 @@ impl TenancyApi {
         Err(format!("POST {path} answers {}: {}", answer.status, answer.body).into())
     }
 
-    /// The path of a Partner.
+    /// Returns the path of a Partner.
     pub fn partner_path(&self, id: &str) -> String {
         format!("{}/msps/{id}", self.tenant)
     }
 
-    /// The unique ids below a list such as `sp_1/msps` that are in use, or all that ever were.
+    /// Returns the tenants below a list such as `sp_1/msps` that are active, or those that are not.
     pub fn list_tenants(&self, path: &str, active: bool) -> Result<Vec<Value>> {
         let page = self.get(&format!("{path}/search?queryString=activeStatus:{active}&pageSize=100"))?;
         let results = page["results"].as_array();
         Ok(results.ok_or_else(|| format!("{path}/search answers without `results`: {page}"))?.clone())
     }
 
-    /// The service provider's id.
+    /// Returns the service provider's id.
     pub fn provider_id(&self) -> &str {
         &self.tenant
     }
 
-    /// How many Partners and Clients the platform has created since it was started.
+    /// Returns the number of Partners and Clients that the platform has created since it started.
     pub fn create_counts(&self) -> Result<CreateCounts> {
         let text = http::get(&format!("{}/metrics", self.url))?.body;
         let of = |kind: &str| {
             let route = format!("route=\"/api/v2/tenants/{{tenant}}/{kind}\"");
             let labels = ["method=\"POST\"", &route, "status=\"200\""];
-            // A counter of requests: whole, and far below what a float holds exactly.
+            // A counter of requests is an integer, and far below the largest integer that a float represents exactly.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
             let count = programs::sum_metric(&text, "tenantry_platform_requests_total", &labels) as usize;
             count
@@ -92,16 +92,16 @@ impl TenancyApi {
     }
 }
 
-/// How many tenants of each kind a platform has created.
+/// Number of tenants of each kind that a platform has created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreateCounts {
-    /// Partners, terminated ones included.
+    /// Partners, including terminated ones.
     pub partners: usize,
-    /// Clients, terminated ones included.
+    /// Clients, including terminated ones.
     pub clients: usize,
 }
 
-/// A tenant in one line.
+/// Formats a tenant as one line.
 pub fn format_tenant(tenant: &Value) -> String {
     let text = |key: &str| tenant[key].as_str().unwrap_or("-").to_owned();
     let list = |key: &str| {
@@ -121,7 +121,7 @@ pub fn format_tenant(tenant: &Value) -> String {
     )
 }
 
-/// `ACTIVE`, `SUSPENDED` or `TERMINATED`.
+/// Returns `ACTIVE`, `SUSPENDED` or `TERMINATED`.
 pub fn tenant_state(tenant: &Value) -> &str {
     tenant["status"].as_str().unwrap_or("-")
 }

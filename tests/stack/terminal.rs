@@ -1,8 +1,8 @@
-//! What the person at the terminal reads.
+//! Output for the person at the terminal.
 
 use std::io::Write;
 
-/// Prints a line. An output that nobody reads any more is no reason to stop.
+/// Prints a line. A closed output is not an error.
 pub fn print_line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
@@ -14,7 +14,7 @@ pub fn print_block(text: &str) {
     }
 }
 
-/// A command as one would type it.
+/// Formats a command as one would type it.
 pub fn format_command(program: &str, args: &[&str]) -> String {
     let plain = |arg: &str| arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_=/.,:@".contains(c));
     let quoted = |arg: &&str| {

@@ -1,4 +1,4 @@
-//! The steps of the demo in which objects are removed and tenants end.
+//! The steps of the demo in which objects are deleted and tenants are terminated.
 
 use serde_json::{Value, json};
 
@@ -8,17 +8,17 @@ use super::process::Result;
 use super::tenancy::{self, CreateCounts};
 use super::terminal::{print_block, print_line};
 
-/// What would be a day is made short enough to watch.
+/// Short enough to watch; the default is one day.
 const GRACE_SECONDS: u64 = 3;
 
-/// A removed object leaves its tenant alone.
+/// Shows that deleting an object does not change its tenant.
 pub fn retain_client(demo: &mut Demo) -> Result<()> {
     demo.kubectl(&["delete", "client/globex", "--timeout=20s"])?;
     let globex = demo.print_tenant(&demo.client_path(&demo.ids[1]))?;
     demo.assert_same("globex is alive", tenancy::tenant_state(&globex), "ACTIVE")
 }
 
-/// A Partner with a living tenant is not terminated, however well confirmed.
+/// Shows that a Partner that still has a tenant is not terminated, even with a confirmation.
 pub fn block_partner_deletion(demo: &mut Demo) -> Result<()> {
     confirm_termination(demo, "partner/acme", GRACE_SECONDS)?;
     demo.kubectl(&["delete", "partner/acme", "--wait=false"])?;
@@ -33,7 +33,7 @@ pub fn block_partner_deletion(demo: &mut Demo) -> Result<()> {
     demo.assert_same("the Partner is alive", tenancy::tenant_state(&acme), "ACTIVE")
 }
 
-/// The same object in the same place finds its tenant again.
+/// Shows that the same object at the same place re-attaches to its tenant.
 pub fn reattach_client(demo: &mut Demo) -> Result<()> {
     let before = demo.tenancy.create_counts()?;
     demo.kubectl(&["apply", "-f", "examples/globex.yaml"])?;
@@ -51,7 +51,7 @@ pub fn reattach_client(demo: &mut Demo) -> Result<()> {
     Ok(())
 }
 
-/// All Clients end: suspended for the grace period, then erased.
+/// Shows that all Clients are suspended for the grace period and then terminated.
 pub fn terminate_clients(demo: &mut Demo) -> Result<()> {
     let clients = ["client/globex", "client/initech", "client/umbrella"];
     for client in clients {
@@ -71,11 +71,11 @@ pub fn terminate_clients(demo: &mut Demo) -> Result<()> {
         print_line(format!("  platform: {id}: {} {}", answer.status, answer.body));
         demo.assert_holds(&format!("{id} is gone"), [404, 410].contains(&answer.status))?;
     }
-    // Asked now: once the Partner is gone too, nothing below it answers.
+    // Checked now, because nothing below the Partner answers once it is gone too.
     assert_tombstones(demo, &format!("{}/clients", demo.ids[0]), &demo.ids[1..])
 }
 
-/// Nothing lives under the Partner any more: its termination goes on by itself.
+/// Shows that the Partner's termination continues by itself once it has no tenants.
 pub fn finish_partner_termination(demo: &mut Demo) -> Result<()> {
     demo.wait_for_condition("--for=delete", &["partner/acme"])?;
     let answer = demo.tenancy.call("GET", &demo.tenancy.partner_path(&demo.ids[0]), None)?;
@@ -83,7 +83,8 @@ pub fn finish_partner_termination(demo: &mut Demo) -> Result<()> {
     demo.assert_holds("the Partner is gone", [404, 410].contains(&answer.status))
 }
 
-/// Tombstones, no living tenant, and no create beyond the three of the beginning and the one made by hand.
+/// Checks that there are tombstones, no active tenant, and no create other than the three at the start and the one made
+/// by hand.
 pub fn check_tombstones(demo: &mut Demo) -> Result<()> {
     let partners = format!("{}/msps", demo.tenancy.provider_id());
     let alive = demo.tenancy.list_tenants(&partners, true)?;
@@ -98,7 +99,7 @@ pub fn check_tombstones(demo: &mut Demo) -> Result<()> {
     demo.assert_same("objects left", left.as_str(), "")
 }
 
-/// The platform keeps a tombstone of each of these and of nobody else.
+/// Asserts that the platform keeps tombstones of exactly these tenants.
 fn assert_tombstones(demo: &Demo, path: &str, wanted: &[String]) -> Result<()> {
     let dead = demo.tenancy.list_tenants(path, false)?;
     for tenant in &dead {
@@ -113,7 +114,7 @@ fn assert_tombstones(demo: &Demo, path: &str, wanted: &[String]) -> Result<()> {
     demo.assert_holds("all of them are terminated", ended)
 }
 
-/// Asks for termination and confirms it with the block that the status offers.
+/// Requests a termination and confirms it with the block in status.
 pub fn confirm_termination(demo: &Demo, object: &str, grace_seconds: u64) -> Result<()> {
     let wanted = json!({"policy": "Terminate", "gracePeriodSeconds": grace_seconds});
     patch_spec(demo, object, &json!({ "deletion": wanted }))?;
@@ -127,7 +128,7 @@ pub fn confirm_termination(demo: &Demo, object: &str, grace_seconds: u64) -> Res
     patch_spec(demo, object, &json!({"deletion": {"confirm": confirmation}}))
 }
 
-/// The confirmation in a block of YAML, however deep it is to be pasted.
+/// Returns the confirmation in a block of YAML, at any depth of nesting.
 fn find_confirmation(text: &str) -> Option<Value> {
     let mut value: Value = serde_yaml::from_str(text).ok()?;
     for key in ["spec", "deletion", "confirm"] {

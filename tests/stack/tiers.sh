@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the tiers named on the command line, all of them whatever fails, and prints a table with
-# their counts. A tier that ran nothing has failed, and what was ignored is counted, not hidden.
+# Runs all tiers named on the command line, even after a failure, and prints a table with their counts. A tier that ran
+# no tests has failed. Ignored tests are counted, not hidden.
 set -u
 . tests/stack/progress.sh
 
-# The same cases in each run, so that what turns red is what was changed; `make nightly` draws others.
+# The same cases in each run, so that a new failure comes from a change; `make nightly` uses other cases.
 PROPTEST_RNG_SEED=${TENANTRY_SEED:-0}
 export PROPTEST_RNG_SEED
 
@@ -14,7 +14,7 @@ mkdir -p "$logs"
 table=$logs/table
 passed=0 failed=0 ignored=0 number=0
 
-# A process in the background does not hear an interrupt of the terminal.
+# A background process does not receive an interrupt of the terminal.
 watcher=
 finish() { [ -z "$watcher" ] || kill "$watcher" 2>/dev/null; }
 trap finish EXIT
@@ -24,10 +24,12 @@ run() {
   case $1 in
     fmt) cargo fmt --check ;;
     lint) cargo clippy --all-targets -- -D warnings ;;
-    # What the operator's image is built from.
+    # The code that the operator's image is built from.
     lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
     unit) cargo test --lib ;;
-    # Its advisories need a database from the network: the workflow of GitHub asks for them.
+    # Names in the code, words in comments and docs.
+    words) cargo test --test docs ;;
+    # Its check of advisories needs a database from the network; the GitHub workflow runs that check.
     deny) "${CARGO_TARGET_DIR:-target}/tools/bin/cargo-deny" --color never check bans licenses sources ;;
     alerts)
       promtool=${CARGO_TARGET_DIR:-target}/controlplane/promtool
@@ -47,8 +49,8 @@ count() {
   sed -n "s/^test result:.* \([0-9][0-9]*\) $2.*/\1/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# A tier's output goes to the terminal and to a file; its status through a file of its own, since
-# a pipe has only that of its last command.
+# The output of a tier goes to the terminal and to a file. Its status goes through another file, because a pipe has only
+# the status of its last command.
 tier() {
   number=$((number + 1))
   echo "== $number of $tiers: $1; $(last_time "tier-$1")"
@@ -64,7 +66,7 @@ tier() {
   seconds=$(($(date +%s) - begin))
   [ "$status" -ne 0 ] || keep_time "tier-$1" "$seconds"
   case $1 in
-    unit|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
+    unit|words|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
     demo) good=$(sed -n 's/^demo: \([0-9]*\) steps passed.*/\1/p' "$log") bad=0 left=0 ;;
     *) good=$((status == 0)) bad=0 left=0 ;;
   esac
@@ -74,7 +76,7 @@ tier() {
   passed=$((passed + good)) failed=$((failed + bad)) ignored=$((ignored + left))
 }
 
-# What failed and with which words, once more where a reader looks first: at the end of a long output.
+# Prints the failures and their messages again at the end of a long output, where a reader starts.
 tell_failures() {
   awk '/^failures:$/ { part++ } part % 2 == 1 && !/^test result:/' "$logs"/*.log | head -n 200
 }

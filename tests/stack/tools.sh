@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sees to the programs that `make test` needs and does not build. It comes first: it would be a pity to learn after half an
-# hour that something is missing. Root installs with apt-get what Debian has. Otherwise one line says what to install.
+# Provides the programs that `make test` needs and does not build. It runs first, so that a missing program is reported
+# at once and not after half an hour. Root installs Debian's packages with apt-get. Otherwise one line names what to
+# install.
 set -eu
 
 log=${CARGO_TARGET_DIR:-target}/tools.log
@@ -8,7 +9,7 @@ mkdir -p "${log%/*}"
 
 python() { python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 10)' >/dev/null 2>&1; }
 
-# Packages of Debian that are missing.
+# Prints the missing packages of Debian.
 packages() {
   python || echo python3-venv
   for program in git openssl; do "$program" version >/dev/null 2>&1 || echo "$program"; done

@@ -1,18 +1,19 @@
 #!/bin/sh
-# Fetches Debian's packages, and what they need that is not installed, and unpacks all of it, which takes no rights:
-# unpack.sh FOLDER PACKAGE... FOLDER/root is then the root of their files.
+# Downloads Debian's packages and their missing dependencies, and unpacks them, which needs no rights: unpack.sh FOLDER
+# PACKAGE...
+# The root of the unpacked files is FOLDER/root.
 set -eu
 
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-# The lists of packages are our own, since those of the machine may be missing, old or closed to us.
+# The script uses its own package lists, because those of the machine may be missing, old or not readable.
 state=$folder/apt
 trap 'rm -rf "$state"' EXIT
 mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/debs" "$folder/root"
 
 apt() {
-  # What is installed on the machine decides what is missing.
+  # The packages installed on the machine determine what is missing.
   apt-get -qq -o Debug::NoLocking=1 -o APT::Sandbox::User=root -o Dir::State="$state" \
     -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$state/cache" "$@"
 }

@@ -17,7 +17,7 @@ pub(super) const TWO_LETTERS: &str = "\
     SYSYR TWTWN TJTJK TZTZA THTHA TGTGO TKTKL TOTON TTTTO TNTUN TRTUR TMTKM TCTCA TVTUV VIVIR UMUMI UGUGA UAUKR \
     AEARE GBGBR USUSA UYURY UZUZB VUVUT VAVAT VEVEN VNVNM WFWLF EHESH YEYEM ZMZMB ZWZWE AXALA";
 
-/// Other names: those of ISO 3166 where the table has another, and those that people and documentation use. Articles,
+/// Other names: those of ISO 3166 if the table has another, and those that people and documentation use. Articles,
 /// accents and punctuation make no difference.
 pub(super) const OTHER_NAMES: &[(&str, &str)] = &[
     ("United States of America", "United States"),

@@ -1,4 +1,4 @@
-//! Whether each Secret with a connection can be used, and whether the platform behind it takes the credential.
+//! Checks whether each Secret with a connection can be used, and whether the platform behind it accepts the credential.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::cli::references::{ReferenceError, References};
 use crate::connect::PlatformClient;
 use crate::object::{TenantResource, connection_secret};
 
-/// Tries each connection once.
+/// Checks each connection once.
 pub(super) async fn check_connections(
     flags: &ConnectionFlags,
     cluster: &Cluster,
@@ -52,7 +52,7 @@ pub(super) async fn check_connections(
     Ok(())
 }
 
-/// Every Secret with a connection, and the first object that names it: many share one.
+/// Lists every Secret with a connection, each with the first object that names it. Many objects share one.
 async fn list_connections(cluster: &Cluster, namespace: Option<&str>) -> Result<BTreeMap<String, AnyObject>, Failure> {
     let mut connections = BTreeMap::new();
     for partner in list_objects::<Partner>(cluster, namespace).await?.understood {

@@ -1,4 +1,4 @@
-//! Whether the resource definitions are there, and those of this program.
+//! Checks that the resource definitions are installed and match this program.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, ResourceExt as _};
@@ -9,10 +9,10 @@ use crate::api::{VERSION, crds};
 use crate::cli::cluster::{Cluster, api_error_message};
 
 const CHECK_NAME: &str = "definitions";
-/// Fields that are named before the rest is only counted.
+/// Number of fields that are named; the rest is only counted.
 const MAX_FIELDS_SHOWN: usize = 3;
 
-/// Looks at both definitions; whether both serve the version of this program.
+/// Checks both definitions. Returns whether both serve the API version of this program.
 pub(super) async fn check_definitions(cluster: &Cluster, report: &mut CheckReport) -> bool {
     let definitions = Api::<CustomResourceDefinition>::all(cluster.client.clone());
     let mut are_there = true;
@@ -35,7 +35,7 @@ pub(super) async fn check_definitions(cluster: &Cluster, report: &mut CheckRepor
     are_there
 }
 
-/// Whether the version of this program is served.
+/// Compares a definition with the one of this program. Returns whether it serves the API version of this program.
 fn compare_definition(
     ours: &CustomResourceDefinition,
     theirs: &CustomResourceDefinition,
@@ -80,7 +80,7 @@ fn format_fields(fields: &[&String]) -> String {
     shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
-/// Every field of a version, by its path.
+/// Collects the path of every field of a version.
 fn field_paths(version: &Value) -> Vec<String> {
     fn collect_paths(schema: &Value, path: &str, found: &mut Vec<String>) {
         for (name, child) in schema["properties"].as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! What the operator's ServiceAccount may do, as the API server judges it.
+//! Checks the permissions of the operator's ServiceAccount, as the API server evaluates them.
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::Api;
@@ -10,43 +10,43 @@ use crate::cli::cluster::{Cluster, api_error_message};
 
 const CHECK_NAME: &str = "rights";
 
-/// A right that the operator needs.
+/// A permission that the operator needs.
 struct RequiredRight {
     group: &'static str,
     resource: &'static str,
     subresource: &'static str,
-    /// The one object that it is needed for.
+    /// The one object that it applies to; empty for all objects.
     name: &'static str,
     verbs: &'static [&'static str],
     place: RightScope,
 }
 
-/// Where a right is needed.
+/// Where a permission is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RightScope {
-    /// Where the operator looks for objects.
+    /// In the namespaces that the operator watches.
     Watched,
-    /// In the namespace of the operator.
+    /// In the operator's own namespace.
     Own,
-    /// In the cluster, where the operator looks for objects everywhere; it goes on without it where it does not.
+    /// In the whole cluster, if the operator watches all namespaces. Otherwise the operator works without it.
     Cluster,
 }
 
-/// Where the operator looks for objects.
+/// The namespaces that the operator watches.
 pub(super) enum WatchedNamespaces {
-    /// In every namespace.
+    /// All namespaces.
     Everywhere,
-    /// In these.
+    /// These namespaces.
     Namespaces(Vec<String>),
-    /// No Deployment says so.
+    /// No Deployment shows which.
     Unknown,
 }
 
-/// Whose rights are checked.
+/// The account whose permissions are checked.
 pub(super) struct OperatorAccount {
     /// The ServiceAccount as `NAMESPACE/NAME`.
     pub(super) name: String,
-    /// Where it must have them.
+    /// The namespaces in which it needs them.
     pub(super) watched: WatchedNamespaces,
 }
 
@@ -71,7 +71,7 @@ const fn definition_right(name: &'static str) -> RequiredRight {
     }
 }
 
-/// What the chart gives.
+/// The permissions that the chart grants.
 const REQUIRED_RIGHTS: [RequiredRight; 15] = [
     watched_right(GROUP, "partners", &["get", "list", "watch", "patch"]),
     watched_right(GROUP, "clients", &["get", "list", "watch", "patch"]),
@@ -90,10 +90,10 @@ const REQUIRED_RIGHTS: [RequiredRight; 15] = [
     definition_right("clients.tenantry.dev"),
 ];
 
-/// Where a right is needed that tells an install for all namespaces from one for some.
+/// The permission that distinguishes an install for all namespaces from one for some.
 const LIST_EVERYWHERE: RequiredRight = watched_right(GROUP, "partners", &["list"]);
 
-/// Asks the API server for each right.
+/// Checks each permission with the API server.
 pub(super) async fn check_rights(account: &OperatorAccount, cluster: &Cluster, report: &mut CheckReport) {
     let OperatorAccount { name: account, watched } = account;
     let Some((namespace, name)) = account.split_once('/') else {
@@ -107,22 +107,22 @@ pub(super) async fn check_rights(account: &OperatorAccount, cluster: &Cluster, r
     }
 }
 
-/// Rights that are not given.
+/// Permissions that are not granted.
 #[derive(Default)]
 struct MissingRights {
     needed: Vec<String>,
-    /// Such that an operator for some namespaces does not need.
+    /// Permissions that an operator for some namespaces does not need.
     optional: Vec<String>,
 }
 
 impl MissingRights {
-    /// Reports what a ServiceAccount may not do.
+    /// Reports the permissions that a ServiceAccount lacks.
     fn report_missing(&self, account: &str, report: &mut CheckReport) {
         let Self { needed, optional: perhaps } = self;
         if needed.is_empty() && perhaps.is_empty() {
             report.add_ok(CHECK_NAME, format!("ServiceAccount `{account}` may do everything that the operator does"));
         }
-        // Without rights of its own it is no operator yet, wherever it looks.
+        // An account that lacks its own permissions is not an operator yet, in any namespace.
         if !needed.is_empty() {
             let all: Vec<&str> = needed.iter().chain(perhaps).map(String::as_str).collect();
             let all = all.join(", ");
@@ -144,7 +144,7 @@ async fn find_missing_rights(
     subject: &ReviewSubject<'_>,
     watched: &WatchedNamespaces,
 ) -> Result<MissingRights, kube::Error> {
-    // An account that may list everywhere is meant to look everywhere.
+    // An account that may list all namespaces is meant to watch all of them.
     let is_everywhere = match watched {
         WatchedNamespaces::Everywhere => true,
         WatchedNamespaces::Namespaces(_) => false,
@@ -188,7 +188,8 @@ impl RequiredRight {
         format!("{verb} `{resource}{}{}{}`{place}", part(".", group), part("/", subresource), part(" ", name))
     }
 
-    /// The name of the object that it is about; of a namespace the rights there are those to read it.
+    /// Returns the name of the object that the permission applies to. For permissions on namespaces it is the namespace
+    /// itself.
     fn name_in(&self, namespace: Option<&str>) -> String {
         match namespace {
             Some(namespace) if self.resource == "namespaces" => namespace.to_owned(),
@@ -196,7 +197,7 @@ impl RequiredRight {
         }
     }
 
-    /// Whether the API server lets the subject do it.
+    /// Returns whether the API server grants the permission to the subject.
     async fn is_granted(
         &self,
         verb: &str,
@@ -228,7 +229,7 @@ impl RequiredRight {
     }
 }
 
-/// Whose rights are asked for: a ServiceAccount.
+/// The subject of an access review: a ServiceAccount.
 struct ReviewSubject<'a> {
     namespace: &'a str,
     name: &'a str,

@@ -1,4 +1,4 @@
-//! Whether a value can be declared at all: the platform may hold what the resource definitions do not take.
+//! Checks whether a value can be declared: the platform may hold values that the resource definitions refuse.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use crate::api::{ClientSpec, PartnerSpec, crds};
 use crate::cli::lint::{ApiRefusal, KindDefinition};
 use crate::plan::{DeclaredSettings, Field, ResolvedReferences, TenantKind, Value, client_settings, partner_settings};
 
-/// The schemas of both specs, and the rules that the definitions carry.
+/// The schemas of both specs, with the rules of the definitions.
 pub(super) struct DeclarableSchemas {
     specs: BTreeMap<TenantKind, Json>,
     definitions: Vec<KindDefinition>,
 }
 
 impl DeclarableSchemas {
-    /// The schemas of this release.
+    /// Loads the schemas of this release.
     pub(super) fn new() -> Self {
         let spec = |crd| {
             let crd = serde_json::to_value(crd).unwrap_or_default();
@@ -25,7 +25,7 @@ impl DeclarableSchemas {
         Self { specs, definitions: KindDefinition::all_kinds() }
     }
 
-    /// Why a setting cannot be declared with the value that the platform has, if it cannot.
+    /// Returns why a setting cannot be declared with the platform's value, or `None` if it can.
     pub(super) fn objection(&self, kind: TenantKind, field: Field, value: &Value) -> Option<String> {
         let json: Json = serde_json::from_str(&value.to_json()).unwrap_or_default();
         let mut schema = self.specs.get(&kind)?;
@@ -33,17 +33,17 @@ impl DeclarableSchemas {
             schema = &schema["properties"][segment];
         }
         let refused = || {
-            // Only few settings have rules, and to ask them takes its time.
+            // Only few settings have rules, and evaluating them is slow.
             let rules = rules_of(schema);
             let refusal = (!rules.is_empty()).then(|| self.settings_refusal(kind, &[(field, json.clone())]))??;
-            // A rule of the whole spec speaks of settings that are not here.
+            // Ignore rules of the whole spec: they are about settings that are not part of this value.
             rules.iter().any(|rule| refusal.ends_with(rule)).then_some(refusal)
         };
         let plain = schema_objection(schema, &json).or_else(|| rule_objection(field, &json)).or_else(refused);
         plain.or_else(|| round_trip_objection(kind, field, value))
     }
 
-    /// What the API server says of settings that stand alone in a spec.
+    /// Returns the API server's refusal of a spec that holds only these settings.
     pub(super) fn settings_refusal(&self, kind: TenantKind, settings: &[(Field, Json)]) -> Option<String> {
         let mut spec = serde_json::json!({"details": {"name": "x"}});
         for (field, value) in settings {
@@ -62,10 +62,10 @@ impl DeclarableSchemas {
         definitions.find(|one| one.name() == kind.name()).map(|one| one.refusals(object, None).all).unwrap_or_default()
     }
 
-    /// Takes out of a manifest what the API server would refuse all the same; says what, and why.
+    /// Removes from a manifest what the API server would still refuse. Returns each removed setting with the reason.
     ///
     /// # Errors
-    /// What it refuses is no setting.
+    /// Fails if the refusal is not about a setting.
     pub(super) fn remove_refused_settings(&self, kind: TenantKind, object: &mut Json) -> Result<Vec<String>, String> {
         let mut left_out = Vec::new();
         loop {
@@ -86,7 +86,7 @@ impl DeclarableSchemas {
     }
 }
 
-/// The sentences of the rules that a setting has for itself and for what is in it.
+/// Collects the messages of the rules of a setting and of its members.
 fn rules_of(schema: &Json) -> Vec<&str> {
     let own = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
     let mut sentences: Vec<&str> = own.filter_map(|rule| rule["message"].as_str()).collect();
@@ -128,7 +128,7 @@ fn schema_objection(schema: &Json, value: &Json) -> Option<String> {
     }
 }
 
-/// What only the definitions' own rules say.
+/// Returns an objection that is not part of the schema but a rule of the definitions.
 fn rule_objection(field: Field, value: &Json) -> Option<String> {
     let text = value.as_str().unwrap_or_default();
     match field {
@@ -148,14 +148,14 @@ fn rule_objection(field: Field, value: &Json) -> Option<String> {
     }
 }
 
-/// The setting must mean to the operator what it means on the platform.
+/// Verifies that the operator reads the declared setting as the value on the platform.
 fn round_trip_objection(kind: TenantKind, field: Field, value: &Value) -> Option<String> {
     let path = field.path();
     if path.starts_with("details.businessHours")
         || path.starts_with("security.access.duo.")
         || field == Field::PolicyPciDss
     {
-        // Only all together they have a meaning.
+        // They only have a meaning together.
         return None;
     }
     let mut spec = serde_json::json!({"details": {"name": "x"}});
@@ -173,7 +173,7 @@ fn round_trip_objection(kind: TenantKind, field: Field, value: &Value) -> Option
     }
 }
 
-/// The settings of a spec, without what it refers to.
+/// Parses the settings of a spec, without its references.
 pub(super) fn parse_settings(kind: TenantKind, spec: Json) -> Result<DeclaredSettings, String> {
     let unfit = |error: &dyn std::fmt::Display| format!("cannot be declared: {error}");
     let invalid = |invalid: Vec<crate::plan::InvalidSetting>| {
@@ -191,7 +191,7 @@ pub(super) fn parse_settings(kind: TenantKind, spec: Json) -> Result<DeclaredSet
     }
 }
 
-/// Takes the value at a path away.
+/// Removes and returns the value at a path.
 fn remove_at_path(from: &mut Json, path: &str) -> Option<Json> {
     match path.split_once('.') {
         Some((section, rest)) => remove_at_path(from.get_mut(section)?, rest),
@@ -199,14 +199,14 @@ fn remove_at_path(from: &mut Json, path: &str) -> Option<Json> {
     }
 }
 
-/// As much of a value as a sentence holds.
+/// Shortens a value for use in a sentence.
 pub(super) fn truncate_value(json: &str) -> String {
     const LONGEST: usize = 60;
     let is_long = json.chars().count() > LONGEST;
     if is_long { json.chars().take(LONGEST - 3).chain("...".chars()).collect() } else { json.to_owned() }
 }
 
-/// Puts a value at a path, with the members around it.
+/// Sets the value at a path and creates the members around it.
 pub(super) fn set_at_path(into: &mut Json, path: &str, value: Json) {
     let mut place = into;
     for segment in path.split('.') {

@@ -1,4 +1,4 @@
-//! What all Clients of a Partner have in common, so that it is said once.
+//! Finds the settings that all Clients of a Partner have in common, so that they are declared once.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::new_tenant::NewTenantDefaults;
 use crate::connect::TenantInspection;
 use crate::plan::{Field, TenantKind, Value};
 
-/// Settings that `clients.defaults` may hold, but for secrets.
+/// Settings that `clients.defaults` may hold, except secrets.
 const SHAREABLE_FIELDS: [Field; 8] = [
     Field::Timezone,
     Field::Country,
@@ -21,7 +21,7 @@ const SHAREABLE_FIELDS: [Field; 8] = [
     Field::ShowCopyClipboard,
 ];
 
-/// What every one of several Clients has.
+/// Returns the settings that several Clients all have with the same value.
 pub(super) fn common_settings(
     clients: &[&TenantInspection],
     schemas: &DeclarableSchemas,
@@ -32,7 +32,7 @@ pub(super) fn common_settings(
     for field in SHAREABLE_FIELDS.into_iter().filter(|field| !unchosen.omits(*field, first)) {
         let Some(value) = first.observed.value(field).filter(|value| **value != Value::Cleared) else { continue };
         let is_common = clients.iter().all(|client| client.observed.value(field) == Some(value));
-        // An add-on needs its package beside it.
+        // An add-on needs its package in the same place.
         let has_packages = field != Field::AddOns || shared.contains_key(&Field::Packages);
         let is_taken = || {
             let packages = shared.get(&Field::Packages).filter(|_| field == Field::AddOns);
@@ -54,7 +54,7 @@ fn to_json(value: &Value) -> Json {
     serde_json::from_str(&value.to_json()).unwrap_or_default()
 }
 
-/// The block `clients.defaults`.
+/// Builds the block `clients.defaults`.
 pub(super) fn defaults_block(shared: &BTreeMap<Field, Value>) -> Json {
     let mut block = json!({});
     for (field, value) in shared {

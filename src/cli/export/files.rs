@@ -1,4 +1,4 @@
-//! Files of an export: each begins with a line that says so, by which a later export knows what it may replace.
+//! Files of an export. Each begins with a header line, by which a later export knows what it may replace.
 
 mod earlier;
 
@@ -16,7 +16,7 @@ use earlier::EarlierExport;
 /// The first line of every file.
 const HEADER_LINE: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
 
-/// Name of the list of all files.
+/// Name of the file that lists all others.
 const KUSTOMIZATION_FILE: &str = "kustomization.yaml";
 
 /// Files by their path inside the folder.
@@ -24,14 +24,14 @@ const KUSTOMIZATION_FILE: &str = "kustomization.yaml";
 pub(super) struct ExportFiles(BTreeMap<String, String>);
 
 impl ExportFiles {
-    /// Adds an object; `comments` stand above it.
+    /// Adds an object. `comments` are written above it.
     ///
     /// # Errors
-    /// What was written reads back as something else.
+    /// Fails if the written text does not read back as the same object.
     pub(super) fn add_object(&mut self, path: String, object: &Value, comments: &[String]) -> Result<(), Failure> {
         let mut text = format!("{HEADER_LINE}\n");
         for comment in comments {
-            // A line break of a tenant's name must not end the comment.
+            // A line break in a tenant's name must not end the comment.
             let _ = writeln!(text, "# Not exported: {}", comment.replace(is_line_break, " "));
         }
         text.push_str(&yaml::to_block_yaml(object));
@@ -45,7 +45,7 @@ impl ExportFiles {
         Ok(())
     }
 
-    /// Adds the kustomization of all files so far.
+    /// Adds the kustomization of all files that were added.
     ///
     /// # Errors
     /// As [`ExportFiles::add_object`].
@@ -57,7 +57,7 @@ impl ExportFiles {
         self.add_object(KUSTOMIZATION_FILE.to_owned(), &object, &[])
     }
 
-    /// All objects in one text, namespaces first; the kustomization is no object.
+    /// Joins all objects into one text, namespaces first, without the kustomization.
     pub(super) fn to_stream(&self) -> String {
         let (spaces, others): (Vec<_>, Vec<_>) = self
             .0
@@ -67,10 +67,10 @@ impl ExportFiles {
         spaces.into_iter().chain(others).map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n")
     }
 
-    /// Writes all files into a folder and takes away those of an earlier export that are none any more.
+    /// Writes all files into a folder and removes those of an earlier export that no longer exist.
     ///
     /// # Errors
-    /// The folder holds something else, or cannot be written.
+    /// Fails if the folder holds other files or cannot be written.
     pub(super) fn write_to_folder(&self, folder: &Path) -> Result<(), Failure> {
         let failed = |path: &Path, error: &std::io::Error| {
             Failure::new(format!("`{}` cannot be written: {error}", path.display()))
@@ -106,11 +106,11 @@ impl ExportFiles {
         Ok(())
     }
 
-    /// Takes over the files of an earlier export about these partners that this one does not have. Those of other partners
-    /// are about what has ended or has another name by now.
+    /// Keeps the files of an earlier export about these partners, where this export has none. Files of other partners
+    /// are about tenants that were terminated or renamed, and are dropped.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// Fails if the folder cannot be read.
     pub(super) fn keep_earlier(&mut self, folder: &Path, partners: &BTreeSet<&str>) -> Result<(), Failure> {
         let mut earlier = EarlierExport::default();
         let failed = |error: &std::io::Error| Failure::new(format!("`{}` cannot be read: {error}", folder.display()));
@@ -127,13 +127,13 @@ impl ExportFiles {
         Ok(())
     }
 
-    /// How many objects there are.
+    /// Returns the number of objects.
     pub(super) fn count(&self) -> usize {
         self.0.keys().filter(|path| *path != KUSTOMIZATION_FILE).count()
     }
 }
 
-/// Whether a letter may end a line, or is not seen.
+/// Returns whether a character may end a line or is invisible.
 fn is_line_break(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{ffff}')

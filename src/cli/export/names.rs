@@ -1,11 +1,11 @@
-//! Names of objects, from the names of tenants.
+//! Object names, derived from tenant names.
 
 use std::collections::BTreeSet;
 
-/// Longest name: a namespace's, with room for what makes it unique.
+/// Longest slug: the limit of a namespace name, less the suffix that makes it unique.
 const MAX_SLUG_LENGTH: usize = 50;
 
-/// Letters that people expect to find again.
+/// Letters and their usual transliterations.
 const TRANSLITERATIONS: [(&str, &str); 16] = [
     ("äæ", "ae"),
     ("öœ", "oe"),
@@ -25,7 +25,7 @@ const TRANSLITERATIONS: [(&str, &str); 16] = [
     ("ďđð", "d"),
 ];
 
-/// A name that Kubernetes takes: lower-case letters, digits and dashes.
+/// Converts a name into one that Kubernetes accepts: lower-case letters, digits and dashes.
 pub(super) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for letter in name.to_lowercase().chars() {
@@ -46,13 +46,13 @@ pub(super) fn slug(name: &str) -> String {
 pub(super) struct UsedNames(BTreeSet<String>);
 
 impl UsedNames {
-    /// A name that must be kept.
+    /// Reserves a name that must be kept.
     pub(super) fn reserve_name(&mut self, name: &str) {
         self.0.insert(name.to_owned());
     }
 
-    /// The name of a tenant; the first of two with the same slug has it, the other adds its id. Where tenants come in the
-    /// order of their ids, that never changes when more of them come.
+    /// Assigns a name to a tenant. The first of two with the same slug gets it, the other one gets its id added. If
+    /// tenants are added in the order of their ids, later tenants never change earlier names.
     pub(super) fn assign_name(&mut self, name: &str, id: &str) -> String {
         let slug = slug(name);
         let id = self::slug(id);
@@ -64,7 +64,7 @@ impl UsedNames {
     }
 }
 
-/// Namespaces that belong to the cluster itself.
+/// Returns whether a namespace belongs to the cluster itself.
 pub(super) fn is_system_namespace(namespace: &str) -> bool {
     namespace == "default" || namespace.starts_with("kube-") || namespace == "tenantry-system"
 }

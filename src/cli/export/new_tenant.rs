@@ -1,9 +1,10 @@
-//! What every new tenant has although nobody chose it: written down, it would be held at that for ever.
+//! Settings that every new tenant has although nobody chose them. Written into a manifest, they would be enforced for
+//! ever.
 
 use crate::connect::TenantInspection;
 use crate::plan::{Field, Value};
 
-/// Switches of a new tenant are off; a platform that shows none of them means the same.
+/// Switches that are off in a new tenant. A platform that shows none of them means the same.
 const SWITCHES_OFF: [Field; 8] = [
     Field::SmsVoiceNotification,
     Field::RemoteAccess,
@@ -23,19 +24,19 @@ const DEFAULT_HOURS: [(Field, &str); 4] = [
     (Field::BusinessLastDay, "Friday"),
 ];
 
-/// Which settings are left out.
+/// Decides which settings are left out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewTenantDefaults {
     writes_all: bool,
 }
 
 impl NewTenantDefaults {
-    /// `is_written`: none is left out.
+    /// Creates the rule. If `is_written` is true, no setting is left out.
     pub(super) const fn new(is_written: bool) -> Self {
         Self { writes_all: is_written }
     }
 
-    /// Whether a setting of a tenant is left out, since it is as it was when the tenant was made.
+    /// Returns whether a setting is left out because it still has its value from creation.
     pub(super) fn omits(self, field: Field, found: &TenantInspection) -> bool {
         !self.writes_all && is_new_tenant_default(field, found)
     }

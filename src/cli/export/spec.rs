@@ -1,4 +1,4 @@
-//! From a tenant as it is to the spec that declares it, and to the list of what could not go in.
+//! Converts an observed tenant into the spec that declares it, and lists what could not be declared.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::plan::{Field, LifecycleState, ObservedValue, TenantKind, Value, Value
 pub(super) struct ExportedSpec {
     /// The spec.
     pub(super) spec: Json,
-    /// Settings in it.
+    /// Settings that the spec declares.
     pub(super) values: BTreeMap<Field, Value>,
-    /// Images in it, by their key.
+    /// Images that the spec refers to, by their key.
     pub(super) images: BTreeMap<String, Field>,
-    /// What could not go in, and why.
+    /// What could not be declared, and why.
     pub(super) left_out: Vec<String>,
 }
 
@@ -26,19 +26,20 @@ const POLICY_PREFIX: &str = "security.passwordPolicy.";
 const DUO_PREFIX: &str = "security.access.duo.";
 const HOURS_PREFIX: &str = "details.businessHours.";
 
-/// What all specs are written by.
+/// What all specs of an export share.
 pub(super) struct SpecContext<'a> {
     /// What can be declared.
     pub(super) schemas: &'a DeclarableSchemas,
     /// Name of the `ConfigMap` with the images.
     pub(super) images: &'a str,
-    /// What is left out.
+    /// Settings that are left out.
     pub(super) unchosen: NewTenantDefaults,
 }
 
-/// The spec that declares a tenant; what its Partner's `defaults` say already is left out.
+/// Builds the spec that declares a tenant, without what its Partner's `defaults` already declare.
 pub(super) fn build_exported_spec(
-    (kind, found): (TenantKind, &TenantInspection),
+    kind: TenantKind,
+    found: &TenantInspection,
     defaults: &BTreeMap<Field, Value>,
     frame: &SpecContext<'_>,
 ) -> ExportedSpec {
@@ -54,10 +55,10 @@ pub(super) fn build_exported_spec(
             }
             Some(ObservedValue::Value(value)) => {
                 let default = defaults.get(&field);
-                // Where the Partner's defaults say otherwise, leaving it out would change it.
+                // If the Partner's defaults say otherwise, leaving it out would change it.
                 let is_left_out = default.is_none() && unchosen.omits(field, found);
                 if default != Some(value) && !is_left_out {
-                    written.add_setting((kind, field, value), default, schemas);
+                    written.add_setting(kind, field, value, default, schemas);
                 }
             }
             Some(ObservedValue::Unreadable) => written.note_unreadable(field, found),
@@ -86,12 +87,14 @@ pub(super) fn build_exported_spec(
 impl ExportedSpec {
     fn add_setting(
         &mut self,
-        (kind, field, value): (TenantKind, Field, &Value),
+        kind: TenantKind,
+        field: Field,
+        value: &Value,
         default: Option<&Value>,
         schemas: &DeclarableSchemas,
     ) {
         let empty = match (value, field.value_type(), default) {
-            // Nothing is there: left out it is not managed, which is the same.
+            // No value: a setting that is left out is not managed, which has the same effect.
             (Value::Cleared, _, None) => return,
             (Value::Cleared, ValueType::Text, Some(_)) => json!(""),
             (Value::Cleared, ValueType::Set, Some(_)) => json!([]),
@@ -123,7 +126,7 @@ impl ExportedSpec {
 
     fn note_unreadable(&mut self, field: Field, found: &TenantInspection) {
         if field.value_type() == ValueType::Secret {
-            // Said once, beside the host name that shows whether Duo is in use.
+            // Reported once, with the host name that shows whether Duo is in use.
             return;
         }
         if let Some(form) = found.observed.unknown.unreadable.get(&field) {
@@ -140,7 +143,7 @@ impl ExportedSpec {
         self.left_out.push(format!("`{}` is not shown by the platform: add it if the tenant has one", field.path()));
     }
 
-    /// Settings that can only be declared together.
+    /// Removes settings that can only be declared together if one of them is missing.
     fn drop_incomplete_groups(&mut self) {
         let hours = self.values.keys().filter(|field| field.path().starts_with(HOURS_PREFIX)).count();
         if (1..4).contains(&hours) {
@@ -189,7 +192,7 @@ impl ExportedSpec {
         self.values.retain(|field, _| !field.path().starts_with(prefix));
     }
 
-    /// Images become keys of a `ConfigMap`.
+    /// Turns images into references to keys of a `ConfigMap`.
     fn reference_images(&mut self, map: &str) {
         let pictures: Vec<Field> =
             self.values.keys().copied().filter(|field| field.value_type() == ValueType::Image).collect();
@@ -204,11 +207,11 @@ impl ExportedSpec {
         }
     }
 
-    /// Members that hold nothing are left out.
+    /// Removes empty members.
     fn tidy_up(&mut self, kind: TenantKind) {
         prune_empty_members(&mut self.spec);
         if kind == TenantKind::Client {
-            // An add-on needs its package beside it only where packages are declared at all.
+            // An add-on only needs its package beside it if packages are declared at all.
             self.left_out.sort();
         }
         self.left_out.dedup();
@@ -262,7 +265,8 @@ mod tests {
     fn export_client_spec(found: &TenantInspection) -> ExportedSpec {
         let unchosen = NewTenantDefaults::new(false);
         build_exported_spec(
-            (TenantKind::Client, found),
+            TenantKind::Client,
+            found,
             &BTreeMap::new(),
             &SpecContext { schemas: &DeclarableSchemas::new(), images: "images", unchosen },
         )

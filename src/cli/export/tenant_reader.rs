@@ -1,4 +1,4 @@
-//! Reads every tenant.
+//! Reads all tenants of a platform.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::connect::{CallError, Place, PlatformClient, TenantInspection};
 use crate::plan::{Digest, Field, ImageRule, ObservedValue, TenantKind, UnknownAnswers, Value, judge_image};
 use crate::wire::WireTenantState;
 
-/// Tenants that are read at the same time.
+/// Number of tenants that are read at the same time.
 const CONCURRENT_READS: usize = 8;
 
 /// A tenant that was read.
 #[derive(Debug)]
 pub(super) struct ReadTenant {
-    /// What the platform shows.
+    /// What the platform shows of it.
     pub(super) inspection: TenantInspection,
     /// Its images.
     pub(super) images: BTreeMap<Field, Vec<u8>>,
@@ -28,29 +28,29 @@ pub(super) struct ReadTenant {
 pub(super) struct PartnerTenants {
     /// Unique id of the partner.
     pub(super) id: String,
-    /// The partner itself; nothing where the platform does not offer partners.
+    /// The partner itself; `None` if the platform does not offer partners.
     pub(super) partner: Option<ReadTenant>,
-    /// Its living clients, in the order of their ids.
+    /// Its live clients, in the order of their ids.
     pub(super) clients: Vec<ReadTenant>,
-    /// Tenants whose answer cannot be read, and why.
+    /// Tenants whose answer cannot be parsed, and why.
     pub(super) left_out: Vec<String>,
 }
 
-/// What was read, and what could not be.
+/// The partners that were read, and those that could not be.
 #[derive(Debug, Default)]
 pub(super) struct PartnerReads {
     /// The partners with their clients.
     pub(super) partners: Vec<PartnerTenants>,
-    /// Partners that the platform would not show as a whole.
+    /// Partners that the platform does not show completely.
     pub(super) failed: Vec<FailedPartner>,
 }
 
-/// A partner that the platform would not show as a whole.
+/// A partner that the platform does not show completely.
 #[derive(Debug)]
 pub(super) struct FailedPartner {
     /// Its unique id.
     pub(super) id: String,
-    /// Why.
+    /// The reason.
     pub(super) why: String,
 }
 
@@ -60,17 +60,17 @@ impl From<FailedPartner> for Failure {
     }
 }
 
-/// Partners in a row that cannot be read before the others are not tried any more.
+/// Number of consecutive failures after which no further partner is tried.
 const MAX_FAILURES_IN_A_ROW: usize = 3;
 
-/// What was read of several tenants.
+/// The results of reading several tenants.
 #[derive(Default)]
 struct TenantReads {
     found: Vec<ReadTenant>,
     left_out: Vec<String>,
 }
 
-/// Every living partner, or one of them, with its clients.
+/// Reads every live partner, or one of them, with its clients.
 pub(super) async fn read_all_partners(
     platform: &PlatformClient,
     wanted: Option<&str>,
@@ -122,14 +122,14 @@ pub(super) async fn read_all_partners(
     Ok(families)
 }
 
-/// A partner with its clients; nothing for one that went meanwhile.
+/// Reads a partner with its clients. Returns `None` if it was removed meanwhile.
 async fn read_partner_tenants(
     platform: &PlatformClient,
     place: &Place,
     id: &str,
 ) -> Result<Option<PartnerTenants>, CallError> {
     let mut own = TenantReads::default();
-    if !own.add_read(read_tenant(platform, place, id).await, (place.kind(), id))? {
+    if !own.add_read(read_tenant(platform, place, id).await, place.kind(), id)? {
         return Ok(None);
     }
     let TenantReads { found: clients, left_out } = read_clients(platform, id).await?;
@@ -145,11 +145,12 @@ async fn list_living_ids(platform: &PlatformClient, place: &Place) -> Result<Vec
 }
 
 impl TenantReads {
-    /// Keeps a tenant, or why its answer cannot be read; false for one that went meanwhile.
+    /// Keeps a tenant, or the reason why its answer cannot be parsed. Returns false if it was removed meanwhile.
     fn add_read(
         &mut self,
         read: Result<Option<ReadTenant>, CallError>,
-        (kind, id): (TenantKind, &str),
+        kind: TenantKind,
+        id: &str,
     ) -> Result<bool, CallError> {
         match read {
             Ok(None) => return Ok(false),
@@ -174,8 +175,8 @@ async fn read_clients(platform: &PlatformClient, partner: &str) -> Result<Tenant
     while let Some(read) = reads.next().await {
         progress.count_one(all);
         let id = names.next().map_or("", String::as_str);
-        // One that went meanwhile is not there.
-        clients.add_read(read, (TenantKind::Client, id))?;
+        // A client that was removed meanwhile is left out.
+        clients.add_read(read, TenantKind::Client, id)?;
     }
     Ok(clients)
 }
@@ -193,13 +194,13 @@ async fn read_tenant(platform: &PlatformClient, place: &Place, id: &str) -> Resu
                 observed.values.insert(*field, observe_image(*field, &bytes, &mut observed.unknown));
                 images.insert(*field, bytes);
             }
-            // Its address is shown, and there is nothing at it.
+            // The platform shows an address, but no image is there.
             Err(CallError::NotFound { .. } | CallError::ParentGone { .. } | CallError::Malformed { .. }) => {
                 observed.values.insert(*field, ObservedValue::Unreadable);
             }
-            // Nothing is known of the image, and the files of an earlier export have it.
+            // Nothing is known about the image, and the files of an earlier export have it.
             Err(error) if error.is_of_connection() => return Err(error),
-            // One file that is refused or broken must not keep a whole partner out of the export.
+            // One refused or broken file must not keep a partner out of the export.
             Err(error) => {
                 observed.values.insert(*field, ObservedValue::Unreadable);
                 observed.unknown.unreadable.insert(*field, format!("the file that it serves was not loaded: {error}"));
@@ -209,7 +210,7 @@ async fn read_tenant(platform: &PlatformClient, place: &Place, id: &str) -> Resu
     Ok(Some(ReadTenant { inspection, images }))
 }
 
-/// An image as what everybody can load of it, since that is what the manifest gets.
+/// Observes an image by the bytes that everybody can load, since the manifest gets those.
 fn observe_image(field: Field, bytes: &[u8], unknown: &mut UnknownAnswers) -> ObservedValue {
     let rule = ImageRule::for_field(field);
     match rule.map(|rule| judge_image(bytes, rule)) {

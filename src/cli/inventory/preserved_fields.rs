@@ -1,5 +1,5 @@
-//! What the cluster holds in a spec beside the manifest, and keeps when the manifest is applied: a pause, an approval or
-//! an adoption that a person wrote there.
+//! Fields of a spec in the cluster that are not in the manifest and survive its apply: a pause, an approval or an
+//! adoption that a person wrote there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
@@ -8,16 +8,17 @@ use serde_json::{Value, json};
 use crate::cli::optimistic_patch::FIELD_MANAGER;
 use crate::object::TenantResource;
 
-/// Managers with which people write single fields beside their manifests; a browser is that of a console. What anybody
-/// else wrote is taken to go with the manifest: a tool that merges takes away what it wrote, and a plan that says too much
-/// is seen, where one that hides a write is not.
+/// Field managers with which people edit single fields beside their manifests; a browser is that of a console. Fields
+/// of any other manager are assumed to go with the manifest: a tool that merges removes what it wrote. A plan that
+/// shows too much is noticed, one that hides a write is not.
 const BY_HAND: [&str; 4] = [FIELD_MANAGER, "kubectl-edit", "kubectl-patch", "Mozilla"];
 
-/// Where an apply on the client's side keeps what it applied: its next one takes away what was there and is not now,
-/// whoever wrote it since.
+/// Annotation in which a client-side apply keeps what it applied. The next apply removes what was there and is no
+/// longer in the manifest, no matter who wrote it since.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Adds to a declared object what stays of the one in the cluster. An apply takes away only what an apply wrote.
+/// Adds to a declared object the fields of the cluster's object that an apply keeps. An apply only removes what an
+/// apply wrote.
 pub(super) fn preserve_cluster_fields<K: TenantResource>(declared: &mut K, there: &K) {
     let is_by_hand =
         |entry: &&ManagedFieldsEntry| entry.manager.as_deref().is_some_and(|manager| BY_HAND.contains(&manager));
@@ -37,7 +38,7 @@ pub(super) fn preserve_cluster_fields<K: TenantResource>(declared: &mut K, there
     }
 }
 
-/// The spec that was last applied on the client's side, as `managedFields` would name its members.
+/// Returns the spec of the last client-side apply, in the form of `managedFields`.
 fn last_applied<K: TenantResource>(there: &K) -> Option<Value> {
     let applied: Value = serde_json::from_str(there.annotations().get(LAST_APPLIED)?).ok()?;
     applied.get("spec").map(fields)
@@ -48,23 +49,23 @@ fn fields(value: &Value) -> Value {
     members.map(|(name, member)| (format!("f:{name}"), fields(member))).collect()
 }
 
-/// Members of an object, as `managedFields` names them.
+/// Members of an object, in the form of `managedFields`.
 struct OwnedFields<'a> {
-    /// Those that stay.
+    /// Members that are kept.
     owned: &'a Value,
-    /// Those that go with the manifest all the same.
+    /// Members that are removed with the manifest all the same.
     removed: Vec<&'a Value>,
 }
 
-/// Copies the members that stay and that the manifest does not have.
+/// Copies the members that are kept and that the manifest does not have.
 fn copy_owned_members(into: &mut Value, from: &Value, fields: &OwnedFields<'_>) {
     for (field, owned) in fields.owned.as_object().into_iter().flatten() {
-        // Entries of lists stay with the list.
+        // List entries are kept or removed with their list.
         let Some(name) = field.strip_prefix("f:") else { continue };
         let Some(value) = from.get(name).filter(|value| !value.is_null()) else { continue };
         let gone: Vec<&Value> = fields.removed.iter().filter_map(|gone| gone.get(field)).collect();
         if value.is_object() {
-            // An entry without members owns that the object is there, and nothing in it.
+            // An entry without members owns the existence of the object, and nothing in it.
             let there = into.get(name).filter(|there| there.is_object()).cloned();
             let mut member = there.unwrap_or_else(|| json!({}));
             copy_owned_members(&mut member, value, &OwnedFields { owned, removed: gone });

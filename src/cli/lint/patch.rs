@@ -1,14 +1,14 @@
-//! Patches of kustomize: parts of objects, of which only what they hold can be judged.
+//! Patches of kustomize: parts of objects, of which only the members that they hold can be checked.
 
 use serde_json::Value;
 
 use super::{DocumentFinding, KindDefinition, scalars, schema_findings};
 use crate::cli::manifest::{ManifestSource, YamlDocument};
 
-/// Begin of the members that tell kustomize and `kubectl patch` what to do.
+/// Prefix of the members that are directives of kustomize and `kubectl patch`.
 const DIRECTIVE_PREFIX: &str = "$";
 
-/// Whether a document is a patch: its kustomization says so, or it holds a directive.
+/// Returns whether a document is a patch: its kustomization lists it as one, or it holds a directive.
 pub(super) fn is_patch(source: &ManifestSource, document: &YamlDocument) -> bool {
     source.is_patch || has_directive(&document.value)
 }
@@ -23,8 +23,8 @@ fn has_directive(value: &Value) -> bool {
     }
 }
 
-/// What the API server would refuse in the object that the patch is put over. What is missing may be there, and the rules
-/// speak of whole objects.
+/// Returns what the API server would refuse in the patched object. Missing members and rules are not checked, since the
+/// rules apply to complete objects.
 pub(super) fn check_patch(kind: &KindDefinition, document: &mut YamlDocument, text: &str) -> Vec<DocumentFinding> {
     remove_directives(&mut document.value);
     let mut misfits = kind.schema.find_violations(&document.value);

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! Renders the findings for people and for programs.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use super::{LintFinding, LintRule, LintSummary};
 use crate::cli::failure::{Failure, FileLocation};
 use crate::cli::output::{OutputFormat, format_count, strip_control_chars};
 
-/// Names in one sentence.
+/// Longest list of names in one sentence.
 const MAX_NAMES: usize = 5;
 
-/// A line each, as compilers write it.
+/// Renders one line for each finding, in the format of compilers.
 pub(super) fn render_text(findings: &[LintFinding]) -> String {
     let line = |finding: &LintFinding| {
         let LintFinding { rule: mistake, failure, path: _, column } = finding;
@@ -26,10 +26,10 @@ pub(super) fn render_text(findings: &[LintFinding]) -> String {
     findings.iter().map(line).collect()
 }
 
-/// As a list.
+/// Renders a JSON list.
 ///
 /// # Errors
-/// It cannot be written.
+/// Fails if the findings cannot be serialised.
 pub(super) fn render_json(findings: &[LintFinding]) -> Result<String, Failure> {
     let one = |finding: &LintFinding| {
         let LintFinding { rule: mistake, failure: Failure { spot, object, message }, path, column } = finding;
@@ -46,10 +46,10 @@ pub(super) fn render_json(findings: &[LintFinding]) -> Result<String, Failure> {
     OutputFormat::Json.text(&json!({"findings": findings.iter().map(one).collect::<Vec<_>>()}))
 }
 
-/// As the Static Analysis Results Interchange Format, which code hosts show beside the lines of a pull request.
+/// Renders the Static Analysis Results Interchange Format, which code hosts show beside the lines of a pull request.
 ///
 /// # Errors
-/// It cannot be written.
+/// Fails if the findings cannot be serialised.
 pub(super) fn render_sarif(findings: &[LintFinding]) -> Result<String, Failure> {
     let rule = |mistake: LintRule| json!({"id": mistake.name(), "shortDescription": {"text": mistake.description()}});
     let result = |finding: &LintFinding| {
@@ -92,7 +92,7 @@ fn physical_location(spot: &FileLocation, column: Option<u64>) -> Value {
     json!({"artifactLocation": {"uri": to_relative_uri(&spot.file.display().to_string())}, "region": region})
 }
 
-/// A path as a relative reference; standard input has none of its own.
+/// Converts a path to a relative reference. Standard input has no path.
 fn to_relative_uri(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     if path == "-" {
@@ -103,7 +103,7 @@ fn to_relative_uri(path: &str) -> String {
     path.replace('\\', "/").bytes().map(one).collect()
 }
 
-/// What was looked at, in a sentence.
+/// Summarises what was checked in one sentence.
 pub(super) fn summary_line(found: usize, seen: &LintSummary) -> String {
     let LintSummary { partners, clients, patches, ignored, skipped_files: passed_over, unknown } = seen;
     let found = match found {

@@ -1,4 +1,4 @@
-//! The rules that the definitions carry, evaluated as the API server does.
+//! Evaluates the rules of the definitions as the API server does.
 
 use kube_cel::{CompiledSchema, ErrorKind, ValidationError, ValidationErrors, Validator, compile_schema};
 use serde_json::{Value, json};
@@ -11,24 +11,24 @@ pub(super) struct CelRules {
     compiled: CompiledSchema,
 }
 
-/// What the rules say of an object.
+/// The result of evaluating the rules for an object.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     /// Every rule that it breaks.
     pub(super) misfits: Vec<SchemaViolation>,
-    /// Rules of which only the API server knows: not evaluated is not broken.
+    /// Rules that only the API server can evaluate. They do not count as broken.
     pub(super) not_evaluated: Vec<String>,
 }
 
 impl CelRules {
-    /// From the schema of a definition.
+    /// Compiles the rules of a definition's schema.
     pub(super) fn new(of_definition: &Value) -> Self {
         let mut schema = of_definition.clone();
         read_old_self(&mut schema);
         Self { validator: Validator::new(), compiled: compile_schema(&schema) }
     }
 
-    /// Judges an object; `old` is the one that it replaces.
+    /// Evaluates the rules for an object. `old` is the object that it replaces.
     pub(super) fn find_violations(&self, object: &Value, old: Option<&Value>) -> Verdict {
         let known = json!({"metadata": object["metadata"], "spec": without_nulls(&object["spec"])});
         let old = old.map(without_nulls);
@@ -47,8 +47,8 @@ impl CelRules {
     }
 }
 
-/// Rules that also hold for new objects ask an optional value for the old one. The library gives them the old one itself,
-/// or null.
+/// Adapts rules that also apply to new objects: they read the old value as an optional. The library passes the old
+/// value itself, or null.
 fn read_old_self(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -63,7 +63,7 @@ fn read_old_self(schema: &mut Value) {
     }
 }
 
-/// Members that are nothing are dropped before the rules are asked.
+/// Removes members that are null, as the API server does before it evaluates rules.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => {

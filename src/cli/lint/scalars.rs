@@ -1,13 +1,13 @@
-//! Texts that are none, because nobody put them in quotes: a colour that is a comment, a postal code that is a number,
-//! Norway's code that is `false`.
+//! Finds values that should be texts but are not, because they lack quotes: a colour that is a comment, a postal code
+//! that is a number, Norway's code that is `false`.
 //!
-//! kubectl, kustomize, Helm and the GitOps tools read YAML 1.1, where more plain words are no texts than in YAML 1.2; what
-//! they make of a word is what counts.
+//! kubectl, kustomize, Helm and the GitOps tools read YAML 1.1, in which more plain words are not texts than in YAML
+//! 1.2. This module follows their reading.
 
 use super::schema::{KindSchema, is_int_or_string};
 use crate::cli::manifest::{ScalarPosition, YamlDocument};
 
-/// A scalar that is read as something else than a text.
+/// A scalar that is not read as a text.
 pub(super) struct MisreadScalar {
     pub(super) path: String,
     pub(super) line: u64,
@@ -15,7 +15,7 @@ pub(super) struct MisreadScalar {
     pub(super) message: String,
 }
 
-/// Every scalar of a document that should be a text and is not read as one.
+/// Finds every scalar of a document that should be a text and is not read as one.
 pub(super) fn find_misread_scalars(document: &YamlDocument, schema: &KindSchema, source: &str) -> Vec<MisreadScalar> {
     let lines: Vec<&str> = source.lines().collect();
     let judge = |(path, scalar): (&String, &ScalarPosition)| {
@@ -30,7 +30,7 @@ pub(super) fn find_misread_scalars(document: &YamlDocument, schema: &KindSchema,
     document.scalars().iter().filter_map(judge).collect()
 }
 
-/// What stands after a `#` that begins a comment, where the value of a member should be.
+/// Returns the text behind a `#` that begins a comment where the value of a member should be.
 fn comment_value(line: &str, path: &str) -> Option<String> {
     let name = path.rsplit('.').next().unwrap_or(path);
     let (_, after) = line.split_once(&format!("{name}:"))?;
@@ -38,7 +38,7 @@ fn comment_value(line: &str, path: &str) -> Option<String> {
     word.starts_with('#').then_some(word)
 }
 
-/// The plain word at a column; nothing for one in quotes, and for blocks, aliases and tags.
+/// Returns the plain word at a column; empty for quoted words, blocks, aliases and tags.
 fn word_at(line: &str, column: u64) -> String {
     let skipped = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
     let rest: String = line.chars().skip(skipped).collect();
@@ -49,7 +49,7 @@ fn word_at(line: &str, column: u64) -> String {
     rest[..end].trim_end_matches([',', ' ', '\t', '\r']).to_owned()
 }
 
-/// What YAML 1.1 makes of a plain word that is no text.
+/// Returns what YAML 1.1 reads a plain word as, if not as a text.
 fn yaml_1_1_meaning(word: &str) -> Option<&'static str> {
     match word {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => Some("the flag `true`"),
@@ -79,7 +79,7 @@ fn is_number(word: &str) -> bool {
     digits.starts_with(|one: char| one.is_ascii_digit() || one == '.')
         && digits.contains(|one: char| one.is_ascii_digit())
         && digits.chars().all(|one| one.is_ascii_digit() || ".eE+-".contains(one))
-        // Beyond what a number can be it is a text again.
+        // A number that overflows is read as a text.
         && digits.parse::<f64>().is_ok_and(f64::is_finite)
 }
 

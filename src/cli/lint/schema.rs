@@ -1,5 +1,6 @@
-//! What the API server checks by the schema of a definition, in its words. General validators of JSON schemas know
-//! neither pruning nor lists that are sets or maps, and call a place by a pointer and not as the API server does.
+//! Checks what the API server checks by the schema of a definition, with its messages. General validators of JSON
+//! schemas know neither pruning nor lists that are sets or maps, and they name a position by a JSON pointer instead of
+//! the API server's path.
 
 use serde_json::{Map, Number, Value};
 
@@ -12,17 +13,17 @@ pub(super) struct KindSchema {
     root: Value,
 }
 
-/// Something that does not fit, by its path.
+/// A violation of the schema, with its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SchemaViolation {
     pub(super) path: String,
     pub(super) message: String,
-    /// Whether the API server asks its rules nothing then.
+    /// Whether the API server skips the rules because of it.
     pub(super) is_blocking: bool,
 }
 
 impl KindSchema {
-    /// From the schema of a definition.
+    /// Reads the schema of a definition.
     pub(super) fn new(of_definition: &Value) -> Self {
         let text = serde_json::json!({"type": "string"});
         let texts = serde_json::json!({"type": "object", "additionalProperties": text});
@@ -36,7 +37,7 @@ impl KindSchema {
         }
     }
 
-    /// The schema of a place such as `spec.packages[0]`.
+    /// Returns the schema at a path such as `spec.packages[0]`.
     pub(super) fn schema_at(&self, path: &str) -> Option<&Value> {
         let mut node = &self.root;
         let mut rest = path;
@@ -49,7 +50,7 @@ impl KindSchema {
                 node = members.get(&rest[..end])?;
                 rest = &rest[end..];
             } else {
-                // The key of a map may hold anything.
+                // The key of a map may hold any value.
                 node = node.get("additionalProperties")?;
                 rest = "";
             }
@@ -58,8 +59,8 @@ impl KindSchema {
         Some(node)
     }
 
-    /// A question for what was meant at a place of an object: the field nearest to its name, or the word nearest to its
-    /// value.
+    /// Suggests a correction for a path of an object, as a question: the field with the nearest name, or the word
+    /// nearest to its value.
     pub(super) fn suggest_correction(&self, path: &str, value: &Value) -> Option<String> {
         if let Some(schema) = self.schema_at(path) {
             return suggest_word(value, schema["enum"].as_array()?);
@@ -68,11 +69,11 @@ impl KindSchema {
         suggest_field(name, self.schema_at(parent)?.get("properties")?.as_object()?)
     }
 
-    /// Everything that does not fit.
+    /// Returns all violations of an object.
     pub(super) fn find_violations(&self, object: &Value) -> Vec<SchemaViolation> {
         let mut misfits = Vec::new();
         let properties = &self.root["properties"];
-        // Nothing else of the metadata is in a definition's schema.
+        // A definition's schema has nothing else of the metadata.
         for name in ["labels", "annotations"] {
             if let Some(texts) = object["metadata"].get(name).filter(|texts| !texts.is_null()) {
                 check_value(
@@ -91,13 +92,13 @@ impl KindSchema {
 }
 
 impl SchemaViolation {
-    /// Whether something is missing.
+    /// Returns whether it is about a missing member.
     pub(super) fn is_missing(&self) -> bool {
         self.message == REQUIRED_MESSAGE
     }
 }
 
-/// What the API server says of something that is missing.
+/// The API server's message for a missing member.
 const REQUIRED_MESSAGE: &str = "Required value: add it";
 
 type ViolationTarget<'a> = (&'a str, &'a mut Vec<SchemaViolation>);
@@ -106,12 +107,12 @@ fn add_blocking((path, misfits): ViolationTarget<'_>, message: impl Into<String>
     misfits.push(SchemaViolation { path: path.to_owned(), message: message.into(), is_blocking: true });
 }
 
-/// Adds something with which the rules can still be asked.
+/// Adds a violation after which the API server still evaluates the rules.
 fn add_non_blocking((path, misfits): ViolationTarget<'_>, message: impl Into<String>) {
     misfits.push(SchemaViolation { path: path.to_owned(), message: message.into(), is_blocking: false });
 }
 
-/// Judges a value, and everything in it where it is of the right type.
+/// Checks a value, and its members if its type is right.
 fn check_value(value: &Value, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     match (schema["type"].as_str().unwrap_or_default(), value) {
         ("object", Value::Object(members)) => check_object(members, schema, (path, misfits)),
@@ -140,17 +141,17 @@ fn check_value(value: &Value, schema: &Value, (path, misfits): ViolationTarget<'
     }
 }
 
-/// Whether a place takes texts and whole numbers; a rule says then what to do about numbers.
+/// Returns whether a schema accepts both texts and whole numbers. A rule then checks the numbers.
 pub(super) fn is_int_or_string(schema: &Value) -> bool {
     schema["x-kubernetes-int-or-string"] == true
 }
 
-/// Whether JSON writes a number without a fraction.
+/// Returns whether JSON writes a number without a fraction.
 fn is_whole(number: &Number) -> bool {
     number.is_i64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
-/// A question for the field that is nearest to a name: one of these, or one inside of them.
+/// Suggests the field with the nearest name, as a question: one of these fields, or a member of them.
 fn suggest_field(name: &str, known: &Map<String, Value>) -> Option<String> {
     suggest_nearest(name, known.keys().map(String::as_str)).or_else(|| {
         let inside: Vec<(&String, &Map<String, Value>)> =
@@ -162,7 +163,7 @@ fn suggest_field(name: &str, known: &Map<String, Value>) -> Option<String> {
     })
 }
 
-/// A question for the word that is nearest to a value.
+/// Suggests the word nearest to a value, as a question.
 fn suggest_word(value: &Value, words: &[Value]) -> Option<String> {
     suggest_nearest(value.as_str()?, words.iter().filter_map(Value::as_str))
 }
@@ -200,7 +201,7 @@ fn check_object(members: &Map<String, Value>, schema: &Value, (path, misfits): V
             add_blocking((&format!("{path}.{name}"), misfits), REQUIRED_MESSAGE);
         }
     }
-    check_size(members.len(), (schema, "Properties", "properties"), (path, misfits));
+    check_size(members.len(), schema, "Properties", "properties", (path, misfits));
 }
 
 fn check_array(entries: &[Value], schema: &Value, (path, misfits): ViolationTarget<'_>) {
@@ -208,13 +209,13 @@ fn check_array(entries: &[Value], schema: &Value, (path, misfits): ViolationTarg
         let path = format!("{path}[{number}]");
         check_value(entry, &schema["items"], (&path, misfits));
     }
-    check_size(entries.len(), (schema, "Items", "items"), (path, misfits));
+    check_size(entries.len(), schema, "Items", "items", (path, misfits));
 }
 
-/// The API server counts the characters of a text and calls them bytes.
+/// Checks a text. The API server counts characters although it calls them bytes.
 fn check_string(text: &str, schema: &Value, (path, misfits): ViolationTarget<'_>) {
     let length = text.chars().count();
-    check_size(length, (schema, "Length", "characters"), (path, misfits));
+    check_size(length, schema, "Length", "characters", (path, misfits));
     if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !names::matches_pattern(pattern, text)) {
         add_non_blocking(
             (path, &mut *misfits),
@@ -229,7 +230,7 @@ fn check_string(text: &str, schema: &Value, (path, misfits): ViolationTarget<'_>
     }
 }
 
-fn check_size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits): ViolationTarget<'_>) {
+fn check_size(size: usize, schema: &Value, what: &str, unit: &str, (path, misfits): ViolationTarget<'_>) {
     let bound = |edge: &str| schema[format!("{edge}{what}")].as_u64().and_then(|bound| usize::try_from(bound).ok());
     if let Some(max) = bound("max").filter(|max| size > *max) {
         add_blocking((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));
@@ -255,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    /// What this file knows to check, and what only speaks to people or is checked elsewhere.
+    /// Keywords that this file checks, and those that are only documentation or are checked elsewhere.
     const KNOWN_KEYWORDS: [&str; 21] = [
         "additionalProperties",
         "description",

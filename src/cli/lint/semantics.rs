@@ -1,5 +1,5 @@
-//! What the operator would say of the objects, as far as it follows from the input: its own stages with what the input
-//! holds, and silence about what it does not.
+//! Checks the objects as the operator would, as far as the input allows: it runs the operator's own stages on the input
+//! and reports nothing about what the input does not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ use crate::plan::{
     ConfigMapEntry, InvalidSetting, PassOutcome, ResolvedReferences, SecretLookup, TenantKind, client_default_settings,
 };
 
-/// What an image is taken for that the input does not hold: the head of a picture of one dot.
+/// Replaces an image that the input does not hold: the header of a PNG of one pixel.
 const VALID_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
 
-/// Adds what is wrong, and returns the names that the input does not hold.
+/// Adds the findings, and returns the names that the input does not hold.
 pub(super) fn check_manifests(manifests: &Manifests, findings: &mut Vec<LintFinding>) -> Vec<String> {
     let mut judge = SemanticChecker { manifests, findings, unknown: BTreeSet::new(), claims: BTreeMap::new() };
     for partner in &manifests.partners {
@@ -42,7 +42,7 @@ struct SemanticChecker<'a> {
     manifests: &'a Manifests,
     findings: &'a mut Vec<LintFinding>,
     unknown: BTreeSet<String>,
-    /// What only one object can have, and where it was said first.
+    /// Values that only one object can have, and where each was declared first.
     claims: BTreeMap<String, FileLocation>,
 }
 
@@ -51,7 +51,8 @@ impl<'a> SemanticChecker<'a> {
         &mut self,
         mistake: LintRule,
         declared: &DeclaredObject<K>,
-        (path, message): (&str, String),
+        path: &str,
+        message: String,
     ) {
         let failure = Failure::new(message).about(object_label(&declared.object)).at(&declared.location_of(path));
         let path = (!path.is_empty()).then(|| path.to_owned());
@@ -72,7 +73,7 @@ impl<'a> SemanticChecker<'a> {
         }
         let empty = ResolvedReferences::default();
         let defaults_material = partners_material.as_ref().unwrap_or(&empty);
-        // What is wrong with the Partner's own defaults is said at the Partner.
+        // A mistake in the Partner's defaults is reported at the Partner.
         if partner.is_some_and(|partner| validate_client_defaults(partner, defaults_material).is_err()) {
             return;
         }
@@ -83,13 +84,13 @@ impl<'a> SemanticChecker<'a> {
             Ok(desired) => self.add_invalid(declared, &desired.effective.refused, "spec"),
             Err(PassOutcome::Refused(_, message)) => {
                 let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
-                self.add_finding(LintRule::Catalog, declared, (&path, message));
+                self.add_finding(LintRule::Catalog, declared, &path, message);
             }
             Err(_) => {}
         }
     }
 
-    /// What a Partner hands to its Clients.
+    /// Checks the defaults that a Partner hands to its Clients.
     fn check_client_defaults(&mut self, declared: &DeclaredObject<Partner>) {
         self.check_secret_labels(declared, default_secret_keys(&declared.object), "spec.clients.defaults.access.duo");
         let material = self.load_defaults_material(&declared.object);
@@ -109,32 +110,32 @@ impl<'a> SemanticChecker<'a> {
             let is_missing = [Reason::ImageNotFound, Reason::SecretNotFound].contains(reason);
             let mistake = if is_missing { LintRule::Reference } else { LintRule::Catalog };
             let place = if below == "spec" { format!("spec.{path}") } else { below.to_owned() };
-            self.add_finding(mistake, declared, (&place, format!("`{path}` {message}")));
+            self.add_finding(mistake, declared, &place, format!("`{path}` {message}"));
         }
     }
 
-    /// Countries and time zones, which the platform knows by name.
+    /// Checks countries and time zones, which the platform knows by name.
     fn check_country_and_timezone<K: TenantResource>(&mut self, declared: &DeclaredObject<K>, below: &str) {
         let object = serde_json::to_value(&declared.object).unwrap_or_default();
         let text = |name: &str| {
             let path = format!("{below}.{name}");
             let value = object.pointer(&format!("/{}", path.replace('.', "/")))?.as_str()?;
-            // As the operator takes it: a block of YAML ends with a line feed.
+            // The operator trims them too: a block scalar of YAML ends with a line feed.
             Some(value.trim()).filter(|text| !text.is_empty()).map(|text| (path, text.to_owned()))
         };
         if let Some((path, message)) =
             text("country").and_then(|(path, text)| Some((path, catalog::unknown_country_message(&text)?)))
         {
-            self.add_finding(LintRule::Catalog, declared, (&path, format!("`{path}`: {message}")));
+            self.add_finding(LintRule::Catalog, declared, &path, format!("`{path}`: {message}"));
         }
         if let Some((path, message)) =
             text("timezone").and_then(|(path, text)| Some((path, catalog::unknown_timezone_message(&text)?)))
         {
-            self.add_finding(LintRule::Catalog, declared, (&path, format!("`{path}`: {message}")));
+            self.add_finding(LintRule::Catalog, declared, &path, format!("`{path}`: {message}"));
         }
     }
 
-    /// The Partner of a Client, where the input holds it and it takes the Client.
+    /// Returns the Partner of a Client, if the input holds it and it accepts the Client.
     fn partner_of<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) -> Option<&'a Partner> {
         let ParentRef::Object(partner_namespace, name) = declared.object.parent() else { return None };
         let partners = self.manifests.partners.iter().map(|declared| &declared.object);
@@ -152,17 +153,17 @@ impl<'a> SemanticChecker<'a> {
                 Some(partner)
             }
             NamespacePermission::Denied => {
-                if let PassOutcome::Unresolved(_, message) = namespace_not_allowed(&partner_namespace, (&name, &own)) {
-                    self.add_finding(LintRule::Reference, declared, ("spec.partnerRef", message));
+                if let PassOutcome::Unresolved(_, message) = namespace_not_allowed(&partner_namespace, &name, &own) {
+                    self.add_finding(LintRule::Reference, declared, "spec.partnerRef", message);
                 }
                 None
             }
         }
     }
 
-    /// A Secret in the input must be one that leads to a platform.
+    /// Checks that a Secret in the input holds a connection to a platform.
     fn check_connection<K: TenantResource>(&mut self, declared: &DeclaredObject<K>, partner: Option<&Partner>) {
-        // What is the Partner's is said at the Partner.
+        // A mistake in the Partner's connection is reported at the Partner.
         if declared.object.connection_secret().is_none() {
             return;
         }
@@ -172,13 +173,13 @@ impl<'a> SemanticChecker<'a> {
             Some(SecretSnapshot { data, .. }) => {
                 if let Err(error) = Connection::from_secret(data) {
                     let message = format!("{} is no connection: {error}", secret_label(&key));
-                    self.add_finding(LintRule::Reference, declared, ("spec.connectionSecretRef", message));
+                    self.add_finding(LintRule::Reference, declared, "spec.connectionSecretRef", message);
                 }
             }
         }
     }
 
-    /// Two objects with one tenant, or two tenants with one name, of which the platform takes only one.
+    /// Finds two objects that claim one tenant, and two tenants with one name, of which the platform accepts only one.
     fn check_claims<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) {
         let object = &declared.object;
         let mut claims = Vec::new();
@@ -188,7 +189,7 @@ impl<'a> SemanticChecker<'a> {
         let under = match (K::KIND, object.parent()) {
             (TenantKind::Client, ParentRef::Object(namespace, name)) => format!("Partner `{namespace}/{name}`"),
             (TenantKind::Client, ParentRef::Id(id)) => format!("partner `{id}`"),
-            // Which service provider it is shows only the Secret.
+            // Only the Secret shows which service provider it is.
             (TenantKind::Partner, _) | (_, ParentRef::Provider) => match object.connection_secret() {
                 Some(name) => format!("the account of {}", secret_label(&(namespace(object), name.to_owned()))),
                 None => "the default account".to_owned(),
@@ -200,14 +201,14 @@ impl<'a> SemanticChecker<'a> {
             if let Some(first) = self.claims.get(&format!("{what}\n{under}")) {
                 let under = if under.is_empty() { String::new() } else { format!(" under {under}") };
                 let message = format!("{what}{under} is declared at {first} already, and there can be only one");
-                self.add_finding(LintRule::Duplicate, declared, (path, message));
+                self.add_finding(LintRule::Duplicate, declared, path, message);
             } else {
                 self.claims.insert(format!("{what}\n{under}"), spot);
             }
         }
     }
 
-    /// Images and Secrets of an object, as far as the input holds them.
+    /// Loads the images and Secrets of an object, as far as the input holds them.
     fn load_material<K: TenantResource>(&mut self, declared: &DeclaredObject<K>) -> ResolvedReferences {
         let object = &declared.object;
         let own = namespace(object);
@@ -244,12 +245,12 @@ impl<'a> SemanticChecker<'a> {
                 let data = BTreeMap::from([(reference.key.clone(), b"not in the input".to_vec())]);
                 SecretSnapshot { data, ..SecretSnapshot::default() }.read_key(namespace, &reference)
             };
-            // A label that is missing has a finding of its own and hides no other.
+            // A missing label has its own finding and hides no other.
             material.secrets.insert(reference, SecretLookup { is_allowed: true, ..read });
         }
     }
 
-    /// Secrets of the input that are referenced and do not carry the label for it.
+    /// Finds Secrets of the input that are referenced and lack the label for it.
     fn check_secret_labels<K: TenantResource>(
         &mut self,
         declared: &DeclaredObject<K>,
@@ -265,13 +266,13 @@ impl<'a> SemanticChecker<'a> {
                     "{} lacks the label `{ALLOW_REFERENCE}: \"true\"`, without which the operator refuses a new reference to its keys: add it",
                     secret_label(&key)
                 );
-                self.add_finding(LintRule::Label, declared, (path, message));
+                self.add_finding(LintRule::Label, declared, path, message);
             }
         }
     }
 }
 
-/// Secrets that a Partner's defaults name.
+/// Returns the Secrets that a Partner's defaults name.
 fn default_secret_keys(partner: &Partner) -> Vec<SecretKeyRef> {
     let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
     secret_references(defaults.and_then(|defaults| defaults.access.as_ref()))

@@ -1,4 +1,4 @@
-//! The clients of all partners, or of the one that is asked for.
+//! Lists the clients of all partners, or of the one that was requested.
 
 use futures::StreamExt as _;
 
@@ -9,10 +9,10 @@ use crate::cli::tenants;
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::wire::{TenantSearchItem, WireTenantState};
 
-/// Partners whose clients are asked for at the same time.
+/// Number of partners whose clients are listed at the same time.
 const CONCURRENT_LISTS: usize = 4;
 
-/// The partner that was asked for, if one was, and whether a platform has it.
+/// The partner that was requested, if any, and whether a platform has it.
 pub(super) struct PartnerFilter<'a> {
     wanted: Option<&'a str>,
     is_found: bool,
@@ -23,7 +23,7 @@ impl<'a> PartnerFilter<'a> {
         Self { wanted, is_found: false }
     }
 
-    /// Why nothing is listed of a partner that no platform has.
+    /// Returns the failure for a partner that no platform has.
     pub(super) fn not_found_failure(&self) -> Option<Failure> {
         let wanted = self.wanted.filter(|_| !self.is_found)?;
         let message = format!(
@@ -38,14 +38,15 @@ impl<'a> PartnerFilter<'a> {
     }
 }
 
-/// A partner whose clients are asked for.
+/// A partner whose clients are listed.
 struct ListedPartner {
     id: String,
-    /// Whether it is in service for certain; of one that is not, some platforms show nothing.
+    /// Whether it is known to be in service. Some platforms show nothing of a partner that is not.
     is_active: bool,
 }
 
-/// The clients of a platform's partners. Of a partner that does not answer nothing is listed, and that is told.
+/// Lists the clients of a platform's partners. A partner that does not answer is reported, and none of its clients are
+/// listed.
 pub(super) async fn list_clients(
     platform: &PlatformClient,
     sought: &mut PartnerFilter<'_>,
@@ -76,7 +77,7 @@ pub(super) async fn list_clients(
     Ok(rows)
 }
 
-/// The partners to ask about: all but those that were terminated, or the one that is wanted.
+/// Returns the partners to query: all that are not terminated, or the requested one.
 async fn select_partners(
     platform: &PlatformClient,
     sought: &mut PartnerFilter<'_>,
@@ -84,7 +85,8 @@ async fn select_partners(
 ) -> Result<Vec<ListedPartner>, CallError> {
     let found = match tenants::list_tenant_rows(platform, &partners_place(platform)).await {
         Ok(found) => found,
-        // Without partners in the API the credential's own tenant is one, and another is asked for by its id.
+        // If the API has no partners, the credential's own tenant is the only one, and another one is queried by its
+        // id.
         Err(CallError::Unsupported { .. } | CallError::NotFound { .. }) => {
             sought.is_found = true;
             let id = sought.wanted.unwrap_or(platform.tenant_id()).to_owned();

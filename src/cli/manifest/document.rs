@@ -1,4 +1,4 @@
-//! YAML as values that know their lines.
+//! YAML documents as values with line numbers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,28 +13,28 @@ pub(crate) struct YamlDocument {
     pub(crate) value: Value,
     pub(crate) line: u64,
     lines: BTreeMap<String, u64>,
-    /// Each text, number, flag or null by its path.
+    /// The scalars by their path.
     scalars: BTreeMap<String, ScalarPosition>,
 }
 
-/// Where a text, number, flag or null itself stands.
+/// The position of a scalar: a text, a number, a flag or null.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScalarPosition {
     /// The line, from 1.
     pub(crate) line: u64,
     /// The column, from 1.
     pub(crate) column: u64,
-    /// Whether it is nothing.
+    /// Whether it is null.
     pub(crate) is_null: bool,
 }
 
 impl YamlDocument {
-    /// Each text, number, flag or null by its path.
+    /// Returns the scalars by their path.
     pub(crate) const fn scalars(&self) -> &BTreeMap<String, ScalarPosition> {
         &self.scalars
     }
 
-    /// The line of a member, or of the nearest one around it.
+    /// Returns the line of a member, or of its nearest ancestor.
     pub(crate) fn line_of(&self, path: &str) -> u64 {
         let mut path = path;
         loop {
@@ -48,12 +48,12 @@ impl YamlDocument {
         }
     }
 
-    /// Every document of a text that is not empty.
+    /// Parses every document of a text that is not empty.
     ///
     /// # Errors
-    /// The line at which it is not YAML, and why.
+    /// Returns the line at which the text is not valid YAML, and why.
     pub(crate) fn parse_all(text: &str) -> Result<Vec<Self>, (u64, String)> {
-        // Thousands of tenants come as one stream of a kustomization; the rest of the parser's limits stays.
+        // A kustomization may emit thousands of tenants as one stream. The other limits of the parser are kept.
         let options = serde_yaml::options! {
             budget: serde_yaml::budget! {
                 max_documents: 1_000_000,
@@ -78,7 +78,7 @@ impl YamlDocument {
         Self { value, line, lines, scalars }
     }
 
-    /// The members of a `List`, each with its own lines.
+    /// Splits a `List` into its members, each with its own lines.
     pub(crate) fn into_items(mut self) -> Vec<Self> {
         let Some(Value::Array(items)) = self.value.get_mut("items").map(Value::take) else { return Vec::new() };
         let item = |(number, value): (usize, Value)| {
@@ -95,19 +95,19 @@ impl YamlDocument {
     }
 }
 
-/// The parser adds where it happened in words; the line stands in front already.
+/// Returns the first line of a parser error. The rest repeats the position, which the message already names.
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-/// What stands below a path, by the rest of its own.
+/// Returns the entries below a path, with paths relative to it.
 fn entries_below<T: Copy>(places: &BTreeMap<String, T>, inside: &str) -> BTreeMap<String, T> {
     let rest = |(path, place): (&String, &T)| path.strip_prefix(inside).map(|rest| (rest.to_owned(), *place));
     places.iter().filter_map(rest).collect()
 }
 
-/// Where the members of a document stand.
+/// The positions of the members of a document.
 struct PositionIndex<'a> {
     text: &'a str,
     lines: BTreeMap<String, u64>,
@@ -158,7 +158,7 @@ impl PositionIndex<'_> {
 #[derive(Debug)]
 enum YamlNode {
     Scalar(Value),
-    /// `1E1000`, which kubectl writes without quotes, since to it that is a text.
+    /// `1E1000`: kubectl writes it without quotes, since it reads it as a text.
     OutOfRangeNumber,
     Sequence(Vec<Spanned<YamlNode>>),
     Mapping(Vec<(Spanned<String>, Spanned<YamlNode>)>),

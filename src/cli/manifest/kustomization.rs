@@ -1,4 +1,4 @@
-//! What the kustomizations beside files say of them: which are patches, and which namespace the others get.
+//! The kustomizations in the folders of files: they list patches and set the namespace of resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use super::YamlDocument;
 
-/// Names of a kustomization's file.
+/// File names of a kustomization.
 const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// What the kustomizations of some folders say.
+/// The contents of the kustomizations of some folders.
 #[derive(Debug, Default)]
 pub(super) struct Kustomizations {
-    /// Files that are put over objects of others.
+    /// Files that are patches.
     patches: BTreeSet<PathBuf>,
-    /// Namespace of files that are listed.
+    /// Namespaces of the listed resource files.
     namespaces: BTreeMap<PathBuf, String>,
 }
 
 impl Kustomizations {
-    /// Reads those of the folders of files. What is wrong with one is kustomize's to say.
+    /// Reads the kustomizations in the folders of the files. Errors in one are left to kustomize.
     pub(super) fn beside_files<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
         let mut found = Self::default();
         let folders: BTreeSet<&Path> = files.filter_map(Path::parent).collect();
@@ -35,12 +35,12 @@ impl Kustomizations {
         found
     }
 
-    /// Whether a file is a patch.
+    /// Returns whether a file is a patch.
     pub(super) fn is_patch(&self, file: &Path) -> bool {
         file.canonicalize().is_ok_and(|file| self.patches.contains(&file))
     }
 
-    /// The namespace of a file that is listed.
+    /// Returns the namespace of a resource file.
     pub(super) fn namespace(&self, file: &Path) -> Option<String> {
         self.namespaces.get(&file.canonicalize().ok()?).cloned()
     }

@@ -1,4 +1,4 @@
-//! Where manifests come from.
+//! Sources of manifests.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -10,7 +10,7 @@ use super::{Manifests, ReadContext, YamlDocument};
 use crate::api::GROUP;
 use crate::cli::failure::Failure;
 
-/// Ends of names that kubectl takes for manifests.
+/// File extensions that kubectl accepts for manifests.
 const MANIFEST_EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 /// Which manifests, as kubectl asks for them.
@@ -28,15 +28,15 @@ pub(crate) struct FileFlags {
 }
 
 impl FileFlags {
-    /// Whether nothing was named.
+    /// Returns whether no source was named.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.kustomizations.is_empty()
     }
 
-    /// Reads everything that was named.
+    /// Reads all named manifests.
     ///
     /// # Errors
-    /// All that cannot be read, at once.
+    /// Returns all that cannot be read.
     pub(crate) async fn read_manifests(&self, namespace: &str) -> Result<Manifests, Vec<Failure>> {
         let mut manifests = Manifests::default();
         let mut failures = Vec::new();
@@ -46,10 +46,10 @@ impl FileFlags {
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
 
-    /// The texts of everything that was named, each with its file.
+    /// Reads the texts of all named sources, each with its file.
     ///
     /// # Errors
-    /// All that cannot be read, at once.
+    /// Returns all that cannot be read.
     pub(crate) async fn read_sources(&self) -> Result<Vec<ManifestSource>, Vec<Failure>> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
@@ -78,31 +78,31 @@ impl FileFlags {
 /// A text with manifests.
 #[derive(Debug)]
 pub(crate) struct ManifestSource {
-    /// The file that it is from.
+    /// The file that it comes from.
     pub(crate) file: PathBuf,
     /// The text.
     pub(crate) text: String,
-    /// Whether it was asked for by its own name, and not found in a folder.
+    /// Whether it was named directly, and not found in a folder.
     pub(crate) is_named: bool,
-    /// Whether a kustomization puts it over objects of other files.
+    /// Whether a kustomization lists it as a patch.
     pub(crate) is_patch: bool,
-    /// The namespace that a kustomization gives it.
+    /// The namespace that a kustomization sets for it.
     pub(crate) namespace: Option<String>,
 }
 
 impl ManifestSource {
-    /// A text that was asked for.
+    /// Creates a source that was named directly.
     pub(crate) const fn new(file: PathBuf, text: String) -> Self {
         Self { file, text, is_named: true, is_patch: false, namespace: None }
     }
 
-    /// Whether it was found in a folder and holds nothing of Tenantry, nor what objects of Tenantry refer to.
+    /// Returns whether it was found in a folder and holds neither Tenantry objects nor what such objects refer to.
     pub(crate) fn is_skipped(&self, documents: &[YamlDocument]) -> bool {
         !self.is_named && !documents.iter().any(is_relevant)
     }
 }
 
-/// Whether a document is an object of Tenantry, is meant to be one, or is what such an object may refer to.
+/// Returns whether a document is a Tenantry object, is meant to be one, or may be referred to by one.
 fn is_relevant(document: &YamlDocument) -> bool {
     let text = |key: &str| document.value[key].as_str().unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
@@ -114,7 +114,7 @@ fn is_relevant(document: &YamlDocument) -> bool {
     }
 }
 
-/// The files that a name stands for, in the order of their names.
+/// Returns the files behind a path, in the order of their names.
 fn find_files(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -136,7 +136,7 @@ fn find_files(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> 
     Ok(files)
 }
 
-/// The text of a file, or of standard input, in any of the encodings that kubectl takes.
+/// Reads the text of a file or of standard input, in any encoding that kubectl accepts.
 pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
     let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
@@ -148,7 +148,7 @@ pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
     decode_text(&read.map_err(|error| failed(error.to_string()))?).map_err(|why| failed(why.to_owned()))
 }
 
-/// Bytes as text: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell's `>` writes it.
+/// Decodes UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell's `>` writes it.
 fn decode_text(bytes: &[u8]) -> Result<String, &'static str> {
     const UTF_16: &str = "it begins as UTF-16 and goes on as something else: save it as UTF-8";
     const UTF_8: &str = "it is neither UTF-8 nor UTF-16 with a byte order mark: save it as UTF-8";
@@ -165,7 +165,7 @@ fn decode_text(bytes: &[u8]) -> Result<String, &'static str> {
     Ok(strip_byte_order_marks(&text))
 }
 
-/// A text without the byte order marks that stand before documents: tools that join files leave one before each.
+/// Removes the byte order marks before documents: tools that join files leave one before each.
 fn strip_byte_order_marks(text: &str) -> String {
     const MARK: char = '\u{feff}';
     if !text.contains(MARK) {

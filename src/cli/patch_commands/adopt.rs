@@ -1,4 +1,4 @@
-//! `adopt`: lets an object take a tenant over that exists already.
+//! `adopt`: lets an object adopt an existing tenant.
 
 use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `approve`: lets the plan happen that waits.
+//! `approve`: approves the plan that is waiting.
 
 use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `pause`: the operator leaves a tenant alone for a while.
+//! `pause`: stops the operator from changing a tenant for some time.
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub(crate) async fn run(flags: &PauseFlags, cluster: &ClusterFlags) -> CommandRe
     patch_objects(&PausePatch { until }, &objects, flags.write.target(&cluster)).await
 }
 
-/// The time that a text names, in whole seconds.
+/// Parses the end of a pause, in whole seconds.
 fn parse_pause_end(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
         let message = format!(

@@ -1,4 +1,4 @@
-//! `reconcile`: lets the operator look at objects now, and waits until it has.
+//! `reconcile`: requests a reconciliation of objects now, and waits until it is done.
 
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use crate::cli::selection::ObjectSelection;
 use crate::cli::{CommandResult, ExitKind};
 use crate::object::{ParsedObject, TenantResource, namespace};
 
-/// Pause between two looks at whether the operator has looked.
+/// Pause between two checks whether the operator has handled the request.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Let the operator look at objects now, and wait until it has.
+/// Let the operator reconcile objects now, and wait until it has.
 ///
-/// Sets the annotation `tenantry.dev/reconcile-requested-at`, which no manifest in Git takes back, and shows how Ready stands
-/// after the look. Exit status: 0 the operator has looked, whatever it found; 1 it has not within --timeout, or an error.
+/// Sets the annotation `tenantry.dev/reconcile-requested-at`, which no manifest in Git takes back, and shows the Ready
+/// condition after the pass. Exit status: 0 the operator has reconciled, with any result; 1 it has not within
+/// --timeout, or an error.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry reconcile client/globex\n  kubectl tenantry reconcile --all -n acme --timeout 300\n  kubectl tenantry reconcile -l team=a -A --no-wait"
@@ -98,20 +99,20 @@ impl ObjectPatch for ReconcileRequest {
     }
 }
 
-/// The request for a look that the operator handled last.
+/// Returns the reconcile request that the operator handled last.
 fn last_handled_request<K: TenantResource>(object: &K) -> Option<&str> {
     object.status()?.last_handled_reconcile_at.as_deref()
 }
 
 impl ReconcileRequest {
-    /// Whether the operator has looked since the request: for this one, or for one of somebody else that replaced it.
+    /// Returns whether the operator has handled this request, or a later one that replaced it.
     fn is_handled(&self, handled: Option<&str>, before: Option<&str>) -> bool {
         let time = |text: &str| text.parse::<Timestamp>().ok();
         let is_later = || handled.and_then(time) >= time(&self.requested_at);
         handled == Some(&self.requested_at) || handled.is_some() && handled != before && is_later()
     }
 
-    /// Waits until the operator has looked, and tells how Ready stands.
+    /// Waits until the operator has handled the request, and prints the Ready condition.
     async fn wait_until_handled<K: TenantResource>(
         &self,
         object: &K,
@@ -168,7 +169,7 @@ mod tests {
             (Some("2026-12-01T12:00:00.5Z"), None, true),
             (Some("2026-12-01T12:00:01Z"), Some("2026-12-01T11:00:00Z"), true),
             (Some("2026-12-01T12:00:00Z"), Some("2026-12-01T11:00:00Z"), false),
-            // Handled before this request, by a clock that is ahead.
+            // Handled before this request, with a clock that is ahead.
             (Some("2026-12-01T12:30:00Z"), Some("2026-12-01T12:30:00Z"), false),
             (Some("now"), None, false),
             (None, None, false),

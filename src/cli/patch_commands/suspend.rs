@@ -1,4 +1,4 @@
-//! `suspend` and `activate`: whether a tenant is in service.
+//! `suspend` and `activate`: set whether a tenant is in service.
 
 use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the operator would do with an object: its own stages, without the writes between them.
+//! Evaluates what the operator would do with an object: its own stages, without the writes between them.
 
 use std::collections::BTreeSet;
 
@@ -23,41 +23,42 @@ use crate::plan::{
     needs_approval, propose_plan,
 };
 
-/// Where a tenant stands and what is known of it before it is read.
+/// The context of a tenant before it is read.
 pub(super) struct EvaluationContext<'a> {
     /// The platform.
     pub(super) platform: &'a PlatformClient,
-    /// Its place.
+    /// The tenant's place.
     pub(super) place: Place,
-    /// Rows of the place; nothing where they were not asked for.
+    /// Rows of the place; `None` if it was not listed.
     pub(super) rows: Option<TenantRows>,
     /// The Partner object above it.
     pub(super) partner: Option<&'a Partner>,
     /// The cluster.
     pub(super) cluster: Option<&'a Cluster>,
-    /// Manifests and objects of the cluster.
+    /// Objects of the manifests and of the cluster.
     pub(super) ground: &'a Inventory,
     /// Whether a flag named the platform.
     pub(super) is_given: bool,
-    /// What status records of earlier writes.
+    /// Earlier writes, as status records them.
     pub(super) written: &'a WriteRecord,
-    /// Paths whose declared value is not the one that was last applied.
+    /// Paths whose declared value differs from the one that was last applied.
     pub(super) edited: &'a BTreeSet<String>,
 }
 
-/// What became of an object.
+/// The result for an object.
 pub(super) struct Evaluation {
-    /// What the plan says of it.
+    /// Its row of the plan.
     pub(super) row: PlanRow,
-    /// Its tenant as it is now.
+    /// The current state of its tenant.
     pub(super) observed: Option<ObservedTenant>,
 }
 
-/// Judges an object; `keeps` is what its Clients still use.
+/// Evaluates an object. `keeps` is what its Clients still use.
 pub(super) async fn evaluate_object<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
-    (site, keeps): (&EvaluationContext<'_>, Result<(), PassOutcome>),
+    site: &EvaluationContext<'_>,
+    keeps: Result<(), PassOutcome>,
 ) -> Evaluation {
     let object = &subject.object;
     let mut row = PlanRow::from_object(subject);
@@ -76,13 +77,13 @@ pub(super) async fn evaluate_object<K: TenantResource>(
             if let Err(outcome) = keeps {
                 return Evaluation { row: row.with_outcome(outcome), observed };
             }
-            plan_steps(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row)).await;
+            plan_steps(object, &prepared.desired, observed.as_ref(), is_adopted, site, &mut row).await;
             Evaluation { row, observed }
         }
     }
 }
 
-/// Whether the connection is one that the object may have.
+/// Verifies that the object may use the connection.
 fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>) -> Result<(), PassOutcome> {
     if site.is_given {
         return Ok(());
@@ -91,10 +92,10 @@ fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>)
     if matches!(object.parent(), ParentRef::Object(..)) {
         check_own_connection(object, (&host, account), site.partner)?;
     }
-    check_pinned_connection(object, (&host, account), &site.place)
+    check_pinned_connection(object, &host, account, &site.place)
 }
 
-/// An object whose Partner is about to be made: nothing can stand under that one yet.
+/// Plans an object whose Partner does not exist yet, so that its tenant cannot exist either.
 pub(super) async fn plan_under_new_partner<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
@@ -106,18 +107,18 @@ pub(super) async fn plan_under_new_partner<K: TenantResource>(
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
-    if let Err(message) = misspelling_message(&plan, desired, (&prepared.platform, &mut row)).await {
+    if let Err(message) = misspelling_message(&plan, desired, &prepared.platform, &mut row).await {
         return row.into_refused(Reason::InvalidValue.name(), message);
     }
     row.set_action(&plan, false);
     row.requests = planned_requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
-    // The hash covers the id of the Partner's tenant, which is not there yet.
-    apply_approval(&subject.object, &plan, (None, &mut row));
+    // The hash covers the id of the Partner's tenant, which does not exist yet.
+    apply_approval(&subject.object, &plan, None, &mut row);
     row
 }
 
-/// An object that is being deleted: the operator has said already what it does and what it waits for.
+/// Plans an object that is being deleted. The operator has already published what it does and what it waits for.
 fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> PlanRow {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let told = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
@@ -131,11 +132,14 @@ fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> Plan
     row
 }
 
-/// The steps, what holds them back, and what a person should know.
+/// Adds the steps, what blocks them, and notes for people.
 async fn plan_steps<K: TenantResource>(
     object: &K,
-    (desired, observed, is_adopted): (&DesiredTenant, Option<&ObservedTenant>, bool),
-    (site, row): (&EvaluationContext<'_>, &mut PlanRow),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+    is_adopted: bool,
+    site: &EvaluationContext<'_>,
+    row: &mut PlanRow,
 ) {
     let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
@@ -160,16 +164,16 @@ async fn plan_steps<K: TenantResource>(
             row.notes.push(note.to_owned());
         }
     }
-    if let Err(message) = misspelling_message(&plan, desired, (site.platform, &mut *row)).await {
+    if let Err(message) = misspelling_message(&plan, desired, site.platform, &mut *row).await {
         *row = row.clone().into_refused(Reason::InvalidValue.name(), message);
         return;
     }
     row.set_action(&plan, is_adopted);
     row.requests = planned_requests(&plan, desired, observed);
-    // The hash covers the UID, which an object has from the cluster alone.
+    // The hash covers the UID, which only the cluster assigns.
     let is_known = !desired.mark.uid.is_empty();
-    let proposal = is_known.then(|| propose_plan(desired, observed, (&plan, site.place.parent_id())));
-    apply_approval(object, &plan, (proposal, row));
+    let proposal = is_known.then(|| propose_plan(desired, observed, &plan, site.place.parent_id()));
+    apply_approval(object, &plan, proposal, row);
     let is_stopped = site
         .partner
         .and_then(|partner| partner.status.as_ref())
@@ -181,9 +185,10 @@ async fn plan_steps<K: TenantResource>(
     }
 }
 
-/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+/// Drops changes that cannot be decided without the cluster: it is not known what was last written, so values that the
+/// platform never shows are assumed to be unchanged.
 fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mut PlanRow) {
-    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    // The object's UID is not known either if the mark is short. A mark of its place counts as its own.
     plan.steps.retain(|step| *step != PlanStep::Mark);
     for step in &mut plan.steps {
         if let PlanStep::Update(changes) | PlanStep::Brand(changes) = step {
@@ -201,12 +206,13 @@ fn drop_undecidable_changes(plan: &mut Plan, observed: &ObservedTenant, row: &mu
         .retain(|step| !matches!(step, PlanStep::Update(changes) | PlanStep::Brand(changes) if changes.is_empty()));
 }
 
-/// Why the platform will refuse what is written: countries and time zones that the catalogue does not have. A platform
-/// without the extensions may know others, and the operator asks it.
+/// Returns why the platform will refuse what is written: countries and time zones that are not in the catalogue. A
+/// platform without the extensions may know others. There the operator sends the value, and the plan only has a note.
 async fn misspelling_message(
     plan: &Plan,
     desired: &DesiredTenant,
-    (platform, row): (&PlatformClient, &mut PlanRow),
+    platform: &PlatformClient,
+    row: &mut PlanRow,
 ) -> Result<(), String> {
     let changes = plan.steps.iter().flat_map(|step| match step {
         PlanStep::Create(changes) | PlanStep::Update(changes) | PlanStep::Brand(changes) => changes.as_slice(),
@@ -239,8 +245,8 @@ fn add_notes(plan: &Plan, row: &mut PlanRow) {
     }
 }
 
-/// The hash that approves a plan, and whether it waits for one.
-fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut PlanRow)) {
+/// Adds the hash that approves a plan, and whether the plan waits for an approval.
+fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, proposal: Option<Proposal>, row: &mut PlanRow) {
     let approval = object.management().and_then(|management| management.approval.as_ref());
     let waits = match &proposal {
         Some(proposal) => is_awaiting_approval(approval, plan, proposal),
@@ -262,13 +268,14 @@ fn apply_approval<K: TenantResource>(object: &K, plan: &Plan, (proposal, row): (
     row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
 }
 
-/// The tenant of an object.
+/// The tenant of an object, as it was found.
 struct ResolvedTenant {
     observed: Option<ObservedTenant>,
     is_adopted: bool,
 }
 
-/// Which tenant is the object's, and whether it may be; none where one is to be created.
+/// Resolves the tenant of an object and verifies that the object may have it. The result has no tenant if one will be
+/// created.
 async fn resolve_tenant<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,
@@ -286,15 +293,15 @@ async fn resolve_tenant<K: TenantResource>(
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
     if let Some(adoption) = requested_adoption(object) {
-        return resolve_adoption(object, adoption, (desired, site)).await;
+        return resolve_adoption(object, adoption, desired, site).await;
     }
     if let Some(id) = unique_id(object) {
         let observed = observe_tenant(object, id, (desired, site)).await?;
         let is_unmarked = observed.mark == ObservedMark::None && extensions;
-        check_recorded_tenant(object, (&observed, is_unmarked), &desired.mark)?;
+        check_recorded_tenant(object, &observed, is_unmarked, &desired.mark)?;
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
-    let id = match lookup_tenant(object, site.platform, &site.place, (Freshness::Burst, &desired.mark.cluster)).await? {
+    let id = match lookup_tenant(object, site.platform, &site.place, Freshness::Burst, &desired.mark.cluster).await? {
         Lookup::NotFound => {
             refuse_create_after_hand_over(object)?;
             refuse_under_deleting_partner(site.partner)?;
@@ -310,7 +317,8 @@ async fn resolve_tenant<K: TenantResource>(
 async fn resolve_adoption<K: TenantResource>(
     object: &K,
     adoption: &Adoption,
-    (desired, site): (&DesiredTenant, &EvaluationContext<'_>),
+    desired: &DesiredTenant,
+    site: &EvaluationContext<'_>,
 ) -> Result<ResolvedTenant, PassOutcome> {
     let id = adoption.unique_id.as_deref().unwrap_or_default();
     let observed = observe_tenant(object, id, (desired, site)).await?;
@@ -335,7 +343,7 @@ async fn has_extensions<K: TenantResource>(platform: &PlatformClient) -> Result<
     platform.has_extensions().await.map_err(|error| platform_error_outcome(K::KIND, &error))
 }
 
-/// The tenant of an id: from its row where that proves enough and nothing differs, else read.
+/// Observes a tenant by its id: from its row if the row is proof enough and nothing differs, otherwise by a read.
 async fn observe_tenant<K: TenantResource>(
     object: &K,
     id: &str,
@@ -351,6 +359,6 @@ async fn observe_tenant<K: TenantResource>(
     let failed = |error| platform_error_outcome(K::KIND, &error);
     let read = read_living_tenant(site.platform, &site.place, (id, needs_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| adoption_target_not_found(object, id))?;
-    load_image_digests(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
+    load_image_digests(site.platform, &mut observed, desired, site.written).await.map_err(failed)?;
     Ok(observed)
 }

@@ -1,4 +1,4 @@
-//! The plan as a comment on a pull request: folded, and never longer than a comment may be.
+//! Renders the plan as a comment on a pull request: collapsed, and never longer than a comment may be.
 
 use std::fmt::Write as _;
 
@@ -7,14 +7,14 @@ use super::row::{PlanRow, PlannedAction, PlannedRequest, PlannedSetting};
 use super::text::{FailedPlatform, action_headline, failed_platforms, object_names, request_lines, summary_line};
 use crate::cli::output::format_count;
 
-/// Longest comment, in bytes: GitHub takes 65,536 characters, and whoever posts it may add a line of its own.
+/// Longest comment, in bytes. GitHub accepts 65,536 characters, and the workflow that posts it may add a line.
 const MAX_COMMENT_BYTES: usize = 60_000;
-/// What is kept for the lines that say what was left out.
+/// Bytes that are reserved for the lines that list what was left out.
 const CLOSING_RESERVE_BYTES: usize = 2_000;
-/// Longest part about one object; a longer one says how much of it there is.
+/// Longest part about one object, in bytes. A longer one is replaced by the number of its settings and notes.
 const MAX_OBJECT_BYTES: usize = 8_000;
 
-/// The plan as a comment on a pull request. What needs a person comes first, so that it is not what is left out.
+/// Renders the plan as a comment on a pull request. What needs a person comes first, so that it is not cut.
 pub(super) fn render_markdown(planned: &PlanReport) -> String {
     let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary_line(planned));
     for FailedPlatform { message, objects: behind } in failed_platforms(planned).iter().take(MAX_FAILED_PLATFORMS) {
@@ -43,13 +43,13 @@ pub(super) fn render_markdown(planned: &PlanReport) -> String {
     text
 }
 
-/// Platforms that are named; more of them broke together.
+/// Number of failed platforms that are named. If there are more, they have a common cause.
 const MAX_FAILED_PLATFORMS: usize = 20;
 
-/// So few objects are all shown open.
+/// Up to this number of objects, all are expanded.
 const MAX_OPEN_OBJECTS: usize = 5;
 
-/// What comes first: what is refused, what waits, what interrupts people, and the rest.
+/// Returns the sort rank: refused, waiting, disruptive, and the rest.
 fn urgency(row: &PlanRow) -> u8 {
     match row.action {
         PlannedAction::Refuse => 0,
@@ -59,7 +59,7 @@ fn urgency(row: &PlanRow) -> u8 {
     }
 }
 
-/// What did not fit, counted by what happens to it.
+/// Counts the objects that did not fit, by action.
 fn omitted_summary(left_out: &[&PlanRow]) -> String {
     if left_out.is_empty() {
         return String::new();
@@ -77,7 +77,7 @@ fn omitted_summary(left_out: &[&PlanRow]) -> String {
     )
 }
 
-/// The part about one object: a line that unfolds.
+/// Renders one object as a line that expands.
 fn render_object(row: &PlanRow, is_open: bool) -> String {
     let PlanRow { kind, namespace, name, .. } = row;
     let sign = match row.action {
@@ -96,7 +96,7 @@ fn render_object(row: &PlanRow, is_open: bool) -> String {
     if inside.is_empty() {
         return format!("\n{title}\n");
     }
-    // What needs a person is open.
+    // What needs a person is expanded.
     let open = if is_open || matches!(row.action, PlannedAction::Refuse | PlannedAction::Wait) { " open" } else { "" };
     let inside = if inside.len() > MAX_OBJECT_BYTES {
         let settings: usize = row.requests.iter().map(|request| request.settings.len()).sum();
@@ -158,7 +158,7 @@ fn write_settings_table(text: &mut String, row: &PlanRow) {
     }
 }
 
-/// Text from manifests must not become markup, nor end a cell of a table.
+/// Escapes text from manifests, so that it cannot become markup or end a table cell.
 fn escape_markdown(text: &str) -> String {
     let mut safe = String::new();
     let mut in_code = false;
@@ -181,7 +181,7 @@ fn code_span(text: &str) -> String {
     break_links(&format!("<code>{}</code>", text.chars().map(html_entity).collect::<String>()))
 }
 
-/// An address is shown and not made a link.
+/// Prevents an address from becoming a link.
 fn break_links(text: &str) -> String {
     text.replace("://", "&#58;//").replace("www.", "www&#46;")
 }

@@ -1,4 +1,4 @@
-//! Without a cluster the marks on the platform tell which tenant is whose.
+//! Without a cluster, the marks on the platform show which object a tenant belongs to.
 
 use kube::ResourceExt as _;
 
@@ -10,14 +10,16 @@ use crate::object::{TenantResource, namespace, requested_adoption};
 use crate::plan::{DesiredTenant, Intent};
 use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
-/// Makes an object as the cluster would hold it, where a living tenant carries the mark of its place.
+/// Builds the object as the cluster would hold it, if a live tenant carries the mark of its place.
 ///
 /// # Errors
-/// Tenants of several clusters carry one.
+/// Fails if tenants of several clusters carry such a mark.
 pub(super) fn attach_by_mark<K: TenantResource>(
     object: &mut K,
     desired: &mut DesiredTenant,
-    (rows, cluster, parent): (&TenantRows, &str, &str),
+    rows: &TenantRows,
+    cluster: &str,
+    parent: &str,
 ) -> Result<(), Failure> {
     let (own, name) = (namespace(object), object.name_any());
     let is_same = |mark: &Mark| {

@@ -1,4 +1,4 @@
-//! Who else of the cluster owns a tenant, from the manifests first, since they say what will be there.
+//! Finds other owners of a tenant in the cluster. Manifests take precedence, since they are applied next.
 
 use kube::{Api, ResourceExt as _};
 
@@ -11,20 +11,21 @@ use crate::object::{
 use crate::plan::{ObservedTenant, Owner, TenantKind};
 use crate::wire::Mark;
 
-/// An object that asks for a tenant.
+/// An object that claims a tenant.
 pub(super) struct OwnershipQuery<'a> {
     /// The tenant as it was read.
     pub(super) observed: &'a ObservedTenant,
-    /// Mark of the object.
+    /// The mark of the object.
     pub(super) ours: &'a Mark,
-    /// Owner that the object names to take the tenant from.
+    /// The owner that the object names in `takeFrom`.
     pub(super) take_from: Option<&'a str>,
-    /// Where the tenant stands.
+    /// The context of the tenant.
     pub(super) site: &'a EvaluationContext<'a>,
 }
 
 impl OwnershipQuery<'_> {
-    /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
+    /// Finds the other owner of the tenant. An owner that cannot be read counts as an existing one that hands nothing
+    /// over.
     pub(super) async fn find_owner<K: TenantResource>(&self) -> Owner {
         let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
@@ -56,7 +57,7 @@ impl OwnershipQuery<'_> {
         }
     }
 
-    /// Whether a living object of another namespace owns the tenant, so that the operator shows nothing of it.
+    /// Returns whether an existing object of another namespace owns the tenant. The operator then shows nothing of it.
     pub(super) async fn is_owned_in_other_namespace<K: TenantResource>(&self) -> bool {
         let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
@@ -101,7 +102,8 @@ impl OwnershipQuery<'_> {
         }
     }
 
-    /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
+    /// Returns whether Clients belong to the Partner that is handed over, declared or existing. What cannot be read
+    /// counts as a Client.
     async fn has_clients<K: TenantResource>(&self, owner: &K) -> bool {
         if K::KIND == TenantKind::Client {
             return false;
@@ -121,7 +123,7 @@ impl OwnershipQuery<'_> {
     }
 }
 
-/// Where the object of a mark stands.
+/// Returns the name of the object that a mark names.
 fn mark_place(mark: &Mark) -> ObjectName<'_> {
     ObjectName { namespace: &mark.namespace, name: &mark.name }
 }

@@ -1,4 +1,4 @@
-//! Goes through all objects: Partners first, since what a Client gets comes from its Partner.
+//! Plans all objects: Partners first, since Clients inherit from their Partner.
 
 use std::collections::BTreeMap;
 
@@ -25,36 +25,37 @@ use crate::object::{
 };
 use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome};
 
-/// Objects that are judged at the same time.
+/// Number of objects that are evaluated at the same time.
 const CONCURRENT_EVALUATIONS: usize = 8;
-/// So many tenants of one place are read one by one rather than listed: a page costs ten times a read.
+/// Up to this number, the tenants of a place are read one by one instead of listed: a page costs ten times as much as a
+/// read.
 const MAX_UNLISTED_TENANTS: usize = 2;
 
-/// How to go about it.
+/// Options of a plan.
 pub(super) struct PlanOptions {
-    /// Id of the cluster, where it was said.
+    /// Cluster id that the flag gives.
     pub(super) cluster_id: Option<String>,
-    /// Whether no list proves anything.
+    /// Whether every tenant is read, even if a list proves that it is unchanged.
     pub(super) read_all: bool,
 }
 
-/// Everything that is known while it goes on.
+/// The state of the planner.
 struct Planner {
     ground: Inventory,
     definitions: KindDefinitions,
-    /// What happens to each Partner.
+    /// The planned action of each Partner.
     actions: BTreeMap<ObjectKey, PlannedAction>,
     references: References,
     options: PlanOptions,
     cluster_id: String,
     lists: BTreeMap<(String, Place), Option<TenantRows>>,
-    /// Why a platform could not be asked, by the fingerprint of its connection: it is asked no more.
+    /// Why a platform could not be reached, by the fingerprint of its connection. It is not queried again.
     failed_platforms: BTreeMap<Digest, PassOutcome>,
-    /// Partners that could not be looked at, and why.
+    /// Partners that could not be evaluated, and why.
     unknown_partners: BTreeMap<ObjectKey, (Option<&'static str>, String)>,
 }
 
-/// The rows of all objects that were asked about, in the order of their names.
+/// Returns the rows of all selected objects, in the order of their names.
 pub(super) async fn plan_all_objects(
     ground: Inventory,
     given: ConnectionOverride,
@@ -78,13 +79,13 @@ pub(super) async fn plan_all_objects(
     let mut clients = survey.prepare_clients().await;
     let mut progress = ProgressLine::begin("tenants looked at");
     let all = partners.len() + clients.len();
-    let mut rows = survey.evaluate_partners(&mut partners, &clients, (&mut progress, all)).await?;
-    rows.extend(survey.evaluate_clients(&mut clients, (&mut progress, all)).await?);
+    let mut rows = survey.evaluate_partners(&mut partners, &clients, &mut progress, all).await?;
+    rows.extend(survey.evaluate_clients(&mut clients, &mut progress, all).await?);
     rows.sort_by(|one, other| (&one.namespace, other.kind, &one.name).cmp(&(&other.namespace, one.kind, &other.name)));
     Ok(rows)
 }
 
-/// The id that the operator puts into its marks; empty where it is not known.
+/// Returns the cluster id that the operator puts into its marks; empty if it is not known.
 async fn resolve_cluster_id(ground: &Inventory, options: &PlanOptions) -> Result<String, Failure> {
     if let Some(id) = &options.cluster_id {
         return Ok(id.clone());
@@ -103,7 +104,7 @@ impl Planner {
         for key in selected_keys(&self.ground.partners) {
             let Some(mut subject) = self.ground.partners.remove(&key) else { continue };
             let preparation =
-                prepare::prepare_partner(&mut subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+                prepare::prepare_partner(&mut subject, &self.ground, &mut self.references, &self.cluster_id).await;
             self.ground.partners.insert(key.clone(), subject);
             prepareds.insert(key, preparation);
         }
@@ -115,7 +116,7 @@ impl Planner {
         for key in selected_keys(&self.ground.clients) {
             let Some(subject) = self.ground.clients.remove(&key) else { continue };
             let preparation =
-                prepare::prepare_client(&subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+                prepare::prepare_client(&subject, &self.ground, &mut self.references, &self.cluster_id).await;
             self.ground.clients.insert(key.clone(), subject);
             prepareds.insert(key, preparation);
         }
@@ -126,7 +127,8 @@ impl Planner {
         &mut self,
         prepareds: &mut PrepareResults,
         clients: &PrepareResults,
-        (progress, all): (&mut ProgressLine, usize),
+        progress: &mut ProgressLine,
+        all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
         let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
             (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
@@ -141,7 +143,7 @@ impl Planner {
                 prepared.as_ref().map_or(Ok(()), |prepared| self.check_client_use(key, &prepared.desired, clients));
             judged.push(self.evaluate_one(subject, prepared, keeps));
         }
-        let judged = evaluate_all(judged, (progress, all)).await;
+        let judged = evaluate_all(judged, progress, all).await;
         let mut rows = Vec::new();
         for (key, judged) in prepareds.keys().zip(judged) {
             let Evaluation { mut row, observed } = judged;
@@ -167,7 +169,8 @@ impl Planner {
         Ok(rows)
     }
 
-    /// What the Clients of a Partner still use, each as it will be where it is looked at as well.
+    /// Verifies that a Partner drops no packages that its Clients still use. A Client that is planned too counts with
+    /// its planned state.
     fn check_client_use(
         &self,
         key: &ObjectKey,
@@ -191,7 +194,8 @@ impl Planner {
     async fn evaluate_clients(
         &mut self,
         prepareds: &mut PrepareResults,
-        (progress, all): (&mut ProgressLine, usize),
+        progress: &mut ProgressLine,
+        all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
         let mut places = Vec::new();
         for (key, prepared) in &*prepareds {
@@ -208,7 +212,7 @@ impl Planner {
             let Some(subject) = self.ground.clients.get(key) else { continue };
             judged.push(self.evaluate_one(subject, prepared, Ok(())));
         }
-        let judged = evaluate_all(judged, (progress, all)).await;
+        let judged = evaluate_all(judged, progress, all).await;
         let subjects = prepareds.keys().filter_map(|key| self.ground.clients.get(key));
         Ok(subjects
             .zip(judged)
@@ -220,13 +224,13 @@ impl Planner {
         resolve_place(object, prepared.platform.tenant_id(), self.ground.partner_of(object))
     }
 
-    /// Whether the Partner of an object is about to be made.
+    /// Returns whether the Partner of an object does not exist yet and will be created.
     fn has_new_partner<K: TenantResource>(&self, object: &K) -> bool {
         let ParentRef::Object(namespace, name) = object.parent() else { return false };
         matches!(self.actions.get(&(namespace, name)), Some(PlannedAction::Create | PlannedAction::Wait))
     }
 
-    /// Why the Partner of an object could not be looked at.
+    /// Returns why the Partner of an object could not be evaluated.
     fn unknown_partner<K: TenantResource>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
         let ParentRef::Object(namespace, name) = object.parent() else { return None };
         self.unknown_partners.get(&(namespace, name))
@@ -271,12 +275,12 @@ impl Planner {
                     written: &prepared.written,
                     edited: &prepared.edited,
                 };
-                Box::pin(evaluate_object(subject, prepared, (&site, keeps))).await
+                Box::pin(evaluate_object(subject, prepared, &site, keeps)).await
             }
         }
     }
 
-    /// Lists the places in which more than a few objects stand, on platforms whose lists prove something.
+    /// Lists the places with more than a few objects, on platforms whose lists prove something.
     async fn list_places(&mut self, places: &[(PlatformClient, Place)]) {
         let mut counts: BTreeMap<(String, &Place), (usize, &PlatformClient)> = BTreeMap::new();
         for (platform, place) in places {
@@ -293,7 +297,7 @@ impl Planner {
                 Err(error) if is_connection_error(&error) => {
                     self.failed_platforms.insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
                 }
-                // The place alone cannot be listed: each object in it is judged by a read of its own.
+                // Only this place cannot be listed: each of its objects is evaluated by its own read.
                 Err(_) => drop(self.lists.insert((host, place.clone()), None)),
             }
         }
@@ -308,11 +312,7 @@ impl Planner {
             let sp = prepared.platform.tenant_id().to_owned();
             let place = Place::Partners { sp };
             if let Some(rows) = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten() {
-                attach_by_mark(
-                    &mut subject.object,
-                    &mut prepared.desired,
-                    (&rows, &self.cluster_id, place.parent_id()),
-                )?;
+                attach_by_mark(&mut subject.object, &mut prepared.desired, &rows, &self.cluster_id, place.parent_id())?;
             }
         }
         Ok(())
@@ -331,7 +331,7 @@ impl Planner {
                 rows.map(|rows| (place, rows))
             });
             let recognised = known.map_or(Ok(()), |(place, rows)| {
-                attach_by_mark(&mut subject.object, &mut prepared.desired, (&rows, &self.cluster_id, place.parent_id()))
+                attach_by_mark(&mut subject.object, &mut prepared.desired, &rows, &self.cluster_id, place.parent_id())
             });
             self.ground.clients.insert(key.clone(), subject);
             recognised?;
@@ -340,7 +340,7 @@ impl Planner {
     }
 }
 
-/// The rows of a place, where they prove something.
+/// Lists the rows of a place. Returns `None` if they prove nothing.
 async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<Option<TenantRows>, CallError> {
     if platform.has_extensions().await? { tenants::list_tenant_rows(platform, place).await.map(Some) } else { Ok(None) }
 }
@@ -349,10 +349,11 @@ fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<O
     subjects.iter().filter(|(_, subject)| subject.is_selected).map(|(key, _)| key.clone()).collect()
 }
 
-/// Waits for all, some at the same time, and keeps their order.
+/// Evaluates all objects, several at the same time, and keeps their order.
 async fn evaluate_all(
     judged: Vec<impl Future<Output = Evaluation>>,
-    (progress, all): (&mut ProgressLine, usize),
+    progress: &mut ProgressLine,
+    all: usize,
 ) -> Vec<Evaluation> {
     let mut done = Vec::new();
     let mut judged = futures::stream::iter(judged).buffered(CONCURRENT_EVALUATIONS);

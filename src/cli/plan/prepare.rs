@@ -1,4 +1,5 @@
-//! From objects to what their tenants should be: references, defaults and inheritance, as the operator takes them.
+//! Builds the desired state of tenants from objects: references, defaults and inheritance, as the operator resolves
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -16,28 +17,29 @@ use crate::plan::{DesiredTenant, PassOutcome, WriteRecord};
 
 /// An object with everything that it refers to.
 pub(super) struct PreparedObject {
-    /// What its tenant should be.
+    /// The desired state of its tenant.
     pub(super) desired: DesiredTenant,
     /// The platform.
     pub(super) platform: PlatformClient,
-    /// What a person should know.
+    /// Notes for people.
     pub(super) notes: Vec<String>,
-    /// What status records of earlier writes.
+    /// Earlier writes, as status records them.
     pub(super) written: WriteRecord,
-    /// Paths whose declared value is not the one that was last applied.
+    /// Paths whose declared value differs from the one that was last applied.
     pub(super) edited: BTreeSet<String>,
 }
 
-/// What became of an object before the platform was asked.
+/// An object that is ready for the platform, or the reason why it is not.
 pub(super) type PrepareResult = Result<PreparedObject, ReferenceError>;
 
-/// Prepares a Partner, and shows its Clients what it will have.
+/// Prepares a Partner, and records for its Clients what it will have.
 pub(super) async fn prepare_partner(
     subject: &mut InventoryObject<Partner>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
-    let prepared = prepare_object(&subject.object, None, (ground, references), cluster).await?;
+    let prepared = prepare_object(&subject.object, None, ground, references, cluster).await?;
     let status = subject.object.status_mut().get_or_insert_default();
     status.effective = effective_settings(&prepared.desired);
     Ok(prepared)
@@ -46,25 +48,27 @@ pub(super) async fn prepare_partner(
 /// Prepares a Client.
 pub(super) async fn prepare_client(
     subject: &InventoryObject<TenantClient>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
     let mut notes = Vec::new();
     if let Some(partner) = usable_partner(&subject.object, ground, &mut notes).await? {
-        return prepare_object(&subject.object, Some(partner), (ground, references), cluster).await.map(
+        return prepare_object(&subject.object, Some(partner), ground, references, cluster).await.map(
             |mut prepared| {
                 prepared.notes.append(&mut notes);
                 prepared
             },
         );
     }
-    prepare_object(&subject.object, None, (ground, references), cluster).await
+    prepare_object(&subject.object, None, ground, references, cluster).await
 }
 
 async fn prepare_object<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
-    (ground, references): (&Inventory, &mut References),
+    ground: &Inventory,
+    references: &mut References,
     cluster: &str,
 ) -> PrepareResult {
     if let Some(pause) = active_pause(object, crate::clock::now()) {
@@ -86,7 +90,7 @@ async fn prepare_object<K: TenantResource>(
     let defaults_material = references.load_defaults_material(object, partner, there).await?;
     let sources = SpecSources { partner, references: &material, default_references: &defaults_material };
     let desired = resolve_desired_tenant(object, sources, cluster)?.refuse_future_password_reset(crate::clock::now());
-    // Now, since a Partner's status is soon shown to its Clients as it will be. The key of the records is the operator's.
+    // Read before the Partner's status shows its planned state. Only the operator has the key of the records.
     let (written, edited) = (write_record(object, None), edited_paths(object, &effective_settings(&desired)));
     Ok(PreparedObject { desired, platform, notes, written, edited })
 }
@@ -98,7 +102,7 @@ fn with_object<K: TenantResource>(lack: ReferenceError, object: &K) -> Reference
     }
 }
 
-/// The Partner of a Client, if it may be used.
+/// Returns the Partner of a Client if the Client may use it.
 async fn usable_partner<'a>(
     object: &TenantClient,
     ground: &'a Inventory,
@@ -112,14 +116,14 @@ async fn usable_partner<'a>(
         return Err(partner_not_found(object, &partner_namespace, &name).into());
     };
     let own = namespace(object);
-    if accepts_namespace(partner, &own, (ground, notes)).await? {
+    if accepts_namespace(partner, &own, ground, notes).await? {
         Ok(Some(partner))
     } else {
-        Err(namespace_not_allowed(&partner_namespace, (&name, &own)).into())
+        Err(namespace_not_allowed(&partner_namespace, &name, &own).into())
     }
 }
 
-/// The Partner object of the tenant that a Client names by its id, if it may be used.
+/// Returns the Partner object of the tenant that a Client names by its id, if the Client may use it.
 async fn usable_partner_by_id<'a, K: TenantResource>(
     object: &K,
     (id, platform): (&str, &PlatformClient),
@@ -129,18 +133,19 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
     let known = ground.partners.values().map(|subject| &subject.object).collect();
     let partners = partners_of_tenant(known, (id, &platform.host()));
     for partner in &partners {
-        if !accepts_namespace(partner, &own, (ground, notes)).await? {
+        if !accepts_namespace(partner, &own, ground, notes).await? {
             return Err(namespace_not_allowed_by_id(id, &own).into());
         }
     }
     Ok(partners.into_iter().next())
 }
 
-/// Whether a Partner takes Clients from a namespace.
+/// Returns whether a Partner accepts Clients from a namespace.
 async fn accepts_namespace(
     partner: &Partner,
     own: &str,
-    (ground, notes): (&Inventory, &mut Vec<String>),
+    ground: &Inventory,
+    notes: &mut Vec<String>,
 ) -> Result<bool, Failure> {
     match (namespace_permission(partner, own), &ground.cluster) {
         (NamespacePermission::Allowed, _) => Ok(true),

@@ -1,4 +1,4 @@
-//! What the API server would refuse of a manifest, by the rules that `lint` has.
+//! Finds what the API server would refuse of a manifest, by the rules of `lint`.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::cli::inventory::InventoryObject;
 use crate::cli::lint::{KindDefinition, Refusals};
 use crate::object::TenantResource;
 
-/// What the API server calls an object that breaks a rule of its definition.
+/// The API server's reason for an object that breaks a rule of its definition.
 const INVALID_REASON: &str = "Invalid";
 
 /// The definitions of both kinds.
@@ -18,7 +18,7 @@ impl KindDefinitions {
         Self(KindDefinition::all_kinds())
     }
 
-    /// The row of an object, which is refused where the API server would not take its manifest.
+    /// Returns the row of an object, refused if the API server would not accept its manifest.
     pub(super) fn refuse_if_invalid<K: TenantResource>(
         &self,
         subject: &InventoryObject<K>,
@@ -50,7 +50,7 @@ impl KindDefinitions {
     }
 }
 
-/// Adds what stays of the object in the cluster: the API server judges both together.
+/// Adds the fields that an apply keeps of the cluster's object: the API server validates the merged object.
 fn add(into: &mut Value, kept: &Value) {
     let (Value::Object(into), Value::Object(kept)) = (into, kept) else { return };
     for (name, kept) in kept {

@@ -1,4 +1,4 @@
-//! What a plan says about one object, in the form that programs read.
+//! One object of a plan, in the form that programs read.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -11,35 +11,35 @@ use crate::plan::{
     DesiredTenant, ObservedTenant, PassOutcome, Plan, PlanStep, Risk, SettingChange, SettingDifference, Value,
 };
 
-/// What happens to an object's tenant.
+/// What happens to the tenant of an object.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PlannedAction {
-    /// It is made.
+    /// It is created.
     Create,
-    /// It is taken over as it is.
+    /// It is adopted without a change.
     TakeOver,
     /// Its settings are changed.
     Change,
-    /// It is put back in service and nothing else.
+    /// It is only activated.
     Activate,
-    /// It is stopped and nothing else.
+    /// It is only suspended.
     Suspend,
-    /// Its mark is written and nothing else.
+    /// Only its mark is written.
     Mark,
     /// Its object is being deleted.
     End,
-    /// Nothing until something else has happened.
+    /// Nothing happens until something else is done.
     Wait,
-    /// Nothing, since it cannot be.
+    /// Nothing happens, since the operator would refuse it.
     Refuse,
-    /// Not known, since its platform could not be asked.
+    /// Not known, since its platform could not be reached.
     Unknown,
-    /// Nothing.
+    /// Nothing happens.
     Nothing,
 }
 
 impl PlannedAction {
-    /// The word in a summary.
+    /// Returns the words of the action in a summary.
     pub(super) const fn summary_words(self) -> &'static str {
         match self {
             Self::Create => "to create",
@@ -61,16 +61,16 @@ impl PlannedAction {
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlannedSetting {
-    /// Where it stands in the spec.
+    /// Its path in the spec.
     pub(super) path: &'static str,
-    /// What the platform shows; absent where it shows nothing.
+    /// The value on the platform; absent if it shows none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<Json>,
-    /// What is written.
+    /// The value that is written.
     pub(super) to: Json,
-    /// Who says so.
+    /// Where the value is declared.
     pub(super) source: &'static str,
-    /// What the change does to people.
+    /// The effect of the change on users.
     pub(super) risk: &'static str,
 }
 
@@ -78,24 +78,24 @@ pub(super) struct PlannedSetting {
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlannedRequest {
-    /// What is asked for.
+    /// The step that it belongs to.
     pub(super) step: &'static str,
     /// Settings that it writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) settings: Vec<PlannedSetting>,
 }
 
-/// What a plan says about one object.
+/// One object of a plan.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlanRow {
     pub(super) kind: &'static str,
     pub(super) namespace: String,
     pub(super) name: String,
-    /// File and line, where a manifest declares it.
+    /// File and line that declare it, if a manifest does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
-    /// Name that the tenant should have.
+    /// Desired name of the tenant.
     pub(super) tenant_name: String,
     /// Id of the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,22 +104,22 @@ pub(super) struct PlanRow {
     /// Requests in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) requests: Vec<PlannedRequest>,
-    /// What `management.approval.approvedPlan` takes.
+    /// The value that approves the plan in `management.approval.approvedPlan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) approved_plan: Option<String>,
-    /// Reason of the condition that the object would have.
+    /// Reason of the resulting condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'static str>,
-    /// Its message.
+    /// Message of the resulting condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<String>,
-    /// What a person should know.
+    /// Notes for people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
 }
 
 impl PlanRow {
-    /// A row about an object of which nothing is to be done.
+    /// Creates the row of an object for which there is nothing to do.
     pub(super) fn from_object<K: TenantResource>(subject: &InventoryObject<K>) -> Self {
         let object = &subject.object;
         Self {
@@ -138,7 +138,7 @@ impl PlanRow {
         }
     }
 
-    /// The row of an object that cannot be as declared, or not yet.
+    /// Sets the outcome of an object that is refused or has to wait.
     pub(super) fn with_outcome(mut self, outcome: PassOutcome) -> Self {
         let (action, reason, message) = match outcome {
             PassOutcome::Unresolved(reason, message)
@@ -160,18 +160,18 @@ impl PlanRow {
         self
     }
 
-    /// The row of an object that the API server or the platform will refuse.
+    /// Sets the refusal of the API server or the platform.
     pub(super) fn into_refused(self, reason: &'static str, message: String) -> Self {
         let (action, reason, message) = (PlannedAction::Refuse, Some(reason), Some(message));
         Self { action, reason, message, requests: Vec::new(), approved_plan: None, ..self }
     }
 
-    /// The row of an object whose platform could not be asked.
+    /// Marks the object as unknown, since its platform could not be reached.
     pub(super) fn into_unknown(self, reason: Option<&'static str>, message: String) -> Self {
         Self { action: PlannedAction::Unknown, reason, message: Some(message), ..self }
     }
 
-    /// What the steps do, in one word.
+    /// Sets the action that summarises the steps.
     pub(super) fn set_action(&mut self, plan: &Plan, is_adopted: bool) {
         let has = |wanted: fn(&PlanStep) -> bool| plan.steps.iter().any(wanted);
         self.action = match () {
@@ -186,7 +186,7 @@ impl PlanRow {
     }
 }
 
-/// The steps of a plan as requests.
+/// Converts the steps of a plan into requests.
 pub(super) fn planned_requests(
     plan: &Plan,
     desired: &DesiredTenant,
@@ -201,7 +201,7 @@ pub(super) fn planned_requests(
             PlanStep::Brand(changes) => ("brand", changes),
             PlanStep::Suspend => ("suspend", &[]),
         };
-        let settings = changes.iter().map(|change| planned_setting(change, plan, (desired, observed))).collect();
+        let settings = changes.iter().map(|change| planned_setting(change, plan, desired, observed)).collect();
         PlannedRequest { step, settings }
     };
     plan.steps.iter().map(request).collect()
@@ -210,7 +210,8 @@ pub(super) fn planned_requests(
 fn planned_setting(
     change: &SettingChange,
     plan: &Plan,
-    (desired, observed): (&DesiredTenant, Option<&ObservedTenant>),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
 ) -> PlannedSetting {
     let SettingChange { field, to } = change;
     let risk = plan.differences.iter().find(|difference| difference.field == *field).map(SettingDifference::risk);
@@ -222,7 +223,7 @@ fn planned_setting(
         to: to_public_json(to),
         source: origin.unwrap_or_default(),
         risk: match risk {
-            // A tenant that is new interrupts nobody.
+            // A new tenant has no users who could be interrupted.
             Some(Risk::Disruptive) if !is_new => "disruptive",
             Some(Risk::Disruptive | Risk::Quiet) | None => "quiet",
         },
@@ -231,7 +232,7 @@ fn planned_setting(
 
 fn to_public_json(value: &Value) -> Json {
     if let Value::Secret(_) = value {
-        // Without the object's UID its digest has no salt, and a plan goes into public comments.
+        // Without the object's UID its digest has no salt, and a plan may be posted in public comments.
         return Json::from("(secret)");
     }
     serde_json::from_str(&value.to_json()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A plan for people: plain on a terminal, Markdown in a pull request.
+//! Renders a plan as plain text for a terminal.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use super::PlanReport;
 use super::row::{PlanRow, PlannedAction, PlannedRequest, PlannedSetting};
 
-/// Objects that are named where one reason holds for many.
+/// Number of objects that are named if one reason applies to many.
 const MAX_NAMES: usize = 5;
 
-/// The plan on a terminal.
+/// Renders the plan for a terminal.
 pub(super) fn render_text(planned: &PlanReport, with_unchanged: bool) -> String {
     let mut text = String::new();
     for broken in failed_platforms(planned) {
@@ -41,15 +41,15 @@ pub(super) fn render_text(planned: &PlanReport, with_unchanged: bool) -> String 
     text
 }
 
-/// A platform that could not be asked.
+/// A platform that could not be reached.
 pub(super) struct FailedPlatform<'a> {
-    /// Why.
+    /// The reason.
     pub(super) message: String,
-    /// What stands behind it.
+    /// The objects on it.
     pub(super) objects: Vec<&'a PlanRow>,
 }
 
-/// The platforms that could not be asked, each once.
+/// Returns the platforms that could not be reached, each once.
 pub(super) fn failed_platforms(planned: &PlanReport) -> Vec<FailedPlatform<'_>> {
     let mut all: Vec<FailedPlatform<'_>> = Vec::new();
     for row in planned.objects.iter().filter(|row| row.action == PlannedAction::Unknown) {
@@ -63,7 +63,7 @@ pub(super) fn failed_platforms(planned: &PlanReport) -> Vec<FailedPlatform<'_>> 
     all
 }
 
-/// Names of objects, of which a few are enough.
+/// Joins the names of objects, up to a limit.
 pub(super) fn object_names(rows: &[&PlanRow]) -> String {
     let names =
         rows.iter().take(MAX_NAMES).map(|PlanRow { kind, namespace, name, .. }| format!("{kind} {namespace}/{name}"));
@@ -75,7 +75,7 @@ fn tenant_suffix(row: &PlanRow) -> String {
     row.unique_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default()
 }
 
-/// What happens, in a few words.
+/// Describes the action in a few words.
 pub(super) fn action_headline(row: &PlanRow) -> String {
     let name = &row.tenant_name;
     match row.action {

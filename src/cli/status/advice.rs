@@ -1,4 +1,4 @@
-//! What the conditions mean, and what to do next.
+//! Explains conditions and suggests what to do next.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -7,12 +7,12 @@ use crate::cli::colour::Tone;
 use crate::cli::object_arg::object_argument;
 use crate::object::{TenantResource, deletion_policy, is_deleting};
 
-/// A condition of an object.
+/// Returns a condition of an object.
 pub(super) fn find_condition<K: TenantResource>(object: &K, kind: ConditionType) -> Option<&Condition> {
     object.status()?.conditions.iter().find(|condition| condition.type_ == kind.name())
 }
 
-/// What a condition says, in words.
+/// Explains a condition in words.
 pub(super) fn condition_meaning(condition: &Condition) -> &'static str {
     let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == condition.type_) else {
         return "of a later release than this program";
@@ -54,7 +54,7 @@ pub(super) fn condition_meaning(condition: &Condition) -> &'static str {
     }
 }
 
-/// How a condition is to be taken. Of what is not well, only what needs a person is bad.
+/// Returns the tone of a condition. Of the conditions that are not good, only those that need a person are bad.
 pub(super) fn condition_tone<K: TenantResource>(object: &K, told: &Condition) -> Tone {
     let is_stalled = find_condition(object, ConditionType::Stalled).is_some_and(|stalled| stalled.status == "True");
     let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == told.type_) else { return Tone::Plain };
@@ -90,7 +90,7 @@ pub(super) fn condition_tone<K: TenantResource>(object: &K, told: &Condition) ->
     }
 }
 
-/// Why a person should look at an object, in a word; nothing where nobody need.
+/// Returns in a word why an object needs a person's attention, or `None` if it does not.
 pub(super) fn attention_reason<K: TenantResource>(object: &K) -> Option<String> {
     let is_true = |kind| find_condition(object, kind).filter(|condition| condition.status == "True");
     let asking = [
@@ -112,7 +112,7 @@ pub(super) fn attention_reason<K: TenantResource>(object: &K) -> Option<String> 
     }
 }
 
-/// What to do next, a sentence each.
+/// Returns what to do next, as sentences.
 pub(super) fn next_steps<K: TenantResource>(object: &K) -> Vec<String> {
     let Some(status) = object.status() else {
         return vec![
@@ -162,7 +162,7 @@ pub(super) fn next_steps<K: TenantResource>(object: &K) -> Vec<String> {
     next
 }
 
-/// What to do about the end of the tenant.
+/// Advises on the termination of the tenant.
 fn termination_advice<K: TenantResource>(object: &K) -> Option<String> {
     if deletion_policy(object) != DeletionPolicy::Terminate {
         return None;

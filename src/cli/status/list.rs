@@ -1,4 +1,4 @@
-//! All objects, a line each.
+//! The list of all objects, one line each.
 
 use clap::ValueEnum;
 use jiff::Timestamp;
@@ -27,18 +27,18 @@ pub(super) struct StatusRow {
     tenant: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique_id: Option<String>,
-    /// How many settings differ.
+    /// Number of settings that differ.
     differs: usize,
-    /// Why a person should look; absent where nobody need.
+    /// Why it needs a person's attention; absent if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     attention: Option<String>,
-    /// What Ready says beside its reason.
+    /// The message of the Ready condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// When an operator last wrote the status, which it does only when something changes.
+    /// When the operator last wrote the status. It writes only if something changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_written: Option<Timestamp>,
-    /// Whether nothing moves until a person acts.
+    /// Whether it stays as it is until a person acts.
     #[serde(skip)]
     is_stuck: bool,
     /// Why its connection cannot be used.
@@ -46,14 +46,14 @@ pub(super) struct StatusRow {
     broken: Option<String>,
 }
 
-/// When a status was last written, as the API server keeps it.
+/// Returns when the status was last written, from the object's `managedFields`.
 pub(super) fn status_written(metadata: &ObjectMeta) -> Option<Timestamp> {
     let entries = metadata.managed_fields.iter().flatten();
     let of_status = entries.filter(|entry| entry.subresource.as_deref() == Some("status"));
     of_status.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
 
-/// Reasons of a connection that cannot be used.
+/// Reasons that mean that a connection cannot be used.
 const CONNECTION_REASONS: [Reason; 6] = [
     Reason::CredentialsUnavailable,
     Reason::CredentialsRefused,
@@ -63,7 +63,7 @@ const CONNECTION_REASONS: [Reason; 6] = [
     Reason::PlatformUnavailable,
 ];
 
-/// Objects that are named where one reason holds for many.
+/// Number of objects that are named if one reason applies to many.
 const MAX_NAMES: usize = 5;
 
 impl StatusRow {
@@ -91,13 +91,13 @@ impl StatusRow {
         }
     }
 
-    /// The lines of all objects of a kind.
+    /// Returns the rows of all objects of a kind.
     pub(super) fn from_list<K: TenantResource>(every: &ObjectList<K>) -> Vec<Self> {
         let others = every.unsupported.iter().map(|other| Self::from_unsupported(K::KIND.name(), other));
         every.understood.iter().map(Self::from_object).chain(others).collect()
     }
 
-    /// The line of an object that this program does not understand.
+    /// Returns the row of an object that this program does not understand.
     pub(super) fn from_unsupported(kind: &'static str, other: &NotUnderstoodObject) -> Self {
         let name = other.spec.pointer("/details/name").and_then(serde_json::Value::as_str);
         Self {
@@ -117,13 +117,13 @@ impl StatusRow {
         }
     }
 
-    /// What the list is ordered by: a Partner stands before its Clients.
+    /// Returns the sort key by object: a Partner comes before its Clients.
     pub(super) fn sort_key(&self) -> (&str, bool, &str) {
         (&self.namespace, self.kind == "Client", &self.name)
     }
 }
 
-/// The connections that cannot be used, each once with the objects behind it.
+/// Describes the connections that cannot be used, each once with its objects.
 pub(super) fn broken_connections(rows: &[StatusRow]) -> Vec<String> {
     let mut all: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows {
@@ -151,7 +151,7 @@ pub(super) enum StatusSortBy {
     Name,
     /// What is not Ready first.
     Ready,
-    /// The word that says what to look at.
+    /// The word that says what needs attention.
     Reason,
     /// Name of the tenant.
     Tenant,
@@ -164,7 +164,7 @@ pub(super) enum StatusSortBy {
 }
 
 impl StatusSortBy {
-    /// Orders rows; those that are the same in this keep the order by object.
+    /// Sorts rows. Equal rows keep their order by object.
     pub(super) fn sort_rows(self, rows: &mut [StatusRow]) {
         rows.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         match self {
@@ -185,7 +185,7 @@ impl StatusSortBy {
     }
 }
 
-/// An id by its prefix and then by its number, so that `client_9` stands before `client_10`.
+/// Splits an id into its prefix and its number, so that `client_9` comes before `client_10`.
 pub(crate) fn id_sort_key(id: Option<&str>) -> (String, u64) {
     let id = id.unwrap_or_default();
     let digits = id.chars().rev().take_while(char::is_ascii_digit).count();
@@ -193,10 +193,10 @@ pub(crate) fn id_sort_key(id: Option<&str>) -> (String, u64) {
     (prefix.to_owned(), number.parse().unwrap_or_default())
 }
 
-/// Columns, without those that `-o wide` adds.
+/// Columns without those of `-o wide`.
 const COLUMNS: [&str; 8] = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
 
-/// The rows as a table.
+/// Renders the rows as a table.
 pub(super) fn render_table(rows: &[StatusRow], is_wide: bool) -> String {
     let mut head = COLUMNS.to_vec();
     if is_wide {
@@ -237,35 +237,35 @@ impl StatusRow {
         cells
     }
 
-    /// What the object is called: no two have the same.
+    /// Returns the unique key of an object.
     pub(super) fn key_of(kind: &str, namespace: &str, name: &str) -> String {
         format!("{kind} {namespace}/{name}")
     }
 
-    /// The same of this one.
+    /// Returns the unique key of this row's object.
     pub(super) fn key(&self) -> String {
         Self::key_of(self.kind, &self.namespace, &self.name)
     }
 
-    /// Whether both show the same.
+    /// Returns whether both rows print the same.
     pub(super) fn shows_same(&self, other: &Self) -> bool {
         self.cells(false) == other.cells(false)
     }
 
-    /// The row as a line below a list: its columns do not know the width of what comes.
+    /// Renders the row as a line below a list. It has no columns, since the width of later rows is not known.
     pub(super) fn line(&self) -> String {
         let mut table = Table::new(&COLUMNS);
         table.push(self.cells(false));
         table.text().split_inclusive('\n').skip(1).collect()
     }
 
-    /// Whether it is not Ready, or a person should look at it.
+    /// Returns whether the object is not Ready or needs a person's attention.
     pub(super) fn needs_attention(&self) -> bool {
         self.ready != "True" || self.attention.is_some()
     }
 }
 
-/// How many there are and how they stand.
+/// Summarises the number of objects and their states.
 pub(super) fn summary_line(rows: &[StatusRow]) -> String {
     let of = |kind: &str| rows.iter().filter(|row| row.kind == kind).count();
     let ready = rows.iter().filter(|row| row.ready == "True").count();
@@ -278,7 +278,7 @@ pub(super) fn summary_line(rows: &[StatusRow]) -> String {
     format!("{partners}, {clients}, {ready} of {} ready, {look}", rows.len())
 }
 
-/// How many of all are shown.
+/// Summarises how many of all objects are shown.
 pub(super) fn filtered_summary_line(rows: &[StatusRow], all: usize) -> String {
     match rows.len() {
         0 => format!(
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn client_row(name: &str, id: &str, (ready, reason): (&str, &str), differs: usize) -> StatusRow {
+    fn client_row(name: &str, id: &str, ready: &str, reason: &str, differs: usize) -> StatusRow {
         let drift: Vec<_> = (0..differs)
             .map(|one| json!({"path": format!("details.{one}"), "desired": "a", "observed": "b", "since": "2026-12-01T12:00:00Z"}))
             .collect();
@@ -318,9 +318,9 @@ mod tests {
     fn rows_are_ordered_by_each_column() {
         let rows = || {
             vec![
-                client_row("a", "client_10", ("True", "AsDeclared"), 0),
-                client_row("b", "client_9", ("False", "InvalidValue"), 0),
-                client_row("c", "client_11", ("True", "AsDeclared"), 2),
+                client_row("a", "client_10", "True", "AsDeclared", 0),
+                client_row("b", "client_9", "False", "InvalidValue", 0),
+                client_row("c", "client_11", "True", "AsDeclared", 2),
             ]
         };
         for (by, order) in [

@@ -20,7 +20,7 @@ use crate::object::{
 };
 use crate::plan::Pause;
 
-/// A condition, with what it means.
+/// A condition and its explanation.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 struct ConditionSummary {
@@ -43,7 +43,7 @@ fn lines_with_tone(lines: Vec<String>, tone: Tone) -> Vec<ScreenLine> {
     lines.into_iter().map(|text| ScreenLine { text, tone }).collect()
 }
 
-/// Everything that is shown of an object.
+/// All that is shown of an object.
 #[derive(Serialize, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StatusScreen {
@@ -92,7 +92,7 @@ pub(super) struct StatusScreen {
     next: Vec<String>,
 }
 
-/// How many clients there are. The operator counts them from time to time, so this is not about this moment.
+/// Describes the number of clients. The operator counts them periodically, so the numbers may be outdated.
 fn client_counts_line(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String {
     let undeclared = match (live, unmanaged) {
         (0, _) => String::new(),
@@ -152,7 +152,7 @@ impl StatusScreen {
         }
     }
 
-    /// For people. What others have written comes without the characters that command a terminal.
+    /// Renders the screen for people. Control characters are removed from foreign text.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.object);
         let mut section = |title: &str, lines: Vec<ScreenLine>| {
@@ -219,7 +219,7 @@ impl StatusScreen {
         for ConditionSummary { r#type: kind, status, reason, meaning, message, tone } in &self.conditions {
             lines.push(ScreenLine { text: format!("{kind:<19} {meaning} ({reason})"), tone: *tone });
             let is_routine = status == "True" && reason == Reason::AsDeclared.name();
-            // One cause makes the message of several conditions.
+            // Several conditions with one cause share a message, which is printed once.
             if !message.is_empty() && !is_routine && said.insert(message) {
                 lines.push(ScreenLine { text: format!("{:<19} {message}", ""), tone: Tone::Plain });
             }

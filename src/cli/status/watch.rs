@@ -1,4 +1,4 @@
-//! Each object again when it changes.
+//! Prints each object again when it changes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,25 +16,25 @@ use crate::cli::output;
 use crate::cli::selection::ObjectScope;
 use crate::object::{ParsedObject, TenantResource};
 
-/// After what time an interruption that goes on, or another one, is told again.
+/// Shortest time between two warnings about interruptions.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
-/// What happened to an object.
+/// A change that the watch reports.
 enum StatusChange {
-    /// It stands like this.
+    /// The object has a new row.
     Updated(Box<StatusRow>),
-    /// It has gone.
+    /// The object is gone.
     Gone(String),
-    /// The watch was interrupted, and why.
+    /// The watch was interrupted, with the reason.
     Interrupted(String),
-    /// The watch goes on.
+    /// The watch continues.
     Resumed,
 }
 
-/// Which changes are shown.
+/// The filter of the shown changes.
 pub(super) struct StatusWatch<'a> {
     pub(super) scope: &'a ObjectScope,
-    /// Only of objects that a person should look at.
+    /// Whether only objects are shown that need a person's attention.
     pub(super) is_not_ready: bool,
     pub(super) cluster: &'a Cluster,
 }
@@ -71,7 +71,7 @@ impl StatusWatch<'_> {
                 }
                 StatusChange::Updated(row) => *row,
             };
-            // A watch that goes on where it broke off says so by its next object alone.
+            // A watch that resumes where it broke off only shows that by its next object.
             told = None;
             let before = known.insert(row.key(), row.clone());
             let is_shown =
@@ -113,7 +113,7 @@ fn watch_changes<K: TenantResource>(
     })
 }
 
-/// It is watched again by itself, but for what will never be allowed.
+/// Classifies an error of the watch. The watch is retried automatically, except after a permission error.
 fn classify_watch_error(error: watcher::Error) -> Result<StatusChange, Failure> {
     let is_refused =
         |error: &kube::Error| matches!(error, kube::Error::Api(status) if [401, 403].contains(&status.code));

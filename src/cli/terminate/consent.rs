@@ -1,4 +1,4 @@
-//! The dialog: the tenant's name, and each of the three consequences.
+//! The consent dialog: the tenant's name, and each of the three consequences.
 
 use std::io::{BufRead, Write};
 
@@ -6,18 +6,18 @@ use crate::api::Acknowledgement;
 use crate::cli::failure::Failure;
 use crate::cli::prompt::Prompt;
 
-/// What was said by flags.
+/// The consent as given by flags.
 pub(super) struct ConsentFlags<'a> {
-    /// Name of the tenant, as it was typed.
+    /// Name of the tenant, as typed.
     pub(super) name: Option<&'a str>,
     /// Consequences that were accepted.
     pub(super) accepted: &'a [Acknowledgement],
 }
 
-/// Gets the consent, by flags or else from the person.
+/// Obtains the consent, from the flags or else from the person.
 ///
 /// # Errors
-/// The name is another, a consequence is not accepted, or there is nobody to ask.
+/// Fails if the name differs, a consequence is not accepted, or there is no terminal.
 pub(super) fn obtain_consent<R: BufRead, W: Write>(
     tenant: &str,
     given: &ConsentFlags<'_>,
@@ -56,7 +56,7 @@ fn wrong_name_failure(typed: &str, tenant: &str) -> Failure {
     Failure::new(format!("`{typed}` was typed and the tenant is named `{tenant}`: nothing is written"))
 }
 
-/// What is accepted, as a sentence.
+/// Describes what is accepted, as a sentence.
 const fn consequence_text(one: Acknowledgement) -> &'static str {
     match one {
         Acknowledgement::DataErased => "All data of the tenant is erased for ever",

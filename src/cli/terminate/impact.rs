@@ -1,4 +1,4 @@
-//! What a person must have seen before consenting: what goes, what stays, and what is in the way.
+//! Shows a person the impact before the consent: what is erased, what is kept, and what blocks the termination.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,25 +18,25 @@ use crate::connect::Place;
 use crate::object::{NotUnderstoodObject, ParentRef, TenantResource, namespace, namespaced_name, uid, unique_id};
 use crate::plan::{LifecycleState, ObservedMark, ObservedTenant, TenantKind, evidence_settings};
 
-/// Seconds of the grace period where nobody says any: one day.
+/// Default grace period in seconds: one day.
 const DEFAULT_GRACE_SECONDS: i64 = 86_400;
-/// Names in one sentence.
+/// Longest list of names in one sentence.
 const MAX_NAMES: usize = 5;
 
-/// The tenant as it is now.
+/// The tenant that would be terminated.
 pub(super) struct TerminationImpact {
-    /// With its branding.
+    /// Its current state, with its branding.
     pub(super) observed: ObservedTenant,
     host: String,
     impact: Option<BTreeMap<String, i64>>,
-    /// What lives under it and must be gone first.
+    /// Tenants under it that are not terminated. They must be terminated first.
     children: Vec<String>,
 }
 
-/// Looks at the tenant of an object.
+/// Reads the tenant of an object.
 ///
 /// # Errors
-/// There is none, it is gone, it is somebody else's, or the platform does not answer.
+/// Fails if there is no tenant, if it is gone or belongs to another owner, or if the platform does not answer.
 pub(super) async fn read_impact<K: TenantResource>(
     object: &K,
     flags: &ConnectionFlags,
@@ -91,7 +91,7 @@ pub(super) async fn read_impact<K: TenantResource>(
 }
 
 impl TerminationImpact {
-    /// Everything as text, for a person.
+    /// Renders the impact as text for a person.
     pub(super) fn text<K: TenantResource>(&self, object: &K, grace_seconds: Option<i64>) -> String {
         let Self { observed, host, impact, children } = self;
         let asked = object.deletion().and_then(|deletion| deletion.grace_period_seconds);
@@ -128,7 +128,7 @@ impl TerminationImpact {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let _ = writeln!(text, "The end waits until nothing is left under it: {first}{more}.");
         }
-        // Names come from the platform.
+        // Names come from the platform, so control characters are removed.
         text.split('\n').map(strip_control_chars).collect::<Vec<_>>().join("\n")
     }
 
@@ -168,7 +168,7 @@ const fn life_label(life: LifecycleState) -> &'static str {
     }
 }
 
-/// When a grace period is over, in words.
+/// Describes when a grace period ends.
 pub(super) fn grace_period_text(seconds: Option<i64>) -> String {
     let seconds = seconds.unwrap_or(DEFAULT_GRACE_SECONDS);
     let (count, unit) = match seconds {

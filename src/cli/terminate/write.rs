@@ -1,8 +1,9 @@
-//! Where the consent goes: onto the object, or onto paper for Git.
+//! Writes the consent to the object, or prints it for Git.
 //!
-//! It is a server-side apply of `spec.deletion` alone, on the object as it was read. So whoever owns one of these fields
-//! with another value is named instead of overwritten: a tool that writes the manifest from Git would only take the
-//! consent back at its next look. What the manifest does not say stays with us and survives its next apply.
+//! The write is a server-side apply of `spec.deletion` alone, on the object as it was read. If another manager owns one
+//! of these fields with a different value, the conflict is reported instead of overwritten: a tool that applies the
+//! manifest from Git would revert the consent at its next sync. Fields that the manifest does not set are ours and
+//! survive its next apply.
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -19,7 +20,7 @@ use crate::object::{ParsedObject, TenantResource, namespace, uid};
 /// Writes the consent.
 ///
 /// # Errors
-/// The object changed meanwhile, somebody else owns a field, or the API server refuses it.
+/// Fails if the object changed meanwhile, if another manager owns a field, or if the API server refuses.
 pub(super) async fn apply_consent<K: TenantResource>(
     object: &K,
     deletion: &Deletion,
@@ -58,10 +59,10 @@ fn apply_failure(error: kube::Error) -> Failure {
     error.into()
 }
 
-/// The consent as a manifest that holds nothing else, which is a patch for a kustomization too.
+/// Returns the consent as a manifest that holds nothing else, which is also a patch for a kustomization.
 ///
 /// # Errors
-/// It cannot be written as YAML.
+/// Fails if it cannot be serialised as YAML.
 pub(super) fn consent_manifest<K: TenantResource>(object: &K, deletion: &Deletion) -> Result<String, Failure> {
     let head = "# Merge this into the manifest, or list it under `patches` in the kustomization.\n";
     Ok(format!("{head}{}", OutputFormat::Yaml.text(&ConsentManifest::new(object, deletion))?))
@@ -92,7 +93,7 @@ impl<'a> ConsentManifest<'a> {
     }
 }
 
-/// What a person should know before this object is written by hand: who else writes its spec.
+/// Warns about other managers of the spec before the object is edited directly.
 pub(super) fn other_writer_warnings<K: TenantResource>(object: &K) -> Vec<String> {
     let owners = object.managed_fields().iter().filter(|entry| {
         let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);

@@ -1,15 +1,15 @@
-//! Where each field stands on the wire. Both directions use the same row, so they cannot disagree.
+//! The location of each field in the API's JSON. Both directions use the same table, so they cannot disagree.
 
 use crate::plan::{Field, TenantKind};
 use crate::wire::{Branding, IdRef, PasswordPolicy, Tenant, WireClientDetails};
 
 /// A member of a body, and the form in which it carries the value.
 pub(super) enum FieldLocation<I> {
-    /// Of the tenant's own body.
+    /// In the tenant's own body.
     Tenant(TenantMember),
-    /// A text of the branding.
+    /// A text in the branding.
     BrandingText(fn(&mut Branding<I>) -> &mut Option<String>),
-    /// An image of the branding.
+    /// An image in the branding.
     BrandingImage(fn(&mut Branding<I>) -> &mut Option<I>),
 }
 
@@ -19,9 +19,9 @@ pub(super) enum TenantMember {
     Text(fn(&mut Tenant) -> &mut Option<String>),
     /// A host name, which answers may show with its scheme.
     Host(fn(&mut Tenant) -> &mut Option<String>),
-    /// The customer's own number, which may hold our mark instead.
+    /// The customer's own number; our mark may be there instead.
     ExternalId(fn(&mut Tenant) -> &mut Option<String>),
-    /// A secret, which is never answered.
+    /// A secret, which answers never contain.
     Secret(fn(&mut Tenant) -> &mut Option<String>),
     /// A switch; absent is off.
     Flag(fn(&mut Tenant) -> &mut Option<bool>),
@@ -33,13 +33,13 @@ pub(super) enum TenantMember {
     Clock(fn(&mut Tenant) -> (&mut Option<i64>, &mut Option<i64>)),
     /// A day of the week, 1 is Sunday.
     Day(fn(&mut Tenant) -> &mut Option<i64>),
-    /// Names of the catalog.
+    /// Names from the catalog.
     Names(fn(&mut Tenant) -> &mut Option<Vec<String>>, CatalogKind),
-    /// Entries in one text, with commas between.
+    /// Entries in one text, separated by commas.
     Commas(fn(&mut Tenant) -> &mut Option<String>),
 }
 
-/// Names of manifest and wire.
+/// The catalog that maps names between manifests and the API.
 #[derive(Clone, Copy)]
 pub(super) enum CatalogKind {
     /// Of packages.
@@ -56,7 +56,7 @@ fn password_policy(tenant: &mut Tenant) -> &mut PasswordPolicy {
     tenant.password_policy.get_or_insert_default()
 }
 
-/// The field's place. A match without a wildcard: a new field does not compile until it has one.
+/// Returns the location of a field. The match has no wildcard: a new field does not compile until it has a location.
 pub(super) fn field_location<I>(field: Field) -> FieldLocation<I> {
     use FieldLocation::{BrandingImage, BrandingText};
     use TenantMember::{Clock, Commas, Day, ExternalId, Flag, Host, Names, Number, Reference, Secret, Text};
@@ -122,7 +122,7 @@ pub(super) fn field_location<I>(field: Field) -> FieldLocation<I> {
     FieldLocation::Tenant(member)
 }
 
-/// Names of the members that hold a field, dotted where nested.
+/// Returns the names of the members that hold a field, dotted where nested.
 pub(super) const fn member_names(field: Field) -> &'static [&'static str] {
     match field {
         Field::Name => &["name"],
@@ -179,7 +179,8 @@ pub(super) const fn member_names(field: Field) -> &'static [&'static str] {
     }
 }
 
-/// Whether the public API documents the field for this kind; elsewhere only a platform with the extensions has it.
+/// Returns whether the public API documents the field for this kind; otherwise only a platform with the extensions has
+/// it.
 pub(super) fn is_documented(field: Field, kind: TenantKind) -> bool {
     match field {
         // Extensions for both kinds.
@@ -192,7 +193,7 @@ pub(super) fn is_documented(field: Field, kind: TenantKind) -> bool {
         | Field::SkipUserConsentForm
         | Field::PasswordsSetBefore
         | Field::DocumentationUrl => false,
-        // The documented partner carries none of these.
+        // The documented partner has none of these.
         Field::ExternalId
         | Field::PhoneExtension
         | Field::NocId

@@ -1,4 +1,5 @@
-//! An answer about a tenant, member by member: one that cannot be read is named and costs none of the others.
+//! Parses an answer about a tenant member by member. A member that cannot be parsed is named and does not affect the
+//! others.
 
 mod form;
 mod tables;
@@ -13,14 +14,14 @@ pub(super) use self::tables::{AnswerMember, BRANDING, CREATED, MemberShape, ROW,
 use crate::connect::error::CallError;
 use crate::wire::{Branding, CreatedTenant, ImagePaths, Tenant};
 
-/// A member that is not of a form that can be read.
+/// A member whose form cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::connect) struct UnreadableMember {
     /// Its name, dotted where nested.
     pub(in crate::connect) member: String,
-    /// What it is.
+    /// The form that was found.
     found: &'static str,
-    /// What is documented.
+    /// The form that is documented.
     expected: &'static str,
 }
 
@@ -31,19 +32,19 @@ impl fmt::Display for UnreadableMember {
     }
 }
 
-/// What could be read of an answer.
+/// The parsed part of an answer.
 #[derive(Clone, Debug)]
 pub(in crate::connect) struct ParsedAnswer<T> {
-    /// The members that could be read.
+    /// The members that could be parsed.
     pub(in crate::connect) known: T,
-    /// Those that could not.
+    /// The members that could not be parsed.
     pub(in crate::connect) unreadable: Vec<UnreadableMember>,
     /// A state that this release does not know, as the platform writes it.
     pub(in crate::connect) unknown_state: Option<String>,
 }
 
 impl<T> ParsedAnswer<T> {
-    /// Why a member could not be read, where it is there and could not be; `name` may stand inside of it.
+    /// Returns why a member that is present could not be parsed; `name` may be nested inside that member.
     pub(in crate::connect) fn unreadable_at(&self, name: &str) -> Option<&UnreadableMember> {
         self.unreadable.iter().find(|odd| {
             let rest = name.strip_prefix(odd.member.as_str());
@@ -52,24 +53,24 @@ impl<T> ParsedAnswer<T> {
     }
 }
 
-/// The tenant of an answer.
+/// Parses an answer about a tenant.
 pub(in crate::connect) fn parse_tenant(body: &[u8], extensions: bool) -> Result<ParsedAnswer<Tenant>, CallError> {
-    parse_members(&parse_json(body)?, (TENANT, extensions))
+    parse_members(&parse_json(body)?, TENANT, extensions)
 }
 
-/// The branding of an answer; nothing at all is a branding without anything.
+/// Parses an answer about a branding; an empty answer is an empty branding.
 pub(in crate::connect) fn parse_branding(
     body: &[u8],
     extensions: bool,
 ) -> Result<ParsedAnswer<Branding<ImagePaths>>, CallError> {
-    parse_members(&parse_json(body)?, (BRANDING, extensions))
+    parse_members(&parse_json(body)?, BRANDING, extensions)
 }
 
-/// The answer to a create.
+/// Parses the answer to a create.
 pub(in crate::connect) fn parse_created(body: &[u8]) -> Result<CreatedTenant, CallError> {
     let value = parse_json(body)?;
     let ParsedAnswer { known, unreadable: odd, unknown_state: _ }: ParsedAnswer<Map<String, Value>> =
-        parse_members(&value, (CREATED, true))?;
+        parse_members(&value, CREATED, true)?;
     match serde_json::from_value(Value::Object(known)) {
         Ok(created) => Ok(created),
         Err(_) => Err(CallError::malformed_answer(match odd.first() {
@@ -79,15 +80,16 @@ pub(in crate::connect) fn parse_created(body: &[u8]) -> Result<CreatedTenant, Ca
     }
 }
 
-/// Any JSON.
+/// Parses any JSON.
 pub(in crate::connect) fn parse_json(body: &[u8]) -> Result<Value, CallError> {
     serde_json::from_slice(body).map_err(|error| super::json_error(&error))
 }
 
-/// The members of a value that a table names.
+/// Parses the members of a value that a table names.
 pub(super) fn parse_members<T: DeserializeOwned>(
     value: &Value,
-    (table, extensions): (&'static [AnswerMember], bool),
+    table: &'static [AnswerMember],
+    extensions: bool,
 ) -> Result<ParsedAnswer<T>, CallError> {
     let nothing = Map::new();
     let members = match value {
@@ -124,7 +126,7 @@ impl MemberReader {
     ) -> Map<String, Value> {
         let mut known = Map::new();
         for AnswerMember { name, alias: other, shape, is_extension } in table {
-            // A member of that name on a platform without the extensions is not ours.
+            // On a platform without the extensions, a member of this name has another meaning.
             if *is_extension && !self.extensions {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! From answers to fields.
+//! Converts answers to fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use crate::plan::{
 };
 use crate::wire::{Branding, ImagePaths, TIME_FORMAT, Tenant, WireTenantState};
 
-/// The moment that a platform shows where nobody set one.
+/// The moment that a platform shows where none was set.
 const UNSET_MOMENT: &str = "1970-01-01T00:00:00Z";
 
-/// Branding, as far as it is known.
+/// The branding, as far as it is known.
 pub(in crate::connect) enum ObservedBranding {
-    /// Nobody asked.
+    /// It was not requested.
     NotRequested,
     /// The platform does not show it.
     Hidden,
@@ -28,7 +28,7 @@ pub(in crate::connect) enum ObservedBranding {
     Visible(Box<ParsedAnswer<Branding<ImagePaths>>>),
 }
 
-/// A tenant as it is.
+/// Builds the observed tenant.
 pub(in crate::connect) fn to_observed(
     kind: TenantKind,
     mut tenant: ParsedAnswer<Tenant>,
@@ -44,7 +44,7 @@ pub(in crate::connect) fn to_observed(
     let mark = observed_mark(kind, &tenant, extensions);
     let (url, api_endpoint) = tenant_addresses(kind, &tenant.known, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_available_for(kind)) {
-        // A platform that has it shows it also where nobody set it.
+        // A platform that has the field shows it even if it was never set.
         let lacks_moment = field == Field::PasswordsSetBefore
             && tenant.known.change_passwords_set_before.is_none()
             && tenant.unreadable_at("changePasswordsSetBefore").is_none();
@@ -59,10 +59,10 @@ pub(in crate::connect) fn to_observed(
         }
         let answer = match field_location::<ImagePaths>(field) {
             FieldLocation::Tenant(TenantMember::Names(of, catalog)) => {
-                read_catalog_names(of(&mut tenant.known).take().unwrap_or_default(), catalog, (field, &mut unknown))
+                read_catalog_names(of(&mut tenant.known).take().unwrap_or_default(), catalog, field, &mut unknown)
             }
             FieldLocation::Tenant(member) => match read_tenant_member(field, &member, &mut tenant.known) {
-                // Nobody set it.
+                // It was never set.
                 ObservedValue::Value(Value::Text(text))
                     if field == Field::PasswordsSetBefore && text == UNSET_MOMENT =>
                 {
@@ -89,7 +89,7 @@ pub(in crate::connect) fn to_observed(
     }
     let name = match seen.get(&Field::Name) {
         Some(ObservedValue::Value(Value::Text(name))) => name.clone(),
-        // The tenant has one all the same, and nobody confirms an end under a name that cannot be read.
+        // The tenant has a name nevertheless, and a termination cannot be confirmed under a name that cannot be read.
         Some(ObservedValue::Unreadable) => String::new(),
         Some(ObservedValue::Value(_) | ObservedValue::Unsupported) | None => {
             return Err(CallError::malformed_answer("it holds no `name`"));
@@ -116,7 +116,7 @@ pub(in crate::connect) fn to_observed(
     })
 }
 
-/// The form of a setting whose member cannot be read.
+/// Describes the form of a setting whose member cannot be parsed.
 fn unreadable_form(field: Field, tenant: &ParsedAnswer<Tenant>, branding: &ObservedBranding) -> Option<String> {
     let found = member_names(field).iter().find_map(|name| match branding {
         _ if !field.is_branding() => tenant.unreadable_at(name),
@@ -126,11 +126,12 @@ fn unreadable_form(field: Field, tenant: &ParsedAnswer<Tenant>, branding: &Obser
     found.map(ToString::to_string)
 }
 
-/// Entries of a catalogue: those that it does not know are kept beside.
+/// Converts the entries of a catalogue; unknown entries are returned separately.
 fn read_catalog_names(
     entries: Vec<String>,
     catalog: CatalogKind,
-    (field, unknown): (Field, &mut UnknownAnswers),
+    field: Field,
+    unknown: &mut UnknownAnswers,
 ) -> ObservedValue {
     let (mut known, mut others) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {
@@ -148,7 +149,7 @@ fn read_catalog_names(
 fn read_tenant_member(field: Field, member: &TenantMember, tenant: &mut Tenant) -> ObservedValue {
     let value = match member {
         TenantMember::Text(of) | TenantMember::Host(of) => return text_value(field, of(tenant).take()),
-        // Our own mark stands where the customer's number would: there is none.
+        // Our own mark is in the place of the customer's number, so there is no number.
         TenantMember::ExternalId(of) => {
             let own = of(tenant).take().filter(|id| !matches!(external_id_mark(id), ObservedMark::Short(_)));
             return text_value(field, own);
@@ -174,7 +175,7 @@ fn text_value(field: Field, text: Option<String>) -> ObservedValue {
     ObservedValue::Value(text.map_or(Value::Cleared, |text| Value::text(&text).into_normal_form(field)))
 }
 
-/// What everybody can load of an image.
+/// Returns the image that the platform serves publicly.
 fn served_image(paths: &ImagePaths) -> Option<ServedImage> {
     let digest = paths.served_sha256.as_deref().filter(|digest| !digest.is_empty()).map(Digest::from_hex);
     (!paths.logo_path.is_empty()).then(|| ServedImage { path: paths.logo_path.clone(), digest })
@@ -190,13 +191,13 @@ fn image_value(paths: Option<ImagePaths>) -> ObservedValue {
     }
 }
 
-/// The name of a day; a number that is none is kept, so that it shows as a difference.
+/// Returns the name of a day. An invalid number is kept, so that it shows as a difference.
 fn day_name(number: i64) -> String {
     (1..).zip(Weekday::ALL).find(|(day, _)| *day == number).map_or(number.to_string(), |(_, day)| day.name().to_owned())
 }
 
 impl CatalogKind {
-    /// The name in manifests of an entry that the catalogue knows.
+    /// Returns the manifest name of an entry that the catalogue knows.
     fn manifest_name(self, wire: &str) -> Option<&'static str> {
         match self {
             Self::Packages => Package::from_wire(wire).map(Package::name),
@@ -213,21 +214,21 @@ fn observed_mark(kind: TenantKind, tenant: &ParsedAnswer<Tenant>, extensions: bo
     let external = ObservedMark::from_external_id(tenant.known.ext_org_id.as_deref());
     let place = if extensions { "managedBy" } else { "extOrgId" };
     match (kind, &tenant.known.managed_by) {
-        // What stands there is somebody's, and must not be written over.
+        // The value belongs to somebody else and must not be overwritten.
         (TenantKind::Partner | TenantKind::Client, _) if tenant.unreadable_at(place).is_some() => {
             ObservedMark::Unreadable
         }
         (TenantKind::Partner | TenantKind::Client, Some(mark)) => ObservedMark::Full(mark.clone()),
-        // Made while the platform did not say that it has the extensions.
+        // The tenant was created while the platform did not report the extensions.
         (TenantKind::Client, None) if extensions && matches!(external, ObservedMark::Short(_)) => external,
         (TenantKind::Partner | TenantKind::Client, None) if extensions => ObservedMark::None,
         (TenantKind::Client, None) => external,
-        // The documented partner has no place for a mark.
+        // The documented partner has no member for a mark.
         (TenantKind::Partner, None) => ObservedMark::Unreadable,
     }
 }
 
-/// Addresses of console and API: a partner's own, a client's from its branding.
+/// Returns the addresses of console and API: a partner's own, or a client's from its branding.
 fn tenant_addresses(
     kind: TenantKind,
     tenant: &Tenant,
@@ -246,7 +247,7 @@ fn tenant_addresses(
     }
 }
 
-/// The state, as far as the platform tells.
+/// Returns the state, as far as the platform reports it.
 pub(in crate::connect) fn tenant_life(tenant: &ParsedAnswer<Tenant>) -> LifecycleState {
     match (tenant.known.status, &tenant.unknown_state, tenant.known.activated) {
         (Some(WireTenantState::Active), _, _) | (None, None, Some(true) | None) => LifecycleState::Active,
@@ -257,7 +258,7 @@ pub(in crate::connect) fn tenant_life(tenant: &ParsedAnswer<Tenant>) -> Lifecycl
     }
 }
 
-/// A time of the wire, or of RFC 3339 should a platform send that.
+/// Parses a time in the API's format, or in RFC 3339 if a platform sends that.
 fn parse_time(text: &str) -> Option<Timestamp> {
     jiff::fmt::strtime::parse(TIME_FORMAT, text).and_then(|parsed| parsed.to_timestamp()).or_else(|_| text.parse()).ok()
 }

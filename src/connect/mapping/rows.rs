@@ -1,4 +1,4 @@
-//! Lists of tenants, row by row: one that cannot be read is told of and costs none of the others.
+//! Parses lists of tenants row by row. A row that cannot be parsed is reported and does not affect the others.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use super::members::{self, ParsedAnswer, ROW, parse_members};
 use crate::connect::error::CallError;
 use crate::wire::TenantSearchItem;
 
-/// A row that does not say which tenant it is, or what its name is.
+/// A row that lacks the tenant's id or name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableRow {
-    /// Its place in the list, from 1.
+    /// Its position in the list, from 1.
     pub position: usize,
-    /// Unique id, where it has one.
+    /// Unique id, where the row has one.
     pub unique_id: Option<String>,
-    /// Name, where it has one.
+    /// Name, where the row has one.
     pub name: Option<String>,
-    /// Whether it says that the tenant was ended.
+    /// Whether the row says that the tenant was terminated.
     pub is_terminated: bool,
 }
 
 impl UnreadableRow {
-    /// Whether the tenant of the row may have this name.
+    /// Returns whether the tenant of the row may have this name.
     pub fn may_have_name(&self, name: &str) -> bool {
         self.name.as_deref().is_none_or(|seen| seen == name)
     }
@@ -42,28 +42,28 @@ impl fmt::Display for UnreadableRow {
 /// Rows of a list.
 #[derive(Clone, Debug, Default)]
 pub(in crate::connect) struct ParsedRows {
-    /// Those that could be read.
+    /// The rows that could be parsed.
     pub(in crate::connect) rows: Vec<TenantSearchItem>,
-    /// Those that could not.
+    /// The rows that could not be parsed.
     pub(in crate::connect) unreadable: Vec<UnreadableRow>,
 }
 
 /// A page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct TenantPage {
-    /// The rows that could be read.
+    /// The rows that could be parsed.
     pub results: Vec<TenantSearchItem>,
-    /// Those that could not.
+    /// The rows that could not be parsed.
     pub unreadable: Vec<UnreadableRow>,
-    /// Rows on all pages, where the platform tells.
+    /// Number of rows on all pages, where the platform reports it.
     pub total_results: Option<i64>,
     /// Whether another page follows.
     pub next_page: bool,
-    /// Its number, where the platform tells.
+    /// The number of the next page, where the platform reports it.
     pub next_page_no: Option<i64>,
 }
 
-/// The rows of `minimal`, which answers a bare array.
+/// Parses the answer of `minimal`, a bare array.
 pub(in crate::connect) fn parse_minimal(body: &[u8], extensions: bool) -> Result<ParsedRows, CallError> {
     match members::parse_json(body)? {
         Value::Array(items) => Ok(parse_rows(&items, extensions)),
@@ -72,7 +72,7 @@ pub(in crate::connect) fn parse_minimal(body: &[u8], extensions: bool) -> Result
     }
 }
 
-/// A page of a search.
+/// Parses a page of a search.
 pub(in crate::connect) fn parse_page(body: &[u8], extensions: bool) -> Result<TenantPage, CallError> {
     let Value::Object(envelope) = members::parse_json(body)? else {
         return Err(CallError::malformed_answer("it is no page of a list"));
@@ -95,7 +95,7 @@ fn whole_number(value: &Value) -> Option<i64> {
 fn parse_rows(items: &[Value], extensions: bool) -> ParsedRows {
     let mut all = ParsedRows::default();
     for (position, item) in (1..).zip(items) {
-        let read = parse_members::<Map<String, Value>>(item, (ROW, extensions));
+        let read = parse_members::<Map<String, Value>>(item, ROW, extensions);
         let known = read.map(|ParsedAnswer { known, unreadable: _, unknown_state: _ }| known).unwrap_or_default();
         let text = |name: &str| known.get(name).and_then(Value::as_str).map(str::to_owned);
         let (unique_id, name) = (text("uniqueId"), text("name"));

@@ -28,7 +28,7 @@ fn read_value(field: Field, tenant: serde_json::Value) -> Value {
     read_observed(TenantKind::Client, tenant, &json!({}), true).value(field).unwrap().clone()
 }
 
-/// A value that is not the absent one.
+/// Returns a value other than the absent one.
 fn sample_value(field: Field) -> Value {
     match (field, field.value_type()) {
         (Field::BusinessStart | Field::BusinessEnd, _) => Value::text("09:30"),
@@ -59,7 +59,7 @@ fn full_payload() -> SettingsPayload {
     }
 }
 
-/// What the platform would answer to this body.
+/// Returns what the platform would answer to these bodies.
 fn echo_answers(tenant: &Tenant, branding: &Branding) -> (serde_json::Value, serde_json::Value) {
     let answered = |image: &ImageFile| ImagePaths {
         logo_path: "/p.png".to_owned(),
@@ -149,7 +149,7 @@ fn what_is_absent_is_cleared_and_an_absent_switch_is_off() {
                 ObservedValue::Value(Value::Cleared)
             }
         };
-        // A platform that does not show it does not have it.
+        // A platform that does not show the field does not have it.
         let expected = if *field == Field::PasswordsSetBefore { ObservedValue::Unsupported } else { expected };
         if *field != Field::Name {
             assert_eq!(*seen, expected, "{}", field.path());
@@ -270,7 +270,7 @@ fn null_and_strange_people_do_not_hide_a_tenant() {
     assert!(!format!("{odd:?}").contains("s3cr3t"), "what cannot be read is named and not shown");
 }
 
-/// Every field as the samples of the vendor, its clients and its older pages write it.
+/// Uses every field as the samples of the vendor, its clients and its older pages write it.
 #[test]
 fn a_number_may_be_a_text_a_text_a_number_and_nothing_may_have_any_form() {
     let tenant = json!({

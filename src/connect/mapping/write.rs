@@ -1,4 +1,4 @@
-//! From fields to bodies.
+//! Converts fields to bodies.
 
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
@@ -10,7 +10,7 @@ use crate::connect::error::CallError;
 use crate::plan::{Field, SettingChange, SettingsPayload, TenantKind, Value};
 use crate::wire::{Branding, IdRef, ImageFile, Tenant};
 
-/// One body with all changes of a tenant.
+/// Builds one body with all changes of a tenant.
 pub(in crate::connect) fn tenant_body(
     changes: &[SettingChange],
     payload: &SettingsPayload,
@@ -18,7 +18,7 @@ pub(in crate::connect) fn tenant_body(
     let mut body = Tenant::default();
     for SettingChange { field, to } in changes {
         if (*field, to) == (Field::PasswordsSetBefore, &Value::Flag(true)) {
-            // What the public API has instead of a moment.
+            // The public API has this flag instead of a moment.
             body.password_policy.get_or_insert_default().change_password_at_first_login = Some(true);
             continue;
         }
@@ -30,12 +30,12 @@ pub(in crate::connect) fn tenant_body(
     Ok(body)
 }
 
-/// The changes that a platform knows which has only what is documented.
+/// Returns the changes that a platform with only the documented API supports.
 pub(in crate::connect) fn documented_changes(changes: &[SettingChange], kind: TenantKind) -> Vec<SettingChange> {
     changes.iter().filter(|change| is_documented(change.field, kind)).cloned().collect()
 }
 
-/// One body with all changes of a branding.
+/// Builds one body with all changes of a branding.
 pub(in crate::connect) fn branding_body(
     changes: &[SettingChange],
     payload: &SettingsPayload,
@@ -111,7 +111,7 @@ fn no_wire_form(field: Field) -> CallError {
     CallError::invalid_field(field.path(), "the value has no form on the wire")
 }
 
-/// Hour and minute of `09:30`.
+/// Parses hour and minute of `09:30`.
 fn parse_clock(text: &str) -> Option<(i64, i64)> {
     let (hour, minute) = text.split_once(':')?;
     Some((hour.parse().ok()?, minute.parse().ok()?))
@@ -122,7 +122,7 @@ fn day_number(name: &str) -> Option<i64> {
 }
 
 impl CatalogKind {
-    /// The name on the wire; a name that the catalog does not know is sent as it is.
+    /// Returns the name in the API; a name that the catalog does not know is sent unchanged.
     fn wire_name(self, name: &str) -> &str {
         match self {
             Self::Packages => Package::from_name(name).map_or(name, |package| package.wire_name()),

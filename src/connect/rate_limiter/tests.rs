@@ -24,7 +24,8 @@ fn test_deadline() -> Instant {
 async fn send_and_answer(
     pacer: &RequestRateLimiter,
     wanted: RateLimitRequest,
-    (status, pairs): (u16, &[(&'static str, &'static str)]),
+    status: u16,
+    pairs: &[(&'static str, &'static str)],
 ) {
     pacer.acquire_permit(wanted, test_deadline()).await.unwrap().record_answer(status, &header_map(pairs));
 }
@@ -36,7 +37,7 @@ async fn is_throttled(pacer: &RequestRateLimiter, wanted: RateLimitRequest) -> b
 #[tokio::test]
 async fn what_cannot_be_sent_before_the_deadline_is_refused_at_once() {
     let pacer = RequestRateLimiter::default();
-    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), (429, &[("retry-after", "60")])).await;
+    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), 429, &[("retry-after", "60")]).await;
     assert!(is_throttled(&pacer, rate_limit_request("msp_1", "create", WRITE)).await);
     assert!(
         !is_throttled(&pacer, rate_limit_request("msp_2", "create", WRITE)).await,
@@ -54,9 +55,9 @@ async fn a_budget_is_the_one_of_the_bucket_that_answers_name() {
     let full = [("x-ratelimit-bucket", "tenants"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60")];
     let empty = [("x-ratelimit-bucket", "tenants"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")];
     let other = [("x-ratelimit-bucket", "other"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60")];
-    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), (200, &full)).await;
-    send_and_answer(&pacer, rate_limit_request("msp_1", "brand", WRITE), (200, &other)).await;
-    send_and_answer(&pacer, rate_limit_request("msp_1", "update", WRITE), (200, &empty)).await;
+    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), 200, &full).await;
+    send_and_answer(&pacer, rate_limit_request("msp_1", "brand", WRITE), 200, &other).await;
+    send_and_answer(&pacer, rate_limit_request("msp_1", "update", WRITE), 200, &empty).await;
     assert!(is_throttled(&pacer, rate_limit_request("msp_1", "create", WRITE)).await, "two paths share a bucket");
     assert!(is_throttled(&pacer, rate_limit_request("msp_2", "create", WRITE)).await, "and so do two tenants");
     assert!(!is_throttled(&pacer, rate_limit_request("msp_1", "brand", WRITE)).await, "another bucket has room");
@@ -89,16 +90,16 @@ async fn requests_on_their_way_are_counted_in_the_bucket_that_their_answer_names
 #[tokio::test]
 async fn after_503_with_retry_after_the_tenant_is_left_alone_and_the_others_are_not() {
     let pacer = RequestRateLimiter::default();
-    send_and_answer(&pacer, rate_limit_request("client_1", "read", WRITE), (503, &[("retry-after", "60")])).await;
+    send_and_answer(&pacer, rate_limit_request("client_1", "read", WRITE), 503, &[("retry-after", "60")]).await;
     let Err(error) = pacer.acquire_permit(rate_limit_request("client_1", "update", WRITE), test_deadline()).await
     else {
         panic!("not held")
     };
     assert!(matches!(error, CallError::Unavailable { maybe_applied: false, .. }), "{error:?}");
     assert!(error.to_string().contains("no request before 20"), "{error}");
-    send_and_answer(&pacer, rate_limit_request("client_2", "read", WRITE), (200, &[])).await;
+    send_and_answer(&pacer, rate_limit_request("client_2", "read", WRITE), 200, &[]).await;
     for tenant in ["client_3", "client_4", "client_5"] {
-        send_and_answer(&pacer, rate_limit_request(tenant, "read", WRITE), (503, &[("retry-after", "60")])).await;
+        send_and_answer(&pacer, rate_limit_request(tenant, "read", WRITE), 503, &[("retry-after", "60")]).await;
     }
     assert!(
         pacer.acquire_permit(rate_limit_request("client_2", "read", WRITE), test_deadline()).await.is_err(),

@@ -1,5 +1,5 @@
-//! Lists that come in pages, read so that what is absent from them is absent from the platform: pages shift while they are
-//! read, and then a tenant that moves from a page to come to one that was read is on none.
+//! Reads paginated lists so that what is absent from them is absent from the platform. Pages shift while they are read:
+//! a tenant that moves from a later page to one that was already read appears on none.
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use super::super::place::Place;
 use super::RequestSession;
 use crate::wire::TenantSearchItem;
 
-/// Pages beyond which a list is taken to have no end.
+/// A list with more pages than this is assumed to have no end.
 const MAX_PAGES: i64 = 1000;
 
 /// One reading of a list, from its first page to its last.
 #[derive(Default)]
 pub(in crate::connect) struct ListReading {
-    /// The ended ones are among them.
+    /// Includes the terminated tenants.
     rows: BTreeMap<String, TenantSearchItem>,
     unreadable: Vec<UnreadableRow>,
     total: Option<i64>,
-    /// What a single reading shows to be wrong with it.
+    /// A fault that this reading alone reveals.
     fault: Option<String>,
 }
 
-/// Every row of a list by its id, and those that do not say which tenant they are about.
+/// Every row of a list by its id, and the rows that do not identify their tenant.
 pub(in crate::connect) type AllRows = (BTreeMap<String, TenantSearchItem>, Vec<UnreadableRow>);
 
-/// The tenants of one name, or why it is not known which they are.
+/// The tenants of one name, or why they are not known.
 pub(in crate::connect) type NamedTenants = Result<Vec<ListedTenant>, String>;
 
 impl ListReading {
-    /// Whether two readings show the same whole list.
+    /// Checks that two readings show the same complete list.
     ///
     /// # Errors
-    /// What is wrong with one of them, or that they differ.
+    /// The fault of one of them, or that they differ.
     pub(in crate::connect) fn check_agreement(&self, other: &Self) -> Result<(), String> {
         if let Some(fault) = self.fault.as_ref().or(other.fault.as_ref()) {
             return Err(fault.clone());
@@ -48,15 +48,15 @@ impl ListReading {
         Ok(())
     }
 
-    /// The living tenants of the reading.
+    /// Returns the live tenants of the reading.
     pub(in crate::connect) fn into_listing(self) -> TenantListing {
         TenantListing::from_rows(self.rows.into_values(), self.unreadable)
     }
 
-    /// Every row, where the reading is whole in itself.
+    /// Returns every row, if the reading is consistent in itself.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the reading.
     pub(in crate::connect) fn into_all_rows(self) -> Result<AllRows, String> {
         match self.fault {
             None => Ok((self.rows, self.unreadable)),
@@ -64,17 +64,17 @@ impl ListReading {
         }
     }
 
-    /// Whether it names a tenant.
+    /// Returns whether the reading contains a tenant.
     pub(in crate::connect) fn has_tenant(&self, id: &str) -> bool {
         self.rows.contains_key(id)
     }
 
-    /// The living tenants of a name.
+    /// Returns the live tenants of a name.
     fn tenants_named(&self, name: &str) -> impl Iterator<Item = ListedTenant> {
         self.rows.values().filter(move |row| row.name == name).cloned().filter_map(ListedTenant::from_search_item)
     }
 
-    /// Takes a page in.
+    /// Adds a page; returns the number of the next one.
     fn add_page(&mut self, page: TenantPage, is_first: bool) -> Option<i64> {
         let TenantPage { results, unreadable: odd, total_results, next_page, next_page_no } = page;
         let is_last = !next_page || (results.is_empty() && odd.is_empty());
@@ -116,7 +116,7 @@ impl RequestSession<'_> {
         Err(endless_list_error())
     }
 
-    /// The living tenants of exactly this name, in service and not.
+    /// Finds the live tenants of exactly this name, in service or not.
     pub(in crate::connect) async fn find_tenants_named(
         &self,
         place: &Place,
@@ -131,9 +131,9 @@ impl RequestSession<'_> {
     }
 }
 
-/// A look for tenants of a name, page by page. That there is none counts only where both lists, in service and not, were
-/// read to their end twice, one after the other, and were the same: a tenant is then missed only where its state changes
-/// between each two of the four.
+/// A lookup of tenants by name, page by page. An empty result counts only if both lists, in service and not, were read
+/// to their end twice, alternately, and were the same. A tenant is then missed only if its state changes between each
+/// two of the four readings.
 #[derive(Default)]
 struct NameLookup {
     readings: Vec<ListReading>,
@@ -142,7 +142,7 @@ struct NameLookup {
 }
 
 impl NameLookup {
-    /// The list and the page that are to be read next; nothing where all was read.
+    /// Returns the list and the page to read next; `None` if all were read.
     fn next_page(&self) -> Option<(usize, i64)> {
         (self.readings.len() < 4).then_some((self.readings.len() % 2, self.page_no.max(1)))
     }
@@ -177,8 +177,8 @@ fn endless_list_error() -> CallError {
     CallError::malformed_answer(format!("the list has more than {MAX_PAGES} pages"))
 }
 
-/// Filters for the tenants of a name, in service and not. A name that the documented grammar cannot carry is looked for
-/// in the whole list.
+/// Returns the filters for the tenants of a name, in service and not. If the documented grammar cannot carry the name,
+/// the complete list is searched.
 fn name_filters(name: &str) -> [String; 2] {
     let is_plain = !name.contains(['+', ':']) && name.trim() == name && !name.chars().any(char::is_control);
     ["true", "false"].map(|state| {
@@ -222,16 +222,16 @@ mod tests {
         assert_eq!(shifted.check_agreement(&whole()), Err("it has 3 tenants and shows 2".to_owned()));
         let shorter = read_pages(&[page(&["a", "b"], (3, Some(2))), page(&["d"], (2, None))]);
         assert_eq!(whole().check_agreement(&shorter), Err("it has 2 tenants and shows 3".to_owned()));
-        // One went and another came meanwhile: neither reading alone shows it.
+        // One tenant was removed and another created meanwhile: neither reading alone shows it.
         let other = read_pages(&[page(&["a", "b"], (3, Some(2))), page(&["d"], (3, None))]);
         assert_eq!(whole().check_agreement(&other), Err("it changed while it was read".to_owned()));
     }
 
-    /// Tenants in the order of their ids, each with whether it is in service; the last one is sought.
+    /// Whether each tenant is in service, by id; the last one is the one to find.
     #[derive(Clone)]
     struct TwoListPlatform(Vec<bool>);
 
-    /// What somebody does between two pages.
+    /// A change between two pages.
     #[derive(Clone, Copy, Debug)]
     enum ListEvent {
         Toggle(usize),
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Looks while the events happen, each before the page of its number.
+    /// Runs a lookup while the events happen, each before the page of its number.
     fn search_during(mut world: TwoListPlatform, events: &[(usize, ListEvent)]) -> NamedTenants {
         let mut look = NameLookup::default();
         for number in 0.. {
@@ -281,8 +281,8 @@ mod tests {
         look.matching_tenants("Globex")
     }
 
-    /// Every world of four tenants in two lists with pages of two, and up to three events at every place in between: a
-    /// tenant that lives all the time is never taken to be absent, unless it changes its own state three times.
+    /// Covers every platform of four tenants in two lists with pages of two, and up to three events at every position:
+    /// an existing tenant is never considered absent, unless it changes its own state three times.
     #[test]
     fn in_no_order_of_events_is_a_living_tenant_absent() {
         let all: Vec<ListEvent> =

@@ -7,29 +7,29 @@ use serde_path_to_error::Segment;
 
 use super::DECISIVE_MEMBERS;
 
-/// Longest text of a value in a message.
+/// Maximum length of a value in a message.
 const MAX_VALUE_LENGTH: usize = 120;
 
-/// Something in an object that this release does not know.
+/// An unknown part of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnknownMember {
-    /// Where it stands, in the spec unless it begins with `status.`.
+    /// Path in the spec, unless it begins with `status.`.
     path: String,
     form: UnknownForm,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum UnknownForm {
-    /// A field, with its value.
+    /// An unknown field, with its value.
     Field(String),
-    /// A value of a field that is known.
+    /// An unknown value of a known field.
     Value(String),
-    /// Something else that the types do not take, such as a field that is missing.
+    /// Another parse error, such as a missing field.
     Form(String),
 }
 
 impl UnknownMember {
-    /// A field that this release does not have.
+    /// Makes an entry for a field that this release does not have.
     pub(super) fn unknown_field(path: &str, value: &Value) -> Self {
         Self { path: strip_spec_prefix(path), form: UnknownForm::Field(describe_value(value)) }
     }
@@ -38,7 +38,7 @@ impl UnknownMember {
         Self { path: strip_spec_prefix(path), form: UnknownForm::Value(describe_value(value)) }
     }
 
-    /// What the types do not take of an object.
+    /// Makes an entry for what the types reject.
     pub(super) fn from_type_error(error: &serde_path_to_error::Error<serde_json::Error>, raw: &Value) -> Self {
         let path = strip_spec_prefix(&error.path().to_string());
         let mut there = Some(raw);
@@ -59,12 +59,12 @@ impl UnknownMember {
         Self { path, form: what }
     }
 
-    /// Where it stands.
+    /// Returns the path.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// The member of status that it stands in, where a pass makes that member again.
+    /// Returns the member of status that contains it, if a pass rewrites that member.
     pub(super) fn derived_status_member(&self) -> Option<String> {
         let within = self.path.strip_prefix("status.")?;
         let member = within.split(['.', '[']).next().unwrap_or_default();
@@ -83,12 +83,12 @@ impl fmt::Display for UnknownMember {
     }
 }
 
-/// Paths are those of the spec, as everywhere in conditions.
+/// Removes the prefix `spec.`: as in all conditions, paths are relative to the spec.
 fn strip_spec_prefix(path: &str) -> String {
     path.strip_prefix("spec.").unwrap_or(path).to_owned()
 }
 
-/// A value as messages show it.
+/// Formats a value as messages show it.
 pub(super) fn describe_value(value: &Value) -> String {
     match value {
         Value::String(text) => truncate_text(text),
@@ -104,7 +104,7 @@ fn truncate_text(text: &str) -> String {
     text.chars().take(MAX_VALUE_LENGTH - 3).chain("...".chars()).collect()
 }
 
-/// Everything in a spec that is not there again after a round trip.
+/// Returns everything in a spec that is missing after a round trip.
 pub(super) fn unknown_in_spec(raw: &Value, again: &Value) -> Vec<UnknownMember> {
     let mut found = Vec::new();
     collect_unknown(raw, again, "spec", &mut found);
@@ -133,8 +133,8 @@ fn collect_unknown(raw: &Value, again: &Value, path: &str, found: &mut Vec<Unkno
     }
 }
 
-/// Members of a status that are not there again after a round trip. Members of list entries are not kept: each list is
-/// made again by a pass.
+/// Returns the members of a status that are missing after a round trip. Members of list entries are not kept, because a
+/// pass rewrites each list.
 pub(super) fn unknown_in_status(raw: &Value, again: &Value) -> Option<Value> {
     let (Value::Object(raw), Value::Object(again)) = (raw, again) else { return None };
     let rest: Map<String, Value> = raw
@@ -150,7 +150,7 @@ pub(super) fn unknown_in_status(raw: &Value, again: &Value) -> Option<Value> {
     (!rest.is_empty()).then_some(Value::Object(rest))
 }
 
-/// An empty value is the same as none.
+/// Returns whether a value is empty, which is equivalent to an absent value.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -160,7 +160,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Puts members back into a status that has none of that name.
+/// Puts members back into a status that does not have them.
 pub(crate) fn restore_unknown_members(status: &mut Value, unknown: &Value) {
     let (Value::Object(status), Value::Object(unknown)) = (status, unknown) else { return };
     for (name, value) in unknown {

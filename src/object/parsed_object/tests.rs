@@ -99,7 +99,7 @@ fn what_decides_over_a_tenant_is_never_passed_over() {
     assert_eq!(step.status["phase"], "Hibernating", "what was read stays as it was");
     assert_eq!(step.unique_id(), Some("client_7"));
     assert!(of(json!({"uniqueId": 7})).unknown_summary().contains("`status.uniqueId`"));
-    // A newer record of an end holds back an object that is being deleted, and only that.
+    // A newer termination record blocks an object that is being deleted, and only such an object.
     let record = json!({"termination": {"vetoedBy": "audit"}});
     assert!(expect_understood(client_json(&json!({}), &record)).unknown_status.is_some());
     let mut leaving = client_json(&json!({}), &record);

@@ -1,4 +1,5 @@
-//! The record of what is ended: a ConfigMap that nobody can change, written before and never deleted by us.
+//! The record of a termination: an immutable ConfigMap, written before the termination and never deleted by the
+//! operator.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ use crate::plan::{
 /// Key of the digest over the record.
 const DIGEST_KEY: &str = "digest";
 
-/// Whether the record of this termination is there.
+/// Finds the record of this termination.
 pub(super) async fn find_evidence<K: TenantObject>(
     object: &K,
     confirm_digest: &str,
@@ -37,7 +38,7 @@ pub(super) async fn find_evidence<K: TenantObject>(
             Ok(Some(map)) if is_this_evidence(&map, (&uid, confirm_digest)) => {
                 return EvidenceState::Present(format!("{home}/{name}"));
             }
-            // Of an earlier termination, or somebody else's.
+            // It belongs to an earlier termination or to somebody else.
             Ok(Some(_)) => {}
             Err(error) => return EvidenceState::Unusable(access_remedy(home, &error)),
         }
@@ -57,18 +58,20 @@ fn access_remedy(home: &str, error: &kube::Error) -> String {
     )
 }
 
-/// Writes the record, or says why it cannot be.
+/// Writes the record, or returns why it cannot be written.
 pub(super) async fn write_evidence<K: TenantObject>(
     name: &str,
-    (object, intent): (&K, &DeletionIntent<'_>),
-    (ReachedPlatform { platform, place }, context): (&ReachedPlatform, &Context),
+    object: &K,
+    intent: &DeletionIntent<'_>,
+    ReachedPlatform { platform, place }: &ReachedPlatform,
+    context: &Context,
 ) -> Result<Result<(), String>, PassStop> {
     let id = unique_id(object).unwrap_or_default();
     let read = platform
         .read_tenant(place, id, true)
         .await
         .map_err(|error| stop_for_error(K::KIND, &error, platform, context))?;
-    // Gone a moment after it was there: the next look says so.
+    // The tenant disappeared since the last read. The next step sees that.
     let Some(observed) = read else { return Ok(Ok(())) };
     let host = platform.host();
     let statement = EvidenceStatement {
@@ -97,13 +100,13 @@ pub(super) async fn write_evidence<K: TenantObject>(
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     match Api::<ConfigMap>::namespaced(context.client.clone(), home).create(&params, &map).await {
         Ok(_) => Ok(Ok(())),
-        // There by now: whether it is this very record shows the next look.
+        // It exists by now. The next step checks whether it is this record.
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Ok(())),
         Err(error) => Ok(Err(access_remedy(home, &error))),
     }
 }
 
-/// The value of a label: an id that is none becomes its digest.
+/// Returns the value of a label. An id that is not a valid label value is replaced by its digest.
 fn label_value(id: &str) -> String {
     let fits = id.len() <= 63
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -112,7 +115,7 @@ fn label_value(id: &str) -> String {
     if fits { id.to_owned() } else { Digest::of_bytes(id.as_bytes()).hex()[..63].to_owned() }
 }
 
-/// Those who own the confirmation, as the API server keeps it.
+/// Returns the field managers that own the confirmation, from managedFields.
 fn confirmation_authors(fields: &[ManagedFieldsEntry]) -> Vec<ConfirmationAuthor> {
     let owns = |entry: &&ManagedFieldsEntry| {
         let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);

@@ -1,4 +1,4 @@
-//! What a deletion stands in, read anew for each step and never from a cache.
+//! The facts that a deletion is decided on, read again for each step and never from a cache.
 
 use std::time::Duration;
 
@@ -26,29 +26,29 @@ use crate::plan::{
     TenantKind,
 };
 
-/// Pause between two looks for a tenant whose id was never recorded, so that each has a list of its own.
+/// Pause between two lookups of a tenant whose id was never recorded, so that each gets a list of its own.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Everything that the end of an object depends on.
+/// Everything that a deletion depends on.
 pub(super) struct DeletionFacts {
-    /// What is decided on.
+    /// The input of the decision.
     pub(super) deletion_context: DeletionContext,
     /// The platform, where it was reached.
     pub(super) reached: Option<ReachedPlatform>,
-    /// The ledger as it was read, to be written only so.
+    /// The ledger's ConfigMap as it was read. The ledger is written only if this is still current.
     pub(super) ledger_map: Option<ConfigMap>,
 }
 
 /// What the reads of a step may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitPolicy {
-    /// For the platform's rate limit.
+    /// The platform's rate limit.
     RateLimit,
-    /// For nothing: a write slot is held meanwhile.
+    /// Nothing: a write slot is held meanwhile.
     NoWait,
 }
 
-/// Reads everything that the end of an object depends on, and the clocks with it.
+/// Reads everything that a deletion depends on, and the clocks with it.
 pub(super) async fn gather_facts<K: TenantObject>(
     object: &K,
     wait_policy: WaitPolicy,
@@ -86,7 +86,7 @@ async fn gather_without_clocks<K: TenantObject>(
             }
             found => found?,
         },
-        // Nothing stands under a client.
+        // A Client has no tenants under it.
         TenantKind::Client => PartnerClients { live: Some(Vec::new()), ..PartnerClients::default() },
     };
     if policy == DeletionPolicy::Retain && accepted.is_none() {
@@ -132,7 +132,7 @@ async fn gather_without_clocks<K: TenantObject>(
     Ok(DeletionFacts { deletion_context: surroundings, reached, ledger_map: book })
 }
 
-/// The tenant and what lives under it.
+/// Reads the tenant and the tenants under it.
 async fn read_tenant_and_children<K: TenantObject>(
     object: &K,
     deletion_context: &mut DeletionContext,
@@ -169,7 +169,7 @@ fn unreachable_tenant(outcome: PassOutcome) -> DeletionTarget {
     }
 }
 
-/// The tenant by its id; without one, as before a create.
+/// Reads the tenant by its id, or without an id as before a create.
 async fn read_tenant<K: TenantObject>(
     object: &K,
     reached: &ReachedPlatform,
@@ -210,7 +210,7 @@ async fn read_tenant<K: TenantObject>(
     }
 }
 
-/// The tenant of an object that may have created one and never learnt its id.
+/// Searches for the tenant of an object that may have created one and never learnt its id.
 async fn find_unrecorded_tenant<K: TenantObject>(
     object: &K,
     reached: &ReachedPlatform,
@@ -218,11 +218,11 @@ async fn find_unrecorded_tenant<K: TenantObject>(
 ) -> Result<DeletionTarget, PassStop> {
     let ReachedPlatform { platform, place } = reached;
     let under_way = is_create_under_way(object, context);
-    let mut found = lookup_tenant(object, platform, place, (Freshness::Now, &context.cluster)).await;
-    // One answer may leave a tenant out, and what is let go now is never looked for again.
+    let mut found = lookup_tenant(object, platform, place, Freshness::Now, &context.cluster).await;
+    // A single answer may omit a tenant, and an object that is released now is never checked again.
     if matches!(found, Ok(Lookup::NotFound)) {
         tokio::time::sleep(RELIST_PAUSE).await;
-        found = lookup_tenant(object, platform, place, (Freshness::Now, &context.cluster)).await;
+        found = lookup_tenant(object, platform, place, Freshness::Now, &context.cluster).await;
     }
     match found {
         Ok(Lookup::Owned(id)) => match platform.read_tenant(place, &id, false).await {
@@ -242,8 +242,9 @@ async fn find_unrecorded_tenant<K: TenantObject>(
     }
 }
 
-/// Whether a create of another process, or one of ours whose reply was lost, may still be carried out: one request
-/// timeout from when this process first saw it. An object let go before would leave a tenant that nobody knows.
+/// Returns whether a create of another process, or one of ours whose reply was lost, may still be carried out: for one
+/// request timeout after this process first saw it. Releasing the object earlier would leave a tenant that nobody
+/// knows.
 fn is_create_under_way<K: TenantObject>(object: &K, context: &Context) -> bool {
     let Some(there) = intent(object) else { return false };
     let now = context.claim.process_time();
@@ -264,7 +265,7 @@ fn unread_tenant<K: TenantObject>(
     }
 }
 
-/// Client objects that name the Partner, asked of the API server itself.
+/// Lists the Client objects that name the Partner, from the API server itself.
 async fn list_declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<PartnerClients, kube::Error> {
     let params = ListParams::default().fields(&format!("spec.partnerRef.name={}", object.name_any()));
     let mut clients = Vec::new();
@@ -283,7 +284,7 @@ async fn list_declared_children<K: TenantObject>(object: &K, context: &Context) 
                     children.deleting.push(namespaced_name(client));
                 }
             }
-            // What cannot be read of it counts against an end.
+            // What cannot be read of a Client counts against a termination.
             ParsedObject::NotUnderstood(client) => {
                 if client.parent(TenantKind::Client).is_none_or(|parent| parent == wanted) {
                     children.objects.push(client.namespaced_name());
@@ -297,7 +298,7 @@ async fn list_declared_children<K: TenantObject>(object: &K, context: &Context) 
     Ok(children)
 }
 
-/// Whether more than the object is going: its namespace, or its kind.
+/// Returns whether more than the object is being deleted: its namespace, or its definition.
 async fn container_deletion<K: TenantObject>(object: &K, context: &Context) -> ContainerDeletion {
     let namespace = namespace(object);
     match Api::<Namespace>::all(context.client.clone()).get_metadata(&namespace).await {
@@ -325,7 +326,7 @@ async fn container_deletion<K: TenantObject>(object: &K, context: &Context) -> C
         Ok(found) if found.metadata.deletion_timestamp.is_some() => ContainerDeletion::Definition,
         Ok(_) => ContainerDeletion::NotDeleting,
         Err(kube::Error::Api(status)) if status.is_not_found() => ContainerDeletion::Definition,
-        // Discovery has answered, and the definition itself may be off limits.
+        // Discovery answered; reading the definition itself may be forbidden.
         Err(kube::Error::Api(status)) if status.is_forbidden() => ContainerDeletion::NotDeleting,
         Err(error) => ContainerDeletion::Unknown(format!("definition `{definition}`: {}", api_error_message(&error))),
     }

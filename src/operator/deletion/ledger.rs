@@ -1,4 +1,5 @@
-//! The ledger of terminations: a ConfigMap that is written only as it was read, before each tenant is ended.
+//! The ledger of terminations: a ConfigMap that is updated before each termination, and only if it is unchanged since
+//! it was read.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +18,10 @@ use crate::plan::{LedgerEntry, LedgerState, TenantKind, TerminationLedger};
 
 /// Name of the ConfigMap.
 pub(in crate::operator) const LEDGER_NAME: &str = "tenantry-terminations";
-/// Key of the entries in it.
+/// Key of its entries.
 const ENTRIES_KEY: &str = "terminations.json";
 
-/// The ledger as it is, and the object that it was read from.
+/// Reads the ledger, and the ConfigMap that it came from.
 pub(super) async fn read_ledger<K: TenantObject>(object: &K, context: &Context) -> (LedgerState, Option<ConfigMap>) {
     let home = operator_namespace(context);
     let map = match Api::<ConfigMap>::namespaced(context.client.clone(), home).get_opt(LEDGER_NAME).await {
@@ -56,12 +57,13 @@ fn access_remedy(home: &str, error: &kube::Error) -> String {
     )
 }
 
-/// UIDs of the other Partners in the ledger whose end is open: their object still stands. One that cannot be read counts.
+/// Returns the UIDs of the other Partners in the ledger whose termination is open, because their object still exists. A
+/// Partner that cannot be read counts as open.
 async fn find_open_partners(ledger: &TerminationLedger, own: &str, context: &Context) -> Vec<String> {
     let mut open = Vec::new();
     for LedgerEntry { uid, object, .. } in ledger.other_partners(own) {
         let Some((namespace, name)) = object.split_once('/') else { continue };
-        // Its metadata says it all, whatever a newer release has written into its spec.
+        // The metadata is enough, and it can be read even if a newer release has changed the spec.
         let found = Api::<Partner>::namespaced(context.client.clone(), namespace).get_metadata_opt(name).await;
         let stands = match &found {
             Ok(Some(partner)) => {
@@ -78,7 +80,7 @@ async fn find_open_partners(ledger: &TerminationLedger, own: &str, context: &Con
     open
 }
 
-/// Writes the ledger where it is still as it was read; one that another process wrote meanwhile is read again.
+/// Writes the ledger if it is unchanged since it was read. If another process wrote it meanwhile, it is read again.
 pub(super) async fn write_ledger(
     read: Option<ConfigMap>,
     ledger: &TerminationLedger,

@@ -1,7 +1,7 @@
-//! The permit at the wire. Token and write slot are had first; then everything is read and judged again, the object last;
-//! then the call is sent at once, and only on the object as the step's own write left it.
+//! The permit for a call. Token and write slot are acquired first. Then everything is read and decided again, the
+//! object last. Then the call is sent at once, and only on the object as the step's own write left it.
 //!
-//! So nothing is sent on a consent, a mark or a namespace that somebody changed while the call waited for its turn.
+//! So nothing is sent on a consent, a mark or a namespace that somebody changed while the call waited for its slot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,27 +22,28 @@ use crate::operator::object::{TenantObject, deletion_policy, namespaced_name, un
 use crate::operator::status::write_termination;
 use crate::plan::{DeletionContext, DeletionPass, DeletionStep, PassOutcome, TerminationPermit};
 
-/// Longest time that a write slot is held for the reads. Other changes under the same parent wait for it.
+/// Maximum time that a write slot is held for the reads. Other changes under the same parent wait for it.
 const MAX_SLOT_TIME: Duration = Duration::from_secs(15);
-/// Longest answer to the last read. What comes later may have been withdrawn long ago.
+/// Timeout of the last read. The consent in a later answer may have been withdrawn long ago.
 const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Tries to record a call that was sent.
+/// Attempts to record a call that was sent.
 const RECORD_ATTEMPTS: u32 = 8;
 
-/// A call that was decided on before its turn came.
+/// A call that was decided on before it had its slot.
 #[derive(Clone, Copy)]
 pub(super) struct DecidedCall<'a> {
-    /// Where it goes.
+    /// The platform and place of the tenant.
     pub(super) reached: &'a ReachedPlatform,
-    /// The walk that the decision belongs to.
+    /// The deletion pass that the decision belongs to.
     pub(super) pass: DeletionPass,
 }
 
-/// Waits for the turn of the call, decides once more, and sends what is still decided then.
+/// Waits for the slot of the call, decides once more, and sends the call if the decision still holds.
 pub(super) async fn send_if_still_decided<K: TenantObject>(
     object: &Arc<K>,
     DecidedCall { reached, pass: walk }: DecidedCall<'_>,
-    (done, context): (&mut DeletionAttempt, &Context),
+    done: &mut DeletionAttempt,
+    context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let ReachedPlatform { platform, place: stands } = reached;
     let reservation = platform.reserve_write(stands).await;
@@ -54,9 +55,9 @@ pub(super) async fn send_if_still_decided<K: TenantObject>(
     let is_same_account =
         now_reached.is_some_and(|now| now.place == *stands && now.platform.fingerprint() == platform.fingerprint());
     let decided = match decided {
-        // The slot goes back; what can be waited for is waited for before it is taken.
+        // The slot is released. Waiting happens before a slot is acquired.
         DeletionStep::Hold(hold) => {
-            return Ok(waiting_step(object, (PassOutcome::DeletionHeld(hold.reason, hold.message), None), None));
+            return Ok(waiting_step(object, PassOutcome::DeletionHeld(hold.reason, hold.message), None, None));
         }
         DeletionStep::Suspend | DeletionStep::Terminate(_) if is_same_account => decided,
         _ => return Ok(NextStep::Continue(None)),
@@ -66,17 +67,18 @@ pub(super) async fn send_if_still_decided<K: TenantObject>(
     let is_as_read = now.resource_version() == object.resource_version();
     match decided {
         DeletionStep::Terminate(permit) if is_as_read => {
-            terminate_tenant(object, (permit, reservation), (reached, done), context).await
+            terminate_tenant(object, permit, reservation, reached, done, context).await
         }
         DeletionStep::Suspend if is_as_read || still_asks_for_suspension(&now, &surroundings, walk, context) => {
-            suspend_tenant(&now, reservation, (reached, done), context).await
+            suspend_tenant(&now, reservation, reached, done, context).await
         }
         _ => Ok(NextStep::Continue(Some(now))),
     }
 }
 
-/// Whether an object that was edited meanwhile still asks for nothing but its suspension. That can be undone, and somebody
-/// who never rests must not hold it up; the suspension of a termination is sent only on the object of its own record.
+/// Returns whether an object that was edited meanwhile still asks for nothing but its suspension. A suspension can be
+/// undone, and a writer that never pauses must not delay it. The suspension before a termination is sent only on the
+/// object of its own record.
 fn still_asks_for_suspension<K: TenantObject>(
     now: &Arc<K>,
     surroundings: &DeletionContext,
@@ -92,7 +94,7 @@ fn too_slow_stop() -> PassStop {
     PassOutcome::Failed(Reason::ClusterUnavailable, message.to_owned()).into()
 }
 
-/// Whether another token is worth one more try of the walk.
+/// Returns whether the deletion pass may retry once with a new token.
 fn may_retry_with_new_token(error: &CallError, done: &mut DeletionAttempt) -> bool {
     matches!(error, CallError::Unauthorised { .. }) && !std::mem::replace(&mut done.has_renewed_token, true)
 }
@@ -100,7 +102,8 @@ fn may_retry_with_new_token(error: &CallError, done: &mut DeletionAttempt) -> bo
 async fn suspend_tenant<K: TenantObject>(
     object: &Arc<K>,
     reservation: WriteReservation<'_>,
-    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    ReachedPlatform { platform, .. }: &ReachedPlatform,
+    done: &mut DeletionAttempt,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let id = unique_id(object.as_ref()).unwrap_or_default();
@@ -117,8 +120,10 @@ async fn suspend_tenant<K: TenantObject>(
 
 async fn terminate_tenant<K: TenantObject>(
     object: &Arc<K>,
-    (permit, reservation): (TerminationPermit, WriteReservation<'_>),
-    (ReachedPlatform { platform, .. }, done): (&ReachedPlatform, &mut DeletionAttempt),
+    permit: TerminationPermit,
+    reservation: WriteReservation<'_>,
+    ReachedPlatform { platform, .. }: &ReachedPlatform,
+    done: &mut DeletionAttempt,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let (tenant, mark) = (permit.id().to_owned(), permit.mark().to_string());
@@ -153,8 +158,8 @@ async fn terminate_tenant<K: TenantObject>(
     }
 }
 
-/// Records what became of a call, also on an object that somebody has changed since: it is true whatever they wrote.
-/// Nothing where the object is gone.
+/// Records the outcome of a call, also on an object that somebody has changed since: the outcome is true in any case.
+/// Returns `None` if the object is gone.
 async fn record_call<K: TenantObject>(
     object: &Arc<K>,
     context: &Context,

@@ -1,4 +1,4 @@
-//! Letting an object go: the finalizer, and the words.
+//! Releases an object: removes the finalizer, and publishes why.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::operator::object::{TenantObject, namespaced_name};
 use crate::operator::status::{PassResult, publish_status};
 use crate::plan::{ContainerDeletion, FinalizerRelease, PassOutcome};
 
-/// Takes our finalizer off, and nobody else's.
+/// Removes our finalizer, and nobody else's.
 pub(super) async fn release_object<K: TenantObject>(
     object: &Arc<K>,
     (release, going): (&FinalizerRelease, &ContainerDeletion),
@@ -21,7 +21,7 @@ pub(super) async fn release_object<K: TenantObject>(
     let FinalizerRelease { reason, message } = release;
     let is_whole = matches!(going, ContainerDeletion::Namespace | ContainerDeletion::Definition);
     let object = if is_whole {
-        // No event can be written beside an object whose namespace goes: its last status says it.
+        // No event can be created in a namespace that is being deleted, so the last status carries the message.
         publish_status(object, &PassOutcome::Releasing(*reason, message.clone()), &PassResult::default(), context).await
     } else {
         Arc::clone(object)
@@ -39,7 +39,7 @@ pub(super) async fn release_object<K: TenantObject>(
         "released"
     );
     if is_whole {
-        context.events.publish_in_operator_namespace(operator_namespace(context), object, (*reason, message));
+        context.events.publish_in_operator_namespace(operator_namespace(context), object, *reason, message);
     } else {
         context.events.publish(object, *reason, message);
     }

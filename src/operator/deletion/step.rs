@@ -1,4 +1,4 @@
-//! One step: everything read anew, one decision, one thing done.
+//! One step: read everything again, decide once, do one thing.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::plan::{
 };
 use crate::wire::Mark;
 
-/// One step, which judges a pause by the time at which it began.
+/// Runs one step. A pause is judged by the time at which the step began.
 pub(super) async fn run_step<K: TenantObject>(
     object: &Arc<K>,
     begun: Timestamp,
@@ -36,12 +36,12 @@ pub(super) async fn run_step<K: TenantObject>(
         Box::pin(gather_facts(object.as_ref(), WaitPolicy::RateLimit, context)).await?;
     let decide = |surroundings: &DeletionContext| decide_removal(object.as_ref(), surroundings, walk, context);
     let mut decided = decide(&surroundings);
-    // What cannot be written down is one more thing to decide on.
+    // If the evidence or ledger cannot be written, that is a further fact to decide on.
     match (&decided, &reached) {
         (DeletionStep::WriteEvidence(name), Some(reached)) => {
             let said = DeletionInputs::of_object(object.as_ref(), context);
             let intent = said.removal_intent(object.as_ref(), walk, context);
-            match evidence::write_evidence(name, (object.as_ref(), &intent), (reached, context)).await? {
+            match evidence::write_evidence(name, object.as_ref(), &intent, reached, context).await? {
                 Ok(()) => return Ok(NextStep::Continue(None)),
                 Err(why) => surroundings.evidence = EvidenceState::Unusable(why),
             }
@@ -56,14 +56,17 @@ pub(super) async fn run_step<K: TenantObject>(
         }
         _ => {}
     }
-    Box::pin(carry_out(object, (decided, surroundings, reached), (done, walk), context)).await
+    Box::pin(carry_out(object, decided, surroundings, reached, done, walk, context)).await
 }
 
-/// Does what was decided.
+/// Carries out the decision.
 async fn carry_out<K: TenantObject>(
     object: &Arc<K>,
-    (decided, surroundings, reached): (DeletionStep, DeletionContext, Option<ReachedPlatform>),
-    (done, walk): (&mut DeletionAttempt, DeletionPass),
+    decided: DeletionStep,
+    surroundings: DeletionContext,
+    reached: Option<ReachedPlatform>,
+    done: &mut DeletionAttempt,
+    walk: DeletionPass,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
     let observed = match surroundings.tenant {
@@ -72,7 +75,7 @@ async fn carry_out<K: TenantObject>(
     };
     let id = observed.as_ref().map(|observed| observed.unique_id.as_str()).or_else(|| unique_id(object.as_ref()));
     let id = id.unwrap_or_default().to_owned();
-    let waits = |outcome, until| Ok(waiting_step(object, (outcome, until), observed.as_ref()));
+    let waits = |outcome, until| Ok(waiting_step(object, outcome, until, observed.as_ref()));
     match (decided, reached) {
         (DeletionStep::Release(release), _) => {
             release::release_object(object, (&release, &surroundings.container), context).await?;
@@ -102,11 +105,12 @@ async fn carry_out<K: TenantObject>(
             Box::pin(permit::send_if_still_decided(
                 object,
                 DecidedCall { reached: &reached, pass: walk },
-                (done, context),
+                done,
+                context,
             ))
             .await
         }
-        // Without the platform nothing is done there; what was to be written down has been tried.
+        // Without the platform nothing can be done there, and the records have already been tried.
         (
             DeletionStep::RecordTenantId(_)
             | DeletionStep::Suspend
@@ -126,7 +130,8 @@ async fn carry_out<K: TenantObject>(
 
 pub(super) fn waiting_step<K: TenantObject>(
     object: &Arc<K>,
-    (outcome, until): (PassOutcome, Option<Timestamp>),
+    outcome: PassOutcome,
+    until: Option<Timestamp>,
     observed: Option<&ObservedTenant>,
 ) -> NextStep<K> {
     let waiting = WaitingObject { object: Arc::clone(object), outcome, until, observed: observed.cloned() };
@@ -166,7 +171,7 @@ async fn activate_tenant<K: TenantObject>(
     Ok(NextStep::Continue(None))
 }
 
-/// Records a tenant that was created and whose id was never written down.
+/// Records the id of a tenant that was created and whose id was never written down.
 async fn record_found_tenant<K: TenantObject>(
     object: &K,
     found: String,
@@ -184,7 +189,7 @@ async fn record_found_tenant<K: TenantObject>(
     Ok(NextStep::Continue(Some(write_if_unchanged(object, &status, context).await?)))
 }
 
-/// What an object says about its end, with everything that is made for it.
+/// What an object declares about its deletion, with everything derived from that.
 struct DeletionInputs {
     place: String,
     uid: String,
@@ -231,7 +236,7 @@ impl DeletionInputs {
     }
 }
 
-/// Whether the spec names the very tenant that was recorded. Without an intent the id was only ever observed.
+/// Returns whether the spec names the recorded tenant. Without an intent the id was only ever observed.
 fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     let asked = requested_adoption(object).and_then(|adoption| adoption.unique_id.as_deref());
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
@@ -247,7 +252,7 @@ pub(super) fn decide_removal<K: TenantObject>(
     next_deletion_step(&said.removal_intent(object, pass, context), surroundings, crate::clock::now())
 }
 
-/// What the termination will erase is counted when it is confirmed, while it can still be counted.
+/// Adds the impact of a termination when it is confirmed, while it can still be counted.
 async fn with_impact(
     mut termination: TerminationStatus,
     id: &str,

@@ -1,5 +1,5 @@
-//! The values of flags: people type them and templates join them, so white space around an item and an item that stands
-//! there twice mean nothing.
+//! The values of flags. People type them and templates join them, so white space around an item and repeated items are
+//! ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -13,32 +13,32 @@ use url::Url;
 
 use crate::connect::ProxyAddress;
 
-/// No flag needs a longer time, and one this long can be added to any clock.
+/// No flag needs a longer time, and this one can be added to any clock without overflow.
 const MAX_DURATION: Duration = Duration::from_hours(24 * 366);
 
-/// Hosts in the form in which a connection shows its own: small letters, no port where it is the one of `https`.
+/// Hosts in the form that a connection uses: lower case, and no port if it is the default port of `https`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlatformHosts(BTreeSet<String>);
 
 impl PlatformHosts {
-    /// Whether the host of a connection is one of them.
+    /// Returns whether the host of a connection is in the list.
     pub(super) fn contains(&self, host: &str) -> bool {
         self.0.contains(host)
     }
 }
 
-/// Platforms that have got another host: the new one by the old one.
+/// Platforms that moved to another host: the new host by the old one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlatformMoves(BTreeMap<String, String>);
 
 impl PlatformMoves {
-    /// The host that an object recorded, where the platform has moved from there to this one; else this one.
+    /// Returns the host that an object recorded if the platform has moved from there to `host`; otherwise `host`.
     pub(crate) fn resolve_recorded<'a>(&self, host: &'a str, recorded: Option<&'a str>) -> &'a str {
         recorded.filter(|recorded| self.0.get(*recorded).is_some_and(|new| new == host)).unwrap_or(host)
     }
 }
 
-/// Names of Kubernetes objects, each once.
+/// Names of namespaces, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceNames(Vec<String>);
 
@@ -50,7 +50,7 @@ impl Deref for NamespaceNames {
     }
 }
 
-/// The items of a list.
+/// Returns the items of a list.
 fn split_items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
@@ -67,14 +67,14 @@ fn parse_host(text: &str) -> Result<String, String> {
     Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// Reads `old=new` items.
+/// Parses `old=new` items.
 pub(super) fn parse_moves(text: &str) -> Result<PlatformMoves, String> {
     let mut moves = BTreeMap::new();
     for item in split_items(text) {
         let wrong = || format!("`{item}` is no move: write `OLD=NEW`, the old and the new host of one platform");
         let (old, new) = item.split_once('=').ok_or_else(wrong)?;
         let (old, new) = (parse_host(old.trim())?, parse_host(new.trim())?);
-        // A platform is in one place, so where an object belongs never depends on the order of moves.
+        // An old host may move once only, so the result never depends on the order of the moves.
         if old == new || moves.insert(old, new).is_some() {
             return Err(wrong());
         }
@@ -98,7 +98,7 @@ pub(super) fn parse_namespaces(text: &str) -> Result<NamespaceNames, String> {
     }
 }
 
-/// A name as Kubernetes has it for namespaces.
+/// Parses a name as Kubernetes accepts it for namespaces.
 pub(super) fn parse_namespace(text: &str) -> Result<String, String> {
     let text = text.trim();
     let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -111,7 +111,7 @@ pub(super) fn parse_namespace(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads `250ms`, `30s`, `10m`, `24h`.
+/// Parses `250ms`, `30s`, `10m`, `24h`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is no duration: write a number with `ms`, `s`, `m` or `h`, for example `10m`");
@@ -127,7 +127,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     if number.is_empty() {
         return Err(wrong());
     }
-    // What does not fit into the number is too long as well.
+    // A number that overflows is too long as well.
     let duration = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
     let duration = duration.map_or(Duration::MAX, Duration::from_millis);
     if duration > MAX_DURATION {
@@ -150,7 +150,7 @@ pub(super) fn parse_namespaced_name(text: &str) -> Result<(String, String), Stri
         .ok_or_else(|| format!("`{text}` must be `namespace/name`"))
 }
 
-/// Reads the address of a proxy. The value may hold a login, and the usual error of a flag repeats the value.
+/// Parses the address of a proxy. The value may hold credentials, and clap's usual error repeats the value.
 #[derive(Clone)]
 pub(super) struct ProxyParser;
 

@@ -1,4 +1,5 @@
-//! Who else of this cluster owns a tenant: read from the API server itself, since a stranger's word counts for nothing.
+//! Who else in this cluster owns a tenant. The owner's object is read from the API server; what another object claims
+//! about it does not count.
 
 use kube::{Api, ResourceExt};
 
@@ -16,25 +17,25 @@ use crate::object::{
 use crate::plan::{ObservedMark, ObservedTenant, Owner};
 use crate::wire::Mark;
 
-/// An object that asks for a tenant.
+/// An object that asks for a tenant, and that tenant.
 pub(super) struct ClusterOwnerQuery<'a> {
     /// The tenant as it was read.
     pub(super) observed: &'a ObservedTenant,
-    /// Mark of the object.
+    /// The mark of the object.
     pub(super) ours: &'a Mark,
-    /// Owner that it names to take the tenant from.
+    /// The owner from which the object asks to take the tenant.
     pub(super) take_from: Option<&'a str>,
-    /// What it refers to.
+    /// The resolved references of the object.
     pub(super) referenced: &'a TenantReferences,
 }
 
-/// Where another owner stands.
+/// Where another owner is.
 enum LocatedOwner {
-    /// Nowhere in this cluster, and what that means.
+    /// Not in this cluster, and what that means.
     NotInCluster(Owner),
-    /// An object of this cluster, which says itself what it does with the tenant.
+    /// An object of this cluster, which itself declares what it does with the tenant.
     Object(OwnerObject),
-    /// One that cannot be asked, in this namespace.
+    /// An object in this namespace that cannot be read.
     Unreadable(String),
 }
 
@@ -42,7 +43,7 @@ enum LocatedOwner {
 struct OwnerObject {
     namespace: String,
     name: String,
-    /// What its absence means.
+    /// What it means if this object does not exist.
     if_absent: Owner,
 }
 
@@ -53,7 +54,7 @@ impl OwnerObject {
 }
 
 impl ClusterOwnerQuery<'_> {
-    /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
+    /// Returns who else owns the tenant. An owner that cannot be read counts as existing and handing nothing over.
     pub(super) async fn find_owner<K: TenantObject>(&self, context: &Context) -> Owner {
         match self.locate_owner::<K>(context) {
             LocatedOwner::NotInCluster(owner) => owner,
@@ -65,8 +66,8 @@ impl ClusterOwnerQuery<'_> {
         }
     }
 
-    /// Whether a living object of another namespace of this cluster owns the tenant: who may write the one that asks must
-    /// not read from it what stands there.
+    /// Returns whether an existing object in another namespace of this cluster owns the tenant. A user who may write
+    /// the asking object must not learn from it what that tenant contains.
     pub(super) async fn is_owned_by_other_namespace<K: TenantObject>(&self, context: &Context) -> bool {
         let own = &self.ours.namespace;
         match self.locate_owner::<K>(context) {
@@ -138,7 +139,7 @@ impl ClusterOwnerQuery<'_> {
         }
     }
 
-    /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
+    /// Returns whether the Partner that is handed over has Clients, declared or live; what cannot be read counts as one.
     async fn has_clients<K: TenantObject>(&self, owner: &K, context: &Context) -> bool {
         let Some(partner) = (owner as &dyn std::any::Any).downcast_ref::<Partner>() else { return false };
         let others = list_clients_under(&namespace(partner), &partner.name_any(), context);
@@ -151,8 +152,8 @@ impl ClusterOwnerQuery<'_> {
     }
 }
 
-/// Stops a pass over an object whose tenant carries no mark, once the object that it is handed over to has taken it.
-/// Where there is a mark, the mark says so.
+/// Stops a pass over an object whose tenant carries no mark, once the hand-over receiver has taken it. With a mark, the
+/// mark shows that.
 pub(super) async fn stop_if_handed_over<K: TenantObject>(
     object: &K,
     observed: &ObservedTenant,
@@ -164,7 +165,7 @@ pub(super) async fn stop_if_handed_over<K: TenantObject>(
     Ok(())
 }
 
-/// Whether a tenant without a mark was taken by the object that it is handed over to.
+/// Returns whether a tenant without a mark was taken by the hand-over receiver.
 pub(in crate::operator) async fn is_taken_without_mark<K: TenantObject>(
     object: &K,
     observed: &ObservedTenant,

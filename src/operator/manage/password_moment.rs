@@ -1,4 +1,5 @@
-//! A moment before which passwords count as too old: noted before it is sent, and never sent twice without the field.
+//! The moment before which passwords count as too old. It is recorded before it is sent, and never sent twice to a
+//! platform without the field.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::super::object::TenantObject;
 use super::super::status::PassResult;
 use crate::plan::{Field, Plan, Value};
 
-/// Notes the moment of a plan in the object's intent.
+/// Records the moment of a plan in the object's intent.
 pub(super) async fn record_moment<K: TenantObject>(
     object: &mut Arc<K>,
     plan: &Plan,

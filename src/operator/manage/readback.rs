@@ -1,5 +1,5 @@
-//! What this process wrote and reads back: what is not visible yet is waited for, a form of the platform's own is kept,
-//! and what the platform does not take is not written for ever.
+//! Verifies this process's writes by reading back: waits for writes that are not visible yet, records a normalised form
+//! of the platform, and stops writing what the platform does not accept.
 
 use std::collections::BTreeSet;
 
@@ -15,28 +15,28 @@ use crate::plan::{
     ReadBack, ReadBackResult, SettingChange, TenantProperty, Value, WriteAttempt,
 };
 
-/// Parts whose last write does not count yet.
+/// Parts of the tenant whose last write does not count yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PendingWrites {
     /// The platform does not show the write yet.
     not_visible: Vec<TenantProperty>,
-    /// The platform shows a form of its own, which a later read must confirm.
+    /// The platform shows a normalised form, which a later read must confirm.
     unconfirmed: Vec<TenantProperty>,
     /// The platform shows another value; it is written again.
     different: Vec<TenantProperty>,
 }
 
 impl PendingWrites {
-    /// Parts that are not written again before a later read.
+    /// Returns the parts that are not written again before a later read.
     pub(super) fn held_parts(&self) -> BTreeSet<TenantProperty> {
         self.not_visible.iter().chain(&self.unconfirmed).copied().collect()
     }
 
-    /// What is said meanwhile; nothing where nothing of these parts is awaited.
+    /// Returns the outcome to report meanwhile; `None` if none of these parts is pending.
     pub(super) fn pending_outcome(&self, facts: &mut PassResult) -> Option<PassOutcome> {
         let all: Vec<TenantProperty> =
             self.not_visible.iter().chain(&self.unconfirmed).chain(&self.different).copied().collect();
-        // People are not safe, or not served, until it is in force.
+        // The tenant's users are not protected, or not served, until these parts are in force.
         facts.is_unconfirmed |= all.iter().any(|part| part.needs_exact_value());
         let clause = |parts: &[TenantProperty], what: &str| {
             let paths: Vec<String> = parts.iter().map(|part| format!("`{}`", part.path())).collect();
@@ -68,7 +68,7 @@ fn state_value(life: LifecycleState) -> Value {
     })
 }
 
-/// Notes what was written just now.
+/// Records what was written just now.
 pub(super) fn record_writes<K: TenantObject>(
     object: &K,
     before: Option<&ObservedTenant>,
@@ -95,13 +95,15 @@ pub(super) fn record_writes<K: TenantObject>(
     });
 }
 
-/// Reads back what this process wrote: forms of the platform's own are kept in `facts`, and what does not count yet is
-/// returned.
+/// Checks this process's writes against a read. Normalised forms are added to `facts`; the parts that do not count yet
+/// are returned.
 pub(super) fn check_own_writes<K: TenantObject>(
     object: &K,
-    (desired, plan): (&DesiredTenant, &Plan),
+    desired: &DesiredTenant,
+    plan: &Plan,
     observed: &ObservedTenant,
-    (context, facts): (&Context, &mut PassResult),
+    context: &Context,
+    facts: &mut PassResult,
 ) -> PendingWrites {
     let differences = plan.differences.iter().map(|one| DifferingPart {
         part: TenantProperty::Setting(one.field),
@@ -118,7 +120,7 @@ pub(super) fn check_own_writes<K: TenantObject>(
         memory.own_writes.retain(|_, own| !own.is_expired(at));
         for (part, own) in &mut memory.own_writes {
             let Some(one) = differing.iter().find(|one| one.part == *part) else {
-                // What does not differ was taken, whether in the declared form or in one that counts as it.
+                // A part that does not differ was accepted, in the declared form or in an equivalent one.
                 let declared = own.declared_value().clone();
                 own.interpret_read(*part, &ReadBack { value: &declared, revision, at });
                 continue;
@@ -140,7 +142,7 @@ pub(super) fn check_own_writes<K: TenantObject>(
     awaited
 }
 
-/// Parts that were written as often as they may be and were never shown.
+/// Returns the parts that were written as often as allowed and never shown.
 pub(super) fn abandoned_parts<K: TenantObject>(object: &K, context: &Context) -> BTreeSet<TenantProperty> {
     let now = crate::clock::now();
     K::kind_state(context).with_memory(object, |memory| {
@@ -149,10 +151,11 @@ pub(super) fn abandoned_parts<K: TenantObject>(object: &K, context: &Context) ->
     })
 }
 
-/// A tenant whose id is not found: late where this object made it a moment ago, else gone.
+/// Returns the outcome for a tenant whose id is not found: not visible yet if this object created it a moment ago, else
+/// gone.
 pub(super) fn not_found_outcome<K: TenantObject>(object: &K, id: &str, context: &Context) -> PassOutcome {
     if !is_recently_created(object, context) {
-        // Without adoption the id is one that this object's own create answered with.
+        // Without adoption, the id came from the answer to this object's own create.
         let is_adopting = object.adoption().is_some();
         return if is_adopting { adoption_target_not_found(object, id) } else { tenant_missing(id) };
     }
@@ -162,15 +165,15 @@ pub(super) fn not_found_outcome<K: TenantObject>(object: &K, id: &str, context: 
     PassOutcome::Failed(Reason::InProgress, message)
 }
 
-/// A read showed the tenant. One that has a revision comes from a platform whose reads do not fall behind each other.
+/// Records that a read showed the tenant. A platform with revisions has consistent reads.
 pub(super) fn record_visibility<K: TenantObject>(object: &K, observed: &ObservedTenant, context: &Context) {
     if observed.revision.is_some() {
         K::kind_state(context).with_memory(object, |memory| memory.is_visible = true);
     }
 }
 
-/// Whether this object's tenant was created so short a time ago that reads may not show it yet. After a restart the age
-/// of the object tells as much where it created its tenant itself: that came later.
+/// Returns whether this object's tenant was created so recently that reads may not show it yet. After a restart the age
+/// of the object is used if the object created its tenant itself: the tenant is younger than the object.
 pub(in crate::operator) fn is_recently_created<K: TenantObject>(object: &K, context: &Context) -> bool {
     let now = crate::clock::now();
     let (created, is_visible) =

@@ -1,4 +1,4 @@
-//! Stage 3: which tenant is this object's, and whether it may be.
+//! Stage 3: finds the object's tenant, and checks whether the object may own it.
 
 use std::sync::Arc;
 
@@ -23,22 +23,22 @@ use crate::plan::{
     DesiredTenant, ObservedMark, ObservedTenant, Owner, Ownership, PassOutcome, TenantKind, check_adoption, diff,
 };
 
-/// The tenant, or nothing where one is to be created.
+/// Returns the tenant, or `None` where one has to be created.
 pub(super) async fn find_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),
     (context, facts): (&Context, &mut PassResult),
 ) -> Result<Option<ObservedTenant>, PassStop> {
     if let Some(adoption) = requested_adoption(object.as_ref()).cloned() {
-        return adopt_tenant(object, &adoption, (referenced, desired), (context, facts)).await.map(Some);
+        return adopt_tenant(object, &adoption, referenced, desired, context, facts).await.map(Some);
     }
     if let Some(id) = unique_id(object.as_ref()).map(str::to_owned) {
-        return read_recorded_tenant(object, &id, (referenced, desired), (context, facts)).await.map(Some);
+        return read_recorded_tenant(object, &id, referenced, desired, context, facts).await.map(Some);
     }
-    find_before_create(object, (referenced, desired), (context, facts)).await
+    find_before_create(object, referenced, desired, context, facts).await
 }
 
-/// A tenant that is only read: no finalizer, no intent, no mark.
+/// Reads a tenant that is only observed: no finalizer, no intent, no mark.
 pub(super) async fn observe_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     (referenced, desired): (&TenantReferences, &DesiredTenant),
@@ -48,7 +48,7 @@ pub(super) async fn observe_tenant<K: TenantObject>(
         *object = remove_finalizer_and_intent(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     let asking = ClusterOwnerQuery { observed: &observed, ours: &ours, take_from: None, referenced };
     if asking.is_owned_by_other_namespace::<K>(context).await {
@@ -57,44 +57,48 @@ pub(super) async fn observe_tenant<K: TenantObject>(
     Ok(observed)
 }
 
-/// The tenant of an id that status records.
+/// Reads the tenant whose id status records.
 async fn read_recorded_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     id: &str,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
-    let observed = read_tenant(object.as_ref(), id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), id, referenced, desired, context, facts).await?;
     owner::stop_if_handed_over(object.as_ref(), &observed, context).await?;
-    // What we make carries our mark from its first moment, where the platform has a place for it.
+    // A tenant that we create carries our mark from the start, where the platform has a field for it.
     let is_unmarked = observed.mark == ObservedMark::None && supports_marks(referenced, context, K::KIND).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     let RecordedOwnership { is_reattached, has_intent } =
-        crate::object::check_recorded_tenant(object.as_ref(), (&observed, is_unmarked), &ours)?;
+        crate::object::check_recorded_tenant(object.as_ref(), &observed, is_unmarked, &ours)?;
     if !has_intent {
-        // `kubectl replace` drops finalizer and intent and keeps status: that is no new tenant.
-        *object = write_intent(Arc::clone(object), &referenced.place, (None, context)).await?;
+        // `kubectl replace` drops finalizer and intent and keeps status: that does not make it a new tenant.
+        *object = write_intent(Arc::clone(object), &referenced.place, None, context).await?;
     }
     facts.is_reattached = is_reattached;
     Ok(observed)
 }
 
-/// Whether the platform has a field for marks, so that a tenant without one is not ours.
+/// Returns whether the platform has a field for marks, so that a tenant without one is not ours.
 async fn supports_marks(referenced: &TenantReferences, context: &Context, kind: TenantKind) -> Result<bool, PassStop> {
     let platform = &referenced.platform;
     platform.has_extensions().await.map_err(|error| stop_for_error(kind, &error, platform, context))
 }
 
-/// The tenant to be taken over. It happens once and is noted in the intent.
+/// Returns the tenant to adopt. Adoption happens once and is recorded in the intent.
 async fn adopt_tenant<K: TenantObject>(
     object: &mut Arc<K>,
     adoption: &Adoption,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
     let turn = context.create_lock(adopt_lock_key(&referenced.place, &id)).lock_owned().await;
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     let ours = mark_of(object.as_ref(), &context.cluster);
     owner::stop_if_handed_over(object.as_ref(), &observed, context).await?;
     let is_noted = is_adoption_recorded(object.as_ref(), &observed, &ours);
@@ -105,7 +109,7 @@ async fn adopt_tenant<K: TenantObject>(
     let asking =
         ClusterOwnerQuery { observed: &observed, ours: &ours, take_from: adoption.take_from.as_deref(), referenced };
     let owner = asking.find_owner::<K>(context).await;
-    // An object that has taken the tenant over once gets it back from another owner only by a hand-over.
+    // An object that has adopted the tenant once gets it back from another owner only by a hand-over.
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
         refuse_foreign_tenant(object.as_ref(), &observed, &ours)?;
     }
@@ -113,23 +117,26 @@ async fn adopt_tenant<K: TenantObject>(
     let ownership = Ownership { observed_mark: &observed.mark, owner };
     check_adoption(adoption, &ours, ownership, &plan)
         .map_err(|(reason, message)| PassStop::from(PassOutcome::Refused(reason, message)))?;
-    // Under a suspended Partner the platform takes no mark, so nothing is noted and nothing is said yet.
+    // Under a suspended Partner the platform accepts no mark, so nothing is recorded and reported yet.
     refuse_under_suspended_partner(referenced.partner.as_deref())?;
     if !is_noted {
-        *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+        *object = write_intent(Arc::clone(object), &referenced.place, Some(id.clone()), context).await?;
     }
     facts.unique_id = Some(id);
     facts.is_adopted = true;
-    // Until the mark is written: who comes next reads it.
+    // Held until the mark is written, so that the next object reads it.
     facts.create_lock = Some(turn);
     Ok(observed)
 }
 
-/// The look before a create: finalizer and intent first, then the look, then and only then a create.
+/// Searches for the tenant before a create: finalizer and intent are written first, and a create follows only after the
+/// search.
 async fn find_before_create<K: TenantObject>(
     object: &mut Arc<K>,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<Option<ObservedTenant>, PassStop> {
     let TenantReferences { platform, place, partner, .. } = referenced;
     if intent(object.as_ref()).is_none() {
@@ -140,12 +147,12 @@ async fn find_before_create<K: TenantObject>(
     let lock = context.create_lock(create_lock_key(place, object.declared_name()));
     let turn = lock.lock_owned().await;
     let looked = context.claim.process_time();
-    let mut found = lookup_tenant(object.as_ref(), platform, place, (declared.freshness, &context.cluster)).await?;
+    let mut found = lookup_tenant(object.as_ref(), platform, place, declared.freshness, &context.cluster).await?;
     if matches!(found, Lookup::NotFound) {
-        let (taken, is_anew) = take_over_intent(declared.object, place, (looked, context)).await?;
+        let (taken, is_anew) = take_over_intent(declared.object, place, looked, context).await?;
         *object = taken;
         if is_anew {
-            found = lookup_tenant(object.as_ref(), platform, place, (Freshness::Now, &context.cluster)).await?;
+            found = lookup_tenant(object.as_ref(), platform, place, Freshness::Now, &context.cluster).await?;
         }
     }
     let id = match found {
@@ -162,24 +169,26 @@ async fn find_before_create<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read_tenant(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
+    let observed = read_tenant(object.as_ref(), &id, referenced, desired, context, facts).await?;
     refuse_foreign_tenant(object.as_ref(), &observed, &mark_of(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
 
-/// A living tenant by its id. "Not found" is a state and never a reason to create again.
+/// Reads an existing tenant by its id. "Not found" is a state and never a reason to create again.
 async fn read_tenant<K: TenantObject>(
     object: &K,
     id: &str,
-    (referenced, desired): (&TenantReferences, &DesiredTenant),
-    (context, facts): (&Context, &mut PassResult),
+    referenced: &TenantReferences,
+    desired: &DesiredTenant,
+    context: &Context,
+    facts: &mut PassResult,
 ) -> Result<ObservedTenant, PassStop> {
     let TenantReferences { platform, place, .. } = referenced;
     let failed = |error: CallError| stop_for_error(K::KIND, &error, platform, context);
     let read =
         crate::object::read_living_tenant(platform, place, (id, needs_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| not_found_outcome(object, id, context))?;
-    if let Err(error) = load_image_digests(platform, &mut observed, (desired, facts.former_writes())).await
+    if let Err(error) = load_image_digests(platform, &mut observed, desired, facts.former_writes()).await
         && !writes_what_it_cannot_load(object)
     {
         return Err(failed(error));

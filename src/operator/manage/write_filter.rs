@@ -1,4 +1,5 @@
-//! Between plan and apply: what is only reported, what somebody keeps changing back, what waits for a person.
+//! Between plan and apply: holds back what is only reported, what somebody keeps changing back, and what awaits
+//! approval.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +16,20 @@ use crate::plan::{
     is_awaiting_approval, needs_approval, propose_plan,
 };
 
-/// What may be done now, and what is to be said about the rest.
+/// What may be done now, and what to report about the rest.
 pub(super) struct FilteredPlan {
     /// Steps that may be carried out.
     pub(super) plan: Plan,
-    /// What others changed and these steps put right.
+    /// Settings that others changed and these steps correct.
     corrected: Vec<Field>,
-    /// What others changed again each time it was put right.
+    /// Settings that others changed again after each correction.
     contested: Vec<Field>,
-    /// What was written as often as it may be and was never shown.
+    /// Parts that were written as often as allowed and never shown.
     abandoned: BTreeSet<TenantProperty>,
 }
 
 impl FilteredPlan {
-    /// The outcome, unless a setting was written in vain too often.
+    /// Returns the outcome, or an error if a setting was written in vain too often.
     pub(super) fn check_outcome(&self, outcome: PassOutcome) -> Result<PassOutcome, PassStop> {
         if !self.abandoned.is_empty() {
             let paths: Vec<String> = self.abandoned.iter().map(|part| format!("`{}`", part.path())).collect();
@@ -55,8 +56,8 @@ impl FilteredPlan {
         .into())
     }
 
-    /// Counts the corrections once they are made: one that the platform refused has put nothing right, and whoever made it
-    /// impossible is told of by the refusal.
+    /// Counts the corrections after they succeeded. A correction that the platform refused has corrected nothing, and
+    /// the refusal itself is reported.
     pub(super) fn count_corrections<K: TenantObject>(&self, object: &K, context: &Context) {
         let now = crate::clock::now();
         K::kind_state(context).with_memory(object, |memory| {
@@ -67,12 +68,15 @@ impl FilteredPlan {
     }
 }
 
-/// Holds back what must not be written now.
+/// Filters out of the plan what must not be written now.
 pub(super) fn filter_plan<K: TenantObject>(
     object: &K,
     plan: Plan,
-    (desired, observed, referenced): (&DesiredTenant, Option<&ObservedTenant>, &TenantReferences),
-    (context, facts): (&Context, &PassResult),
+    desired: &DesiredTenant,
+    observed: Option<&ObservedTenant>,
+    referenced: &TenantReferences,
+    context: &Context,
+    facts: &PassResult,
 ) -> Result<FilteredPlan, PassStop> {
     let edited = edited_paths(object, facts.effective_settings());
     let plan = match (drift_policy(object), observed) {
@@ -88,9 +92,9 @@ pub(super) fn filter_plan<K: TenantObject>(
     let left = fought.iter().copied().map(TenantProperty::Setting).chain(given_up.iter().copied()).collect();
     let plan = without_parts(plan, &left);
     let approval = object.management().and_then(|management| management.approval.as_ref());
-    // The hash covers every setting: it is made only for those who asked to be asked.
+    // The hash covers every setting, so it is computed only for objects with an approval policy.
     if needs_approval(approval, &plan) {
-        let proposal = propose_plan(desired, observed, (&plan, referenced.place.parent_id()));
+        let proposal = propose_plan(desired, observed, &plan, referenced.place.parent_id());
         if is_awaiting_approval(approval, &plan, &proposal) {
             return Err(PassOutcome::AwaitingApproval(proposal).into());
         }
@@ -98,13 +102,13 @@ pub(super) fn filter_plan<K: TenantObject>(
     Ok(FilteredPlan { plan, corrected: drifted, contested: fought, abandoned: given_up })
 }
 
-/// Settings that differ though nobody edited them here: somebody else changed them.
+/// Returns the settings that differ although nobody edited them here: somebody else changed them on the platform.
 fn drifted_fields(plan: &Plan, edited: &BTreeSet<String>) -> Vec<Field> {
     let fields = plan.differences.iter().map(|difference| difference.field);
     fields.filter(|field| !edited.contains(field.path()) && !plan.deferred.contains(field)).collect()
 }
 
-/// Those of them that have been put right too often.
+/// Returns those of them that were corrected too often.
 fn contested_fields<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> Vec<Field> {
     let now = crate::clock::now();
     K::kind_state(context).with_memory(object, |memory| {
@@ -117,7 +121,7 @@ fn contested_fields<K: TenantObject>(object: &K, drifted: &[Field], context: &Co
     })
 }
 
-/// Parts that a plan would write.
+/// Returns the parts that a plan would write.
 fn plan_parts(plan: &Plan) -> BTreeSet<TenantProperty> {
     let settings = plan.differences.iter().map(|difference| TenantProperty::Setting(difference.field));
     let state = plan
@@ -128,7 +132,7 @@ fn plan_parts(plan: &Plan) -> BTreeSet<TenantProperty> {
     settings.chain(state).collect()
 }
 
-/// A plan that leaves parts alone.
+/// Removes parts from a plan.
 pub(super) fn without_parts(mut plan: Plan, parts: &BTreeSet<TenantProperty>) -> Plan {
     let is_left = |field: Field| parts.contains(&TenantProperty::Setting(field));
     for step in &mut plan.steps {

@@ -1,4 +1,4 @@
-//! How many objects this release does not understand, counted anew for each look.
+//! How many objects this release does not understand, counted at each scrape.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -8,7 +8,7 @@ use super::KindLabel;
 use crate::operator::context::Context;
 use crate::operator::object::TenantObject;
 
-/// A gauge over what newer releases left.
+/// A gauge of the objects that newer releases wrote.
 #[derive(Default)]
 pub(super) struct NotUnderstoodGauge(Family<KindLabel, Gauge>);
 
@@ -20,7 +20,7 @@ impl NotUnderstoodGauge {
         all
     }
 
-    /// Counts them.
+    /// Counts the objects.
     pub(super) fn count_objects(&self, context: &Context) {
         self.count_kind::<crate::api::Partner>(context);
         self.count_kind::<crate::api::TenantClient>(context);

@@ -1,4 +1,4 @@
-//! What the objects say at this moment, counted anew for each look.
+//! What the objects report at this moment, counted at each scrape.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;

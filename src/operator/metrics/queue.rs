@@ -1,4 +1,4 @@
-//! How much is due at this moment, and for how long, counted anew for each look.
+//! How many objects are due at this moment, and for how long, counted at each scrape.
 
 use std::sync::atomic::AtomicU64;
 
@@ -10,7 +10,7 @@ use super::KindLabel;
 use crate::operator::context::Context;
 use crate::operator::object::TenantObject;
 
-/// Gauges over what waits for a pass.
+/// Gauges over the objects that wait for a pass.
 #[derive(Default)]
 pub(super) struct QueueGauges {
     lengths: Family<KindLabel, Gauge>,
@@ -26,7 +26,7 @@ impl QueueGauges {
         all
     }
 
-    /// Counts what is due. For a standby nothing is.
+    /// Counts the objects that are due. A standby has none.
     pub(super) fn count_due(&self, context: &Context) {
         self.count_kind::<crate::api::Partner>(context);
         self.count_kind::<crate::api::TenantClient>(context);

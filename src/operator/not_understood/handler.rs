@@ -1,4 +1,4 @@
-//! What is done about an object that is not understood: a condition, an event, and nothing on the platform.
+//! Handles an object that is not understood: a condition, an event, and nothing on the platform.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,13 +17,13 @@ use crate::api::{ABANDON, ConditionType, DeletionPolicy, FINALIZER, INTENT, Reas
 use crate::object::{NotUnderstoodObject, ParsedObject, UnknownMember};
 use crate::plan::{ConditionStatus, PassOutcome, PriorReadiness, TenantKind, conditions_for};
 
-/// Writes the condition; lets go of an object where that certainly ends nothing.
+/// Writes the condition, and releases an object where that certainly terminates nothing.
 pub(super) async fn handle_object<K: TenantObject>(
     object: &NotUnderstoodObject,
     context: &Context,
 ) -> Result<HandlingResult, kube::Error> {
     if names_other_installation(object.installation().as_deref(), context) {
-        // The one that it names tells of it.
+        // The installation that it names reports it.
         return Ok(HandlingResult::Done);
     }
     if !object.is_deleting() {
@@ -31,7 +31,7 @@ pub(super) async fn handle_object<K: TenantObject>(
             "{}: upgrade the operator or correct the value; until then nothing is written to the tenant",
             object.unknown_summary()
         );
-        // Not `Refused`: nothing that the spec refers to was looked at.
+        // Not `Refused`: nothing that the spec refers to was read.
         return write_conditions::<K>(object, &PassOutcome::Failed(Reason::NotUnderstood, message), context).await;
     }
     if !object.has_finalizer() {
@@ -52,7 +52,7 @@ pub(super) async fn handle_object<K: TenantObject>(
         context,
     )
     .await?;
-    // Clients that need its connection go without a word to it.
+    // No watch event of this object reports the release of the Clients that need its connection.
     Ok(if leaving.is_empty() { HandlingResult::Done } else { HandlingResult::Waiting })
 }
 
@@ -74,7 +74,7 @@ fn held_message(object: &NotUnderstoodObject, leaving: &[String]) -> String {
     format!("{sentence}, so that nothing is ended or let go: {ways}, set `deletion.policy` to `Retain`, or {let_go}")
 }
 
-/// Clients that are being deleted and may need the connection of a Partner.
+/// Lists the Clients that are being deleted and may need the connection of a Partner.
 fn list_leaving_clients(partner: &NotUnderstoodObject, context: &Context) -> Vec<String> {
     let (namespace, name) = (partner.namespace(), partner.name());
     let wanted = ParentRef::Object(namespace.to_owned(), name.to_owned());
@@ -121,18 +121,18 @@ async fn write_conditions<K: TenantObject>(
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let written = object_api::<K>(object, context).patch_status(object.name(), &params, &Patch::Apply(&body)).await;
     let written = written.map(|answer| {
-        // A watch that began under an earlier definition shows this version without what is not known.
+        // A watch that began under an earlier definition shows this version without its unknown fields.
         if let ParsedObject::NotUnderstood(object) = answer {
             K::kind_state(context).not_understood.insert(*object);
         }
     });
     if !is_overtaken(written)? {
-        publish_event::<K>(object, (&before, &after), context);
+        publish_event::<K>(object, &before, &after, context);
     }
     Ok(HandlingResult::Done)
 }
 
-/// Whether a write came too late: what the object is now comes with the watch.
+/// Returns whether a write came too late. The watch delivers the current object.
 fn is_overtaken(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(()) => Ok(false),
@@ -141,10 +141,11 @@ fn is_overtaken(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
     }
 }
 
-/// An event and a line in the log once for each reason, without values.
+/// Publishes an event and a log line once for each reason, without values.
 fn publish_event<K: TenantObject>(
     object: &NotUnderstoodObject,
-    (before, after): (&[Condition], &[Condition]),
+    before: &[Condition],
+    after: &[Condition],
     context: &Context,
 ) {
     let stalled = |conditions: &[Condition]| {
@@ -160,7 +161,7 @@ fn publish_event<K: TenantObject>(
     tracing::warn!(kind = K::KIND.name(), object = object.namespaced_name(), paths, "an object is not understood");
 }
 
-/// Takes our finalizer off, and nobody else's, from the object as it was read.
+/// Removes our finalizer, and nobody else's, from the object as it was read.
 async fn release_object<K: TenantObject>(
     object: &NotUnderstoodObject,
     (reason, note): (Reason, &str),

@@ -1,4 +1,4 @@
-//! What a pass learnt and did, from which status is made.
+//! What a pass learnt and did; status is built from it.
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -14,11 +14,11 @@ use crate::plan::{
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
 pub(crate) struct PassResult {
-    /// Id found or made in this pass.
+    /// Id that this pass found or created.
     pub(crate) unique_id: Option<String>,
-    /// Whether an earlier object's tenant was taken up again.
+    /// Whether the pass re-attached to the tenant of an earlier object.
     pub(crate) is_reattached: bool,
-    /// Whether an existing tenant was taken over in this pass.
+    /// Whether this pass adopted an existing tenant.
     pub(crate) is_adopted: bool,
     /// What was done.
     pub(crate) applied: AppliedSteps,
@@ -26,38 +26,38 @@ pub(crate) struct PassResult {
     pub(crate) observed: Option<ObservedTenant>,
     /// Counts of a Partner's clients.
     pub(crate) client_counts: Option<ClientCounts>,
-    /// The turn to create under this name, or to take this tenant over; held until status is written.
+    /// The lock for creating under this name or adopting this tenant; held until status is written.
     pub(crate) create_lock: Option<OwnedMutexGuard<()>>,
-    /// Forms in which the platform keeps what was written, as this pass learnt.
+    /// Normalised forms of written values, as this pass learnt them.
     pub(crate) echoes: NormalisedForms,
-    /// Whether something that must be exact was written and is not read back as such.
+    /// Whether something that must be exact was written and does not read back exactly.
     pub(crate) is_unconfirmed: bool,
     pub(super) effective: Option<Vec<EffectiveSetting>>,
     pub(super) digest: Option<String>,
     pub(super) connection: Option<ConnectionStatus>,
-    /// Images of the tenant that are as declared and that a later read does not show as such.
+    /// Images that are as declared and that a later read cannot show as such.
     served_images: Vec<Field>,
-    /// What status records of earlier writes.
+    /// The record of earlier writes in status.
     former_writes: WriteRecord,
-    /// The settings that hold.
+    /// The effective settings.
     pub(super) settings: EffectiveSettings,
 }
 
-/// What a pass knows before it looks for the tenant.
+/// What a pass knows before the lookup of the tenant.
 pub(crate) struct PassInputs {
     /// Whether the platform has the extensions.
     pub(crate) extensions: bool,
-    /// What status records of earlier writes.
+    /// The record of earlier writes in status.
     pub(crate) written: WriteRecord,
 }
 
 impl PassResult {
-    /// Facts of a pass that only read.
+    /// Builds the result of a pass that only read.
     pub(crate) fn from_observed(observed: Option<ObservedTenant>) -> Self {
         Self { observed, ..Self::default() }
     }
 
-    /// Keeps what holds for the tenant and where it stands.
+    /// Records the desired tenant and its place.
     pub(crate) fn record_desired(&mut self, referenced: &TenantReferences, desired: &DesiredTenant, known: PassInputs) {
         let PassInputs { extensions, written } = known;
         let TenantReferences { platform, place, .. } = referenced;
@@ -73,22 +73,22 @@ impl PassResult {
         self.settings = desired.effective.clone();
     }
 
-    /// What status records of earlier writes.
+    /// Returns the record of earlier writes in status.
     pub(crate) const fn former_writes(&self) -> &WriteRecord {
         &self.former_writes
     }
 
-    /// Keeps a moment that was noted as about to be sent.
+    /// Records the moment that is about to be sent.
     pub(crate) fn record_sent_moment(&mut self, moment: String) {
         self.former_writes.passwords_set_before = Some(moment);
     }
 
-    /// What holds for the tenant, as status will show it.
+    /// Returns the effective settings, as status shows them.
     pub(crate) fn effective_settings(&self) -> &[EffectiveSetting] {
         self.effective.as_deref().unwrap_or_default()
     }
 
-    /// Keeps which declared images the platform serves: they count as written.
+    /// Records which declared images the platform serves: they count as written.
     pub(crate) fn record_served_images(&mut self, observed: &ObservedTenant) {
         let written = self.settings.written_settings().filter(|(field, value, _)| {
             observed.values.get(field) == Some(&ObservedValue::Unreadable) && observed.is_served(*field, value)
@@ -96,13 +96,13 @@ impl PassResult {
         self.served_images = written.map(|(field, _, _)| field).collect();
     }
 
-    /// Keeps what was read.
+    /// Records the observed tenant.
     pub(crate) fn record_observed(&mut self, observed: &ObservedTenant) {
         self.unique_id = Some(observed.unique_id.clone());
         self.observed = Some(observed.clone());
     }
 
-    /// Security settings that were declared before this pass and no longer are.
+    /// Returns the security settings that were declared before this pass and no longer are.
     pub(super) fn no_longer_managed(&self, before: &TenantStatus, outcome: &PassOutcome) -> Vec<UnmanagedSetting> {
         match (outcome, &self.observed) {
             (PassOutcome::Settled(_), Some(observed)) => find_unmanaged_settings(before, &self.settings, observed),
@@ -110,13 +110,13 @@ impl PassResult {
         }
     }
 
-    /// Whether the platform does not show what was written: never, or not in a form that can be read.
+    /// Returns whether the platform does not show this field: never, or not in a form that can be read.
     fn is_hidden(&self, field: Field) -> bool {
         let unreadable = self.observed.as_ref().map(|observed| &observed.unknown.unreadable);
         field.is_write_only() || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
     }
 
-    /// How often the mark was written without being shown since.
+    /// Returns how often the mark was written since a read last showed it.
     fn mark_count_after(&self) -> i64 {
         if self.observed.as_ref().is_some_and(|observed| observed.mark != ObservedMark::None) {
             return 0;
@@ -127,7 +127,7 @@ impl PassResult {
             .saturating_add(i64::from(self.applied.is_marked))
     }
 
-    /// The record of write-only settings as it will stand after this pass.
+    /// Returns the record of writes as of the end of this pass.
     pub(crate) fn writes_after(&self) -> WriteRecord {
         let AppliedSteps { written, is_suspended, is_activated, .. } = &self.applied;
         let fields: Vec<Field> =

@@ -1,5 +1,5 @@
-//! A status that the API server refuses for good is written without what it may dislike: conditions, ids and the record
-//! of a termination are never lost with a list that is too long.
+//! A status that the API server refuses for good is written in a reduced form. Conditions, ids and the record of a
+//! termination are never lost because a list is too long.
 
 use std::sync::Arc;
 
@@ -11,29 +11,30 @@ use crate::operator::metrics::StatusWriteFailure;
 use crate::operator::object::TenantObject;
 use crate::plan::{ConditionStatus, Digest};
 
-/// Writes status; where the API server refuses it for good, the least of it with what it said.
+/// Writes status. If the API server refuses it for good, writes a reduced status with the API server's message.
 pub(super) async fn write_status<K: TenantObject>(
     object: &K,
-    (before, after): (&TenantStatus, &TenantStatus),
+    before: &TenantStatus,
+    after: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
     let kind_state = K::kind_state(context);
     let digest = status_digest(after);
-    // The same status is refused again: asking each time would be a request for nothing.
+    // The same status would be refused again, and the request would be wasted.
     if kind_state.with_memory(object, |memory| memory.refused_status.as_ref() == Some(&digest))
         && let Some(said) = former_refusal(before)
     {
-        let least = reduced_status(FormerStatus::Kept, (before, after), &said);
+        let least = reduced_status(FormerStatus::Kept, before, after, &said);
         if object.status() == Some(&least) {
             return Ok(kind_state.newest_version(Arc::new(object.clone())));
         }
-        return write_reduced(object, (before, after), &said, context).await;
+        return write_reduced(object, before, after, &said, context).await;
     }
     let written = write_despite_conflicts(object, after, context).await;
     let refusal = match written {
         Err(error) if is_permanent_refusal(&error) => error,
         Err(error) => {
-            // One that has changed or gone meanwhile is another pass's.
+            // An object that was changed or removed meanwhile belongs to another pass.
             if !matches!(&error, kube::Error::Api(status) if status.is_conflict() || status.is_not_found()) {
                 context.metrics.count_failed_status_write(K::KIND, StatusWriteFailure::Failed);
             }
@@ -53,10 +54,10 @@ pub(super) async fn write_status<K: TenantObject>(
     );
     context.events.publish(object, Reason::StatusIncomplete, &incomplete_message(&said));
     kind_state.with_memory(object, |memory| memory.refused_status = Some(digest));
-    write_reduced(object, (before, after), &incomplete_message(&said), context).await
+    write_reduced(object, before, after, &incomplete_message(&said), context).await
 }
 
-/// Whether the API server would refuse the very same status again.
+/// Returns whether the API server would refuse the same status again.
 fn is_permanent_refusal(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     matches!(status.code, 400 | 413 | 422) || status.message.contains("too large") || is_undeclared_field(error)
@@ -69,13 +70,13 @@ fn incomplete_message(said: &str) -> String {
     )
 }
 
-/// What an earlier refusal was reported with.
+/// Returns the message with which an earlier refusal was reported.
 fn former_refusal(before: &TenantStatus) -> Option<String> {
     let known = before.conditions.iter().find(|one| one.reason == Reason::StatusIncomplete.name());
     known.map(|one| one.message.clone())
 }
 
-/// How much of the status before the refusal is kept, which the API server has taken once.
+/// How much of the previous status is kept. The API server accepted it once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FormerStatus {
     /// All of it.
@@ -86,21 +87,21 @@ enum FormerStatus {
 
 async fn write_reduced<K: TenantObject>(
     object: &K,
-    (before, after): (&TenantStatus, &TenantStatus),
+    before: &TenantStatus,
+    after: &TenantStatus,
     said: &str,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    match write_despite_conflicts(object, &reduced_status(FormerStatus::Kept, (before, after), said), context).await {
+    match write_despite_conflicts(object, &reduced_status(FormerStatus::Kept, before, after, said), context).await {
         Err(error) if is_permanent_refusal(&error) => {
-            write_despite_conflicts(object, &reduced_status(FormerStatus::Dropped, (before, after), said), context)
-                .await
+            write_despite_conflicts(object, &reduced_status(FormerStatus::Dropped, before, after, said), context).await
         }
         written => written,
     }
 }
 
-/// The least of a status.
-fn reduced_status(kept: FormerStatus, (before, after): (&TenantStatus, &TenantStatus), said: &str) -> TenantStatus {
+/// Reduces a status to its essential members.
+fn reduced_status(kept: FormerStatus, before: &TenantStatus, after: &TenantStatus, said: &str) -> TenantStatus {
     let own = without_read_members(after.clone());
     let former = if kept == FormerStatus::Kept { before.clone() } else { TenantStatus::default() };
     let mut least = TenantStatus {
@@ -128,19 +129,19 @@ fn reduced_status(kept: FormerStatus, (before, after): (&TenantStatus, &TenantSt
     least
 }
 
-/// Digest of a status but for its conditions, whose times differ.
+/// Returns the digest of a status without its conditions, whose times differ.
 fn status_digest(status: &TenantStatus) -> Digest {
     let status = TenantStatus { conditions: Vec::new(), ..status.clone() };
     Digest::of_bytes(serde_json::to_string(&status).unwrap_or_default().as_bytes())
 }
 
-/// Drops what was read of a tenant that this object may not show.
+/// Removes the details of a tenant that this object may not show.
 pub(super) fn without_tenant_details(after: TenantStatus) -> TenantStatus {
     TenantStatus { applied: None, clients: None, ..without_read_members(after) }
 }
 
-/// A status without what was read of the tenant. It is destructured whole, so that a new member does not compile until it is
-/// on one side.
+/// Removes what was read of the tenant. The status is destructured in full, so that a new member does not compile until
+/// it is assigned to one side.
 fn without_read_members(status: TenantStatus) -> TenantStatus {
     let TenantStatus {
         observed_generation,

@@ -1,5 +1,5 @@
-//! For any spec within the definitions' own limits, and anything that a platform may answer, the status that is written
-//! passes the definitions' own schema and is of bounded size.
+//! For any spec within the limits of the definitions, and any answer of a platform, the written status passes the
+//! schema of the definitions and is of bounded size.
 
 mod schema;
 
@@ -16,10 +16,10 @@ use crate::plan::{
 };
 use schema::{DrawSize, draw_value, schema_misfits};
 
-/// What the API server takes for a whole object, less what a spec and its metadata may need.
+/// What the API server accepts for an object, less what a spec and its metadata may need.
 const MAX_BYTES: usize = 512 * 1024;
 
-/// How much a platform answers for each setting.
+/// The size of a platform's answer for each setting.
 #[derive(Clone, Copy, Debug)]
 struct AnswerSize {
     characters: usize,
@@ -65,7 +65,7 @@ impl AnswerSize {
     }
 }
 
-/// Everything that a pass over such an object may come to.
+/// Returns all outcomes of a pass over such an object.
 fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &ObservedTenant) -> Vec<PassOutcome> {
     let long = observed.name.clone();
     let mut outcomes = vec![
@@ -77,7 +77,7 @@ fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &Ob
         Err(outcome) => outcomes.push(outcome),
         Ok(desired) => {
             let plan = diff(desired, Some(observed), &WriteRecord::default());
-            outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), (&plan, "msp_1"))));
+            outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), &plan, "msp_1")));
             let situation = |rest: Plan, writes| {
                 let crate::plan::EffectiveSettings { advice, refused, .. } = desired.effective.clone();
                 let life = observed.life;
@@ -97,7 +97,7 @@ fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &Ob
     outcomes
 }
 
-/// What is wrong with the statuses of an object with this spec.
+/// Returns what is wrong with the statuses of an object with this spec.
 fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String> {
     let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == K::KIND.name()).unwrap();
     let crd = serde_json::to_value(crd).unwrap();
@@ -135,7 +135,7 @@ fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String
         }
         let before = object.status().cloned().unwrap_or_default();
         let report = conditions_for(&outcome, PriorReadiness::NotReady);
-        let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
+        let after = next_status(&object, &before, &facts, &outcome, &report, Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
         faults.extend(
             schema_misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")),

@@ -1,4 +1,4 @@
-//! What a watch brings, parted into objects that this release understands and others. Only the former reach the store.
+//! Splits the objects of a watch into those that this release understands and others. Only the former reach the store.
 
 use std::collections::HashSet;
 
@@ -11,21 +11,21 @@ use crate::operator::context::Context;
 use crate::operator::enqueue;
 use crate::operator::object::TenantObject;
 
-/// Parts the events of one watch.
+/// Filters the events of one watch.
 pub(super) struct UnderstoodFilter<K: TenantObject> {
-    /// Its namespace; none where it watches all.
+    /// Its namespace; `None` if it watches all namespaces.
     space: Option<String>,
-    /// Objects of the list under way that are not understood.
+    /// Objects of the list in progress that are not understood.
     listed: HashSet<ObjectRef<K>>,
 }
 
 impl<K: TenantObject> UnderstoodFilter<K> {
-    /// For the watch of a namespace, or of all.
+    /// Builds a filter for the watch of a namespace, or of all.
     pub(super) fn new(space: Option<String>) -> Self {
         Self { space, listed: HashSet::new() }
     }
 
-    /// What an event comes to for the store.
+    /// Returns the event for the store, if any.
     pub(super) fn filter_event(&mut self, event: Event<ParsedObject<K>>, context: &Context) -> Option<Event<K>> {
         let newer = &K::kind_state(context).not_understood;
         match event {
@@ -50,7 +50,7 @@ impl<K: TenantObject> UnderstoodFilter<K> {
             Event::Apply(ParsedObject::NotUnderstood(object)) => {
                 let key = object_key::<K>(&object);
                 keep_not_understood::<K>(*object, context);
-                // It leaves the store, and with it every pass.
+                // It leaves the store, so that no pass can see it.
                 K::kind_state(context).store.get(&key).map(|before| Event::Delete(before.as_ref().clone()))
             }
             Event::Apply(reading) => {
@@ -76,7 +76,7 @@ fn object_key<K: TenantObject>(object: &NotUnderstoodObject) -> ObjectRef<K> {
     ObjectRef::new(object.name()).within(object.namespace())
 }
 
-/// Keeps an object apart. The Clients of a Partner learn of it, since they wait from now on.
+/// Keeps an object apart, and enqueues the Clients of a Partner, since they wait from now on.
 fn keep_not_understood<K: TenantObject>(object: NotUnderstoodObject, context: &Context) {
     let key = object_key::<K>(&object);
     K::kind_state(context).not_understood.insert(object);
@@ -85,7 +85,7 @@ fn keep_not_understood<K: TenantObject>(object: NotUnderstoodObject, context: &C
 
 fn accept_understood<K: TenantObject>(object: K, was_kept: bool, context: &Context) -> K {
     if was_kept {
-        // Its Clients wait: the next pass over it must wake them.
+        // Its Clients wait: the next pass over it must enqueue them.
         K::kind_state(context).with_memory(&object, |memory| memory.inherited_fingerprint = None);
     }
     object

@@ -1,4 +1,4 @@
-//! Watches of several namespaces as one: where the operator may see only those, there is no watch of all.
+//! Merges the watches of several namespaces into one, for an operator that may not watch all namespaces.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,19 +7,19 @@ use kube::runtime::watcher::Event;
 
 use crate::operator::object::{TenantObject, namespace};
 
-/// Puts the events of several watches into the order that one store understands: one beginning, one end of the first
-/// list, and after that only changes.
+/// Orders the events of several watches as one store expects them: one begin, one end of the first list, and after that
+/// only changes.
 pub(super) struct MergedWatches<K: TenantObject> {
     parts: BTreeMap<String, NamespaceWatch<K>>,
-    /// What the objects are taken from that went while nobody watched.
+    /// The store. It supplies the objects for deletions that a list shows only by their absence.
     store: Store<K>,
     has_begun: bool,
     is_complete: bool,
-    /// Objects that went before the first list was whole.
+    /// Objects that were removed before the first list was complete.
     early_deletions: HashSet<ObjectRef<K>>,
 }
 
-/// What is known of one namespace.
+/// The state of one namespace.
 struct NamespaceWatch<K: TenantObject> {
     known: HashSet<ObjectRef<K>>,
     listed: HashSet<ObjectRef<K>>,
@@ -33,13 +33,13 @@ impl<K: TenantObject> Default for NamespaceWatch<K> {
 }
 
 impl<K: TenantObject> MergedWatches<K> {
-    /// Events of these namespaces, for this store.
+    /// Builds a merger for these namespaces and this store.
     pub(super) fn new(namespaces: &[String], store: Store<K>) -> Self {
         let parts = namespaces.iter().map(|name| (name.clone(), NamespaceWatch::default())).collect();
         Self { parts, store, has_begun: false, is_complete: false, early_deletions: HashSet::new() }
     }
 
-    /// What an event of the watch of a namespace comes to.
+    /// Converts an event of the watch of a namespace into events for the store.
     pub(super) fn merge_event(&mut self, space: &str, event: Event<K>) -> Vec<Event<K>> {
         let Some(part) = self.parts.get_mut(space) else { return Vec::new() };
         match event {
@@ -75,7 +75,7 @@ impl<K: TenantObject> MergedWatches<K> {
         }
     }
 
-    /// An object is there. One that comes back was not gone.
+    /// Records that an object exists. An object that reappears no longer counts as removed.
     fn object_event(&mut self, object: K) -> Vec<Event<K>> {
         debug_assert!(self.parts.contains_key(&namespace(&object)), "a watch brings what it was asked for");
         if self.is_complete {
@@ -85,7 +85,7 @@ impl<K: TenantObject> MergedWatches<K> {
         vec![Event::InitApply(object)]
     }
 
-    /// A list of one namespace is complete, and lacks these.
+    /// Ends the list of one namespace, which lacks the objects in `gone`.
     fn finish_list(&mut self, gone: Vec<ObjectRef<K>>) -> Vec<Event<K>> {
         if self.is_complete {
             return self.deletion_events(&gone);
@@ -95,11 +95,12 @@ impl<K: TenantObject> MergedWatches<K> {
             return Vec::new();
         }
         self.is_complete = true;
-        // What went meanwhile is in no list that still counts, and is taken out with the first change that follows.
+        // The store may still hold objects that were removed meanwhile. The next event deletes them first.
         vec![Event::InitDone]
     }
 
-    /// What went while nobody watched, once the store holds it.
+    /// Returns the deletions of objects that were removed before the first list was complete, once the store holds
+    /// them.
     pub(super) fn late_deletions(&mut self) -> Vec<Event<K>> {
         if !self.is_complete || self.early_deletions.is_empty() {
             return Vec::new();
@@ -156,7 +157,8 @@ mod tests {
         assert_eq!(play_events(both.clone()).await, (vec!["one".to_owned(), "two".to_owned()], true));
         let more = vec![("a", Apply(new_client("a", "three"))), ("b", Delete(new_client("b", "two")))];
         assert_eq!(play_events([both.clone(), more].concat()).await.0, ["one", "three"]);
-        // A watch that was lost lists anew: the other namespace stays, and what is not listed has gone.
+        // After a lost watch, a namespace is listed again: the other namespace stays, and objects that are not listed
+        // are removed.
         let anew = vec![("a", Init), ("a", InitApply(new_client("a", "four"))), ("a", InitDone)];
         assert_eq!(play_events([both, anew].concat()).await.0, ["four", "two"]);
     }

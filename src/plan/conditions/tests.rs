@@ -1,3 +1,5 @@
+use crate::plan::Field;
+
 use super::*;
 
 fn find_condition(report: &StatusReport, kind: ConditionType) -> Option<(ConditionStatus, Reason)> {

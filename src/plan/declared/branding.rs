@@ -1,4 +1,4 @@
-//! Branding: texts, colours, and images judged by their bytes.
+//! Branding: texts, colours, and images that are checked by their bytes.
 
 use base64::Engine as _;
 
@@ -42,7 +42,8 @@ impl SettingsReader<'_> {
         }
     }
 
-    /// A rule that is newer than the image lets it stay, since nothing is written.
+    /// Checks an image. An image that was applied before the rule for its shape existed is accepted, because it is not
+    /// written again.
     fn check_field_image(
         &self,
         field: Field,
@@ -64,7 +65,7 @@ impl SettingsReader<'_> {
         self.add_invalid(
             field,
             Reason::ImageNotFound,
-            missing_file_message(reference, (&self.references.namespace, read)),
+            missing_file_message(reference, &self.references.namespace, read),
         );
         None
     }
@@ -83,13 +84,14 @@ impl SettingsReader<'_> {
     }
 }
 
-/// Why there is no file, and the command that puts one there: a name that is taken is not created again, and a patch keeps
-/// the labels of what is there.
+/// Returns why the file is missing, and the command that adds it. An existing ConfigMap cannot be created again, so the
+/// command patches it, which keeps its labels.
 fn missing_file_message(
     ConfigMapKeyRef { name, key }: &ConfigMapKeyRef,
-    (namespace, read): (&str, Option<&ConfigMapEntry>),
+    namespace: &str,
+    read: Option<&ConfigMapEntry>,
 ) -> String {
-    // A check of manifests alone may not know it.
+    // A check that only has manifests may not know the namespace.
     let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
     let make = format!("kubectl create configmap {name} --from-file={key}");
     let patch = format!("kubectl patch configmap {name}{place} --type=merge --patch-file=/dev/stdin");

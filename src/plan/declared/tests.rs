@@ -60,7 +60,7 @@ fn client_with_duo(name: &str) -> ClientSpec {
     }
 }
 
-/// A Secret that has `ikey` and not `skey`.
+/// Returns references to a Secret that has the key `ikey` and not `skey`.
 fn references_to_secret(name: &str, is_allowed: bool, applied: AppliedSecrets) -> ResolvedReferences {
     let read = |key: &str, text: Option<&str>| {
         let source = SecretSource { namespace: "a".into(), name: name.into(), key: key.into(), version: "7".into() };
@@ -97,7 +97,7 @@ fn what_was_applied_goes_on_without_the_label_and_another_secret_in_its_place_do
     let second = (Field::DuoSecretKey.path().to_owned(), Reason::ReferenceNotAllowed);
     assert_eq!(reasons("db", AppliedSecrets::from_status("u1", shown())), std::slice::from_ref(&second));
     assert_eq!(reasons("other", AppliedSecrets::from_status("u1", shown())).len(), 2);
-    // A release before 0.2 showed a digest in place of the reference.
+    // A release before 0.2 showed a digest instead of the reference.
     let digest = super::super::write_record::legacy_digest("u1", &"DI".into());
     let legacy =
         |digest: &str| AppliedSecrets::from_status("u1", [(Field::DuoIntegrationKey, format!("\"{digest}\""))]);

@@ -1,16 +1,16 @@
-//! The confirmation: what it must say, how it is remembered, and the block to paste.
+//! The confirmation of a termination: what it must contain, how it is recorded, and the block to paste.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{Acknowledgement, Confirmation, Reason};
 use crate::plan::{Digest, ObservedTenant};
 
-/// Longest time that a confirmation may be given ahead: seven days.
+/// Maximum time that a confirmation may be valid: seven days.
 const MAX_VALIDITY: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Time that the block to paste gives: six days, so that it is still valid when it is pasted tomorrow.
+/// Validity of the block to paste: six days, so that the block is still acceptable when it is pasted the next day.
 const OFFERED_VALIDITY: SignedDuration = SignedDuration::from_hours(6 * 24);
 
-/// Judges a confirmation that has not been accepted yet.
+/// Checks a confirmation that has not been accepted yet.
 pub(super) fn check_confirmation<'a>(
     confirm: Option<&'a Confirmation>,
     observed: &ObservedTenant,
@@ -53,7 +53,8 @@ pub(super) fn check_confirmation<'a>(
     Ok(confirm)
 }
 
-/// What is remembered of an accepted confirmation: it covers the object's UID, so that it never serves another object.
+/// Returns the digest that is recorded for an accepted confirmation. It covers the object's UID, so that the
+/// confirmation never applies to another object.
 pub fn confirm_digest(uid: &str, confirm: &Confirmation) -> String {
     let Confirmation { name, unique_id, acknowledge, not_after } = confirm;
     let mut accepted: Vec<&str> = acknowledge.iter().map(|one| one.name()).collect();
@@ -62,8 +63,8 @@ pub fn confirm_digest(uid: &str, confirm: &Confirmation) -> String {
     Digest::of_salted_bytes(uid, text.as_bytes()).to_string()
 }
 
-/// The block to paste under `spec`: the one shown before as long as its time has not passed, so that status does not
-/// change on its own.
+/// Returns the block to paste under `spec`. The block shown before is reused until it expires, so that status does not
+/// change without a cause.
 pub fn confirmation_block(observed: &ObservedTenant, before: Option<&str>, now: Timestamp) -> String {
     let block = |not_after: &str| {
         format!(
@@ -80,7 +81,7 @@ pub fn confirmation_block(observed: &ObservedTenant, before: Option<&str>, now: 
     }
 }
 
-/// Until when a consent that is given now may be acted on.
+/// Returns until when a confirmation given now is valid.
 pub fn confirmation_offered_until(now: Timestamp) -> Timestamp {
     let ahead = now.saturating_add(OFFERED_VALIDITY).unwrap_or(Timestamp::MAX);
     Timestamp::from_second(ahead.as_second()).unwrap_or(ahead)

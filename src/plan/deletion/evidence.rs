@@ -1,4 +1,4 @@
-//! The record of what is ended: what it says, under which name, and how it is told from another.
+//! The evidence of a termination: its content, its name, and how it is recognised.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,15 @@ use super::DeletionIntent;
 use crate::api::{Acknowledgement, Confirmation};
 use crate::plan::{Digest, ObservedTenant, ObservedValue, Value, ValueType};
 
-/// Key under which the record stands.
+/// Key of the evidence in its ConfigMap.
 pub const EVIDENCE_KEY: &str = "evidence.json";
-/// Longest record, in bytes: the API server takes a little more than a mebibyte for the whole object.
+/// Maximum size of the evidence in bytes: the API server accepts slightly more than 1 MiB for the complete object.
 const MAX_EVIDENCE_BYTES: usize = 900 * 1024;
-/// Longest single setting; a longer one is a digest, so that one list never keeps the whole from being recorded.
+/// Maximum size of one setting in bytes. A longer one is recorded as a digest, so that one long list never prevents the
+/// record.
 const MAX_SETTING_BYTES: usize = 8 * 1024;
 
-/// Somebody who set the confirmation, as far as the API server tells.
+/// An author of the confirmation, as the API server reports it.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmationAuthor {
@@ -25,39 +26,40 @@ pub struct ConfirmationAuthor {
     pub manager: String,
     /// `Apply` or `Update`.
     pub operation: String,
-    /// When it last wrote what it owns.
+    /// When the manager last wrote its fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
 }
 
-/// What is said about a tenant that is about to be ended.
+/// What the evidence says about a tenant that is about to be terminated.
 #[derive(Clone, Debug)]
 pub struct EvidenceStatement<'a> {
-    /// What the object says.
+    /// Deletion settings of the object.
     pub intent: &'a DeletionIntent<'a>,
-    /// The tenant with its branding.
+    /// The tenant, with its branding.
     pub observed: &'a ObservedTenant,
     /// Host of the platform.
     pub host: &'a str,
-    /// Tenant above it.
+    /// Parent tenant.
     pub parent_id: &'a str,
-    /// When the deletion of the object was asked for.
+    /// When the deletion of the object was requested.
     pub deletion_requested_at: Option<String>,
-    /// Who set the confirmation.
+    /// Authors of the confirmation.
     pub confirmed_by: Vec<ConfirmationAuthor>,
 }
 
-/// The names that the record of a termination may have, in the order in which they are tried. The second serves where an
-/// earlier termination of the same object was accepted under another confirmation and left its record.
+/// Returns the possible names of the evidence, in the order in which they are tried. The second is used if an earlier
+/// termination of the same object was accepted under another confirmation and left its evidence.
 pub fn evidence_names(uid: &str, confirm_digest: &str) -> [String; 2] {
     let short: String = confirm_digest.trim_start_matches("sha256:").chars().take(12).collect();
     [format!("terminated-{uid}"), format!("terminated-{uid}-{short}")]
 }
 
-/// The record and its digest.
+/// Builds the evidence and its digest.
 ///
 /// # Errors
-/// When it is longer than an object can be.
+///
+/// Fails if the evidence is longer than an object can be.
 pub fn build_evidence(statement: &EvidenceStatement<'_>, now: Timestamp) -> Result<(String, String), String> {
     let EvidenceStatement { intent, observed, host, parent_id, deletion_requested_at: deletion_asked, confirmed_by } =
         statement;
@@ -103,8 +105,8 @@ fn confirmation_json(confirm: &Confirmation) -> Json {
     json!({"name": name, "uniqueId": unique_id, "acknowledge": acknowledge, "notAfter": not_after})
 }
 
-/// Every setting that the platform shows, and the paths of those it does not. A secret is never among them, whatever a
-/// platform answers.
+/// Returns every setting that the platform shows, and the paths of the settings that it hides. A secret is always
+/// hidden, even if a platform returns it.
 pub fn evidence_settings(observed: &ObservedTenant) -> (BTreeMap<&'static str, Json>, Vec<&'static str>) {
     let mut shown = BTreeMap::new();
     let mut hidden = Vec::new();
@@ -132,7 +134,7 @@ pub fn evidence_settings(observed: &ObservedTenant) -> (BTreeMap<&'static str, J
     (shown, hidden)
 }
 
-/// Whether a text is the record of this very termination and was not changed since.
+/// Returns whether a text is the unchanged evidence of exactly this termination.
 pub fn is_evidence(text: &str, digest: &str, (uid, confirm_digest): (&str, &str)) -> bool {
     let whole: Json = serde_json::from_str(text).unwrap_or_default();
     Digest::of_bytes(text.as_bytes()).to_string() == digest

@@ -1,4 +1,5 @@
-//! The breaker: a ledger of what was ended in the last hour, so that no mistake ends everything at once.
+//! The termination limit: a ledger of the terminations of the last hour, so that a mistake cannot terminate everything
+//! at once.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,10 +8,10 @@ use super::{DeletionIntent, DeletionStep, LedgerState, hold_step, round_up_to_se
 use crate::api::Reason;
 use crate::plan::TenantKind;
 
-/// Time that an entry counts.
+/// How long an entry counts.
 const LIMIT_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// Most tenants that are ended within an hour.
+/// Maximum number of terminations per hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TerminationLimits {
     /// Partners.
@@ -19,7 +20,7 @@ pub struct TerminationLimits {
     pub clients: u16,
 }
 
-/// A tenant that was about to be ended.
+/// A tenant that was about to be terminated.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LedgerEntry {
@@ -31,11 +32,11 @@ pub struct LedgerEntry {
     pub object: String,
     /// Unique id of the tenant.
     pub id: String,
-    /// When it was entered.
+    /// Time of the entry.
     pub time: Timestamp,
 }
 
-/// What was about to be ended lately.
+/// Recent terminations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TerminationLedger {
     /// Entries, the oldest first.
@@ -43,10 +44,11 @@ pub struct TerminationLedger {
 }
 
 impl TerminationLedger {
-    /// Reads what [`TerminationLedger::to_text`] wrote.
+    /// Parses what [`TerminationLedger::to_text`] wrote.
     ///
     /// # Errors
-    /// A text that is anything else: what is lost there might have counted.
+    ///
+    /// Fails for any other text, because lost entries might have counted.
     pub fn from_text(text: &str) -> Result<Self, String> {
         let entries: Vec<LedgerEntry> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let known = [TenantKind::Partner.name(), TenantKind::Client.name()];
@@ -56,25 +58,26 @@ impl TerminationLedger {
         }
     }
 
-    /// One entry a line.
+    /// Formats the ledger with one entry per line.
     pub fn to_text(&self) -> String {
         let lines: Vec<String> =
             self.entries.iter().map(|entry| serde_json::to_string(entry).unwrap_or_default()).collect();
         format!("[{}]\n", lines.join(",\n "))
     }
 
-    /// Partners in it but the one of this UID.
+    /// Returns the entries of Partners other than the one with this UID.
     pub fn other_partners(&self, uid: &str) -> impl Iterator<Item = &LedgerEntry> {
         self.entries.iter().filter(move |entry| entry.kind == TenantKind::Partner.name() && entry.uid != uid)
     }
 }
 
-/// An entry from the future counts too: a clock that runs ahead must not open the breaker.
+/// Returns whether an entry counts. An entry from the future counts too: a clock that runs ahead must not lift the
+/// limit.
 fn is_within_window(entry: &LedgerEntry, now: Timestamp) -> bool {
     entry.time.saturating_add(LIMIT_WINDOW).unwrap_or(Timestamp::MAX) > now
 }
 
-/// What stands between a tenant and its end; nothing where it is entered and may be ended.
+/// Returns the step that must precede the termination; `None` if the tenant is in the ledger and may be terminated.
 pub(super) fn check_ledger(
     intent: &DeletionIntent<'_>,
     id: &str,
@@ -96,7 +99,7 @@ pub(super) fn check_ledger(
     if ledger.entries.iter().any(|entry| is_own(&entry) && is_within_window(entry, now)) {
         return None;
     }
-    Some(limit_hold(intent, (ledger, open), now).unwrap_or_else(|| {
+    Some(limit_hold(intent, ledger, open, now).unwrap_or_else(|| {
         let keeps = |entry: &&LedgerEntry| {
             entry.uid != intent.uid && (is_within_window(entry, now) || open.contains(&entry.uid))
         };
@@ -112,10 +115,11 @@ pub(super) fn check_ledger(
     }))
 }
 
-/// The hold while the limit is reached or another Partner is being ended.
+/// Returns the hold while the limit is reached or another Partner is being terminated.
 fn limit_hold(
     intent: &DeletionIntent<'_>,
-    (ledger, open): (&TerminationLedger, &[String]),
+    ledger: &TerminationLedger,
+    open: &[String],
     now: Timestamp,
 ) -> Option<DeletionStep> {
     let (limit, flag) = match intent.kind {

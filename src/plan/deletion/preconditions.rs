@@ -1,4 +1,5 @@
-//! What decides before the policy does: the annotation, what else is going, the tenant, its clients, a pause.
+//! Checks that come before the deletion policy: the annotation, deleted containers, the tenant, its Clients and a
+//! pause.
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::api::{ABANDON, DeletionPolicy, Reason};
 
-/// The tenant to act on, nothing where it was not asked for, or the step that comes before any policy.
+/// Returns the tenant to act on, `None` if the policy did not ask for it, or the step that precedes any policy.
 pub(super) fn check_preconditions<'a>(
     intent: &DeletionIntent<'_>,
     surroundings: &'a DeletionContext,
@@ -32,7 +33,8 @@ pub(super) fn check_preconditions<'a>(
     Ok(observed)
 }
 
-/// The annotation lets go: it must name the tenant, so that a copied manifest lets go of nothing.
+/// Releases the object if its annotation abandons the tenant. The annotation must name the tenant, so that a copied
+/// manifest abandons nothing.
 fn check_abandon_annotation(intent: &DeletionIntent<'_>) -> Option<DeletionStep> {
     let named = intent.abandon?;
     (named == intent.unique_id.unwrap_or("none")).then(|| {
@@ -50,7 +52,7 @@ fn check_container(intent: &DeletionIntent<'_>, going: &ContainerDeletion) -> Op
             Reason::Retained,
             "the resource definition is being deleted, which never ends a tenant".to_owned(),
         )),
-        // Nothing is ended here, whatever is going.
+        // `Retain` terminates nothing, so it does not matter what is being deleted.
         ContainerDeletion::Unknown(_) if intent.policy == DeletionPolicy::Retain => None,
         ContainerDeletion::Unknown(why) => Some(hold_step(
             Reason::CannotTellWhy,
@@ -62,13 +64,13 @@ fn check_container(intent: &DeletionIntent<'_>, going: &ContainerDeletion) -> Op
     }
 }
 
-/// How to let go of the tenant. Where we suspended it, `Retain` needs the platform to activate it again.
+/// Describes how to release the tenant. If the operator suspended it, `Retain` needs the platform to activate it again.
 fn describe_ways_out(intent: &DeletionIntent<'_>, may_retain: bool) -> String {
     let annotate = format!("annotate the object with `{ABANDON}: {}`", intent.unique_id.unwrap_or("none"));
     if may_retain { format!("set `deletion.policy` to `Retain`, or {annotate}") } else { annotate }
 }
 
-/// The tenant, or the step that follows without one.
+/// Returns the tenant, or the step that follows if there is none.
 fn check_target<'a>(
     intent: &DeletionIntent<'_>,
     tenant: &'a DeletionTarget,
@@ -123,7 +125,7 @@ fn check_target<'a>(
     Err(Box::new(early))
 }
 
-/// The release of an object whose tenant is gone, with what is known of the call that may have ended it.
+/// Releases an object whose tenant is gone, and reports what is known about the call that may have terminated it.
 fn release_of_gone_tenant(intent: &DeletionIntent<'_>, now: Timestamp) -> DeletionStep {
     let record = intent.record;
     let seen = || record.cancelled_at.clone().unwrap_or_else(|| round_up_to_second(now).to_string());
@@ -148,7 +150,8 @@ fn release_of_gone_tenant(intent: &DeletionIntent<'_>, now: Timestamp) -> Deleti
     release_step(reason, message)
 }
 
-/// Retain lets go without the platform, unless a tenant that we suspended would stay so for no reason.
+/// Handles an unreachable tenant. `Retain` releases the object without the platform, unless a tenant that the operator
+/// suspended would stay suspended without a reason.
 fn check_unreachable_tenant<'a>(
     intent: &DeletionIntent<'_>,
     reason: Reason,
@@ -172,7 +175,7 @@ fn check_unreachable_tenant<'a>(
     }))
 }
 
-/// Retain and Suspend of a Partner wait only for Clients that need its connection for their own end.
+/// Holds a Partner with policy Retain or Suspend only for Clients that need its connection for their own deletion.
 pub(super) fn hold_for_deleting_clients(children: &PartnerClients) -> Option<DeletionStep> {
     (!children.deleting.is_empty()).then(|| {
         hold_step(
@@ -182,7 +185,7 @@ pub(super) fn hold_for_deleting_clients(children: &PartnerClients) -> Option<Del
     })
 }
 
-/// A Partner is ended last.
+/// Holds a Partner until it has no Clients: a Partner is terminated last.
 pub(super) fn hold_for_remaining_clients(children: &PartnerClients) -> Option<DeletionStep> {
     let PartnerClients { objects, deleting: _, live } = children;
     if !objects.is_empty() {
@@ -207,7 +210,7 @@ pub(super) fn hold_for_remaining_clients(children: &PartnerClients) -> Option<De
     }
 }
 
-/// A count with up to five names.
+/// Formats a count with up to five names.
 fn count_and_name(names: &[String], one: &str, more: &str) -> String {
     let listed = names.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let and_more = if names.len() > 5 { ", ..." } else { "" };

@@ -1,4 +1,4 @@
-//! Suspension, the end for ever, and the way back from it.
+//! Suspension, termination and cancellation.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 
-/// Seconds of the grace period where the spec names none: one day.
+/// Grace period in seconds if the spec has none: one day.
 const DEFAULT_GRACE_SECONDS: i64 = 86_400;
 
-/// Policy `Suspend`.
+/// Returns the next step for policy `Suspend`.
 pub(super) fn suspend_step(children: &PartnerClients, observed: Option<&ObservedTenant>) -> DeletionStep {
     if let Some(waiting) = hold_for_deleting_clients(children) {
         return waiting;
@@ -28,7 +28,8 @@ pub(super) fn suspend_step(children: &PartnerClients, observed: Option<&Observed
     }
 }
 
-/// The way back. A call that may still be under way is waited for, since until then nobody knows whether it is too late.
+/// Returns the next step of a cancelled termination. If the terminate call may still be in progress, the step waits for
+/// it: until then it is not known whether the cancel is too late.
 pub(super) fn cancel_step(
     intent: &DeletionIntent<'_>,
     DeletionContext { children, clocks, .. }: &DeletionContext,
@@ -36,7 +37,8 @@ pub(super) fn cancel_step(
     now: Timestamp,
 ) -> DeletionStep {
     if is_terminating(intent) {
-        // The wait below is measured by the clock, and an object that is released too early says what is not known yet.
+        // The wait below depends on the clock. An object that is released too early would report an outcome that is not
+        // known yet.
         if let Some(held) = clock_skew_hold(clocks) {
             return held;
         }
@@ -45,13 +47,14 @@ pub(super) fn cancel_step(
         let Some(shows) = cancelled.map(|at| at.saturating_add(timeout).unwrap_or(Timestamp::MAX)) else {
             return record_progress(intent, |record| record.cancelled_at = Some(round_up_to_second(now).to_string()));
         };
-        // One that was read before that time may have gone since.
+        // A tenant that was read before that time may be gone now.
         if read_start(intent, now) < shows {
             return DeletionStep::CheckAgainAt(shows);
         }
     }
     if intent.policy == DeletionPolicy::Suspend {
-        // Consent may be given again, and the period of the suspension that somebody ended must not count then.
+        // The termination may be confirmed again. The grace period of a suspension that somebody ended must not count
+        // then.
         let is_over = observed.is_some_and(|observed| observed.life == LifecycleState::Active);
         let is_stale = is_over && intent.record.purge_after.is_some();
         return if is_stale { record_suspension(intent, now) } else { suspend_step(children, observed) };
@@ -70,7 +73,7 @@ pub(super) fn cancel_step(
     })
 }
 
-/// Neither a suspension nor an end is believed from a word that this release does not know.
+/// Holds the deletion: a state that this release does not know is evidence of neither a suspension nor a termination.
 fn unknown_state_hold() -> DeletionStep {
     hold_step(
         Reason::AnswerNotUnderstood,
@@ -85,7 +88,7 @@ fn record_progress(intent: &DeletionIntent<'_>, change: impl FnOnce(&mut Termina
     DeletionStep::RecordProgress(Box::new(record))
 }
 
-/// Policy `Terminate` with a confirmation that stands or is still to come.
+/// Returns the next step for policy `Terminate` with a valid or still missing confirmation.
 pub(super) fn terminate_step(
     intent: &DeletionIntent<'_>,
     surroundings: &DeletionContext,
@@ -105,7 +108,7 @@ pub(super) fn terminate_step(
     if let Some(waiting) = hold_for_remaining_clients(&surroundings.children) {
         return waiting;
     }
-    // Without a confirmation no time decides anything.
+    // Without a confirmation, no decision depends on time.
     let is_timed = intent.record.confirm_digest.is_some() || intent.confirm.is_some();
     if let Some(held) = clock_skew_hold(&surroundings.clocks).filter(|_| is_timed) {
         return held;
@@ -133,10 +136,11 @@ fn accept_confirmation(intent: &DeletionIntent<'_>, observed: &ObservedTenant, n
     }
 }
 
-/// A tenant found active is suspended by us, which is noted first; in the wait its grace period starts anew.
+/// Suspends a tenant that is active, after recording the suspension. If it was activated during the grace period, the
+/// period starts again.
 ///
-/// The note is the last thing before each suspension: it shuts out a `purgeAfter` that was given up, which would count from
-/// an earlier one.
+/// The record is the last write before each suspension. It rules out that an abandoned write of `purgeAfter`, which
+/// counts from an earlier suspension, takes effect later.
 fn suspend_again(intent: &DeletionIntent<'_>, now: Timestamp) -> DeletionStep {
     let is_noted = intent.record.purge_after.is_none() && intent.record.suspended_by_us == Some(true);
     if is_noted && intent.pass.has_recorded { DeletionStep::Suspend } else { record_suspension(intent, now) }
@@ -147,15 +151,16 @@ fn record_suspension(intent: &DeletionIntent<'_>, now: Timestamp) -> DeletionSte
         record.step = Some(keep_terminating_step(intent, TerminationStep::Confirmed));
         record.suspended_by_us = Some(true);
         record.purge_after = None;
-        // A tenant that is in service was not ended by an earlier call.
+        // A tenant that is active was not terminated by an earlier call.
         record.called_at = None;
         record.accepted_at = None;
-        // To the last digit: a write that changes nothing shuts nothing out.
+        // The time keeps its full precision: a write that changes nothing would not rule out an abandoned one.
         record.suspending_at = Some(now.to_string());
     })
 }
 
-/// The step to record. That the call may have been made is never forgotten: a cancel waits for it.
+/// Returns the step to record. A step `Terminating` is kept, because a cancel must wait for a call that may have been
+/// made.
 fn keep_terminating_step(intent: &DeletionIntent<'_>, step: TerminationStep) -> TerminationStep {
     if is_terminating(intent) { TerminationStep::Terminating } else { step }
 }
@@ -164,22 +169,23 @@ fn wait_for_grace_period(intent: &DeletionIntent<'_>, now: Timestamp) -> Option<
     let grace = SignedDuration::from_secs(intent.grace_seconds.unwrap_or(DEFAULT_GRACE_SECONDS).max(0));
     let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
     let Some(recorded) = time(&intent.record.purge_after) else {
-        // A lost record restarts the grace period.
+        // If the record was lost, the grace period starts again.
         return Some(record_progress(intent, |record| {
             record.step = Some(keep_terminating_step(intent, TerminationStep::Suspended));
             record.purge_after =
                 Some(round_up_to_second(now.saturating_add(grace).unwrap_or(Timestamp::MAX)).to_string());
         }));
     };
-    // Editing the grace period later can only lengthen it.
+    // A later edit can only lengthen the grace period.
     let edited = time(&intent.record.confirmed_at).and_then(|at| at.saturating_add(grace).ok());
     let purge_after = edited.map_or(recorded, |edited| edited.max(recorded));
-    // Where the period ran out after the tenant was read, somebody may have activated it in between.
+    // If the period ended after the tenant was read, somebody may have activated the tenant in between.
     (read_start(intent, now) < purge_after).then_some(DeletionStep::WaitUntil(purge_after))
 }
 
-/// Evidence, then the ledger, then the step in status, and only then the leave to end the tenant. Each call has a write of
-/// the step of its own, and the step replaces no check: everything is read and judged again once the call may be sent.
+/// Writes the evidence, then the ledger, then the step in status, and only then permits the termination. Each call is
+/// preceded by its own write of the step. The step replaces no check: everything is read and checked again before the
+/// call is sent.
 fn end_tenant(
     intent: &DeletionIntent<'_>,
     surroundings: &DeletionContext,
@@ -205,7 +211,7 @@ fn end_tenant(
     if let Some(open) = ledger::check_ledger(intent, &observed.unique_id, &surroundings.ledger, now) {
         return open;
     }
-    // The call follows right after this write, and only on the object as the write left it.
+    // The call follows directly after this write, and only on the object as the write left it.
     if !(is_terminating(intent) && intent.pass.has_recorded) {
         return record_progress(intent, |record| {
             record.step = Some(TerminationStep::Terminating);

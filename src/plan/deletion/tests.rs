@@ -11,7 +11,7 @@ use super::*;
 use crate::api::Acknowledgement;
 use crate::plan::ObservedMark;
 
-/// The record under which everything is ready to be ended.
+/// Name of the evidence in cases that are ready to be terminated.
 const EVIDENCE_NAME: &str = "tenantry-system/terminated-u1";
 
 fn mark() -> Mark {
@@ -53,7 +53,7 @@ fn found_tenant(life: LifecycleState) -> DeletionTarget {
     }))
 }
 
-/// An object that asks for the end of its tenant, and what it stands in.
+/// An object whose deletion requests a termination, with its context.
 struct DeletionCase {
     policy: DeletionPolicy,
     confirm: Option<Confirmation>,
@@ -89,13 +89,13 @@ impl DeletionCase {
         }
     }
 
-    /// One whose grace period is over, with evidence and an entry in the ledger.
+    /// Makes a case whose grace period is over, with evidence and an entry in the ledger.
     fn ready_to_end(step: TerminationStep) -> Self {
         let mut case = Self::new_termination().with_accepted_confirmation(step, Some("2026-11-22T11:30:00Z"));
         case.record.evidence = Some(EVIDENCE_NAME.into());
         case.context.evidence = EvidenceState::Present(EVIDENCE_NAME.into());
         case.context.ledger = ledger_with(vec![ledger_entry("u1", "Client", "client_2", "2026-11-22T11:50:00Z")]);
-        // The step's own write is the last thing that was done.
+        // The write of the step is the previous action.
         case.pass.has_recorded = step == TerminationStep::Terminating;
         case
     }
@@ -239,7 +239,7 @@ fn the_tenant_is_suspended_then_waited_for_then_ended() {
 
     let over = DeletionCase::ready_to_end(TerminationStep::Suspended);
     assert_eq!(over.expect_progress().step, Some(TerminationStep::Terminating));
-    // Also where an earlier process wrote it: each call has a write of its own before it.
+    // The same applies if an earlier process wrote the step: each call is preceded by its own write.
     let mut over = DeletionCase::ready_to_end(TerminationStep::Terminating);
     over.pass.has_recorded = false;
     assert_eq!(over.expect_progress().terminating_at.as_deref(), Some("2026-11-22T12:00:00Z"));
@@ -265,7 +265,7 @@ fn a_call_that_the_platform_took_is_not_sent_again_and_whatever_holds_an_end_doe
     }
     case.context.children = PartnerClients::default();
     assert!(matches!(case.next_step(), DeletionStep::AwaitTermination(_)));
-    // Put back in service, it was not ended by that call, which counts for nothing any more.
+    // An active tenant was not terminated by that call, so the call no longer counts.
     case.context = DeletionCase::ready_to_end(TerminationStep::Terminating).context;
     case.context.tenant = found_tenant(LifecycleState::Active);
     let noted = case.expect_progress();
@@ -321,7 +321,7 @@ fn a_period_that_ran_out_after_the_tenant_was_read_is_looked_at_once_more() {
 
 #[test]
 fn an_edited_grace_period_can_only_lengthen_the_wait() {
-    // Confirmed at 10:00 with 3600 s; the record says 10:30, the edit says 11:00: both are over at 12:00.
+    // Confirmed at 10:00 with 3600 s. The record says 10:30, the edit says 11:00; both are over at 12:00.
     let mut case = DeletionCase::ready_to_end(TerminationStep::Terminating);
     case.record.purge_after = Some("2026-11-22T10:30:00Z".into());
     assert!(matches!(case.next_step(), DeletionStep::Terminate(_)));

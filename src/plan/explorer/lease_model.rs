@@ -1,21 +1,21 @@
-//! The lease as worlds of two operators have it: kept as one fact, judged by the real contender.
+//! The lease in models with two operators: one shared fact, checked with the real elector.
 
 use std::time::Duration;
 
 use crate::plan::leader_election::{LeaderElector, LeaseDecision, LeaseRecord, LeaseTerms, decide_lease};
 
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks after which a claim that was not renewed has ended.
+/// Ticks after which a claim that was not renewed has expired.
 const LAPSE_TICKS: u8 = 2;
-/// Ticks after which another may take the lease; more make no difference.
+/// Ticks after which another process may take the lease; more ticks make no difference.
 const TAKEOVER_TICKS: u8 = 3;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in crate::plan) enum LeaseModel {
     Free,
-    /// By a process, renewed so many ticks ago.
+    /// Held by a process that renewed it this many ticks ago.
     Held(u8, u8),
-    /// By one that is no more.
+    /// Held by a process that no longer exists.
     Orphaned(u8),
 }
 
@@ -24,7 +24,7 @@ fn model_terms() -> LeaseTerms {
 }
 
 impl LeaseModel {
-    /// Whether a process holds the claim.
+    /// Returns whether a process holds the claim.
     pub(in crate::plan) fn is_held_by(self, process: u8) -> bool {
         let Self::Held(by, age) = self else { return false };
         let mut contender = LeaderElector::new(String::new(), model_terms());
@@ -32,7 +32,7 @@ impl LeaseModel {
         by == process && contender.is_leading(TICK * u32::from(age))
     }
 
-    /// Whether a process that never led may take it.
+    /// Returns whether a process that never led may take the lease.
     pub(in crate::plan) fn can_be_taken(self) -> bool {
         let (holder, age) = match self {
             Self::Free => (None, 0),
@@ -48,12 +48,12 @@ impl LeaseModel {
         decide_lease(Some(&record), "me", TICK * u32::from(age), &model_terms()) == LeaseDecision::Acquire
     }
 
-    /// Whether the claim lapses with the next tick.
+    /// Returns whether the claim expires with the next tick.
     pub(in crate::plan) fn is_about_to_lapse(self) -> bool {
         matches!(self, Self::Held(_, age) if age + 1 == LAPSE_TICKS)
     }
 
-    /// A tick; answers whose claim has just lapsed.
+    /// Advances by one tick. Returns the process whose claim has just expired.
     pub(in crate::plan) fn tick(&mut self) -> Option<u8> {
         if let Self::Held(_, age) | Self::Orphaned(age) = self {
             *age = (*age + 1).min(TAKEOVER_TICKS);
@@ -64,7 +64,7 @@ impl LeaseModel {
         }
     }
 
-    /// A process is no more and has said nothing.
+    /// Records that a process ended without releasing the lease.
     pub(in crate::plan) fn orphan_if_held_by(&mut self, process: u8) {
         if let Self::Held(by, age) = *self
             && by == process

@@ -44,7 +44,7 @@ fn a_record_that_binds_nobody_is_taken_at_once() {
 #[test]
 fn the_record_of_another_is_taken_once_it_was_seen_unchanged_for_the_lease_duration_and_not_before() {
     let mut me = elector();
-    // However old it says that it is: that is the time of another clock.
+    // The age that the record claims does not matter: it is a time of another clock.
     assert_eq!(
         me.observe_record(Some(record_held_by("other", -99_999)), seconds(100)),
         LeaseDecision::Wait(terms().poll_interval())
@@ -83,7 +83,7 @@ fn the_longer_of_the_two_durations_holds_and_an_absurd_one_does_not_hold_for_eve
 fn a_deleted_record_still_binds_whoever_saw_it() {
     let mut me = elector();
     me.observe_record(Some(record_held_by("other", 0)), seconds(0));
-    // Its holder may have renewed it just before.
+    // The holder may have renewed the record directly before.
     assert!(matches!(me.observe_record(None, seconds(14)), LeaseDecision::Wait(_)));
     assert!(matches!(me.observe_record(None, seconds(28)), LeaseDecision::Wait(_)));
     assert_eq!(me.observe_record(None, seconds(29)), LeaseDecision::Acquire);

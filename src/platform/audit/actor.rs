@@ -1,4 +1,4 @@
-//! Who asks, as the log names it, and the number of the request.
+//! The actor of an audit row, and the id of the request.
 
 use std::sync::Arc;
 
@@ -16,15 +16,16 @@ use crate::platform::error::ApiError;
 use crate::platform::login_policy::source::RequestSource;
 use crate::platform::store::CREDENTIAL_ID;
 
-/// Header that tells the caller under which id the log has the request.
+/// Header that returns the id of the request in the audit log.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Id of a request, drawn by the platform: a caller cannot choose what stands in the log. And where it came from.
+/// Id and source of a request. The platform generates the id, so that a caller cannot choose what is written to the
+/// log.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct RequestId(pub(in crate::platform) String, RequestSource);
 
 impl RequestId {
-    /// Gives each request its id, and each answer the same.
+    /// Assigns an id to each request and returns it in the response.
     pub(in crate::platform) async fn assign_request_id(
         State(app): State<Arc<App>>,
         mut request: Request,
@@ -33,7 +34,7 @@ impl RequestId {
         let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
         let id = Self(random_request_id(), source);
         let value = HeaderValue::from_str(&id.0);
-        // Of the highest level, so that an error line has the id at every level of the log.
+        // The span has the highest level, so that an error line contains the id at every log level.
         let span = tracing::error_span!("request", request = id.0);
         request.extensions_mut().insert(id);
         let mut response = next.run(request).instrument(span).await;
@@ -44,45 +45,45 @@ impl RequestId {
     }
 }
 
-/// Who did something, and in which request.
+/// Who acted, and in which request.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct Actor {
     /// A credential or a user, by id.
     pub(in crate::platform) name: String,
     /// Id of the request.
     pub(in crate::platform) request: String,
-    /// Where it came from.
+    /// Source address of the request.
     pub(in crate::platform) source: RequestSource,
 }
 
 impl Actor {
-    /// Who asks behind the gate.
+    /// The authenticated caller of a request.
     pub(in crate::platform) fn from_scope(scope: &RequestScope, request: Option<&RequestId>) -> Self {
         Self::with_name(scope.caller.audit_name(), request)
     }
 
-    /// Who asks with the key of a credential, by its hash.
+    /// The holder of a credential, by the hash of its key.
     pub(in crate::platform) fn for_credential_key(hash: &str, request: Option<&RequestId>) -> Self {
         Self::with_name(format!("api#{}", hash.get(..CREDENTIAL_ID).unwrap_or_default()), request)
     }
 
-    /// A person, by the id: a login name would outlive the mask that takes it.
+    /// A person, by id. A login name in the log would survive the masking of the person.
     pub(in crate::platform) fn for_user(unique_id: &str, request: Option<&RequestId>) -> Self {
         Self::with_name(format!("user:{unique_id}"), request)
     }
 
-    /// Whoever runs the program beside the database.
+    /// The operator who runs the program on the database.
     pub(in crate::platform) fn for_console() -> Self {
         Self::with_name("console".to_owned(), None)
     }
 
-    /// Somebody by name.
+    /// An actor with a given name.
     pub(in crate::platform) fn with_name(name: String, request: Option<&RequestId>) -> Self {
         let source = request.map_or(RequestSource::UNKNOWN, |RequestId(_, source)| *source);
         Self { name, request: request.map_or_else(String::new, |id| id.0.clone()), source }
     }
 
-    /// A job of the platform, in no request.
+    /// A job of the platform, outside any request.
     pub(in crate::platform) fn for_platform() -> Self {
         Self::with_name("platform".to_owned(), None)
     }

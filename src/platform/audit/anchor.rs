@@ -1,9 +1,9 @@
-//! The anchor: what all heads of the log add up to, sealed.
+//! The anchor: the sealed sum of all heads of the log.
 //!
-//! Each head has a number that only the key gives, and the anchor keeps their sum (exclusive or). A row takes the head's old
-//! number off and puts the new one on. So the log of one tenant that is put back to an earlier day no longer adds up: what is
-//! written after that takes off the head that was put back, and the difference stays. The sum is encrypted, so that nobody
-//! learns what a head adds to it and looks for other heads that add up to the same.
+//! Each head maps to a number that only the key yields, and the anchor stores the exclusive or of these numbers. A new
+//! row removes the number of the old head and adds the one of the new head. If somebody restores an older state of one
+//! tenant's log, the sum no longer matches: the next row removes the restored head, and the difference remains. The sum
+//! is encrypted, so that nobody learns what a head contributes and searches for other heads with the same sum.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,38 +17,38 @@ use super::chain::PrecedingRow;
 use super::seal::Seal;
 use crate::platform::store::{ChainHead, StoredAnchor};
 
-/// What the key is for: another use of the same file gives another key.
+/// Purpose of the derived key; another purpose yields another key from the same file.
 const PURPOSE: &str = "tenantry audit anchor 1";
 
-/// What the heads add up to.
+/// Sum of the heads.
 pub(super) type HeadSum = [u8; 32];
 
-/// What the anchor says.
+/// Content of the anchor.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Anchor {
-    /// Rows that were ever written.
+    /// Number of rows ever written.
     pub(super) events: i64,
-    /// What all heads add up to.
+    /// Sum of all heads.
     pub(super) sum: HeadSum,
     /// The last row of the whole log.
     pub(super) last: PrecedingRow,
-    /// An anchor before this one was replaced or put back by somebody else; nothing takes that away again.
+    /// An earlier anchor was replaced or restored by somebody else. This flag is never cleared.
     pub(super) broken: bool,
 }
 
 impl Anchor {
-    /// Where there is none that has our seal, and where one had to be. The count that stands there may be anybody's: it leaves
-    /// room for all rows to come.
+    /// Returns the anchor that replaces a missing one or one without our seal. The stored count may be forged, so it is
+    /// clamped to leave space for all future rows.
     pub(super) fn new_broken(events: i64) -> Self {
         Self { events: events.clamp(0, i64::MAX / 2), broken: true, ..Self::default() }
     }
 
-    /// Puts a head's number on, or takes it off: both are the same.
+    /// Adds a head's number to the sum or removes it; both are the same operation.
     pub(super) fn toggle_head(&mut self, seal: &Seal, tenant: i64, head: &ChainHead) {
         xor_into_sum(&mut self.sum, seal.head_share(tenant, head.number, &head.hash));
     }
 
-    /// As the database keeps it.
+    /// Encrypts the anchor for the database.
     pub(super) fn encrypt_for_storage(&self, seal: &Seal) -> Result<StoredAnchor, sqlx::Error> {
         let failed = || sqlx::Error::Configuration("the anchor of the audit log cannot be sealed".into());
         let text = serde_json::to_vec(self).map_err(|_| failed())?;
@@ -59,7 +59,7 @@ impl Anchor {
         Ok(StoredAnchor { events: self.events, key_id: seal.key_id().to_owned(), state })
     }
 
-    /// Of the database; none where it does not have our seal.
+    /// Decrypts the stored anchor; `None` if it does not have our seal.
     pub(super) fn decrypt_stored(seal: &Seal, stored: &StoredAnchor) -> Option<Self> {
         let StoredAnchor { events, state, .. } = stored;
         let anchor: Self = match state_key(seal, *events) {
@@ -70,12 +70,12 @@ impl Anchor {
     }
 }
 
-/// Adds to a sum.
+/// Adds a share to a sum.
 pub(super) fn xor_into_sum(sum: &mut HeadSum, share: HeadSum) {
     sum.iter_mut().zip(share).for_each(|(byte, other)| *byte ^= other);
 }
 
-/// The key of one state: no key encrypts more than a few, however long the log grows.
+/// Derives the key of one state. Each key encrypts only a few states, however long the log grows.
 fn state_key(seal: &Seal, events: i64) -> Option<LessSafeKey> {
     let derived = Salt::new(HKDF_SHA256, &[]).extract(seal.key()?.expose_secret().as_bytes());
     let key = derived.expand(&[PURPOSE.as_bytes(), &events.to_be_bytes()], &AES_256_GCM).map(UnboundKey::from).ok()?;
@@ -123,7 +123,7 @@ mod tests {
             anchor.toggle_head(&seal, tenant, &test_head(after));
         }
         assert_eq!(anchor.sum, total(&[(1, 2), (2, 2)]));
-        // Tenant 2 is put back to its first row and goes on from there.
+        // Tenant 2 is restored to its first row and continues from there.
         for (before, after) in [(1, 2), (2, 3), (3, 4)] {
             let mut put_back = anchor.clone();
             put_back.toggle_head(&seal, 2, &test_head(before));

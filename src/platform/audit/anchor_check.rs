@@ -1,11 +1,10 @@
-//! Whether the logs of all tenants add up, looked at each hour: who changes one behind the platform's back is not found only when
-//! somebody runs `audit verify`.
+//! Hourly check of the anchor, so that a manipulation of a log is found before somebody runs `audit verify`.
 
 use super::anchor::{Anchor, HeadSum, xor_into_sum};
 use crate::platform::App;
 use crate::platform::error::ApiError;
 
-/// Leaves an error line where they do not.
+/// Logs an error if the heads do not match the anchor.
 pub(in crate::platform) async fn check_anchor(app: &App) -> Result<(), ApiError> {
     let mut sum = HeadSum::default();
     let share =

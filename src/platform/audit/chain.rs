@@ -1,4 +1,4 @@
-//! A row and its hash.
+//! An audit row and its hash.
 
 use std::fmt::Write as _;
 
@@ -8,39 +8,39 @@ use sha2::{Digest as _, Sha256};
 
 use crate::platform::credential::hex;
 
-/// Characters of a text in a row at most.
+/// Maximum number of characters of a text in a row.
 const MAX_TEXT_CHARS: usize = 300;
 
-/// Lower-case hex SHA-256 of a row; empty before the first one.
+/// Lower-case hex SHA-256 of a row; empty before the first row.
 pub(in crate::platform) type RowHash = String;
 
-/// The row that was the last one of the whole log before another: of another tenant, or of the same one.
+/// The row that was the last one of the whole log when another row was written. It may belong to another tenant.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::platform) struct PrecedingRow {
-    /// 0 before the first row of all.
+    /// 0 before the first row of the log.
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) number: i64,
     pub(in crate::platform) hash: RowHash,
 }
 
-/// A row of a chain. Its JSON with the hash behind it is a line of the export.
+/// A row of a chain. Its JSON together with the hash is a line of the export.
 #[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct AuditRow {
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) number: i64,
     /// Milliseconds since 1970.
     pub(in crate::platform) at: i64,
-    /// Who did it, by id: a name is never here, so that the erasure of a person changes no row.
+    /// Who acted, by id. Names are never stored here, so that erasing a person changes no row.
     pub(in crate::platform) actor: String,
     pub(in crate::platform) action: String,
     pub(in crate::platform) object: String,
     pub(in crate::platform) outcome: String,
     pub(in crate::platform) request: String,
-    /// Address that the request came from; empty where there was none.
+    /// Source address of the request; empty if there was none.
     pub(in crate::platform) source: String,
-    /// Hash of the row before.
+    /// Hash of the previous row.
     pub(in crate::platform) previous: RowHash,
-    /// Absent in rows of before there was an anchor.
+    /// Absent in rows from before the anchor existed.
     pub(in crate::platform) beside: Option<PrecedingRow>,
     /// Id of the key that it is sealed with.
     #[serde(rename = "keyId")]
@@ -48,7 +48,7 @@ pub(in crate::platform) struct AuditRow {
 }
 
 impl AuditRow {
-    /// SHA-256 of the row's JSON as an array: lengths and order are unmistakable in it.
+    /// Returns the SHA-256 of the row's JSON array, in which lengths and order are unambiguous.
     pub(in crate::platform) fn compute_hash(&self) -> RowHash {
         let Self { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
             self;
@@ -57,13 +57,13 @@ impl AuditRow {
             None => serde_json::to_vec(&first),
             Some(beside) => serde_json::to_vec(&(first, source, key_id, beside)),
         };
-        // Numbers and texts always are JSON; an empty row would be found as changed.
+        // Serializing numbers and texts cannot fail; an empty row would be reported as changed.
         hex(&Sha256::digest(bytes.unwrap_or_default()))
     }
 }
 
-/// A text as the log keeps it: cut short, and with everything escaped that a terminal or a reader could take for something
-/// else than a character.
+/// Truncates a text for the log and escapes everything that a terminal or a reader could take for something other than
+/// a visible character.
 pub(super) fn sanitize_text(text: &str) -> String {
     text.chars().take(MAX_TEXT_CHARS).fold(String::with_capacity(text.len()), |mut plain, character| {
         if character.is_control() || is_invisible(character) {
@@ -76,13 +76,13 @@ pub(super) fn sanitize_text(text: &str) -> String {
     })
 }
 
-/// Line ends that are no control characters, marks without width and marks of direction.
+/// Matches line separators that are no control characters, zero-width characters and direction marks.
 fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// 128 bits by chance, as hex.
+/// Returns 128 random bits as hex.
 pub(super) fn random_request_id() -> String {
     hex(&rand::rng().random::<[u8; 16]>())
 }

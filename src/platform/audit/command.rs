@@ -18,7 +18,7 @@ use super::verify::{
 use crate::platform::PlatformStartError;
 use crate::platform::store::{ChainHead, SealedRow, StatementTable, Store, VerifiableRow};
 
-/// Rows read at once.
+/// Number of rows per query.
 const PAGE: i64 = 1000;
 
 /// What to do with the audit log.
@@ -38,7 +38,7 @@ pub enum AuditCommand {
 }
 
 impl AuditCommand {
-    /// Does it; the code is 1 where the log does not hold.
+    /// Runs the command. The exit code is 1 if the log has faults.
     pub(in crate::platform) async fn run(
         &self,
         database: &str,
@@ -76,7 +76,7 @@ struct ExportLine<'a> {
     seal: &'a str,
 }
 
-/// Why a command about the log failed.
+/// Error of an audit log command.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The database cannot be opened or read.
@@ -90,7 +90,7 @@ pub enum AuditError {
     Io(#[from] std::io::Error),
 }
 
-/// Opens a database that is there: a misspelled path would else be a new one, with a log in perfect order.
+/// Opens an existing database. A mistyped path would otherwise create a new database with a valid log.
 pub(super) async fn open_existing_database(database: &str, reads: bool) -> Result<Store, AuditError> {
     if !database.contains(':') && !Path::new(database).exists() {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
@@ -104,7 +104,7 @@ pub(super) async fn open_existing_database(database: &str, reads: bool) -> Resul
     })
 }
 
-/// A database of an earlier version has no anchor, and rows of another form.
+/// Refuses a database of an earlier version: it has no anchor and another row format.
 async fn ensure_current_schema(store: &Store) -> Result<(), AuditError> {
     if store.is_before_anchor().await? {
         let text = "the database is of an earlier version: read its log with the program of that version, or start this \
@@ -114,7 +114,7 @@ async fn ensure_current_schema(store: &Store) -> Result<(), AuditError> {
     Ok(())
 }
 
-/// Reads all chains of a database.
+/// Reads and verifies all chains of a database.
 ///
 /// # Errors
 /// Database or key cannot be read.
@@ -132,7 +132,7 @@ pub async fn verify_log(database: &str, key: Option<&Path>) -> Result<Verificati
     Ok(verified)
 }
 
-/// A verification on its way.
+/// A verification in progress.
 struct LogVerification<'a> {
     store: &'a Store,
     seal: &'a Seal,
@@ -141,7 +141,7 @@ struct LogVerification<'a> {
     purged: BTreeMap<i64, ChainHead>,
     explained: ErasedRanges,
     lost: MissingRows,
-    /// What the heads that were read add up to.
+    /// Sum of the heads read until now.
     sum: HeadSum,
     made: BTreeSet<String>,
     verified: VerificationReport,
@@ -170,11 +170,11 @@ impl<'a> LogVerification<'a> {
         Ok(Self { store, seal, chains, checkpoints, purged, explained, lost, sum, made, verified })
     }
 
-    /// One chain, from its first row or the checkpoint of what was erased on.
+    /// Verifies one chain from its first row, or from the checkpoint of its erased rows.
     async fn verify_chain(&mut self, id: i64, unique_id: &str) -> Result<(), AuditError> {
         let start = self.checkpoints.get(&id).cloned().unwrap_or_default();
         let mut walk = ChainVerifier::new(unique_id, self.seal, start.clone());
-        // Below the checkpoint nothing is left to see.
+        // Rows below the checkpoint are erased.
         let mut after = if start == ChainHead::default() { i64::MIN } else { start.number };
         loop {
             let rows = self.store.rows_after(id, after, PAGE).await?;
@@ -203,7 +203,7 @@ impl<'a> LogVerification<'a> {
         Ok(())
     }
 
-    /// What holds the chains together.
+    /// Verifies the anchor, which connects the chains.
     async fn verify_anchor(&mut self) -> Result<(), AuditError> {
         let found: BTreeSet<String> = self.chains.values().cloned().collect();
         for tenant in self.made.difference(&found) {
@@ -229,7 +229,7 @@ impl<'a> LogVerification<'a> {
             (_, Some(anchor)) if anchor.broken => {
                 Some("its anchor was replaced or put back to an earlier day behind the platform's back".to_owned())
             }
-            // Whatever was named already does not add up either.
+            // A fault that is already reported also changes the sum.
             (_, Some(anchor)) if anchor.sum != self.sum && self.verified.findings.is_empty() => Some(
                 "the heads of the logs do not add up to its anchor: a log or the anchor was put back to an earlier day, and \
                  no row is left that names which"
@@ -242,7 +242,8 @@ impl<'a> LogVerification<'a> {
         Ok(())
     }
 
-    /// Logs that other rows know to have been longer. One that has a fault of its own is named by that.
+    /// Reports chains that rows of other chains prove to have been longer. A chain with another fault is not reported
+    /// twice.
     async fn report_missing_rows(&mut self) -> Result<(), AuditError> {
         for (tenant, number) in &self.lost {
             let name = tenant_display_name(self.store, *tenant).await?;
@@ -256,15 +257,15 @@ impl<'a> LogVerification<'a> {
     }
 }
 
-/// How findings name a tenant, which may be purged.
+/// Returns the name of a tenant in findings. The tenant may be purged.
 async fn tenant_display_name(store: &Store, tenant: i64) -> Result<String, AuditError> {
     Ok(store.unique_id_of(tenant).await?.unwrap_or_else(|| format!("#{tenant}")))
 }
 
-/// Writes the log, tenant after tenant, as JSON lines.
+/// Writes the log as JSON lines, tenant by tenant.
 ///
 /// # Errors
-/// The database cannot be read or the output not written.
+/// The database cannot be read or the output cannot be written.
 pub async fn export_log(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
     let store = open_existing_database(database, true).await?;
     ensure_current_schema(&store).await?;

@@ -1,6 +1,7 @@
-//! Denied attempts that no budget of requests bounds: a session that is asked for from elsewhere, a wrong code, a wrong password.
-//! Anybody could fill the log with them. Of equal ones in a minute the first twenty are rows, and then one of a hundred, whose
-//! object tells how many before it are none. What a minute left out at its end is told by a row when it is over.
+//! Samples the audit rows of denied attempts that no rate limit bounds: use of a session from a denied address, wrong
+//! codes, wrong passwords. Anybody could fill the log with them. Of equal attempts in one minute the first twenty get a
+//! row each, then every hundredth; its object states how many before it were omitted. At the end of the minute one row
+//! reports the remaining omissions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,28 +14,28 @@ use crate::platform::store::{Tx, lock_tenant};
 use crate::platform::{App, time};
 use crate::wire::WireTenantState;
 
-/// An attempt that was denied.
+/// A denied attempt.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct Denial<'a> {
-    /// Number of the tenant in whose log it belongs.
+    /// Number of the tenant whose log it belongs to.
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) actor: &'a Actor,
     pub(in crate::platform) action: AuditAction,
     pub(in crate::platform) object: &'a str,
 }
 
-/// What was denied in the current minute, and what of it no row has told yet.
+/// Counts of the attempts denied in the current minute, and of those that no row reports yet.
 #[derive(Default)]
 pub(in crate::platform) struct DenialSampler {
     seen: Mutex<HashMap<DenialKey, DenialCount>>,
 }
 
-/// What makes two attempts equal.
+/// The properties in which equal attempts agree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct DenialKey {
     tenant: i64,
     actor: String,
-    /// The network that it came from.
+    /// The network of the source address.
     network: String,
     action: AuditAction,
     object: String,
@@ -46,7 +47,7 @@ impl DenialKey {
         Self { tenant, actor: actor.name.clone(), network, action, object: object.to_owned() }
     }
 
-    /// Of a tenant whose attempts are more than what is counted apart.
+    /// Returns the key for attempts under a tenant that exceed the number of separate counters.
     fn for_overflow(tenant: i64) -> Self {
         let (actor, network, object) = ("others".to_owned(), String::new(), "others".to_owned());
         Self { tenant, actor, network, action: AuditAction::Request, object }
@@ -54,14 +55,14 @@ impl DenialKey {
 }
 
 struct DenialCount {
-    /// Start of the minute.
+    /// Start of the minute, in milliseconds.
     start: i64,
     tally: SampleCounter,
-    /// Who was left out last, and in which request.
+    /// Actor of the last omitted attempt, with its request.
     last: Actor,
 }
 
-/// What a minute that is over left out.
+/// What a past minute omitted.
 struct OmittedDenials {
     key: DenialKey,
     last: Actor,
@@ -69,7 +70,7 @@ struct OmittedDenials {
 }
 
 impl DenialSampler {
-    /// Counts a denied attempt; the object of its row, where it is one.
+    /// Counts a denied attempt. Returns the object of its row if it gets one.
     fn count_denial(&self, denial: Denial<'_>, now: i64) -> Option<String> {
         let start = now - now.rem_euclid(MINUTE);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +95,7 @@ impl DenialSampler {
         told.map(|left_out| object_with_omitted(denial.object, left_out))
     }
 
-    /// Takes what no row tells of the minutes that are over at a time.
+    /// Removes the counts of minutes that are over and returns their omissions.
     fn take_expired(&self, now: i64) -> Vec<OmittedDenials> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let over = seen.extract_if(|_, seen| now.saturating_sub(seen.start) >= MINUTE);
@@ -104,35 +105,36 @@ impl DenialSampler {
     }
 }
 
-/// The object of a row that also stands for others before it.
+/// Returns the object of a row that also represents omitted attempts before it.
 fn object_with_omitted(object: &str, left_out: u64) -> String {
     if left_out == 0 { object.to_owned() } else { format!("{object}; {left_out} more left out") }
 }
 
-/// Writes a row about something that was refused, in a transaction of its own, or counts it.
+/// Counts a denied attempt or writes its row in a separate transaction.
 pub(in crate::platform) async fn record_sampled_denial(app: &App, denial: Denial<'_>) {
     if let Some(object) = app.denial_sampler.count_denial(denial, time::now()) {
         record_denial(app, denial.tenant, denial.actor, AuditEvent::denial(denial.action, &object)).await;
     }
 }
 
-/// Adds a row about something that was refused to a transaction, or counts it; whether there is a row.
+/// Counts a denied attempt or adds its row to a transaction. Returns whether there is a row.
 pub(in crate::platform) async fn append_sampled_denial(
     app: &App,
     tx: &mut Tx,
     denial: Denial<'_>,
 ) -> Result<bool, sqlx::Error> {
     let Some(object) = app.denial_sampler.count_denial(denial, time::now()) else { return Ok(false) };
-    append_event(&app.seal, tx, (denial.tenant, denial.actor), AuditEvent::denial(denial.action, &object)).await?;
+    append_event(&app.seal, tx, denial.tenant, denial.actor, AuditEvent::denial(denial.action, &object)).await?;
     Ok(true)
 }
 
-/// Tells what was left out, each minute.
+/// Reports omitted attempts every minute.
 pub(in crate::platform) async fn run_omitted_denials_report(app: Arc<App>) {
     loop {
         tokio::time::sleep(Duration::from_millis(MINUTE.unsigned_abs())).await;
         let app = Arc::clone(&app);
-        // On a task of its own: the stop ends this loop, and what was taken from the counts has to be written.
+        // This runs on a separate task: the shutdown cancels this loop, but counts that were already removed must be
+        // written.
         let told = tokio::spawn(async move { record_omitted_denials(&app, time::now()).await });
         if let Err(error) = told.await {
             tracing::error!(target: "audit", %error, "rows are lost");
@@ -140,7 +142,7 @@ pub(in crate::platform) async fn run_omitted_denials_report(app: Arc<App>) {
     }
 }
 
-/// Writes a row for what each minute that is over left out.
+/// Writes one row for each past minute with omissions.
 pub(in crate::platform) async fn record_omitted_denials(app: &App, now: i64) {
     for left in app.denial_sampler.take_expired(now) {
         if let Err(error) = write_omitted_row(app, &left).await {
@@ -150,7 +152,7 @@ pub(in crate::platform) async fn record_omitted_denials(app: &App, now: i64) {
     }
 }
 
-/// Nobody begins the log of an ended tenant again, which goes with its purge.
+/// Writes nothing for a terminated tenant: its log is erased by the purge and must not begin again.
 async fn write_omitted_row(app: &App, OmittedDenials { key, last, count }: &OmittedDenials) -> Result<(), ApiError> {
     let DenialKey { tenant, actor, action, object: what, .. } = key;
     let mut tx = app.store.begin_under(*tenant).await?;
@@ -158,7 +160,7 @@ async fn write_omitted_row(app: &App, OmittedDenials { key, last, count }: &Omit
         return Ok(());
     }
     let (actor, object) = (Actor { name: actor.clone(), ..last.clone() }, format!("{what}; {count} left out"));
-    append_event(&app.seal, &mut tx, (*tenant, &actor), AuditEvent::denial(*action, &object)).await?;
+    append_event(&app.seal, &mut tx, *tenant, &actor, AuditEvent::denial(*action, &object)).await?;
     Ok(tx.commit().await?)
 }
 
@@ -174,7 +176,7 @@ mod tests {
         Denial { tenant: 1, actor, action: AuditAction::Factor, object: "code" }
     }
 
-    /// How many an object stands for.
+    /// Returns how many attempts an object represents.
     fn represented_count(object: &str) -> u64 {
         let more = object.strip_suffix(" more left out").and_then(|text| text.rsplit(' ').next()?.parse().ok());
         1 + more.unwrap_or(0)

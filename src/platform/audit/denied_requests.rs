@@ -1,4 +1,4 @@
-//! Denied attempts.
+//! Audit of denied requests.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::platform::App;
 use crate::platform::authorize::RequestScope;
 use crate::platform::error::ApiError;
 
-/// Behind the gate: what a handler forbids stands in the log of the tenant it was asked under.
+/// Middleware after authorization. It writes a row for each request that a handler forbids, to the log of the tenant of
+/// the path, or of the caller's tenant if that one is missing or terminated.
 pub(in crate::platform) async fn audit_forbidden_requests(
     State(app): State<Arc<App>>,
     request: Request,
@@ -32,8 +33,8 @@ pub(in crate::platform) async fn audit_forbidden_requests(
     response
 }
 
-/// Writes a row of its own about something that was refused. The refusal stands also where the row cannot be written;
-/// the program's log then says so.
+/// Writes a row about a denied request in a separate transaction. If the row cannot be written, the request is still
+/// denied and the program's log reports the lost row.
 pub(in crate::platform) async fn record_denial(app: &App, tenant: i64, actor: &Actor, event: AuditEvent<'_>) {
     if let Err(error) = write_denial_row(app, tenant, actor, event).await {
         tracing::error!(target: "audit", tenant, actor = actor.name, object = event.object, ?error, "a row is lost");
@@ -42,6 +43,6 @@ pub(in crate::platform) async fn record_denial(app: &App, tenant: i64, actor: &A
 
 async fn write_denial_row(app: &App, tenant: i64, actor: &Actor, event: AuditEvent<'_>) -> Result<(), ApiError> {
     let mut tx = app.store.begin().await?;
-    append_event(&app.seal, &mut tx, (tenant, actor), event).await?;
+    append_event(&app.seal, &mut tx, tenant, actor, event).await?;
     Ok(tx.commit().await?)
 }

@@ -1,5 +1,5 @@
-//! Which key the log of a database is sealed with. A key that is lost or another one never replaces it in silence: all that is
-//! sealed with it would be worth nothing, and nobody would know since when.
+//! Choice of the key that seals a database's audit log. A lost or different key never replaces it silently: everything
+//! sealed with it would lose its value, and nobody would know since when.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::platform::store::{
     SealedHeads, StatementTable, Store, StoredAnchor, Tx, lock_anchor, lock_head, reseal_statements,
 };
 
-/// The key of a database: that of its file, which is made only where nothing is sealed yet.
+/// Returns the key of a database: the key in its file. The file is only created if nothing is sealed yet.
 pub(in crate::platform) async fn open_seal(store: &Store, file: Option<&Path>) -> Result<Seal, PlatformStartError> {
     let sealed = SealedDatabase::load(store).await?;
     let Some(file) = file else {
@@ -37,16 +37,16 @@ pub(in crate::platform) async fn open_seal(store: &Store, file: Option<&Path>) -
     if begin_log(store, &seal, key).await? { Ok(seal) } else { Err(wrong(sealed.mismatch_error(&seal))) }
 }
 
-/// Where a key comes from.
+/// Origin of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyOrigin {
-    /// There is none.
+    /// No key is used.
     None,
-    /// It was made just now.
+    /// The key was created just now.
     Created,
-    /// It was there, and nothing is sealed with it.
+    /// The key existed, and nothing is sealed with it.
     Unused,
-    /// It was there, and something is sealed with it.
+    /// The key existed, and something is sealed with it.
     InUse,
 }
 
@@ -56,7 +56,7 @@ fn wrong_key_error(what: &str) -> io::Error {
     ))
 }
 
-/// What a database has that is sealed.
+/// A database, and what is sealed in it.
 struct SealedDatabase<'s> {
     store: &'s Store,
     anchor: Option<StoredAnchor>,
@@ -67,13 +67,14 @@ impl<'s> SealedDatabase<'s> {
         Ok(Self { store, anchor: store.anchor().await? })
     }
 
-    /// Whether there is anything.
+    /// Returns whether anything is sealed.
     async fn has_any_seal(&self) -> Result<bool, sqlx::Error> {
         let anchored = self.anchor.as_ref().is_some_and(|anchor| !anchor.key_id.is_empty());
         Ok(anchored || self.store.check_sealed_heads(|_, _| true).await? != SealedHeads::None)
     }
 
-    /// Whether it is with this key. What somebody forged must not keep the platform from its start while anything is left.
+    /// Returns whether anything is sealed with this key. One valid seal is enough, so that forged rows cannot prevent
+    /// the platform from starting.
     async fn is_sealed_with(&self, seal: &Seal) -> Result<bool, sqlx::Error> {
         let anchored = self.anchor.as_ref().is_some_and(|anchor| Anchor::decrypt_stored(seal, anchor).is_some());
         Ok(anchored
@@ -81,7 +82,8 @@ impl<'s> SealedDatabase<'s> {
                 == SealedHeads::Valid)
     }
 
-    /// Why a key is none that the database is sealed with. An anchor that names the key and does not open is no other key's.
+    /// Returns why a key does not match the database. If the anchor names this key but cannot be decrypted, the key is
+    /// right and the anchor was changed.
     fn mismatch_error(&self, seal: &Seal) -> io::Error {
         if self.anchor.as_ref().is_none_or(|anchor| anchor.key_id != seal.key_id()) {
             return wrong_key_error("is not the key that the database is sealed with");
@@ -94,10 +96,10 @@ impl<'s> SealedDatabase<'s> {
     }
 }
 
-/// Lays the anchor where there is none yet: in a fresh database, in one of before there were anchors, and in one that was kept
-/// without a key so far. A row in each chain covers what stands before it. False where the anchor has another key.
+/// Creates the anchor if there is none: in a fresh database, in a database from before anchors existed, and in one that
+/// had no key until now. A row in each chain covers the rows before it. Returns `false` if the anchor has another key.
 ///
-/// An anchor that is gone is not laid again in silence: all that holds the log together may have been taken away.
+/// A lost anchor is not recreated silently, because everything that holds the log together may have been removed.
 async fn begin_log(store: &Store, seal: &Seal, key: KeyOrigin) -> Result<bool, PlatformStartError> {
     let was_anchored = store.was_anchored().await?;
     let is_used = store.has_tenants().await?;
@@ -125,23 +127,23 @@ async fn begin_log(store: &Store, seal: &Seal, key: KeyOrigin) -> Result<bool, P
     Ok(true)
 }
 
-/// What an epoch begins with.
+/// Parameters of a new epoch.
 struct Epoch {
-    /// The anchor before it.
+    /// The previous anchor.
     before: Anchor,
-    /// What the first row of each chain says.
+    /// Action of the first row in each chain.
     action: AuditAction,
     base: ChainBase,
 }
 
 impl Epoch {
-    /// Of another key.
+    /// Begins with another key.
     const fn with_new_key(before: Anchor) -> Self {
         Self { before, action: AuditAction::AuditKey, base: ChainBase::Unverified }
     }
 }
 
-/// Begins an epoch: the anchor holds all heads as they stand, and each chain gets a row that says so.
+/// Begins an epoch: the anchor covers all current heads, and each chain gets a row that records it.
 async fn begin_epoch(
     store: &Store,
     tx: &mut Tx,
@@ -167,11 +169,11 @@ async fn begin_epoch(
     writer.finish(tx).await
 }
 
-/// Goes on with the key of a file, which is made where it is not there. Each chain gets a row that says so: what stands before
-/// it can no longer be held against the key that it was sealed with.
+/// Switches to the key in a file, which is created if missing. Each chain gets a row that records the switch: rows
+/// before it can no longer be verified with the key that sealed them.
 ///
 /// # Errors
-/// Database or file cannot be used, or the log is sealed with that very key.
+/// Database or file cannot be used, or the log is already sealed with this key.
 pub async fn rotate_key(database: &str, file: &Path) -> Result<usize, AuditError> {
     let store = super::command::open_existing_database(database, false).await?;
     let (seal, _) = Seal::open_or_create(file)?;

@@ -1,4 +1,5 @@
-//! `GET /api/v2/tenants/{tenant}/audit`: the log of a tenant, page by page. Ours, absent under `--documented-only`.
+//! `GET /api/v2/tenants/{tenant}/audit`: the audit log of a tenant, page by page. An extension, absent under
+//! `--documented-only`.
 
 use std::sync::Arc;
 
@@ -16,10 +17,10 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, query, time};
 use crate::wire::PageEnvelope;
 
-/// Keys of a search.
+/// Search keys.
 const SEARCH_KEYS: &[&str] = &["action", "actor", "outcome", "startDate", "endDate"];
 
-/// A row as the API shows it.
+/// An audit row as the API shows it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::platform) struct AuditEntry {
@@ -50,7 +51,7 @@ impl AuditEntry {
     }
 }
 
-/// One page of the log, the newest first unless asked otherwise.
+/// Returns one page of the log, newest rows first by default.
 pub(in crate::platform) async fn list_audit_log(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,

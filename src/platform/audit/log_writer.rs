@@ -1,4 +1,4 @@
-//! Rows on their way into the log: they are written at the end of the transaction of what they tell, behind the anchor.
+//! Writes audit rows at the end of the transaction that they describe, while the anchor is locked.
 
 use super::anchor::Anchor;
 use super::chain::{self, AuditRow, PrecedingRow};
@@ -10,7 +10,7 @@ use crate::platform::store::{
 };
 use crate::platform::time;
 
-/// What is written at the end of a transaction.
+/// An entry that is written at the end of a transaction.
 pub(in crate::platform) struct PendingEntry {
     seal: Seal,
     what: PendingKind,
@@ -18,11 +18,11 @@ pub(in crate::platform) struct PendingEntry {
 
 enum PendingKind {
     Row(RowContent),
-    /// The chain goes with its tenant.
+    /// Erases the chain together with its tenant.
     Purged(i64),
 }
 
-/// What a row tells, and in whose chain.
+/// Content of a row, and the tenant whose chain it belongs to.
 pub(super) struct RowContent {
     pub(super) tenant: i64,
     pub(super) actor: Actor,
@@ -47,7 +47,7 @@ impl PendingEntry {
     }
 }
 
-/// What was written, and is to be told after the commit.
+/// Rows that were written and are logged after the commit.
 pub(in crate::platform) struct WrittenRows {
     seal: Seal,
     events: i64,
@@ -55,7 +55,7 @@ pub(in crate::platform) struct WrittenRows {
 }
 
 impl WrittenRows {
-    /// The lines of the program's log; and the anchor never counts fewer rows than now.
+    /// Logs the rows to the program's log and remembers the event count, below which the anchor must never drop.
     pub(in crate::platform) fn log_rows(&self) {
         let Self { seal, events, rows } = self;
         seal.record_event_count(*events);
@@ -63,8 +63,8 @@ impl WrittenRows {
     }
 }
 
-/// Writes what is pending. The anchor is locked first and nothing else is waited for but the chains
-/// themselves, which nobody locks without it.
+/// Writes the pending entries. It locks the anchor first and then waits only for the chains, which nobody locks without
+/// holding the anchor.
 pub(in crate::platform) async fn write_pending(
     tx: &mut Tx,
     pending: Vec<PendingEntry>,
@@ -80,27 +80,27 @@ pub(in crate::platform) async fn write_pending(
     writer.finish(tx).await.map(Some)
 }
 
-/// What a row may build on.
+/// Which head a new row may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChainBase {
-    /// A head that has our seal.
+    /// Only a head that has our seal.
     Sealed,
-    /// The head as it stands: a new epoch begins.
+    /// Any head: a new epoch begins.
     Unverified,
 }
 
-/// What writes while it holds the anchor.
+/// Writes rows while it holds the anchor.
 pub(super) struct LogWriter {
     seal: Seal,
     anchor: Anchor,
     base: ChainBase,
-    /// The anchor was replaced or put back, which the next row says.
+    /// The anchor was replaced or restored by somebody else; the next row records this.
     is_tampered: bool,
     written: Vec<SealedRow>,
 }
 
 impl LogWriter {
-    /// Takes the anchor.
+    /// Locks and reads the anchor.
     async fn new(seal: Seal, tx: &mut Tx) -> Result<Self, sqlx::Error> {
         let stored = lock_anchor(tx).await?;
         let mut writer = Self::with_anchor(seal, Anchor::default(), ChainBase::Sealed);
@@ -119,15 +119,15 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// With an anchor that is locked and read already.
+    /// Uses an anchor that is already locked and read.
     pub(super) const fn with_anchor(seal: Seal, anchor: Anchor, base: ChainBase) -> Self {
         Self { seal, anchor, base, is_tampered: false, written: Vec::new() }
     }
 
-    /// Adds a row to a chain.
+    /// Appends a row to a chain.
     ///
-    /// It builds on a head that has our seal only. One that has not was put there by somebody else, and a row that says so
-    /// comes first: no event that anybody can cause makes the record whole again.
+    /// The row may only follow a head that has our seal. A head without it was written by somebody else, and a row that
+    /// records this comes first. No later event makes the chain valid again.
     pub(super) async fn append_row(&mut self, tx: &mut Tx, content: RowContent) -> Result<(), sqlx::Error> {
         let tenant = content.tenant;
         let mut last = lock_head(tx, tenant).await?;
@@ -182,12 +182,12 @@ impl LogWriter {
         Ok(ChainHead { number, hash, seal })
     }
 
-    /// Ends a chain: a sealed statement says up to which row it went. Of a head that has not our seal the statement has none
-    /// either, so that `verify` names it from then on. The tenant's data is erased in any case.
+    /// Ends a chain with a sealed statement that names its last row. If the head lacks our seal, the statement is not
+    /// sealed either, and `verify` reports it from then on. The tenant's data is erased in any case.
     async fn end_chain(&mut self, tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
         let mut last = lock_head(tx, tenant).await?;
         self.anchor.toggle_head(&self.seal, tenant, &last);
-        // Each tenant has a row about its making at least.
+        // Each tenant has at least the row of its creation.
         last.seal = if last.number > 0 && self.seal.verifies_head(tenant, &last) {
             self.seal.seal_statement(SealStatement::Purged, tenant, &last)
         } else {
@@ -201,7 +201,7 @@ impl LogWriter {
         purge_chain(tx, tenant, &last).await
     }
 
-    /// Writes the anchor.
+    /// Stores the anchor.
     pub(super) async fn finish(self, tx: &mut Tx) -> Result<WrittenRows, sqlx::Error> {
         let Self { seal, anchor, written: rows, .. } = self;
         save_anchor(tx, &anchor.encrypt_for_storage(&seal)?).await?;
@@ -209,8 +209,9 @@ impl LogWriter {
     }
 }
 
-/// Whether an anchor that does not open was put there by somebody else. Where no head has our seal either, nothing tells whether it
-/// is we who have another key than the others: then nothing is written, since each row would vouch for what stands before it.
+/// Returns whether an anchor that cannot be decrypted was written by somebody else. If no head has our seal either,
+/// this process may have another key than the other processes. Then nothing is written, since each row would vouch for
+/// the rows before it.
 pub(super) async fn was_anchor_tampered(seal: &Seal, tx: &mut Tx, stored: &StoredAnchor) -> Result<bool, sqlx::Error> {
     let heads = check_sealed_heads(tx, |tenant, head| seal.verifies_head(tenant, head)).await?;
     Ok(match heads {
@@ -220,10 +221,11 @@ pub(super) async fn was_anchor_tampered(seal: &Seal, tx: &mut Tx, stored: &Store
     })
 }
 
-/// Stands where a seal would: of no key, and not what a log without a key has.
+/// Takes the place of a seal. It is valid for no key and differs from the empty seal of a log without a key.
 const UNSEALED: &str = "none";
 
-/// No row follows the one with the highest number that there is. Only somebody else can have put it there.
+/// Error for a chain whose last row has the highest possible number, so that no row can follow. Only somebody else can
+/// have written that row.
 fn chain_full_error(tenant: i64) -> sqlx::Error {
     let text = format!(
         "the audit log of tenant {tenant} ends with the highest number that there is, which somebody else wrote: nothing is \
@@ -233,7 +235,7 @@ fn chain_full_error(tenant: i64) -> sqlx::Error {
 }
 
 fn unknown_seal_error(StoredAnchor { key_id, .. }: &StoredAnchor) -> sqlx::Error {
-    // No failure of the database: nothing is half done, and trying again does not help.
+    // This is no database failure: the transaction is not half done, and a retry does not help.
     let text = format!(
         "neither the anchor of the audit log (key `{key_id}`) nor any head has the seal of this platform's key: nothing is \
          written; give every platform of this database the same `--audit-key`, and where they have it, somebody else changed \
@@ -243,7 +245,7 @@ fn unknown_seal_error(StoredAnchor { key_id, .. }: &StoredAnchor) -> sqlx::Error
 }
 
 impl SealedRow {
-    /// The line of the program's log, which is how a row leaves the machine.
+    /// Writes the row to the program's log, which carries it off this machine.
     fn log_row(&self) {
         let Self { row, hash, .. } = self;
         let AuditRow { tenant, number, actor, action, object, outcome, request, source, .. } = row;

@@ -1,4 +1,4 @@
-//! The key of the log, and what is sealed with it.
+//! The key of the audit log, and the seals made with it.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,15 +13,15 @@ use sha2::{Digest as _, Sha256};
 use crate::platform::credential::{constant_time_eq, hex, random_token};
 use crate::platform::store::{ChainHead, SealedRow};
 
-/// Digits of a key's id.
+/// Number of digits of a key id.
 const KEY_ID_DIGITS: usize = 12;
 
-/// What a seal states of a row besides that it is the last of its chain.
+/// What a sealed statement says about a row, besides being the last of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum SealStatement {
-    /// The rows up to it were erased because their time was over.
+    /// The rows up to it were erased by the retention.
     Checkpoint,
-    /// The chain ended with it, and went with its tenant.
+    /// The chain ended with it and was erased with its tenant.
     Purged,
 }
 
@@ -34,19 +34,20 @@ impl SealStatement {
     }
 }
 
-/// The key that seals the log. Without one a seal is empty, and who writes the database can forge all of the log.
+/// The key that seals the log. Without a key seals are empty, and anybody who can write the database can forge the
+/// whole log.
 #[derive(Clone)]
 pub(in crate::platform) struct Seal(Arc<SealKey>);
 
 struct SealKey {
     key: Option<SecretString>,
     id: String,
-    /// Most rows that the anchor counted so far: it never counts fewer, unless somebody put it back.
+    /// Highest event count of the anchor. A lower count means that somebody restored an older anchor.
     seen: AtomicI64,
 }
 
 impl Seal {
-    /// Without a key.
+    /// Uses no key.
     pub(in crate::platform) fn without_key() -> Self {
         Self(Arc::new(SealKey { key: None, id: String::new(), seen: AtomicI64::new(0) }))
     }
@@ -57,7 +58,7 @@ impl Seal {
         Self(Arc::new(SealKey { key: Some(key), id, seen: AtomicI64::new(0) }))
     }
 
-    /// The key of a file, which is made where it is not there; and whether it was made.
+    /// Reads the key of a file, which is created if missing. Also returns whether it was created.
     pub(super) fn open_or_create(file: &Path) -> std::io::Result<(Self, bool)> {
         let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
         match made {
@@ -72,7 +73,7 @@ impl Seal {
         }
     }
 
-    /// The key of a file that must be there.
+    /// Reads the key of an existing file.
     pub(in crate::platform) fn read_key_file(file: &Path) -> std::io::Result<Self> {
         let key = std::fs::read_to_string(file)?;
         if key.trim().len() < 32 {
@@ -83,22 +84,22 @@ impl Seal {
         Ok(Self::with_key(key.trim().to_owned().into()))
     }
 
-    /// The key itself, for others to derive theirs from.
+    /// Returns the key, from which others derive their own.
     pub(in crate::platform) fn key(&self) -> Option<&SecretString> {
         self.0.key.as_ref()
     }
 
-    /// What tells two keys apart and nothing of either; empty without a key.
+    /// Returns an id that distinguishes keys without revealing them; empty without a key.
     pub(super) fn key_id(&self) -> &str {
         &self.0.id
     }
 
-    /// The seal of a row, and of the head that names it.
+    /// Seals a row and the head that names it.
     pub(super) fn seal_row(&self, tenant: i64, number: i64, hash: &str) -> String {
         self.seal_text(&format!("{tenant}/{number}/{hash}"))
     }
 
-    /// The seal of a statement about a row.
+    /// Seals a statement about a row.
     pub(super) fn seal_statement(
         &self,
         what: SealStatement,
@@ -112,22 +113,22 @@ impl Seal {
         if self.0.key.is_some() { hex(&hmac_or_hash(self.0.key.as_ref(), text.as_bytes())) } else { String::new() }
     }
 
-    /// Whether a chain's head has this key's seal; before the first row there is none.
+    /// Verifies the seal of a chain's head. An empty head, before the first row, is valid.
     pub(super) fn verifies_head(&self, tenant: i64, head: &ChainHead) -> bool {
         *head == ChainHead::default() || constant_time_eq(&self.seal_row(tenant, head.number, &head.hash), &head.seal)
     }
 
-    /// Whether a row has this key's seal.
+    /// Verifies the seal of a row.
     pub(super) fn verifies_row(&self, SealedRow { row, hash, seal }: &SealedRow) -> bool {
         constant_time_eq(&self.seal_row(row.tenant, row.number, hash), seal)
     }
 
-    /// Whether a statement has this key's seal.
+    /// Verifies the seal of a statement.
     pub(super) fn verifies_statement(&self, what: SealStatement, tenant: i64, head: &ChainHead) -> bool {
         constant_time_eq(&self.seal_statement(what, tenant, head), &head.seal)
     }
 
-    /// What a head adds to the sum of all heads. Nobody without the key knows the numbers that are added.
+    /// Returns what a head adds to the sum of all heads. It cannot be computed without the key.
     pub(super) fn head_share(&self, tenant: i64, number: i64, hash: &str) -> [u8; 32] {
         if number == 0 && hash.is_empty() {
             return [0; 32];
@@ -135,15 +136,15 @@ impl Seal {
         hmac_or_hash(self.0.key.as_ref(), format!("head/{tenant}/{number}/{hash}").as_bytes())
     }
 
-    /// Remembers how many rows the anchor counted; false where it counted more before.
+    /// Remembers the anchor's event count. Returns `false` if it was higher before.
     pub(super) fn record_event_count(&self, events: i64) -> bool {
         self.0.seen.fetch_max(events, Ordering::Relaxed) <= events
     }
 }
 
-/// HMAC-SHA-256; without a key SHA-256, which anybody can make.
+/// Returns the HMAC-SHA-256, or without a key the SHA-256, which anybody can compute.
 fn hmac_or_hash(key: Option<&SecretString>, bytes: &[u8]) -> [u8; 32] {
-    // A key of any length will do for HMAC.
+    // HMAC accepts a key of any length.
     let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()).ok());
     match mac {
         Some(mut mac) => {

@@ -1,4 +1,5 @@
-//! What is older than the retention leaves the log. A sealed checkpoint stays of it, and a verification goes on from there.
+//! Erases audit rows that are past the retention period. A sealed checkpoint remains, and a verification starts from
+//! it.
 
 use super::seal::{Seal, SealStatement};
 use super::{AuditAction, RowHash};
@@ -6,16 +7,16 @@ use crate::platform::App;
 use crate::platform::error::ApiError;
 use crate::platform::store::{ChainHead, VerifiableRow, trim_chain};
 
-/// Rows that leave at once, so that other writes come in between.
+/// Number of rows that one transaction erases, so that other writes can run in between.
 const BATCH_SIZE: i64 = 1000;
 
-/// Erases the rows of before a time; answers how many. A log that does not hold stays as it is: it is evidence.
+/// Erases rows before a time and returns how many. A log that fails verification is not changed: it is evidence.
 pub(in crate::platform) async fn trim_logs_before(app: &App, before: i64) -> Result<u64, ApiError> {
     let mut erased = 0;
     for tenant in app.store.tenants_with_old_rows(before).await? {
         loop {
             let start = app.store.checkpoint(tenant).await?.unwrap_or_default();
-            // A further checkpoint would vouch for what somebody else put there.
+            // A further checkpoint would vouch for rows that somebody else wrote.
             if start != ChainHead::default() && !app.seal.verifies_statement(SealStatement::Checkpoint, tenant, &start)
             {
                 report_untrimmable_log(tenant, start.number);
@@ -49,7 +50,8 @@ fn report_untrimmable_log(tenant: i64, row: i64) {
     );
 }
 
-/// The last of the rows that leave, each of which follows the one before it; or the number of the first that does not hold.
+/// Returns the last of the rows to erase if each follows the one before it. Otherwise returns the number of the first
+/// row that fails verification.
 fn last_trimmable_row<'r>(
     seal: &Seal,
     start: ChainHead,

@@ -1,4 +1,4 @@
-//! Reading the chains again.
+//! Verification of the chains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,18 @@ use super::seal::{Seal, SealStatement};
 use super::{AuditAction, AuditOutcome, AuditRow};
 use crate::platform::store::{ChainHead, SealedRow, VerifiableRow};
 
-/// Faults that one chain names at most, and apart from them rows without our seal, and notes: whoever can write the database
-/// must not make a verification run out of memory.
+/// Maximum number of findings per chain. It limits faults, rows without our seal and notes separately. Somebody who can
+/// write the database must not make a verification run out of memory.
 const MAX_FINDINGS: usize = 100;
 
-/// What is wrong with a chain, and in which row.
+/// A fault in a chain, and its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditFinding {
-    /// Unique id of the tenant; empty where it is about the whole log.
+    /// Unique id of the tenant; empty if the finding concerns the whole log.
     pub tenant: String,
-    /// Number of the row, or how many rows the whole log has.
+    /// Number of the row, or the number of rows in the whole log.
     pub number: i64,
-    /// What is wrong with it.
+    /// Description of the fault.
     pub fault: String,
 }
 
@@ -32,16 +32,16 @@ impl std::fmt::Display for AuditFinding {
     }
 }
 
-/// What a verification saw.
+/// Result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerificationReport {
-    /// Chains.
+    /// Number of chains.
     pub chains: usize,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// What is wrong.
+    /// Faults.
     pub findings: Vec<AuditFinding>,
-    /// What is no fault and limits what was seen.
+    /// Remarks that are no faults but limit what could be verified.
     pub notes: Vec<AuditFinding>,
 }
 
@@ -55,18 +55,18 @@ impl std::fmt::Display for VerificationReport {
     }
 }
 
-/// Rows that must have been there and are not, by tenant: the lowest number of each.
+/// The lowest number of the rows that are provably missing, by tenant.
 pub(super) type MissingRows = BTreeMap<i64, i64>;
 
-/// What explains that rows are not there: the last number of each chain that was erased, because its time was over or with
-/// its tenant.
+/// The last erased number of each chain. It explains missing rows, which were erased by the retention or with their
+/// tenant.
 #[derive(Default)]
 pub(super) struct ErasedRanges {
     pub(super) numbers: BTreeMap<i64, i64>,
 }
 
 impl ErasedRanges {
-    /// Where a row is not there that another one names, and nothing explains it, it is lost.
+    /// Checks a row that another row names. If it is missing and no erasure explains that, it is recorded as lost.
     pub(super) fn check_named_row(&self, named: &PrecedingRow, found: Option<&String>, lost: &mut MissingRows) {
         let PrecedingRow { tenant, number, hash } = named;
         let is_explained = || self.numbers.get(tenant).is_some_and(|erased| erased >= number);
@@ -78,33 +78,33 @@ impl ErasedRanges {
     }
 }
 
-/// One chain being read, row after row.
+/// Verification of one chain, row by row.
 pub(super) struct ChainVerifier<'a> {
     tenant: &'a str,
     seal: &'a Seal,
     number: i64,
     hash: String,
-    /// What is wrong so far.
+    /// Faults found in the chain, up to the limit.
     pub(super) findings: Vec<AuditFinding>,
-    /// Faults beyond those.
+    /// Number of faults beyond the limit.
     unnamed: u64,
-    /// Rows without our seal since the last row that began an epoch: such a row covers what stands before it.
+    /// Rows without our seal since the last epoch began. The row that begins an epoch covers the rows before it.
     unsealed: Vec<AuditFinding>,
-    /// Where it goes on with another key.
+    /// Rows from which another key is used.
     pub(super) notes: Vec<AuditFinding>,
-    /// Tenants that the chain says were made and not purged since: each has a chain of its own.
+    /// Tenants that were created and not purged according to this chain. Each must have a chain.
     pub(super) made: BTreeSet<String>,
     born: Option<CreationRow>,
 }
 
-/// The row in which a tenant's own log begins, and what the tenant was called in it.
+/// The row that begins a tenant's log, and the tenant's id in it.
 struct CreationRow {
     number: i64,
     unique_id: String,
 }
 
 impl<'a> ChainVerifier<'a> {
-    /// Before the first row, or behind the checkpoint of what was erased.
+    /// Starts before the first row, or after the checkpoint of erased rows.
     pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: ChainHead) -> Self {
         let ChainHead { number, hash, .. } = start;
         let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
@@ -123,7 +123,7 @@ impl<'a> ChainVerifier<'a> {
         }
     }
 
-    /// One finding for all rows that are missing between the last one that was read and the last one that has to be there.
+    /// Adds one finding for all rows missing between the last row read and the last row that must exist.
     fn add_gap_finding(&mut self, last: i64) {
         let Some(first) = self.number.checked_add(1) else { return };
         match last.abs_diff(first) {
@@ -135,8 +135,8 @@ impl<'a> ChainVerifier<'a> {
         }
     }
 
-    /// A row is held against its own hash and against the one before. After a fault the walk goes on from what stands
-    /// there, so that one fault is told once.
+    /// Compares a row with its own hash and with the previous row. After a fault the verification continues from this
+    /// row, so that each fault is reported once.
     pub(super) fn verify_row(&mut self, kept: &SealedRow) {
         let SealedRow { row, hash, seal: _ } = kept;
         self.add_gap_finding(row.number.saturating_sub(1));
@@ -182,7 +182,7 @@ impl<'a> ChainVerifier<'a> {
         }
         if *action == AuditAction::TenantCreate.as_str() {
             self.made.insert(object.clone());
-            // It stands in the log of the tenant above as well.
+            // The row also appears in the log of the parent tenant.
             if id_has_number(object, *tenant) {
                 self.born = Some(CreationRow { number: *number, unique_id: object.clone() });
             }
@@ -191,8 +191,8 @@ impl<'a> ChainVerifier<'a> {
         }
     }
 
-    /// Rows know their tenant by its number, and whoever reads the log knows it by the id that the table `tenant` has for that:
-    /// where the table was changed, acts are read as those of another tenant.
+    /// Checks the id of the tenant. Rows refer to a tenant by number, and readers see the id that the table `tenant`
+    /// has for this number. If the table was changed, actions are attributed to another tenant.
     pub(super) fn verify_tenant_id(&mut self, id: i64) {
         let fault =
             "the table `tenant` was changed behind the platform's back, and the rows are those of another tenant";
@@ -200,7 +200,7 @@ impl<'a> ChainVerifier<'a> {
             Some(CreationRow { number, unique_id }) if unique_id != self.tenant => {
                 self.add_finding(*number, format!("the log says that the tenant was made as `{unique_id}`: {fault}"));
             }
-            // The service provider, and a tenant whose first rows are erased.
+            // The service provider, or a tenant whose first rows are erased.
             None if !id_has_number(self.tenant, id) => {
                 self.add_finding(
                     self.number,
@@ -211,7 +211,7 @@ impl<'a> ChainVerifier<'a> {
         }
     }
 
-    /// After the last row: the chain ends where its head says.
+    /// Checks that the chain ends where its head claims, after the last row.
     pub(super) fn finish(&mut self, id: i64, head: Option<&ChainHead>) {
         let mut unsealed = std::mem::take(&mut self.unsealed);
         if self.unnamed > 0 {
@@ -241,12 +241,12 @@ impl<'a> ChainVerifier<'a> {
     }
 }
 
-/// Whether an id is one that a tenant of this number got.
+/// Returns whether an id was issued for the tenant of this number.
 fn id_has_number(unique_id: &str, tenant: i64) -> bool {
     unique_id.rsplit_once('_').is_some_and(|(_, number)| number.parse() == Ok(tenant))
 }
 
-/// A statement that does not have our seal.
+/// Returns the finding for a statement without our seal.
 pub(super) fn unsealed_statement_finding(what: SealStatement, tenant: &str, number: i64) -> AuditFinding {
     let fault = match what {
         SealStatement::Checkpoint => "the checkpoint of what was erased does not have our seal",
@@ -255,7 +255,7 @@ pub(super) fn unsealed_statement_finding(what: SealStatement, tenant: &str, numb
     AuditFinding { tenant: tenant.to_owned(), number, fault: fault.to_owned() }
 }
 
-/// Holds what a row names as the one beside it against what is there.
+/// Compares the row that a row names as its predecessor in the whole log with the existing rows.
 pub(super) fn check_preceding_row(
     explained: &ErasedRanges,
     VerifiableRow { sealed_row: kept, preceding_hash: beside }: &VerifiableRow,

@@ -1,4 +1,5 @@
-//! `tenantry-platform credential`: API credentials from beside the database, for operators who lost all of them.
+//! `tenantry-platform credential`: manages API credentials directly on the database, for operators who lost all of
+//! them.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::platform::store::{
 };
 use crate::platform::{DATABASE_WAIT, PlatformStartError, error, time};
 
-/// Milliseconds of a day.
+/// Milliseconds per day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// What is done with API credentials.
@@ -60,7 +61,7 @@ pub struct RevokeCredential {
     id: String,
 }
 
-/// Why nothing was done.
+/// Why a credential command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The database cannot be used.
@@ -81,12 +82,12 @@ pub enum CredentialError {
          make another credential with `tenantry-platform credential create`"
     )]
     Missing(String),
-    /// The first credential is not good any more.
+    /// The first credential is no longer valid.
     #[error(
         "the credential of `{0}` was revoked or rotated or has ended: `tenantry-platform credential create` makes another"
     )]
     Ended(String),
-    /// Something inside failed; the log has the cause.
+    /// Internal error; the log has the cause.
     #[error("the credential cannot be stored; the lines above have the cause")]
     Internal,
     /// The output cannot be written.
@@ -100,7 +101,7 @@ impl From<error::ApiError> for CredentialError {
     }
 }
 
-/// The files beside the database.
+/// Files that belong to the database.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct CredentialFiles<'a> {
     /// The key of the audit log.
@@ -110,10 +111,10 @@ pub(in crate::platform) struct CredentialFiles<'a> {
 }
 
 impl CredentialCommand {
-    /// Does it, on the database itself: the platform may run or not.
+    /// Runs the command on the database itself, whether or not the platform is running.
     ///
     /// # Errors
-    /// Nothing was done.
+    /// The command failed and changed nothing.
     pub(in crate::platform) async fn run(
         &self,
         database: &str,
@@ -123,7 +124,7 @@ impl CredentialCommand {
         let CredentialFiles { key, first } = files;
         match self {
             Self::Show | Self::List(_) => {
-                // A look changes nothing: neither the schema nor a row.
+                // Read-only: neither the schema nor a row changes.
                 let store = Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?;
                 let done = match self {
                     Self::List(list) => list.run(&store, out).await,
@@ -177,9 +178,8 @@ impl CreateCredential {
         };
         insert_credential(&mut tx, &new).await?;
         let id = credential_id(&key);
-        append_event(seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
-            .await?;
-        // Printed before it is kept: a secret that nobody saw would only be in the way.
+        append_event(seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialCreate, id)).await?;
+        // Printed before it is stored: a credential whose secret nobody saw is useless.
         writeln!(out, "tenantId:     {}", credential.tenant_id)?;
         writeln!(out, "id:           {id}")?;
         writeln!(out, "clientId:     {}", credential.client_id)?;
@@ -205,7 +205,8 @@ impl RevokeCredential {
         append_event(
             seal,
             &mut tx,
-            (tenant.id, &Actor::for_console()),
+            tenant.id,
+            &Actor::for_console(),
             AuditEvent::success(AuditAction::CredentialRevoke, id),
         )
         .await?;

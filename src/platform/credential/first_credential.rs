@@ -1,4 +1,4 @@
-//! The first credential, which a start makes for a fresh database and never again.
+//! The first credential. A start creates it once, for a fresh database.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,7 +14,7 @@ use crate::platform::store::{
 };
 use crate::platform::{Config, PlatformStartError, time};
 
-/// What the credential file holds.
+/// Content of the credential file.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CredentialFile {
     pub(super) url: String,
@@ -22,8 +22,8 @@ pub(super) struct CredentialFile {
     pub(super) credential: Credential,
 }
 
-/// The credential of the file. Where there is no file, a fresh database gets its first credential and the file is written; a
-/// database that has had one gets no other, since each start without its file would leave one more behind.
+/// Returns the credential of the file. If there is no file, a fresh database gets its first credential and the file is
+/// written. A database that already had one gets no other: each start without the file would add one more.
 pub(in crate::platform) async fn load_or_create_first(
     store: &Store,
     seal: &Seal,
@@ -41,7 +41,7 @@ pub(in crate::platform) async fn load_or_create_first(
     if let Some(credential) = create_first_credential(store, seal, &home, CredentialOutput { file, url }).await? {
         return Ok(Some(credential));
     }
-    // Another process that started at the same time may have written it meanwhile.
+    // Another process that started at the same time may have written it.
     if let Some(path) = file.filter(|path| path.exists()) {
         return read_valid_credential(store, path).await;
     }
@@ -54,21 +54,22 @@ pub(in crate::platform) async fn load_or_create_first(
     Ok(None)
 }
 
-/// Where the first credential goes.
+/// Output of the first credential.
 #[derive(Clone, Copy)]
 struct CredentialOutput<'a> {
     file: Option<&'a Path>,
-    /// Address of the platform, which stands in the file.
+    /// URL of the platform, which is written to the file.
     url: &'a str,
 }
 
-/// Finishes what a start left that ended between the commit and the name of the file: the secret stands nowhere else.
+/// Completes a start that stopped between the commit and the rename of the file. The draft is the only copy of the
+/// secret.
 async fn adopt_draft(store: &Store, path: &Path) -> Result<(), PlatformStartError> {
     let draft = draft_path(path);
     if path.exists() || !draft.exists() {
         return Ok(());
     }
-    // A draft that was not written whole was never committed.
+    // An incomplete draft was never committed.
     let Ok(CredentialFile { credential, .. }) = read_credential_file(&draft) else { return Ok(()) };
     match store.credential_status(&credential.hashes(), time::now()).await? {
         CredentialStatus::Valid => std::fs::rename(&draft, path).map_err(|error| unusable_file(path, &error)),
@@ -76,8 +77,8 @@ async fn adopt_draft(store: &Store, path: &Path) -> Result<(), PlatformStartErro
     }
 }
 
-/// The credential of a file, unless it is not good any more. The platform starts without it: people and other credentials
-/// still need it.
+/// Reads the credential of a file. Returns `None` if it is no longer valid: the platform starts anyway, because people
+/// and other credentials still need it.
 async fn read_valid_credential(store: &Store, path: &Path) -> Result<Option<Credential>, PlatformStartError> {
     let CredentialFile { credential, .. } = read_credential_file(path)?;
     match store.credential_status(&credential.hashes(), time::now()).await? {
@@ -97,10 +98,11 @@ async fn read_valid_credential(store: &Store, path: &Path) -> Result<Option<Cred
     }
 }
 
-/// Makes the first credential, unless the tenant has had one. Of two processes that start at once one waits for the other.
+/// Creates the first credential, unless the tenant already had one. If two processes start at once, one waits for the
+/// other.
 ///
-/// The secret is in the file's draft before the commit: a file that cannot be written makes no credential, and a crash behind
-/// the commit loses none.
+/// The secret is written to a draft file before the commit. If the file cannot be written, no credential is created; a
+/// crash after the commit loses none.
 async fn create_first_credential(
     store: &Store,
     seal: &Seal,
@@ -126,7 +128,7 @@ async fn create_first_credential(
     };
     insert_credential(&mut tx, &new).await?;
     let event = AuditEvent::success(AuditAction::CredentialCreate, credential_id(&key));
-    append_event(seal, &mut tx, (home.id, &actor), event).await?;
+    append_event(seal, &mut tx, home.id, &actor, event).await?;
     if let Some(path) = target.file {
         let file = CredentialFile { url: target.url.to_owned(), credential: credential.clone() };
         write_draft(path, &file).map_err(|error| unusable_file(path, &error))?;
@@ -146,11 +148,11 @@ fn unusable_file(path: &Path, error: &std::io::Error) -> PlatformStartError {
 pub(super) fn read_credential_file(path: &Path) -> Result<CredentialFile, PlatformStartError> {
     let wrong = |reason: String| PlatformStartError::Credential { path: path.to_owned(), reason };
     let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    // serde_json's message never quotes the file's content, only names and places.
+    // The message of `serde_json` never quotes the file's content, only names and positions.
     serde_json::from_slice(&text).map_err(|error| wrong(format!("cannot be read: {error}")))
 }
 
-/// The name beside its place under which a file is written first.
+/// Returns the name of the draft file beside the final file.
 fn draft_path(path: &Path) -> PathBuf {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");

@@ -1,7 +1,7 @@
-//! The routes of a tenant's API credentials; extensions, absent under `--documented-only`.
+//! Routes of a tenant's API credentials. They are extensions, absent under `--documented-only`.
 //!
-//! Key and secret are shown once, when they are made. Everywhere else a credential is called by its `id`, the first digits of
-//! its key's hash, which the audit log uses too. A credential that was revoked or rotated takes its tokens with it.
+//! Key and secret are shown once, at creation. Everywhere else a credential is identified by its `id`, the first digits
+//! of its key's hash, which the audit log also uses. Revoking or rotating a credential ends its tokens.
 
 use std::sync::Arc;
 
@@ -24,12 +24,12 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, body, time};
 use crate::wire::PageEnvelope;
 
-/// Milliseconds of a day.
+/// Milliseconds per day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
-/// Longest life of a credential in days.
+/// Maximum lifetime of a credential in days.
 const LONGEST: i64 = 3650;
 
-/// What a request may say of a credential.
+/// Body of a request about a credential.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct CredentialRequest {
@@ -63,7 +63,7 @@ impl CredentialRequest {
 #[serde(rename_all = "camelCase")]
 pub(in crate::platform) struct IssuedCredential {
     id: String,
-    /// The key; a rotation leaves it as it is, and nobody knows it but its holder.
+    /// The key. A rotation does not change it, and only its holder knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
     client_secret: String,
@@ -88,15 +88,16 @@ pub(in crate::platform) struct CredentialListItem {
     expired: bool,
 }
 
-/// Who made a credential.
+/// Creator of a credential.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CreatorRef {
-    /// As the audit log names it.
+    /// Creator, as the audit log names it.
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     login_name: Option<String>,
-    /// `active` or `inactive`, of a person. What she made goes on without her until somebody revokes it.
+    /// `active` or `inactive`, if the creator is a person. The credential stays valid when the person is deactivated,
+    /// until somebody revokes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
 }
@@ -128,7 +129,7 @@ impl CredentialListItem {
     }
 }
 
-/// `POST .../credentials`: a further credential of the tenant, which reaches it and what is below it.
+/// `POST .../credentials`: creates another credential of the tenant. It reaches the tenant and all tenants below it.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<RequestScope>, Actor),
@@ -155,8 +156,7 @@ pub(in crate::platform) async fn create(
     };
     insert_credential(&mut tx, &new).await?;
     let id = credential_id(&key);
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialCreate, id))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialCreate, id)).await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was made");
     let Credential { client_id, client_secret, tenant_id: _ } = credential;
@@ -164,7 +164,7 @@ pub(in crate::platform) async fn create(
     Ok(Json(IssuedCredential { id: id.to_owned(), client_id: Some(client_id), client_secret, expires_time }))
 }
 
-/// `GET .../credentials`: those that were not revoked.
+/// `GET .../credentials`: lists the credentials that are not revoked.
 pub(in crate::platform) async fn list(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -189,20 +189,20 @@ pub(in crate::platform) async fn revoke(
     (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
-    // A suspended tenant's credentials can be revoked: that is when it is wanted.
+    // Credentials of a suspended tenant can be revoked, because that is when it is needed.
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Lifecycle).await?;
     let record = find_credential(&app, tenant.id, &id).await?;
     scope.proof().consume(&mut tx).await?;
     revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRevoke, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialRevoke, &id))
         .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was revoked");
     Ok(Json(()))
 }
 
-/// `POST .../credentials/{credential}/rotate`: another secret under the same key. The secret of before ends at once. One that
-/// expires gets as many days again, unless the request says how many.
+/// `POST .../credentials/{credential}/rotate`: replaces the secret and keeps the key. The old secret ends at once. A
+/// credential with an expiry gets the same number of days again, unless the request sets another number.
 pub(in crate::platform) async fn rotate(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<RequestScope>, Actor),
@@ -220,14 +220,14 @@ pub(in crate::platform) async fn rotate(
     let client_secret = random_secret();
     let new = NewSecret { hash: sha256_hex(&client_secret), now, expires_at };
     rotate_credential(&mut tx, &record.key_hash, &new).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::CredentialRotate, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::CredentialRotate, &id))
         .await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was rotated");
     Ok(Json(IssuedCredential { id, client_id: None, client_secret, expires_time: expires_at.map(time::to_wire) }))
 }
 
-/// A credential of a tenant, as the commits so far left it. A change of one holds the tenant's lock.
+/// Finds a credential of a tenant. Changes of a credential hold the tenant's lock.
 async fn find_credential(app: &App, tenant: i64, id: &str) -> Result<CredentialRecord, ApiError> {
     let records = app.store.list_credentials(tenant).await?;
     let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);

@@ -1,4 +1,4 @@
-//! `tenantry-platform credential show`: the first credential in the form that a Secret and the plugin take.
+//! `tenantry-platform credential show`: prints the first credential in the format that a Secret and the plugin read.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,17 +8,17 @@ use super::first_credential::{CredentialFile, read_credential_file};
 use crate::platform::store::{CredentialStatus, Store};
 use crate::platform::{PlatformStartError, PublicUrl, time};
 
-/// Where the first credential is, and under which address the platform is reached.
+/// File of the first credential, and the platform's URL.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct FirstCredential<'a> {
-    /// Its file.
+    /// The credential file.
     pub(in crate::platform) file: &'a Path,
-    /// Counts before the URL of the file, which may be older.
+    /// Takes precedence over the URL in the file, which may be outdated.
     pub(in crate::platform) public_url: Option<&'a PublicUrl>,
 }
 
 impl FirstCredential<'_> {
-    /// Prints it as lines `KEY=VALUE`. One that is not good any more is not printed: it would only fail later and elsewhere.
+    /// Prints it as lines `KEY=VALUE`. A credential that is no longer valid is not printed: it would only fail later.
     pub(super) async fn print(self, store: &Store, mut out: impl Write) -> Result<(), CredentialError> {
         let path = self.file;
         if !path.exists() {

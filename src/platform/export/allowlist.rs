@@ -1,4 +1,4 @@
-//! The list of destinations, and what a request names of it.
+//! Allowlist of export destinations, and the match of a request against it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,26 +6,26 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
-/// Where an export goes.
+/// Destination of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// Below a folder of the list.
+    /// A path below an allowed folder.
     Folder {
-        /// The entry of the list.
+        /// The folder of the allowlist.
         root: PathBuf,
-        /// What is below it, without a slash before it.
+        /// Path below it, without a leading slash.
         below: PathBuf,
     },
-    /// Below a prefix in a bucket.
+    /// A prefix in a bucket.
     Bucket {
         /// Scheme, host and port.
         endpoint: Url,
         /// First segment of the path.
         bucket: String,
-        /// The rest, without slashes around it.
+        /// The rest of the path, without slashes around it.
         prefix: String,
     },
-    /// A URL that takes posts.
+    /// A URL that accepts POST requests.
     Webhook(Url),
 }
 
@@ -34,11 +34,12 @@ enum AllowlistEntry {
     Url(Url),
 }
 
-/// Destinations that the platform's configuration allows.
+/// The destinations that the configuration allows.
 pub(super) struct DestinationAllowlist(Vec<AllowlistEntry>);
 
 impl DestinationAllowlist {
-    /// Folders by their absolute path, URLs (`https:`, `http:`, `s3+https:`, `s3+http:`) with all that is below their path.
+    /// Parses the entries: folders by absolute path, and URLs (`https:`, `http:`, `s3+https:`, `s3+http:`) that also
+    /// allow everything below their path.
     pub(super) fn new(entries: &[String]) -> Result<Self, String> {
         let entry = |text: &String| {
             if let Some(path) = parse_folder(text) {
@@ -51,7 +52,7 @@ impl DestinationAllowlist {
         Ok(Self(entries.iter().map(entry).collect::<Result<_, _>>()?))
     }
 
-    /// The destination of a request, if it is one of the list or below one.
+    /// Returns the destination of a request if it equals an entry or lies below one.
     pub(super) fn find(&self, asked: &str) -> Option<Destination> {
         if let Some(path) = parse_folder(asked) {
             return self.0.iter().find_map(|entry| {
@@ -78,14 +79,14 @@ impl DestinationAllowlist {
     }
 }
 
-/// An absolute path without steps back.
+/// Parses an absolute path without `..` segments.
 fn parse_folder(text: &str) -> Option<PathBuf> {
     let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     (path.is_absolute() && plain && !text.contains('\0')).then(|| path.to_owned())
 }
 
-/// A URL without a name, a password and a fragment in it, whose path has one reading only.
+/// Parses a URL without user name, password and fragment, whose path has only one interpretation.
 fn parse_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -95,13 +96,13 @@ fn parse_url(text: &str) -> Option<Url> {
     (known && plain && has_one_reading && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
 }
 
-/// Whether whoever decodes a segment once more, in another encoding or not at all, finds the same one: no step back, no slash, no
-/// parameter behind a semicolon. `url` resolves plain steps back in http only.
+/// Returns whether a segment stays the same if a server decodes it once more, in another encoding or not at all: no
+/// `..`, no slash, no parameter after a semicolon. `url` itself resolves `..` only for http.
 fn is_plain_segment(segment: &str) -> bool {
     let Ok(decoded) = percent_decode_str(segment).decode_utf8() else { return false };
     let read: String = decoded.nfkc().collect();
     let splits = |letter: char| letter.is_control() || matches!(letter, '/' | '\\' | ';' | '%');
-    // Empty ones some servers leave out.
+    // Some servers drop empty segments.
     !read.contains(splits) && !read.chars().all(|letter| letter == '.' || letter.is_whitespace())
 }
 

@@ -1,4 +1,4 @@
-//! Batch exports: five kinds of data as JSON lines, on demand or by a schedule.
+//! Batch exports: five kinds of data as JSON lines, on demand or on a schedule.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -30,7 +30,7 @@ use crate::platform::{App, retention, time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExportKind {
     Records(&'static str, DataCategory),
-    /// How many records there are of each category.
+    /// Number of records of each category.
     Usage,
 }
 
@@ -51,34 +51,34 @@ impl ExportKind {
     }
 }
 
-/// What is to be written, and where.
+/// Body of a batch export request.
 #[derive(Deserialize)]
 pub(in crate::platform) struct BatchRequest {
     data: Vec<String>,
     destination: String,
-    /// When it runs again and again; without one it runs at once and once.
+    /// Schedule of repeated runs. Without it the export runs once, immediately.
     schedule: Option<schedule::ScheduleRequest>,
 }
 
-/// Where a batch goes, and at what time its data is read, in milliseconds since 1970.
+/// Destination of a batch, and the time as of which its data is read, in milliseconds since 1970.
 pub(super) struct BatchRun {
     pub(super) destination: Destination,
     pub(super) now: i64,
 }
 
-/// A batch that was judged.
+/// A validated batch.
 pub(super) struct Batch {
     pub(super) data: Vec<ExportKind>,
     pub(super) destination: String,
 }
 
 impl Batch {
-    /// Names of its kinds of data.
+    /// Returns the names of its kinds of data.
     pub(super) fn kind_names(&self) -> Vec<&'static str> {
         self.data.iter().map(|data| data.name()).collect()
     }
 
-    /// Writes it.
+    /// Writes the files of the batch.
     pub(super) async fn write_files(
         &self,
         app: &App,
@@ -95,13 +95,13 @@ impl Batch {
     }
 }
 
-/// What was written.
+/// Result of a batch export request.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(in crate::platform) enum BatchResponse {
-    /// At once.
+    /// The export ran immediately.
     Written { files: Vec<ExportedFile> },
-    /// Nothing yet.
+    /// The export is scheduled.
     Scheduled(ScheduleResponse),
 }
 
@@ -133,7 +133,7 @@ pub(in crate::platform) async fn export_batch(
     let files = match batch.write_files(&app, tenant, BatchRun { destination: place, now: time::now() }).await {
         Ok(files) => files,
         Err(error) => {
-            // Some of it may have left the platform already.
+            // Some of the data may already have left the platform.
             record_denial(
                 &app,
                 tenant.id,
@@ -147,13 +147,12 @@ pub(in crate::platform) async fn export_batch(
     let names: Vec<&str> = files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportBatch, &object))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportBatch, &object)).await?;
     tx.commit().await?;
     Ok(Json(BatchResponse::Written { files }))
 }
 
-/// The place of a destination that the platform allows for batches.
+/// Returns the destination if the platform allows it for batches.
 pub(super) fn batch_destination(app: &App, wanted: &str) -> Result<Destination, ApiError> {
     app.exports.allowlist.find(wanted).filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
         let message = "The destination is none of those that the platform's `--export-destination` allows for batches";
@@ -217,7 +216,7 @@ impl BatchJob<'_> {
         }
     }
 
-    /// A file that is there whole or not at all.
+    /// Writes one file completely or not at all.
     async fn write_part(&mut self, data: &'static str, number: usize, lines: JsonLines) -> Result<(), ApiError> {
         let stamp: String = time::to_wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let millis = self.now.rem_euclid(1000);
@@ -248,7 +247,7 @@ impl BatchJob<'_> {
     }
 }
 
-/// What a file will have. It is bounded, so that a tenant of any size is written in the same memory.
+/// Content of a file. It is bounded, so that an export of any size needs the same memory.
 #[derive(Default)]
 struct JsonLines {
     records: usize,
@@ -271,8 +270,8 @@ fn usage_record(tenant: &TenantRecord, counts: &BTreeMap<String, i64>, now: i64)
     json!({ "tenantId": tenant.unique_id, "time": time::to_wire(now), "records": counts })
 }
 
-/// Written beside its place and renamed. Each step of the way is taken from inside the folder of the list, so that a link on it
-/// which leads out, whenever it was put there, is not followed.
+/// Writes a file under a temporary name and renames it. Every path component is resolved relative to the allowed
+/// folder, so that a symbolic link that leads outside is not followed, even if it is created in between.
 fn write_to_folder(root: &Path, file: &Path, content: &[u8]) -> std::io::Result<String> {
     std::fs::create_dir_all(root)?;
     let folder = Dir::open_ambient_dir(root, ambient_authority())?;

@@ -1,4 +1,4 @@
-//! A file's PUT to an S3-compatible bucket, signed with `SigV4`.
+//! Upload of a file to an S3-compatible bucket with a PUT signed with `SigV4`.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use url::Url;
 
 use super::Exports;
 
-/// How long a signature holds.
+/// Lifetime of a signature.
 const SIGNED: Duration = Duration::from_mins(1);
 
-/// Writes an object; answers its URL without the signature.
+/// Writes an object. Returns its URL without the signature.
 pub(super) async fn put_object(
     exports: &Exports,
     (endpoint, bucket): (&Url, &str),
@@ -26,7 +26,7 @@ pub(super) async fn put_object(
     let signed = bucket.put_object(Some(&credentials), key).sign(SIGNED);
     let place = signed[..url::Position::AfterPath].to_owned();
     let answer = exports.http.put(signed).body(content).send().await;
-    // Errors of `reqwest` carry the URL, and with it the signature.
+    // Errors of `reqwest` contain the URL, and with it the signature.
     let status = answer.map_err(|error| error.without_url().to_string())?.status();
     if status.is_success() { Ok(place) } else { Err(format!("the bucket answered {status}")) }
 }

@@ -1,4 +1,4 @@
-//! Batch exports with a schedule: kept in the database, run by the platform's housekeeping, by one process each time.
+//! Scheduled batch exports. Schedules are stored in the database; each run is claimed by one process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,24 +20,24 @@ use crate::platform::subscription::Subscription;
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, time};
 
-/// Schedules of a tenant.
+/// Maximum number of schedules per tenant.
 const SCHEDULES: usize = 10;
-/// Longest time between two runs: a year.
+/// Maximum interval between two runs: a year.
 const MOST_HOURS: i64 = 24 * 366;
-/// Milliseconds of an hour.
+/// Milliseconds per hour.
 const HOUR: i64 = 60 * 60 * 1000;
-/// For how long a process has a run to itself.
+/// How long a process holds the lease of a run.
 const LEASE: i64 = HOUR;
-/// After which time a run is given up: long enough before the end of the lease that no other process begins it meanwhile.
+/// Time limit of a run. It ends well before the lease does, so that no other process begins the run meanwhile.
 pub(in crate::platform) const RUN_TIMEOUT: Duration = Duration::from_mins(50);
 const _: () = assert!(RUN_TIMEOUT.as_millis() < LEASE.unsigned_abs() as u128, "a run must end before its lease does");
 
-/// When a batch export runs.
+/// Times of a scheduled batch export.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::platform) struct ScheduleRequest {
     every_hours: i64,
-    /// When it runs first; without it after one pause.
+    /// Time of the first run. Without it the first run is one interval from now.
     start: Option<String>,
 }
 
@@ -56,15 +56,15 @@ impl ScheduleRequest {
     }
 }
 
-/// A batch export that is to run again and again.
+/// A batch export to be scheduled.
 pub(super) struct PlannedExport<'a> {
-    /// What is exported; it was judged before.
+    /// What is exported; already validated.
     pub(super) batch: &'a Batch,
     /// When it runs.
     pub(super) when: &'a ScheduleRequest,
 }
 
-/// Keeps a schedule.
+/// Stores a schedule.
 pub(super) async fn create_schedule(
     app: &App,
     scope: &RequestScope,
@@ -91,7 +91,7 @@ pub(super) async fn create_schedule(
     };
     insert_schedule(&mut tx, &schedule).await?;
     let object = schedule.id.to_string();
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(AuditAction::ExportSchedule, &object))
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(AuditAction::ExportSchedule, &object))
         .await?;
     tx.commit().await?;
     Ok(schedule.into_schedule_response())
@@ -118,13 +118,14 @@ pub(in crate::platform) async fn end_schedule(
     if !delete_schedule(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(ApiError::not_found("Export", &id));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportScheduleEnd, &id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportScheduleEnd, &id))
         .await?;
     tx.commit().await?;
     Ok(Json(()))
 }
 
-/// Does the runs that are due until the platform stops, beside the deliveries: a slow destination holds up no webhook.
+/// Runs due exports until the platform stops, independently of webhook deliveries, so that a slow destination delays no
+/// webhook.
 pub(in crate::platform) async fn run_schedules(app: Arc<App>) {
     loop {
         if let Err(error) = run_due_exports(&app, time::now()).await {
@@ -134,7 +135,7 @@ pub(in crate::platform) async fn run_schedules(app: Arc<App>) {
     }
 }
 
-/// Does every run that is due.
+/// Runs every due export.
 pub(in crate::platform) async fn run_due_exports(app: &App, now: i64) -> Result<(), ApiError> {
     while let Some(run) = app.store.claim_run(now, now + LEASE).await? {
         run_one_export(app, run, now).await?;
@@ -142,7 +143,8 @@ pub(in crate::platform) async fn run_due_exports(app: &App, now: i64) -> Result<
     Ok(())
 }
 
-/// One run. A run that fails is not tried again before the next is due: what is wrong is mostly for a person to mend.
+/// Runs one export. A failed run is not retried before the next one is due, since a person usually has to fix the
+/// cause.
 async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), ApiError> {
     let longest = app.exports.run_timeout;
     let done = tokio::time::timeout(longest, write_scheduled_files(app, &run, now)).await.unwrap_or_else(|_| {
@@ -155,7 +157,7 @@ async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), Ap
     };
     tracing::info!(schedule = run.id, outcome, "a scheduled export ran");
     let pause = run.every_hours * HOUR;
-    // Runs that were missed are not made up for: the data of one holds what theirs would.
+    // Missed runs are not repeated: one run exports what they would have exported.
     run.next_at += ((now - run.next_at) / pause + 1) * pause;
     (run.last_at, run.last_outcome) = (Some(now), Some(outcome));
     let mut tx = app.store.begin_under(run.tenant).await?;
@@ -163,12 +165,12 @@ async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), Ap
     finish_run(&mut tx, &run).await?;
     let object = format!("{} {}", run.id, run.data);
     let event = if done.is_ok() { AuditEvent::success } else { AuditEvent::denial };
-    append_event(&app.seal, &mut tx, (tenant.id, &Actor::for_platform()), event(AuditAction::ExportBatch, &object))
+    append_event(&app.seal, &mut tx, tenant.id, &Actor::for_platform(), event(AuditAction::ExportBatch, &object))
         .await?;
     Ok(tx.commit().await?)
 }
 
-/// What a person reads of a run that failed.
+/// Returns the sentence that describes a failed run to people.
 fn failure_sentence(error: &ApiError) -> String {
     match error {
         ApiError::Fields(fields) => fields.first().map(|field| field.message.clone()).unwrap_or_default(),
@@ -178,7 +180,7 @@ fn failure_sentence(error: &ApiError) -> String {
     }
 }
 
-/// Writes what a schedule asks for, judged as if it were asked for now; answers how many files.
+/// Writes the files of a schedule. The request is validated again, as if it were made now. Returns the number of files.
 async fn write_scheduled_files(app: &App, run: &Schedule, now: i64) -> Result<usize, ApiError> {
     let mut tx = app.store.begin_under(run.tenant).await?;
     let tenant = lock_tenant(&mut tx, run.tenant).await?;

@@ -1,4 +1,4 @@
-//! Stream exports: each event to a webhook, at least once, with bounded retries.
+//! Stream exports: each event is sent to a webhook at least once, with a bounded number of retries.
 
 use std::sync::Arc;
 
@@ -25,23 +25,23 @@ use crate::platform::subscription::Subscription;
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, names, time};
 
-/// Attempts of a delivery before it is given up.
+/// Attempts before a delivery is given up.
 const ATTEMPTS: i64 = 5;
-/// Deliveries at a time.
+/// Maximum number of concurrent deliveries.
 const MAX_CONCURRENT: i64 = 16;
-/// Streams of a tenant.
+/// Maximum number of streams per tenant.
 const STREAMS: usize = 10;
-/// For how long a process has a delivery to itself: longer than an attempt takes.
+/// How long a process holds the lease of a delivery, in milliseconds. It is longer than an attempt.
 const LEASE: i64 = 60_000;
 
-/// A webhook to be set up.
+/// Body of a request that creates a stream.
 #[derive(Deserialize)]
 pub(in crate::platform) struct StreamRequest {
     name: String,
     url: String,
 }
 
-/// A webhook that was set up, with the secret that its deliveries are signed with: nobody is told it a second time.
+/// A created stream, with the secret that signs its deliveries. The secret is returned only here.
 #[derive(Serialize)]
 pub(in crate::platform) struct CreatedStream {
     #[serde(flatten)]
@@ -83,13 +83,13 @@ pub(in crate::platform) async fn create_stream(
     let secret = StreamSecret::random();
     let sealed = app.stream_vault.seal(&secret_owner(id), secret.bytes())?;
     insert_stream(&mut tx, tenant.id, id, NewStream { stream: &stream, sealed: &sealed }).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStream, &stream.id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportStream, &stream.id))
         .await?;
     tx.commit().await?;
     Ok(Json(CreatedStream { stream, secret: secret.to_display_text() }))
 }
 
-/// Whose a sealed secret is.
+/// Returns the owner that a stream's secret is sealed for.
 fn secret_owner(stream: i64) -> String {
     format!("stream {stream}")
 }
@@ -104,7 +104,7 @@ pub(in crate::platform) async fn list_streams(
     Ok(Json(app.store.list_streams(tenant.id).await?))
 }
 
-/// `DELETE .../exports/stream/{stream}`: what has not arrived yet goes with it.
+/// `DELETE .../exports/stream/{stream}`: pending deliveries are deleted too.
 pub(in crate::platform) async fn end_stream(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -115,13 +115,13 @@ pub(in crate::platform) async fn end_stream(
     if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(ApiError::not_found("Stream", &id));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::ExportStreamEnd, &id))
-        .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportStreamEnd, &id)).await?;
     tx.commit().await?;
     Ok(Json(()))
 }
 
-/// Puts an event on the tenant's streams, in the transaction of what happened. `record` is what the record shows.
+/// Enqueues an event for the tenant's streams, in the transaction of the change. `record` is the record as shown to
+/// readers.
 pub(in crate::platform) async fn publish_event(
     tx: &mut Tx,
     tenant: &TenantRecord,
@@ -135,12 +135,12 @@ pub(in crate::platform) async fn publish_event(
     let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
     for stream in streams {
         let id = next_number(tx).await?;
-        enqueue_delivery(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
+        enqueue_delivery(tx, id, tenant.id, stream.number, &document, time::now()).await?;
     }
     Ok(())
 }
 
-/// Delivers until the platform stops.
+/// Delivers events until the platform stops.
 pub(in crate::platform) async fn run_deliveries(app: Arc<App>) {
     loop {
         match deliver_due(&app).await {
@@ -148,12 +148,12 @@ pub(in crate::platform) async fn run_deliveries(app: Arc<App>) {
             Ok(_) => continue,
             Err(error) => tracing::warn!(?error, "deliveries wait for the database"),
         }
-        // Of an event of this process it is told; of others, and of retries, it finds out.
+        // An event of this process notifies this loop. The timeout finds events of other processes and retries.
         let _ = tokio::time::timeout(app.exports.retry, app.deliveries.notified()).await;
     }
 }
 
-/// One round; answers how many deliveries were tried.
+/// Runs one round. Returns how many deliveries were attempted.
 async fn deliver_due(app: &App) -> Result<usize, ApiError> {
     let now = time::now();
     if !app.store.has_due_delivery(now).await? {
@@ -178,7 +178,7 @@ async fn deliver_due(app: &App) -> Result<usize, ApiError> {
     Ok(tried.len())
 }
 
-/// Twice as long after each attempt.
+/// Doubles the delay after each attempt.
 fn retry_delay(app: &App, attempts: i64) -> i64 {
     let base = i64::try_from(app.exports.retry.as_millis()).unwrap_or(i64::MAX);
     base.saturating_mul(1 << attempts.clamp(0, 10))
@@ -191,7 +191,7 @@ async fn attempt_with_metrics(app: &App, delivery: &Delivery) -> bool {
     arrived
 }
 
-/// What proves one attempt.
+/// Signature of one attempt.
 struct WebhookSignature {
     /// Seconds since 1970.
     timestamp: i64,
@@ -206,7 +206,7 @@ fn sign_delivery(app: &App, delivery: &Delivery, sealed: &str) -> Option<Webhook
 }
 
 async fn attempt_delivery(app: &App, delivery: &Delivery) -> bool {
-    // Judged again: the list may have become shorter since.
+    // Checked again: the allowlist may have become shorter.
     let Some(Destination::Webhook(url)) = app.exports.allowlist.find(&delivery.destination) else { return false };
     let mut request = app.exports.http.post(url).header("content-type", "application/json");
     request = request.header("x-tenantry-delivery", delivery.id);

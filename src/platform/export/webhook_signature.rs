@@ -1,5 +1,5 @@
-//! What proves that a delivery is ours and fresh, in the form of Standard Webhooks: `webhook-id`, `webhook-timestamp` and
-//! `webhook-signature`, an HMAC-SHA-256 over `id.timestamp.body` with a secret that the stream alone has.
+//! Signature of a webhook delivery, which proves its origin and time. The format is Standard Webhooks: `webhook-id`,
+//! `webhook-timestamp` and `webhook-signature`, an HMAC-SHA-256 over `id.timestamp.body` with the secret of the stream.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,36 +8,36 @@ use rand::RngExt as _;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
-/// What a secret begins with where somebody reads it.
+/// Prefix of a secret in readable form.
 const PREFIX: &str = "whsec_";
 
 /// The secret of a stream.
 pub(super) struct StreamSecret(SecretSlice<u8>);
 
 impl StreamSecret {
-    /// A new one.
+    /// Draws a random secret.
     pub(super) fn random() -> Self {
         Self(SecretSlice::from(rand::rng().random::<[u8; 32]>().to_vec()))
     }
 
-    /// One that was sealed.
+    /// Wraps the bytes of an opened secret.
     pub(super) const fn from_bytes(bytes: SecretSlice<u8>) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes, to be sealed.
+    /// Returns the bytes, for sealing.
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
-    /// How the receiver gets it, once.
+    /// Returns the text that the receiver gets once.
     pub(super) fn to_display_text(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(self.bytes()))
     }
 
-    /// The value of `webhook-signature`.
+    /// Returns the value of `webhook-signature`.
     pub(super) fn sign(&self, id: &str, timestamp: i64, body: &str) -> Option<String> {
-        // A key of any length will do for HMAC.
+        // HMAC accepts a key of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(self.bytes()).ok()?;
         mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
         Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
@@ -48,7 +48,7 @@ impl StreamSecret {
 mod tests {
     use super::*;
 
-    /// The value was made with `openssl dgst -sha256 -mac HMAC`.
+    /// The expected value comes from `openssl dgst -sha256 -mac HMAC`.
     #[test]
     fn a_signature_covers_id_time_and_body() {
         let secret = StreamSecret::from_bytes(SecretSlice::from(vec![7_u8; 32]));

@@ -1,22 +1,22 @@
-//! Addresses and sets of them, as lists of a tenant and of the program's flags write them.
+//! IP addresses and ranges, as written in a tenant's allowlist and in flags.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-/// A set of addresses: one, a CIDR block, `172.22.22.*` or `172.22.2.[0-50]`.
+/// An address range: one address, a CIDR block, `172.22.22.*` or `172.22.2.[0-50]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpNetwork(IpRange);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IpRange {
-    /// All that share so many leading bits.
+    /// All addresses that share this number of leading bits.
     Cidr(IpAddr, u8),
-    /// IPv4 with a last number within these bounds.
+    /// IPv4 addresses whose last octet lies within these bounds.
     LastOctet([u8; 3], u8, u8),
 }
 
 impl IpNetwork {
-    /// Whether an address is one of them.
+    /// Returns whether the range contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.0, address.to_canonical()) {
             (IpRange::Cidr(IpAddr::V4(start), length), IpAddr::V4(address)) => {
@@ -55,7 +55,7 @@ fn parse_cidr(text: &str) -> Option<IpRange> {
     let (address, length) = text.split_once('/')?;
     let (address, length) = (address.parse::<IpAddr>().ok()?, parse_octet(length)?);
     match (address, address.to_canonical()) {
-        // A block of IPv4 addresses in the clothes of IPv6.
+        // A block of IPv4-mapped IPv6 addresses.
         (IpAddr::V6(_), IpAddr::V4(mapped)) if (96..=128).contains(&length) => {
             Some(IpRange::Cidr(IpAddr::V4(mapped), length - 96))
         }
@@ -65,7 +65,7 @@ fn parse_cidr(text: &str) -> Option<IpRange> {
     }
 }
 
-/// Three numbers, then `*` or `[low-high]`.
+/// Parses three octets, then `*` or `[low-high]`.
 fn parse_pattern(text: &str) -> Option<IpRange> {
     let (start, last) = text.rsplit_once('.')?;
     let [a, b, c, _] = format!("{start}.0").parse::<Ipv4Addr>().ok()?.octets();
@@ -81,8 +81,8 @@ fn parse_octet(text: &str) -> Option<u8> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a tenant's list lets people in from an address. No list lets everybody in; with one an unknown address stays
-/// outside.
+/// Returns whether a tenant's allowlist allows logins from an address. Without a list every address is allowed; with a
+/// list an unknown address is denied.
 pub(in crate::platform) fn is_ip_allowed(list: Option<&str>, address: Option<IpAddr>) -> bool {
     let Some(list) = list.filter(|list| !list.trim().is_empty()) else { return true };
     let Some(address) = address else { return false };
@@ -131,7 +131,7 @@ mod tests {
             let block: IpNetwork = block.parse().unwrap();
             assert!(block.contains(own.parse().unwrap()) && !block.contains(other.parse().unwrap()), "{block:?}");
         }
-        // Whatever stands behind the length does not count.
+        // Host bits of the address are ignored.
         assert!("10.1.2.3/8".parse::<IpNetwork>().unwrap().contains("10.9.9.9".parse().unwrap()));
     }
 }

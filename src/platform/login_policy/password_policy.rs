@@ -1,54 +1,54 @@
-//! What a password policy asks for. Time and facts are arguments: nothing here has a clock or a database.
+//! Rules of a password policy. Time and facts are arguments: this module uses neither clock nor database.
 
 use crate::platform::bounds::PASSWORD;
 use crate::wire::PasswordPolicy;
 
-/// Milliseconds of a minute and of a day.
+/// Milliseconds per minute and per day.
 const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 /// How long an account stays locked for a source: PCI DSS 4.0.1, 8.3.4.
 const LOCKOUT: i64 = 30 * MINUTE;
-/// How many passwords back nothing may be used again: 8.3.7, and the documented field's own number.
+/// Number of passwords that may not be reused: PCI DSS 8.3.7, and the number of the documented field.
 const HISTORY_LENGTH: i64 = 4;
 
-/// Which characters a password needs.
+/// Character classes that a password needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CharacterRule {
-    /// Any will do.
+    /// Any characters.
     Any,
-    /// PCI DSS 4.0.1, 8.3.6.
+    /// Letters and digits: PCI DSS 4.0.1, 8.3.6.
     LettersAndDigits,
     /// Lower and upper case, digit, special character.
     FourClasses,
 }
 
-/// A policy as it is held to.
+/// The effective rules of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct PasswordRules {
     least: i64,
     needs: CharacterRule,
-    /// Days that a password is good for; without it for ever.
+    /// Days after which a password expires; never if `None`.
     days: Option<i64>,
-    /// Whether only today's password is refused as the new one.
+    /// Whether only the current password is refused as the new one.
     reuse: bool,
-    /// Failed logins until the account is locked; without it never.
+    /// Failed logins until the account is locked; never if `None`.
     attempts: Option<i64>,
-    /// Whether a password that somebody else set is good for one change only.
+    /// Whether a password that somebody else set may only be used to change it.
     pub(in crate::platform) change_first: bool,
 }
 
-/// Failed logins of an account from one source, one after the other.
+/// Consecutive failed logins of an account from one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::platform) struct FailedAttempts {
-    /// How many.
+    /// Number of failures.
     pub(in crate::platform) failures: i64,
-    /// When the last one was.
+    /// Time of the last failure, in milliseconds.
     pub(in crate::platform) last: i64,
 }
 
 impl PasswordRules {
-    /// Of a policy; what it leaves open is not asked for.
+    /// Returns the rules of a policy. Members without a value are not enforced.
     pub(in crate::platform) fn from_policy(policy: &PasswordPolicy) -> Self {
         let PasswordPolicy {
             default_policy,
@@ -74,7 +74,7 @@ impl PasswordRules {
         }
     }
 
-    /// What is wrong with a password.
+    /// Returns what is wrong with a password.
     pub(in crate::platform) fn find_problems(&self, password: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         let length = password.chars().count();
@@ -102,18 +102,18 @@ impl PasswordRules {
         wrong
     }
 
-    /// How many passwords, today's first, a new one must differ from.
+    /// Returns how many previous passwords, including the current one, a new password must differ from.
     pub(in crate::platform) fn history_length(&self) -> i64 {
         if self.reuse { 1 } else { HISTORY_LENGTH }
     }
 
-    /// Whether a password that was set then must be replaced.
+    /// Returns whether a password set at `set_at` must be replaced.
     pub(in crate::platform) fn is_expired(&self, set_at: i64, now: i64) -> bool {
         self.days.is_some_and(|days| now - set_at > days * DAY)
     }
 
-    /// What is noted before a password is compared; none where the account is locked for the source, in which case
-    /// nothing is noted, so that trying on does not make it longer.
+    /// Returns the count to store before a password is compared. Returns `None` while the account is locked for the
+    /// source: nothing is stored then, so that further attempts do not extend the lock.
     pub(in crate::platform) fn count_attempt(&self, before: FailedAttempts, now: i64) -> Option<FailedAttempts> {
         let full = self.attempts.is_some_and(|most| before.failures >= most);
         match (full, now - before.last < LOCKOUT) {
@@ -124,13 +124,14 @@ impl PasswordRules {
     }
 }
 
-/// Whether everybody must choose a new password because of a change: only where the switch was not on before.
+/// Returns whether a policy change newly requires everyone to choose a new password: the switch must have been off
+/// before.
 pub(in crate::platform) fn is_change_newly_required(before: &PasswordPolicy, after: &PasswordPolicy) -> bool {
     let on = |policy: &PasswordPolicy| policy.change_password_at_first_login == Some(true);
     on(after) && !on(before)
 }
 
-/// Whether a browser was silent for too long.
+/// Returns whether a browser session is idle for too long.
 pub(in crate::platform) fn is_idle(seen_at: i64, now: i64, longest: i64) -> bool {
     now - seen_at > longest
 }

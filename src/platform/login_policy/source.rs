@@ -1,4 +1,4 @@
-//! Where a request came from. `X-Forwarded-For` counts only as far as configured proxies wrote it.
+//! Source address of a request. `X-Forwarded-For` is only trusted as far as configured proxies wrote it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,21 +8,21 @@ use axum::http::{Extensions, HeaderMap};
 
 use super::ip_network::IpNetwork;
 
-/// The address that a request came from; unknown where no socket was involved or a proxy wrote something unreadable.
+/// The source address of a request. It is unknown without a socket, and if a proxy wrote something unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct RequestSource(Option<IpAddr>);
 
 impl RequestSource {
-    /// Where no socket was involved: a command beside the database.
+    /// The source of a command that runs on the database, without a socket.
     pub(in crate::platform) const UNKNOWN: Self = Self(None);
 
-    /// An address.
+    /// Wraps an address.
     #[cfg(test)]
     pub(in crate::platform) const fn from_address(address: IpAddr) -> Self {
         Self(Some(address))
     }
 
-    /// Of a request.
+    /// Determines the source of a request.
     pub(in crate::platform) fn from_request(
         extensions: &Extensions,
         headers: &HeaderMap,
@@ -32,12 +32,12 @@ impl RequestSource {
         Self(peer.and_then(|peer| client_behind_proxies(peer, headers, proxies)))
     }
 
-    /// The address.
+    /// Returns the address.
     pub(in crate::platform) fn address(self) -> Option<IpAddr> {
         self.0
     }
 
-    /// What failed logins are counted by: an IPv4 address, or the 64 bits of IPv6 that one customer has.
+    /// Returns the key that failed logins are counted by: an IPv4 address, or the 64-bit IPv6 prefix of one customer.
     pub(in crate::platform) fn network_key(self) -> String {
         match self.0 {
             Some(IpAddr::V6(address)) => {
@@ -58,7 +58,8 @@ impl fmt::Display for RequestSource {
     }
 }
 
-/// The right-most address that is no proxy of ours: whatever stands further left was written by a stranger.
+/// Returns the right-most address that is not a configured proxy. Every entry further left was written by an untrusted
+/// client.
 fn client_behind_proxies(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNetwork]) -> Option<IpAddr> {
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?")).collect();
     let mut hops = lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|hop| !hop.is_empty());
@@ -70,7 +71,7 @@ fn client_behind_proxies(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNetwork
     Some(address)
 }
 
-/// An address, which some proxies write with a port.
+/// Parses an address, which some proxies write with a port.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     hop.parse().ok().or_else(|| hop.parse().ok().map(|socket: SocketAddr| socket.ip())).or_else(bracketed)
@@ -96,26 +97,26 @@ mod tests {
     fn only_what_configured_proxies_wrote_counts() {
         let ours = &["10.0.0.0/8", "2001:db8:9::/48"][..];
         for (peer, lines, proxies, found) in [
-            // Nobody configured a proxy: the header is anybody's.
+            // No proxy is configured, so the header is not trusted.
             ("203.0.113.5", &["198.51.100.1"][..], &[][..], "203.0.113.5"),
-            // A stranger who is no proxy spoofs.
+            // A client that is not a proxy sends a forged header.
             ("203.0.113.5", &["198.51.100.1"], ours, "203.0.113.5"),
             ("10.0.0.1", &["198.51.100.1"], ours, "198.51.100.1"),
             ("10.0.0.1", &[], ours, "10.0.0.1"),
-            // The stranger's own entry stands left of what our proxy saw.
+            // The client's own entry is left of the one that our proxy wrote.
             ("10.0.0.1", &["198.51.100.1, 203.0.113.5"], ours, "203.0.113.5"),
             ("10.0.0.1", &["198.51.100.1, 203.0.113.5, 10.0.0.2"], ours, "203.0.113.5"),
-            // Entries that look like our proxies do not lead further left than a stranger's address.
+            // Entries with addresses of our proxies do not move the result left of the client's address.
             ("10.0.0.1", &["198.51.100.1, 10.0.0.9, 203.0.113.5, 10.0.0.2"], ours, "203.0.113.5"),
             // A header sent twice is one list, in the order of its lines.
             ("10.0.0.1", &["198.51.100.1", "203.0.113.5"], ours, "203.0.113.5"),
             ("10.0.0.1", &["198.51.100.1, 203.0.113.5", "10.0.0.2"], ours, "203.0.113.5"),
-            // All of it proxies: the first one asked itself.
+            // All entries are proxies: the first one made the request itself.
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], ours, "10.0.0.3"),
             ("10.0.0.1", &["nonsense"], ours, "unknown"),
             ("10.0.0.1", &["nonsense, 203.0.113.5"], ours, "203.0.113.5"),
             ("10.0.0.1", &[" ,203.0.113.5, "], ours, "203.0.113.5"),
-            // IPv6, with and without brackets and port; IPv4 in its clothes.
+            // IPv6, with and without brackets and port; IPv4-mapped IPv6.
             ("2001:db8:9::1", &["2001:db8::7"], ours, "2001:db8::7"),
             ("10.0.0.1", &["[2001:db8::7]:443"], ours, "2001:db8::7"),
             ("10.0.0.1", &["[2001:db8::7]"], ours, "2001:db8::7"),

@@ -1,4 +1,4 @@
-//! Codes: each is good once, and ten wrong ones in a row shut the door for half an hour.
+//! One-time codes: each is valid once, and ten wrong ones in a row lock the factor for half an hour.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -10,30 +10,33 @@ use crate::platform::store::{Tx, lock_factor, save_failed_codes, use_code_step, 
 use crate::platform::{App, credential, time};
 use crate::wire::PasswordPolicy;
 
-/// Wrong codes in a row that lock, whatever the password policy says: PCI DSS 4.0.1, 8.3.4.
+/// Wrong codes in a row until the factor is locked, independently of the password policy: PCI DSS 4.0.1, 8.3.4.
 const ATTEMPTS: i64 = 10;
 
-/// No step of a code and no hash of a recovery code.
+/// Matches no step of a code and no hash of a recovery code.
 const NO_MATCH: (i64, &str) = (-1, "");
 
-/// A recovery code as it is kept: without the hyphens and the letters' case of how it was typed.
+/// Returns the stored form of a recovery code, which ignores hyphens and case.
 pub(super) fn recovery_hash(code: &str) -> String {
     let typed: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     credential::sha256_hex(&typed.to_ascii_lowercase())
 }
 
-/// A code as it is compared: apps show it in two groups, people type what they see, and some keyboards write wide digits.
+/// Normalizes a code for comparison: apps display it in two groups, people type what they see, and some keyboards write
+/// full-width digits.
 pub(super) fn normalize_code(code: &str) -> String {
     code.nfkc().filter(|letter| !letter.is_whitespace() && *letter != '-').collect()
 }
 
-/// Takes a person's code or recovery code, once; none where it is wrong, was used, or while the door is shut, which neither
-/// the answer nor the work tells apart. A wrong one is counted and stands in the log, so the caller commits in any case.
+/// Consumes a code or a recovery code of a person. Returns `None` if it is wrong or used, or while the factor is
+/// locked; neither the result nor the work distinguishes these. A wrong code is counted and audited, so the caller must
+/// commit in any case.
 pub(in crate::platform) async fn consume_code(
     app: &App,
     tx: &mut Tx,
     whose: FactorOwner<'_>,
-    (code, request): (&str, Option<&RequestId>),
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<VerificationMethod>, ApiError> {
     let code = &*normalize_code(code);
     let now = time::now();
@@ -42,14 +45,14 @@ pub(in crate::platform) async fn consume_code(
         ..PasswordPolicy::default()
     });
     let Some((sealed, before)) = lock_factor(tx, whose.id).await? else {
-        record_denied_code(app, tx, whose, (AuditAction::Factor, request)).await?;
+        record_denied_code(app, tx, whose, AuditAction::Factor, request).await?;
         return Ok(None);
     };
     let counted = rules.count_attempt(before, now);
-    let step = code_step(app, (whose.unique_id, &sealed), (code, now))?;
+    let step = code_step(app, whose.unique_id, &sealed, code, now)?;
     let hash = recovery_hash(code);
     let (step, hash) = if counted.is_some() { (step.unwrap_or(NO_MATCH.0), hash.as_str()) } else { NO_MATCH };
-    // Both are asked for in any case, so that the work is the same.
+    // Both queries always run, so that the work is the same.
     let by_code = use_code_step(tx, whose.id, step).await?;
     let by_recovery = use_recovery_code(tx, whose.id, hash).await?;
     let how = match (by_code, by_recovery) {
@@ -61,13 +64,13 @@ pub(in crate::platform) async fn consume_code(
         .await?;
     if how.is_none() {
         let action = if counted.is_some() { AuditAction::Factor } else { AuditAction::FactorLocked };
-        record_denied_code(app, tx, whose, (action, request)).await?;
+        record_denied_code(app, tx, whose, action, request).await?;
     }
     Ok(how)
 }
 
-/// The step of a code by a person's sealed secret.
-fn code_step(app: &App, (person, sealed): (&str, &str), (code, now): (&str, i64)) -> Result<Option<i64>, ApiError> {
+/// Returns the step of a code for a person's sealed secret.
+fn code_step(app: &App, person: &str, sealed: &str, code: &str, now: i64) -> Result<Option<i64>, ApiError> {
     if let Some(secret) = app.vault.open(person, sealed) {
         return totp::matching_step(&secret, code, now);
     }
@@ -78,12 +81,13 @@ fn code_step(app: &App, (person, sealed): (&str, &str), (code, now): (&str, i64)
     Ok(None)
 }
 
-/// A code that was not taken, in the log.
+/// Records a denied code in the audit log.
 pub(super) async fn record_denied_code(
     app: &App,
     tx: &mut Tx,
     whose: FactorOwner<'_>,
-    (action, request): (AuditAction, Option<&RequestId>),
+    action: AuditAction,
+    request: Option<&RequestId>,
 ) -> Result<(), ApiError> {
     let actor = Actor::for_user(whose.unique_id, request);
     append_sampled_denial(app, tx, Denial { tenant: whose.tenant, actor: &actor, action, object: "code" }).await?;

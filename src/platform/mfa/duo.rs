@@ -1,7 +1,8 @@
 //! Duo's Universal Prompt as the second factor: the code flow of Duo's OIDC Auth API.
 //!
-//! Duo is asked whether it works, the person goes to its prompt with a signed request, comes back with a code, and Duo says
-//! for the code, in a token that it signed, whether it let this person in. Whatever goes wrong on that way lets nobody in.
+//! The platform checks that Duo is available and redirects the person to its prompt with a signed request. The person
+//! returns with a code, and the platform exchanges the code for a signed token that confirms this person. Any failure
+//! in this flow denies access.
 
 mod api_host;
 mod client;
@@ -18,17 +19,17 @@ pub(in crate::platform) use client::{CALLBACK, DuoClient, DuoPrompt};
 pub(in crate::platform) use error::DuoError;
 pub(in crate::platform) use secret_key::{DuoSettings, seal_secret_key};
 
-/// How Duo is reached.
+/// Configuration of the connection to Duo.
 #[derive(Clone, Debug)]
 pub struct DuoConfig {
-    /// Domains that the API hosts of tenants must lie in.
+    /// Domains that the API hosts of tenants must belong to.
     pub domains: Vec<DuoDomain>,
-    /// Longest wait for a connection.
+    /// Timeout of a connection attempt.
     pub connect_timeout: Duration,
-    /// Longest wait for an answer, to its last byte.
+    /// Timeout of a complete response.
     pub answer_timeout: Duration,
-    /// A stand-in on this machine that is spoken to by plain HTTP, for tests. No flag sets it, and a tenant whose API host
-    /// is anything else never reaches it.
+    /// A mock server on this machine that is reached over plain HTTP, for tests. No flag sets it, and only a tenant
+    /// with this API host reaches it.
     pub stand_in: Option<SocketAddr>,
 }
 

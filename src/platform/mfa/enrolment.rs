@@ -1,4 +1,4 @@
-//! Enrolment: a secret that belongs to one session until a code of it was shown, then to the person.
+//! Enrolment: the secret belongs to one session until one of its codes is confirmed, then to the person.
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
@@ -9,20 +9,20 @@ use crate::platform::error::ApiError;
 use crate::platform::store::{NewFactor, insert_factor, lock_pending_secret, save_pending_secret};
 use crate::platform::{App, time};
 
-/// How many recovery codes a person gets.
+/// Number of recovery codes per person.
 const CODES: usize = 10;
-/// Bytes of one: 120 bits, so that a fast hash keeps it.
+/// Bytes of a recovery code: 120 bits, so that a fast hash protects it.
 const CODE: usize = 15;
 
-/// What an enrolment gave.
+/// Result of an enrolment.
 pub(in crate::platform) struct EnrolmentResult {
-    /// The new key of the session.
+    /// The new session key.
     pub(in crate::platform) key: String,
     /// Recovery codes, shown once.
     pub(in crate::platform) codes: Vec<String>,
 }
 
-/// The secret of a session's enrolment, drawn at the first call, and its text for people who type it.
+/// Returns the secret of a session's enrolment, as bytes and as text for typing. The first call draws it.
 pub(in crate::platform) async fn begin_enrolment(
     app: &App,
     hash: &str,
@@ -44,12 +44,14 @@ pub(in crate::platform) async fn begin_enrolment(
     Ok((secret, text))
 }
 
-/// Makes the secret of a session's enrolment the person's where the code is one of it; none where it is not, or where the
-/// person has a factor meanwhile.
+/// Assigns the secret of a session's enrolment to the person if the code matches. Returns `None` if it does not match,
+/// or if the person already has a factor.
 pub(in crate::platform) async fn confirm_enrolment(
     app: &App,
-    (hash, whose): (&str, FactorOwner<'_>),
-    (code, request): (&str, Option<&RequestId>),
+    hash: &str,
+    whose: FactorOwner<'_>,
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<EnrolmentResult>, ApiError> {
     let now = time::now();
     let mut tx = app.store.begin().await?;
@@ -66,20 +68,20 @@ pub(in crate::platform) async fn confirm_enrolment(
         _ => false,
     };
     let enrolled = if made {
-        let key = complete_verification_in(app, &mut tx, hash, (VerificationMethod::Totp, request)).await?;
+        let key = complete_verification_in(app, &mut tx, hash, VerificationMethod::Totp, request).await?;
         let actor = Actor::for_user(whose.unique_id, request);
-        append_event(&app.seal, &mut tx, (whose.tenant, &actor), AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
+        append_event(&app.seal, &mut tx, whose.tenant, &actor, AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
             .await?;
         Some(EnrolmentResult { key, codes })
     } else {
-        record_denied_code(app, &mut tx, whose, (AuditAction::FactorEnrol, request)).await?;
+        record_denied_code(app, &mut tx, whose, AuditAction::FactorEnrol, request).await?;
         None
     };
     tx.commit().await?;
     Ok(enrolled)
 }
 
-/// Recovery codes as people keep them: groups of four letters and digits.
+/// Draws recovery codes in readable form: groups of four letters and digits.
 fn draw_recovery_codes(app: &App) -> Result<Vec<String>, ApiError> {
     (0..CODES).map(|_| Ok(group_code(&totp::to_base32(&app.vault.random_bytes::<CODE>()?)))).collect()
 }

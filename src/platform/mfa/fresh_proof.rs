@@ -1,5 +1,5 @@
-//! The fresh proof that a request asks of people before it saves account settings or gives lasting power: the second factor, or
-//! the password where there is none.
+//! The fresh proof that a person must give before a request saves account settings or grants lasting power: the second
+//! factor, or the password if the person has none.
 
 use super::{FactorMethod, FactorOwner, VerificationMethod, consume_code};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
@@ -8,28 +8,28 @@ use crate::platform::principal::Caller;
 use crate::platform::store::{Tx, session_began_after, use_fresh_proof};
 use crate::platform::{App, time};
 
-/// Header that carries a code along with a save.
+/// Header that carries a code with a save.
 pub(in crate::platform) const CODE_HEADER: &str = "x-two-factor-code";
 
-/// Milliseconds after a login during which it is the fresh proof of somebody who has no second factor.
+/// Milliseconds after a login during which the login itself is the fresh proof of a person without a second factor.
 const RECENT_LOGIN: i64 = 5 * 60 * 1000;
 
-/// What a request has to show for itself where a save asks for it.
+/// The proof of a request that saves something protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum ReauthProof {
-    /// Nobody asks: an API credential, or a request that asks nobody.
+    /// No proof is needed: an API credential, or an unprotected request.
     NotRequired,
-    /// A code came with the request, and is used up.
+    /// A code was sent with the request and is used up.
     Code,
-    /// What the page `/factor` left in the session of this hash, which the save uses up.
+    /// The proof that the page `/factor` stored in the session with this hash. The save uses it up.
     Session(String),
-    /// The password, of somebody without a second factor: the login of the session of this hash, while it is recent, or what the
-    /// page `/factor` left there.
+    /// The password of a person without a second factor: a recent login of the session with this hash, or the proof
+    /// that the page `/factor` stored there.
     Password(String),
 }
 
 impl ReauthProof {
-    /// Refuses where the proof is not there, without using it up.
+    /// Returns an error if the proof is missing. It does not use the proof up.
     pub(in crate::platform) async fn ensure_present(&self, app: &App) -> Result<(), ApiError> {
         let now = time::now();
         match self {
@@ -56,18 +56,20 @@ impl ReauthProof {
     }
 }
 
-/// The proof of a request. A code is taken at once, and a wrong one refuses the request; Duo's people have the page alone.
+/// Returns the proof of a request. A code is consumed at once, and a wrong code is an error. People with Duo can only
+/// use the page.
 pub(in crate::platform) async fn proof_of_request(
     app: &App,
     caller: &Caller,
-    (code, request): (Option<&str>, Option<&RequestId>),
+    code: Option<&str>,
+    request: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let Some(person) = caller.person() else { return Ok(ReauthProof::NotRequired) };
     match (&person.second_factor, code) {
         (None, _) => Ok(ReauthProof::Password(person.session_hash.clone())),
         (Some(FactorMethod::Totp), Some(code)) => {
             let whose = FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: caller.id };
-            verify_code(app, whose, (code, request))
+            verify_code(app, whose, code, request)
                 .await?
                 .map(|_| ReauthProof::Code)
                 .ok_or(ApiError::FactorProofRequired)
@@ -76,25 +78,21 @@ pub(in crate::platform) async fn proof_of_request(
     }
 }
 
-/// Takes a code that stands for no session's factor.
+/// Consumes a code without marking a session as verified.
 pub(in crate::platform) async fn verify_code(
     app: &App,
     whose: FactorOwner<'_>,
-    (code, request): (&str, Option<&RequestId>),
+    code: &str,
+    request: Option<&RequestId>,
 ) -> Result<Option<VerificationMethod>, ApiError> {
     let mut tx = app.store.begin().await?;
-    let how = consume_code(app, &mut tx, whose, (code, request)).await?;
+    let how = consume_code(app, &mut tx, whose, code, request).await?;
     if let Some(how) = how {
         let actor = Actor::for_user(whose.unique_id, request);
-        append_event(
-            &app.seal,
-            &mut tx,
-            (whose.tenant, &actor),
-            AuditEvent::success(AuditAction::Factor, how.as_str()),
-        )
-        .await?;
+        append_event(&app.seal, &mut tx, whose.tenant, &actor, AuditEvent::success(AuditAction::Factor, how.as_str()))
+            .await?;
     }
-    // What was wrong is committed too: it counts.
+    // A wrong code is committed too, because it is counted.
     tx.commit().await?;
     Ok(how)
 }

@@ -1,4 +1,4 @@
-//! Codes of an authenticator app: RFC 6238 with SHA-1, six digits and steps of 30 seconds, which every app knows.
+//! Codes of an authenticator app: RFC 6238 with SHA-1, six digits and steps of 30 seconds, which every app supports.
 
 use qrcode::{Color, QrCode};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
@@ -8,16 +8,16 @@ use crate::platform::error::ApiError;
 
 /// Bytes of a secret: the 160 bits that RFC 4226 recommends.
 pub(super) const SECRET: usize = 20;
-/// Seconds of a step.
+/// Seconds per step.
 const STEP: u64 = 30;
-/// Steps that a clock may be wrong by, each way.
+/// Tolerated clock difference in steps, in each direction.
 const SKEW: u16 = 1;
-/// Characters of a title and of a login name that apps are told: twice the longest title and a name in four bytes each,
-/// encoded, stay below the 2,331 bytes of a QR code.
+/// Maximum characters of a title and of a login name in the URI. Twice the longest title and one name, each with
+/// four-byte characters and percent-encoded, stay below the 2,331 bytes of a QR code.
 const LABEL: usize = 48;
 
 fn build_totp(secret: &SecretSlice<u8>, account: &str, issuer: &str) -> Result<Totp, ApiError> {
-    // A colon divides the two in the address, which a QR code holds only up to some length.
+    // The URI separates the two with a colon, and a QR code limits its length.
     let plain = |text: &str| text.chars().take(LABEL).collect::<String>().replace(':', " ");
     Builder::new()
         .with_secret(secret.expose_secret())
@@ -33,19 +33,19 @@ fn build_totp(secret: &SecretSlice<u8>, account: &str, issuer: &str) -> Result<T
         })
 }
 
-/// The step of a code at a time in milliseconds; none where it is no code of this time.
+/// Returns the step of a code at a time in milliseconds; `None` if the code is not valid at this time.
 pub(super) fn matching_step(secret: &SecretSlice<u8>, code: &str, now: i64) -> Result<Option<i64>, ApiError> {
     let seconds = u64::try_from(now / 1000).unwrap_or_default();
     let step = build_totp(secret, "account", "issuer")?.check(code, seconds);
     Ok(step.and_then(|step| i64::try_from(step).ok()))
 }
 
-/// A secret as people type it.
+/// Returns a secret in the form that people type.
 pub(super) fn to_base32(secret: &[u8]) -> String {
     Secret::from(secret).to_base32()
 }
 
-/// The address that authenticator apps read.
+/// Returns the URI that authenticator apps read.
 pub(in crate::platform) fn otpauth_uri(
     secret: &SecretSlice<u8>,
     account: &str,
@@ -58,19 +58,19 @@ pub(in crate::platform) fn otpauth_uri(
     Ok(url.into())
 }
 
-/// A QR code as a drawing: a square of `size` units with a path of its dark ones.
+/// A QR code as an SVG: a square of `size` units with a path of its dark modules.
 pub(in crate::platform) struct QrCodeSvg {
-    /// Length of a side, the bright margin included.
+    /// Length of a side, including the quiet zone.
     pub(in crate::platform) size: usize,
-    /// The dark squares as the commands of an SVG path.
+    /// The dark modules as commands of an SVG path.
     pub(in crate::platform) path: String,
 }
 
 impl QrCodeSvg {
-    /// The margin that readers need.
+    /// The quiet zone that readers need.
     const MARGIN: usize = 4;
 
-    /// Of a text.
+    /// Encodes a text.
     pub(in crate::platform) fn from_text(text: &SecretString) -> Result<Self, ApiError> {
         use std::fmt::Write as _;
         let code = QrCode::new(text.expose_secret()).map_err(|error| {

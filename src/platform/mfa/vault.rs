@@ -1,4 +1,4 @@
-//! Secrets as the database has them: sealed with a key that is derived from the platform's key file.
+//! Secrets in the database, sealed with a key that is derived from the platform's key file.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,26 +9,26 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use crate::platform::error::ApiError;
 
-/// What the key is for: another use of the same file gives another key.
+/// Purpose of the derived key; another purpose yields another key from the same file.
 const FACTORS: &[u8] = b"tenantry second factors 1";
 const STREAMS: &[u8] = b"tenantry streams 1";
 
-/// Seals and opens.
+/// Seals and opens secrets.
 pub(in crate::platform) struct Vault {
     key: LessSafeKey,
     random: SystemRandom,
 }
 
 impl Vault {
-    /// With a key of its own for second factors. Without a key file one is drawn for this run: what it seals is lost with
-    /// it, and nobody finds it in the database.
+    /// Creates the vault for second factors, with a separate derived key. Without a key file a random key is used for
+    /// this run: what it seals is lost with it, and cannot be read from the database.
     pub(in crate::platform) fn for_second_factors(
         file: Option<&SecretString>,
     ) -> Result<Self, ring::error::Unspecified> {
         Self::with_purpose(file, FACTORS)
     }
 
-    /// The same for the secrets of streams.
+    /// Creates the vault for the secrets of streams.
     pub(in crate::platform) fn for_streams(file: Option<&SecretString>) -> Result<Self, ring::error::Unspecified> {
         Self::with_purpose(file, STREAMS)
     }
@@ -44,14 +44,14 @@ impl Vault {
         Ok(Self { key: LessSafeKey::new(key), random })
     }
 
-    /// Random bytes of the operating system.
+    /// Returns random bytes from the operating system.
     pub(super) fn random_bytes<const N: usize>(&self) -> Result<[u8; N], ApiError> {
         let mut bytes = [0; N];
         self.random.fill(&mut bytes).map_err(|_| ApiError::Internal)?;
         Ok(bytes)
     }
 
-    /// A secret as it is kept for a person or a stream; no other row can hold it.
+    /// Seals a secret for a person or a stream. It cannot be opened for any other owner.
     pub(in crate::platform) fn seal(&self, person: &str, secret: &[u8]) -> Result<String, ApiError> {
         let nonce = self.random_bytes::<NONCE_LEN>()?;
         let mut sealed = secret.to_vec();
@@ -61,7 +61,8 @@ impl Vault {
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// What was sealed for a person or a stream; none where another key did it, or where the text was changed.
+    /// Opens a secret that was sealed for a person or a stream. Returns `None` if it was sealed with another key or
+    /// changed.
     pub(in crate::platform) fn open(&self, person: &str, sealed: &str) -> Option<SecretSlice<u8>> {
         let bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;

@@ -1,4 +1,4 @@
-//! `tenantry-platform names`: what stands in a database that nobody could make any more.
+//! `tenantry-platform names`: lists names in a database that could no longer be created.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,11 +13,12 @@ use crate::platform::{DATABASE_WAIT, PlatformStartError};
 /// What is done with names.
 #[derive(Subcommand, Clone, Copy, Debug)]
 pub enum NamesCommand {
-    /// List login names and names of tenants that are equal in their normal form, look alike, or would be refused today
+    /// List login names and names of tenants that are equal in their normal form, are confusable, or would be refused
+    /// today
     Collisions,
 }
 
-/// Why nothing was listed.
+/// Why a names command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum NamesError {
     /// The database cannot be used.
@@ -32,7 +33,7 @@ pub enum NamesError {
 }
 
 impl NamesCommand {
-    /// Does it, and changes nothing. False where there is something to look at.
+    /// Runs the command, which changes nothing. Returns `false` if it lists any name.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -72,7 +73,7 @@ fn describe_tenants(tenants: &[NameRecord]) -> Vec<String> {
     refused.chain(alike.into_iter().map(|group| format!("tenants of one parent that look alike: {group}"))).collect()
 }
 
-/// Those that have a form in common, as one line each.
+/// Returns one line for each group of names with the same form.
 fn group_by_form(named: &[NameRecord], form: impl Fn(&NameRecord) -> String) -> Vec<String> {
     let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in named {
@@ -81,7 +82,7 @@ fn group_by_form(named: &[NameRecord], form: impl Fn(&NameRecord) -> String) -> 
     by_form.into_values().filter(|group| group.len() > 1).map(|group| group.join(", ")).collect()
 }
 
-/// A name whose characters can be told apart: all that is not ASCII is written by its number.
+/// Escapes all non-ASCII characters of a name, so that its characters can be distinguished.
 fn escape_name(name: &str) -> String {
     name.escape_default().to_string()
 }

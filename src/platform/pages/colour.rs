@@ -1,11 +1,11 @@
-//! Colours, and whether people can read one on another (WCAG 2.2, 1.4.3).
+//! Colours, and the contrast that text needs (WCAG 2.2, 1.4.3).
 
 use std::fmt;
 
-/// The least contrast of a text.
+/// Minimum contrast of text.
 pub(super) const READABLE: f64 = 4.5;
 
-/// A colour. Only what was read as one is ever written into a stylesheet.
+/// A colour. Only parsed colours are written into a stylesheet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Colour([u8; 3]);
 
@@ -13,7 +13,7 @@ impl Colour {
     pub(super) const BLACK: Self = Self([0, 0, 0]);
     pub(super) const WHITE: Self = Self([255, 255, 255]);
 
-    /// Of six hex digits.
+    /// Parses six hex digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -22,13 +22,13 @@ impl Colour {
         Some(Self([red, green, blue]))
     }
 
-    /// From 1, the same, to 21, black on white.
+    /// Returns the contrast, from 1 (equal) to 21 (black on white).
     pub(super) fn contrast(self, other: Self) -> f64 {
         let (one, two) = (self.luminance(), other.luminance());
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// Black or white, whichever is read more easily on this colour.
+    /// Returns black or white, whichever is more readable on this colour.
     pub(super) fn readable_text_colour(self) -> Self {
         if self.contrast(Self::BLACK) >= self.contrast(Self::WHITE) { Self::BLACK } else { Self::WHITE }
     }

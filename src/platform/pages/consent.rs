@@ -1,4 +1,4 @@
-//! `/consent`: the form that people accept before they see anything, unless their tenant skips it.
+//! `/consent`: the form that people must accept before they see any other page, unless their tenant skips it.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ async fn handle_consent(app: &App, request: Request) -> Result<Response, ApiErro
     let Some(decision) = ConsentDecision::from_word(&word) else {
         return Ok(html_response(StatusCode::BAD_REQUEST, &visitor.theme, "login", &consent_form(&visitor)));
     };
-    record_consent_decision(app, &visitor.caller, (decision, id.as_ref())).await?;
+    record_consent_decision(app, &visitor.caller, decision, id.as_ref()).await?;
     Ok(match decision {
         ConsentDecision::Accept => {
             let owes = session::required_action(app, &visitor.key).await?;
@@ -53,16 +53,15 @@ async fn handle_consent(app: &App, request: Request) -> Result<Response, ApiErro
         }
         ConsentDecision::Deny => {
             let mut response = Redirect::to(&format!("{}?consent=denied", visitor.theme.login_path())).into_response();
-            form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
+            form::set_cookie(&mut response, session::SESSION_COOKIE, "", "Lax", 0);
             response
         }
     })
 }
 
-/// Whoever still owes an answer; otherwise where to go.
+/// Returns the session of a person who must still consent; otherwise a redirect.
 async fn consent_session(app: &App, parts: &Parts) -> Result<Result<PageSession, Response>, ApiError> {
-    let visitor =
-        PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Consent)).await?;
+    let visitor = PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Consent)).await?;
     Ok(match visitor {
         Ok(visitor) if visitor.person()?.required_action.is_none() => Err(Redirect::to("/").into_response()),
         other => other,

@@ -1,6 +1,6 @@
-//! `/factor/duo`: the way to Duo's prompt, and `/factor/duo/callback`, the way back. Both are links and no forms: a form
-//! would not be let to another host, and Duo sends people back by `GET`. What keeps others out is the state, which is made
-//! for one session and counts once.
+//! `/factor/duo` redirects to Duo's prompt, and `/factor/duo/callback` receives the result. Both are links and no
+//! forms: the content policy forbids forms to another host, and Duo redirects people back with `GET`. The state
+//! protects the callback; it is created for one session and valid once.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,10 +22,10 @@ use crate::platform::mfa::{FactorMethod, RequiredAction, VerificationMethod, com
 use crate::platform::store::{save_duo_state, take_duo_state};
 use crate::platform::{App, time};
 
-/// Longest code that is handed on.
+/// Maximum length of a code that is passed on to Duo.
 const MAX_CODE_LENGTH: usize = 1024;
 
-/// What `/factor` shows for Duo: a link, or why it leads nowhere.
+/// Renders what `/factor` shows for Duo: a link, or why Duo cannot be used.
 pub(super) fn duo_offer_page(app: &App, visitor: &PageSession, duo: &DuoSettings) -> Result<Response, ApiError> {
     let trouble = app.duo.configuration_error(duo);
     let content = html! {
@@ -94,17 +94,17 @@ async fn handle_callback(app: &App, parts: &Parts) -> Result<Response, ApiError>
     )
     .await
     {
-        // The session ended while Duo was asked.
+        // The session ended while Duo was contacted.
         Err(ApiError::InvalidToken) => return Ok(Redirect::to("/login").into_response()),
         key => key?,
     };
     Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key))
 }
 
-/// Whoever is logged in and belongs to a tenant that wants Duo; otherwise where to go.
+/// Returns the session and the Duo settings of a person whose tenant uses Duo; otherwise a redirect.
 async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, DuoSettings), Response>, ApiError> {
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(Err(elsewhere)),
         };
@@ -114,8 +114,8 @@ async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, Du
     }
 }
 
-/// Whether what came back proves the person. The state is used up before anything else happens, and no connection of the
-/// database is held while Duo is asked.
+/// Returns whether the callback proves the person. The state is used up first, and no database connection is held while
+/// Duo is contacted.
 async fn verify_callback(
     app: &App,
     visitor: &PageSession,
@@ -137,10 +137,10 @@ async fn verify_callback(
         Ok(duo) => duo,
         Err(trouble) => return Ok(Err(trouble)),
     };
-    Ok(app.duo.exchange_code(&duo, (code, &nonce), (&visitor.person()?.login_name, now)).await)
+    Ok(app.duo.exchange_code(&duo, code, &nonce, &visitor.person()?.login_name, now).await)
 }
 
-/// The page of somebody whom Duo did not let in, and the row about it.
+/// Renders the page for a person whom Duo did not authenticate, and writes the audit row.
 async fn duo_failure_page(
     app: &App,
     visitor: &PageSession,

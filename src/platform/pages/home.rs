@@ -1,4 +1,4 @@
-//! `/`: the first page after login, and `POST /logout`.
+//! `/`: the first page after a login, and `POST /logout`.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) async fn show_home_page(State(app): State<Arc<App>>, parts: Parts) ->
 }
 
 async fn render_home_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
+    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -49,7 +49,7 @@ async fn render_home_page(app: &App, parts: &Parts) -> Result<Response, ApiError
     })
 }
 
-/// What the tenant has at Duo; the secret key is on no page.
+/// Renders the tenant's Duo settings. The secret key is on no page.
 fn duo_details(visitor: &PageSession) -> Markup {
     let duo = visitor.tenant.settings.duo_security.as_ref();
     let rows = [
@@ -59,7 +59,7 @@ fn duo_details(visitor: &PageSession) -> Markup {
     html! { @for (name, value) in rows { @if let Some(value) = value { dt { (name) } dd { (value) } } } }
 }
 
-/// The navigation bar and the menus.
+/// Renders the navigation bar and the menus.
 pub(super) fn navigation(visitor: &PageSession) -> Result<Markup, ApiError> {
     let look = &visitor.theme;
     let entries = visible_entries(&Subscription::of_tenant(&visitor.tenant));
@@ -100,7 +100,7 @@ async fn handle_logout(app: &App, request: Request) -> Result<Response, ApiError
     form::read_form(request, &key).await?;
     end(app, &key, id.as_ref()).await?;
     let mut response = Redirect::to("/login").into_response();
-    form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
+    form::set_cookie(&mut response, session::SESSION_COOKIE, "", "Lax", 0);
     let clear = HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), clear);
     Ok(response)

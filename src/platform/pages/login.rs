@@ -1,5 +1,5 @@
-//! `/login` and `/login/{tenant}`: the form, and what becomes of it. The tenant chooses the look only: a login name is
-//! unique over the platform.
+//! `/login` and `/login/{tenant}`: the login form and its handler. The tenant only selects the theme: a login name is
+//! unique on the platform.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::platform::people::authentication::{LoginContext, authenticate, log_ou
 use crate::platform::store::SessionCarrier;
 use crate::platform::{App, credential, query, session};
 
-/// Seconds that a form may stand open.
+/// Seconds for which a form stays valid.
 const FORM_LIFETIME: u64 = 12 * 60 * 60;
 
-/// `GET /login`, with `?tenant=` in a tenant's look.
+/// `GET /login`, with the theme of the tenant in `?tenant=`.
 pub(super) async fn show_login_page(
     State(app): State<Arc<App>>,
     RawQuery(raw): RawQuery,
@@ -30,7 +30,7 @@ pub(super) async fn show_login_page(
 ) -> Response {
     let tenant =
         query::query_parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
-    or_refusal_page(&app, render_login_page(&app, tenant, (raw.as_deref(), &headers)).await)
+    or_refusal_page(&app, render_login_page(&app, tenant, raw.as_deref(), &headers).await)
 }
 
 /// `GET /login/{tenant}`.
@@ -40,7 +40,7 @@ pub(super) async fn show_tenant_login_page(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    or_refusal_page(&app, render_login_page(&app, Some(&tenant), (raw.as_deref(), &headers)).await)
+    or_refusal_page(&app, render_login_page(&app, Some(&tenant), raw.as_deref(), &headers).await)
 }
 
 /// `POST /login`.
@@ -60,14 +60,15 @@ pub(super) async fn submit_tenant_login(
 async fn render_login_page(
     app: &App,
     tenant: Option<&str>,
-    (raw, headers): (Option<&str>, &HeaderMap),
+    raw: Option<&str>,
+    headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let look = Theme::for_tenant_id(app, tenant).await?;
     let denied = query::query_parameter(raw.unwrap_or_default(), "consent") == Some("denied");
     let word = denied.then_some("You denied the consent form, so you were logged out. Log in again to accept it.");
     let cookie = form::find_cookie(headers, FORM_COOKIE).map_or_else(credential::random_session_key, str::to_owned);
     let mut response = html_response(StatusCode::OK, &look, "login", &login_form(&look, &cookie, word));
-    form::set_cookie(&mut response, (FORM_COOKIE, &cookie), "Strict", FORM_LIFETIME);
+    form::set_cookie(&mut response, FORM_COOKIE, &cookie, "Strict", FORM_LIFETIME);
     Ok(response)
 }
 
@@ -88,7 +89,7 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
     };
     let (name, password) = (form.take_field("login"), form.take_field("password"));
     let via = LoginContext { carrier: SessionCarrier::Cookie, source, request: id.as_ref() };
-    let proved = match authenticate(app, (name.trim(), password.into()), via).await {
+    let proved = match authenticate(app, name.trim(), password.into(), via).await {
         Ok(proved) => proved,
         Err(ApiError::BadLogin) => {
             let wrong = "The login name or the password is wrong.";
@@ -109,22 +110,22 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
     }
     let owes = session::required_action(app, &key).await?;
     let mut response = Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response();
-    form::set_cookie(&mut response, (session::SESSION_COOKIE, &key), "Lax", lifetime.as_secs());
-    form::set_cookie(&mut response, (FORM_COOKIE, ""), "Strict", 0);
+    form::set_cookie(&mut response, session::SESSION_COOKIE, &key, "Lax", lifetime.as_secs());
+    form::set_cookie(&mut response, FORM_COOKIE, "", "Strict", 0);
     Ok(response)
 }
 
-/// Why a login form cannot be taken.
+/// Why a login form is rejected.
 #[derive(Clone, Copy)]
 enum FormRejection {
-    /// It belongs to another cookie, or the browser sent none.
+    /// The form belongs to another cookie, or the browser sent none.
     Expired,
-    /// It is longer than any name and password.
+    /// The form is longer than any name and password.
     TooLong,
 }
 
-/// What a form that cannot be taken leads to: where the browser has a session already, as after a login in another tab, to the
-/// first page, otherwise to a fresh form that says why.
+/// Handles a rejected form: redirects to the first page if the browser already has a session, for example after a login
+/// in another tab. Otherwise shows a new form with the reason.
 async fn retry_login_page(
     app: &App,
     look: &Theme,
@@ -148,7 +149,7 @@ async fn retry_login_page(
     };
     let cookie = kept.map_or_else(credential::random_session_key, str::to_owned);
     let mut response = html_response(status, look, "login", &login_form(look, &cookie, Some(word)));
-    form::set_cookie(&mut response, (FORM_COOKIE, &cookie), "Strict", FORM_LIFETIME);
+    form::set_cookie(&mut response, FORM_COOKIE, &cookie, "Strict", FORM_LIFETIME);
     Ok(response)
 }
 

@@ -1,8 +1,8 @@
-//! The menus, and which of them a tenant has.
+//! The menus, and the entries that a tenant sees.
 
 use crate::platform::subscription::Subscription;
 
-/// A menu entry: under which menu, its name, where it leads.
+/// A menu entry: its menu, its name and its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MenuEntry {
     pub(super) menu: &'static str,
@@ -21,7 +21,7 @@ const ENTRIES: [MenuEntry; 4] = [
     menu_entry("Workspace", "Automation", "/screens/automation"),
 ];
 
-/// The entries of a tenant.
+/// Returns the entries that a tenant sees.
 pub(super) fn visible_entries(has: &Subscription) -> Vec<MenuEntry> {
     let hidden = has.hidden_menus();
     let is_gone = |entry: &MenuEntry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());

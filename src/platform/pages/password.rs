@@ -1,4 +1,4 @@
-//! `/password`: a person's own password.
+//! `/password`: lets people change their password.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn submit_password(State(app): State<Arc<App>>, request: Reques
 }
 
 async fn render_password_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
+    match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Password)).await? {
         Err(elsewhere) => Ok(elsewhere),
         Ok(visitor) => Ok(html_response(StatusCode::OK, &visitor.theme, "login", &password_form(&visitor, &[])?)),
     }
@@ -43,7 +43,7 @@ async fn render_password_page(app: &App, parts: &Parts) -> Result<Response, ApiE
 async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Password)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Password)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -71,25 +71,26 @@ async fn handle_password_change(app: &Arc<App>, request: Request) -> Result<Resp
                 main { p.notes role="status" { "The password was changed. " a href=(visitor.theme.login_path()) { "Log in" } } }
             };
             let mut response = html_response(StatusCode::OK, &visitor.theme, "plain", &content);
-            form::set_cookie(&mut response, (session::SESSION_COOKIE, ""), "Lax", 0);
+            form::set_cookie(&mut response, session::SESSION_COOKIE, "", "Lax", 0);
             Ok(response)
         }
         Err(ApiError::Fields(wrong)) => {
             let wrong: Vec<String> = wrong.into_iter().map(|wrong| wrong.message).collect();
             password_refusal_page(&visitor, StatusCode::BAD_REQUEST, &wrong)
         }
-        // Duo is asked on its own page, and without a code so is an app.
+        // Duo has a separate page, and so has an app if no code was sent.
         Err(ApiError::FactorProofRequired) => Ok(Redirect::to("/factor").into_response()),
         Err(error) => Ok(refusal_page(&visitor.theme, error)),
     }
 }
 
-/// The form once more, with what is wrong.
+/// Renders the form again, with the errors.
 fn password_refusal_page(visitor: &PageSession, status: StatusCode, wrong: &[String]) -> Result<Response, ApiError> {
     Ok(html_response(status, &visitor.theme, "login", &password_form(visitor, wrong)?))
 }
 
-/// Whether the change asks for a code along with the password of today: a person who owes the change has just shown one.
+/// Returns whether the change needs a code besides the current password. A person whose required action is this change
+/// has just shown one.
 fn needs_code(visitor: &PageSession) -> Result<bool, ApiError> {
     let person = visitor.person()?;
     Ok(person.required_action.is_none() && matches!(person.second_factor, Some(FactorMethod::Totp)))
@@ -102,7 +103,7 @@ async fn obtain_proof(
     id: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
     let code = Some(code).filter(|code| needs_code(visitor).is_ok_and(|asks| asks) && !code.trim().is_empty());
-    proof_of_request(app, &visitor.caller, (code, id)).await
+    proof_of_request(app, &visitor.caller, code, id).await
 }
 
 fn password_form(visitor: &PageSession, wrong: &[String]) -> Result<Markup, ApiError> {

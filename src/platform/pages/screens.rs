@@ -1,5 +1,6 @@
-//! `/screens/{screen}`: Alerts, Service Desk and Automation, of the own tenant or with `?tenant=` of one below it. Each has
-//! a part of two packages; the part of a package that the tenant has not is denied, and so is the screen.
+//! `/screens/{screen}`: Alerts, Service Desk and Automation, of the person's tenant or, with `?tenant=`, of one below
+//! it. Each screen has a part from each of two packages. A part whose package the tenant lacks shows the denial, and the
+//! page then answers 403.
 
 use std::sync::Arc;
 
@@ -28,13 +29,13 @@ const SCREENS: [(&str, PackageScreen); 3] = [
     ("automation", PackageScreen::Automation),
 ];
 
-/// The route that answers what a screen lists.
+/// The route that returns the records of a screen.
 const LIST_ROUTE: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}/records/{category}");
 
-/// The route that answers name and packages of a tenant.
+/// The route that returns name and packages of a tenant.
 const TENANT_ROUTE: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}");
 
-/// A screen.
+/// Renders a screen.
 pub(super) async fn show_screen_page(
     State(app): State<Arc<App>>,
     Path(screen): Path<String>,
@@ -44,7 +45,7 @@ pub(super) async fn show_screen_page(
 }
 
 async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, (&parts.extensions, &parts.headers), None).await? {
+    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -57,7 +58,7 @@ async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Re
         Some(id) => {
             let found = app.store.find_visible_tenant(visitor.caller.id, id).await?;
             match found.filter(|found| can_reach_tenant(&visitor.caller, found)) {
-                // Name and packages of a tenant below are for those who may read it.
+                // Name and packages of a tenant below are only shown to people who may read it.
                 Some(tenant)
                     if tenant.id == visitor.caller.id || is_allowed(&visitor.caller, &tenant, TENANT_ROUTE)? =>
                 {
@@ -81,7 +82,7 @@ async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Re
         return Ok(html_response(StatusCode::OK, &visitor.theme, "home", &content));
     }
     let has = Subscription::of_tenant(&tenant);
-    let records = records_table(app, &visitor, &tenant, (screen.record_category(), &has)).await?;
+    let records = records_table(app, &visitor, &tenant, screen.record_category(), &has).await?;
     let content = html! {
         (navigation(&visitor)?)
         main {
@@ -103,12 +104,13 @@ async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Re
     Ok(html_response(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.theme, "home", &content))
 }
 
-/// The newest records of a category, where the tenant has it and the person may see it.
+/// Renders the newest records of a category, if the tenant has it and the person may see it.
 async fn records_table(
     app: &App,
     visitor: &PageSession,
     tenant: &TenantRecord,
-    (category, has): (DataCategory, &Subscription),
+    category: DataCategory,
+    has: &Subscription,
 ) -> Result<Markup, ApiError> {
     if !has.has_package(category.package_requirement().package) || !is_allowed(&visitor.caller, tenant, LIST_ROUTE)? {
         return Ok(html! {});

@@ -1,4 +1,4 @@
-//! `GET /script/copy.js`: the only script there is, for the pages of tenants that show copy buttons.
+//! `GET /script/copy.js`: the only script, for the pages of tenants that show copy buttons.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -6,11 +6,11 @@ use axum::response::{IntoResponse as _, Response};
 /// Path of the script.
 pub(super) const SCRIPT_PATH: &str = "/script/copy.js";
 
-/// Marks an answer whose page has the script.
+/// Marks a response whose page contains the script.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NeedsScript;
 
-/// The script.
+/// Serves the script.
 pub(super) async fn serve_script() -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),

@@ -1,4 +1,5 @@
-//! `/factor`: the second factor, at the login and before a save; or the password before a save, of somebody who has none.
+//! `/factor`: asks for the second factor, at the login and before a save. A person without one enters the password
+//! before a save.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use crate::platform::people::authentication::{LoginContext, reauthenticate};
 use crate::platform::store::SessionCarrier;
 use crate::platform::{App, session};
 
-/// What is said of a code that is not taken, whatever the reason: nobody learns whether it was right once.
+/// The message for a rejected code. It is the same for every reason, so that nobody learns whether a code was valid
+/// once.
 const CODE_REJECTED: &str = "This code was not taken. Each code is good once, and after ten wrong ones none is taken for 30 \
                          minutes. Wait for the next one and try again.";
 
@@ -38,7 +40,7 @@ pub(super) async fn submit_factor(State(app): State<Arc<App>>, request: Request)
 
 async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -55,7 +57,7 @@ async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiErr
 async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let visitor =
-        match PageSession::open_page(app, (&parts.extensions, &parts.headers), Some(RequiredAction::Factor)).await? {
+        match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
@@ -82,12 +84,12 @@ async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError
     }
     let (hash, whose) = (person.session_hash.as_str(), factor_owner(&visitor)?);
     if app.store.has_factor(person.id).await? {
-        return match verify_session_code(app, (hash, whose), (&code, id.as_ref())).await? {
+        return match verify_session_code(app, hash, whose, &code, id.as_ref()).await? {
             None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
             Some(key) => Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key)),
         };
     }
-    match confirm_enrolment(app, (hash, whose), (&code, id.as_ref())).await? {
+    match confirm_enrolment(app, hash, whose, &code, id.as_ref()).await? {
         None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
         Some(EnrolmentResult { key, codes }) => Ok(with_session_cookie(
             app,
@@ -97,8 +99,9 @@ async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError
     }
 }
 
-/// Whether the password comes before the factor: where somebody enrols one, or meets Duo, in a session that is not fresh from a
-/// login. Else a session that was stolen would enrol a factor of the thief's and prove everything with it.
+/// Returns whether the password must come before the factor: when a person enrols a factor, or uses Duo, in a session
+/// that is not fresh from a login. Otherwise a stolen session could enrol the thief's factor and then prove everything
+/// with it.
 async fn needs_password_first(app: &App, visitor: &PageSession) -> Result<bool, ApiError> {
     let person = visitor.person()?;
     let has_one = match &person.second_factor {
@@ -121,13 +124,13 @@ fn factor_owner(visitor: &PageSession) -> Result<FactorOwner<'_>, ApiError> {
     Ok(FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: visitor.caller.id })
 }
 
-/// An answer that gives the browser the new key of its session.
+/// Sets the cookie with the new session key.
 pub(super) fn with_session_cookie(app: &App, mut response: Response, key: &str) -> Response {
-    form::set_cookie(&mut response, (session::SESSION_COOKIE, key), "Lax", app.login.lifetime.as_secs());
+    form::set_cookie(&mut response, session::SESSION_COOKIE, key, "Lax", app.login.lifetime.as_secs());
     response
 }
 
-/// After a login on to what is next; otherwise a word that the save may follow.
+/// After a login, redirects to the next required action or the start page. Otherwise shows that the save may follow.
 pub(super) async fn continue_after_factor(app: &App, visitor: &PageSession, key: &str) -> Result<Response, ApiError> {
     if visitor.person()?.required_action.is_some() {
         let owes = session::required_action(app, key).await?;
@@ -143,7 +146,7 @@ fn confirmation_page(visitor: &PageSession) -> Response {
     html_response(StatusCode::OK, &visitor.theme, "plain", &content)
 }
 
-/// The form for the password of somebody without a second factor.
+/// Renders the form for the password of a person without a second factor.
 fn password_form_page(visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
     let content = html! {
         main {
@@ -162,7 +165,7 @@ fn password_form_page(visitor: &PageSession, status: StatusCode) -> Result<Respo
     Ok(html_response(status, &visitor.theme, "login", &content))
 }
 
-/// The form for a code, or the enrolment; with a word about a code that was not taken.
+/// Renders the form for a code, or the enrolment, with a message if a code was rejected.
 async fn code_form_page(app: &App, visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
     let person = visitor.person()?;
     let lesson = if app.store.has_factor(person.id).await? {
@@ -186,7 +189,7 @@ async fn code_form_page(app: &App, visitor: &PageSession, status: StatusCode) ->
     Ok(html_response(status, &visitor.theme, "login", &content))
 }
 
-/// The secret, as a picture and as a text.
+/// Renders the secret as a QR code and as text.
 async fn enrolment_instructions(app: &App, visitor: &PageSession) -> Result<Markup, ApiError> {
     let person = visitor.person()?;
     let (secret, text) = begin_enrolment(app, &person.session_hash, factor_owner(visitor)?).await?;
@@ -203,7 +206,7 @@ async fn enrolment_instructions(app: &App, visitor: &PageSession) -> Result<Mark
     })
 }
 
-/// Shown once.
+/// Renders the recovery codes, which are shown once.
 fn recovery_codes_page(codes: &[String]) -> Markup {
     html! {
         main {
@@ -217,7 +220,7 @@ fn recovery_codes_page(codes: &[String]) -> Markup {
     }
 }
 
-/// A way out for whoever cannot prove anything.
+/// Renders the logout form, for a person who cannot prove anything.
 pub(super) fn logout_form(visitor: &PageSession) -> Markup {
     html! {
         form.notes method="post" action="/logout" {

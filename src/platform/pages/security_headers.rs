@@ -1,4 +1,4 @@
-//! The headers of every answer: pages, the API, tokens, metrics and refusals alike.
+//! Security headers of every response: pages, the API, tokens, metrics and errors alike.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -7,11 +7,11 @@ use axum::response::Response;
 
 use super::script::NeedsScript;
 
-/// Nothing but our own stylesheets and images; forms go to us, and nobody frames us.
+/// Allows only our own stylesheets and images. Forms go only to us, and no site may frame our pages.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
-/// The same where the page has our script.
+/// The same policy for pages with our script.
 const SCRIPT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
                         base-uri 'none'; frame-ancestors 'none'";
 
@@ -20,14 +20,14 @@ const HEADERS: [(HeaderName, &str); 8] = [
     (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    // Without a referrer at all browsers would hide from our own forms where they came from.
+    // Without any referrer, browsers would not send the origin of our own forms.
     (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Adds them where an answer has none of its own.
+/// Middleware that adds the headers, unless a response already sets them.
 pub(in crate::platform) async fn add_security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let scripted = response.extensions().get::<NeedsScript>().is_some();

@@ -1,4 +1,4 @@
-//! `GET /style/{tenant}.css`: the stylesheet, since the policy of the pages allows no style in them.
+//! `GET /style/{tenant}.css`: the stylesheet. The content policy of the pages allows no inline styles.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::platform::error::ApiError;
 use crate::platform::memory_budget::RequestMemory;
 use crate::wire::ImagePaths;
 
-/// The part that all looks share.
+/// The part that all themes share.
 const BASE: &str = include_str!("style/base.css");
-/// Colour around the logo unless a tenant has one.
+/// Colour around the logo, unless the tenant sets one.
 const DEFAULT_LAYER_COLOUR: &str = "1f2937";
-/// The size that a background image is recommended to have; smaller ones are tiled.
+/// Recommended size of a background image in pixels; smaller images are tiled.
 const RECOMMENDED_SIZE: (usize, usize) = (1440, 900);
 
-/// The stylesheet of a tenant, or of the default look.
+/// Serves the stylesheet of a tenant, or of the default theme.
 pub(super) async fn serve_stylesheet(
     State(app): State<Arc<App>>,
     Extension(account): Extension<RequestMemory>,
@@ -66,7 +66,7 @@ fn colour_rules(look: &Theme) -> String {
     css
 }
 
-/// The overlay darkens the image, so that what lies on it stands out.
+/// Returns the rule for a background image. An overlay darkens the image, so that text on it is readable.
 fn background_rule(path: &str, small: bool) -> String {
     let shape = if small { "repeat; background-size: auto" } else { "no-repeat; background-size: cover" };
     format!(
@@ -75,7 +75,7 @@ fn background_rule(path: &str, small: bool) -> String {
     )
 }
 
-/// The paths that we make have nothing that could end the text around them.
+/// Returns whether a path is one that we generate. Such a path cannot end the string around it.
 fn is_image_path(path: &str) -> bool {
     path.starts_with("/images/org/") && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte))
 }
@@ -84,7 +84,7 @@ async fn is_small_image(app: &App, image: &ImagePaths, account: &RequestMemory) 
     let mut parts = image.logo_path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
-    let Some(picture) = app.image_cache.load_image(app, (org, file), account).await? else { return Ok(true) };
+    let Some(picture) = app.image_cache.load_image(app, org, file, account).await? else { return Ok(true) };
     let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| ApiError::Internal)?;
     Ok(size.width < RECOMMENDED_SIZE.0 || size.height < RECOMMENDED_SIZE.1)
 }

@@ -1,4 +1,4 @@
-//! What a tenant's pages look like: its own branding, and its partner's where it has none.
+//! The theme of a tenant's pages: its own branding, with its partner's as the default.
 
 use super::colour::{Colour, READABLE};
 use crate::platform::App;
@@ -6,21 +6,21 @@ use crate::platform::error::ApiError;
 use crate::platform::store::{TenantLevel, TenantRecord};
 use crate::wire::{Branding, ImagePaths};
 
-/// A look.
+/// A theme.
 pub(super) struct Theme {
-    /// Unique id of the tenant; none for the default look.
+    /// Unique id of the tenant; `None` for the default theme.
     tenant: Option<String>,
     product: String,
     pub(super) branding: Branding<ImagePaths>,
 }
 
 impl Theme {
-    /// The default one.
+    /// Returns the default theme.
     pub(super) fn default_theme(app: &App) -> Self {
         Self { tenant: None, product: app.product.clone(), branding: Branding::default() }
     }
 
-    /// Of a tenant.
+    /// Loads the theme of a tenant.
     pub(super) async fn for_tenant(app: &App, tenant: &TenantRecord) -> Result<Self, ApiError> {
         let own = app.store.branding(tenant.id).await?;
         let branding = match tenant.parent.as_ref().filter(|_| tenant.kind == TenantLevel::Client) {
@@ -30,7 +30,7 @@ impl Theme {
         Ok(Self { tenant: Some(tenant.unique_id.clone()), product: app.product.clone(), branding })
     }
 
-    /// Of a tenant that somebody names before a login; one that is not there looks like none.
+    /// Loads the theme of a tenant named before a login. An unknown tenant gets the default theme.
     pub(super) async fn for_tenant_id(app: &App, unique_id: Option<&str>) -> Result<Self, ApiError> {
         let Some(id) = unique_id else { return Ok(Self::default_theme(app)) };
         match app.store.find_living_tenant(id).await? {
@@ -39,44 +39,45 @@ impl Theme {
         }
     }
 
-    /// What the browser's tab says.
+    /// Returns the title of the browser tab.
     pub(super) fn title(&self) -> &str {
         self.branding.application_title.as_deref().unwrap_or(&self.product)
     }
 
-    /// First line of the login page.
+    /// Returns the first line of the login page.
     pub(super) fn header(&self) -> &str {
         self.branding.login_page_header_text.as_deref().unwrap_or_else(|| self.title())
     }
 
-    /// The image of the browser's tab.
+    /// Returns the icon of the browser tab.
     pub(super) fn favicon(&self) -> Option<&ImagePaths> {
         self.branding.fav_icon.as_ref()
     }
 
-    /// The logo.
+    /// Returns the logo.
     pub(super) fn logo(&self) -> Option<&ImagePaths> {
         self.branding.logo.as_ref()
     }
 
-    /// Address of the documentation, never of anything that a browser would run.
+    /// Returns the URL of the documentation. It never returns a URL that a browser would execute.
     pub(super) fn documentation_url(&self) -> Option<&str> {
         let url = self.branding.documentation_url.as_deref()?;
         ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)).then_some(url)
     }
 
-    /// Path of the login page.
+    /// Returns the path of the login page.
     pub(super) fn login_path(&self) -> String {
         self.tenant.as_ref().map_or_else(|| "/login".to_owned(), |tenant| format!("/login/{tenant}"))
     }
 
-    /// Path of the stylesheet.
+    /// Returns the path of the stylesheet.
     pub(super) fn stylesheet_path(&self) -> String {
         format!("/style/{}.css", self.tenant.as_deref().unwrap_or("default"))
     }
 }
 
-/// What a client shows: its own, and its partner's where it has none. The host name stays the partner's.
+/// Merges the branding of a client with its partner's: each text, colour and image that the client does not set comes
+/// from the partner. The host name is not inherited.
 fn inherit_branding(own: Branding<ImagePaths>, above: Branding<ImagePaths>) -> Branding<ImagePaths> {
     let Branding {
         sub_domain,
@@ -114,7 +115,7 @@ fn inherit_branding(own: Branding<ImagePaths>, above: Branding<ImagePaths>) -> B
     }
 }
 
-/// A sentence where the header text cannot be read on its background.
+/// Returns a warning if the header text is not readable on its background.
 pub(in crate::platform) fn contrast_warning<I>(branding: &Branding<I>) -> Option<String> {
     let text = Colour::parse(branding.login_page_text_color.as_deref()?)?;
     let background = Colour::parse(branding.login_page_background_color.as_deref()?)?;

@@ -1,4 +1,4 @@
-//! How people prove who they are, and the keys they get for it.
+//! Authentication of people, and the session keys and tokens issued for it.
 
 use secrecy::SecretString;
 
@@ -22,19 +22,19 @@ use crate::platform::store::{
 use crate::platform::{App, credential, settings, time};
 use crate::wire::Tenant;
 
-/// A password that was proved.
+/// A person whose password was verified.
 pub(in crate::platform) struct AuthenticatedUser {
     person: LoginCandidate,
     account: AttemptKey,
-    /// Until the session has begun, or the attempt is taken back.
+    /// Held until the session has started or the attempt is taken back.
     permit: KeyedPermit<AttemptKey>,
-    /// Whether the person may do nothing but change the password.
+    /// Whether the person may only change the password.
     pub(in crate::platform) password_change_only: bool,
-    /// When a second factor was proved along with it.
+    /// When a second factor was verified together with the password.
     pub(in crate::platform) factor_at: Option<i64>,
 }
 
-/// How somebody comes: what is to carry the session, from where, and in which request.
+/// Context of a login: the session carrier, the source address and the request.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct LoginContext<'a> {
     pub(in crate::platform) carrier: SessionCarrier,
@@ -45,54 +45,58 @@ pub(in crate::platform) struct LoginContext<'a> {
 /// What failed logins are counted by: an account and a source.
 pub(in crate::platform) type AttemptKey = (String, String);
 
-/// The account of a login name, whether anybody has it or not.
+/// Returns the account of a login name, whether or not the name exists.
 pub(in crate::platform) fn account_hash(login_name: &str) -> String {
     credential::sha256_hex(&login_key(login_name))
 }
 
-/// An attempt that was counted as a failure before its password is compared.
+/// An attempt that is counted as a failure before its password is compared.
 pub(in crate::platform) struct LoginAttempt {
-    /// False while the account is locked for the source: then nothing was counted.
+    /// `false` while the account is locked for the source; then nothing was counted.
     pub(in crate::platform) is_counted: bool,
-    /// Held until it is known what the attempt was. The next one of the account from the source waits meanwhile, so that right
-    /// ones at once do not lock the account, and wrong ones at once are no more than the policy lets through.
+    /// Held until the result of the attempt is known. The next attempt for the same account and source waits, so that
+    /// parallel correct passwords do not lock the account, and parallel wrong ones cannot exceed the limit of the
+    /// policy.
     pub(in crate::platform) permit: KeyedPermit<AttemptKey>,
 }
 
-/// Counts an attempt, once those before it are done.
+/// Counts an attempt after earlier ones have finished.
 pub(in crate::platform) async fn begin_attempt(
     app: &App,
     account: &AttemptKey,
     rules: &PasswordRules,
 ) -> Result<LoginAttempt, ApiError> {
     let turn = app.password_checks.acquire(account.clone()).await;
-    let open = app.store.count_login_attempt((&account.0, &account.1), rules, time::now()).await?;
+    let open = app.store.count_login_attempt(&account.0, &account.1, rules, time::now()).await?;
     Ok(LoginAttempt { is_counted: open, permit: turn })
 }
 
-/// Compares a password, whose attempt does not count where nobody had the time to compare it.
+/// Compares a password. The attempt does not count if the comparison could not run.
 pub(in crate::platform) async fn verify_password(
     app: &App,
-    ((account, source), place): (&AttemptKey, QueueSlot),
-    (password, stored): (SecretString, Option<String>),
+    (account, source): &AttemptKey,
+    place: QueueSlot,
+    password: SecretString,
+    stored: Option<String>,
 ) -> Result<bool, ApiError> {
-    let same = app.hasher.verify(place, (password, stored)).await;
+    let same = app.hasher.verify(place, password, stored).await;
     if same.is_err() {
-        app.store.take_back_attempt((account, source)).await?;
+        app.store.take_back_attempt(account, source).await?;
     }
     same
 }
 
-/// Proves a password. For a name that nobody has, for somebody out of service, while the account is locked and for a
-/// password that has ended the work and the answer are the same as for a wrong password. No connection of the database is
-/// held while it is compared. From an address that the tenant does not admit the right password is not enough.
+/// Authenticates a person by password. The work and the response are the same as for a wrong password if the name is
+/// unknown, the person is out of service, the account is locked or the password has expired. No database connection is
+/// held during the comparison. The correct password is not enough from an address that the tenant does not allow.
 pub(in crate::platform) async fn authenticate(
     app: &App,
-    (login_name, password): (&str, SecretString),
+    login_name: &str,
+    password: SecretString,
     via: LoginContext<'_>,
 ) -> Result<AuthenticatedUser, ApiError> {
     let source = via.source;
-    // First of all: who finds no place costs nothing, neither a row nor a look at the database.
+    // This comes first: a request without a slot costs neither a row nor a query.
     let place = app.hasher.reserve_slot(source)?;
     let candidate = app.store.find_login_candidate(login_name).await?;
     let nobodys = || PasswordRules::from_policy(&settings::password_policy_of(&Tenant::default()));
@@ -100,7 +104,7 @@ pub(in crate::platform) async fn authenticate(
     let account = (account_hash(login_name), source.network_key());
     let LoginAttempt { is_counted: open, permit: turn } = begin_attempt(app, &account, &rules).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let same = verify_password(app, (&account, place), (password, stored)).await?;
+    let same = verify_password(app, &account, place, password, stored).await?;
     let now = time::now();
     let good = |person: &LoginCandidate| person.in_service && person.password_until.is_none_or(|until| until > now);
     match candidate {
@@ -117,10 +121,11 @@ pub(in crate::platform) async fn authenticate(
         other => {
             let action = if open { AuditAction::Login } else { AuditAction::LoginLocked };
             record_failed_login(app, via, other.as_ref().map(|person| (person, action))).await?;
-            // Lines about one account and source are few, as rows are: nobody fills the disk from outside.
+            // The number of log lines per account and source is limited, like that of rows, so that nobody can fill the
+            // disk from outside.
             if let Some(left_out) = app.failed_logins.count_refusal((source, &account.0), now) {
                 let person = other.as_ref().map_or("unknown", |person| &person.unique_id);
-                // Enough of the hash to tell two names apart, and nobody's typing error in the log.
+                // This part of the hash is enough to distinguish two names, and does not log what a person mistyped.
                 let name = account.0.get(..12).unwrap_or_default();
                 let request = via.request.map_or("", |id| &id.0);
                 tracing::info!(target: "refused", person, name, %source, locked = !open, request, left_out, "a login failed");
@@ -130,8 +135,8 @@ pub(in crate::platform) async fn authenticate(
     }
 }
 
-/// Asks whoever comes for a token for the second factor along with the password, where a login asks for one. A missing code
-/// is no wrong one; neither counts as a wrong password.
+/// Verifies the second factor that a token request sends with the password, if the login requires one. A missing code
+/// does not count as a wrong code, and neither counts as a wrong password.
 pub(in crate::platform) async fn verify_second_factor(
     app: &App,
     mut proved: AuthenticatedUser,
@@ -143,7 +148,7 @@ pub(in crate::platform) async fn verify_second_factor(
     let how = match method {
         FactorMethod::Totp if !otp.trim().is_empty() => {
             let whose = FactorOwner { id: *id, unique_id, tenant: *tenant };
-            verify_code(app, whose, (otp, via.request)).await?
+            verify_code(app, whose, otp, via.request).await?
         }
         FactorMethod::Totp | FactorMethod::Duo(_) => {
             let actor = Actor::for_user(unique_id, via.request);
@@ -153,7 +158,7 @@ pub(in crate::platform) async fn verify_second_factor(
         }
     };
     if how.is_none() {
-        app.store.take_back_attempt((&proved.account.0, &proved.account.1)).await?;
+        app.store.take_back_attempt(&proved.account.0, &proved.account.1).await?;
         drop(proved.permit);
         return Err(ApiError::SecondFactorRequired);
     }
@@ -161,7 +166,7 @@ pub(in crate::platform) async fn verify_second_factor(
     Ok(proved)
 }
 
-/// Keeps a login that was refused, in the history and in the audit log, or counts it there where there are many.
+/// Records a denied login in the history and in the audit log, which samples frequent ones.
 async fn record_failed_login(
     app: &App,
     via: LoginContext<'_>,
@@ -179,13 +184,13 @@ async fn record_failed_login(
         None => None,
     };
     match kept {
-        Some(person) => insert_failed_login(&mut tx, person.id, (carrier, source), time::now()).await?,
+        Some(person) => insert_failed_login(&mut tx, person.id, carrier, source, time::now()).await?,
         None => simulate_failed_login(&mut tx).await?,
     }
     Ok(tx.commit().await?)
 }
 
-/// Starts a session for whoever proved a password; answers its key, of which only the hash is kept.
+/// Starts a session for an authenticated person. Returns the session key, of which only the hash is stored.
 pub(in crate::platform) async fn start_user_session(
     app: &App,
     proved: &AuthenticatedUser,
@@ -213,15 +218,15 @@ pub(in crate::platform) async fn start_user_session(
     }
     let LoginCandidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
     let actor = Actor::for_user(unique_id, request);
-    append_event(&app.seal, &mut tx, (*tenant, &actor), AuditEvent::success(AuditAction::Login, carrier.as_str()))
+    append_event(&app.seal, &mut tx, *tenant, &actor, AuditEvent::success(AuditAction::Login, carrier.as_str()))
         .await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
     Ok(key)
 }
 
-/// Proves the password of a session's person once more, as a login does: one save may follow. A wrong one counts as a failed
-/// login.
+/// Verifies the password of a session's person again, like a login does. One save may follow. A wrong password counts
+/// as a failed login.
 pub(in crate::platform) async fn reauthenticate(
     app: &App,
     caller: &Caller,
@@ -235,14 +240,14 @@ pub(in crate::platform) async fn reauthenticate(
     let candidate = candidate.ok_or(ApiError::InvalidToken)?;
     let account = (account_hash(&person.login_name), via.source.network_key());
     let LoginAttempt { is_counted: open, permit: _turn } = begin_attempt(app, &account, &candidate.rules).await?;
-    let same = verify_password(app, (&account, place), (password, Some(candidate.password_hash))).await?;
+    let same = verify_password(app, &account, place, password, Some(candidate.password_hash)).await?;
     let good = open && same;
     let mut tx = app.store.begin().await?;
     let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, via.request));
     if good {
         grant_fresh_proof(&mut tx, &person.session_hash, time::now() + PROOF_LIFETIME).await?;
         forget_attempts(&mut tx, (&account.0, &account.1)).await?;
-        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::PasswordProve, "session"))
+        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::PasswordProve, "session"))
             .await?;
     } else {
         let denial = Denial { tenant, actor: &actor, action: AuditAction::PasswordProve, object: "session" };
@@ -257,7 +262,7 @@ pub(in crate::platform) async fn log_out(app: &App, key: &str, request: Option<&
     let mut tx = app.store.begin().await?;
     if let Some((unique_id, tenant)) = end_session(&mut tx, &credential::sha256_hex(key), time::now()).await? {
         let actor = Actor::for_user(&unique_id, request);
-        append_event(&app.seal, &mut tx, (tenant, &actor), AuditEvent::success(AuditAction::Logout, "session")).await?;
+        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::Logout, "session")).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -1,4 +1,4 @@
-//! The roles and permission sets that every tenant has from the start and nobody can change or delete.
+//! The default roles and permission sets, which every tenant has and nobody can change or delete.
 
 use crate::platform::permission::Permission::{
     ClientCreate, ClientEdit, ClientManage, ClientView, DeviceManage, DeviceView, MspView, RolesManage, RolesView,
@@ -7,7 +7,7 @@ use crate::platform::permission::Permission::{
 use crate::platform::permission::{Permission, Permissions, RoleScope};
 use crate::platform::subscription::Subscription;
 
-/// A default role or permission set. The numbers never change: stored rows refer to them.
+/// A default role or permission set. The numbers never change, because stored rows refer to them.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct BuiltInGrant {
     pub(in crate::platform) id: i64,
@@ -17,19 +17,19 @@ pub(in crate::platform) struct BuiltInGrant {
     gives: GrantContents,
 }
 
-/// What it holds.
+/// Content of a default role or set.
 #[derive(Clone, Copy)]
 enum GrantContents {
-    /// A set of everything that its scope has.
+    /// A set with every permission of its scope.
     Everything,
-    /// A set of these.
+    /// A set with these permissions.
     These(&'static [Permission]),
-    /// A role of these sets.
+    /// A role with these sets.
     Sets(&'static [i64]),
 }
 
 impl BuiltInGrant {
-    /// The permissions of a set.
+    /// Returns the permissions of a set.
     pub(in crate::platform) fn permissions(&self) -> Permissions {
         match self.gives {
             GrantContents::Everything => Permissions::all_of_scope(self.scope),
@@ -38,7 +38,7 @@ impl BuiltInGrant {
         }
     }
 
-    /// The sets of a role.
+    /// Returns the sets of a role.
     pub(in crate::platform) fn sets(&self) -> &'static [i64] {
         match self.gives {
             GrantContents::Sets(sets) => sets,
@@ -57,7 +57,7 @@ const fn row(id: i64, scope: RoleScope, (name, description): NameAndDescription,
 use GrantContents::{Everything, Sets, These};
 use RoleScope::{Client, Partner, Provider};
 
-/// The permission sets; the names of partners and clients are those of the public API's samples.
+/// The permission sets. The names for partners and clients come from the public API's samples.
 const SETS: &[BuiltInGrant] = &[
     row(1, Provider, ("Service Provider Administrator", "Everything"), Everything),
     row(
@@ -106,8 +106,9 @@ const SETS: &[BuiltInGrant] = &[
     row(35, Client, ("Full Client Permissions", "Everything"), Everything),
 ];
 
-/// The sets that only a package brings, by the names of the documentation: those of partners are numbered from 101, those
-/// of clients from 201. What they name is done elsewhere, so here they give what is needed of devices.
+/// The sets that only a package provides, with the names of the documentation. Those of partners are numbered from 101,
+/// those of clients from 201. The activities that they name happen outside this platform, so here they give the access
+/// to devices that these need.
 const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
     ("OpsQ", "Sees the devices whose alerts are learned from", &[DeviceView]),
     ("Incident", "Sees the devices of incidents", &[DeviceView]),
@@ -124,7 +125,7 @@ const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
     ("Commands", "Works on devices by commands", &[DeviceView, DeviceManage]),
 ];
 
-/// Every permission set, those of packages too.
+/// Returns every permission set, including those of packages.
 pub(in crate::platform) fn all_sets() -> impl Iterator<Item = BuiltInGrant> {
     let of_packages = [(Partner, 101), (Client, 201)].into_iter().flat_map(|(scope, first)| {
         let numbered = (first..).zip(OF_PACKAGES);
@@ -133,13 +134,13 @@ pub(in crate::platform) fn all_sets() -> impl Iterator<Item = BuiltInGrant> {
     SETS.iter().copied().chain(of_packages)
 }
 
-/// Numbers of the sets that a tenant does not have for want of a package.
+/// Returns the numbers of the sets that a tenant lacks because a package is missing.
 pub(in crate::platform) fn withheld_sets(has: &Subscription) -> Vec<i64> {
     let names = has.withheld_permission_sets();
     all_sets().filter(|set| set.id > 100 && names.contains(&set.name)).map(|set| set.id).collect()
 }
 
-/// The default role of a level's administrators.
+/// Returns the default administrator role of a level.
 pub(in crate::platform) const fn administrator_role(scope: RoleScope) -> i64 {
     match scope {
         Provider => 1,

@@ -1,4 +1,4 @@
-//! Which policy a person's password is held to.
+//! The password policy that applies to a person.
 
 use zxcvbn::{Score, zxcvbn};
 
@@ -7,17 +7,17 @@ use crate::platform::login_policy::password_policy::PasswordRules;
 use crate::platform::settings;
 use crate::platform::store::{TenantLevel, TenantRecord};
 
-/// Milliseconds that a password set by somebody else is good for: as long as the documented invitation.
+/// Milliseconds for which a password set by somebody else is valid: as long as the documented invitation.
 pub(in crate::platform) const INVITATION: i64 = 10 * 24 * 60 * 60 * 1000;
 
-/// What is said of a password that has no normal form.
+/// Message for a password without a normal form.
 pub(in crate::platform) const NOT_ACCEPTABLE: &str =
     "The password has control characters or signs that no keyboard has; take others";
 
-/// What is wrong with a password that is among the first a guesser tries, or is made of what is known of its owner. Under
-/// every policy (ASVS 5.0 6.2.4, 6.2.11): below a million guesses, as `zxcvbn` counts them.
+/// Returns the problem of a password that a guesser tries early, or that contains what is known about its owner. It
+/// applies under every policy (ASVS 5.0 6.2.4, 6.2.11): fewer than a million guesses, as `zxcvbn` counts them.
 pub(in crate::platform) fn guessability_problem(password: &str, about: &[&str]) -> Option<String> {
-    // Whatever follows cannot make a guess of its beginning cheaper, and costs more than it is long.
+    // The rest of a long password cannot make its beginning easier to guess, and checking it would be expensive.
     let password: String = password.chars().take(GUESSED_PREFIX).collect();
     let about: Vec<String> = about.iter().map(|word| word.to_lowercase()).collect();
     let about: Vec<&str> = about.iter().map(String::as_str).collect();
@@ -27,7 +27,7 @@ pub(in crate::platform) fn guessability_problem(password: &str, about: &[&str]) 
     })
 }
 
-/// The rules of a tenant's people: a client's are held to its partner's.
+/// Returns the rules for a tenant's people. A client follows the policy of its partner.
 pub(in crate::platform) fn rules_of_tenant(tenant: &TenantRecord) -> PasswordRules {
     let partner = tenant.parent.as_ref().filter(|_| tenant.kind == TenantLevel::Client);
     PasswordRules::from_policy(&settings::password_policy_of(

@@ -1,4 +1,4 @@
-//! The routes of permission sets.
+//! Routes of permission sets.
 
 use std::sync::Arc;
 
@@ -52,7 +52,8 @@ pub(in crate::platform) async fn read_set(
 /// `POST .../permissionSets`.
 pub(in crate::platform) async fn create_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let fresh = SetRecord {
@@ -64,24 +65,26 @@ pub(in crate::platform) async fn create_set(
         permissions: Permissions::default(),
         withheld: false,
     };
-    write_set(&app, (&scope, &actor), fresh, change).await
+    write_set(&app, &scope, &actor, fresh, change).await
 }
 
 /// `PUT .../permissionSets/{set}`.
 pub(in crate::platform) async fn update_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let set = find_own_set(&app, &scope, &id).await?;
-    write_set(&app, (&scope, &actor), set, change).await
+    write_set(&app, &scope, &actor, set, change).await
 }
 
 /// `DELETE .../permissionSets/{set}`.
 pub(in crate::platform) async fn remove_set(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let set = find_own_set(&app, &scope, &id).await?;
@@ -91,7 +94,7 @@ pub(in crate::platform) async fn remove_set(
         let message = format!("The permission set is in use by {}; take it out there first", roles.join(", "));
         return Err(ApiError::field("uniqueId", message));
     }
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::SetDelete, &set.unique_id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::SetDelete, &set.unique_id))
         .await?;
     tx.commit().await?;
     Ok(Json(()))
@@ -99,7 +102,8 @@ pub(in crate::platform) async fn remove_set(
 
 async fn write_set(
     app: &App,
-    (scope, actor): (&RequestScope, &Actor),
+    scope: &RequestScope,
+    actor: &Actor,
     mut set: SetRecord,
     change: PermissionSet,
 ) -> Result<Json<PermissionSet>, ApiError> {
@@ -115,11 +119,11 @@ async fn write_set(
         set.description = check_description(&description, &mut problems);
     }
     problems.finish()?;
-    // A name from before today's rules can be sent back as it is.
+    // A name from before the current rules may be sent back unchanged.
     if set.id == 0 || change.name.as_ref().is_some_and(|name| name.trim() != set.name) {
         set.name = settings::validate_name(change.name.as_deref().unwrap_or_default())?;
     }
-    // Whichever roles have it: with access to all clients, for all that is known.
+    // Any role may use the set, possibly one with access to all clients.
     ensure_can_give(scope, set.permissions)?;
     let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
@@ -133,7 +137,7 @@ async fn write_set(
     }
     let done = if set.id == 0 { AuditAction::SetCreate } else { AuditAction::SetUpdate };
     save_set(&mut tx, &tenant, &mut set).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &set.unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &set.unique_id)).await?;
     tx.commit().await?;
     Ok(Json(set_response(&tenant, &set)))
 }
@@ -142,7 +146,7 @@ fn ensure_can_give(scope: &RequestScope, permissions: Permissions) -> Result<(),
     privilege_limits::ensure_within_caller(scope, &[Grant { permissions, clients: ClientScope::All }], "to give")
 }
 
-/// A set that may be changed, by whoever has all that it gives.
+/// Finds a set that the caller may change: the caller must have every permission that it gives.
 async fn find_own_set(app: &App, scope: &RequestScope, id: &str) -> Result<SetRecord, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
@@ -161,7 +165,7 @@ async fn find_set(app: &App, tenant: &TenantRecord, id: &str) -> Result<SetRecor
     sets.into_iter().find(is).ok_or_else(|| ApiError::not_found("Permission set", id))
 }
 
-/// Refuses a scope that is not the one of the tenant of the path.
+/// Refuses a scope other than that of the tenant in the path.
 pub(super) fn check_scope(tenant: &TenantRecord, scope: Option<&str>, problems: &mut Problems) {
     let own = tenant.kind.role_scope();
     match scope.map(|scope| (permission::RoleScope::from_wire(scope), scope)) {
@@ -179,7 +183,7 @@ pub(super) fn check_scope(tenant: &TenantRecord, scope: Option<&str>, problems: 
     }
 }
 
-/// A description, checked.
+/// Checks a description.
 pub(super) fn check_description(text: &str, problems: &mut Problems) -> String {
     if text.chars().count() > 1024 || text.contains('\0') {
         problems.refuse("description", "The text is longer than 1024 characters or has a NUL character");

@@ -1,4 +1,4 @@
-//! Nobody gives what she has not, and nobody commands whoever may do more.
+//! Limits of delegation: nobody grants a permission that they lack, and nobody changes a user who has more permissions.
 
 use crate::platform::App;
 use crate::platform::authorize::RequestScope;
@@ -8,7 +8,7 @@ use crate::platform::principal::{ClientScope, Grant, LoggedInPerson};
 use crate::platform::store::{PersonRecord, TenantLevel};
 use crate::platform::subscription::Subscription;
 
-/// Refuses roles that give more than the caller has; answers what they give.
+/// Refuses roles that give more than the caller has. Returns what the roles give.
 pub(super) async fn ensure_can_give_roles(
     app: &App,
     scope: &RequestScope,
@@ -25,8 +25,8 @@ pub(super) async fn ensure_can_give_roles(
     Ok(sum_permissions(&grants))
 }
 
-/// Refuses a change of somebody who may do more than the caller; answers what that one may do. Under the tenant's lock that is
-/// what holds until the commit.
+/// Refuses a change of a person who has more permissions than the caller. Returns the permissions of that person. Under
+/// the tenant's lock the result holds until the commit.
 pub(super) async fn ensure_can_change_person(
     app: &App,
     scope: &RequestScope,
@@ -45,13 +45,13 @@ fn sum_permissions(grants: &[Grant]) -> Permissions {
     grants.iter().fold(Permissions::default(), |sum, grant| sum.union(grant.permissions))
 }
 
-/// Refuses what goes beyond the caller.
+/// Refuses grants beyond the caller's permissions.
 pub(super) fn ensure_within_caller(scope: &RequestScope, grants: &[Grant], doing: &str) -> Result<(), ApiError> {
     let Some(caller) = scope.caller.person() else { return Ok(()) };
     let tenant = scope.tenant()?;
     let beyond = grants.iter().fold(Permissions::default(), |sum, grant| {
         sum.union(match tenant.kind {
-            // Below one's own tenant the permissions of that client count.
+            // For a client below the caller's tenant, the permissions on that client count.
             TenantLevel::Client if tenant.id != scope.caller.id => {
                 grant.permissions.difference(caller.permissions_on_client(tenant.id))
             }

@@ -1,4 +1,4 @@
-//! What a request sets in a user: checked field by field, merged, every problem named.
+//! The profile members that a request sets in a user: checked one by one, merged, and every problem reported.
 
 use crate::catalog;
 use crate::platform::bounds;
@@ -9,7 +9,7 @@ use crate::platform::settings::{self, Problems};
 use crate::platform::store::PersonRecord;
 use crate::wire::{User, UserNotification, UserZone};
 
-/// What a request may set of a user, merged and checked.
+/// The profile of a user after a request, merged and checked.
 pub(in crate::platform) struct UserProfile {
     pub(in crate::platform) first_name: String,
     pub(in crate::platform) last_name: String,
@@ -18,7 +18,7 @@ pub(in crate::platform) struct UserProfile {
 }
 
 impl UserProfile {
-    /// Of nobody yet.
+    /// Returns the profile of a new user.
     pub(in crate::platform) fn for_new_user() -> Self {
         let rest = User {
             user_account_type: Some("REGULAR".to_owned()),
@@ -28,7 +28,7 @@ impl UserProfile {
         Self { first_name: String::new(), last_name: String::new(), email: String::new(), rest }
     }
 
-    /// Of a person.
+    /// Returns the profile of a person.
     pub(in crate::platform) fn from_person(person: &PersonRecord) -> Self {
         Self {
             first_name: person.first_name.clone(),
@@ -38,7 +38,7 @@ impl UserProfile {
         }
     }
 
-    /// After a request.
+    /// Merges a request into the profile.
     pub(in crate::platform) fn merge_change(mut self, change: &User, problems: &mut Problems) -> Self {
         self.merge_texts(change, problems);
         for (name, slot, value, words) in [
@@ -73,7 +73,7 @@ impl UserProfile {
             ("email", bounds::EMAIL, &mut self.email, &change.email),
         ] {
             let Some(value) = value else { continue };
-            // What stands there from before today's rules can be sent back as it is.
+            // A text from before the current rules may be sent back unchanged.
             if value.trim() != slot && note_text_problem(name, most, value, problems) {
                 continue;
             }
@@ -99,7 +99,8 @@ impl UserProfile {
         }
     }
 
-    /// What every user has from the start and does not lose. The first administrator begins without.
+    /// Checks the members that every user has from the start and cannot lose. The first administrator starts without
+    /// them.
     pub(in crate::platform) fn check_required(&self, before: Option<&Self>, problems: &mut Problems) {
         for (name, of) in [
             ("firstName", (|profile| &profile.first_name) as fn(&Self) -> &String),
@@ -113,7 +114,7 @@ impl UserProfile {
     }
 }
 
-/// Notes what is wrong with a text.
+/// Reports a problem of a text.
 fn note_text_problem(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool {
     let value = value.trim();
     let message = if value.chars().count() > most {
@@ -156,7 +157,7 @@ fn check_notifications(list: &[UserNotification], problems: &mut Problems) {
     }
     for (index, row) in list.iter().enumerate() {
         let UserNotification { notify_type, notify_method, notify_input_type, notify_recurring_report: _ } = row;
-        // Any word is taken: the vendor's own tools send words that no documentation lists.
+        // Every word is accepted: the vendor's own tools send words that no documentation lists.
         for (name, value) in [
             ("notifyType", Some(notify_type)),
             ("notifyMethod", Some(notify_method)),
@@ -173,7 +174,7 @@ fn check_notifications(list: &[UserNotification], problems: &mut Problems) {
     }
 }
 
-/// The login name of a request.
+/// Parses the login name of a request.
 pub(in crate::platform) fn parse_login_name(name: &str) -> Result<LoginName, ApiError> {
     LoginName::parse(name).map_err(|wrong| ApiError::field("loginName", wrong))
 }

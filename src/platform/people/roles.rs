@@ -1,4 +1,4 @@
-//! The routes of roles.
+//! Routes of roles.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -32,23 +32,25 @@ use crate::wire::{ClientRef, PageEnvelope, PermissionSetRef, Role, UserRef};
 /// `POST .../roles`.
 pub(in crate::platform) async fn create_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     StrictJson(change): StrictJson<Role, { TENANT }>,
 ) -> Result<Json<Role>, ApiError> {
-    write_role(&app, (&scope, &actor), None, change).await
+    write_role(&app, &scope, &actor, None, change).await
 }
 
-/// `POST .../roles/{role}`: a partial update. Of a default role only the users change.
+/// `POST .../roles/{role}`: a partial update. Only the users of a default role can change.
 pub(in crate::platform) async fn update_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(change): StrictJson<Role, { TENANT }>,
 ) -> Result<Json<Role>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
-    // Nobody changes what gives more than she has.
+    // Nobody changes a role that gives more than they have.
     privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
-    write_role(&app, (&scope, &actor), Some(role), change).await
+    write_role(&app, &scope, &actor, Some(role), change).await
 }
 
 /// `GET .../roles/{role}`.
@@ -66,7 +68,8 @@ pub(in crate::platform) async fn read_role(
 /// `DELETE .../roles/{role}`.
 pub(in crate::platform) async fn remove_role(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
@@ -76,13 +79,8 @@ pub(in crate::platform) async fn remove_role(
     privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     delete_role(&mut tx, role.id).await?;
-    append_event(
-        &app.seal,
-        &mut tx,
-        (tenant.id, &actor),
-        AuditEvent::success(AuditAction::RoleDelete, &role.unique_id),
-    )
-    .await?;
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::RoleDelete, &role.unique_id))
+        .await?;
     tx.commit().await?;
     tracing::info!(role = role.unique_id, by = scope.caller.author_name(), "a role was deleted");
     Ok(Json(()))
@@ -119,7 +117,7 @@ async fn find_role(app: &App, tenant: &TenantRecord, id: &str) -> Result<RoleRec
     roles.into_iter().find(|role| role.unique_id == id).ok_or_else(|| ApiError::not_found("Role", id))
 }
 
-/// What a role will be.
+/// A role after the request.
 struct DesiredRole {
     name: String,
     description: String,
@@ -131,7 +129,8 @@ struct DesiredRole {
 
 async fn write_role(
     app: &App,
-    (scope, actor): (&RequestScope, &Actor),
+    scope: &RequestScope,
+    actor: &Actor,
     role: Option<RoleRecord>,
     change: Role,
 ) -> Result<Json<Role>, ApiError> {
@@ -167,7 +166,7 @@ async fn write_role(
     }
     let done = if before.is_none() { AuditAction::RoleCreate } else { AuditAction::RoleUpdate };
     let unique_id = role_unique_id(&mut tx, id).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &unique_id)).await?;
     tx.commit().await?;
     tracing::info!(role = unique_id, by = scope.caller.author_name(), "a role was written");
     answer_after_commit(role_response_by_id(app, &tenant, id).await)
@@ -179,7 +178,7 @@ async fn role_response_by_id(app: &App, tenant: &TenantRecord, id: i64) -> Resul
     role_response(app, tenant, &role).await.map(Json)
 }
 
-/// What a partial update was merged into.
+/// The state that a partial update was merged into.
 #[derive(PartialEq)]
 struct MergeBase {
     role: RoleRecord,
@@ -194,8 +193,8 @@ impl MergeBase {
         Ok(Self { role, clients, sets })
     }
 
-    /// Refuses where another request changed the role in the meantime: merged into the role of before, this one would take that
-    /// back. It is read under the tenant's lock.
+    /// Returns an error if another request changed the role in the meantime: this update was merged into the earlier
+    /// state and would undo that change. The caller holds the tenant's lock.
     async fn ensure_unchanged(self, app: &App, tenant: &TenantRecord) -> Result<(), ApiError> {
         let now = Self::load(app, find_role(app, tenant, &self.role.unique_id).await?).await?;
         if self == now {
@@ -223,7 +222,7 @@ async fn store_role(
     save_role(tx, tenant, id, &content).await
 }
 
-/// Merges a request into a role, and says what that gives.
+/// Merges a request into a role. Also returns what the result grants.
 async fn merge_role(
     app: &App,
     tenant: &TenantRecord,
@@ -256,7 +255,8 @@ async fn merge_role(
     let by_id: HashMap<i64, &SetRecord> = known.iter().map(|set| (set.id, set)).collect();
     for (index, id) in chosen.iter().enumerate() {
         match by_id.get(id) {
-            // What a role has already stays, gives nothing, and is back with the package.
+            // A withheld set that the role already has stays. It gives nothing, and works again once the package is
+            // back.
             Some(set) if set.withheld && change.permissions.is_none() => {}
             Some(set) if set.withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
             Some(set) => permissions = permissions.union(set.permissions),
@@ -272,7 +272,7 @@ async fn merge_role(
     problems.finish()?;
     let name = match (change.name, role) {
         (None, Some(role)) => role.name.clone(),
-        // A name from before today's rules can be sent back as it is.
+        // A name from before the current rules may be sent back unchanged.
         (Some(name), Some(role)) if name.trim() == role.name => role.name.clone(),
         (name, _) => settings::validate_name(name.as_deref().unwrap_or_default())?,
     };
@@ -282,7 +282,7 @@ async fn merge_role(
     Ok((DesiredRole { name, description, all_clients, clients, sets, users }, gives))
 }
 
-/// What bounds a role elsewhere and does not exist here: nothing is taken that would not hold.
+/// Refuses members that would limit a role but have no effect on this platform.
 fn refuse_unsupported(change: &Role, problems: &mut Problems) {
     for (name, list) in [
         ("devices", &change.devices),
@@ -296,7 +296,7 @@ fn refuse_unsupported(change: &Role, problems: &mut Problems) {
     }
 }
 
-/// A default role is what it is, and only its users change.
+/// Refuses changes of a default role other than those of its users.
 fn refuse_default_changes(change: &Role, problems: &mut Problems) {
     let Role { name, description, scope: _, clients, all_clients, permissions, .. } = change;
     for (member, there) in [
@@ -312,7 +312,7 @@ fn refuse_default_changes(change: &Role, problems: &mut Problems) {
     }
 }
 
-/// Whether the role reaches all clients. Only a partner's role can be bound to some.
+/// Returns whether the role reaches all clients. Only a partner's role can be limited to some.
 fn reaches_all_clients(
     tenant: &TenantRecord,
     role: Option<&RoleRecord>,

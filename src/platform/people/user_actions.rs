@@ -1,4 +1,4 @@
-//! Activate, deactivate, terminate a user, and the change of one's own password.
+//! Activation, deactivation and termination of users, and the change of one's own password.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(in crate::platform) async fn activate(
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Active, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Active, request).await
 }
 
 /// `POST .../users/{user}/DEACTIVATE`.
@@ -45,17 +45,17 @@ pub(in crate::platform) async fn deactivate(
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Inactive, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Inactive, request).await
 }
 
-/// `POST .../users/{user}/TERMINATE`: irreversible.
+/// `POST .../users/{user}/TERMINATE`: cannot be undone.
 pub(in crate::platform) async fn terminate(
     app: State<Arc<App>>,
     who: ScopeAndActor,
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, (PersonStatus::Terminated, request)).await
+    apply_status(&app, &who, &path.0.1, PersonStatus::Terminated, request).await
 }
 
 /// How much of a terminated user's data is masked.
@@ -86,12 +86,13 @@ async fn read_action(request: Request) -> Result<(UserAction, Option<UserMask>),
     Ok((body, mask))
 }
 
-/// The answer is 200 with `null`, also where the user was in that state already.
+/// Changes the status of a user. The response is 200 with `null`, even if the user already has the status.
 async fn apply_status(
     app: &App,
     (scope, actor): &ScopeAndActor,
     id: &str,
-    (status, request): (PersonStatus, Request),
+    status: PersonStatus,
+    request: Request,
 ) -> Result<Json<()>, ApiError> {
     let (body, mask) = read_action(request).await?;
     let tenant = scope.tenant()?;
@@ -102,13 +103,13 @@ async fn apply_status(
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (tenant, mut person) = lock_tenant_and_person(&mut tx, scope, id).await?;
     let may = privilege_limits::ensure_can_change_person(app, scope, &person).await?;
-    // Also of somebody who is active already: it is how one who is locked out is let in again.
+    // This also applies to an active person: activation is how a locked account is unlocked.
     let is_let_in =
         status == PersonStatus::Active && forget_all_attempts(&mut tx, &account_hash(&person.login_name)).await?;
     if person.status == status {
         if is_let_in {
             let event = AuditEvent::success(AuditAction::UserActivate, &person.unique_id);
-            append_event(&app.seal, &mut tx, (tenant.id, actor), event).await?;
+            append_event(&app.seal, &mut tx, tenant.id, actor, event).await?;
         }
         return Ok(Json(tx.commit().await?));
     }
@@ -138,14 +139,14 @@ async fn apply_status(
         end_sessions_of(&mut tx, person.id, time::now()).await?;
     }
     save_person(&mut tx, &mut person, &by).await?;
-    append_event(&app.seal, &mut tx, (tenant.id, actor), AuditEvent::success(done, &person.unique_id)).await?;
+    append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
     let left =
         if status == PersonStatus::Active { Ok(0) } else { app.store.count_credentials_by(&person.unique_id).await };
-    // The change is made; that its log lacks a line is no failure of the request.
+    // The change is committed; a missing log line must not fail the request.
     if let Ok(left @ 1..) = left {
-        // A service does not stop with the person who set it up: that is for somebody to decide.
+        // API credentials stay valid when the person who created them leaves: somebody has to decide about them.
         tracing::warn!(
             person = person.unique_id,
             credentials = left,
@@ -155,7 +156,7 @@ async fn apply_status(
     Ok(Json(()))
 }
 
-/// FULL leaves nothing that tells who it was, PARTIAL first letters and the login name.
+/// Masks a person. `FULL` leaves nothing that identifies the person; `PARTIAL` leaves first letters and the login name.
 fn mask_person(person: &mut PersonRecord, mask: UserMask) {
     let hide = |text: &mut String| {
         *text = match (mask, text.chars().next()) {
@@ -183,8 +184,8 @@ fn mask_person(person: &mut PersonRecord, mask: UserMask) {
     }
 }
 
-/// `POST .../users/{user}/changePassword`: for oneself, with the password of today. Every session of the person ends, the
-/// one of the request too.
+/// `POST .../users/{user}/changePassword`: changes one's own password, with the current one. Every session of the
+/// person ends, including the one of the request.
 pub(in crate::platform) async fn change_password(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): ScopeAndActor,
@@ -209,7 +210,7 @@ pub(in crate::platform) async fn change_password(
     );
     check_password_change(wrong, [&current_password.0, &new_password.0, &confirm_password.0])?;
     let wanted: SecretString = wanted.ok_or(ApiError::Internal)?.into();
-    // The password of today is no second factor, and a person who owes a change has just shown one.
+    // The current password is no second factor. A person whose required action is this change has just shown one.
     let factor =
         scope.caller.person().filter(|caller| caller.second_factor.is_some() && caller.required_action.is_none());
     if factor.is_some() {
@@ -224,12 +225,12 @@ pub(in crate::platform) async fn change_password(
     if !attempt.is_counted {
         return Err(ApiError::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
     }
-    if !verify_password(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
+    if !verify_password(&app, &account, place, current_password.0.into(), Some(today.clone())).await? {
         return Err(ApiError::field("currentPassword", "This is not the password of today"));
     }
-    if app.hasher.matches_any((TypedPassword::new(new_password.0.into()), last), source).await? {
-        // The password of today was right: that the new one is not taken is no failed login.
-        app.store.take_back_attempt((&account.0, &account.1)).await?;
+    if app.hasher.matches_any(TypedPassword::new(new_password.0.into()), last, source).await? {
+        // The current password was correct: rejecting the new one is not a failed login.
+        app.store.take_back_attempt(&account.0, &account.1).await?;
         return Err(ApiError::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
@@ -246,7 +247,8 @@ pub(in crate::platform) async fn change_password(
     append_event(
         &app.seal,
         &mut tx,
-        (tenant.id, &actor),
+        tenant.id,
+        &actor,
         AuditEvent::success(AuditAction::PasswordChange, &person.unique_id),
     )
     .await?;
@@ -255,7 +257,7 @@ pub(in crate::platform) async fn change_password(
     Ok(Json(()))
 }
 
-/// Whether the three texts are there and agree, and nothing is wrong with the new one.
+/// Checks that the three texts are present and agree, and that the new password is acceptable.
 fn check_password_change(unacceptable: Vec<String>, [current, new, again]: [&String; 3]) -> Result<(), ApiError> {
     let mut wrong = Vec::new();
     for (name, text) in [("currentPassword", current), ("newPassword", new), ("confirmPassword", again)] {

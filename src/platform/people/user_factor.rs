@@ -1,4 +1,4 @@
-//! The second factor of a user, as administrators have to do with it.
+//! Administration of a user's second factor.
 
 use std::sync::Arc;
 
@@ -17,11 +17,12 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, time};
 use crate::wire::{TwoFactor, User};
 
-/// `POST .../users/{user}/RESETFACTOR`: takes away what was enrolled, for whoever lost it. Every session of the person ends,
-/// and the next login enrols anew.
+/// `POST .../users/{user}/RESETFACTOR`: deletes the enrolled factor, for a person who lost it. Every session of the
+/// person ends, and the next login enrols again.
 pub(in crate::platform) async fn reset_factor(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let tenant = scope.tenant()?;
@@ -37,7 +38,8 @@ pub(in crate::platform) async fn reset_factor(
     append_event(
         &app.seal,
         &mut tx,
-        (tenant.id, &actor),
+        tenant.id,
+        &actor,
         AuditEvent::success(AuditAction::FactorReset, &person.unique_id),
     )
     .await?;
@@ -46,7 +48,8 @@ pub(in crate::platform) async fn reset_factor(
     Ok(Json(()))
 }
 
-/// A user's own switch beside the tenant's: sent back as it is shown it changes nothing, and nobody is let off alone.
+/// Checks a user's own switch against the tenant's setting. Sending back the displayed value changes nothing, and a
+/// single user cannot be exempted.
 pub(super) fn check_factor_switch(tenant: &TenantRecord, change: &mut User, problems: &mut Problems) {
     if required_method(&tenant.settings, false).is_none() {
         return;
@@ -57,12 +60,12 @@ pub(super) fn check_factor_switch(tenant: &TenantRecord, change: &mut User, prob
     }
 }
 
-/// Whether a change turns a person's own switch off, which asks for a fresh proof.
+/// Returns whether a change turns a person's own switch off, which requires a fresh proof.
 pub(super) fn is_factor_turned_off(before: &PersonRecord, after: &User) -> bool {
     before.profile.two_factor_authentication == Some(true) && after.two_factor_authentication != Some(true)
 }
 
-/// What a login asks for, as answers show it.
+/// Returns what a login requires, as responses show it.
 pub(super) fn factor_summary(tenant: &TenantRecord, person: &PersonRecord) -> (Option<bool>, Option<TwoFactor>) {
     let method = required_method(&tenant.settings, person.profile.two_factor_authentication == Some(true));
     let provider = method.as_ref().map(|method| method.provider().to_owned());

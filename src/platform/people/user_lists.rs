@@ -1,4 +1,4 @@
-//! Lists of users, and of their logins.
+//! Lists of users and of their logins.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, query, time};
 use crate::wire::{LoginHistoryEntry, PageEnvelope, User, WireTenantState};
 
-/// `GET .../users/minimal`: a bare array of whoever is not terminated.
+/// `GET .../users/minimal`: a bare array of the users who are not terminated.
 pub(in crate::platform) async fn list_minimal_users(
     Held(app): Held<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
@@ -30,7 +30,7 @@ pub(in crate::platform) async fn list_minimal_users(
     Ok(Json(people.into_iter().map(short).collect()))
 }
 
-/// Keys of a search for users.
+/// Search keys for users.
 const USER_KEYS: &[&str] = &[
     "uniqueId",
     "loginName",
@@ -44,14 +44,14 @@ const USER_KEYS: &[&str] = &[
     "status",
 ];
 
-/// `GET .../users/search`: tombstones are among them, since only `status` says which are wanted.
+/// `GET .../users/search`: includes tombstones, since only `status` selects.
 pub(in crate::platform) async fn search_users(
     Held(app): Held<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<PageEnvelope<User>>, ApiError> {
     let tenant = scope.tenant()?;
-    // The documentation promises that all users of an ended tenant go into the inactive state: somebody must be able to see it.
+    // The documentation promises that all users of a terminated tenant become inactive, so the list must stay readable.
     ensure_tenant_accepts(tenant, if app.extensions { TenantOperation::ReadPeople } else { TenantOperation::Read })?;
     let raw = raw.unwrap_or_default();
     let terms = parse_terms(&raw, USER_KEYS, user_term)?;
@@ -63,12 +63,13 @@ pub(in crate::platform) async fn search_users(
         "updatedTime" => (UserOrder::Updated, "updatedTime"),
         _ => return Err(ApiError::field("sortName", "The list sorts by id, loginName, createdTime or updatedTime")),
     };
-    let (people, total) = app.store.search_people(tenant.id, (&terms, order), paging.range()).await?;
+    let (people, total) = app.store.search_people(tenant.id, &terms, order, paging.range()).await?;
     let results = people.iter().map(|person| visible_fields(tenant, user_list_item(tenant, person))).collect();
     Ok(Json(paging.envelope(results, total, format!("user.{name}"))))
 }
 
-/// A user as the list shows it: of an ended tenant nothing but who it was and that nobody of it is active.
+/// Returns a user as the list shows it. For a terminated tenant that is only the identity and that the user is
+/// inactive.
 fn visible_fields(tenant: &TenantRecord, user: User) -> User {
     if tenant.state != WireTenantState::Terminated {
         return user;
@@ -97,7 +98,7 @@ fn user_term(key: &str, value: &str) -> Result<Term, ApiError> {
     })
 }
 
-/// Keys of a search for logins.
+/// Search keys for logins.
 const LOGIN_KEYS: &[&str] = &["id", "loginName", "startLoginDate", "endLoginDate", "startLogoutDate", "endLogoutDate"];
 
 /// `GET .../users/loginHistory/search`.
@@ -133,7 +134,7 @@ fn login_term(key: &str, value: &str) -> Result<Term, ApiError> {
     })
 }
 
-/// The terms of a request's `queryString`.
+/// Parses the terms of a request's `queryString`.
 pub(in crate::platform) fn parse_terms(
     raw: &str,
     keys: &[&str],
@@ -143,7 +144,7 @@ pub(in crate::platform) fn parse_terms(
     query::parse_pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
 }
 
-/// The first millisecond of a date or time, and the one after its last.
+/// Returns the first millisecond of a date or time, and the one after its last.
 pub(in crate::platform) fn parse_date_span(key: &str, value: &str) -> Result<(i64, i64), ApiError> {
     time::parse_span(value).ok_or_else(|| query::not_a_date_error(key, value))
 }

@@ -29,9 +29,9 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, credential, time};
 use crate::wire::{HiddenText, RoleRef, User};
 
-/// `authType` of a person whose password is here.
+/// `authType` of a person with a password on this platform.
 const LOCAL: &str = "LOCAL";
-/// `authType` of a person who is authenticated elsewhere: no password, and no policy for one.
+/// `authType` of a person who is authenticated by another system: no password, and no password policy.
 const EXTERNAL: &str = "EXTERNAL";
 
 /// `POST .../users`.
@@ -51,16 +51,17 @@ pub(in crate::platform) async fn create_user(
     let is_external = profile.rest.auth_type.is_some();
     let login_name = login_name.as_str();
     let about = [login_name, &profile.first_name, &profile.last_name, &profile.email];
-    let given = parse_password((tenant, is_external), (change.password.take(), about), &mut problems);
+    let given = parse_password(tenant, is_external, change.password.take(), about, &mut problems);
     problems.finish()?;
     let RequestedRoles { numbers: roles, give } =
         resolve_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
     if give.allows_administration() {
         scope.proof().ensure_present(&app).await?;
     }
-    // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
+    // Nobody knows this random password. Until a password is set the user cannot log in; an external user never logs in
+    // with it.
     let given = given.map_or_else(credential::random_password, |given| given.normal);
-    let password = hash_given_password(&app, (tenant, scope.source()), given).await?;
+    let password = hash_given_password(&app, tenant, scope.source(), given).await?;
     let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
@@ -81,7 +82,7 @@ pub(in crate::platform) async fn create_user(
     let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| map_login_conflict(error, login_name))?;
     set_person_roles(&mut tx, id, &roles).await?;
     let person = find_person(&mut *tx, tenant.id, &unique_id).await?.ok_or(ApiError::Internal)?;
-    append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(AuditAction::UserCreate, &unique_id))
+    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::UserCreate, &unique_id))
         .await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant.unique_id, by = scope.caller.author_name(), "a user was made");
@@ -103,7 +104,8 @@ pub(in crate::platform) async fn read_user(
 /// `POST .../users/{user}`: a partial update.
 pub(in crate::platform) async fn update_user(
     State(app): State<Arc<App>>,
-    (Extension(scope), actor): (Extension<RequestScope>, Actor),
+    Extension(scope): Extension<RequestScope>,
+    actor: Actor,
     Path((_, id)): Path<(String, String)>,
     StrictJson(mut change): StrictJson<User, { TENANT }>,
 ) -> Result<Json<User>, ApiError> {
@@ -118,7 +120,7 @@ pub(in crate::platform) async fn update_user(
     }
     let is_external = auth_type(&before) != LOCAL;
     let about = [&*before.login_name, &before.first_name, &before.last_name, &before.email];
-    let given = parse_password((tenant, is_external), (change.password.take(), about), &mut problems);
+    let given = parse_password(tenant, is_external, change.password.take(), about, &mut problems);
     if given.is_some() && scope.caller.person().is_some_and(|caller| caller.id == before.id) {
         problems
             .refuse("password", "One's own password is changed with the password of today: POST .../changePassword");
@@ -135,7 +137,7 @@ pub(in crate::platform) async fn update_user(
             let RequestedPassword { normal, typed } = given;
             let last = app.store.last_passwords(before.id, password::rules_of_tenant(tenant).history_length()).await?;
             ensure_not_reused(&app, last, typed, scope.source()).await?;
-            Some(hash_given_password(&app, (tenant, scope.source()), normal).await?)
+            Some(hash_given_password(&app, tenant, scope.source(), normal).await?)
         }
     };
     let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
@@ -164,23 +166,23 @@ pub(in crate::platform) async fn update_user(
     if let Some(roles) = roles {
         set_person_roles(&mut tx, person.id, &roles.numbers).await?;
     }
-    // The log's row comes last: a login locks sessions before it, too.
+    // The audit row comes last: a login also locks sessions before the row.
     let mut done = vec![AuditAction::UserUpdate];
     if let Some(password) = password {
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
-        // A person who is locked out logs in with it.
+        // A locked account can log in with the new password.
         forget_all_attempts(&mut tx, &account_hash(&person.login_name)).await?;
         done.push(AuditAction::PasswordSet);
     }
     for done in done {
-        append_event(&app.seal, &mut tx, (tenant.id, &actor), AuditEvent::success(done, &id)).await?;
+        append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(done, &id)).await?;
     }
     tx.commit().await?;
     answer_after_commit(user_response(&app, &tenant, &person).await).map(Json)
 }
 
-/// Locks a tenant and finds its person: neither changes until the commit.
+/// Locks a tenant and finds its person. Neither changes until the commit.
 pub(super) async fn lock_tenant_and_person(
     tx: &mut Tx,
     scope: &RequestScope,
@@ -192,19 +194,19 @@ pub(super) async fn lock_tenant_and_person(
     Ok((tenant, person))
 }
 
-/// A person who exists and is not ended; a tombstone answers as if it did not exist.
+/// Returns a person who is not terminated. For a tombstone the error is the same as for an unknown person.
 pub(super) fn require_living_person(person: Option<PersonRecord>, id: &str) -> Result<PersonRecord, ApiError> {
     person.filter(|person| person.status != PersonStatus::Terminated).ok_or_else(|| ApiError::not_found("User", id))
 }
 
-/// A login name is what logs and histories call a person by, so it stays.
+/// Refuses a changed login name: logs and histories identify a person by it.
 fn refuse_login_change(name: Option<String>, person: &PersonRecord, problems: &mut Problems) {
     if name.is_some_and(|name| login_key(&name) != login_key(&person.login_name)) {
         problems.refuse("loginName", "A login name cannot be changed; terminate this user and create another");
     }
 }
 
-/// What is kept of `authType`: nothing where the password is here.
+/// Returns the stored value of `authType`: `None` for a local password.
 fn parse_auth_type(wanted: Option<&str>, problems: &mut Problems) -> Option<String> {
     match wanted {
         None | Some("" | LOCAL) => None,
@@ -216,22 +218,24 @@ fn parse_auth_type(wanted: Option<&str>, problems: &mut Problems) -> Option<Stri
     }
 }
 
-/// Where a person's password is.
+/// Returns where a person's password is kept.
 fn auth_type(person: &PersonRecord) -> &str {
     person.profile.auth_type.as_deref().unwrap_or(LOCAL)
 }
 
 /// A password of a request.
 struct RequestedPassword {
-    /// In the form in which it is hashed.
+    /// In the normal form that is hashed.
     normal: SecretString,
-    /// For the comparison with those of before.
+    /// As typed, for the comparison with earlier passwords.
     typed: TypedPassword,
 }
 
 fn parse_password(
-    (tenant, is_external): (&TenantRecord, bool),
-    (given, about): (Option<HiddenText>, [&str; 4]),
+    tenant: &TenantRecord,
+    is_external: bool,
+    given: Option<HiddenText>,
+    about: [&str; 4],
     problems: &mut Problems,
 ) -> Option<RequestedPassword> {
     let HiddenText(given) = given.filter(|HiddenText(given)| !given.is_empty())?;
@@ -262,16 +266,17 @@ async fn ensure_not_reused(
     given: TypedPassword,
     source: RequestSource,
 ) -> Result<(), ApiError> {
-    if app.hasher.matches_any((given, last), source).await? {
+    if app.hasher.matches_any(given, last, source).await? {
         return Err(ApiError::field("password", "The user had this password before; choose another"));
     }
     Ok(())
 }
 
-/// A password that somebody else chose, as the store keeps it.
+/// Hashes a password that somebody else chose.
 async fn hash_given_password(
     app: &App,
-    (tenant, source): (&TenantRecord, RequestSource),
+    tenant: &TenantRecord,
+    source: RequestSource,
     given: SecretString,
 ) -> Result<NewPassword, ApiError> {
     let must_change = password::rules_of_tenant(tenant).change_first;
@@ -279,14 +284,14 @@ async fn hash_given_password(
     Ok(NewPassword { hash: app.hasher.hash(given, source).await?, until, must_change })
 }
 
-/// Roles that a request names.
+/// The roles that a request names.
 struct RequestedRoles {
     numbers: Vec<i64>,
-    /// What they give, where a person asks.
+    /// The permissions that they give, if the caller is a person.
     give: Permissions,
 }
 
-/// The roles of a request, which must exist and give nothing that the caller has not.
+/// Resolves the roles of a request. They must exist and must not give more than the caller has.
 async fn resolve_roles(app: &App, scope: &RequestScope, roles: &[RoleRef]) -> Result<RequestedRoles, ApiError> {
     let tenant = scope.tenant()?;
     let known = app.store.list_roles(tenant).await?;
@@ -321,18 +326,18 @@ async fn ensure_login_free(tx: &mut Tx, login_name: &str) -> Result<(), ApiError
     }
 }
 
-/// Whose name it is stays unsaid: that may be another tenant's business.
+/// The error does not name the holder, who may belong to another tenant.
 fn login_taken_error(login_name: &str) -> ApiError {
     let message = format!("The login name {} is taken on this platform; choose another", quote(login_name));
     ApiError::Fields(vec![field_error("loginName", message)])
 }
 
-/// On PostgreSQL another tenant's user of the same name may have come between the look and the write.
+/// On PostgreSQL another tenant's user with this name may have been inserted between the check and the write.
 fn map_login_conflict(error: ApiError, login_name: &str) -> ApiError {
     if matches!(error, ApiError::Conflict) { login_taken_error(login_name) } else { error }
 }
 
-/// A user as answers show it.
+/// Returns a user as responses show it.
 pub(super) async fn user_response(app: &App, tenant: &TenantRecord, person: &PersonRecord) -> Result<User, ApiError> {
     let grants = app.store.grants_of_person(person.id, &Subscription::of_tenant(tenant)).await?;
     let permissions = grants.iter().fold(Permissions::default(), |sum, grant| sum.union(grant.permissions));
@@ -342,7 +347,7 @@ pub(super) async fn user_response(app: &App, tenant: &TenantRecord, person: &Per
     Ok(user)
 }
 
-/// A user as lists show it.
+/// Returns a user as lists show it.
 pub(super) fn user_list_item(tenant: &TenantRecord, person: &PersonRecord) -> User {
     let (two_factor_authentication, two_factor) = user_factor::factor_summary(tenant, person);
     User {

@@ -1,6 +1,6 @@
-//! What the routes do, and when a person authenticates again for it.
+//! The operations of the routes, and which of them require reauthentication.
 
-/// What is done by a route.
+/// The operation of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the handlers, and the table says the rest")]
 pub enum RouteOperation {
@@ -60,21 +60,21 @@ pub enum RouteOperation {
     DeleteSet,
 }
 
-/// When a person is asked to prove again who she is. An API credential never is.
+/// When a person must authenticate again. This never applies to an API credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReauthPolicy {
     /// Never.
     Never,
-    /// Where the tenant that is edited asks its people for a second factor.
+    /// If the edited tenant requires a second factor of its people.
     IfTenantRequiresFactor,
-    /// Where the request gives lasting power: administration, a password, a login without its second factor.
+    /// If the request grants lasting power: administration, a password, a login without its second factor.
     IfGrantingPower,
     /// Each time.
     Always,
 }
 
 impl RouteOperation {
-    /// When it asks for a fresh proof.
+    /// Returns when the operation requires a fresh proof.
     pub const fn reauth_policy(self) -> ReauthPolicy {
         match self {
             Self::UpdateTenant

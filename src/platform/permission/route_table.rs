@@ -1,5 +1,5 @@
-//! The table: every route that a token is needed for, and what a person needs there. The router is built from it, so a
-//! route without a row does not exist.
+//! The route table: every route that requires a token, and the permissions that a person needs. The router is built
+//! from it, so a route without a row does not exist.
 
 use super::Permission::{
     self, Administration, ClientCreate, ClientEdit, ClientManage, ClientView, DeviceView, MspManage, MspView,
@@ -10,7 +10,7 @@ use super::{CallerRelation, PermissionRule, RouteOperation};
 /// Method of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpMethod {
-    /// GET, and HEAD with it.
+    /// GET and HEAD.
     Get,
     /// POST.
     Post,
@@ -21,7 +21,7 @@ pub enum HttpMethod {
 }
 
 impl HttpMethod {
-    /// The method's name.
+    /// Returns the name of the method.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -32,7 +32,7 @@ impl HttpMethod {
     }
 }
 
-/// What a route needs, by where the person stands.
+/// What a route requires, by the relation of the person to the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteRequirements {
     own: PermissionRule,
@@ -42,7 +42,7 @@ pub struct RouteRequirements {
 }
 
 impl RouteRequirements {
-    /// The rule of a position.
+    /// Returns the rule for a relation.
     pub const fn rule_for(&self, position: CallerRelation) -> PermissionRule {
         match position {
             CallerRelation::Own => self.own,
@@ -56,7 +56,7 @@ impl RouteRequirements {
 /// A route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRoute {
-    /// What it does.
+    /// Its operation.
     pub operation: RouteOperation,
     /// Its method.
     pub method: HttpMethod,
@@ -64,7 +64,7 @@ pub struct ApiRoute {
     pub path: &'static str,
     /// Whether the public API documents it; the others are absent under `--documented-only`.
     pub documented: bool,
-    /// What a person needs.
+    /// The permissions that a person needs.
     pub requirements: RouteRequirements,
 }
 
@@ -75,7 +75,7 @@ const MANAGE_PARTNERS: PermissionGroups = &[&[MspManage]];
 const END_PARTNERS: PermissionGroups = &[&[PartnersManage]];
 const VIEW_CLIENTS: PermissionGroups = &[&[ClientView]];
 const CREATE_CLIENTS: PermissionGroups = &[&[ClientCreate]];
-/// Clients, Manage edits a client by itself; Clients, Edit does along with the sight of its devices.
+/// Clients, Manage suffices to edit a client. Clients, Edit also needs access to the client's devices.
 const EDIT_CLIENTS: PermissionGroups = &[&[ClientManage, ClientEdit], &[ClientManage, DeviceView]];
 const MANAGE_CLIENTS: PermissionGroups = &[&[ClientManage]];
 const BRAND_CLIENTS: PermissionGroups = &[&[ClientManage, ClientView], &[ClientManage, ClientEdit]];
@@ -85,7 +85,7 @@ const MANAGE_USERS: PermissionGroups = &[&[UsersManage]];
 const VIEW_ROLES: PermissionGroups = &[&[RolesView]];
 const MANAGE_ROLES: PermissionGroups = &[&[RolesManage]];
 
-/// The same everywhere.
+/// Requires the same rule for every relation.
 const fn same_rule(rule: PermissionRule) -> RouteRequirements {
     RouteRequirements { own: rule, own_client: rule, above_partner: rule, above_client: rule }
 }
@@ -94,7 +94,7 @@ const fn each_group(groups: PermissionGroups) -> RouteRequirements {
     same_rule(PermissionRule::Each(groups))
 }
 
-/// On people and roles: in a client's own hands only of those who administer it.
+/// Rules for people and roles. In a client's own hands they also need the permission to administer it.
 const fn people_rules(groups: PermissionGroups, in_client: PermissionGroups) -> RouteRequirements {
     RouteRequirements { own_client: PermissionRule::Each(in_client), ..each_group(groups) }
 }
@@ -137,16 +137,16 @@ const RUN_USERS: RouteRequirements = people_rules(MANAGE_USERS, ADMINISTER_USERS
 const SEE_ROLES: RouteRequirements = people_rules(VIEW_ROLES, ADMINISTER_ROLES_VIEW);
 const RUN_ROLES: RouteRequirements = people_rules(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 
-/// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
-/// all see their own client.
+/// Who reads a partner or client by its id: its administrators, or people above it who may view it. All people of a
+/// client can read their own client.
 const ITSELF: RouteRequirements = rules_by_relation(
     PermissionRule::Each(ADMINISTER),
     PermissionRule::Anybody,
     PermissionRule::Each(VIEW_PARTNERS),
     PermissionRule::Each(VIEW_CLIENTS),
 );
-/// Who changes a partner's account by its own id: its administrators of all clients, since policies hold for all of them, or who
-/// may manage it from above.
+/// Who changes a partner's account by its id: its administrators with access to all clients, since policies apply to
+/// all of them, or people above it who may manage it.
 const SET_ITSELF: RouteRequirements = rules_by_relation(
     PermissionRule::AllClients(ADMINISTER),
     PermissionRule::AllClients(ADMINISTER),
@@ -166,8 +166,8 @@ const SET_BRANDING: RouteRequirements = rules_by_relation(
     PermissionRule::Each(BRAND_CLIENTS),
 );
 
-/// Who sees a tenant's data: whoever administers it or may view it from above. Who changes it or sends it elsewhere must be
-/// allowed to manage it.
+/// Who reads a tenant's data: its administrators, or people above it who may view it. Changing data or sending it
+/// elsewhere requires the permission to manage the tenant.
 const SEE_DATA: RouteRequirements = rules_by_relation(
     PermissionRule::Each(ADMINISTER),
     PermissionRule::Each(ADMINISTER),
@@ -181,8 +181,8 @@ const SET_DATA: RouteRequirements = rules_by_relation(
     PermissionRule::Each(MANAGE_CLIENTS),
 );
 
-/// Who reads a tenant's audit log: whoever administers the tenant. From above it takes both: it tells of people and of the
-/// addresses that they come from.
+/// Who reads a tenant's audit log: its administrators. People above it need Administration and the permission to view
+/// the tenant, because the log contains data about people and their addresses.
 const SEE_LOG: RouteRequirements = rules_by_relation(
     PermissionRule::Each(ADMINISTER),
     PermissionRule::Each(ADMINISTER),
@@ -234,7 +234,7 @@ macro_rules! sets {
 use HttpMethod::{Delete, Get, Post, Put};
 use RouteOperation as C;
 
-/// Every route that needs a token.
+/// Every route that requires a token.
 pub const ROUTES: &[ApiRoute] = &[
     documented_route(C::CreateTenant, Post, clients!(""), same_rule(PermissionRule::AllClients(CREATE_CLIENTS))),
     documented_route(C::MinimalTenants, Get, clients!("/minimal"), each_group(VIEW_CLIENTS)),
@@ -263,7 +263,8 @@ pub const ROUTES: &[ApiRoute] = &[
     documented_route(C::Channels, Get, "/api/v2/cfg/tenants/channels", same_rule(PermissionRule::Anybody)),
     documented_route(C::Nocs, Get, "/api/v2/cfg/tenants/nocs", same_rule(PermissionRule::Anybody)),
     extension_route(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
-    // Such a credential may do everything under its tenant, so nobody makes, renews or ends one who may not.
+    // Such a credential can do everything under its tenant. So only a person with every permission may create, rotate
+    // or revoke one.
     extension_route(C::CreateCredential, Post, credentials!(""), same_rule(PermissionRule::Everything)),
     extension_route(C::ListCredentials, Get, credentials!(""), same_rule(PermissionRule::Everything)),
     extension_route(
@@ -295,7 +296,7 @@ pub const ROUTES: &[ApiRoute] = &[
     documented_route(C::DeactivateUser, Post, users!("/{user}/DEACTIVATE"), RUN_USERS),
     documented_route(C::TerminateUser, Post, users!("/{user}/TERMINATE"), RUN_USERS),
     extension_route(C::ResetFactor, Post, users!("/{user}/RESETFACTOR"), RUN_USERS),
-    // The handler asks for the password of today, and so for the person.
+    // The handler requires the current password, which identifies the person.
     documented_route(C::ChangePassword, Post, users!("/{user}/changePassword"), same_rule(PermissionRule::Anybody)),
     documented_route(C::CreateRole, Post, roles!(""), RUN_ROLES),
     documented_route(C::SearchRoles, Get, roles!("/search"), SEE_ROLES),
@@ -309,7 +310,7 @@ pub const ROUTES: &[ApiRoute] = &[
     extension_route(C::DeleteSet, Delete, sets!("/{set}"), RUN_ROLES),
 ];
 
-/// The row of a request.
+/// Returns the row of a request.
 pub(in crate::platform) fn find_route(method: &str, path: &str) -> Option<&'static ApiRoute> {
     let method = if method == "HEAD" { "GET" } else { method };
     ROUTES.iter().find(|row| row.method.name() == method && row.path == path)

@@ -1,12 +1,12 @@
-//! What a route asks of a person, and what is missing.
+//! The permissions that a route requires of a person, and the check for missing ones.
 
 use super::{Permission, Permissions};
 use crate::platform::principal::LoggedInPerson;
 
-/// Where a person stands to the tenant of a request's path.
+/// Relation of a person to the tenant in the path of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallerRelation {
-    /// A person of the service provider or of a partner, under her own tenant or under none.
+    /// A person of the service provider or of a partner, under their own tenant or under none.
     Own,
     /// A person of a client, under that client or under none.
     OwnClient,
@@ -17,36 +17,36 @@ pub enum CallerRelation {
 }
 
 impl CallerRelation {
-    /// Every position.
+    /// Every relation.
     pub const ALL: [Self; 4] = [Self::Own, Self::OwnClient, Self::Provider, Self::ParentOfClient];
 }
 
-/// What a person must have.
+/// The permissions that a person must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermissionRule {
-    /// Nothing: whoever is logged in.
+    /// None: every authenticated person.
     Anybody,
-    /// Of each group one.
+    /// One permission of each group.
     Each(&'static [&'static [Permission]]),
-    /// Of each group one, by roles with access to all clients.
+    /// One permission of each group, from roles with access to all clients.
     AllClients(&'static [&'static [Permission]]),
-    /// Every permission of the person's level, by roles with access to all clients.
+    /// Every permission of the person's level, from roles with access to all clients.
     Everything,
 }
 
-/// On whom a person's permissions must reach.
+/// The tenants on which a person must have the permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum PermissionScope {
-    /// On the person's own tenant: whatever any role gives.
+    /// The person's own tenant: the permissions of any role count.
     Own,
     /// On one client.
     Client(i64),
-    /// On any client: the list is then cut to those.
+    /// Any client; the response is then limited to the clients that match.
     AnyClient,
 }
 
 impl PermissionRule {
-    /// The first thing that is missing, in words.
+    /// Describes the first missing permission.
     fn first_missing(self, held: Permissions, whole: Permissions, every: Permissions) -> Option<String> {
         match self {
             Self::Anybody => None,
@@ -67,7 +67,7 @@ fn missing_group(groups: &[&[Permission]], held: Permissions) -> Option<String> 
     Some(group.iter().map(|permission| permission.name()).collect::<Vec<_>>().join(" or "))
 }
 
-/// What a person lacks for a rule, in words; `None` where nothing is missing.
+/// Describes the permission that a person lacks for a rule; `None` if nothing is missing.
 pub(in crate::platform) fn missing_permission(
     person: &LoggedInPerson,
     rule: PermissionRule,
@@ -81,7 +81,7 @@ pub(in crate::platform) fn missing_permission(
         PermissionScope::AnyClient => {
             let somewhere =
                 person.named_clients().into_iter().any(|client| lacks(person.permissions_on_client(client)).is_none());
-            // First what no role has at all, then what no role has for one client.
+            // Reports first what no role gives at all, then what no role gives on one client.
             if somewhere { None } else { lacks(person.permissions_of_any_role()).or_else(|| lacks(whole)) }
         }
     }

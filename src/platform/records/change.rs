@@ -1,4 +1,4 @@
-//! What a request makes of a record.
+//! Changes of records by requests.
 
 use serde_json::{Map, Value};
 
@@ -10,13 +10,13 @@ use crate::platform::settings::Problems;
 use crate::platform::store::{Record, RecordScope};
 use crate::platform::time;
 
-/// Members that the platform writes; a request that sends them back is taken.
+/// Members that the platform writes. A request may send them back.
 pub(super) const PLATFORM_MEMBERS: [&str; 4] = ["id", "category", "revision", "tenantId"];
 
-/// How far ahead of us another clock may be.
+/// Tolerated difference of a client's clock into the future, in milliseconds.
 const MAX_CLOCK_SKEW: i64 = 24 * 60 * 60 * 1000;
 
-/// Refuses a change that was made from an older revision: what changed since would be lost.
+/// Refuses a change based on an older revision: it would overwrite later changes.
 pub(super) fn ensure_current_revision(datum: &Record, read_at: Option<i64>) -> Result<(), ApiError> {
     let now = datum.revision;
     match read_at {
@@ -28,7 +28,7 @@ pub(super) fn ensure_current_revision(datum: &Record, read_at: Option<i64>) -> R
     }
 }
 
-/// A record with a request's members: each replaces, a null removes.
+/// Merges the members of a request into a record: each member replaces the stored one, and null removes it.
 pub(super) fn merge_record(
     mut datum: Record,
     body: Map<String, Value>,
@@ -54,7 +54,7 @@ pub(super) fn merge_record(
     }
     check_time_range(&datum, shelf, &mut problems);
     let bytes = stored_length(&datum.members)?;
-    // What an earlier release let grow beyond the bound may shrink step by step.
+    // A record that an earlier release let grow beyond the limit may shrink step by step.
     if bytes > RECORD.max(before) {
         problems.refuse(&largest_member(&datum.members, sent)?, too_large_message(bytes));
     }
@@ -66,12 +66,12 @@ pub(super) fn merge_record(
     Ok(datum)
 }
 
-/// Bytes of members as they are kept.
+/// Returns the stored size of the members in bytes.
 fn stored_length(members: &Map<String, Value>) -> Result<usize, ApiError> {
     Ok(serde_json::to_string(members)?.len())
 }
 
-/// Which of the members that a request sent takes most of a record.
+/// Returns which member of the request takes most space in a record.
 fn largest_member(members: &Map<String, Value>, sent: Vec<String>) -> Result<String, ApiError> {
     let mut largest = ("body".to_owned(), 0);
     for member in sent {

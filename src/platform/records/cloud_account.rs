@@ -7,10 +7,10 @@ use crate::platform::settings::Problems;
 use crate::platform::store::{Record, TenantLevel, TenantRecord, Tx, account_holder_settings};
 use crate::wire::Tenant;
 
-/// The member that registers one.
+/// The member that registers a cloud account.
 const MEMBER: &str = "cloudAccount";
 
-/// The account of a record as it is compared: provider and number, without case and blanks.
+/// Returns the account of a record in the form for comparison: provider and number, without case and spaces.
 pub(super) fn account_key(members: &Map<String, Value>, problems: &mut Problems) -> Option<String> {
     let account = members.get(MEMBER)?;
     let part = |name: &str| account.get(name).and_then(Value::as_str).map(|text| text.trim().to_lowercase());
@@ -30,8 +30,8 @@ fn is_valid_part(text: &str) -> bool {
     (1..=255).contains(&text.chars().count()) && !text.contains('/') && !text.chars().any(char::is_control)
 }
 
-/// Refuses an account that is registered already, where the partner of either side says so. Who has it is not told: it may
-/// be somebody else's customer.
+/// Refuses an account that is already registered, if the partner of either side has the setting. The error does not
+/// name the holder, who may be another partner's customer.
 pub(super) async fn ensure_account_free(tx: &mut Tx, tenant: &TenantRecord, datum: &Record) -> Result<(), ApiError> {
     let Some(account) = &datum.cloud_account else { return Ok(()) };
     let holders = account_holder_settings(tx, account, datum.id).await?;

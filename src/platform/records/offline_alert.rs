@@ -1,4 +1,4 @@
-//! The add-on Offline Alerts: a resource that goes to an unknown state raises an alert, in the write that says so.
+//! The add-on Offline Alerts: a resource that changes to an unknown state raises an alert in the same write.
 
 use serde_json::{Map, Value, json};
 
@@ -10,20 +10,20 @@ use crate::platform::store::{Record, TenantRecord, Tx, find_record_id_by_name, i
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, retention, time};
 
-/// Members of a resource that say in which state it is.
+/// Members of a resource that hold its state.
 const STATES: [&str; 2] = ["state", "status"];
-/// The word that the documentation has for it.
+/// The value in the documentation.
 const UNKNOWN: &str = "unknown";
-/// Characters of a resource's name in the alert's, which has more to say and is bounded too.
+/// Maximum characters of a resource's name in the alert's name, which contains more text and is limited too.
 const NAME: usize = 180;
 
-/// An alert that is to be raised, made before the write that stores it.
+/// An alert to be raised, prepared before the write that stores it.
 pub(super) struct OfflineAlert {
     datum: Record,
     prepared: PreparedRecord,
 }
 
-/// The resource that turned, and where it is written.
+/// The resource that changed, and the target of its write.
 pub(super) struct AlertSource<'a> {
     pub(super) place: &'a RecordTarget,
     /// Its number.
@@ -31,11 +31,13 @@ pub(super) struct AlertSource<'a> {
 }
 
 impl OfflineAlert {
-    /// Of a resource that a write turns unknown; `before` is what it was, where it was there.
+    /// Returns an alert if a write changes a resource to unknown. `before` is the stored resource, if it existed.
     pub(super) async fn for_change(
-        (tenant, subscription): (&TenantRecord, &Subscription),
+        tenant: &TenantRecord,
+        subscription: &Subscription,
         category: DataCategory,
-        (before, after): (Option<&Record>, &Record),
+        before: Option<&Record>,
+        after: &Record,
     ) -> Result<Option<Self>, ApiError> {
         let turns = is_state_unknown(after) && !before.is_some_and(is_state_unknown);
         if category != DataCategory::Resources || !turns || !subscription.has_add_on(AddOn::OfflineAlerts) {
@@ -46,7 +48,7 @@ impl OfflineAlert {
         Ok(Some(Self { datum, prepared }))
     }
 
-    /// Stores it beside its resource. An alert of the same name says the same.
+    /// Stores the alert together with its resource. An alert of the same name is not stored twice.
     pub(super) async fn raise(self, app: &App, tx: &mut Tx, of: AlertSource<'_>) -> Result<(), ApiError> {
         let Self { mut datum, prepared } = self;
         let AlertSource { place: resources, resource } = of;
@@ -64,7 +66,7 @@ impl OfflineAlert {
         insert_record(tx, place.shelf, &datum).await?;
         let mut shown = prepared.into_json(&place, &datum)?;
         shown["resourceId"] = json!(resource.to_string());
-        note_change(app, tx, (&place, &datum, &shown), (&Actor::for_platform(), AuditAction::RecordCreate)).await
+        note_change(app, tx, &place, &datum, &shown, &Actor::for_platform(), AuditAction::RecordCreate).await
     }
 }
 

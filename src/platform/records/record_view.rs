@@ -1,4 +1,4 @@
-//! A record as it is read, in answers and in exports alike.
+//! The view of a record in responses and exports.
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ pub(in crate::platform) struct RecordView {
     enriches: bool,
 }
 
-/// What a record shows of what its tenant wrote: masked, and without the members that the platform writes.
+/// The content of a record that its tenant wrote: masked, and without the members that the platform writes.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct RecordContents {
     name: Value,
@@ -25,7 +25,7 @@ pub(in crate::platform) struct RecordContents {
 }
 
 impl RecordView {
-    /// As the tenant's add-ons say.
+    /// Creates the view that the tenant's add-ons determine.
     pub(in crate::platform) fn new(tenant: &TenantRecord, subscription: &Subscription) -> Self {
         Self {
             tenant: tenant.unique_id.clone(),
@@ -34,7 +34,7 @@ impl RecordView {
         }
     }
 
-    /// Records, made where they hold up nobody else's request: masking looks at every word.
+    /// Renders records on a worker thread, so that no other request waits: masking checks every word.
     pub(in crate::platform) async fn render_all(
         &self,
         category: DataCategory,
@@ -45,7 +45,7 @@ impl RecordView {
         tokio::task::spawn_blocking(make).await.map_err(|_| ApiError::Internal)
     }
 
-    /// What a record shows, made before the write that stores it: nobody else's write waits for the masking.
+    /// Renders the content of a record before the write that stores it, so that no other write waits for the masking.
     pub(in crate::platform) async fn prepare_contents(
         &self,
         category: DataCategory,
@@ -57,7 +57,7 @@ impl RecordView {
             .map_err(|_| ApiError::Internal)
     }
 
-    /// A record.
+    /// Renders a record.
     fn render(&self, category: DataCategory, mut datum: Record) -> Value {
         let (name, members) = (std::mem::take(&mut datum.name), std::mem::take(&mut datum.members));
         self.render_contents(self.build_contents(category, name, members), category, &datum)
@@ -78,7 +78,7 @@ impl RecordView {
         RecordContents { name: whole[own].take(), members: members.as_object().cloned().unwrap_or_default() }
     }
 
-    /// The same with what the platform writes.
+    /// Adds the members that the platform writes.
     pub(in crate::platform) fn render_contents(
         &self,
         contents: RecordContents,
@@ -98,8 +98,8 @@ impl RecordView {
         Value::Object(members)
     }
 
-    /// Alert Problem Area: the subject's part before the first colon; without the add-on, or without such a part, the field
-    /// defaults to the metric.
+    /// Returns the problem area of an alert: the part of the subject before the first colon. Without the add-on, or
+    /// without such a part, the field defaults to the metric.
     fn problem_area(&self, alert: &Map<String, Value>) -> Option<Value> {
         let text = |member: &str| alert.get(member).and_then(Value::as_str).map(str::trim);
         let area =

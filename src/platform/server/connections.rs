@@ -1,4 +1,5 @@
-//! The limit of open connections: how many there are, how many one source has, and which one is closed when none is left.
+//! The limit of open connections: in total and per source, and the choice of the connection that is closed when none is
+//! left.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 use crate::platform::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, PROBES, RESERVED_FILES};
 use crate::platform::login_policy::ip_network::IpNetwork;
 
-/// The connections that may be open, and those that are.
+/// The limit, and the open connections.
 pub(super) struct ConnectionLimit {
     most: usize,
     proxies: Vec<IpNetwork>,
@@ -21,15 +22,15 @@ pub(super) struct ConnectionLimit {
 struct OpenConnections {
     all: usize,
     by_network: HashMap<IpAddr, usize>,
-    /// Connections that have sent no whole head, the one that has been waiting longest first.
+    /// Connections that have not sent a complete request head, longest waiting first.
     waiting: BTreeMap<u64, Arc<ConnectionEntry>>,
-    /// Number of the next one that begins to wait.
+    /// Number of the next connection that starts to wait.
     next: u64,
-    /// Turned away, or ended for another one, since the start.
+    /// Number of connections rejected, or closed for another one, since the start.
     turned_away: u64,
 }
 
-/// What the list of those that wait knows of a connection.
+/// The entry of a connection in the list of waiting ones.
 struct ConnectionEntry {
     network: IpAddr,
     only_probes: bool,
@@ -49,8 +50,9 @@ impl ConnectionLimit {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection. Where all are taken, the connection that has sent no whole head for longest is ended for it; where
-    /// all are busy with requests, it is one of the few that are kept for probes.
+    /// Acquires a slot for a connection. If all slots are taken, it closes the connection that has waited longest
+    /// without a complete request head. If all connections are busy, it returns one of the few slots that are reserved
+    /// for probes.
     pub(super) fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = address.to_canonical();
         let is_trusted = self.proxies.iter().any(|proxy| proxy.contains(address));
@@ -86,7 +88,7 @@ impl ConnectionLimit {
 }
 
 impl OpenConnections {
-    /// Ends the connection that has been waiting longest, of those for probes where they are asked for; its place is free at once.
+    /// Closes the connection that has waited longest, among probe slots if `of_probes`. Its slot is free immediately.
     fn end_longest_waiting(&mut self, of_probes: bool) -> bool {
         let turn = self.waiting.iter().find(|(_, place)| place.only_probes == of_probes).map(|(turn, _)| *turn);
         let Some(place) = turn.and_then(|turn| self.waiting.remove(&turn)) else { return false };
@@ -109,7 +111,7 @@ impl OpenConnections {
         }
     }
 
-    /// Leaves a line for the first, and then each time that ten times as many were.
+    /// Logs the first rejected connection, and then each power of ten.
     fn count_rejected(&mut self, source: IpAddr) {
         self.turned_away += 1;
         if self.turned_away.checked_ilog10().is_some_and(|power| 10_u64.pow(power) == self.turned_away) {
@@ -120,21 +122,21 @@ impl OpenConnections {
     }
 }
 
-/// One connection's place.
+/// The slot of one connection.
 pub(super) struct ConnectionSlot {
     limit: Arc<ConnectionLimit>,
     place: Arc<ConnectionEntry>,
-    /// Its number among those that wait.
+    /// Its number among the waiting connections.
     wait_number: Mutex<Option<u64>>,
 }
 
 impl ConnectionSlot {
-    /// Whether it may ask for nothing but whether all is well.
+    /// Returns whether the connection may only send health probes.
     pub(super) fn is_probe_only(&self) -> bool {
         self.place.only_probes
     }
 
-    /// The connection waits for a head.
+    /// Marks the connection as waiting for a request head.
     pub(super) fn mark_waiting(&self) {
         let mut taken = self.limit.lock_open();
         if self.place.is_released.load(Ordering::Relaxed) {
@@ -146,7 +148,8 @@ impl ConnectionSlot {
         *self.wait_number.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
     }
 
-    /// A whole head came; false where the place was given away just before.
+    /// Marks the connection as busy after a complete request head. Returns `false` if the slot was reassigned just
+    /// before.
     pub(super) fn mark_busy(&self) -> bool {
         let mut taken = self.limit.lock_open();
         if let Some(turn) = self.wait_number.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -155,7 +158,7 @@ impl ConnectionSlot {
         !self.place.is_released.load(Ordering::Relaxed)
     }
 
-    /// Until the place is given to another connection.
+    /// Waits until the slot is reassigned to another connection.
     pub(super) async fn wait_until_reassigned(&self) {
         self.place.reassigned.notified().await;
     }
@@ -169,7 +172,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// What has a share: an IPv4 address, or the 64 bits of IPv6 that one customer has.
+/// Returns the network that shares a limit: an IPv4 address, or the 64-bit IPv6 prefix of one customer.
 fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => address.into(),
@@ -177,7 +180,7 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many files the process may have open, where the system says so.
+/// Returns how many files the process may open, if the system reports it.
 fn max_open_files() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
@@ -231,7 +234,7 @@ mod tests {
         assert!(!next.is_probe_only() && next.mark_busy(), "it has the place of the first that waits");
         assert!(!held[0].mark_busy() && held[1].mark_busy() && held[2].mark_busy());
         assert_eq!(limit.lock_open().all, 4);
-        // Whoever answered waits again, behind the others.
+        // A connection that got a response waits again, behind the others.
         busy.mark_waiting();
         let last = take("203.0.113.8").unwrap();
         assert!(!busy.mark_busy() && last.mark_busy());

@@ -1,6 +1,6 @@
-//! The API server that belongs to an application server.
+//! The API server of an application server.
 
-/// Host name of a host or URL: scheme, path and port dropped.
+/// Returns the host name of a host or URL, without scheme, path and port.
 pub(in crate::platform) fn host_name(text: &str) -> Option<&str> {
     let text = text.trim();
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
@@ -19,7 +19,7 @@ pub(in crate::platform) fn host_name(text: &str) -> Option<&str> {
     (host.len() <= 253 && host.split('.').all(is_label)).then_some(host)
 }
 
-/// `x.app.y` gives `x.api.y`, any other host `api.<host>`.
+/// Maps `x.app.y` to `x.api.y`, and any other host to `api.<host>`.
 pub(in crate::platform) fn api_server(application_server: &str) -> Option<String> {
     let host = host_name(application_server)?;
     Some(match host.split_once(".app.") {

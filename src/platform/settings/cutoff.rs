@@ -1,14 +1,14 @@
-//! The moment before which a password is too old.
+//! The cutoff before which a password is too old.
 
 use super::Problems;
 use crate::platform::error::quote;
 use crate::platform::time;
 use crate::wire::Tenant;
 
-/// How far ahead of us the clock of somebody may be who means "now".
+/// How far a client's clock may be ahead, in milliseconds, when the client means "now".
 const MAX_CLOCK_SKEW: i64 = 60_000;
 
-/// Merges a moment. It never moves back, so an earlier one changes nothing.
+/// Merges a cutoff. It never moves back: an earlier cutoff changes nothing.
 pub(super) fn merge_cutoff(next: &mut Tenant, wanted: Option<String>, problems: &mut Problems) {
     const FIELD: &str = "changePasswordsSetBefore";
     let Some(wanted) = wanted.filter(|wanted| !wanted.trim().is_empty()) else { return };
@@ -31,7 +31,7 @@ fn cutoff_of(tenant: &Tenant) -> Option<i64> {
     time::parse_span(tenant.change_passwords_set_before.as_deref()?).map(|(moment, _)| moment)
 }
 
-/// The moment that holds for a tenant's people: the later one of its own and its partner's.
+/// Returns the cutoff for a tenant's people: the later one of its own and its partner's.
 pub(in crate::platform) fn password_cutoff(own: &Tenant, partner: Option<&Tenant>) -> Option<i64> {
     cutoff_of(own).max(partner.and_then(cutoff_of))
 }

@@ -1,12 +1,12 @@
-//! The list of addresses that people may log in from.
+//! The allowlist of addresses for logins.
 
 use crate::platform::error::quote;
 use crate::platform::login_policy::ip_network::IpNetwork;
 
-/// Entries of a list.
+/// Maximum number of entries.
 const MOST: usize = 1024;
 
-/// The list with its entries trimmed; a sentence about the first entry that is none.
+/// Returns the list with trimmed entries, or a message about the first invalid entry.
 pub(super) fn normalize_allowlist(list: &str) -> Result<String, String> {
     let entries: Vec<&str> = list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.len() > MOST {

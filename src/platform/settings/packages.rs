@@ -1,14 +1,15 @@
-//! Packages and add-ons: known ones only, an add-on with its package, a client's within its partner's.
+//! Packages and add-ons: only known ones, an add-on only with its package, a client's only within its partner's.
 
 use super::Problems;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
 use crate::platform::error::{ApiError, quote};
 use crate::wire::{Tenant, WireClientDetails};
 
-/// Names in a list; there are fewer than that to name.
+/// Maximum number of names in a list; there are fewer names than that.
 const MOST: usize = 64;
 
-/// Merges packages and add-ons, in that order, into a tenant. Each list replaces; a package that goes takes its add-ons along.
+/// Merges packages and add-ons, in that order, into a tenant. Each list replaces the stored one. Removing a package
+/// removes its add-ons.
 pub(super) fn merge_packages(
     next: &mut Tenant,
     wanted: (Option<Vec<String>>, Option<Vec<String>>),
@@ -71,27 +72,27 @@ fn parse_names<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<
     found
 }
 
-/// The members of a whole list that are wanted, in its order and each once.
+/// Returns the wanted members of a list, in its order and each once.
 fn filter_in_order<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
     all.iter().copied().filter(wanted).collect()
 }
 
-/// The packages of a tenant.
+/// Returns the packages of a tenant.
 pub(in crate::platform) fn packages_of(tenant: &Tenant) -> Vec<Package> {
     tenant.packages.iter().flatten().filter_map(|name| Package::from_wire(name)).collect()
 }
 
-/// The add-ons of a tenant.
+/// Returns the add-ons of a tenant.
 pub(in crate::platform) fn add_ons_of(tenant: &Tenant) -> Vec<AddOn> {
     tenant.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)).collect()
 }
 
-/// Whether a tenant has an add-on.
+/// Returns whether a tenant has an add-on.
 pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
     add_ons_of(tenant).contains(&add_on)
 }
 
-/// Refuses packages and add-ons that a tenant gives itself.
+/// Refuses packages and add-ons that a tenant tries to give itself.
 pub(in crate::platform) fn refuse_beyond_own(own: &Tenant, change: &Tenant) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     let (has, has_add_ons) = (packages_of(own), add_ons_of(own));
@@ -110,7 +111,7 @@ pub(in crate::platform) fn refuse_beyond_own(own: &Tenant, change: &Tenant) -> R
     problems.finish()
 }
 
-/// A switch that does something only with an add-on.
+/// A switch that only has an effect with an add-on.
 struct AddOnSwitch {
     field: &'static str,
     add_on: AddOn,
@@ -130,8 +131,8 @@ const SWITCHES: [AddOnSwitch; 2] = [
     },
 ];
 
-/// Refuses a switch that a request turns on without its add-on; one that is on goes off with the add-on. What was on
-/// without it before this rule stays, and what was read may be sent back.
+/// Refuses a switch that a request turns on without its add-on. Losing the add-on turns the switch off. A switch that
+/// was on without its add-on before this rule stays on, and a value that was read may be sent back.
 pub(in crate::platform) fn apply_add_on_switches(
     before: &Tenant,
     wanted: Option<&WireClientDetails>,
@@ -154,13 +155,13 @@ pub(in crate::platform) fn apply_add_on_switches(
     problems.finish()
 }
 
-/// What a change took from a partner.
+/// The packages and add-ons that a change removes from a partner.
 pub(in crate::platform) struct DroppedPackages {
     packages: Vec<Package>,
     add_ons: Vec<AddOn>,
 }
 
-/// What is in `before` and no longer in `after`.
+/// Returns what is in `before` but not in `after`.
 pub(in crate::platform) fn dropped_packages(before: &Tenant, after: &Tenant) -> DroppedPackages {
     let (kept, kept_add_ons) = (packages_of(after), add_ons_of(after));
     DroppedPackages {
@@ -170,18 +171,18 @@ pub(in crate::platform) fn dropped_packages(before: &Tenant, after: &Tenant) -> 
 }
 
 impl DroppedPackages {
-    /// Whether nothing was taken.
+    /// Returns whether nothing was removed.
     pub(in crate::platform) fn is_empty(&self) -> bool {
         self.packages.is_empty() && self.add_ons.is_empty()
     }
 
-    /// Names what living clients still use.
+    /// Reports removed items that living clients still use.
     pub(in crate::platform) fn report_users(&self, clients: &[(String, Tenant)], problems: &mut Problems) {
         for package in &self.packages {
             let users = clients_using(clients, |client| packages_of(client).contains(package));
             add_in_use_problem(&users, "packages", package.wire_name(), problems);
         }
-        // An add-on that goes with its package is named with the package alone.
+        // For an add-on that is removed with its package only the package is reported.
         for add_on in self.add_ons.iter().filter(|add_on| !self.packages.contains(&add_on.package())) {
             let users = clients_using(clients, |client| add_ons_of(client).contains(add_on));
             add_in_use_problem(&users, "addOns", add_on.wire_name(), problems);

@@ -1,9 +1,9 @@
-//! Password policies: PCI DSS, which nobody edits, or one's own.
+//! Password policies: PCI DSS, which cannot be edited, or a custom one.
 
 use super::Problems;
 use crate::wire::PasswordPolicy;
 
-/// The figures of PCI DSS 4.0.1, requirements 8.3.4 to 8.3.9.
+/// Returns the policy of PCI DSS 4.0.1, requirements 8.3.4 to 8.3.9.
 pub(in crate::platform) fn pci_dss_policy() -> PasswordPolicy {
     PasswordPolicy {
         default_policy: Some(true),
@@ -16,7 +16,7 @@ pub(in crate::platform) fn pci_dss_policy() -> PasswordPolicy {
     }
 }
 
-/// The policy after a change. Under PCI DSS a member may be sent, but only with the figure it has anyway.
+/// Merges a change into a policy. Under PCI DSS a member may be sent, but only with the value it has.
 pub(super) fn merge_policy(
     current: PasswordPolicy,
     change: &PasswordPolicy,

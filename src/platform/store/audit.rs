@@ -1,4 +1,4 @@
-//! The chains of the audit log, and what holds them together.
+//! Queries over the chains of the audit log: rows, heads, statements and the anchor.
 
 use futures::TryStreamExt as _;
 use sqlx::Row as _;
@@ -9,7 +9,7 @@ use super::{Store, Tx};
 use crate::platform::audit::{AuditRow, PrecedingRow, RowHash};
 use crate::platform::error::ApiError;
 
-/// A row with its hash and its seal, as they stand there.
+/// An audit row with its hash and its seal, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct SealedRow {
     pub(in crate::platform) row: AuditRow,
@@ -17,15 +17,15 @@ pub(in crate::platform) struct SealedRow {
     pub(in crate::platform) seal: String,
 }
 
-/// A row as a verification reads it.
+/// An audit row as the verification reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct VerifiableRow {
     pub(in crate::platform) sealed_row: SealedRow,
-    /// Hash of the row that it names as the one beside it, where that is there.
+    /// Hash of the row that it names as the row beside it, if that row exists.
     pub(in crate::platform) preceding_hash: Option<RowHash>,
 }
 
-/// The last row of a chain, as its head or a statement tells it.
+/// The last row of a chain, according to its head or to a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::platform) struct ChainHead {
     pub(in crate::platform) number: i64,
@@ -33,17 +33,17 @@ pub(in crate::platform) struct ChainHead {
     pub(in crate::platform) seal: String,
 }
 
-/// The anchor as it is kept.
+/// The anchor as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::platform) struct StoredAnchor {
     pub(in crate::platform) events: i64,
     /// Id of the key that it is sealed with.
     pub(in crate::platform) key_id: String,
-    /// Empty before the first one.
+    /// Empty before the first anchor.
     pub(in crate::platform) state: String,
 }
 
-/// What a row of a chain has.
+/// Columns of an audit row.
 const COLUMNS: &str = "a.tenant_id, a.number, a.at, a.actor, a.action, a.object, a.outcome, a.request, a.source, \
                        a.previous, a.hash, a.key_id, a.beside_tenant, a.beside_number, a.beside_hash, a.seal";
 
@@ -82,9 +82,9 @@ fn read_sealed_row(row: &AnyRow) -> Result<SealedRow, sqlx::Error> {
     Ok(SealedRow { row: kept, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
 }
 
-/// Locks a chain and answers its head; number 0 before the first row.
+/// Locks a chain and returns its head; number 0 before the first row.
 pub(in crate::platform) async fn lock_head(tx: &mut Tx, tenant: i64) -> Result<ChainHead, sqlx::Error> {
-    // An update that changes nothing: whoever else appends to this chain waits here.
+    // The update changes nothing. It makes other writers of this chain wait here.
     let row = sqlx::query("UPDATE audit_head SET number = number WHERE tenant_id = $1 RETURNING number, hash, seal")
         .bind(tenant)
         .fetch_optional(&mut **tx)
@@ -102,13 +102,13 @@ pub(in crate::platform) async fn lock_head(tx: &mut Tx, tenant: i64) -> Result<C
     read_head(&row)
 }
 
-/// The last row that a chain has, also where its head says otherwise.
+/// Returns the last row of a chain, even if the head differs.
 pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
     let row = sqlx::query("SELECT number, hash, seal FROM audit WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1");
     row.bind(tenant).fetch_optional(&mut **tx).await?.as_ref().map(read_head).transpose()
 }
 
-/// Adds a row and moves the head to it.
+/// Inserts a row and moves the head to it.
 pub(in crate::platform) async fn insert_row(tx: &mut Tx, kept: &SealedRow) -> Result<(), sqlx::Error> {
     let SealedRow { row, hash, seal } = kept;
     let AuditRow { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
@@ -146,7 +146,7 @@ pub(in crate::platform) async fn insert_row(tx: &mut Tx, kept: &SealedRow) -> Re
     Ok(())
 }
 
-/// Locks the anchor and answers it; without a state before the first one.
+/// Locks the anchor and returns it; the state is empty before the first anchor.
 pub(in crate::platform) async fn lock_anchor(tx: &mut Tx) -> Result<StoredAnchor, sqlx::Error> {
     let row = sqlx::query(
         "INSERT INTO audit_anchor (id, events, key_id, state) VALUES (1, 0, '', '') \
@@ -155,25 +155,25 @@ pub(in crate::platform) async fn lock_anchor(tx: &mut Tx) -> Result<StoredAnchor
     read_anchor(&row.fetch_one(&mut **tx).await?)
 }
 
-/// Keeps the anchor.
+/// Stores the anchor.
 pub(in crate::platform) async fn save_anchor(tx: &mut Tx, anchor: &StoredAnchor) -> Result<(), sqlx::Error> {
     let StoredAnchor { events, key_id, state } = anchor;
     let save = sqlx::query("UPDATE audit_anchor SET events = $1, key_id = $2, state = $3 WHERE id = 1");
     save.bind(events).bind(key_id).bind(state).execute(&mut **tx).await.map(drop)
 }
 
-/// What the heads that have a seal are worth.
+/// Result of the check of all sealed heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum SealedHeads {
-    /// There are none.
+    /// No head has a seal.
     None,
-    /// One of them holds.
+    /// At least one seal is valid.
     Valid,
-    /// None of them holds.
+    /// There are seals, and none is valid.
     Invalid,
 }
 
-/// Whether any head that has a seal holds. In order it is the first one; where somebody changed them all are looked at.
+/// Checks whether any sealed head is valid. Normally the first one is; if somebody changed the heads, all are checked.
 pub(in crate::platform) async fn check_sealed_heads(
     tx: &mut Tx,
     holds: impl Fn(i64, &ChainHead) -> bool,
@@ -196,7 +196,7 @@ async fn find_valid_head<'e>(
     Ok(found)
 }
 
-/// Erases a chain and keeps the statement of its last row.
+/// Erases a chain and keeps a statement of its last row.
 pub(in crate::platform) async fn purge_chain(tx: &mut Tx, tenant: i64, last: &ChainHead) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO audit_purged (id, number, hash, seal) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
@@ -217,7 +217,7 @@ pub(in crate::platform) async fn purge_chain(tx: &mut Tx, tenant: i64, last: &Ch
     Ok(())
 }
 
-/// Erases the rows of a chain up to a checkpoint, which takes the place of an earlier one.
+/// Erases the rows of a chain up to a checkpoint, which replaces an earlier checkpoint.
 pub(in crate::platform) async fn trim_chain(
     tx: &mut Tx,
     tenant: i64,
@@ -238,7 +238,7 @@ pub(in crate::platform) async fn trim_chain(
     Ok(rows.bind(tenant).bind(checkpoint.number).execute(&mut **tx).await?.rows_affected())
 }
 
-/// Seals all statements of a table once more.
+/// Seals all statements of a table again.
 pub(in crate::platform) async fn reseal_statements(
     tx: &mut Tx,
     table: StatementTable,
@@ -253,7 +253,7 @@ pub(in crate::platform) async fn reseal_statements(
     Ok(())
 }
 
-/// The tables of statements.
+/// The tables that hold statements.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) enum StatementTable {
     Checkpoints,
@@ -277,7 +277,7 @@ impl StatementTable {
 }
 
 impl Store {
-    /// Number and unique id of every tenant that has a chain or what is left of one.
+    /// Lists number and unique id of every tenant that has audit rows or a head.
     pub(in crate::platform) async fn list_chains(&self) -> Result<Vec<(i64, String)>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT id, unique_id FROM tenant WHERE id IN (SELECT tenant_id FROM audit) \
@@ -287,13 +287,13 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("unique_id")?))).collect()
     }
 
-    /// Unique id of a tenant, whether it has a chain or not.
+    /// Returns the unique id of a tenant, whether or not it has a chain.
     pub(in crate::platform) async fn unique_id_of(&self, tenant: i64) -> Result<Option<String>, sqlx::Error> {
         let name = sqlx::query_scalar("SELECT unique_id FROM tenant WHERE id = $1");
         name.bind(tenant).fetch_optional(&self.readers).await
     }
 
-    /// Whether the database is of a version that has no anchor yet.
+    /// Returns whether the schema is older than the anchor.
     pub(in crate::platform) async fn is_before_anchor(&self) -> Result<bool, sqlx::Error> {
         let newest: i64 =
             sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE version >= 11")
@@ -302,13 +302,13 @@ impl Store {
         Ok(newest == 0)
     }
 
-    /// The anchor, if there is one.
+    /// Returns the anchor, if there is one.
     pub(in crate::platform) async fn anchor(&self) -> Result<Option<StoredAnchor>, sqlx::Error> {
         let row = sqlx::query("SELECT events, key_id, state FROM audit_anchor WHERE id = 1");
         row.fetch_optional(&self.readers).await?.as_ref().map(read_anchor).transpose()
     }
 
-    /// Hands over each head, and answers the anchor of the same moment: one statement reads both.
+    /// Passes each head to `each` and returns the anchor. One statement reads both, so they are consistent.
     pub(in crate::platform) async fn fold_heads(
         &self,
         mut each: impl FnMut(i64, i64, &str),
@@ -326,7 +326,7 @@ impl Store {
         Ok(anchor)
     }
 
-    /// Whether any head that has a seal holds.
+    /// Checks whether any sealed head is valid.
     pub(in crate::platform) async fn check_sealed_heads(
         &self,
         holds: impl Fn(i64, &ChainHead) -> bool,
@@ -334,13 +334,13 @@ impl Store {
         find_valid_head(&self.readers, holds).await
     }
 
-    /// The head of a chain.
+    /// Returns the head of a chain.
     pub(in crate::platform) async fn head_of(&self, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
         let row = sqlx::query("SELECT number, hash, seal FROM audit_head WHERE tenant_id = $1");
         row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
     }
 
-    /// All statements of a table, by the number of their tenant.
+    /// Lists all statements of a table with the number of their tenant.
     pub(in crate::platform) async fn list_statements(
         &self,
         table: StatementTable,
@@ -349,30 +349,30 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
     }
 
-    /// The checkpoint of a chain.
+    /// Returns the checkpoint of a chain.
     pub(in crate::platform) async fn checkpoint(&self, tenant: i64) -> Result<Option<ChainHead>, sqlx::Error> {
         let row = sqlx::query("SELECT number, hash, seal FROM audit_checkpoint WHERE tenant_id = $1");
         row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
     }
 
-    /// Whether any row was written behind an anchor.
+    /// Returns whether any row was written with an anchor.
     pub(in crate::platform) async fn was_anchored(&self) -> Result<bool, sqlx::Error> {
         let row = sqlx::query("SELECT number FROM audit WHERE beside_tenant IS NOT NULL LIMIT 1");
         Ok(row.fetch_optional(&self.readers).await?.is_some())
     }
 
-    /// Whether the database has any tenant.
+    /// Returns whether the database has any tenant.
     pub(in crate::platform) async fn has_tenants(&self) -> Result<bool, sqlx::Error> {
         Ok(sqlx::query("SELECT id FROM tenant LIMIT 1").fetch_optional(&self.readers).await?.is_some())
     }
 
-    /// Tenants whose log has rows of before a time.
+    /// Lists tenants with audit rows before a time.
     pub(in crate::platform) async fn tenants_with_old_rows(&self, before: i64) -> Result<Vec<i64>, sqlx::Error> {
         let tenants = sqlx::query_scalar("SELECT DISTINCT tenant_id FROM audit WHERE at < $1 ORDER BY tenant_id");
         tenants.bind(before).fetch_all(&self.readers).await
     }
 
-    /// Rows of a chain after a number, in their order.
+    /// Returns at most `most` rows of a chain after a number, in order.
     pub(in crate::platform) async fn rows_after(
         &self,
         tenant: i64,
@@ -393,13 +393,13 @@ impl Store {
             .collect()
     }
 
-    /// Hash of one row.
+    /// Returns the hash of one row.
     pub(in crate::platform) async fn hash_of(&self, tenant: i64, number: i64) -> Result<Option<RowHash>, sqlx::Error> {
         let hash = sqlx::query_scalar("SELECT hash FROM audit WHERE tenant_id = $1 AND number = $2");
         hash.bind(tenant).bind(number).fetch_optional(&self.readers).await
     }
 
-    /// One page of a tenant's log, and how many rows there are in all.
+    /// Returns one page of a tenant's audit log, and the total count.
     pub(in crate::platform) async fn search_log(
         &self,
         tenant: i64,
@@ -411,7 +411,7 @@ impl Store {
             from: "FROM audit a WHERE a.tenant_id = $1",
             order: ("a.number", "a.number"),
         };
-        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
         Ok((rows.iter().map(read_sealed_row).collect::<Result<_, _>>()?, total))
     }
 }

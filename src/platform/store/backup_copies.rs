@@ -1,4 +1,4 @@
-//! A SQLite file as a whole: copied while others write, written again, and looked at before it is trusted.
+//! Operations on a SQLite database file: online copy, compaction and integrity check.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::pools::sqlite_file_of;
 use super::{Tx, database_url};
 use crate::platform::error::ApiError;
 
-/// How long another process that holds the file is waited for.
+/// How long to wait for another process that holds the file.
 const WAIT: Duration = Duration::from_mins(1);
 
-/// Counters that ids come from.
+/// Counters that ids are generated from.
 const IDS: [&str; 6] = ["tenant", "person", "login", "permission_set", "role", "record"];
 
-/// The file of a database; none for PostgreSQL.
+/// Returns the file of a database; `None` for PostgreSQL.
 pub(in crate::platform) fn database_file(database: &str) -> Result<Option<std::path::PathBuf>, sqlx::Error> {
     sqlite_file_of(&database_url(database)?)
 }
 
-/// A connection that makes and migrates nothing.
+/// Opens a connection that neither creates nor migrates the database.
 async fn connect_plain(file: &Path) -> Result<AnyConnection, sqlx::Error> {
     sqlx::any::install_default_drivers();
     let address = database_url(&file.display().to_string())?.replace("mode=rwc", "mode=rw");
@@ -30,15 +30,16 @@ async fn connect_plain(file: &Path) -> Result<AnyConnection, sqlx::Error> {
     Ok(connection)
 }
 
-/// Copies a SQLite database as it is at this moment into a file that is empty or not there. Readers and writers go on.
+/// Copies a SQLite database, as of this moment, to a file that is empty or does not exist. Readers and writers
+/// continue.
 pub(in crate::platform) async fn copy_database(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
     let mut connection = connect_plain(from).await?;
     sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut connection).await?;
     connection.close().await
 }
 
-/// Writes a SQLite file again without free space, and with the means to give space back from then on. Other writes wait
-/// meanwhile; what it sorts lies beside the file.
+/// Rewrites a SQLite file without free space and enables incremental vacuum. Other writes wait meanwhile. Temporary
+/// sort files are created beside the file.
 pub(in crate::platform) async fn compact_file(file: &Path) -> Result<(), sqlx::Error> {
     let mut connection = connect_plain(file).await?;
     let folder = file.parent().map(|folder| folder.display().to_string().replace('\'', "''")).unwrap_or_default();
@@ -51,7 +52,7 @@ pub(in crate::platform) async fn compact_file(file: &Path) -> Result<(), sqlx::E
     connection.close().await
 }
 
-/// What is wrong inside a SQLite file; nothing where it is whole.
+/// Returns what is damaged in a SQLite file; `None` if the file is intact.
 pub(in crate::platform) async fn find_damage(file: &Path) -> Result<Option<String>, sqlx::Error> {
     let mut connection = connect_plain(file).await?;
     let found: String = connection.fetch_one("PRAGMA integrity_check(1)").await?.try_get(0)?;
@@ -59,7 +60,7 @@ pub(in crate::platform) async fn find_damage(file: &Path) -> Result<Option<Strin
     Ok(Some(found).filter(|found| found != "ok"))
 }
 
-/// Whether a database has tenants of a platform: an empty file is whole, too, and would become a new platform.
+/// Returns whether a database contains tenants. An empty file is also intact, but would become a new platform.
 pub(in crate::platform) async fn has_tenants(database: &str) -> Result<bool, sqlx::Error> {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(&database_url(database)?.replace("mode=rwc", "mode=rw")).await?;
@@ -67,13 +68,13 @@ pub(in crate::platform) async fn has_tenants(database: &str) -> Result<bool, sql
     connection.close().await?;
     match tenants {
         Ok(tenants) => Ok(tenants > 0),
-        // There is no such table.
+        // The table does not exist.
         Err(sqlx::Error::Database(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Leaves ids out that may have been given since the copy was made.
+/// Skips ids that may have been assigned since the copy was made.
 pub(in crate::platform) async fn skip_ids(tx: &mut Tx, by: i64) -> Result<(), ApiError> {
     for counter in IDS {
         let skip = sqlx::query("UPDATE counter SET value = value + $1 WHERE name = $2");
@@ -82,7 +83,7 @@ pub(in crate::platform) async fn skip_ids(tx: &mut Tx, by: i64) -> Result<(), Ap
     Ok(())
 }
 
-/// Ends everybody's sessions and tokens; answers how many there were. Some of them were ended after the copy was made.
+/// Deletes all sessions and tokens and returns how many. Some of them may have ended after the copy was made.
 pub(in crate::platform) async fn forget_sessions(tx: &mut Tx) -> Result<u64, ApiError> {
     let tokens = sqlx::query("DELETE FROM token").execute(&mut **tx).await?.rows_affected();
     Ok(tokens + sqlx::query("DELETE FROM session").execute(&mut **tx).await?.rows_affected())

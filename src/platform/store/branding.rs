@@ -1,4 +1,4 @@
-//! Branding: texts and which images stand, and the images themselves.
+//! Branding: texts, references to images, and the images themselves.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,11 +10,11 @@ use crate::platform::credential::hex;
 use crate::platform::error::ApiError;
 use crate::wire::{Branding, ImagePaths};
 
-/// An image as it is kept.
+/// An image as stored.
 pub(in crate::platform) struct StoredImage {
     /// `logo`, `favIcon` or `loginPageImage`.
     pub(in crate::platform) place: &'static str,
-    /// Last segment of its path.
+    /// Last segment of its URL path.
     pub(in crate::platform) file: String,
     /// `image/png` or `image/jpeg`.
     pub(in crate::platform) content_type: &'static str,
@@ -23,8 +23,8 @@ pub(in crate::platform) struct StoredImage {
 }
 
 impl Store {
-    /// Adds the digest of what is served to images that were stored before it was kept, one image at a time. A later start finds
-    /// nothing to do.
+    /// Adds the digest of the served bytes to images that were stored before digests were kept, one image at a time. A
+    /// second run finds nothing to do.
     pub(super) async fn write_served_digests(&self) -> Result<(), sqlx::Error> {
         let rows = sqlx::query("SELECT tenant_id, document FROM branding ORDER BY tenant_id");
         for row in rows.fetch_all(&self.readers).await? {
@@ -38,7 +38,7 @@ impl Store {
             }
             let Some(changed) = serde_json::to_string(&branding).ok().filter(|_| is_changed) else { continue };
             let mut tx = self.begin().await?;
-            // Another process may have changed the branding meanwhile; what it wrote has its digest.
+            // Another process may have changed the branding meanwhile; its version already has the digest.
             let update = sqlx::query("UPDATE branding SET document = $1 WHERE tenant_id = $2 AND document = $3");
             update.bind(changed).bind(tenant).bind(document).execute(&mut *tx).await?;
             tx.commit().await?;
@@ -53,12 +53,12 @@ impl Store {
         Ok(content.and_then(|content| STANDARD.decode(content).ok()).map(|bytes| hex(&Sha256::digest(bytes))))
     }
 
-    /// A tenant's own branding.
+    /// Returns the tenant's own branding.
     pub(in crate::platform) async fn branding(&self, tenant: i64) -> Result<Branding<ImagePaths>, ApiError> {
         load_branding(&self.readers, tenant).await
     }
 
-    /// Content type of a living tenant's image.
+    /// Returns the content type of an image of a tenant that is not terminated.
     pub(in crate::platform) async fn image_type(&self, tenant: i64, file: &str) -> Result<Option<String>, ApiError> {
         let row = sqlx::query_scalar(
             "SELECT i.content_type FROM image i JOIN tenant t ON t.id = i.tenant_id \
@@ -67,7 +67,7 @@ impl Store {
         Ok(row.bind(tenant).bind(file).fetch_optional(&self.readers).await?)
     }
 
-    /// Content type and base64 of a living tenant's image.
+    /// Returns content type and base64 content of an image of a tenant that is not terminated.
     pub(in crate::platform) async fn image(
         &self,
         tenant: i64,
@@ -82,7 +82,7 @@ impl Store {
     }
 }
 
-/// A tenant's own branding; an empty one where it has none.
+/// Loads the tenant's own branding; empty if there is none.
 pub(in crate::platform) async fn load_branding<'e>(
     executor: impl AnyExecutor<'e>,
     tenant: i64,
@@ -94,7 +94,7 @@ pub(in crate::platform) async fn load_branding<'e>(
     document.map_or_else(|| Ok(Branding::default()), |document| Ok(serde_json::from_str(&document)?))
 }
 
-/// Stores a tenant's branding, the images that were set, and forgets those that were removed.
+/// Stores a tenant's branding and the given images. An image that is `None` is deleted.
 pub(in crate::platform) async fn save_branding(
     tx: &mut Tx,
     tenant: i64,

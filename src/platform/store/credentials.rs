@@ -1,4 +1,4 @@
-//! Credentials and tokens, by their hashes.
+//! Credentials and their tokens, stored as hashes.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -7,7 +7,7 @@ use super::{Store, Tx};
 use crate::platform::credential::{CredentialHashes, constant_time_eq};
 use crate::platform::principal::{Caller, Principal};
 
-/// A new credential: hashes, and what is known of it.
+/// A credential to be stored.
 pub(in crate::platform) struct NewCredential<'a> {
     /// SHA-256 of the key.
     pub(in crate::platform) key_hash: &'a str,
@@ -15,17 +15,17 @@ pub(in crate::platform) struct NewCredential<'a> {
     pub(in crate::platform) secret_hash: &'a str,
     /// Number of the tenant.
     pub(in crate::platform) tenant: i64,
-    /// What people call it.
+    /// Description for people.
     pub(in crate::platform) description: &'a str,
-    /// Its maker, as the audit log names it.
+    /// Creator, as the audit log names it.
     pub(in crate::platform) created_by: &'a str,
-    /// When it is made.
+    /// Time of creation.
     pub(in crate::platform) now: i64,
-    /// When it ends; without it never.
+    /// When it expires; never if `None`.
     pub(in crate::platform) expires_at: Option<i64>,
 }
 
-/// A credential that was not revoked.
+/// A credential that is not revoked.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct CredentialRecord {
     /// Unique id of the tenant.
@@ -33,18 +33,18 @@ pub(in crate::platform) struct CredentialRecord {
     /// SHA-256 of the key.
     pub(in crate::platform) key_hash: String,
     pub(in crate::platform) description: String,
-    /// Its maker, as the audit log names it.
+    /// Creator, as the audit log names it.
     pub(in crate::platform) created_by: String,
-    /// The maker, where it is a person who is there.
+    /// The creator, if it is a person who still exists.
     pub(in crate::platform) creator: Option<Creator>,
     pub(in crate::platform) created_at: i64,
-    /// When it last got a token.
+    /// When a token was last issued for it.
     pub(in crate::platform) last_used_at: Option<i64>,
     pub(in crate::platform) rotated_at: Option<i64>,
     pub(in crate::platform) expires_at: Option<i64>,
 }
 
-/// A person who made a credential.
+/// The person who created a credential.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct Creator {
     pub(in crate::platform) login_name: String,
@@ -52,38 +52,38 @@ pub(in crate::platform) struct Creator {
     pub(in crate::platform) active: bool,
 }
 
-/// What a credential file has in a database.
+/// Status of a credential file's key and secret in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum CredentialStatus {
-    /// The database never had the key.
+    /// The database does not know the key.
     Unknown,
-    /// The key was revoked or has ended, or its secret was replaced.
+    /// The key was revoked or has expired, or the secret was replaced.
     Ended,
-    /// Key and secret are good.
+    /// Key and secret are valid.
     Valid,
 }
 
-/// Another secret of a credential.
+/// A new secret for a credential.
 pub(in crate::platform) struct NewSecret {
-    /// SHA-256 of it.
+    /// SHA-256 of the secret.
     pub(in crate::platform) hash: String,
-    /// When it is given.
+    /// Time of the rotation.
     pub(in crate::platform) now: i64,
-    /// When the credential ends from now on; without it never.
+    /// New expiry of the credential; never if `None`.
     pub(in crate::platform) expires_at: Option<i64>,
 }
 
-/// A token of a credential.
+/// A token to be stored for a credential.
 pub(in crate::platform) struct NewToken<'a> {
-    /// SHA-256 of it.
+    /// SHA-256 of the token.
     pub(in crate::platform) hash: &'a str,
-    /// The credential that was proved.
+    /// The credential that was verified.
     pub(in crate::platform) of: &'a CredentialHashes,
     pub(in crate::platform) now: i64,
     pub(in crate::platform) expires: i64,
 }
 
-/// A token that was ended.
+/// A token that was revoked.
 pub(in crate::platform) struct EndedToken {
     /// SHA-256 of its credential's key.
     pub(in crate::platform) key_hash: String,
@@ -91,7 +91,7 @@ pub(in crate::platform) struct EndedToken {
     pub(in crate::platform) tenant: i64,
 }
 
-/// A credential whose key and secret are right.
+/// A credential whose key and secret were verified.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct ValidCredential {
     /// Number of the tenant.
@@ -99,15 +99,15 @@ pub(in crate::platform) struct ValidCredential {
     pub(in crate::platform) expires_at: Option<i64>,
 }
 
-/// How the audit log and answers name a credential: the first digits of its key's hash.
+/// Returns the id of a credential in the audit log and in responses: the first digits of its key's hash.
 pub(in crate::platform) fn credential_id(key_hash: &str) -> &str {
     key_hash.get(..CREDENTIAL_ID).unwrap_or_default()
 }
 
-/// Digits of a key's hash that name its credential in the audit log.
+/// Number of digits of the key's hash in a credential id.
 pub(in crate::platform) const CREDENTIAL_ID: usize = 12;
 
-/// Which credentials are good at `$2`.
+/// Matches credentials that are valid at `$2`.
 const GOOD: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
 
 macro_rules! credentials {
@@ -122,7 +122,8 @@ macro_rules! credentials {
 }
 
 impl Store {
-    /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
+    /// Verifies key and secret and returns the credential. The comparison also runs for an unknown key, so that the
+    /// response time reveals nothing.
     pub(in crate::platform) async fn find_valid_credential(
         &self,
         claimed: &CredentialHashes,
@@ -142,7 +143,7 @@ impl Store {
         Ok(held.filter(|_| constant_time_eq(&stored, secret)))
     }
 
-    /// What the database knows of a credential.
+    /// Returns the status of a credential.
     pub(in crate::platform) async fn credential_status(
         &self,
         claimed: &CredentialHashes,
@@ -155,13 +156,14 @@ impl Store {
         })
     }
 
-    /// The tenant of a key, whatever the secret.
+    /// Returns the tenant of a key, without checking the secret.
     pub(in crate::platform) async fn tenant_of_key(&self, key: &str) -> Result<Option<i64>, sqlx::Error> {
         let tenant = sqlx::query_scalar("SELECT tenant_id FROM credential WHERE key_hash = $1");
         tenant.bind(key).fetch_optional(&self.readers).await
     }
 
-    /// The living tenant of a token that has not ended and whose credential is good.
+    /// Returns the caller of a token. The token must not be expired, its credential must be valid and its tenant must
+    /// not be terminated.
     pub(in crate::platform) async fn caller_of_token(
         &self,
         hash: &str,
@@ -182,7 +184,7 @@ impl Store {
         Ok(Some(Caller { id, unique_id, principal: Principal::Credential, key_hash: row.try_get("key_hash")? }))
     }
 
-    /// The credentials of a tenant that were not revoked, those that have ended included.
+    /// Lists the credentials of a tenant that are not revoked, including expired ones.
     pub(in crate::platform) async fn list_credentials(
         &self,
         tenant: i64,
@@ -191,13 +193,13 @@ impl Store {
         rows.bind(tenant).fetch_all(&self.readers).await?.iter().map(read_credential).collect()
     }
 
-    /// How many credentials that were not revoked a person made, of whichever tenant.
+    /// Counts the credentials that a person created and that are not revoked, over all tenants.
     pub(in crate::platform) async fn count_credentials_by(&self, person: &str) -> Result<i64, sqlx::Error> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE created_by = $1 AND revoked_at IS NULL");
         count.bind(format!("user:{person}")).fetch_one(&self.readers).await
     }
 
-    /// The same of a tenant by its unique id, or of all tenants.
+    /// Lists the credentials of the tenant with this unique id, or of all tenants. Revoked ones are excluded.
     pub(in crate::platform) async fn list_credentials_of(
         &self,
         unique_id: Option<&str>,
@@ -246,19 +248,19 @@ pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredent
     Ok(())
 }
 
-/// How many credentials a tenant ever had and still has as rows.
+/// Counts all credentials of a tenant that have a row, including revoked ones.
 pub(in crate::platform) async fn count_all_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1");
     count.bind(tenant).fetch_one(&mut **tx).await
 }
 
-/// How many credentials of a tenant were not revoked.
+/// Counts the credentials of a tenant that are not revoked.
 pub(in crate::platform) async fn count_active_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
     let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1 AND revoked_at IS NULL");
     count.bind(tenant).fetch_one(&mut **tx).await
 }
 
-/// Gives a credential another secret. Its tokens end.
+/// Replaces the secret of a credential and ends its tokens.
 pub(in crate::platform) async fn rotate_credential(tx: &mut Tx, key: &str, new: &NewSecret) -> Result<(), sqlx::Error> {
     let NewSecret { hash, now, expires_at } = new;
     sqlx::query("UPDATE credential SET secret_hash = $2, rotated_at = $3, expires_at = $4 WHERE key_hash = $1")
@@ -271,7 +273,7 @@ pub(in crate::platform) async fn rotate_credential(tx: &mut Tx, key: &str, new: 
     end_tokens(tx, key).await
 }
 
-/// Ends a credential and its tokens.
+/// Revokes a credential and ends its tokens.
 pub(in crate::platform) async fn revoke_credential(tx: &mut Tx, key: &str, now: i64) -> Result<(), sqlx::Error> {
     let revoked = sqlx::query("UPDATE credential SET revoked_at = $2 WHERE key_hash = $1 AND revoked_at IS NULL");
     revoked.bind(key).bind(now).execute(&mut **tx).await?;
@@ -283,8 +285,8 @@ async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Stores the token of a credential, notes its use, and forgets tokens that have ended. False, and nothing stored, where
-/// the credential was revoked or got another secret since it was proved.
+/// Stores a token, records the use of its credential and deletes expired tokens. Returns `false`, and stores nothing,
+/// if the credential was revoked or its secret was replaced since it was verified.
 pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
     let NewToken { hash, of: CredentialHashes { key, secret }, now, expires } = new;
     let used = sqlx::query(
@@ -302,12 +304,12 @@ pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -
     .bind(key)
     .execute(&mut **tx)
     .await?;
-    // After the credential, as its revocation does: two writes would else wait for each other.
+    // The tokens come after the credential, in the same order as in a revocation. Otherwise two writes could deadlock.
     sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
     Ok(true)
 }
 
-/// Ends one token, if it is there.
+/// Ends one token, if it exists.
 pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Option<EndedToken>, sqlx::Error> {
     let row = sqlx::query("DELETE FROM token WHERE hash = $1 RETURNING key_hash, tenant_id");
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
@@ -318,7 +320,7 @@ pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Op
     .transpose()
 }
 
-/// Forgets every credential and token of a tenant.
+/// Deletes every credential and token of a tenant.
 pub(in crate::platform) async fn delete_tenant_credentials(tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM token WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;
     sqlx::query("DELETE FROM credential WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;

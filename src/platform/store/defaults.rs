@@ -1,15 +1,15 @@
-//! The default roles and permission sets, as rows.
+//! Rows of the default roles and permission sets.
 
 use super::roles::ADD_SET;
 use super::{Store, Tx};
 use crate::platform::people::defaults::{self, BuiltInGrant};
 
 impl Store {
-    /// Writes the default roles and permission sets as this version of the program has them. They belong to no tenant, so
-    /// that every tenant has them from its first moment on, and a new tenant costs nothing more.
+    /// Writes the default roles and permission sets of this version. They belong to no tenant, so every tenant has them
+    /// from the start and a new tenant costs no extra rows.
     pub(super) async fn write_defaults(&self) -> Result<(), sqlx::Error> {
         let mut tx = self.begin().await?;
-        // Of two processes that start at once one waits here.
+        // If two processes start at once, one waits here.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'role'").execute(&mut *tx).await?;
         for set in defaults::all_sets() {
             let text = "INSERT INTO permission_set (id, unique_id, scope, name, name_key, description, permissions) \

@@ -1,14 +1,14 @@
-//! Sessions whose people are on the way to Duo.
+//! Sessions that wait for the result of a Duo prompt.
 
 use super::Tx;
 use crate::platform::credential;
 use crate::platform::error::ApiError;
 use crate::platform::mfa::duo::DuoPrompt;
 
-/// How long somebody may stay at the prompt, in milliseconds.
+/// How long a Duo prompt may take, in milliseconds.
 const PROMPT_LIFETIME: i64 = 5 * 60 * 1000;
 
-/// Notes who was sent to Duo; an earlier way of the same session leads nowhere any more.
+/// Records the state of a redirect to Duo. It invalidates an earlier redirect of the same session.
 pub(in crate::platform) async fn save_duo_state(
     tx: &mut Tx,
     session: &str,
@@ -28,7 +28,7 @@ pub(in crate::platform) async fn save_duo_state(
     Ok(())
 }
 
-/// The nonce of a state that waits in this session, which thereby is used up.
+/// Returns the nonce of a state that is pending in this session, and deletes the state.
 pub(in crate::platform) async fn take_duo_state(
     tx: &mut Tx,
     session: &str,

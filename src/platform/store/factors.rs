@@ -1,4 +1,4 @@
-//! Second factors of people, and what sessions have proved of them.
+//! Second factors of people, and what sessions have verified.
 
 use sqlx::{AnyExecutor, Row as _};
 
@@ -6,12 +6,12 @@ use super::{Store, Tx, request_scrub};
 use crate::platform::error::ApiError;
 use crate::platform::login_policy::password_policy::FailedAttempts;
 
-/// A factor whose enrolment was confirmed.
+/// A second factor whose enrolment is confirmed.
 pub(in crate::platform) struct NewFactor<'a> {
     pub(in crate::platform) person: i64,
-    /// The secret as the vault sealed it.
+    /// The secret, sealed by the vault.
     pub(in crate::platform) sealed: &'a str,
-    /// Step of the code that confirmed it, which is used by that.
+    /// Time step of the code that confirmed it. That code counts as used.
     pub(in crate::platform) last_step: i64,
     pub(in crate::platform) now: i64,
     /// Hashes of the recovery codes.
@@ -19,27 +19,27 @@ pub(in crate::platform) struct NewFactor<'a> {
 }
 
 impl Store {
-    /// Whether a session has a fresh proof for a save.
+    /// Returns whether a session has a fresh proof for a save.
     pub(in crate::platform) async fn has_fresh_proof(&self, hash: &str, now: i64) -> Result<bool, ApiError> {
         let count =
             sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND verified_until > $2");
         Ok(count.bind(hash).bind(now).fetch_one(&self.readers).await? != 0)
     }
 
-    /// Whether a session began after a time.
+    /// Returns whether a session began after a time.
     pub(in crate::platform) async fn session_began_after(&self, hash: &str, time: i64) -> Result<bool, ApiError> {
         session_began_after(&self.readers, hash, time).await
     }
 
-    /// Whether a person has enrolled.
+    /// Returns whether a person has enrolled a second factor.
     pub(in crate::platform) async fn has_factor(&self, person: i64) -> Result<bool, ApiError> {
         let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM factor WHERE person_id = $1");
         Ok(count.bind(person).fetch_one(&self.readers).await? != 0)
     }
 }
 
-/// Takes a person's factor: until the commit nobody else checks a code of it. Answers the sealed secret and the wrong codes
-/// so far.
+/// Locks a person's factor, so that nobody else checks a code until the commit. Returns the sealed secret and the
+/// number of wrong codes.
 pub(in crate::platform) async fn lock_factor(
     tx: &mut Tx,
     person: i64,
@@ -51,19 +51,19 @@ pub(in crate::platform) async fn lock_factor(
     Ok(Some((row.try_get("secret")?, before)))
 }
 
-/// Uses a step up; false where it or a later one was used.
+/// Marks a time step as used. Returns `false` if it or a later one was used before.
 pub(in crate::platform) async fn use_code_step(tx: &mut Tx, person: i64, step: i64) -> Result<bool, ApiError> {
     let used = sqlx::query("UPDATE factor SET last_step = $2 WHERE person_id = $1 AND last_step < $2");
     Ok(used.bind(person).bind(step).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Uses a recovery code up; false where there is none of that hash.
+/// Deletes a recovery code. Returns `false` if no code has this hash.
 pub(in crate::platform) async fn use_recovery_code(tx: &mut Tx, person: i64, hash: &str) -> Result<bool, ApiError> {
     let used = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1 AND hash = $2");
     Ok(used.bind(person).bind(hash).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Keeps how many wrong codes there were.
+/// Stores the number of wrong codes.
 pub(in crate::platform) async fn save_failed_codes(
     tx: &mut Tx,
     person: i64,
@@ -78,7 +78,7 @@ pub(in crate::platform) async fn save_failed_codes(
     Ok(())
 }
 
-/// Keeps a factor with its recovery codes; false, and nothing kept, where the person has one.
+/// Stores a factor with its recovery codes. Returns `false`, and stores nothing, if the person already has one.
 pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>) -> Result<bool, ApiError> {
     let made = sqlx::query(
         "INSERT INTO factor (person_id, secret, last_step, failures, failed_at, enrolled_at) \
@@ -95,7 +95,8 @@ pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>)
     Ok(true)
 }
 
-/// Erases a person's factor; false where there was none. Its bytes go from the file at the next round of the housekeeping.
+/// Deletes a person's factor. Returns `false` if there was none. The next housekeeping round removes its bytes from the
+/// file.
 pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, ApiError> {
     let codes = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM factor WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
@@ -105,7 +106,8 @@ pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Resu
     Ok(gone.rows_affected() == 1)
 }
 
-/// Takes a session and answers the sealed secret of its enrolment; none at all where the session is gone.
+/// Locks a session and returns the sealed secret of its pending enrolment. The outer `None` means that the session is
+/// gone.
 pub(in crate::platform) async fn lock_pending_secret(
     tx: &mut Tx,
     hash: &str,
@@ -115,18 +117,21 @@ pub(in crate::platform) async fn lock_pending_secret(
     row.map(|row| Ok(row.try_get("pending")?)).transpose()
 }
 
-/// Keeps the sealed secret of a session's enrolment.
+/// Stores the sealed secret of a session's pending enrolment.
 pub(in crate::platform) async fn save_pending_secret(tx: &mut Tx, hash: &str, sealed: &str) -> Result<(), ApiError> {
     sqlx::query("UPDATE session SET pending = $2 WHERE hash = $1").bind(hash).bind(sealed).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Notes that a session proved its factor, under another key. One that had proved it before may save until `fresh`.
-/// Answers the person and the number of the person's tenant; none where the session is gone.
+/// Records that a session verified its second factor, and replaces the session key. A session that had verified it
+/// before may save until `fresh`. Returns the unique id of the person and the number of the person's tenant; `None` if
+/// the session is gone.
 pub(in crate::platform) async fn mark_session_verified(
     tx: &mut Tx,
-    (old, new): (&str, &str),
-    (now, fresh): (i64, i64),
+    old: &str,
+    new: &str,
+    now: i64,
+    fresh: i64,
 ) -> Result<Option<(String, i64)>, ApiError> {
     let row = sqlx::query(
         "UPDATE session SET hash = $2, factor_at = $3, pending = NULL, seen_at = $3, \
@@ -141,7 +146,7 @@ pub(in crate::platform) async fn mark_session_verified(
     Ok(Some((row.try_get("unique_id")?, row.try_get("tenant_id")?)))
 }
 
-/// Whether a session began after a time.
+/// Returns whether a session began after a time.
 pub(in crate::platform) async fn session_began_after<'e>(
     executor: impl AnyExecutor<'e>,
     hash: &str,
@@ -151,20 +156,20 @@ pub(in crate::platform) async fn session_began_after<'e>(
     Ok(count.bind(hash).bind(time).fetch_one(executor).await? != 0)
 }
 
-/// Notes that the password of a session's person was proved again: one save may follow until `fresh`.
+/// Records that the person verified the password again. The session may save once until `fresh`.
 pub(in crate::platform) async fn grant_fresh_proof(tx: &mut Tx, hash: &str, fresh: i64) -> Result<(), ApiError> {
     let noted = sqlx::query("UPDATE session SET verified_until = $2 WHERE hash = $1");
     noted.bind(hash).bind(fresh).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Uses up the fresh proof of a session; false where there is none.
+/// Uses up the fresh proof of a session. Returns `false` if there is none.
 pub(in crate::platform) async fn use_fresh_proof(tx: &mut Tx, hash: &str, now: i64) -> Result<bool, ApiError> {
     let spent = sqlx::query("UPDATE session SET verified_until = NULL WHERE hash = $1 AND verified_until > $2");
     Ok(spent.bind(hash).bind(now).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Notes when a person accepted the consent form.
+/// Records when a person accepted the consent form.
 pub(in crate::platform) async fn accept_consent(tx: &mut Tx, person: i64, now: i64) -> Result<(), ApiError> {
     let accepted = sqlx::query("UPDATE person SET consented_at = $2 WHERE id = $1 AND consented_at IS NULL");
     accepted.bind(person).bind(now).execute(&mut **tx).await?;

@@ -1,4 +1,4 @@
-//! Lists of a tenant's children.
+//! Queries over the children of a tenant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::platform::principal::ClientScope;
 use crate::platform::time;
 use crate::wire::{MinimalTenant, Tenant, TenantSearchItem, WireTenantState};
 
-/// A condition of a search; all given ones hold.
+/// A filter of a tenant search. A tenant matches when all given filters match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum TenantFilter {
     /// Exactly this number.
@@ -24,27 +24,27 @@ pub(in crate::platform) enum TenantFilter {
     UniqueId(String),
     /// Exactly this name.
     Name(String),
-    /// With this in the name, in any case of letters; in the form of [`fold_case`].
+    /// The name contains this text, ignoring case. The text is already folded by [`fold_case`].
     NameContains(String),
     /// In this state.
     State(WireTenantState),
-    /// Active, or not: suspended and terminated.
+    /// `true`: active. `false`: suspended or terminated.
     Active(bool),
-    /// Created at or after.
+    /// Created at or after this time, in milliseconds since the epoch.
     CreatedFrom(i64),
-    /// Created before.
+    /// Created before this time.
     CreatedBefore(i64),
-    /// Changed at or after.
+    /// Changed at or after this time.
     UpdatedFrom(i64),
-    /// Changed before.
+    /// Changed before this time.
     UpdatedBefore(i64),
-    /// Owned by the object of this place.
+    /// Owned by the Kubernetes object at this place.
     Place(String),
-    /// Owned by the object of this UID.
+    /// Owned by the Kubernetes object with this UID.
     Uid(String),
 }
 
-/// Column of a list's order.
+/// Column that a list is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum TenantOrder {
     /// The number.
@@ -68,10 +68,10 @@ impl TenantOrder {
     }
 }
 
-/// Which part of a list.
+/// Scope, order and range of one page of children.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct ChildrenPage<'a> {
-    /// The children that the caller may know of.
+    /// The children that the caller may see.
     pub(in crate::platform) reach: &'a ClientScope,
     pub(in crate::platform) order: TenantOrder,
     pub(in crate::platform) descending: bool,
@@ -80,32 +80,32 @@ pub(in crate::platform) struct ChildrenPage<'a> {
 }
 
 impl ChildrenPage<'_> {
-    /// What stands behind `ORDER BY`.
+    /// Returns the expression after `ORDER BY`.
     fn order_by(&self) -> String {
         let direction = if self.descending { "DESC" } else { "ASC" };
         format!("{} {direction}, id {direction}", self.order.column())
     }
 }
 
-/// Columns of a row of a search.
+/// Columns of a search result.
 const COLUMNS: &str =
     "id, unique_id, name, state, created_at, created_by, updated_at, updated_by, mark_place, mark_uid";
 
-/// A value of a condition.
+/// The value of a filter, as it is bound.
 enum FilterValue<'a> {
     Text(&'a str),
     Number(i64),
 }
 
 impl TenantFilter {
-    /// The condition's SQL up to its value; none where no database can tell. Only these constants reach the statement;
-    /// values are bound.
+    /// Returns the SQL of the filter up to its value, or `None` if SQL cannot evaluate the filter. Only these constants
+    /// become part of the statement; values are bound.
     fn sql_condition(&self) -> Option<(&'static str, FilterValue<'_>)> {
         Some(match self {
             Self::Id(id) => ("id = ", FilterValue::Number(*id)),
             Self::UniqueId(id) => ("unique_id = ", FilterValue::Text(id)),
             Self::Name(name) => ("name = ", FilterValue::Text(name)),
-            // Letters are folded here and not by a database, of which each knows other alphabets.
+            // Case is folded in Rust: each database knows a different set of alphabets.
             Self::NameContains(_) => return None,
             Self::State(state) => ("state = ", FilterValue::Text(state.word())),
             Self::Active(true) => ("state = ", FilterValue::Text("ACTIVE")),
@@ -120,14 +120,14 @@ impl TenantFilter {
     }
 }
 
-/// A text in the form in which case makes no difference.
+/// Folds a text so that comparison ignores case.
 pub(in crate::platform) fn fold_case(text: &str) -> String {
     text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 type BoundStatement<'q> = Query<'q, Any, AnyArguments>;
 
-/// A statement with the parent and the filters bound.
+/// Binds the parent and the values of the filters to a statement.
 fn bind_filters<'q>(mut statement: BoundStatement<'q>, parent: i64, filters: &'q [TenantFilter]) -> BoundStatement<'q> {
     statement = statement.bind(parent);
     for (_, value) in filters.iter().filter_map(TenantFilter::sql_condition) {
@@ -139,7 +139,7 @@ fn bind_filters<'q>(mut statement: BoundStatement<'q>, parent: i64, filters: &'q
     statement
 }
 
-/// `WHERE` of a search; the parent is `$1`, the filters follow.
+/// Builds the `WHERE` condition of a search. The parent is `$1`; the filters follow.
 fn where_clause(filters: &[TenantFilter], reach: &ClientScope) -> String {
     let filters = filters
         .iter()
@@ -153,13 +153,13 @@ fn where_clause(filters: &[TenantFilter], reach: &ClientScope) -> String {
     std::iter::once("parent_id = $1".to_owned()).chain(filters).chain(reach).collect::<Vec<_>>().join(" AND ")
 }
 
-/// Numbers as SQL lists them; with none of them nothing is found.
+/// Joins numbers for an SQL list. An empty set becomes `-1`, which matches no row.
 fn join_numbers(numbers: &BTreeSet<i64>) -> String {
     let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
     if numbers.is_empty() { "-1".to_owned() } else { numbers.join(", ") }
 }
 
-/// What a name must contain.
+/// Returns the text that the name must contain.
 fn name_fragment(filters: &[TenantFilter]) -> Option<&str> {
     filters.iter().find_map(|filter| match filter {
         TenantFilter::NameContains(text) => Some(text.as_str()),
@@ -168,8 +168,8 @@ fn name_fragment(filters: &[TenantFilter]) -> Option<&str> {
 }
 
 impl Store {
-    /// One page of a tenant's children within reach that satisfy every filter, tombstones included, and how many there are
-    /// in all.
+    /// Returns one page of a tenant's children in the caller's scope that match every filter, and the total count.
+    /// Tombstones are included.
     pub(in crate::platform) async fn search_tenants(
         &self,
         parent: i64,
@@ -181,7 +181,7 @@ impl Store {
         }
         let condition = where_clause(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
-        // A reach of single clients is part of the text, and nobody else's statement.
+        // A scope of single clients is written into the text, so no other caller can reuse the prepared statement.
         let keeps = matches!(page.reach, ClientScope::All);
         let count = bind_filters(sqlx::query(AssertSqlSafe(count)).persistent(keeps), parent, filters);
         let places = filters.iter().filter_map(TenantFilter::sql_condition).count() + 1;
@@ -195,7 +195,8 @@ impl Store {
         Ok((rows.iter().map(read_search_item).collect::<Result<_, _>>()?, total))
     }
 
-    /// The same where a name must contain a text: names are looked at row by row, and no more is kept than the page's.
+    /// Searches with a filter on part of the name. Names are compared row by row; only the ids of the page are kept in
+    /// memory.
     async fn search_tenants_by_name(
         &self,
         parent: i64,
@@ -223,7 +224,7 @@ impl Store {
         Ok((rows.iter().map(read_search_item).collect::<Result<_, _>>()?, total))
     }
 
-    /// Every child within reach that is not terminated.
+    /// Lists every child in the caller's scope that is not terminated.
     pub(in crate::platform) async fn list_minimal_tenants(
         &self,
         parent: i64,
@@ -247,7 +248,7 @@ impl Store {
             .collect()
     }
 
-    /// The numbers of those of a list of children that exist and are not terminated, by their unique ids.
+    /// Maps the given unique ids to numbers, for children that exist and are not terminated.
     pub(in crate::platform) async fn living_child_numbers(
         &self,
         parent: i64,
@@ -257,10 +258,10 @@ impl Store {
             "SELECT unique_id, id FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED' AND unique_id IN ({})",
             chunk_placeholders()
         );
-        numbers_by_name(&self.readers, &text, (parent, wanted)).await
+        numbers_by_name(&self.readers, &text, parent, wanted).await
     }
 
-    /// How many children are not terminated.
+    /// Counts the children that are not terminated.
     pub(in crate::platform) async fn count_living_children(&self, parent: i64) -> Result<i64, ApiError> {
         let count = sqlx::query("SELECT COUNT(*) AS total FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED'");
         Ok(count.bind(parent).fetch_one(&self.readers).await?.try_get("total")?)
@@ -284,7 +285,7 @@ fn read_search_item(row: &AnyRow) -> Result<TenantSearchItem, ApiError> {
     })
 }
 
-/// Unique id and settings of every child that is not terminated, in a write that holds the parent's lock.
+/// Returns unique id and settings of every child that is not terminated. The caller holds the lock of the parent.
 pub(in crate::platform) async fn living_child_settings(
     tx: &mut Tx,
     parent: i64,

@@ -6,20 +6,21 @@ use super::{Store, Tx};
 use crate::platform::error::ApiError;
 use crate::platform::login_policy::password_policy::{FailedAttempts, PasswordRules};
 
-/// Milliseconds after which failures are forgotten: far longer than any lock.
+/// Milliseconds after which failures are deleted. This is much longer than any lock.
 const FORGET_AFTER: i64 = 24 * 60 * 60 * 1000;
 
 impl Store {
-    /// Notes an attempt before its password is compared, so that many at once are not compared before any is counted.
-    /// False, and nothing noted, while the account is locked for the source.
+    /// Counts an attempt before its password is compared, so that parallel requests cannot compare many passwords
+    /// before one is counted. Returns `false`, and counts nothing, while the account is locked for the source.
     pub(in crate::platform) async fn count_login_attempt(
         &self,
-        (account, source): (&str, &str),
+        account: &str,
+        source: &str,
         rules: &PasswordRules,
         now: i64,
     ) -> Result<bool, ApiError> {
         let mut tx = self.begin().await?;
-        // Takes the row, or makes it: until the commit nobody else counts it.
+        // Locks or creates the row. Nobody else counts on it until the commit.
         sqlx::query(
             "INSERT INTO login_attempt (account, source, failures, last_at) VALUES ($1, $2, 0, $3) \
              ON CONFLICT (account, source) DO UPDATE SET failures = login_attempt.failures",
@@ -36,7 +37,7 @@ impl Store {
             .await?;
         let before = FailedAttempts { failures: row.try_get("failures")?, last: row.try_get("last_at")? };
         let Some(after) = rules.count_attempt(before, now) else {
-            // Committed like any other, so that a locked account costs what an open one does.
+            // Commits as usual, so that a locked account takes as long as an open one.
             tx.commit().await?;
             return Ok(false);
         };
@@ -52,8 +53,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes an attempt back whose password was never compared.
-    pub(in crate::platform) async fn take_back_attempt(&self, (account, source): (&str, &str)) -> Result<(), ApiError> {
+    /// Reverts the count of an attempt whose password was never compared.
+    pub(in crate::platform) async fn take_back_attempt(&self, account: &str, source: &str) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE login_attempt SET failures = failures - 1 WHERE account = $1 AND source = $2 AND failures > 0",
@@ -67,13 +68,14 @@ impl Store {
     }
 }
 
-/// Forgets the failures of an account from every source: an administrator lets the person in again. Answers whether there were any.
+/// Deletes the failures of an account from every source, when an administrator unlocks the person. Returns whether
+/// there were any.
 pub(in crate::platform) async fn forget_all_attempts(tx: &mut Tx, account: &str) -> Result<bool, ApiError> {
     let gone = sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account).execute(&mut **tx).await?;
     Ok(gone.rows_affected() > 0)
 }
 
-/// Forgets the failures of an account from a source: it logged in.
+/// Deletes the failures of an account from one source, after a successful login.
 pub(in crate::platform) async fn forget_attempts(tx: &mut Tx, (account, source): (&str, &str)) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM login_attempt WHERE account = $1 AND source = $2")
         .bind(account)

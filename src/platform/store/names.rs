@@ -1,4 +1,4 @@
-//! Login names and names of tenants over the whole platform.
+//! Login names and tenant names across the platform.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::Store;
 use crate::platform::names::{login_key, masked_login_key, name_claim};
 
-/// Somebody or something with a name.
+/// A person or tenant with a name.
 pub(in crate::platform) struct NameRecord {
     pub(in crate::platform) unique_id: String,
     pub(in crate::platform) name: String,
@@ -17,11 +17,11 @@ pub(in crate::platform) struct NameRecord {
 }
 
 impl Store {
-    /// Brings the keys of login names to their normal form, once for each database. A key that somebody else has already stays
-    /// as it was, and its person logs in by it.
+    /// Normalizes the keys of login names, once per database. If another person already has the normalized key, the old
+    /// key stays and its person logs in with it.
     pub(super) async fn write_login_keys(&self) -> Result<(), sqlx::Error> {
         let mut tx = self.begin().await?;
-        // Of two processes that start at once one waits here.
+        // If two processes start at once, one waits here.
         let first = sqlx::query("UPDATE counter SET value = 1 WHERE name = 'login_keys' AND value = 0");
         if first.execute(&mut *tx).await?.rows_affected() == 0 {
             return Ok(());
@@ -55,11 +55,11 @@ impl Store {
         tx.commit().await
     }
 
-    /// Brings the claims to names of tenants to the form in which they are compared, once for each database. A claim that another
-    /// living tenant of the parent has already stays as it was: `names collisions` lists both.
+    /// Normalizes the name claims of tenants for comparison, once per database. If another living tenant of the parent
+    /// already has the normalized claim, the old claim stays; `names collisions` lists both.
     pub(super) async fn write_name_claims(&self) -> Result<(), sqlx::Error> {
         let mut tx = self.begin().await?;
-        // Of two processes that start at once one waits here.
+        // If two processes start at once, one waits here.
         let first = sqlx::query("UPDATE counter SET value = 1 WHERE name = 'name_claims' AND value = 0");
         if first.execute(&mut *tx).await?.rows_affected() == 0 {
             return Ok(());
@@ -91,7 +91,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Everybody who was not terminated, with the tenant.
+    /// Lists everyone who is not terminated, with the tenant.
     pub(in crate::platform) async fn login_names(&self) -> Result<Vec<NameRecord>, sqlx::Error> {
         self.read_names(
             "SELECT u.unique_id, u.login_name AS name, t.unique_id AS under FROM person u \
@@ -100,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Every living tenant, with its parent.
+    /// Lists every tenant that is not terminated, with its parent.
     pub(in crate::platform) async fn tenant_names(&self) -> Result<Vec<NameRecord>, sqlx::Error> {
         self.read_names(
             "SELECT t.unique_id, t.name, COALESCE(p.unique_id, '') AS under FROM tenant t \

@@ -1,4 +1,4 @@
-//! Pages of rows that satisfy conditions, for the lists of people, logins, roles and permission sets.
+//! Paged, filtered queries for people, logins, roles and permission sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use super::Tx;
 use crate::platform::error::ApiError;
 
-/// A value of a condition.
+/// The value of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum TermValue {
     /// A text.
@@ -17,22 +17,22 @@ pub(in crate::platform) enum TermValue {
     Number(i64),
 }
 
-/// A condition: SQL up to its value, which is bound. Only constants of the program reach the statement.
+/// A condition: SQL up to its value, which is bound. Only constants of the program become part of the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct Term(pub(in crate::platform) &'static str, pub(in crate::platform) TermValue);
 
-/// What is listed.
+/// Columns, source and order of a list.
 #[derive(Clone, Copy)]
 pub(super) struct ListQuery<'a> {
     /// Columns, after SELECT.
     pub(super) columns: &'static str,
-    /// From FROM to the condition on the tenant, which is `$1`.
+    /// From `FROM` to the condition on the tenant, which is `$1`.
     pub(super) from: &'a str,
-    /// Column of the order, and the column that decides between equals.
+    /// Column of the order, and the tie-breaker column.
     pub(super) order: (&'static str, &'static str),
 }
 
-/// Which part of a list.
+/// Direction and range of one page.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct PageRange {
     pub(in crate::platform) descending: bool,
@@ -40,27 +40,28 @@ pub(in crate::platform) struct PageRange {
     pub(in crate::platform) offset: i64,
 }
 
-/// Values that one statement takes at most. Lists are sent in parts of this length, the last one filled up with its last value,
-/// so that a list of any length is one statement in the connection's cache.
+/// Maximum number of values in one statement. Lists are sent in chunks of this length. The last chunk is padded with
+/// its last value, so that a list of any length uses one cached statement.
 pub(super) const CHUNK: usize = 100;
 
-/// `$2, $3, ...` for the values of a part.
+/// Returns `$2, $3, ...` for the values of a chunk.
 pub(super) fn chunk_placeholders() -> String {
     let places: Vec<String> = (2..CHUNK + 2).map(|number| format!("${number}")).collect();
     places.join(", ")
 }
 
-/// A part, filled up.
+/// Pads a chunk to its full length.
 pub(super) fn padded_chunk<T>(part: &[T]) -> impl Iterator<Item = &T> {
     part.iter().chain(part.last().into_iter().cycle()).take(CHUNK)
 }
 
-/// The numbers of the rows that belong to the names of a list; `text` chooses a name and its number where the name is one of
-/// [`places`], of the owner `$1`.
+/// Maps the names of a list to row numbers. `text` selects name and number for the names in [`chunk_placeholders`], of
+/// the owner `$1`.
 pub(super) async fn numbers_by_name(
     readers: &AnyPool,
     text: &str,
-    (owner, names): (i64, &[&str]),
+    owner: i64,
+    names: &[&str],
 ) -> Result<BTreeMap<String, i64>, ApiError> {
     let names: BTreeSet<&str> = names.iter().copied().collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -75,11 +76,13 @@ pub(super) async fn numbers_by_name(
     Ok(found)
 }
 
-/// Adds pairs of an owner and each number of a list to a table, once.
+/// Inserts pairs of an owner and each number of a list into a table. Existing pairs are kept.
 pub(super) async fn add_pairs(
     tx: &mut Tx,
-    (table, columns): (&str, &str),
-    (owner, numbers): (i64, &[i64]),
+    table: &str,
+    columns: &str,
+    owner: i64,
+    numbers: &[i64],
 ) -> Result<(), ApiError> {
     let rows: Vec<String> = (2..CHUNK + 2).map(|number| format!("($1, ${number})")).collect();
     let text = format!("INSERT INTO {table} ({columns}) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
@@ -90,11 +93,12 @@ pub(super) async fn add_pairs(
     Ok(())
 }
 
-/// One page, and how many rows there are in all.
+/// Returns one page, and the total count.
 pub(super) async fn select_page(
     readers: &AnyPool,
     listed: ListQuery<'_>,
-    (tenant, terms): (i64, &[Term]),
+    tenant: i64,
+    terms: &[Term],
     part: PageRange,
 ) -> Result<(Vec<AnyRow>, i64), ApiError> {
     let ListQuery { columns, from, order: (order, decides) } = listed;

@@ -1,4 +1,4 @@
-//! Rows of people.
+//! Queries over people.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(in crate::platform) enum PersonStatus {
     Active,
     /// May not, until activated again.
     Inactive,
-    /// Never again.
+    /// May not log in and cannot be activated again.
     Terminated,
 }
 
@@ -38,7 +38,7 @@ impl PersonStatus {
         }
     }
 
-    /// The word on the wire, which knows two only.
+    /// Returns the word on the wire, which has only two values.
     pub(in crate::platform) const fn wire(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -47,7 +47,7 @@ impl PersonStatus {
     }
 }
 
-/// A person. `profile` holds only what requests can set and no column has.
+/// A person. `profile` holds only the members that requests can set and that have no column.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct PersonRecord {
     pub(in crate::platform) id: i64,
@@ -64,7 +64,8 @@ pub(in crate::platform) struct PersonRecord {
 }
 
 impl PersonRecord {
-    /// What the login name is compared by. A mask's own name is nobody's, so that it never meets somebody else's.
+    /// Returns the key that login names are compared by. The masked name of a terminated person gets a separate key, so
+    /// that it never collides with the login name of another person.
     fn login_key(&self) -> String {
         if self.status == PersonStatus::Terminated && self.login_name == self.unique_id {
             masked_login_key(&self.unique_id)
@@ -74,13 +75,13 @@ impl PersonRecord {
     }
 }
 
-/// A password as it is kept.
+/// A password as stored.
 pub(in crate::platform) struct NewPassword {
-    /// Argon2id in its usual text form.
+    /// Argon2id in PHC string format.
     pub(in crate::platform) hash: String,
-    /// When it ends, for one that is good for nothing but the choice of another.
+    /// Expiry of a password that only serves to choose another.
     pub(in crate::platform) until: Option<i64>,
-    /// Whether the person must replace it before anything else.
+    /// Whether the person must replace it before any other action.
     pub(in crate::platform) must_change: bool,
 }
 
@@ -96,7 +97,7 @@ pub(in crate::platform) struct NewPerson<'a> {
     pub(in crate::platform) by: &'a str,
 }
 
-/// Whoever a login name may belong to, before the password is compared.
+/// The person that a login name belongs to, before the password is compared.
 #[derive(Clone)]
 pub(in crate::platform) struct LoginCandidate {
     pub(in crate::platform) id: i64,
@@ -109,22 +110,22 @@ pub(in crate::platform) struct LoginCandidate {
     pub(in crate::platform) password_until: Option<i64>,
     pub(in crate::platform) must_change: bool,
     pub(in crate::platform) password_at: i64,
-    /// Whether the password is older than the moment that its tenant set for all.
+    /// Whether the password is older than the cutoff of its tenant.
     pub(in crate::platform) is_password_outdated: bool,
-    /// What the password is held to: the policy of the tenant, or for a client of its partner.
+    /// The password policy that applies: the one of the tenant or, for a client, of its partner.
     pub(in crate::platform) rules: PasswordRules,
-    /// The addresses that the tenant lets people in from.
+    /// The addresses from which the tenant allows logins.
     pub(in crate::platform) ip_allowlist: Option<String>,
-    /// The second factor that a login asks for.
+    /// The second factor that a login requires.
     pub(in crate::platform) second_factor: Option<FactorMethod>,
-    /// Whether person, tenant and all tenants above are in service.
+    /// Whether the person is active and the tenant and all tenants above it are in service.
     pub(in crate::platform) in_service: bool,
 }
 
 const COLUMNS: &str =
     "id, unique_id, login_name, status, first_name, last_name, email, profile, reason, created_at, updated_at";
 
-/// Column of a list's order.
+/// Column that a list is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum UserOrder {
     /// The number.
@@ -166,7 +167,7 @@ pub(super) fn read_person(row: &AnyRow) -> Result<PersonRecord, ApiError> {
 }
 
 impl Store {
-    /// A person of a tenant, tombstones included.
+    /// Returns a person of a tenant, tombstones included.
     pub(in crate::platform) async fn find_person(
         &self,
         tenant: i64,
@@ -175,14 +176,14 @@ impl Store {
         find_person(&self.readers, tenant, id).await
     }
 
-    /// Every person of a tenant who is not terminated.
+    /// Lists every person of a tenant who is not terminated.
     pub(in crate::platform) async fn list_people(&self, tenant: i64) -> Result<Vec<PersonRecord>, ApiError> {
         let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(&self.readers).await?;
         rows.iter().map(read_person).collect()
     }
 
-    /// The numbers of those of a list of people who exist and are not terminated, by their unique ids.
+    /// Maps the given unique ids to numbers, for people who exist and are not terminated.
     pub(in crate::platform) async fn living_person_numbers(
         &self,
         tenant: i64,
@@ -192,29 +193,30 @@ impl Store {
             "SELECT unique_id, id FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' AND unique_id IN ({})",
             chunk_placeholders()
         );
-        numbers_by_name(&self.readers, &text, (tenant, wanted)).await
+        numbers_by_name(&self.readers, &text, tenant, wanted).await
     }
 
-    /// How many people of a tenant are not terminated.
+    /// Counts the people of a tenant who are not terminated.
     pub(in crate::platform) async fn count_living_people(&self, tenant: i64) -> Result<i64, ApiError> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED'");
         Ok(count.bind(tenant).fetch_one(&self.readers).await?)
     }
 
-    /// One page of a tenant's people, tombstones included, and how many there are in all.
+    /// Returns one page of a tenant's people, tombstones included, and the total count.
     pub(in crate::platform) async fn search_people(
         &self,
         tenant: i64,
-        (terms, order): (&[Term], UserOrder),
+        terms: &[Term],
+        order: UserOrder,
         part: PageRange,
     ) -> Result<(Vec<PersonRecord>, i64), ApiError> {
         let listed =
             ListQuery { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
-        let (rows, total) = select_page(&self.readers, listed, (tenant, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
         Ok((rows.iter().map(read_person).collect::<Result<_, _>>()?, total))
     }
 
-    /// Whoever has a login name.
+    /// Returns the person with a login name.
     pub(in crate::platform) async fn find_login_candidate(
         &self,
         login_name: &str,
@@ -229,7 +231,8 @@ impl Store {
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
              WHERE u.login_key = $1 OR u.login_key = $2 ORDER BY CASE WHEN u.login_key = $1 THEN 0 ELSE 1 END LIMIT 1",
         );
-        // First the key of before there was a normal form: of names that collided then each still logs in.
+        // The key from before normalization comes first. Names that collided after normalization can thus each still
+        // log in.
         let row = row.bind(former_login_key(login_name)).bind(login_key(login_name));
         let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
         let mut in_service = row.try_get::<String, _>("status")? == PersonStatus::Active.column();
@@ -266,7 +269,7 @@ impl Store {
         }))
     }
 
-    /// The hashes of the passwords that a person had last, today's included.
+    /// Returns the hashes of a person's last passwords, including the current one.
     pub(in crate::platform) async fn last_passwords(&self, person: i64, most: i64) -> Result<Vec<String>, ApiError> {
         let today = sqlx::query_scalar("SELECT password_hash FROM person WHERE id = $1");
         let mut hashes: Vec<String> = today.bind(person).fetch_all(&self.readers).await?;
@@ -278,7 +281,7 @@ impl Store {
     }
 }
 
-/// A person of a tenant, tombstones included.
+/// Returns a person of a tenant, tombstones included.
 pub(in crate::platform) async fn find_person<'e>(
     executor: impl AnyExecutor<'e>,
     tenant: i64,
@@ -292,13 +295,13 @@ pub(in crate::platform) async fn find_person<'e>(
     row.as_ref().map(read_person).transpose()
 }
 
-/// Who on the whole platform has a login name.
+/// Returns the unique id of the person who has a login name on this platform.
 pub(in crate::platform) async fn find_login_holder(tx: &mut Tx, login_name: &str) -> Result<Option<String>, ApiError> {
     let found = sqlx::query_scalar("SELECT unique_id FROM person WHERE login_key = $1");
     Ok(found.bind(login_key(login_name)).fetch_optional(&mut **tx).await?)
 }
 
-/// Stores a new person under the next number; answers number and unique id.
+/// Stores a new person under the next number. Returns number and unique id.
 pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>) -> Result<(i64, String), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'person' RETURNING value")
         .fetch_one(&mut **tx)
@@ -328,7 +331,7 @@ pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>)
     Ok((id, unique_id))
 }
 
-/// Stores what changed in a person, and that it changed.
+/// Stores the changes of a person and the time and author of the change.
 pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRecord, by: &str) -> Result<(), ApiError> {
     person.updated_at = time::now().max(person.updated_at + 1);
     sqlx::query(
@@ -352,8 +355,8 @@ pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRec
     Ok(())
 }
 
-/// Replaces a password; the one before goes to the history. False, and nothing done, where the one before is not the one
-/// that was expected.
+/// Replaces a password and moves the previous one to the history. Returns `false`, and changes nothing, if the previous
+/// hash is not the expected one.
 pub(in crate::platform) async fn save_password(
     tx: &mut Tx,
     person: i64,
@@ -382,17 +385,17 @@ pub(in crate::platform) async fn save_password(
     Ok(true)
 }
 
-/// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
+/// Makes every person of a tenant and of its children choose a new password at the next login.
 pub(in crate::platform) async fn require_password_change(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
     sqlx::query(REQUIRE_PASSWORD_CHANGE).bind(tenant).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// By level, so that each is found by an index.
+/// One subquery per level, so that each can use an index.
 pub(super) const REQUIRE_PASSWORD_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' AND tenant_id IN \
      (SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1)";
 
-/// Where a name stands beside what its bearer did.
+/// Columns that hold the name of a person as an author.
 pub(super) const AUTHOR_UPDATES: [&str; 5] = [
     "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
     "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
@@ -401,7 +404,7 @@ pub(super) const AUTHOR_UPDATES: [&str; 5] = [
     "UPDATE export_schedule SET created_by = $1 WHERE created_by = $2",
 ];
 
-/// Writes another name where answers say who changed a tenant or a person.
+/// Replaces a name in the columns that record who created or changed a tenant or a person.
 pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), ApiError> {
     for text in AUTHOR_UPDATES {
         sqlx::query(text).bind(to).bind(from).execute(&mut **tx).await?;
@@ -409,7 +412,7 @@ pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str
     Ok(())
 }
 
-/// Makes every active person of a tenant inactive.
+/// Deactivates every active person of a tenant.
 pub(in crate::platform) async fn deactivate_people(tx: &mut Tx, tenant: i64, by: &str) -> Result<(), ApiError> {
     sqlx::query(
         "UPDATE person SET status = 'INACTIVE', updated_at = $2, updated_by = $3 \

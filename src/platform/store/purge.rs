@@ -1,4 +1,4 @@
-//! Erasing what a tenant left.
+//! Purge of terminated tenants.
 
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -6,8 +6,9 @@ use super::{Store, Tx, request_scrub};
 use crate::platform::error::ApiError;
 use crate::platform::people::authentication::account_hash;
 
-/// Tables whose rows belong to a tenant by `tenant_id`, those that others refer to last. A test finds a table that is
-/// missing here. The audit log goes with the commit, behind its anchor.
+/// Tables with a `tenant_id` column. A table comes before the tables that it refers to. A test finds a table that is
+/// missing here. The audit log is not among them: its rows are erased in `erase_tenant`, and its chain ends at the commit,
+/// after the anchor is locked.
 const TENANT_TABLES: [&str; 12] = [
     "export_schedule",
     "delivery",
@@ -23,7 +24,7 @@ const TENANT_TABLES: [&str; 12] = [
     "person",
 ];
 
-/// Rows that belong to a tenant by a person or a role of it: table and column. They go first.
+/// Tables whose rows belong to a person or role of a tenant: table, column, owner table. They are erased first.
 const DEPENDENT_TABLES: [(&str, &str, &str); 9] = [
     ("factor", "person_id", "person"),
     ("recovery_code", "person_id", "person"),
@@ -36,7 +37,7 @@ const DEPENDENT_TABLES: [(&str, &str, &str); 9] = [
     ("role_client", "role_id", "role"),
 ];
 
-/// A tenant that ended and was not purged.
+/// A terminated tenant that is not purged yet.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct TerminatedTenant {
     pub(in crate::platform) id: i64,
@@ -45,7 +46,7 @@ pub(in crate::platform) struct TerminatedTenant {
 }
 
 impl Store {
-    /// Tenants that ended at or before a time and were not purged, children before their parents.
+    /// Lists tenants that were terminated at or before a time and are not purged, children before parents.
     pub(in crate::platform) async fn tenants_to_purge(&self, before: i64) -> Result<Vec<TerminatedTenant>, ApiError> {
         let rows = sqlx::query(
             "SELECT id, unique_id, parent_id FROM tenant WHERE state = 'TERMINATED' AND purged_at IS NULL \
@@ -60,18 +61,18 @@ impl Store {
     }
 }
 
-/// Takes the purge of a tenant in a write; false where another platform on the same database did it already.
+/// Claims the purge of a tenant. Returns `false` if another process on the same database already did it.
 pub(in crate::platform) async fn claim_purge(tx: &mut Tx, tenant: i64, now: i64) -> Result<bool, ApiError> {
     let take =
         sqlx::query("UPDATE tenant SET purged_at = $1 WHERE id = $2 AND state = 'TERMINATED' AND purged_at IS NULL");
     Ok(take.bind(now).bind(tenant).execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Erases all rows of a tenant whose purge was taken, and leaves a tombstone of ids and dates. The UIDs of the objects that owned it stay, since
-/// they refuse a late create for ever.
+/// Erases all rows of a tenant whose purge was claimed. A tombstone of ids and dates remains. The UIDs of the objects
+/// that owned the tenant are kept for ever, so that a late create is refused.
 pub(in crate::platform) async fn erase_tenant(tx: &mut Tx, tenant: &TerminatedTenant) -> Result<(), ApiError> {
     forget_login_attempts(tx, tenant.id).await?;
-    // The log's rows go before the commit takes its anchor, for which all writes wait.
+    // The audit rows are erased before the commit locks the anchor, because all writes wait for the anchor.
     sqlx::query("DELETE FROM audit WHERE tenant_id = $1").bind(tenant.id).execute(&mut **tx).await?;
     for (table, column, owner) in DEPENDENT_TABLES {
         let owned = format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM {owner} WHERE tenant_id = $1)");
@@ -91,7 +92,8 @@ pub(in crate::platform) async fn erase_tenant(tx: &mut Tx, tenant: &TerminatedTe
     request_scrub(tx).await
 }
 
-/// Failed logins are counted by the hash of a login name: it tells whoever guesses the name that it was there.
+/// Deletes the failed login counts of a tenant's people. The count is keyed by the hash of the login name, so it would
+/// confirm a guessed name.
 async fn forget_login_attempts(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
     let names = sqlx::query_scalar("SELECT login_name FROM person WHERE tenant_id = $1");
     let names: Vec<String> = names.bind(tenant).fetch_all(&mut **tx).await?;

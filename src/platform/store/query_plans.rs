@@ -1,4 +1,4 @@
-//! How SQLite finds the rows of statements that touch a tenant and all below it: none passes over a whole table.
+//! Tests of SQLite query plans: no statement over a tenant and the tenants below it scans a full table.
 
 use sqlx::Row as _;
 

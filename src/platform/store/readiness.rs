@@ -1,4 +1,4 @@
-//! Whether the database does what requests need of it.
+//! Readiness of the database.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use tokio::sync::Mutex;
 use super::Store;
 use crate::platform::error::ApiError;
 
-/// How long the database may take for its answer, and for how long one counts: anybody may ask.
+/// Timeout of the check, and how long its result is cached. The endpoint needs no authentication, so the cache limits
+/// the load.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 const CACHE_TIME: Duration = Duration::from_secs(1);
 
-/// What was found last, and when.
+/// The last result and its time.
 #[derive(Default)]
 pub(in crate::platform) struct Readiness(Mutex<Option<CachedReadiness>>);
 
@@ -22,7 +23,7 @@ struct CachedReadiness {
     ready: bool,
 }
 
-/// How many connections of a pool there are, and how many of them wait for work.
+/// Number of open and idle connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct PoolUsage {
     pub(in crate::platform) pool: &'static str,
@@ -31,7 +32,7 @@ pub(in crate::platform) struct PoolUsage {
 }
 
 impl Readiness {
-    /// Whether the database can be written. All who ask at the same time get one answer.
+    /// Returns whether the database accepts writes. Concurrent callers share one check.
     pub(in crate::platform) async fn is_ready(&self, store: &Store) -> bool {
         let mut last = self.0.lock().await;
         if let Some(found) = last.filter(|found| found.at.elapsed() < CACHE_TIME) {
@@ -48,7 +49,7 @@ impl Readiness {
 }
 
 impl Store {
-    /// Whether a write would be kept. On SQLite one is: a full disk refuses nothing before that.
+    /// Checks whether a write would be kept. On SQLite it really writes: a full disk refuses nothing before that.
     async fn can_write(&self) -> Result<bool, ApiError> {
         let mut tx = self.begin().await?;
         if self.sqlite {
@@ -64,7 +65,7 @@ impl Store {
         Ok(only_reads != "on")
     }
 
-    /// How full the pools are.
+    /// Returns the usage of both pools.
     pub(in crate::platform) fn pool_usage(&self) -> [PoolUsage; 2] {
         let of =
             |pool, connections: &AnyPool| PoolUsage { pool, open: connections.size(), idle: connections.num_idle() };

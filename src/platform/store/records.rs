@@ -1,4 +1,4 @@
-//! The data of tenants.
+//! Records: the data of tenants.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::platform::bounds::{RECORD, RECORD_PAGE_BYTES};
 use crate::platform::error::ApiError;
 use crate::wire::Tenant;
 
-/// A record as it is kept.
+/// A record as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::platform) struct Record {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) name: String,
-    /// When it arose.
+    /// When the event occurred.
     pub(in crate::platform) at: i64,
-    /// Counts its changes.
+    /// Number of changes.
     pub(in crate::platform) revision: i64,
     /// All other members.
     pub(in crate::platform) members: Map<String, Value>,
@@ -28,12 +28,12 @@ pub(in crate::platform) struct Record {
     pub(in crate::platform) cloud_account: Option<String>,
 }
 
-/// Of which tenant, which category, and since when.
+/// Tenant and category of records, and the oldest time that is readable.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct RecordScope {
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) category: DataCategory,
-    /// Older records are not read any more.
+    /// Older records are no longer readable.
     pub(in crate::platform) since: i64,
 }
 
@@ -51,7 +51,7 @@ fn read_record(row: &AnyRow) -> Result<Record, ApiError> {
 }
 
 impl Store {
-    /// A page of a shelf in the order of the numbers after one of them, at most so many.
+    /// Returns at most `most` records of a scope with numbers greater than `after`, in order of the numbers.
     pub(in crate::platform) async fn records_after(
         &self,
         of: RecordScope,
@@ -67,7 +67,7 @@ impl Store {
         rows.fetch_all(&self.readers).await?.iter().map(read_record).collect()
     }
 
-    /// A page of a shelf by its place, and how many records there are in all.
+    /// Returns one page of a scope, and the total count.
     pub(in crate::platform) async fn record_page(
         &self,
         of: RecordScope,
@@ -81,17 +81,17 @@ impl Store {
             return Err(page_too_large(lengths.iter().sum()));
         }
         let terms = [Term("category = ", category), Term("at >= ", paged_queries::TermValue::Number(since))];
-        let (rows, total) = select_page(&self.readers, listed, (tenant, &terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, &terms, part).await?;
         Ok((rows.iter().map(read_record).collect::<Result<_, _>>()?, total))
     }
 
-    /// How many of the records of a page fit into one answer, at least one.
+    /// Returns how many records of a page fit into one response, at least one.
     pub(in crate::platform) async fn fitting_count(&self, of: RecordScope, part: PageRange) -> Result<i64, ApiError> {
         let fitting = count_fitting(&self.record_lengths(of, part).await?).max(1);
         Ok(i64::try_from(fitting).unwrap_or(part.size))
     }
 
-    /// Bytes of each record of a page, before any of them is read.
+    /// Returns the size in bytes of each record of a page, without reading the records.
     async fn record_lengths(&self, of: RecordScope, part: PageRange) -> Result<Vec<usize>, ApiError> {
         let RecordScope { tenant, category, since } = of;
         let direction = if part.descending { "DESC" } else { "ASC" };
@@ -104,19 +104,19 @@ impl Store {
         Ok(lengths.into_iter().map(|bytes| usize::try_from(bytes).unwrap_or_default()).collect())
     }
 
-    /// One record.
+    /// Returns one record.
     pub(in crate::platform) async fn find_record(&self, of: RecordScope, id: i64) -> Result<Option<Record>, ApiError> {
         select_record(&self.readers, of, id).await
     }
 
-    /// How many records a tenant has of each category; none is not named.
+    /// Counts a tenant's records per category. Categories without records are absent.
     pub(in crate::platform) async fn record_counts(&self, tenant: i64) -> Result<BTreeMap<String, i64>, ApiError> {
         let rows = sqlx::query("SELECT category, COUNT(*) AS total FROM record WHERE tenant_id = $1 GROUP BY category");
         let rows = rows.bind(tenant).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("category")?, row.try_get("total")?))).collect()
     }
 
-    /// Tenants with records of a category that arose before a time.
+    /// Lists tenants with records of a category from before a time.
     pub(in crate::platform) async fn tenants_with_old_records(
         &self,
         category: DataCategory,
@@ -128,7 +128,8 @@ impl Store {
     }
 }
 
-/// How many of the first records of a page fit into one answer. One always does: it may be from before its own bound.
+/// Returns how many of the first records of a page fit into one response. The first always does: it may be older than
+/// the size limit for records.
 fn count_fitting(lengths: &[usize]) -> usize {
     let mut sum = 0;
     let fits = |bytes: &&usize| {
@@ -162,7 +163,7 @@ async fn select_record<'e>(
     row.as_ref().map(read_record).transpose()
 }
 
-/// One record in a write that holds the tenant's lock.
+/// Reads one record. The caller holds the lock of the tenant.
 pub(in crate::platform) async fn lock_record(
     tx: &mut Tx,
     shelf: RecordScope,
@@ -171,13 +172,15 @@ pub(in crate::platform) async fn lock_record(
     select_record(&mut **tx, shelf, id).await
 }
 
-/// The next number of a record; until the commit nobody else gets one, so that cloud accounts are compared one by one.
+/// Returns the next record number. It locks the counter until the commit, so that cloud accounts are compared one write
+/// at a time.
 pub(in crate::platform) async fn next_number(tx: &mut Tx) -> Result<i64, ApiError> {
     let next = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'record' RETURNING value");
     Ok(next.fetch_one(&mut **tx).await?)
 }
 
-/// Who has a name in a category: also a record whose time is over and that the next job erases.
+/// Returns the id of the record with this name in a category. It may be past its retention period and wait for the next
+/// job to erase it.
 pub(in crate::platform) async fn find_record_id_by_name(
     tx: &mut Tx,
     shelf: RecordScope,
@@ -190,7 +193,7 @@ pub(in crate::platform) async fn find_record_id_by_name(
     Ok(id.fetch_optional(&mut **tx).await?)
 }
 
-/// Settings of the partners whose living tenants have a cloud account.
+/// Returns the settings of the partners whose living tenants have a cloud account.
 pub(in crate::platform) async fn account_holder_settings(
     tx: &mut Tx,
     account: &str,
@@ -229,7 +232,7 @@ pub(in crate::platform) async fn insert_record(
     Ok(())
 }
 
-/// Stores what changed in a record.
+/// Stores the changes of a record.
 pub(in crate::platform) async fn save_record(tx: &mut Tx, datum: &Record) -> Result<(), ApiError> {
     let Record { id, name, at, revision, members, cloud_account } = datum;
     sqlx::query("UPDATE record SET name = $1, at = $2, revision = $3, document = $4, cloud_account = $5 WHERE id = $6")
@@ -244,7 +247,7 @@ pub(in crate::platform) async fn save_record(tx: &mut Tx, datum: &Record) -> Res
     Ok(())
 }
 
-/// Erases the records of a shelf that are older than it reads; answers how many.
+/// Erases the records of a scope that are past the retention period. Returns how many.
 pub(in crate::platform) async fn erase_old_records(tx: &mut Tx, shelf: RecordScope) -> Result<u64, ApiError> {
     let RecordScope { tenant, category, since } = shelf;
     let erased = sqlx::query("DELETE FROM record WHERE tenant_id = $1 AND category = $2 AND at < $3");

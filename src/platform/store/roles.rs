@@ -1,4 +1,4 @@
-//! Roles and permission sets.
+//! Queries over roles and the permission sets that they use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,14 +21,14 @@ use crate::wire::{ClientRef, PermissionSetRef, RoleRef, UserRef};
 pub(in crate::platform) struct RoleRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
-    /// Whether every tenant of its scope has it, and nobody changes it.
+    /// Whether this is a built-in role: every tenant of its scope has it and nobody can change it.
     pub(in crate::platform) default: bool,
     pub(in crate::platform) name: String,
     pub(in crate::platform) description: String,
     pub(in crate::platform) all_clients: bool,
 }
 
-/// What a role of a tenant's own is made of.
+/// The content of a tenant's own role.
 pub(in crate::platform) struct RoleContent<'a> {
     pub(in crate::platform) name: &'a str,
     pub(in crate::platform) description: &'a str,
@@ -54,7 +54,7 @@ fn read_role_row(row: &AnyRow) -> Result<RoleRecord, ApiError> {
     })
 }
 
-/// Whose roles and sets a tenant has: its own, and the default ones of its level.
+/// Returns the condition for the roles and sets of a tenant: its own, and the default ones of its level.
 pub(super) const fn tenant_condition(kind: TenantLevel) -> &'static str {
     match kind {
         TenantLevel::ServiceProvider => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
@@ -63,7 +63,7 @@ pub(super) const fn tenant_condition(kind: TenantLevel) -> &'static str {
     }
 }
 
-/// Which role of a tenant, other than one, has a name.
+/// Returns the id of the tenant's role with this name, other than `except`.
 pub(in crate::platform) async fn find_role_by_name(
     tx: &mut Tx,
     tenant: &TenantRecord,
@@ -75,7 +75,7 @@ pub(in crate::platform) async fn find_role_by_name(
     Ok(found.fetch_optional(&mut **tx).await?)
 }
 
-/// Stores a role of a tenant's own: a new one where no number is given. Answers its number.
+/// Stores a role of a tenant and returns its number. Without `id` the role is new.
 pub(in crate::platform) async fn save_role(
     tx: &mut Tx,
     tenant: &TenantRecord,
@@ -104,12 +104,12 @@ pub(in crate::platform) async fn save_role(
         ),
     ] {
         sqlx::query(forget).bind(id).execute(&mut **tx).await?;
-        add_pairs(tx, (table, columns), (id, members)).await?;
+        add_pairs(tx, table, columns, id, members).await?;
     }
     Ok(id)
 }
 
-/// The unique id of a role's number.
+/// Returns the unique id of a role.
 pub(in crate::platform) async fn role_unique_id(tx: &mut Tx, id: i64) -> Result<String, ApiError> {
     Ok(sqlx::query_scalar("SELECT unique_id FROM role WHERE id = $1").bind(id).fetch_one(&mut **tx).await?)
 }
@@ -132,7 +132,7 @@ async fn insert_role(tx: &mut Tx, tenant: &TenantRecord) -> Result<i64, ApiError
     Ok(id)
 }
 
-/// Deletes a role of a tenant's own; whoever had it has it no longer.
+/// Deletes a role of a tenant and takes it from everyone who had it.
 pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(), ApiError> {
     for text in [
         "DELETE FROM role_person WHERE role_id = $1",
@@ -145,10 +145,12 @@ pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(),
     Ok(())
 }
 
-/// What roles give, as they are now, without the permission sets that are withheld. `$1` chooses the roles of `role r`.
+/// Returns the current grants of roles, without the permission sets that are withheld. `$1` selects the roles of `role
+/// r`.
 async fn select_grants(
     readers: &AnyPool,
-    (choice, chosen): (&'static str, i64),
+    choice: &'static str,
+    chosen: i64,
     withheld: &[i64],
 ) -> Result<Vec<Grant>, ApiError> {
     let given = format!(
@@ -178,13 +180,13 @@ async fn select_grants(
     Ok(roles.into_values().collect())
 }
 
-/// Gives a person these roles and no other.
+/// Replaces the roles of a person.
 pub(in crate::platform) async fn set_person_roles(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
-    add_pairs(tx, ("role_person", "person_id, role_id"), (person, roles)).await
+    add_pairs(tx, "role_person", "person_id, role_id", person, roles).await
 }
 
-/// Gives a role to these people of a tenant and to no other of them.
+/// Replaces the people of a tenant who have a role.
 pub(in crate::platform) async fn set_role_users(
     tx: &mut Tx,
     role: i64,
@@ -198,37 +200,37 @@ pub(in crate::platform) async fn set_role_users(
     .bind(tenant)
     .execute(&mut **tx)
     .await?;
-    add_pairs(tx, ("role_person", "role_id, person_id"), (role, people)).await
+    add_pairs(tx, "role_person", "role_id, person_id", role, people).await
 }
 
 impl Store {
-    /// What each of a person's roles gives to people of a tenant that has so much.
+    /// Returns the grants of each of a person's roles, limited to the tenant's subscription.
     pub(in crate::platform) async fn grants_of_person(
         &self,
         person: i64,
         has: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
         let roles = "IN (SELECT role_id FROM role_person WHERE person_id = $1)";
-        select_grants(&self.readers, (roles, person), &withheld_sets(has)).await
+        select_grants(&self.readers, roles, person, &withheld_sets(has)).await
     }
 
-    /// What one role gives to people of a tenant that has so much.
+    /// Returns the grants of one role, limited to the tenant's subscription.
     pub(in crate::platform) async fn grants_of_role(
         &self,
         role: i64,
         has: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
-        select_grants(&self.readers, ("= $1", role), &withheld_sets(has)).await
+        select_grants(&self.readers, "= $1", role, &withheld_sets(has)).await
     }
 
-    /// The roles that people of a tenant can have: its own, and the default ones of its level.
+    /// Lists the roles that people of a tenant can have: its own, and the default ones of its level.
     pub(in crate::platform) async fn list_roles(&self, tenant: &TenantRecord) -> Result<Vec<RoleRecord>, ApiError> {
         let text = format!("SELECT {COLUMNS} FROM role {} ORDER BY id", tenant_condition(tenant.kind));
         let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
         rows.iter().map(read_role_row).collect()
     }
 
-    /// One page of them, and how many there are in all.
+    /// Returns one page of these roles, and the total count.
     pub(in crate::platform) async fn search_roles(
         &self,
         tenant: &TenantRecord,
@@ -238,11 +240,11 @@ impl Store {
         let from = format!("FROM role {}", tenant_condition(tenant.kind));
         let order = if by_name { "name_key" } else { "id" };
         let listed = ListQuery { columns: COLUMNS, from: &from, order: (order, "id") };
-        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
         Ok((rows.iter().map(read_role_row).collect::<Result<_, _>>()?, total))
     }
 
-    /// The clients that a role names.
+    /// Returns the clients that a role names.
     pub(in crate::platform) async fn clients_of_role(&self, role: i64) -> Result<Vec<(i64, ClientRef)>, ApiError> {
         let rows = sqlx::query(
             "SELECT t.id, t.unique_id, t.name FROM role_client rc JOIN tenant t ON t.id = rc.tenant_id \
@@ -256,7 +258,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// The permission sets of a role.
+    /// Returns the permission sets of a role.
     pub(in crate::platform) async fn sets_of_role(&self, role: i64) -> Result<Vec<PermissionSetRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT s.id, s.name FROM role_permission_set rs JOIN permission_set s ON s.id = rs.permission_set_id \
@@ -268,7 +270,7 @@ impl Store {
             .collect()
     }
 
-    /// The people of a tenant who have a role.
+    /// Returns the people of a tenant who have a role.
     pub(in crate::platform) async fn users_of_role(&self, role: i64, tenant: i64) -> Result<Vec<UserRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT u.unique_id, u.login_name FROM role_person rp JOIN person u ON u.id = rp.person_id \
@@ -280,13 +282,13 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// The numbers of a person's roles, in order.
+    /// Returns the numbers of a person's roles, in order.
     pub(in crate::platform) async fn role_numbers_of_person(&self, person: i64) -> Result<Vec<i64>, ApiError> {
         let rows = sqlx::query_scalar("SELECT role_id FROM role_person WHERE person_id = $1 ORDER BY role_id");
         Ok(rows.bind(person).fetch_all(&self.readers).await?)
     }
 
-    /// The roles of a person.
+    /// Returns the roles of a person.
     pub(in crate::platform) async fn role_refs_of_person(&self, person: i64) -> Result<Vec<RoleRef>, ApiError> {
         let rows = sqlx::query(
             "SELECT r.unique_id, r.name FROM role_person rp JOIN role r ON r.id = rp.role_id \

@@ -1,4 +1,4 @@
-//! Batch exports that run again and again.
+//! Scheduled batch exports.
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -13,18 +13,18 @@ use crate::platform::time;
 pub(in crate::platform) struct Schedule {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) tenant: i64,
-    /// Names of the kinds of data, separated by commas.
+    /// Names of the kinds of data (`ExportKind`), separated by commas.
     pub(in crate::platform) data: String,
     pub(in crate::platform) destination: String,
     pub(in crate::platform) every_hours: i64,
     pub(in crate::platform) next_at: i64,
     pub(in crate::platform) created_by: String,
     pub(in crate::platform) last_at: Option<i64>,
-    /// What became of the last run, as a sentence.
+    /// Outcome of the last run, as a sentence.
     pub(in crate::platform) last_outcome: Option<String>,
 }
 
-/// The same as answers show it.
+/// A schedule as responses show it.
 #[derive(Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::platform) struct ScheduleResponse {
@@ -41,7 +41,7 @@ pub(in crate::platform) struct ScheduleResponse {
 }
 
 impl Schedule {
-    /// As answers show it.
+    /// Converts it for a response.
     pub(in crate::platform) fn into_schedule_response(self) -> ScheduleResponse {
         let Self { id, tenant: _, data, destination, every_hours, next_at, created_by, last_at, last_outcome } = self;
         ScheduleResponse {
@@ -79,7 +79,7 @@ async fn select_schedules<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Re
     rows.iter().map(read_schedule).collect()
 }
 
-/// A tenant's schedules, in a write.
+/// Lists a tenant's schedules within a write.
 pub(in crate::platform) async fn tenant_schedules(tx: &mut Tx, tenant: i64) -> Result<Vec<Schedule>, ApiError> {
     select_schedules(&mut **tx, tenant).await
 }
@@ -103,13 +103,13 @@ pub(in crate::platform) async fn insert_schedule(tx: &mut Tx, new: &Schedule) ->
     Ok(())
 }
 
-/// Erases a schedule; answers whether there was one.
+/// Deletes a schedule. Returns whether it existed.
 pub(in crate::platform) async fn delete_schedule(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, ApiError> {
     let gone = sqlx::query("DELETE FROM export_schedule WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
     Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Notes what became of a run, and when the next one is.
+/// Stores the outcome of a run and the time of the next one.
 pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Result<(), ApiError> {
     let done = sqlx::query(
         "UPDATE export_schedule SET held_until = 0, next_at = $1, last_at = $2, last_outcome = $3 WHERE id = $4",
@@ -119,12 +119,12 @@ pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Resu
 }
 
 impl Store {
-    /// A tenant's schedules.
+    /// Lists a tenant's schedules.
     pub(in crate::platform) async fn list_schedules(&self, tenant: i64) -> Result<Vec<Schedule>, ApiError> {
         select_schedules(&self.readers, tenant).await
     }
 
-    /// Takes one run that is due, so that no other process begins it until `until`. An idle platform writes nothing.
+    /// Claims one due run, so that no other process begins it before `until`. An idle platform writes nothing.
     pub(in crate::platform) async fn claim_run(&self, now: i64, until: i64) -> Result<Option<Schedule>, ApiError> {
         let due = sqlx::query_scalar(
             "SELECT e.id FROM export_schedule e JOIN tenant t ON t.id = e.tenant_id WHERE e.next_at <= $1 \

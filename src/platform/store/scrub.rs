@@ -1,9 +1,9 @@
-//! No byte of what was erased stays in a SQLite file, its log or its index.
+//! Removes all bytes of erased rows from a SQLite file, its WAL and its indexes.
 //!
-//! With `secure_delete` SQLite overwrites a row that goes, wherever it stands at that moment. It leaves the copies of rows that it
-//! moved from page to page while it balanced a tree: they stand between a page's list of cells and its first cell, where nothing
-//! reads. These gaps are overwritten here, a few pages in a transaction, so that other writes wait for milliseconds and memory
-//! does not grow with the file. The log is cut afterwards.
+//! With `secure_delete` SQLite overwrites a deleted row at its current position. It does not overwrite the copies of
+//! rows that it moved between pages while it balanced a tree. These remain between a page's list of cells and its first
+//! cell, where nothing reads. This module overwrites these gaps, a few pages per transaction, so that other writes wait
+//! for milliseconds and memory does not grow with the file. It truncates the WAL afterwards.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,43 +13,43 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use super::{Store, Tx};
 use crate::platform::error::ApiError;
 
-/// Pages that are looked at, and given back to the system, in one step.
+/// Pages that one step reads, and pages that one step returns to the file system.
 const STEP: i64 = 256;
 
-/// Pages from which on the first byte of a page may be one of the number of another, 64 GiB.
+/// Number of pages, 64 GiB, from which the first byte of a page may belong to a page number.
 const MAX_PAGES: i64 = 1 << 24;
 
-/// How often all pages are looked at: a page may take another's place while the first look is on its way.
+/// Number of passes over all pages: rows may move to another page while the first pass runs.
 const PASSES: u32 = 2;
 
-/// How often the file is asked to let go, a tenth of a second apart, while somebody still reads in it.
+/// Number of attempts to truncate the WAL, a tenth of a second apart, while a reader still uses it.
 const TRUNCATE_TRIES: u32 = 50;
 
-/// A page as it stands.
+/// A database page as read.
 struct DatabasePage {
     number: i64,
     bytes: Vec<u8>,
 }
 
 impl Store {
-    /// Whether rows were erased whose bytes may still stand in the file.
+    /// Returns whether the file may still hold bytes of erased rows.
     pub(in crate::platform) async fn needs_scrub(&self) -> Result<bool, ApiError> {
         Ok(self.pending_erasures().await? != 0)
     }
 
-    /// How many erasures wait for a scrub.
+    /// Counts erasures since the last scrub.
     async fn pending_erasures(&self) -> Result<i64, ApiError> {
         let wants = sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'");
         Ok(wants.fetch_one(&self.readers).await?)
     }
 
-    /// Overwrites what was erased, gives free pages back and cuts the log. PostgreSQL does that itself, in its own time.
+    /// Overwrites erased bytes, releases free pages and truncates the WAL. PostgreSQL does this by itself over time.
     pub(in crate::platform) async fn scrub_file(&self) -> Result<(), ApiError> {
         let seen = self.pending_erasures().await?;
         self.scrub_up_to(seen).await
     }
 
-    /// The same where so many erasures were seen.
+    /// Scrubs the erasures that were counted in `seen`.
     async fn scrub_up_to(&self, seen: i64) -> Result<(), ApiError> {
         if self.sqlite {
             for _ in 0..PASSES {
@@ -59,7 +59,7 @@ impl Store {
             }
             self.release_free_pages().await?;
             if !self.truncate_wal().await? {
-                // The mark stays, so the next round tries again.
+                // The counter is not cleared, so the next round tries again.
                 tracing::warn!(
                     "the database file still holds purged bytes: somebody reads in it; the next round tries again"
                 );
@@ -69,7 +69,8 @@ impl Store {
         self.clear_erasures(seen).await
     }
 
-    /// Takes the mark away, unless something was erased since it was seen: pages that were passed already may hold its bytes.
+    /// Clears the counter, unless it changed since it was read: pages that were already visited may hold bytes of a
+    /// later erasure.
     async fn clear_erasures(&self, seen: i64) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         let done = sqlx::query("UPDATE counter SET value = 0 WHERE name = 'scrub' AND value = $1");
@@ -77,7 +78,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// False where the file is too large for it, so that the mark stays.
+    /// Overwrites the gaps of all pages. Returns `false` if the file is too large; the counter is then not cleared.
     async fn overwrite_gaps(&self) -> Result<bool, ApiError> {
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.readers).await?;
         let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&self.readers).await?;
@@ -112,10 +113,10 @@ impl Store {
             .collect()
     }
 
-    /// Overwrites the gaps of pages that are still as they were seen. One that changed is looked at another time.
+    /// Overwrites the gaps of pages that did not change since they were read. A later pass handles the changed ones.
     async fn overwrite_pages(&self, seen: &[DatabasePage], has_maps: bool) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
-        // First of all the lock: what is read after it stays as it is.
+        // Takes the write lock first, so that pages do not change after they are read.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
         for page in seen {
             let now = sqlx::query_scalar("SELECT data FROM sqlite_dbpage WHERE pgno = $1").bind(page.number);
@@ -130,8 +131,8 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Gives free pages at the end of the file back to the system. A file of earlier releases keeps them for what comes, until
-    /// `compact` wrote it again once.
+    /// Returns free pages at the end of the file to the file system. A file from an earlier release keeps them for
+    /// reuse until `compact` has rewritten it once.
     async fn release_free_pages(&self) -> Result<(), ApiError> {
         loop {
             let mut connection = self.writer.acquire().await?;
@@ -145,12 +146,12 @@ impl Store {
         }
     }
 
-    /// Moves everything from the log into the file and cuts the log; whether nobody was in the way.
+    /// Moves the WAL into the file and truncates it. Returns `false` if other connections prevented it.
     async fn truncate_wal(&self) -> Result<bool, ApiError> {
         for _ in 0..TRUNCATE_TRIES {
             let mut connection = self.writer.acquire().await?;
             let patience: i64 = connection.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
-            // Nobody else writes while readers are waited for.
+            // Other writes are blocked while this waits for readers, so the timeout is short.
             connection.execute("PRAGMA busy_timeout = 20").await?;
             let cut = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
             connection.execute(AssertSqlSafe(format!("PRAGMA busy_timeout = {patience}"))).await?;
@@ -164,10 +165,11 @@ impl Store {
     }
 }
 
-/// Where a page of a tree has bytes that nothing reads; empty where there are none but zeros, or where the page is none of a tree.
+/// Returns the unused byte range of a tree page. The range is empty if it holds only zeros or if the page does not
+/// belong to a tree.
 ///
-/// The first byte tells: a page of a tree has one of four kinds there, any other the number of a page, of which the highest
-/// byte is 0 below 64 GiB, or 1 to 5 in a map of pages; what that has behind its first bytes then is no list of cells.
+/// The first byte decides. A tree page has one of four kinds there. On any other page it is the highest byte of a page
+/// number, which is 0 below 64 GiB. In a pointer map it is 1 to 5, and what follows is not a list of cells.
 fn gap_of(page: &DatabasePage, has_maps: bool) -> Range<usize> {
     const NONE: Range<usize> = 0..0;
     let bytes = &page.bytes;
@@ -189,13 +191,14 @@ fn gap_of(page: &DatabasePage, has_maps: bool) -> Range<usize> {
     }
 }
 
-/// Notes that rows were erased whose bytes are to leave the file at the next round of the housekeeping.
+/// Records that rows were erased, so that the next housekeeping round removes their bytes from the file.
 pub(in crate::platform) async fn request_scrub(tx: &mut Tx) -> Result<(), ApiError> {
     sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Whether a page maps others to their parents: page 2, and then one after as many as it has places of five bytes.
+/// Returns whether a page is a pointer map: page 2, and then one page after every group of pages that one map covers.
+/// An entry has five bytes.
 fn is_pointer_map(page: &DatabasePage) -> bool {
     let places = i64::try_from(page.bytes.len() / 5).unwrap_or(i64::MAX - 1);
     page.number >= 2 && (page.number - 2) % (places + 1) == 0
@@ -205,7 +208,7 @@ fn is_pointer_map(page: &DatabasePage) -> bool {
 mod tests {
     use super::*;
 
-    /// A page of 64 bytes with two cells at its end, and something in between.
+    /// Builds a page of 64 bytes with two cells at its end and other bytes in between.
     fn test_page(kind: u8, number: i64) -> DatabasePage {
         let mut bytes = vec![b'x'; 64];
         bytes[..8].copy_from_slice(&[kind, 0, 0, 0, 2, 0, 50, 0]);
@@ -224,7 +227,7 @@ mod tests {
         let mut clean = test_page(13, 3);
         clean.bytes[12..50].fill(0);
         assert_eq!(gap_of(&clean), 0..0);
-        // What claims more cells than it has room for is left alone.
+        // A page that claims more cells than it has space for is left unchanged.
         let mut broken = test_page(13, 3);
         broken.bytes[3] = 200;
         assert_eq!(gap_of(&broken), 0..0);
@@ -238,7 +241,7 @@ mod tests {
         let mut tx = store.begin().await.unwrap();
         request_scrub(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
-        // The first step of a scrub is that it sees what was erased; what is erased from then on it may have passed by.
+        // A scrub first reads the counter. It may already have passed what is erased after that.
         let seen = store.pending_erasures().await.unwrap();
         let mut tx = store.begin().await.unwrap();
         request_scrub(&mut tx).await.unwrap();

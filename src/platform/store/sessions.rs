@@ -1,4 +1,4 @@
-//! Sessions of browsers, bearer tokens of people, and the history of logins. Only hashes of keys are stored.
+//! Browser sessions, bearer tokens of people, and the login history. Only hashes of keys are stored.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -19,17 +19,17 @@ use crate::platform::subscription::Subscription;
 use crate::platform::{consent, time};
 use crate::wire::{LoginHistoryEntry, LoginTenant, PersonRef, Tenant, User, WireTenantState};
 
-/// What carries a session.
+/// How the client presents a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum SessionCarrier {
-    /// A browser's cookie: ends when it is idle.
+    /// A browser cookie. The session also ends when it is idle.
     Cookie,
     /// A bearer token.
     Token,
 }
 
 impl SessionCarrier {
-    /// The word for it in tables and in the audit log.
+    /// Returns its name in tables and in the audit log.
     pub(in crate::platform) const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "COOKIE",
@@ -38,42 +38,42 @@ impl SessionCarrier {
     }
 }
 
-/// A session that starts.
+/// A session to be stored.
 pub(in crate::platform) struct NewSession<'a> {
-    /// SHA-256 of its key.
+    /// SHA-256 of the session key.
     pub(in crate::platform) hash: &'a str,
-    /// What the login history calls it.
+    /// Public id, as the login history shows it.
     pub(in crate::platform) public_id: &'a str,
     pub(in crate::platform) person: i64,
-    /// Hash of the password that was proved.
+    /// Hash of the password that was verified.
     pub(in crate::platform) proof: &'a str,
     pub(in crate::platform) carrier: SessionCarrier,
-    /// Whether it allows nothing but the change of the password.
+    /// Whether the session may only change the password.
     pub(in crate::platform) limited: bool,
-    /// When a second factor was proved along with the password.
+    /// When a second factor was verified together with the password.
     pub(in crate::platform) factor_at: Option<i64>,
-    /// Address that the login came from.
+    /// Source address of the login.
     pub(in crate::platform) source: &'a str,
-    /// Account and source that failed logins are counted by.
+    /// Account and source that failed logins are counted for.
     pub(in crate::platform) account: (&'a str, &'a str),
     pub(in crate::platform) now: i64,
     /// When it ends at the latest.
     pub(in crate::platform) expires: i64,
 }
 
-/// How long a browser may be silent, and the time; both in milliseconds.
+/// The current time and the idle timeout of a browser session, both in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct SessionClock {
     pub(in crate::platform) now: i64,
     pub(in crate::platform) idle: i64,
 }
 
-/// Milliseconds between two notes that a session is in use: a write for each request would be dear.
+/// Minimum interval between two updates of the last use, in milliseconds. One write per request would be expensive.
 const USE_INTERVAL: i64 = 1000;
 
 impl Store {
-    /// The person of a living session: neither ended nor idle, of an active person whose tenant and all above it are in
-    /// service. A browser's session is noted as in use.
+    /// Returns the person of a session. The session must not be ended or idle, the person must be active, and the
+    /// tenant and all tenants above it must be in service. A browser session is marked as used.
     pub(in crate::platform) async fn find_session_caller(
         &self,
         hash: &str,
@@ -116,7 +116,7 @@ impl Store {
         let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == RoleScope::Client);
         let partner: Option<Tenant> = partner.map(|text| serde_json::from_str(&text)).transpose()?;
         let accepted = row.try_get::<Option<i64>, _>("consented_at")?.is_some();
-        // Also for a session that was beginning while the moment was set.
+        // This also covers a session that was starting while the cutoff was set.
         let moment = password_cutoff(&settings, partner.as_ref()).unwrap_or(i64::MIN);
         if row.try_get::<i64, _>("created_at")? < moment {
             return Ok(None);
@@ -163,13 +163,13 @@ impl Store {
     }
 }
 
-/// Whether a person's own settings want a second factor.
+/// Returns whether the person's own settings require a second factor.
 pub(super) fn wants_own_factor(row: &AnyRow) -> Result<bool, ApiError> {
     let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
     Ok(profile.two_factor_authentication == Some(true))
 }
 
-/// A login as a row shows it. `tenant` is whose people are listed.
+/// Reads a row of the login history. `tenant` is the tenant whose people are listed.
 fn read_login(row: &AnyRow, tenant: &TenantRecord) -> Result<LoginHistoryEntry, ApiError> {
     let own = LoginTenant {
         id: tenant.id,
@@ -201,7 +201,7 @@ fn read_login(row: &AnyRow, tenant: &TenantRecord) -> Result<LoginHistoryEntry, 
 }
 
 impl Store {
-    /// One page of the logins of a tenant's people, and how many there are in all.
+    /// Returns one page of the logins of a tenant's people, and the total count.
     pub(in crate::platform) async fn search_logins(
         &self,
         tenant: &TenantRecord,
@@ -214,15 +214,15 @@ impl Store {
             from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
             order: ("l.login_at", "l.id"),
         };
-        let (rows, total) = select_page(&self.readers, listed, (tenant.id, terms), part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
         Ok((rows.iter().map(|row| read_login(row, tenant)).collect::<Result<_, _>>()?, total))
     }
 }
 
-/// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the person
-/// was deactivated or got another password since it was proved.
+/// Starts a session, records the login and deletes expired sessions. Returns `false`, and starts nothing, if the person
+/// was deactivated or the password was changed since it was verified.
 pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, ApiError> {
-    end_sessions_where(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
+    end_sessions_where(tx, "expires_at <= $1", new.now, "TIMEOUT", new.now).await?;
     let started = sqlx::query(
         "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at, factor_at) \
          SELECT $1, $2, id, $4, $5, $6, $6, $7, $9 FROM person \
@@ -242,13 +242,14 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     if started.rows_affected() == 0 {
         return Ok(false);
     }
-    insert_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+    insert_login(tx, new.person, Some(new.public_id), new.carrier, "SUCCESS", new.source, new.now).await?;
     forget_attempts(tx, new.account).await?;
     Ok(true)
 }
 
 impl Store {
-    /// Erases logins of before a time, a part of them at once so that other writes come in between; answers how many.
+    /// Deletes logins before a time and returns how many. It deletes in batches, so that other writes can run in
+    /// between.
     pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, ApiError> {
         let mut erased = 0;
         loop {
@@ -265,17 +266,19 @@ impl Store {
     }
 }
 
-/// Notes a login that failed.
+/// Records a failed login.
 pub(in crate::platform) async fn insert_failed_login(
     tx: &mut Tx,
     person: i64,
-    (carrier, source): (SessionCarrier, RequestSource),
+    carrier: SessionCarrier,
+    source: RequestSource,
     now: i64,
 ) -> Result<(), ApiError> {
-    insert_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
+    insert_login(tx, person, None, carrier, "FAILED", &source.to_string(), now).await
 }
 
-/// Of somebody who does not exist nothing is kept, but the work is that of a failed login and its row in the audit log.
+/// Runs statements of the same cost as a failed login, including its row in the audit log, for a login name that does
+/// not exist. Nothing about the name is stored.
 pub(in crate::platform) async fn simulate_failed_login(tx: &mut Tx) -> Result<(), ApiError> {
     for text in [
         "UPDATE counter SET value = value WHERE name = 'login'",
@@ -291,7 +294,7 @@ pub(in crate::platform) async fn simulate_failed_login(tx: &mut Tx) -> Result<()
     Ok(())
 }
 
-/// Ends one session, a logout; answers its person and the number of the person's tenant.
+/// Ends one session by logout. Returns the unique id of the person and the number of the person's tenant.
 pub(in crate::platform) async fn end_session(
     tx: &mut Tx,
     hash: &str,
@@ -301,41 +304,43 @@ pub(in crate::platform) async fn end_session(
         "SELECT u.unique_id, u.tenant_id FROM session s JOIN person u ON u.id = s.person_id WHERE s.hash = $1",
     );
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
-    end_sessions_where(tx, ("hash = $1", hash), "LOGOUT", now).await?;
+    end_sessions_where(tx, "hash = $1", hash, "LOGOUT", now).await?;
     row.map(|row| Ok((row.try_get("unique_id")?, row.try_get("tenant_id")?))).transpose()
 }
 
 /// Ends every session of a person.
 pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), ApiError> {
-    end_sessions_where(tx, ("person_id = $1", person), "FORCED", now).await
+    end_sessions_where(tx, "person_id = $1", person, "FORCED", now).await
 }
 
-/// People of a tenant, of those below it and of those below these: level by level, so that each is found by an index.
+/// Matches people of a tenant and of the two levels below it. There is one subquery per level, so that each can use an
+/// index.
 pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.tenant_id IN (\
      SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1 UNION ALL \
      SELECT c.id FROM tenant p JOIN tenant c ON c.parent_id = p.id WHERE p.parent_id = $1))";
 
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), ApiError> {
-    end_sessions_where(tx, (UNDER, tenant), "FORCED", now).await
+    end_sessions_where(tx, UNDER, tenant, "FORCED", now).await
 }
 
-/// The same of those that began before a moment.
+/// Like [`end_sessions_under`], but only for sessions that began before a time.
 pub(in crate::platform) async fn end_sessions_begun_before(
     tx: &mut Tx,
     tenant: i64,
     moment: i64,
     now: i64,
 ) -> Result<(), ApiError> {
-    // A number: nothing of a request stands in the text.
+    // `moment` is a number, so no text of a request enters the statement.
     let begun = format!("created_at < {moment} AND {UNDER}");
-    end_sessions_where(tx, (&begun, tenant), "FORCED", now).await
+    end_sessions_where(tx, &begun, tenant, "FORCED", now).await
 }
 
-/// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
+/// Deletes the sessions that match a condition, whose only value is `$1`, and records their ends.
 async fn end_sessions_where<'q, T>(
     tx: &mut Tx,
-    (condition, value): (&str, T),
+    condition: &str,
+    value: T,
     how: &'q str,
     now: i64,
 ) -> Result<(), ApiError>
@@ -352,7 +357,7 @@ where
     Ok(())
 }
 
-/// The statements of an end; `$1` is the condition's.
+/// Returns the SQL that records the logouts of a condition. `$1` belongs to the condition.
 pub(super) fn note_logout_sql(condition: &str) -> String {
     format!(
         "UPDATE login_history SET logout_type = $2, logout_at = $3 \
@@ -366,8 +371,11 @@ pub(super) fn delete_sessions_sql(condition: &str) -> String {
 
 async fn insert_login(
     tx: &mut Tx,
-    (person, session, carrier): (i64, Option<&str>, SessionCarrier),
-    (status, source): (&str, &str),
+    person: i64,
+    session: Option<&str>,
+    carrier: SessionCarrier,
+    status: &str,
+    source: &str,
     now: i64,
 ) -> Result<(), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'login' RETURNING value")

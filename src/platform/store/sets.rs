@@ -1,4 +1,4 @@
-//! Rows of permission sets.
+//! Queries over permission sets.
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -17,12 +17,12 @@ use crate::platform::subscription::Subscription;
 pub(in crate::platform) struct SetRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
-    /// Whether every tenant of its scope has it, and nobody changes it.
+    /// Whether this is a built-in set: every tenant of its scope has it and nobody can change it.
     pub(in crate::platform) default: bool,
     pub(in crate::platform) name: String,
     pub(in crate::platform) description: String,
     pub(in crate::platform) permissions: Permissions,
-    /// Whether the tenant does not have it for want of a package.
+    /// Whether the tenant lacks it because it lacks the package.
     pub(in crate::platform) withheld: bool,
 }
 
@@ -40,14 +40,15 @@ fn read_set_row(row: &AnyRow, withheld: &[i64]) -> Result<SetRecord, ApiError> {
 }
 
 impl Store {
-    /// The permission sets that a tenant's roles can have: its own, and the default ones of its level and packages.
+    /// Lists the permission sets that roles of a tenant can use: its own sets, and the default sets of its level and
+    /// packages.
     pub(in crate::platform) async fn list_sets(&self, tenant: &TenantRecord) -> Result<Vec<SetRecord>, ApiError> {
         let mut sets = self.list_all_sets(tenant).await?;
         sets.retain(|set| !set.withheld);
         Ok(sets)
     }
 
-    /// The same, with those that are withheld for want of a package.
+    /// Like [`Self::list_sets`], but includes the sets that are withheld because a package is missing.
     pub(in crate::platform) async fn list_all_sets(&self, tenant: &TenantRecord) -> Result<Vec<SetRecord>, ApiError> {
         let withheld = withheld_sets(&Subscription::of_tenant(tenant));
         let text = format!(
@@ -59,7 +60,7 @@ impl Store {
     }
 }
 
-/// Which permission set of a tenant, other than one, has a name.
+/// Returns the id of the tenant's permission set with this name, other than `except`.
 pub(in crate::platform) async fn find_set_by_name(
     tx: &mut Tx,
     tenant: &TenantRecord,
@@ -74,7 +75,7 @@ pub(in crate::platform) async fn find_set_by_name(
     Ok(found.fetch_optional(&mut **tx).await?)
 }
 
-/// Stores a permission set of a tenant's own: number and unique id are given to a new one, which comes with number 0.
+/// Stores a permission set of a tenant. A set with number 0 is new and gets a number and a unique id.
 pub(in crate::platform) async fn save_set(
     tx: &mut Tx,
     tenant: &TenantRecord,
@@ -108,7 +109,7 @@ pub(in crate::platform) async fn save_set(
     Ok(())
 }
 
-/// Deletes a permission set of a tenant's own, unless roles have it; answers their names.
+/// Deletes a permission set of a tenant, unless roles use it. Returns the names of those roles.
 pub(in crate::platform) async fn delete_set(tx: &mut Tx, id: i64) -> Result<Vec<String>, ApiError> {
     let roles = sqlx::query_scalar(
         "SELECT r.name FROM role_permission_set rs JOIN role r ON r.id = rs.role_id \

@@ -1,4 +1,4 @@
-//! Streams, and what has not arrived yet.
+//! Webhook streams and their pending deliveries.
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -16,36 +16,36 @@ pub(in crate::platform) struct WebhookStream {
     pub(in crate::platform) number: i64,
     pub(in crate::platform) name: String,
     pub(in crate::platform) url: String,
-    /// Events that arrived.
+    /// Number of delivered events.
     pub(in crate::platform) delivered: i64,
-    /// Events that were given up.
+    /// Number of events that were given up.
     pub(in crate::platform) given_up: i64,
 }
 
 impl WebhookStream {
-    /// One that has seen nothing yet.
+    /// Creates a stream with zero counters.
     pub(in crate::platform) fn new(number: i64, name: String, url: String) -> Self {
         Self { id: number.to_string(), number, name, url, delivered: 0, given_up: 0 }
     }
 }
 
-/// A stream to be stored, and its secret as the vault sealed it.
+/// A stream to be stored, with its secret as sealed by the vault.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct NewStream<'a> {
     pub(in crate::platform) stream: &'a WebhookStream,
     pub(in crate::platform) sealed: &'a str,
 }
 
-/// An event on its way.
+/// An event that waits for delivery.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct Delivery {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) stream: i64,
     pub(in crate::platform) destination: String,
-    /// The sealed secret of its stream; none where the stream is older than signatures.
+    /// The sealed secret of its stream; `None` if the stream is older than signatures.
     pub(in crate::platform) secret: Option<String>,
     pub(in crate::platform) document: String,
-    /// This one included.
+    /// Number of attempts, including this one.
     pub(in crate::platform) attempts: i64,
 }
 
@@ -61,7 +61,7 @@ async fn select_streams<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Resu
     rows.bind(tenant).fetch_all(executor).await?.iter().map(read_stream).collect()
 }
 
-/// A tenant's streams, in a write.
+/// Lists a tenant's streams within a write.
 pub(in crate::platform) async fn tenant_streams(tx: &mut Tx, tenant: i64) -> Result<Vec<WebhookStream>, ApiError> {
     select_streams(&mut **tx, tenant).await
 }
@@ -87,7 +87,7 @@ pub(in crate::platform) async fn insert_stream(
     Ok(())
 }
 
-/// Erases a stream with what is on its way; answers whether there was one.
+/// Deletes a stream with its pending deliveries. Returns whether it existed.
 pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, ApiError> {
     let waiting = sqlx::query("DELETE FROM delivery WHERE tenant_id = $1 AND stream_id = $2").bind(tenant).bind(id);
     waiting.execute(&mut **tx).await?;
@@ -95,12 +95,14 @@ pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64
     Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
 }
 
-/// Puts an event on its way.
+/// Stores an event for delivery.
 pub(in crate::platform) async fn enqueue_delivery(
     tx: &mut Tx,
     id: i64,
-    (tenant, stream): (i64, i64),
-    (document, now): (&str, i64),
+    tenant: i64,
+    stream: i64,
+    document: &str,
+    now: i64,
 ) -> Result<(), ApiError> {
     sqlx::query(
         "INSERT INTO delivery (id, stream_id, tenant_id, document, attempts, next_at) VALUES ($1, $2, $3, $4, 0, $5)",
@@ -116,12 +118,12 @@ pub(in crate::platform) async fn enqueue_delivery(
 }
 
 impl Store {
-    /// A tenant's streams.
+    /// Lists a tenant's streams.
     pub(in crate::platform) async fn list_streams(&self, tenant: i64) -> Result<Vec<WebhookStream>, ApiError> {
         select_streams(&self.readers, tenant).await
     }
 
-    /// Whether anything wants to be delivered. Asked first, so that an idle platform writes nothing.
+    /// Returns whether a delivery is due. The job calls this first, so that an idle platform writes nothing.
     pub(in crate::platform) async fn has_due_delivery(&self, now: i64) -> Result<bool, ApiError> {
         let row = sqlx::query(
             "SELECT d.id FROM delivery d JOIN tenant t ON t.id = d.tenant_id \
@@ -130,7 +132,7 @@ impl Store {
         Ok(row.bind(now).fetch_optional(&self.readers).await?.is_some())
     }
 
-    /// Takes what is due of tenants in service, so that no other process tries it until `until`.
+    /// Claims due deliveries of tenants in service, so that no other process tries them before `until`.
     pub(in crate::platform) async fn claim_deliveries(
         &self,
         now: i64,
@@ -160,7 +162,7 @@ impl Store {
         rows.iter().map(delivery).collect()
     }
 
-    /// Counts a delivery as arrived or given up, and forgets it.
+    /// Counts a delivery as delivered or given up, and deletes it.
     pub(in crate::platform) async fn finish_delivery(
         &self,
         delivery: &Delivery,
@@ -177,7 +179,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Tries a delivery again later.
+    /// Schedules another attempt for a delivery.
     pub(in crate::platform) async fn postpone_delivery(&self, delivery: i64, next: i64) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query("UPDATE delivery SET next_at = $1 WHERE id = $2")

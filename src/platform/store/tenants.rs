@@ -1,4 +1,4 @@
-//! Rows of tenants.
+//! Queries over tenants.
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
@@ -13,7 +13,7 @@ use crate::wire::{Mark, Tenant, WireTenantState};
 /// Level of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum TenantLevel {
-    /// The top.
+    /// The top level.
     ServiceProvider,
     /// Below the service provider; `msp` on the wire.
     Partner,
@@ -40,12 +40,12 @@ impl TenantLevel {
         }
     }
 
-    /// The level of a column's word.
+    /// Parses the text of a column.
     pub(in crate::platform) fn from_column(column: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.column() == column)
     }
 
-    /// The scope of the roles of its people.
+    /// Returns the scope of the roles of its people.
     pub(in crate::platform) const fn role_scope(self) -> RoleScope {
         match self {
             Self::ServiceProvider => RoleScope::Provider,
@@ -54,7 +54,7 @@ impl TenantLevel {
         }
     }
 
-    /// What a person calls it.
+    /// Returns the display name.
     pub(in crate::platform) const fn noun(self) -> &'static str {
         match self {
             Self::ServiceProvider => "Service provider",
@@ -63,7 +63,7 @@ impl TenantLevel {
         }
     }
 
-    /// The level below.
+    /// Returns the level below.
     pub(in crate::platform) const fn level_below(self) -> Self {
         match self {
             Self::ServiceProvider => Self::Partner,
@@ -72,7 +72,7 @@ impl TenantLevel {
     }
 }
 
-/// What a tenant's rules need of the tenant above it.
+/// The parts of the parent that a tenant's rules need.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct ParentTenant {
     pub(in crate::platform) id: i64,
@@ -81,7 +81,7 @@ pub(in crate::platform) struct ParentTenant {
     pub(in crate::platform) settings: Tenant,
 }
 
-/// A tenant. `settings` holds only what requests can set, without name and mark.
+/// A tenant. `settings` holds only the members that requests can set, without name and mark.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct TenantRecord {
     pub(in crate::platform) id: i64,
@@ -150,30 +150,31 @@ fn read_tenant(row: &AnyRow) -> Result<TenantRecord, ApiError> {
     })
 }
 
-/// The state of a column's text.
+/// Parses a state column.
 pub(super) fn parse_state(column: &str) -> Result<WireTenantState, ApiError> {
     WireTenantState::ALL.into_iter().find(|known| known.word() == column).ok_or(ApiError::Internal)
 }
 
-/// The mark of two columns.
+/// Parses the two columns of a mark.
 pub(super) fn parse_mark(place: Option<String>, uid: Option<String>) -> Option<Mark> {
     format!("{}/{}", place?, uid?).parse().ok()
 }
 
-/// The mark's place as the column and the search key `managedBy` write it.
+/// Returns the place of a mark, as stored in the column and used by the search key `managedBy`.
 fn mark_place(mark: &Mark) -> String {
     let Mark { cluster, kind, namespace, name, uid: _ } = mark;
     format!("{cluster}/{kind}/{namespace}/{name}")
 }
 
-/// The number that a path may give instead of a unique id; no tenant has a negative one. (Ids with a NUL are answered
-/// before they reach the database: PostgreSQL cannot even compare with them.)
+/// Parses a number that a path may give instead of a unique id. Returns -1, which no tenant has, if it is not a number.
+/// Ids with a NUL are rejected earlier: PostgreSQL cannot even compare with them.
 fn parse_number(id: &str) -> i64 {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { id.parse().unwrap_or(-1) } else { -1 }
 }
 
 impl Store {
-    /// A tenant of a path, if the caller may know of it: itself, its children and theirs.
+    /// Returns the tenant of a path if the caller may see it: the caller's tenant itself, its children and their
+    /// children.
     pub(in crate::platform) async fn find_visible_tenant(
         &self,
         caller: i64,
@@ -193,7 +194,7 @@ impl Store {
         row.as_ref().map(read_tenant).transpose()
     }
 
-    /// A living tenant, whoever asks: what its login page looks like is nobody's secret.
+    /// Returns a tenant that is not terminated, for any caller: the theme of its login page is public.
     pub(in crate::platform) async fn find_living_tenant(
         &self,
         unique_id: &str,
@@ -205,7 +206,7 @@ impl Store {
         row.fetch_optional(&self.readers).await?.as_ref().map(read_tenant).transpose()
     }
 
-    /// A child of a tenant, tombstones included.
+    /// Returns a child of a tenant, tombstones included.
     pub(in crate::platform) async fn find_child(
         &self,
         parent: i64,
@@ -214,14 +215,14 @@ impl Store {
         find_child(&self.readers, parent, id).await
     }
 
-    /// Where the first credential belongs: the service provider, or the first living partner where only documented
-    /// calls exist. Whichever is missing is made.
+    /// Returns the tenant of the first credential: the service provider, or the first living partner with
+    /// `--documented-only`. Creates the tenants that are missing.
     pub(in crate::platform) async fn ensure_home_tenant(
         &self,
         documented_only: bool,
     ) -> Result<TenantRecord, sqlx::Error> {
         let mut tx = self.begin().await?;
-        // Of two processes that start on a fresh database one waits here and then finds what the other made.
+        // If two processes start on a fresh database, one waits here and then finds what the other created.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'tenant'").execute(&mut *tx).await?;
         let failed = |_| sqlx::Error::Protocol("the first tenant cannot be read".to_owned());
         let by = "api@platform";
@@ -260,7 +261,7 @@ async fn create_first_tenant(
     find_by_id(&mut **tx, id).await?.ok_or(ApiError::Internal)
 }
 
-/// A child of a tenant, tombstones included.
+/// Returns a child of a tenant, tombstones included.
 pub(in crate::platform) async fn find_child<'e>(
     executor: impl AnyExecutor<'e>,
     parent: i64,
@@ -283,15 +284,15 @@ async fn find_by_id<'e>(executor: impl AnyExecutor<'e>, id: i64) -> Result<Optio
     row.as_ref().map(read_tenant).transpose()
 }
 
-/// Locks a tenant and reads it as it now is: until the commit neither it nor its children change under us, since every
-/// write of a child locks its parent.
+/// Locks a tenant and returns its current row. Neither the tenant nor its children change until the commit, because
+/// every write of a child locks its parent.
 pub(in crate::platform) async fn lock_tenant(tx: &mut Tx, id: i64) -> Result<TenantRecord, ApiError> {
-    // `updated_by` is in no index, so PostgreSQL takes the weaker lock that inserts of children pass.
+    // `updated_by` is in no index, so PostgreSQL takes the weaker lock that does not block inserts of children.
     sqlx::query("UPDATE tenant SET updated_by = updated_by WHERE id = $1").bind(id).execute(&mut **tx).await?;
     find_by_id(&mut **tx, id).await?.ok_or(ApiError::Internal)
 }
 
-/// Who among a parent's living tenants has the name, or one that looks the same.
+/// Returns the living tenant of a parent that has this name or a name that is displayed alike.
 pub(in crate::platform) async fn find_name_holder(
     tx: &mut Tx,
     parent: i64,
@@ -313,7 +314,7 @@ pub(in crate::platform) async fn find_name_holder(
     Ok(alike.bind(parent).bind(name_claim(name)).bind(except).fetch_optional(&mut **tx).await?)
 }
 
-/// Who under a parent has the mark of an object, tombstones included.
+/// Returns the tenant of a parent that has the mark of an object, tombstones included.
 pub(in crate::platform) async fn find_mark_holder(
     tx: &mut Tx,
     parent: i64,
@@ -326,7 +327,7 @@ pub(in crate::platform) async fn find_mark_holder(
     Ok(found.bind(parent).bind(uid).bind(except).fetch_optional(&mut **tx).await?)
 }
 
-/// Which tenant an object ever owned under a parent, also after its mark was replaced.
+/// Returns the tenant that an object ever owned under a parent, even if its mark was replaced since.
 pub(in crate::platform) async fn find_formerly_marked(
     tx: &mut Tx,
     parent: i64,
@@ -338,7 +339,7 @@ pub(in crate::platform) async fn find_formerly_marked(
     Ok(found.bind(parent).bind(uid).fetch_optional(&mut **tx).await?)
 }
 
-/// Stores a new tenant under the next number; answers number and unique id.
+/// Stores a new tenant under the next number. Returns number and unique id.
 pub(in crate::platform) async fn insert_tenant(tx: &mut Tx, new: &NewTenant<'_>) -> Result<(i64, String), ApiError> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'tenant' RETURNING value")
         .fetch_one(&mut **tx)
@@ -369,8 +370,8 @@ pub(in crate::platform) async fn insert_tenant(tx: &mut Tx, new: &NewTenant<'_>)
     Ok((id, unique_id))
 }
 
-/// Stores what changed in a tenant, and that it changed. The claim to a name moves only with the name: duplicates from
-/// a time under `--documented-only` may stand side by side until one is renamed.
+/// Stores the changes of a tenant and the time and author of the change. The claim to a name only moves when the name
+/// changes: duplicates created with `--documented-only` may exist until one is renamed.
 pub(in crate::platform) async fn save_tenant(
     tx: &mut Tx,
     record: &mut TenantRecord,
@@ -400,8 +401,8 @@ pub(in crate::platform) async fn save_tenant(
     Ok(())
 }
 
-/// A clock that was set back does not make an update look older, and two changes within its tick are two: the time is the
-/// tenant's revision as well.
+/// Sets time and author of a change. The time is also the tenant's revision. It always increases, even if the clock was
+/// set back or two changes fall into the same tick.
 fn mark_updated(record: &mut TenantRecord, by: &str) {
     record.updated_at = time::now().max(record.updated_at + 1);
     by.clone_into(&mut record.updated_by);

@@ -1,4 +1,4 @@
-//! A write in progress.
+//! Write transactions.
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,14 +7,14 @@ use sqlx::{Any, AnyConnection, Transaction};
 use crate::platform::audit::{self, PendingEntry};
 use crate::platform::keyed_semaphore::KeyedPermit;
 
-/// A write in progress; dropped without `commit` it never happened.
+/// A write transaction. Dropping it without `commit` rolls it back.
 ///
-/// What it tells the audit log is written at its end. The anchor of the log is one row that all writes lock. A write locks it last,
-/// and waits for no other row while it holds it: no two writes wait for each other.
+/// Audit entries are collected and written at the end. The anchor of the audit log is one row that all writes lock. A
+/// write locks it last and waits for no other row while it holds it, so two writes cannot deadlock.
 pub(in crate::platform) struct Tx {
     inner: Transaction<'static, Any>,
     pending: Vec<PendingEntry>,
-    /// Given back after the connection.
+    /// Released after the connection.
     permit: Option<KeyedPermit<i64>>,
 }
 
@@ -23,17 +23,17 @@ impl Tx {
         Self { inner, pending: Vec::new(), permit: None }
     }
 
-    /// With a permit of the tenant whose row it locks.
+    /// Attaches the permit of the tenant whose row this write locks.
     pub(super) fn with_permit(self, permit: KeyedPermit<i64>) -> Self {
         Self { permit: Some(permit), ..self }
     }
 
-    /// Adds to what is written last.
+    /// Adds an audit entry that is written at the end.
     pub(in crate::platform) fn add_pending(&mut self, pending: PendingEntry) {
         self.pending.push(pending);
     }
 
-    /// Writes what belongs in the audit log and makes all of it last. The lines of the program's log follow the commit.
+    /// Writes the pending audit entries and commits. The lines in the program's log follow the commit.
     pub(in crate::platform) async fn commit(mut self) -> Result<(), sqlx::Error> {
         let pending = std::mem::take(&mut self.pending);
         let written = Box::pin(audit::write_pending(&mut self, pending)).await?;
@@ -45,7 +45,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives up the write now. A write that is only dropped is given up when its connection is used again.
+    /// Rolls back now. A transaction that is only dropped is rolled back when its connection is used again.
     pub(super) async fn roll_back(self) -> Result<(), sqlx::Error> {
         self.inner.rollback().await
     }

@@ -1,7 +1,8 @@
-//! The driver of the browsers: one for the whole test process.
+//! The driver of the browsers, one for the test process.
 //!
-//! `WebDriver` is JSON over HTTP, and the little that the tests need of it is in `session.rs`: of the crates that speak it
-//! one turns on `preserve_order` of `serde_json` in every program that is built beside the tests, the other is under the MPL.
+//! `WebDriver` is JSON over HTTP, and `session.rs` has the few commands that the tests need. Of the crates that
+//! implement it, one turns on `preserve_order` of `serde_json` in every program of the same build, and the other is
+//! under the MPL.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,27 +14,27 @@ use crate::assets;
 use crate::process::{ChildProcess, ProgramCommand, Result, free_port};
 use crate::support::test_folder;
 
-/// Where the browsers come from.
+/// How to install the browser.
 const INSTALL_HINT: &str = "Chromium or its driver is missing: run `make browser`";
-/// A driver starts within this, however busy the machine is.
+/// A driver starts within this time, even on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Browsers stay in their driver's process group, and a driver that is ended leaves them running: the group goes whole.
+/// A driver that ends leaves its browsers running. They stay in its process group, so the script kills the group.
 const PROCESS_GROUP_SCRIPT: &str = r#"trap 'kill -s KILL 0' TERM EXIT; "$@" & wait $!"#;
 
 /// A running driver and the browser that it starts.
 #[derive(Debug)]
 pub(super) struct BrowserDriver {
     _process: ChildProcess,
-    /// Where it listens.
+    /// The URL on which it listens.
     pub(super) url: String,
     /// Path of the browser.
     pub(super) browser: PathBuf,
 }
 
-/// The driver, started by the first test that asks for it. It ends with this process, however that ends.
+/// Returns the driver, which the first caller starts. It ends with this process, also when the process crashes.
 pub(super) fn shared_driver() -> &'static BrowserDriver {
-    // The failure is kept too: each test would else wait anew for what cannot start.
+    // A failure is kept as well: otherwise each test would wait again for a driver that cannot start.
     static DRIVER: OnceLock<std::result::Result<BrowserDriver, String>> = OnceLock::new();
     match DRIVER.get_or_init(|| BrowserDriver::start().map_err(|error| error.to_string())) {
         Ok(driver) => driver,
@@ -50,7 +51,7 @@ impl BrowserDriver {
             .args(["sh", "-c", PROCESS_GROUP_SCRIPT, "sh"])
             .args([driver])
             .args([format!("--port={port}")])
-            // What a browser writes outside its profile.
+            // For the files that a browser writes outside its profile.
             .env("HOME", &folder.display().to_string())
             .start()?;
         let url = format!("http://127.0.0.1:{port}");
@@ -60,7 +61,7 @@ impl BrowserDriver {
     }
 }
 
-/// The program that a variable names, or the one of that name which the machine has.
+/// Returns the program that a variable names, or the installed program of a name.
 fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
         return Ok(path.into());
@@ -68,7 +69,7 @@ fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
     assets::find_on_machine(name).ok_or_else(|| INSTALL_HINT.into())
 }
 
-/// Asks the driver without a runtime, and waits for the beginning of its answer. It wants version 1.1.
+/// Sends a request to the driver without a runtime and waits for the start of the answer. The driver requires HTTP/1.1.
 pub(super) fn send_request(method: &str, url: &str) -> Result<()> {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("no URL")?;
     let mut stream = TcpStream::connect(host)?;

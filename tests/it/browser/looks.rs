@@ -1,4 +1,4 @@
-//! What the login page looks like, plain and in somebody's branding.
+//! Tests of the appearance of the login page, with the default theme and with a branding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use crate::assets;
 use crate::platform::TestPlatform;
 use crate::proxy::FaultProxy;
 
-/// The branding of `examples/acme.yaml` on the wire.
+/// Returns the branding of `examples/acme.yaml` in the wire's format.
 fn example_branding() -> Value {
     let text = std::fs::read_to_string(assets::root().join("examples/acme.yaml")).unwrap();
     let partner: Value = serde_yaml::from_str(&text).unwrap();
@@ -31,7 +31,7 @@ fn example_branding() -> Value {
     })
 }
 
-/// A picture of 64 x 64 whose left half is red and whose right half is blue.
+/// Returns a picture of 64 x 64 whose left half is red and whose right half is blue.
 fn two_colour_picture() -> Value {
     let half = |x, _| if x < 32 { image::Rgb([200, 0, 0]) } else { image::Rgb([0, 0, 200]) };
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -39,9 +39,9 @@ fn two_colour_picture() -> Value {
     json!({ "name": "halves.png", "file": STANDARD.encode(bytes.into_inner()) })
 }
 
-/// Asserts the colour of a place in a picture of the page.
+/// Asserts the colour of a pixel in a picture of the page.
 #[track_caller]
-fn assert_colour(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
+fn assert_colour(picture: &[u8], x: u32, y: u32, wanted: [u8; 3]) {
     let found = image::load_from_memory(picture).unwrap().to_rgb8().get_pixel(x, y).0;
     let is_near = found.iter().zip(wanted).all(|(one, other)| one.abs_diff(other) <= 4);
     assert!(is_near, "at {x}, {y} is {found:?} and not {wanted:?}");
@@ -54,7 +54,7 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     let partner = platform.create_partner("Acme Managed Services").await;
     let shown = set_branding(&platform, &partner, example_branding()).await;
     let path = |image: &str| shown[image]["logoPath"].as_str().unwrap().to_owned();
-    // Sees what the browser asks for.
+    // Records the browser's requests.
     let proxy = FaultProxy::start("127.0.0.1:0", platform.url().trim_start_matches("http://"), Vec::new()).unwrap();
     let browser = BrowserSession::start().await;
 
@@ -80,10 +80,10 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     );
     assert_eq!(browser.style("body", "background-size").await, "cover, cover");
     let branded = Screenshot::take_screenshot(&browser, &platform, ("login-branded", &page)).await;
-    // First and last colour of the picture, darkened; covering, it is as wide as the page.
-    assert_colour(&branded.picture, (3, 3), [9, 13, 21]);
-    assert_colour(&branded.picture, (3, 796), [24, 51, 93]);
-    assert_colour(&branded.picture, (1276, 796), [24, 51, 93]);
+    // The first and last colour of the picture, darkened. The picture covers the page, so it is as wide as the page.
+    assert_colour(&branded.picture, 3, 3, [9, 13, 21]);
+    assert_colour(&branded.picture, 3, 796, [24, 51, 93]);
+    assert_colour(&branded.picture, 1276, 796, [24, 51, 93]);
     for image in ["logo", "favIcon", "loginPageImage"] {
         browser.wait_until_requested(&proxy, &path(image)).await;
     }
@@ -113,7 +113,7 @@ async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_s
     let picture = browser.take_screenshot("login-client").await;
     for (x, colour) in [(16, [110, 0, 0]), (48, [0, 0, 110]), (80, [110, 0, 0]), (112, [0, 0, 110])] {
         for y in [8, 792] {
-            assert_colour(&picture, (x, y), colour);
+            assert_colour(&picture, x, y, colour);
         }
     }
     let _ = platform.create_logged_in_user(&client, "carl", &[]).await;

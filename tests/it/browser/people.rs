@@ -1,4 +1,4 @@
-//! What people do on the pages.
+//! Tests of what users do on the pages.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
 
 const HYBRID: &str = "Hybrid Discovery and Monitoring";
 
-/// Names of roles in a list, as a screen reader has them.
+/// Converts pairs of role and name, as a screen reader announces them.
 fn roles_and_names<'a>(names: &'a [(&'a str, &'a str)]) -> Vec<(String, String)> {
     names.iter().map(|(role, name)| ((*role).to_owned(), (*name).to_owned())).collect()
 }
@@ -120,7 +120,7 @@ async fn the_keyboard_alone_is_enough_and_every_field_has_its_name() {
     assert_eq!(browser.focused_name().await, fields[1]);
     browser.type_keys(&format!("{CHOSEN_PASSWORD}{TAB}")).await;
     assert_eq!(browser.focused_name().await, fields[2]);
-    // What has the focus can be seen to have it.
+    // The focused element is visibly focused.
     assert_eq!(browser.style("form.fields button", "outline").await, "rgb(29, 78, 216) solid 2px");
     browser.type_keys(ENTER).await;
     browser.wait_for_text("h1", "User consent").await;

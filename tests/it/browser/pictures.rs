@@ -1,7 +1,7 @@
-//! The pictures of the README: taken by a test, and stale as soon as the page that they show has changed.
+//! The pictures of the README. A test takes them, and they are stale as soon as the pages that they show change.
 //!
-//! Pixels differ between machines, so the page is compared and not the picture: beside the pictures stands the digest of the
-//! markup and the stylesheet they were taken of; the names of images in these carry the images' own digests.
+//! Pixels differ between machines, so the test compares the page and not the picture: a digest of the markup and the
+//! stylesheet is stored beside each picture. The names of images in these contain the images' digests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::assets;
 use crate::hex::sha256;
 use crate::platform::TestPlatform;
 
-/// What a picture was taken of, and the picture: both must be as they were.
+/// The digests of a page and of its picture. Both must be unchanged.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 struct PictureDigests {
     page: String,
@@ -29,7 +29,7 @@ pub(super) struct Screenshot {
 }
 
 impl Screenshot {
-    /// Of the page that a browser shows; the platform is asked for its text once more.
+    /// Takes a picture of the page that a browser shows, and requests the page's text from the platform again.
     pub(super) async fn take_screenshot(
         browser: &BrowserSession,
         platform: &TestPlatform,
@@ -45,7 +45,7 @@ impl Screenshot {
     }
 }
 
-/// Each browser gets a token of its own in its forms.
+/// Removes the form tokens, which differ in each browser.
 fn without_token(markup: &str) -> String {
     let (before, rest) = markup.split_once("name=\"form\" value=\"").unwrap();
     format!("{before}{}", rest.split_once('"').unwrap().1)

@@ -1,4 +1,4 @@
-//! A browser of one test: what a person does with it, and what a test sees of it.
+//! A browser of one test: the actions of a user and the observations of the test.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,14 +15,14 @@ use crate::support::test_folder;
 
 /// The key of an element's id in the protocol.
 const ELEMENT_KEY: &str = "element-6066-11e4-a52e-4f735466cecf";
-/// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
+/// Timeout of everything that a test waits for. It is far longer than needed, because only the result counts.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The Tab key in the protocol.
 pub(super) const TAB: &str = "\u{E004}";
 /// The Enter key in the protocol.
 pub(super) const ENTER: &str = "\u{E007}";
 
-/// Keeps the browser to itself: no window, no GPU, no profile but its own, and no request but the test's.
+/// Isolates the browser: no window, no GPU, a separate profile, and no requests besides the test's.
 const FLAGS: &[&str] = &[
     "--headless=new",
     "--disable-gpu",
@@ -50,11 +50,11 @@ const FLAGS: &[&str] = &[
     "--hide-scrollbars",
     "--window-size=1280,800",
     "--lang=en-US",
-    // Whatever it would ask for all the same has no address.
+    // Any other request of the browser finds no address.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ];
 
-/// A browser; it ends when this value is dropped.
+/// A browser. It ends when this value is dropped.
 pub(super) struct BrowserSession {
     http: reqwest::Client,
     /// URL of the session at the driver.
@@ -63,12 +63,12 @@ pub(super) struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// A browser with an empty profile.
+    /// Starts a browser with an empty profile.
     pub(super) async fn start() -> Self {
         Self::start_with(json!({})).await
     }
 
-    /// The same with JavaScript disabled.
+    /// Starts a browser with JavaScript disabled.
     pub(super) async fn without_javascript() -> Self {
         Self::start_with(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
@@ -80,7 +80,7 @@ impl BrowserSession {
         let mut flags: Vec<String> = FLAGS.iter().map(ToString::to_string).collect();
         flags.push(format!("--user-data-dir={}", profile.display()));
         if is_root() {
-            // Its sandbox refuses root, and what it shows here is ours.
+            // Chromium's sandbox does not run as root, and the pages that it shows here are ours.
             flags.push("--no-sandbox".to_owned());
         }
         let wanted = json!({ "capabilities": { "alwaysMatch": {
@@ -88,20 +88,20 @@ impl BrowserSession {
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "binary": driver.browser, "args": flags, "prefs": preferences },
         } } });
-        // Whoever is first wins; all want the same.
+        // Another test may have installed the provider already. All tests install the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().unwrap();
         let mut session = Self { http, url: format!("{}/session", driver.url), profile };
         let made = session.send_command(Method::POST, "", wanted).await.unwrap();
         session.url = format!("{}/{}", session.url, made["sessionId"].as_str().unwrap());
-        // The size of a window counts what is around the page.
+        // The size of a window would include what is around the page.
         let size = json!({ "width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         let size = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
         session.post("/goog/cdp/execute", size).await;
         session
     }
 
-    /// A command of the protocol.
+    /// Sends a command of the protocol.
     async fn send_command(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
         if method == Method::POST {
@@ -116,7 +116,7 @@ impl BrowserSession {
         }
     }
 
-    /// What is there now. It is asked for again where a page gives way to the next one meanwhile.
+    /// Sends a command until it succeeds: it fails while one page replaces another.
     async fn read_repeatedly(&self, method: Method, path: &str, body: Value) -> Value {
         let begin = Instant::now();
         loop {
@@ -136,18 +136,18 @@ impl BrowserSession {
         self.send_command(Method::POST, path, body).await.unwrap()
     }
 
-    /// Goes to a page.
+    /// Opens a page.
     pub(super) async fn open_url(&self, url: &str) {
         self.post("/url", json!({ "url": url })).await;
     }
 
-    /// Where it is.
+    /// Returns the path of the current page.
     pub(super) async fn current_path(&self) -> String {
         let url = self.get("/url").await;
         url::Url::parse(url.as_str().unwrap()).unwrap().path().to_owned()
     }
 
-    /// Waits until it is there: what a click leads to may take a redirect.
+    /// Waits until the browser is at a path: a click may lead there through a redirect.
     #[track_caller]
     pub(super) fn wait_for_path(&self, path: &str) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
@@ -160,24 +160,25 @@ impl BrowserSession {
         }
     }
 
-    /// What the tab says.
+    /// Returns the title of the tab.
     pub(super) async fn title(&self) -> String {
         text_of(&self.get("/title").await)
     }
 
-    /// The page's markup as the browser has it.
+    /// Returns the page's markup as the browser has it.
     pub(super) async fn source(&self) -> String {
         text_of(&self.get("/source").await)
     }
 
-    /// Elements that a selector of CSS names.
+    /// Returns the elements that a CSS selector matches.
     async fn find_elements(&self, selector: &str) -> Vec<String> {
         let wanted = json!({ "using": "css selector", "value": selector });
         let found = self.read_repeatedly(Method::POST, "/elements", wanted).await;
         found.as_array().unwrap().iter().map(|one| text_of(&one[ELEMENT_KEY])).collect()
     }
 
-    /// The one element that a selector names. It waits for it: an address is there before its page is.
+    /// Returns the one element that a selector matches. Waits for it, because a page's URL changes before its content
+    /// arrives.
     async fn find_element(&self, selector: &str) -> String {
         let begin = Instant::now();
         loop {
@@ -197,25 +198,25 @@ impl BrowserSession {
         }
     }
 
-    /// What can be read in an element.
+    /// Returns the visible text of an element.
     pub(super) async fn text(&self, selector: &str) -> String {
         let begin = Instant::now();
         loop {
             let element = self.find_element(selector).await;
             match self.send_command(Method::GET, &format!("/element/{element}/text"), Value::Null).await {
                 Ok(text) => return text_of(&text),
-                // The page gave way to the next one meanwhile, and took its element along.
+                // The next page replaced this one in the meantime, and its element is gone.
                 Err(error) => assert!(begin.elapsed() < WAIT_TIMEOUT, "{error}"),
             }
         }
     }
 
-    /// What can be read in each element.
+    /// Returns the visible text of each element.
     pub(super) async fn texts(&self, selector: &str) -> Vec<String> {
         self.texts_now(selector).await.unwrap()
     }
 
-    /// The same; a page that goes away meanwhile takes its elements along.
+    /// Does the same once. Fails if the page is replaced in the meantime.
     async fn texts_now(&self, selector: &str) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
         for element in self.find_elements(selector).await {
@@ -225,19 +226,19 @@ impl BrowserSession {
         Ok(texts)
     }
 
-    /// A property of CSS as it was computed.
+    /// Returns the computed value of a CSS property.
     pub(super) async fn style(&self, selector: &str, name: &str) -> String {
         let element = self.find_element(selector).await;
         text_of(&self.get(&format!("/element/{element}/css/{name}")).await)
     }
 
-    /// A property of an element.
+    /// Returns a property of an element.
     pub(super) async fn property(&self, selector: &str, name: &str) -> Value {
         let element = self.find_element(selector).await;
         self.get(&format!("/element/{element}/property/{name}")).await
     }
 
-    /// What a screen reader calls each element: its role and its name.
+    /// Returns the accessible role and name of each element, as a screen reader announces them.
     pub(super) async fn accessible_names(&self, selector: &str) -> Vec<(String, String)> {
         let mut names = Vec::new();
         for element in self.find_elements(selector).await {
@@ -248,7 +249,7 @@ impl BrowserSession {
         names
     }
 
-    /// The same of the element that has the focus.
+    /// Returns the same for the focused element.
     pub(super) async fn focused_name(&self) -> (String, String) {
         let element = text_of(&self.get("/element/active").await[ELEMENT_KEY]);
         let role = self.get(&format!("/element/{element}/computedrole")).await;
@@ -256,31 +257,31 @@ impl BrowserSession {
         (text_of(&role), text_of(&name))
     }
 
-    /// Writes into a field.
+    /// Types into a field.
     pub(super) async fn fill_field(&self, selector: &str, text: &str) {
         let element = self.find_element(selector).await;
         self.post(&format!("/element/{element}/value"), json!({ "text": text })).await;
     }
 
-    /// Clicks on what leads to another page, and waits for that.
+    /// Clicks on an element that leads to another page, and waits for that page.
     pub(super) async fn click_to_page(&self, selector: &str) {
         let (page, element) = (self.find_element("html").await, self.find_element(selector).await);
         self.post(&format!("/element/{element}/click"), json!({})).await;
         let begin = Instant::now();
-        // The answer to a click may come before the browser has begun to leave, and a page begins with nothing.
+        // The click may be answered before the browser leaves the page, and a new page is empty at first.
         while self.find_elements("html").await.first().is_none_or(|now| *now == page) {
             assert!(begin.elapsed() < WAIT_TIMEOUT, "`{selector}` leads nowhere: {}", self.source().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Clicks on what stays on the page.
+    /// Clicks on an element that does not leave the page.
     pub(super) async fn click_on_page(&self, selector: &str) {
         let element = self.find_element(selector).await;
         self.post(&format!("/element/{element}/click"), json!({})).await;
     }
 
-    /// Types on the keyboard, wherever the focus is.
+    /// Types on the keyboard into the focused element.
     pub(super) async fn type_keys(&self, text: &str) {
         let strokes: Vec<Value> = text
             .chars()
@@ -290,7 +291,7 @@ impl BrowserSession {
         self.post("/actions", json!({ "actions": [keyboard] })).await;
     }
 
-    /// Logs in on the page that is open, and waits for what comes of it.
+    /// Logs in on the open page, and waits for the next page.
     pub(super) async fn log_in(&self, name: &str, password: &str) {
         self.fill_field("input[name=login]", name).await;
         self.fill_field("input[name=password]", password).await;
@@ -303,7 +304,7 @@ impl BrowserSession {
         self.click_to_page("button[value=ACCEPT]").await;
     }
 
-    /// Chooses a password on the page that is open.
+    /// Changes the password on the open page.
     pub(super) async fn change_password(&self, current: &str, new: &str) {
         for (name, text) in [("current", current), ("new", new), ("again", new)] {
             self.fill_field(&format!("input[name={name}]"), text).await;
@@ -311,7 +312,7 @@ impl BrowserSession {
         self.click_to_page("form.fields button").await;
     }
 
-    /// Waits for something that a page says.
+    /// Waits until an element shows a text.
     pub(super) async fn wait_for_text(&self, selector: &str, text: &str) {
         let begin = Instant::now();
         while !self.texts_now(selector).await.is_ok_and(|texts| texts.iter().any(|found| found.contains(text))) {
@@ -324,7 +325,7 @@ impl BrowserSession {
         }
     }
 
-    /// Waits until the browser has asked for a path: images of a tab come when they may.
+    /// Waits until the browser has requested a path: a tab loads images at its own time.
     pub(super) async fn wait_until_requested(&self, proxy: &FaultProxy, path: &str) {
         let begin = Instant::now();
         while proxy.count_requests("GET", path) == 0 {
@@ -333,7 +334,7 @@ impl BrowserSession {
         }
     }
 
-    /// The page as a picture, kept under `target/screenshots`.
+    /// Takes a picture of the page and stores it under `target/screenshots`.
     pub(super) async fn take_screenshot(&self, name: &str) -> Vec<u8> {
         let picture = STANDARD.decode(self.get("/screenshot").await.as_str().unwrap()).unwrap();
         let folder = crate::assets::target().unwrap().join("screenshots");
@@ -342,7 +343,7 @@ impl BrowserSession {
         picture
     }
 
-    /// Warnings and errors of the console since it was last asked; not that pages were refused, which the tests look for
+    /// Returns the console's warnings and errors since the last call, except refused pages, which the tests verify
     /// themselves.
     pub(super) async fn console_messages(&self) -> Vec<String> {
         let lines = self.post("/se/log", json!({ "type": "browser" })).await;
@@ -353,7 +354,7 @@ impl BrowserSession {
         grave.map(said).filter(|line| !is_refusal(line)).collect()
     }
 
-    /// Asserts that no page gave the console a reason to speak: no violation of the policy, no resource that failed.
+    /// Asserts that no page caused a console message: no policy violation and no failed resource.
     #[track_caller]
     pub(super) fn assert_console_quiet(&self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
@@ -366,7 +367,7 @@ impl BrowserSession {
 
 impl Drop for BrowserSession {
     fn drop(&mut self) {
-        // After a failure too, and without a runtime.
+        // This runs after a failure too, and without a runtime.
         let _ = send_request("DELETE", &self.url);
         let _ = std::fs::remove_dir_all(&self.profile);
     }

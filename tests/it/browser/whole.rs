@@ -1,4 +1,4 @@
-//! What is declared with `kubectl` is felt in a browser, on the real stack.
+//! Tests the complete stack: what is declared with `kubectl` has its effect in a browser.
 
 use std::process::Command;
 use std::time::SystemTime;
@@ -16,33 +16,33 @@ use crate::proxy::FaultProxy;
 use crate::proxy::rules::{FaultRule, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// What somebody reads who comes from an address that the tenant does not admit.
+/// The message for a caller from an address that the tenant does not allow.
 const IP_DENIED_MESSAGE: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
 
 /// An authenticator app.
 struct TotpGenerator(Totp);
 
 impl TotpGenerator {
-    /// With the secret that a page shows as a text.
+    /// Creates the app with the secret that a page shows as text.
     fn scan_secret(text: &str) -> Self {
         let secret = Secret::try_from_base32(text).unwrap();
         Self(Builder::new().with_secret(secret).with_account_name("a").build().unwrap())
     }
 
-    /// The code of now or of a step before or after, each of which is taken once.
+    /// Returns the code of the current step or of a step before or after it. Each code is accepted once.
     fn code_at_step(&self, steps: i64) -> String {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         self.0.generate(now.checked_add_signed(steps * 30).unwrap()).to_string()
     }
 }
 
-/// A door to the platform for people who come from an address.
+/// Starts a proxy to the platform that adds a source address to each request.
 fn proxy_from_address(world: &TestWorld, address: &str) -> FaultProxy {
     let rule = FaultRule::new("", "", ProxyFault::With(format!("x-forwarded-for: {address}")));
     FaultProxy::start("127.0.0.1:0", world.platform.host(), vec![rule]).unwrap()
 }
 
-/// Applies the pictures and the Partner, and waits for its tenant.
+/// Applies the pictures and the Partner. Waits for its tenant and returns the tenant's id.
 fn declare_partner(space: &TestNamespace<'_>) -> String {
     let picture =
         |name: &str| STANDARD.encode(std::fs::read(assets::root().join("examples/brand").join(name)).unwrap());
@@ -73,7 +73,7 @@ fn declare_partner(space: &TestNamespace<'_>) -> String {
     space.wait_until_ready("partner/acme")
 }
 
-/// Rows of the tenant's audit log, as action and outcome.
+/// Returns the rows of the tenant's audit log, as action and outcome.
 fn audit_rows(world: &TestWorld, tenant: &str) -> Vec<(String, String)> {
     let mut command = Command::new(assets::own_program("tenantry-platform").unwrap());
     command.args(["audit", "export", "--tenant", tenant, "--database"]).arg(&world.platform.database);
@@ -89,7 +89,7 @@ fn audit_rows(world: &TestWorld, tenant: &str) -> Vec<(String, String)> {
 }
 
 impl BrowserSession {
-    /// Shows a code of the authenticator app.
+    /// Enters a code of the authenticator app.
     async fn enter_code(&self, code: &str) {
         self.wait_for_path("/factor").await;
         self.fill_field("input[name=code]", code).await;
@@ -97,7 +97,7 @@ impl BrowserSession {
     }
 }
 
-/// The branded login page, and that it is for the right addresses only.
+/// Tests that the login page is branded and that logins succeed only from the allowed addresses.
 async fn log_in(
     browser: &BrowserSession,
     (office, elsewhere): (&FaultProxy, &FaultProxy),
@@ -122,7 +122,7 @@ async fn log_in(
     browser.log_in(name, password).await;
 }
 
-/// The enrolment of a second factor; nothing else is to be had before.
+/// Enrols a second factor. No other page is accessible before.
 async fn enrol_second_factor(browser: &BrowserSession, office: &FaultProxy) -> TotpGenerator {
     for path in ["/", "/password", "/screens/alerts"] {
         browser.open_url(&format!("{}{path}", office.url())).await;
@@ -136,7 +136,7 @@ async fn enrol_second_factor(browser: &BrowserSession, office: &FaultProxy) -> T
     app
 }
 
-/// The choice of a password by the rules of PCI DSS.
+/// Chooses a password by the rules of PCI DSS.
 async fn choose_password(browser: &BrowserSession, password: &str) {
     browser.wait_for_path("/password").await;
     for (wrong, rule) in [
@@ -151,8 +151,8 @@ async fn choose_password(browser: &BrowserSession, password: &str) {
     browser.click_to_page("[role=status] a").await;
 }
 
-/// A record of the package that is there and none of the one that is not; and both in the browser.
-async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy, (world, id): (&TestWorld, &str)) {
+/// Creates a record that the tenant's package allows, tries one of a missing package, and verifies both in the browser.
+async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy, world: &TestWorld, id: &str) {
     let post = |category: &str, name: &str| {
         let path = format!("{id}/records/{category}");
         world.tenancy.call("POST", &path, Some(&json!({ "name": name }))).unwrap()
@@ -163,7 +163,7 @@ async fn check_records_in_browser(browser: &BrowserSession, office: &FaultProxy,
     assert_eq!(browser.texts(".menus li").await, ["Account", "Alerts", "Service Desk"]);
     for (screen, records) in [("alerts", &["Disk full on web-1"][..]), ("service-desk", &[]), ("automation", &[])] {
         browser.open_url(&format!("{}/screens/{screen}", office.url())).await;
-        // One half of each screen belongs to the package that is not there.
+        // Half of each screen belongs to the missing package.
         assert_eq!(browser.texts("[role=alert]").await, [DENIED], "{screen}");
         assert_eq!(browser.texts(".records td:first-child").await, records, "{screen}");
         browser.take_screenshot(&format!("whole-{screen}")).await;
@@ -191,7 +191,7 @@ async fn what_kubectl_applies_is_felt_by_a_person_in_a_browser() {
     browser.log_in(&name, CHOSEN_PASSWORD).await;
     browser.enter_code(&app.code_at_step(0)).await;
     browser.wait_for_path("/").await;
-    check_records_in_browser(&browser, &office, (world, &id)).await;
+    check_records_in_browser(&browser, &office, world, &id).await;
     browser.open_url(&format!("{}/", elsewhere.url())).await;
     assert_eq!(browser.text("[role=alert]").await, IP_DENIED_MESSAGE, "the session is good from nowhere else");
     browser.assert_console_quiet().await;

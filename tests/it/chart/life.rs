@@ -1,4 +1,4 @@
-//! Installed, upgraded, rolled back, removed: the tenants never notice.
+//! Installs, upgrades, rolls back and uninstalls the chart: the tenants are not affected.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::{assets, support};
 const RELEASE: ChartRelease = ChartRelease { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 const CHART: &str = "charts/tenantry";
 
-/// A line of the chart goes, as if it had come later.
+/// Removes a line of the chart, as if a later version had added it.
 fn remove_line(file: &Path, words: &str) {
     let text = fs::read_to_string(file).unwrap();
     assert_eq!(text.lines().filter(|line| line.contains(words)).count(), 1, "{}: {words}", file.display());
@@ -27,7 +27,7 @@ fn remove_line(file: &Path, words: &str) {
     fs::write(file, kept.join("\n") + "\n").unwrap();
 }
 
-/// The chart as an earlier version, whose Partner knew no title of the website, and which had one value less.
+/// Builds an earlier version of the chart: its Partner has no title of the website, and it has one value less.
 fn earlier_chart(folder: &Path) -> PathBuf {
     let chart = folder.join("earlier");
     let copied = Command::new("cp").arg("-R").arg(assets::root().join(CHART)).arg(&chart).status().unwrap();
@@ -50,7 +50,7 @@ fn tenant_state(space: &TestNamespace<'_>, path: &str) -> Value {
     space.world.tenancy.get(path).unwrap()["status"].clone()
 }
 
-/// Tries until the API server serves the kind as it is now, and says whether it keeps a title.
+/// Waits until the API server serves the current definition, and asserts whether it keeps a title.
 fn assert_title_kept(space: &TestNamespace<'_>, is_kept: bool) {
     let patch = json!({"spec": {"branding": {"websiteTitle": "Acme"}}}).to_string();
     space.wait_until(&format!("a title is kept: {is_kept}"), || {
@@ -59,9 +59,9 @@ fn assert_title_kept(space: &TestNamespace<'_>, is_kept: bool) {
     });
 }
 
-/// Lets a new operator stand by before the old one ends, as the Deployment's rollout does.
+/// Starts a new operator as standby before the old one ends, as the Deployment's rollout does.
 fn roll_operator(world: &mut TestWorld, run: &str) {
-    let next = RELEASE.start_deployed_operator(run, (&world.control_plane, &world.kubectl)).unwrap();
+    let next = RELEASE.start_deployed_operator(run, &world.control_plane, &world.kubectl).unwrap();
     world.operator.process().stop().unwrap();
     world.operator = next;
 }
@@ -69,8 +69,8 @@ fn roll_operator(world: &mut TestWorld, run: &str) {
 fn install_earlier_chart() -> (TestWorld, Helm) {
     let ground = TestServers::start("life", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
     let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "life");
-    RELEASE.install_chart(&helm, (&earlier_chart(&support::test_folder("earlier").unwrap()), &ground), &[]);
-    let operator = RELEASE.start_deployed_operator("first", (&ground.control_plane, &ground.kubectl)).unwrap();
+    RELEASE.install_chart(&helm, &earlier_chart(&support::test_folder("earlier").unwrap()), &ground, &[]);
+    let operator = RELEASE.start_deployed_operator("first", &ground.control_plane, &ground.kubectl).unwrap();
     let options = crate::programs::OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     (ground.into_world(operator, options), helm)
 }
@@ -103,7 +103,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
 
     let own = ["-n", RELEASE.namespace];
     let upgrade = |chart: &str, more: &[&str]| {
-        // As docs/upgrades.md has it.
+        // As docs/upgrades.md says.
         let args = ["upgrade", RELEASE.name, chart, "--reset-then-reuse-values"];
         helm.run(&[&args[..], &own, more].concat()).unwrap();
     };
@@ -143,7 +143,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     assert!(space.get("client/leaving").is_none(), "it is stuck");
     uninstall_chart(&world, &helm);
     assert_eq!(space.get("partner/acme").unwrap()["metadata"]["finalizers"], Value::Null);
-    // A definition that was kept is taken over by the next install.
+    // The next install takes ownership of a definition that was kept.
     helm.run(&[&["install", RELEASE.name, CHART][..], &own].concat()).unwrap();
     uninstall_chart(&world, &helm);
 
@@ -156,7 +156,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     assert_eq!(world.tenancy.create_counts().unwrap(), creates);
 }
 
-/// Lets Flux bring a Client, and returns its unique id.
+/// Creates a Client through Flux, and returns its unique id.
 fn create_client_by_flux(flux: &FluxController, space: &TestNamespace<'_>) -> String {
     let git = flux.repository(space);
     git.follow_repository();
@@ -167,7 +167,7 @@ fn create_client_by_flux(flux: &FluxController, space: &TestNamespace<'_>) -> St
     space.wait_until_ready("client/hooli")
 }
 
-/// Uninstalls: of everything that was installed the definitions alone are left.
+/// Uninstalls the chart, and asserts that only the definitions are left.
 fn uninstall_chart(world: &TestWorld, helm: &Helm) {
     let manifest = RELEASE.installed_manifest(helm);
     assert!(parse_objects(&manifest).len() > 15, "{manifest}");

@@ -1,4 +1,4 @@
-//! Commands of the documentation name what the chart installs.
+//! Verifies that the commands of the documentation name what the chart installs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ impl InstalledNames {
         for object in &rendered {
             let kind = object["kind"].as_str().unwrap().to_lowercase();
             names.insert(format!("{kind}/{}", object["metadata"]["name"].as_str().unwrap()));
-            // The operator makes these itself, under the names that its rights have.
+            // The operator creates these itself, under the names that its permissions list.
             for rule in object["rules"].as_array().into_iter().flatten() {
                 for (resource, kind) in [("leases", "lease"), ("configmaps", "configmap")] {
                     let is_of = rule["resources"][0] == resource;
@@ -44,7 +44,7 @@ impl InstalledNames {
         Self { names, labels, containers }
     }
 
-    /// What a command names that is not installed.
+    /// Returns the names in a command that are not installed.
     fn command_faults(&self, command: &str) -> Vec<String> {
         let words: Vec<&str> = command.split_whitespace().collect();
         let mut faults = Vec::new();
@@ -61,7 +61,7 @@ impl InstalledNames {
         faults
     }
 
-    /// `KIND/NAME`, and `KIND NAME`.
+    /// Checks `KIND/NAME` and `KIND NAME`.
     fn name_fault(&self, before: &str, word: &str) -> Option<String> {
         let (kind, name) = word.split_once('/').unwrap_or((before, word));
         let kind = match kind.trim_matches(|c: char| !c.is_ascii_alphanumeric()) {
@@ -77,14 +77,15 @@ impl InstalledNames {
         (!is_placeholder && !self.names.contains(&found)).then_some(found)
     }
 
-    /// `tenantry.dev/` is on what the operator makes or looks at, and not on Pods.
+    /// Returns the labels of a selector that are not installed. `tenantry.dev/` labels are on objects that the operator
+    /// creates or reads, and not on Pods, so they are not checked.
     fn label_faults(&self, selector: &str) -> Vec<String> {
         let parts = selector.split(',').filter(|part| part.starts_with("app.kubernetes.io/"));
         parts.filter(|part| !self.labels.contains(*part)).map(|part| format!("label `{part}`")).collect()
     }
 }
 
-/// Commands of a page: what stands in backticks or in an indented or fenced line, and begins with `kubectl`.
+/// Collects the commands of a page: text in backticks or in an indented or fenced line that begins with `kubectl`.
 fn page_commands(page: &str) -> Vec<String> {
     let page = page.replace("\\\n> ", " ").replace("\\\n", " ");
     let lines = page.lines().filter(|line| line.contains("kubectl "));
@@ -123,11 +124,11 @@ fn the_commands_of_the_pages_name_what_the_chart_installs() {
         }
     }
     assert!(faults.is_empty(), "the chart installs no such thing: {faults:#?}");
-    // As many as there were when this was written: pages that are no longer read would leave none.
+    // The number when this test was written: a page that is no longer parsed would give none.
     assert!(count >= 12, "{count}");
 }
 
-/// What Helm says after an installation.
+/// Returns the notes that Helm prints after an installation.
 fn install_notes(values: &[&str]) -> String {
     let sets: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
     let args = ["install", "tenantry", "charts/tenantry", "-n", "tenantry-system", "--dry-run=client", "-o", "json"];

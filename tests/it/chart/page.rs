@@ -1,4 +1,4 @@
-//! The pages on installation and upgrades can be followed word by word.
+//! Follows the pages on installation and upgrades word by word.
 
 use std::fs;
 use std::process::Command;
@@ -25,7 +25,7 @@ fn the_table_of_values_is_what_the_schema_and_the_defaults_say() {
     assert!(page.lines().any(|line| line.starts_with(row)), "{page}");
 }
 
-/// The page's text in capitals, as somebody may fill it in.
+/// Replaces the page's placeholders in capitals, as a reader would.
 fn fill_placeholders(text: &str) -> String {
     [
         ("REGISTRY", "registry.example"),
@@ -49,7 +49,7 @@ fn each_helm_install_of_the_page_is_taken_by_the_chart() {
     assert_eq!(lines.len(), 2, "{lines:#?}");
     let home = crate::support::test_folder("helm-page").unwrap();
     for line in lines {
-        // Rendered and not installed: no cluster is here.
+        // Rendered and not installed, since this test has no cluster.
         let script = line.replacen("helm install ", "\"$HELM\" template ", 1);
         let mut command = Command::new("sh");
         command.args(["-c", &script]).current_dir(assets::root()).env("HELM", assets::helm().unwrap());
@@ -76,7 +76,7 @@ fn the_manifest_of_the_install_page_makes_its_tenants() {
     let create = ["create", "secret", "generic", "platform"];
     let literals: Vec<&str> = literals.iter().map(String::as_str).collect();
     space.kubectl(&[&create[..], &literals].concat());
-    // The platform has one tenant of a name, and the cluster one namespace.
+    // The platform allows a tenant name once, and the cluster a namespace.
     let mut manifest = manifest.replace("namespace: acme", &format!("namespace: {}", space.name));
     for (name, own) in [("Acme Managed Services", "acme"), ("Globex", "globex")] {
         manifest = manifest.replace(&format!("name: {name}\n"), &format!("name: {}\n", space.tenant_name(own)));
@@ -88,7 +88,7 @@ fn the_manifest_of_the_install_page_makes_its_tenants() {
     }
 }
 
-/// The cells of the first row of a table below a heading.
+/// Returns the cells of the first row of a table below a heading.
 fn first_row(page: &str, heading: &str) -> Vec<String> {
     let below = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
     let row = below.lines().filter(|line| line.starts_with('|')).nth(2).unwrap();
@@ -110,7 +110,7 @@ fn the_table_of_versions_is_that_of_this_release_and_its_tests() {
         env!("CARGO_PKG_VERSION"),
         "`tenantry.dev/v1alpha1`",
         &format!("{oldest} or newer"),
-        // The first with `--take-ownership`.
+        // The first version with `--take-ownership`.
         "3.17 or newer",
         &tested,
     ];

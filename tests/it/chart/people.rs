@@ -1,4 +1,4 @@
-//! The roles for people, by impersonation: who may do what with which field.
+//! The roles for people, by impersonation: which role may do what with which field.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use super::{Helm, find_object, parse_objects};
 use crate::admission::shared_server;
 
-/// What somebody tries to do with an object.
+/// An action of a user on an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum RoleAction {
-    /// Sees all in a namespace.
+    /// Lists all objects of a namespace.
     List,
-    /// Sees one.
+    /// Reads one object.
     Get,
-    /// Makes one.
+    /// Creates an object.
     Create,
-    /// Makes one whose end is confirmed already.
+    /// Creates an object with a confirmed termination.
     CreateConfirmed,
     /// Changes `details`.
     Edit,
@@ -29,19 +29,19 @@ enum RoleAction {
     RequestTermination,
     /// Sets `deletion.confirm`.
     ConfirmTermination,
-    /// Changes another's `deletion.confirm`.
+    /// Changes the `deletion.confirm` of another user.
     ChangeConsent,
-    /// Takes `deletion.confirm` back.
+    /// Removes `deletion.confirm`.
     WithdrawConsent,
     /// Deletes an object whose tenant is retained.
     Delete,
-    /// Deletes an object whose tenant is to be ended, with consent.
+    /// Deletes an object whose tenant will be terminated, with consent.
     DeleteConfirmed,
-    /// Deletes an object whose tenant would be ended, without consent.
+    /// Deletes an object whose tenant would be terminated, without consent.
     DeleteUnconfirmed,
     /// Names an owner in another cluster to take a tenant from.
     TakeOver,
-    /// Writes status, which the operator believes.
+    /// Writes status, which the operator trusts.
     Status,
 }
 
@@ -86,8 +86,8 @@ const END: &[RoleAction] = &[
     DeleteConfirmed,
 ];
 
-/// Role, the permission of the platform's console that it stands for, and what it lets do with Partners and with Clients.
-/// Nobody may delete what would be ended unconfirmed, take from another owner, or write status.
+/// Role, the permission of the platform's console that it corresponds to, and the actions that it allows on Partners
+/// and on Clients. No role may delete without a confirmed consent, take a tenant from another owner, or write status.
 type RoleRow = (&'static str, &'static str, &'static [RoleAction], &'static [RoleAction]);
 const TABLE: [RoleRow; 11] = [
     ("tenantry-partner-viewer", "MSP_View", LOOK, NOTHING),
@@ -105,7 +105,7 @@ const TABLE: [RoleRow; 11] = [
 
 const NAMESPACE: &str = "people";
 
-/// An object that is there for the deeds; each is tried without being done.
+/// An object for the actions. Each action is a dry run.
 fn test_object(kind: &str, name: &str, deletion: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE},
@@ -128,7 +128,7 @@ fn confirmed_deletion() -> Value {
     json!({"policy": "Terminate", "confirm": confirmation("2030-01-01T00:00:00Z")})
 }
 
-/// Objects, users and the roles of the chart.
+/// Creates objects, users and the roles of the chart.
 fn create_objects_and_users() {
     let server = shared_server();
     server.admin.run(&["create", "namespace", NAMESPACE]).unwrap();
@@ -152,7 +152,7 @@ fn create_objects_and_users() {
     }
 }
 
-/// A client that is somebody else.
+/// Returns a client that impersonates a user.
 async fn client_impersonating(user: &str) -> kube::Client {
     let path = shared_server().kubeconfig();
     let config = kube::config::Kubeconfig::read_from(path).unwrap();
@@ -163,7 +163,7 @@ async fn client_impersonating(user: &str) -> kube::Client {
     kube::Client::try_from(config).unwrap()
 }
 
-/// Whether somebody may; nothing is done.
+/// Tries an action as a dry run.
 async fn try_action(api: &Api<DynamicObject>, kind: &str, deed: RoleAction) -> Result<(), kube::Error> {
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
     let patch = async |name: &str, spec: Value| {
@@ -204,7 +204,7 @@ async fn try_action(api: &Api<DynamicObject>, kind: &str, deed: RoleAction) -> R
     }
 }
 
-/// What a role lets do with a kind.
+/// Returns the actions that a role allows on a kind.
 async fn allowed_actions(client: &kube::Client, kind: &str) -> Vec<RoleAction> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &resource);
@@ -231,7 +231,7 @@ async fn each_role_lets_do_what_the_permission_of_the_console_lets_do_and_no_mor
     }
 }
 
-/// Waits until the controller has put the chart's roles into those of every cluster.
+/// Waits until the controller has aggregated the chart's roles into the default roles of the cluster.
 async fn wait_for_role_aggregation() {
     let client = client_impersonating("admin").await;
     let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
@@ -241,7 +241,7 @@ async fn wait_for_role_aggregation() {
     }
 }
 
-/// Where each role is added, by the labels of the chart.
+/// Returns the default roles into which each role is aggregated, by the labels of the chart.
 fn aggregation_targets(values: &[&str]) -> BTreeMap<String, Vec<String>> {
     let rendered = parse_objects(&Helm::without_cluster("into").render("tenantry-system", values).unwrap());
     let of = |role: &str| {

@@ -1,4 +1,4 @@
-//! What the chart renders, before Helm's own lint and a real API server that refuses every unknown field.
+//! Checks what the chart renders with Helm's lint and with a real API server that refuses unknown fields.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::assets;
 use crate::kubectl::Kubectl;
 use crate::support::{admin_kubectl, create_namespace};
 
-/// Values under which every line of the templates is rendered once.
+/// Sets of values that together render every line of the templates.
 fn value_sets(own: &str, other: &str) -> Vec<Vec<String>> {
     let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let spaces = format!("namespaces={{{own},{other}}}");
@@ -76,7 +76,7 @@ fn value_sets(own: &str, other: &str) -> Vec<Vec<String>> {
     vec![Vec::new(), all, scoped, bare]
 }
 
-/// A namespace in which nothing runs that the strictest of the Pod Security Standards refuses.
+/// Creates a namespace with the strictest of the Pod Security Standards.
 fn create_restricted_namespace(name: &str) -> String {
     let namespace = create_namespace(name);
     let labels = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
@@ -84,7 +84,7 @@ fn create_restricted_namespace(name: &str) -> String {
     namespace
 }
 
-/// What the API server says to a text that it is only to judge.
+/// Returns the API server's output of a server-side dry run.
 fn apply_dry_run(kubectl: &Kubectl, text: &str) -> String {
     let args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts"];
     let own = ["--field-manager=chart", "-o", "name", "-f", "-"];
@@ -125,7 +125,7 @@ fn alerts_and_dashboard_are_the_files_that_are_tested() {
     let text = plain.to_string();
     assert!(text.contains("docs/runbook.md#"), "{text}");
     assert_eq!(rule["spec"].to_string(), text.replace("\"docs/runbook.md#", "\"https://wiki.example/ops/runbook.md#"));
-    // Without a URL no alert has a link that leads nowhere.
+    // Without a URL no alert has a broken link.
     let rendered = parse_objects(&Helm::without_cluster("alerts").render("tenantry-system", &values[..1]).unwrap());
     let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
     assert_eq!(rule["spec"].to_string(), text.replace("\"runbook_url\"", "\"runbook\""));
@@ -225,9 +225,9 @@ fn a_start_is_waited_for_and_gives_the_group_no_access_to_keys_again() {
     for name in ["tenantry", "tenantry-platform"] {
         let container = &pod(name)["containers"][0];
         let probe = &container["startupProbe"];
-        // A probe before the program listens is a Warning event at each start.
+        // A probe before the program listens would cause a Warning event at each start.
         assert!(probe["initialDelaySeconds"].as_u64().unwrap() > 0, "{probe}");
-        // What waits for its kinds, its rights or its database is not restarted for it.
+        // A program that waits for its kinds, its permissions or its database must not be restarted for that.
         assert_eq!(probe["httpGet"], container["livenessProbe"]["httpGet"], "{name}");
     }
 }
@@ -273,7 +273,7 @@ fn every_pod_is_admitted_where_only_the_restricted_are() {
     assert_eq!(pods, 2);
 }
 
-/// Rules of all roles that are the operator's own.
+/// Returns the rules of all roles of the operator.
 fn operator_rules(values: &[&str]) -> Vec<(String, Value)> {
     let rendered = parse_objects(&Helm::without_cluster("rules").render("tenantry-system", values).unwrap());
     let is_own = |role: &&Value| {
@@ -290,7 +290,7 @@ fn operator_rules(values: &[&str]) -> Vec<(String, Value)> {
 
 #[test]
 fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() {
-    // The key of the records is made in the operator's own namespace.
+    // The operator creates the key of the records in its own namespace.
     let makes_its_key = |kind: &str, rule: &Value| {
         kind == "Role" && rule == &json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]})
     };

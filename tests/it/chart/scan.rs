@@ -1,4 +1,4 @@
-//! A scanner of manifests that knows nothing of us.
+//! Checks the manifests with a third-party scanner.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use super::Helm;
 use crate::consoles::apart::SCAN;
 use crate::{assets, support};
 
-/// Checks that fail on a text of manifests, and how many passed.
+/// Returns the checks that fail for the manifests, and how many passed.
 fn scan_manifests(name: &str, text: &str) -> (BTreeSet<String>, u64) {
     let program = assets::target().unwrap().join("checkov/bin/checkov");
     assert!(program.is_file(), "`checkov` is missing: run `make checkov`");

@@ -1,5 +1,5 @@
-//! The chart in a real cluster, and the operator beside it: no kubelet is here, so it runs as a process, with the flags of
-//! its Deployment and the rights of its ServiceAccount.
+//! Runs the chart in a real cluster without a kubelet: the operator runs as a process, with the flags of its Deployment
+//! and the permissions of its ServiceAccount.
 
 use std::path::Path;
 
@@ -20,20 +20,20 @@ pub(crate) struct ChartRelease {
     pub(crate) name: &'static str,
     /// Its namespace.
     pub(crate) namespace: &'static str,
-    /// The operator's Deployment, and its account.
+    /// The name of the operator's Deployment, and of its account.
     pub(crate) deployment: &'static str,
 }
 
 impl ChartRelease {
-    /// Installs a chart, with the hosts and times of a test.
-    pub(crate) fn install_chart(self, helm: &Helm, (chart, ground): (&Path, &TestServers), values: &[&str]) {
+    /// Installs the chart, with the hosts and times of a test.
+    pub(crate) fn install_chart(self, helm: &Helm, chart: &Path, ground: &TestServers, values: &[&str]) {
         let hosts = format!("platformHosts={{{}}}", ground.platform.host());
         let mut args = vec!["install", self.name, chart.to_str().unwrap(), "-n", self.namespace, "--create-namespace"];
         args.extend(["--set", &hosts, "--set", "driftInterval=1s"]);
         args.extend(values.iter().flat_map(|value| ["--set", value]));
         helm.run(&args).unwrap();
         let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
-        // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+        // A new definition has no conditions at first, which `wait` takes for an error.
         if ground.kubectl.run(&established).is_err() {
             std::thread::sleep(std::time::Duration::from_secs(1));
             ground.kubectl.run(&established).unwrap();
@@ -44,7 +44,8 @@ impl ChartRelease {
     pub(crate) fn start_deployed_operator(
         self,
         run: &str,
-        (cluster, kubectl): (&ControlPlane, &Kubectl),
+        cluster: &ControlPlane,
+        kubectl: &Kubectl,
     ) -> Result<ServiceProcess> {
         let own = ["-n", self.namespace];
         let text = kubectl.run(&[&own[..], &["get", "deployment", self.deployment, "-o", "json"]].concat())?;
@@ -54,10 +55,10 @@ impl ChartRelease {
         let kubeconfig = cluster.add_kubeconfig(self.namespace, token.trim())?;
         let (flags, env) = operator_flags_and_env(&deployment);
         let folder = support::test_folder(&format!("{}-{run}", self.namespace))?;
-        programs::start_deployed(&folder, (&kubeconfig, self.namespace), (&flags, &env))
+        programs::start_deployed(&folder, &kubeconfig, self.namespace, &flags, &env)
     }
 
-    /// What Helm says that it installed.
+    /// Returns the manifest that Helm records for the release.
     pub(crate) fn installed_manifest(self, helm: &Helm) -> String {
         helm.run(&["get", "manifest", self.name, "-n", self.namespace]).unwrap()
     }

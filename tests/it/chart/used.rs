@@ -1,4 +1,4 @@
-//! What the chart grants to the operator and what the operator is seen to use are the same.
+//! Verifies that the chart grants exactly the permissions that the operator uses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::programs::{OperatorOptions, PlatformOptions};
 use crate::world::{TestNamespace, TestServers, TestWorld};
 
 impl ChartRelease {
-    /// Whether its rights are for all namespaces.
+    /// Returns whether the release has permissions for all namespaces.
     fn is_cluster_wide(self) -> bool {
         self.name == "tenantry"
     }
@@ -28,7 +28,7 @@ const CLUSTER_WIDE_RELEASE: ChartRelease =
 const NAMESPACED_RELEASE: ChartRelease =
     ChartRelease { name: "scoped", namespace: "scoped-system", deployment: "scoped-tenantry" };
 
-/// What both accounts ask; nobody else fills the log.
+/// Records the requests of both accounts only.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -40,13 +40,13 @@ rules:
 - level: None
 ";
 
-/// One thing that a role lets do.
+/// One permission of a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ChartGrant {
     role: String,
     group: String,
     resource: String,
-    /// Empty: any.
+    /// Empty for all names.
     name: String,
     verb: String,
 }
@@ -55,7 +55,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned()).collect()
 }
 
-/// Everything that a release grants to the operator; Roles of one name are one.
+/// Collects all permissions that a release grants to the operator. Roles with the same name count as one.
 fn grants_of_release(release: ChartRelease, helm: &Helm) -> BTreeSet<ChartGrant> {
     let manifest = parse_objects(&release.installed_manifest(helm));
     let is_role = |object: &&Value| object["kind"] == "Role" || object["kind"] == "ClusterRole";
@@ -90,7 +90,7 @@ fn grants_of_release(release: ChartRelease, helm: &Helm) -> BTreeSet<ChartGrant>
     grants
 }
 
-/// Requests of a release's account, as the API server wrote them down.
+/// Reads the requests of a release's account from the audit log.
 fn audited_requests(log: &Path, release: ChartRelease) -> Vec<Value> {
     let user = format!("system:serviceaccount:{}:{}", release.namespace, release.deployment);
     let text = fs::read_to_string(log).unwrap();
@@ -98,7 +98,7 @@ fn audited_requests(log: &Path, release: ChartRelease) -> Vec<Value> {
     lines.filter(|event| event["user"]["username"] == user.as_str()).collect()
 }
 
-/// Whether a request was let through because of that grant.
+/// Returns whether the grant allowed the request.
 fn is_allowed_by(event: &Value, grant: &ChartGrant) -> bool {
     let of = &event["objectRef"];
     let text = |key: &str| of[key].as_str().unwrap_or_default();
@@ -118,7 +118,7 @@ fn unused_grants<'a>(grants: &'a BTreeSet<ChartGrant>, asked: &[Value]) -> Vec<&
     grants.iter().filter(|grant| !asked.iter().any(|event| is_allowed_by(event, grant))).collect()
 }
 
-/// A world in which everything happens that the operator has a right for.
+/// A scenario in which the operator uses every permission.
 struct RightsScenario<'a> {
     first: TestNamespace<'a>,
     second: TestNamespace<'a>,
@@ -143,7 +143,7 @@ impl<'a> RightsScenario<'a> {
         space.apply_client(name, &whole);
     }
 
-    /// A Partner with an image, with keys of another Secret and with clients by a label; and its clients.
+    /// Creates a Partner with an image, with keys of another Secret and with clients by a label, and its Clients.
     fn create_objects(&self) -> String {
         let image = fs::read(assets::root().join("examples/brand/logo.png")).unwrap();
         self.first.apply(&json!({
@@ -175,7 +175,7 @@ impl<'a> RightsScenario<'a> {
         self.first.wait_until_ready("partner/acme")
     }
 
-    /// Edits until an event is counted up, and a change elsewhere that is corrected.
+    /// Edits until an event has a count above one, and makes a change on the platform that is corrected.
     fn change_settings(&self, partner: &str) {
         let client = self.second.wait_until_ready("client/globex");
         let path = self.second.client_path(partner, &client);
@@ -196,7 +196,7 @@ impl<'a> RightsScenario<'a> {
         self.second.wait_until("drift is corrected", || Ok(city()? == wanted));
     }
 
-    /// A tenant that nobody declared is taken over.
+    /// Lets an object adopt an undeclared tenant.
     fn adopt_tenant(&self, partner: &str) {
         let tenancy = &self.first.world.tenancy;
         let name = self.second.tenant_name("found");
@@ -208,7 +208,7 @@ impl<'a> RightsScenario<'a> {
         assert_eq!(self.second.wait_until_ready("client/found"), id);
     }
 
-    /// Clients and a Partner are ended with consent.
+    /// Terminates Clients and a Partner with consent.
     fn terminate_objects(&self) {
         let objects = [
             (&self.second, "client/globex"),
@@ -227,8 +227,8 @@ impl<'a> RightsScenario<'a> {
         self.going.wait_until_ready("client/hooli");
     }
 
-    /// A namespace goes with a tenant in it that is not ended. Rights that lie in it go with it, perhaps before the
-    /// operator has used them: then a person lets go of what is left.
+    /// Deletes a namespace with a tenant that is not terminated. The namespace's permissions may be removed before the
+    /// operator has used them; a person then removes the remaining finalizers.
     fn delete_namespace(&self) {
         let kubectl = &self.first.world.kubectl;
         kubectl.run(&["delete", "namespace", &self.going.name, "--wait=false"]).unwrap();
@@ -259,14 +259,14 @@ impl<'a> RightsScenario<'a> {
     }
 }
 
-/// Holds what was granted to what was used, in both directions.
+/// Compares the granted permissions with the used ones, in both directions.
 fn compare_grants_with_use(release: ChartRelease, helm: &Helm, log: &Path) {
     let (grants, asked) = (grants_of_release(release, helm), audited_requests(log, release));
     assert!(grants.len() > 20 && asked.len() > 50, "{} grants, {} requests", grants.len(), asked.len());
     let refused: BTreeSet<String> = asked
         .iter()
         .filter(|event| event["annotations"]["authorization.k8s.io/decision"] != "allow")
-        // Its rights went with it.
+        // Its permissions were deleted with it.
         .filter(|event| !event["requestURI"].as_str().unwrap().contains("/namespaces/going"))
         .map(|event| format!("{} {}", event["verb"], event["requestURI"]))
         .collect();
@@ -275,10 +275,10 @@ fn compare_grants_with_use(release: ChartRelease, helm: &Helm, log: &Path) {
     assert!(unused.is_empty(), "granted by {} and not used: {unused:#?}", release.name);
 }
 
-/// An operator for all namespaces.
+/// Runs an operator for all namespaces.
 fn run_cluster_wide(ground: TestServers, helm: &Helm, spaces: [&str; 3]) -> TestWorld {
     let operator =
-        CLUSTER_WIDE_RELEASE.start_deployed_operator("whole", (&ground.control_plane, &ground.kubectl)).unwrap();
+        CLUSTER_WIDE_RELEASE.start_deployed_operator("whole", &ground.control_plane, &ground.kubectl).unwrap();
     let options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     let mut world = ground.into_world(operator, options);
     let play = RightsScenario::new(&world, spaces, CLUSTER_WIDE_RELEASE);
@@ -292,10 +292,10 @@ fn run_cluster_wide(ground: TestServers, helm: &Helm, spaces: [&str; 3]) -> Test
     world
 }
 
-/// An operator for some.
+/// Runs an operator for some namespaces.
 fn run_namespaced(mut world: TestWorld, helm: &Helm, spaces: [&str; 3]) {
     world.operator =
-        NAMESPACED_RELEASE.start_deployed_operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
+        NAMESPACED_RELEASE.start_deployed_operator("scoped", &world.control_plane, &world.kubectl).unwrap();
     let home = TestNamespace::existing(&world, NAMESPACED_RELEASE.namespace.to_owned());
     home.apply_secret("standing", &home.credential());
     let play = RightsScenario::new(&world, spaces, NAMESPACED_RELEASE);
@@ -305,7 +305,7 @@ fn run_namespaced(mut world: TestWorld, helm: &Helm, spaces: [&str; 3]) {
     }));
     play.run_scenario();
     play.second.wait_until_ready("partner/standing");
-    // A definition goes, and what was of its kind is let go.
+    // The definition is deleted, and its objects are released.
     world.kubectl.run(&["delete", "crd", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
     play.wait_for_home_event();
     world.operator.process().stop().unwrap();
@@ -323,7 +323,7 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     }
     let helm = Helm::on_cluster(&ground.control_plane.kubeconfig("admin"), "used");
     let chart = Path::new("charts/tenantry");
-    CLUSTER_WIDE_RELEASE.install_chart(&helm, (chart, &ground), &[]);
+    CLUSTER_WIDE_RELEASE.install_chart(&helm, chart, &ground, &[]);
     let some = [
         "namespaces={first,second,going}",
         "clusterId=c1",
@@ -333,7 +333,7 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
         "defaultConnection.secretName=standing",
         "defaultConnection.namespaces={second}",
     ];
-    NAMESPACED_RELEASE.install_chart(&helm, (chart, &ground), &some);
+    NAMESPACED_RELEASE.install_chart(&helm, chart, &ground, &some);
     let world = run_cluster_wide(ground, &helm, spaces[0]);
     run_namespaced(world, &helm, spaces[1]);
 }

@@ -1,4 +1,4 @@
-//! The values: one list in the schema, the page of defaults and the templates.
+//! Verifies that the schema, the page of defaults and the templates have the same values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +19,7 @@ fn values_schema() -> Value {
     serde_json::from_str(&read_chart_file("values.schema.json")).unwrap()
 }
 
-/// Holds the members of a value to those of its schema, and gathers the paths of what has no members of its own.
+/// Compares the members of a value with its schema, and collects the paths of values without members.
 fn collect_leaves(schema: &Value, value: &Value, path: &str, leaves: &mut BTreeSet<String>) {
     let Some(properties) = schema["properties"].as_object() else {
         leaves.insert(path.to_owned());
@@ -41,7 +41,7 @@ fn value_leaves() -> BTreeSet<String> {
     leaves
 }
 
-/// Paths that the templates name.
+/// Collects the paths that the templates name.
 fn paths_in_templates() -> BTreeSet<String> {
     let folder = assets::root().join("charts/tenantry/templates");
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
@@ -59,7 +59,7 @@ fn paths_in_templates() -> BTreeSet<String> {
 fn the_schema_the_defaults_and_the_templates_know_the_same_values() {
     let leaves = value_leaves();
     assert!(leaves.len() > 50, "{leaves:?}");
-    // These are handed over whole.
+    // These are passed on as complete blocks.
     let (image, amounts) =
         (["repository", "tag", "digest", "pullPolicy"].as_slice(), ["requests", "limits"].as_slice());
     let mut named = paths_in_templates();
@@ -77,7 +77,7 @@ fn the_schema_the_defaults_and_the_templates_know_the_same_values() {
     }
 }
 
-/// Keys of a text of values that no comment is above, with their lines.
+/// Returns the keys of a values file without a comment above them, with their lines.
 fn keys_without_comment(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
     let mut above: Vec<(usize, &str)> = Vec::new();
     let (mut missing, mut before) = (Vec::new(), "");
@@ -100,7 +100,7 @@ fn keys_without_comment(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
 #[test]
 fn every_value_has_its_words() {
     let (text, mut leaves) = (read_chart_file("values.yaml"), value_leaves());
-    // Two maps of any names, whose defaults have a comment each.
+    // Two maps with free names, whose defaults have a comment each.
     for whole in ["resources.requests", "resources.limits", "platform.resources.requests", "platform.resources.limits"]
     {
         assert!(leaves.remove(whole), "{whole}");
@@ -111,7 +111,7 @@ fn every_value_has_its_words() {
     assert_eq!(keys_without_comment(&without, &leaves).len(), leaves.len());
 }
 
-/// The words of the schema, by the path of their value.
+/// Collects the descriptions of the schema, by the path of their value.
 fn collect_descriptions(schema: &Value, path: &str, words: &mut BTreeMap<String, String>) {
     for (key, value) in schema["properties"].as_object().into_iter().flatten() {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -122,7 +122,7 @@ fn collect_descriptions(schema: &Value, path: &str, words: &mut BTreeMap<String,
     }
 }
 
-/// The comments of a text of values, by the path of the key below them.
+/// Collects the comments of a values file, by the path of the key below them.
 fn comments_by_path(text: &str) -> BTreeMap<String, String> {
     let (mut found, mut above, mut words) = (BTreeMap::new(), Vec::new(), Vec::new());
     for line in text.lines() {
@@ -158,7 +158,7 @@ fn the_schema_says_of_each_value_what_the_page_of_defaults_says() {
     }
 }
 
-/// An Ingress before the platform, without what it needs besides.
+/// An Ingress for the platform, without its prerequisites.
 const INGRESS: &[&str] = &[
     "platform.enabled=true",
     "platform.ingress.enabled=true",
@@ -202,7 +202,7 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
     }
 }
 
-/// The operator's settings that a Deployment gives it.
+/// Returns the operator's settings as a Deployment sets them.
 fn rendered_settings(values: &[&str]) -> (OperatorFlags, Vec<(String, String)>) {
     let rendered = parse_objects(&Helm::without_cluster("settings").render("tenantry-system", values).unwrap());
     let (flags, env) = operator_flags_and_env(find_object(&rendered, "Deployment", "tenantry"));
@@ -251,7 +251,7 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
     assert_eq!(env, [("TENANTRY_LOG".to_owned(), "debug".to_owned())]);
 }
 
-/// Environment of the platform's container.
+/// Returns the environment of the platform's container.
 fn platform_env(values: &[&str]) -> BTreeMap<String, String> {
     let values = [&["platform.enabled=true"], values].concat();
     let rendered = parse_objects(&Helm::without_cluster("platform").render("tenantry-system", &values).unwrap());
@@ -266,7 +266,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }
 
-/// Variables of the program's flags, with their defaults.
+/// Returns the environment variables of the program's flags, with their defaults.
 fn platform_flags() -> BTreeMap<String, Option<String>> {
     let command = PlatformFlags::command();
     let own = ["help", "version"];
@@ -285,11 +285,11 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
     let flags = platform_flags();
     let chart = platform_env(&[]);
     assert_eq!(chart["TENANTRY_LOG"], "info");
-    // Where the Pod keeps its files and listens is the chart's affair; the level of the log is no flag.
+    // Paths and ports of the Pod belong to the chart, and the log level is not a flag.
     let others =
         ["TENANTRY_LISTEN", "TENANTRY_DATABASE", "TENANTRY_CREDENTIAL_FILE", "TENANTRY_AUDIT_KEY", "TENANTRY_LOG"];
     for (name, value) in chart.iter().filter(|(name, _)| name.starts_with("TENANTRY_") && !others.contains(&&***name)) {
-        // A switch has no default of its own.
+        // A switch has no explicit default.
         let default = flags[name].clone().unwrap_or_else(|| "false".to_owned());
         assert_eq!((name, value), (name, &default));
     }
@@ -320,7 +320,7 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
     for (value, name, wanted) in all {
         assert_eq!(told.get(name).map(String::as_str), Some(wanted), "{value}");
     }
-    // The secret stands in a file and not in the environment, and the rest above or in a place of the Pod.
+    // The secret is in a file and not in the environment. The other variables are above, or paths of the Pod.
     let set: BTreeSet<&String> = chart.keys().chain(told.keys()).filter(|name| name.starts_with("TENANTRY_")).collect();
     let mut known: BTreeSet<&String> = flags.keys().collect();
     assert!(known.remove(&"TENANTRY_EXPORT_S3_SECRET".to_owned()));
@@ -337,7 +337,7 @@ fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
         let place = |value: String| value.replace("/data/", &format!("{}/", folder.display()));
         let env = platform_env(values).into_iter().map(|(name, value)| (name, place(value)));
-        // It makes the database and tells what is not there yet.
+        // It creates the database and reports what is missing.
         let ran = command.args(["credential", "create"]).env_clear().envs(env).output().unwrap();
         assert!(ran.status.success(), "{ran:?}");
     }

@@ -1,4 +1,4 @@
-//! Verbs that write to an object and let the operator do the rest.
+//! Verbs that write to an object and leave the rest to the operator.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{PluginFolder, PluginRun};
 use crate::proxy::rules::{FaultRule, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner `acme` and a Client `globex` with this in its spec, both Ready: the ids of their tenants.
+/// Creates a Partner `acme` and a Client `globex` with this spec, both Ready. Returns the ids of their tenants.
 fn create_partner_and_client(prefix: &str, spec: &Value) -> (TestNamespace<'static>, String, String) {
     let space = TestWorld::shared_world().create_namespace(prefix);
     space.apply_partner("acme", &json!({}));
@@ -65,7 +65,7 @@ fn a_pause_is_written_and_ended_and_the_operator_follows() {
     assert_output(&run_in_namespace(&desk, &space, &["resume", "globex"]), "", "it is not paused");
     assert_output(&run_in_namespace(&desk, &space, &["pause", "--all"]), "paused Partner", "");
     assert_eq!(client_spec_at(&space, "/management/mode"), json!("Paused"));
-    // A time beside `Paused` would mean nothing.
+    // A time together with `Paused` would have no meaning.
     assert_output(
         &run_in_namespace(&desk, &space, &["pause", "globex", "--until", "2099-01-01T00:00:00Z"]),
         "paused Client",
@@ -216,7 +216,7 @@ fn reconcile_waits_for_the_look_and_shows_what_came_of_it() {
     space.wait_until_ready("client/globex");
     let desk = PluginFolder::on_cluster_of(&space);
     space.kubectl(&["label", "client/globex", "team=a"]);
-    // What returned before the look would find none made yet.
+    // A verb that returned too early would find the pass unfinished.
     proxy.set_rules(vec![FaultRule::new("GET", "/api/", ProxyFault::Delay(2000))]);
     let ran = run_in_namespace(&desk, &space, &["reconcile", "-l", "team=a"]);
     let named = format!("Client `{}/globex`", space.name);

@@ -1,4 +1,4 @@
-//! One connection that cannot be used is one line of the result, and never a result less.
+//! A connection that cannot be used is one line of the result and hides no other result.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use super::whole::folder_contents;
 use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// A namespace in which nothing works: a Secret without a key, none at all, a wrong credential, and a platform that does
-/// not answer. Behind the first stands a Client as well.
+/// Creates objects with broken connections: a Secret without a key, a missing Secret, a wrong credential, and a
+/// platform that does not answer. The first one also has a Client.
 fn create_broken_connections(space: &TestNamespace<'_>) {
     let secret = |name: &str, key: &str, value: Option<&str>| {
         let mut data = space.credential();
@@ -36,7 +36,7 @@ fn create_broken_connections(space: &TestNamespace<'_>) {
     space.wait_until_not_ready("client/behind", "CredentialsUnavailable");
 }
 
-/// Lines that begin so.
+/// Returns the lines with this beginning.
 fn lines_starting_with<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
     text.lines().filter(|line| line.starts_with(begin)).collect()
 }
@@ -72,7 +72,7 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     assert_eq!(ran.json()["summary"], json!({"Nothing": 2, "Unknown": 5}), "all namespaces: {ran:?}");
     assert_eq!(desk.run(&["plan", "-A", "partner/acme"]).code, 1, "one object is in one namespace");
 
-    check_unmanaged(&desk, (&good, &bad));
+    check_unmanaged(&desk, &good, &bad);
 
     let ran = desk.run(&["status", "-A"]);
     assert_eq!((ran.code, lines_starting_with(&ran.out, "connection of ").len()), (1, 4), "{ran:?}");
@@ -80,7 +80,7 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     assert_eq!(desk.run(&["status", "-n", &good.name]).code, 0);
 }
 
-fn check_unmanaged(desk: &PluginFolder, (good, bad): (&TestNamespace<'_>, &TestNamespace<'_>)) {
+fn check_unmanaged(desk: &PluginFolder, good: &TestNamespace<'_>, bad: &TestNamespace<'_>) {
     let ran = desk.run(&["unmanaged"]);
     assert_eq!((ran.code, lines_starting_with(&ran.out, "not looked at: ").len()), (1, 4), "{ran:?}");
     assert!(ran.out.contains("\"Clicked\""), "{}", ran.out);
@@ -96,7 +96,7 @@ fn check_unmanaged(desk: &PluginFolder, (good, bad): (&TestNamespace<'_>, &TestN
     assert_eq!(found(bad), (1, Some(0), Some(4)));
 }
 
-/// A Client of a partner that is about to be made.
+/// Returns a Client of a partner that does not exist yet.
 fn new_client(number: usize) -> Value {
     json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": format!("new-{number}")},
@@ -185,7 +185,8 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
     assert!(folder_contents(&desk.folder.join("still")).contains_key("hidden/client-kept.yaml"), "{ran:?}");
 }
 
-/// An image that a platform in trouble does not give is one that the export lacks, and not one that has gone.
+/// Verifies that an image that the platform cannot deliver makes the export of its partner fail, and that the earlier
+/// files are kept.
 fn the_image_stays(world: &TestWorld, desk: &PluginFolder) {
     let path = format!("{}/msps", world.tenancy.provider_id());
     let made = world.tenancy.call("POST", &path, Some(&json!({"name": "Branded"}))).unwrap().json().unwrap();
@@ -206,7 +207,7 @@ fn the_image_stays(world: &TestWorld, desk: &PluginFolder) {
         assert!(ran.code == 1 && ran.err.contains(&format!("partner {id} as a whole")), "{fault:?}: {ran:?}");
         assert_eq!(folder_contents(&desk.folder.join("branded")), before, "{fault:?}");
     }
-    // What is about this one file is told of it, and the rest is written.
+    // An error about one file is reported for that file, and the rest is written.
     let body = json!({"code": "0006", "message": "not for you"}).to_string();
     let refused = ProxyFault::Answer(CannedAnswer { status: 403, body, ..CannedAnswer::default() });
     let proxy = world.start_proxy(vec![FaultRule::new("GET", "^/images/org/", refused)]);

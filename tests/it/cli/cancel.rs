@@ -1,4 +1,4 @@
-//! `cancel`: the way back, and whether it came in time.
+//! `cancel`: withdraws the consent and shows whether it was in time.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use super::{PluginFolder, PluginRun};
 use crate::consoles::apart::{CANCEL, strs};
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner `acme` and one Client for each name, all Ready and to be terminated: with the ids of their tenants.
+/// Creates a Partner `acme` and one Client for each name, all Ready and with `policy: Terminate`. Returns the ids of
+/// their tenants.
 fn create_partner_and_clients<'a>(
     world: &'a TestWorld,
     prefix: &str,
@@ -28,7 +29,7 @@ fn run_cancel(desk: &PluginFolder, space: &TestNamespace<'_>, name: &str) -> Plu
     desk.run(&[&strs(&page)[..], &["-n", &space.name]].concat())
 }
 
-/// Deletes an object with consent, and waits for its grace period to run.
+/// Deletes an object with consent, and waits until its grace period runs.
 fn delete_with_consent(space: &TestNamespace<'_>, object: &str) {
     space.merge_patch(object, &space.offered_confirmation(object, 3600));
     space.delete(object);
@@ -105,7 +106,7 @@ fn once_the_end_may_have_been_asked_for_it_waits_and_tells_what_became_of_it() {
         PluginFolder::on_cluster_of(&space)
     };
     let own = [(name.as_str(), "SPACE")];
-    // Without an operator nobody tells.
+    // Without an operator no event reports the outcome.
     let ran = desk.run(&["cancel", "client/alive", "-n", &name, "--timeout", "1"]);
     compare_with_golden("cancel/not-told", &ran, &own);
     let space = TestNamespace::existing(&world, name.clone());

@@ -1,11 +1,11 @@
-//! `check`: what is there and what is missing.
+//! `check`: reports what exists and what is missing.
 
 use serde_json::{Value, json};
 
 use super::{PluginFolder, PluginRun};
 use crate::world::{TestNamespace, TestWorld};
 
-/// Result and message of each check of a thing.
+/// Returns result and message of each check with this name.
 fn results_of_check(checked: &Value, what: &str) -> Vec<(String, String)> {
     let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
     let all = checked.as_array().unwrap().iter().filter(|one| one["what"] == what);
@@ -49,7 +49,8 @@ fn what_is_there_is_told_from_what_is_missing() {
     assert!(text.contains("\nWRONG    connection   Secret `"), "{text}");
 }
 
-/// What the chart gives to an operator for all namespaces, with these verbs on the status and on the definitions.
+/// Creates the permissions that the chart grants to an operator for all namespaces, with these verbs on status and on
+/// the definitions.
 fn create_operator_rights(space: &TestNamespace<'_>, status: &[&str], definitions: &[&str]) {
     let granted = |group: &str, resources: Value, verbs: Value| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let watched = json!(["get", "list", "watch"]);

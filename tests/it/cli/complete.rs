@@ -1,4 +1,4 @@
-//! Completion: as kubectl asks for it, as bash does, and by name of the program.
+//! Completion as kubectl requests it, as bash does, and by the program's name.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -41,9 +41,9 @@ fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
     assert_eq!(values(&complete(&["terminate", "-n", ns, "client", ""])), ["globex", ":4"]);
     assert!(values(&complete(&["status", "-n", "comple"])).contains(&ns.to_owned()));
     assert_eq!(complete(&["plan", "-f", ""]), ":0\n", "names of files are the shell's");
-    // Whoever types is not told what is wrong.
+    // A completion prints no errors.
     assert_eq!(complete(&["status", "--server", "https://127.0.0.1:1", "-n", ns, "client/"]), ":4\n");
-    // kubectl finds the script under its name, and shows what it prints.
+    // kubectl finds the script by its name, and shows its output.
     let script = desk.write_file("kubectl_complete-tenantry", &desk.run(&["completion", "kubectl"]).out);
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let words = ["__complete", "tenantry", "status", "-n", ns, "client/"];

@@ -27,7 +27,7 @@ fn events_of_one_object_or_of_all_are_shown_with_what_they_say() {
     assert_eq!(events(&["--warnings"]).out.lines().count(), 2);
     let ran = events(&["partner/acme", "--warnings"]);
     assert!(ran.code == 0 && ran.out.is_empty() && ran.err.contains("there are no such events"), "{ran:?}");
-    // No Pod runs here: where the operator would be looked for is said.
+    // No Pod runs in this cluster, so the error names the namespace that was searched.
     let ran = desk.run(&["logs", "client/globex", "-n", &space.name]);
     let said = "no Pod with the label `app.kubernetes.io/component=operator` is in namespace `tenantry-system`";
     assert!(ran.code == 1 && ran.err.contains(said), "{ran:?}");

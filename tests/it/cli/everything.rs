@@ -1,5 +1,5 @@
-//! `export` of everything that the wire allows: each document is one that the API server takes, and what is in none was
-//! left out with a sentence that names it.
+//! `export` of everything that the wire format allows: the API server accepts each exported document, and each value
+//! that is missing there is named in a message.
 
 use std::collections::BTreeMap;
 
@@ -117,7 +117,7 @@ const URLS: [&str; 7] = [
     "https://[::1",
 ];
 
-/// Values of one tenant.
+/// Generates the values of a tenant.
 struct OddValues(StdRng);
 
 impl OddValues {
@@ -133,7 +133,7 @@ impl OddValues {
         }
     }
 
-    /// A text, a number, nothing, or something else.
+    /// Returns this text, a number, null, or another value.
     fn any_value(&mut self, text: &str) -> Value {
         match self.0.random_range(0..12) {
             0 => json!(self.0.random_range(0..4_930_123_456_789_i64)),
@@ -153,7 +153,7 @@ impl OddValues {
         json!(*[-1_i64, 0, 1, 3, 7, 8, 23, 24, 59, 60, 99, 365, 1 << 40].choose(&mut self.0).unwrap())
     }
 
-    /// Some of the members.
+    /// Returns some of the members.
     fn some_members(&mut self, members: Vec<(&str, Value)>) -> Value {
         let kept = members.into_iter().filter(|_| self.0.random_bool(0.6));
         Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect())
@@ -234,7 +234,7 @@ impl OddValues {
     }
 }
 
-/// Everything that the platform holds.
+/// The contents of the platform.
 struct OddPlatform {
     tenants: BTreeMap<String, Value>,
     branding: BTreeMap<String, Value>,
@@ -251,7 +251,7 @@ impl OddPlatform {
         Self { tenants, branding }
     }
 
-    /// The living tenants under a parent: two partners, of which each has every second client.
+    /// Returns the live tenants under a parent: two partners, each with every second client.
     fn tenants_under(&self, parent: &str) -> Vec<Value> {
         let number = |id: &str| id.rsplit('_').next().and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
         let stands = |id: &str| match parent {
@@ -281,19 +281,19 @@ impl OddPlatform {
     }
 }
 
-/// The lines of an export that say what was left out.
+/// Returns the lines of an export about what was left out.
 fn left_out_lines(ran: &PluginRun) -> Vec<&str> {
     ran.err.lines().filter_map(|line| line.strip_prefix("note: not exported: ")).collect()
 }
 
-/// Each document that was exported, by the id of its tenant.
+/// Returns the exported documents by the id of their tenant.
 fn exported_documents(ran: &PluginRun) -> BTreeMap<String, Value> {
     let lines: Vec<&str> = ran.out.lines().collect();
     let all = lines.split(|line| *line == "---").map(|lines| serde_yaml::from_str::<Value>(&lines.join("\n")).unwrap());
     all.map(|one| (one["spec"]["adoption"]["uniqueId"].as_str().unwrap().to_owned(), one)).collect()
 }
 
-/// What is wrong with an export of this platform.
+/// Returns what is wrong with an export of the platform with this seed.
 async fn export_faults(seed: u64) -> Vec<String> {
     let space = TestWorld::shared_world().create_namespace("everything");
     let (held, shown) = (OddPlatform::from_seed(seed), OddPlatform::from_seed(seed));
@@ -310,7 +310,7 @@ async fn export_faults(seed: u64) -> Vec<String> {
     let mut faults = Vec::new();
     for (id, document) in &written {
         let create = ["-n", &space.name, "create", "--dry-run=server", "-f", "-"];
-        // A mark names a namespace of its own, which is not there.
+        // A mark names a namespace that does not exist in this cluster.
         let mut document = document.clone();
         document["metadata"]["namespace"] = json!(space.name);
         let text = document.to_string();

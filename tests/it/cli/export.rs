@@ -1,4 +1,4 @@
-//! `export`: what is written, what cannot be, and what stands in the way.
+//! `export`: what is written, what cannot be, and what makes it fail.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::encoders::upload_body;
 use crate::programs::PlatformOptions;
 use crate::world::{TestNamespace, TestWorld};
 
-/// A partner with clients of which some things cannot be declared.
+/// Creates a partner with clients, some of whose values cannot be declared.
 fn create_undeclarable_tenants(space: &TestNamespace<'_>) -> String {
     let tenancy = &space.world.tenancy;
     let create = |path: &str, body: &serde_json::Value| {
@@ -59,7 +59,7 @@ fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
         "odd-SPACE/partner-odd-SPACE.yaml",
     ];
     assert_eq!(names, expected);
-    // What an earlier export wrote and this one does not is taken away; what others wrote is left alone.
+    // Files of an earlier export that are no longer needed are removed. Other files are kept.
     let ran = desk.run(&["export", "--connection", &connection, "--partner", &partner, "-o", "yaml"]);
     assert!(ran.code == 0 && ran.out.contains("kind: Partner") && !desk.folder.join("yaml").exists(), "{ran:?}");
     let folder = desk.folder.join("out");

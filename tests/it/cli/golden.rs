@@ -1,4 +1,5 @@
-//! Files with what the plugin says. `TENANTRY_GOLDEN=write` writes them anew; what changed is then seen in the diff.
+//! Golden files with the output of the plugin. `TENANTRY_GOLDEN=write` rewrites them, so that the diff shows what
+//! changed.
 
 use std::fmt::Write as _;
 
@@ -6,7 +7,7 @@ use super::PluginRun;
 use crate::assets;
 use crate::world::TestNamespace;
 
-/// Replaces what differs from run to run: names of this test's own, ids and digests.
+/// Masks what differs from run to run: names of this test, ids and digests.
 pub(super) fn mask_output(text: &str, own: &[(&str, &str)]) -> String {
     let mut text = text.to_owned();
     for (from, to) in own {
@@ -18,7 +19,7 @@ pub(super) fn mask_output(text: &str, own: &[(&str, &str)]) -> String {
     mask_uids(&mask_digests(&text))
 }
 
-/// UIDs: groups of 8, 4, 4, 4 and 12 hex digits.
+/// Masks UIDs: groups of 8, 4, 4, 4 and 12 hex digits.
 fn mask_uids(text: &str) -> String {
     let is_uid = |word: &str| {
         let groups: Vec<usize> = word.split('-').map(str::len).collect();
@@ -60,12 +61,12 @@ fn mask_digests(text: &str) -> String {
     masked
 }
 
-/// What is this test's own, for [`masked`].
+/// Returns the names of this test for [`mask_output`].
 pub(super) fn test_specific_names<'a>(space: &'a TestNamespace<'_>) -> Vec<(&'a str, &'a str)> {
     vec![(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")]
 }
 
-/// Compares a run with its file.
+/// Compares a run with its golden file.
 pub(super) fn compare_with_golden(name: &str, ran: &PluginRun, own: &[(&str, &str)]) {
     let PluginRun { code, out, err } = ran;
     let text = mask_output(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);

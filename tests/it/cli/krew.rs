@@ -1,4 +1,4 @@
-//! The plugin's manifest for krew, filled in as a release does.
+//! The plugin's krew manifest, filled in as for a release.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn a_release_fills_in_a_manifest_that_krew_takes() {
     let manifest: Value = serde_yaml::from_str(&filled).unwrap();
     assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
     assert_eq!(manifest["kind"], "Plugin");
-    // The file has the plugin's name, and the program is `kubectl-` and that.
+    // The file has the plugin's name, and the program has the prefix `kubectl-`.
     assert_eq!(manifest["metadata"]["name"], "tenantry");
     let spec = &manifest["spec"];
     assert_eq!(spec["version"], format!("v{}", env!("CARGO_PKG_VERSION")));

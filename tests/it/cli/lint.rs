@@ -1,4 +1,4 @@
-//! `lint`: the same verdict as the API server's and the operator's, without either.
+//! `lint` gives the same verdict as the API server and the operator, without either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use super::golden::compare_with_golden;
 use crate::assets;
 use crate::rules::{ApiRejection, DryRunServer, all_specs};
 
-/// Where an object is wrong.
+/// Paths of an object with errors.
 type ErrorPaths = BTreeSet<String>;
 
-/// What `lint` finds in many objects at once: the places of each.
+/// Runs `lint` on many objects at once. Returns the paths of the findings for each.
 fn lint_objects(objects: &[(String, Value)]) -> BTreeMap<usize, ErrorPaths> {
     let desk = PluginFolder::without_cluster();
     let mut text = String::new();
@@ -27,7 +27,7 @@ fn lint_objects(objects: &[(String, Value)]) -> BTreeMap<usize, ErrorPaths> {
     assert_eq!(ran.code, 1, "{}", ran.err);
     let mut places: BTreeMap<usize, ErrorPaths> = BTreeMap::new();
     for finding in ran.json()["findings"].as_array().unwrap() {
-        // What the API server does not judge: the operator's own stages, and many objects with one name.
+        // The API server does not check what the operator's own stages do, or that names are unique.
         if !["schema", "rule", "quotes"].contains(&finding["rule"].as_str().unwrap()) {
             continue;
         }
@@ -38,7 +38,7 @@ fn lint_objects(objects: &[(String, Value)]) -> BTreeMap<usize, ErrorPaths> {
     places
 }
 
-/// Where the API server finds an object wrong; it says of the whole that the rest was not looked at.
+/// Returns the paths that the API server refuses, without its note that the rest was not checked.
 fn refused_paths(answer: Result<(), ApiRejection>) -> ErrorPaths {
     let Err(ApiRejection(causes)) = answer else { return ErrorPaths::new() };
     causes.into_iter().filter(|(_, said)| !said.contains("were not checked")).map(|(field, _)| field).collect()
@@ -110,7 +110,7 @@ kind: Client
 metadata: {name: young, namespace: acme}
 ";
 
-/// Objects that are right one by one and do not fit together.
+/// Objects that are each valid but do not fit together.
 const INCONSISTENT_OBJECTS: &str = "apiVersion: v1
 kind: List
 items:
@@ -205,10 +205,10 @@ fn files_of_a_folder_that_hold_no_tenantry_object_are_passed_over_and_counted() 
     let examples = assets::root().join("examples").display().to_string();
     let own = [(examples.as_str(), "examples")];
     compare_with_golden("lint/clean-recursive", &desk.run(&["lint", "-f", &examples, "-R"]), &own);
-    // By its own name it was meant to hold one.
+    // A file that is named directly is expected to hold an object.
     let workflow = format!("{examples}/pull-request/workflow.yaml");
     compare_with_golden("lint/no-object", &desk.run(&["lint", "-f", &workflow]), &own);
-    // A misspelt member does not make an object disappear.
+    // An object with a misspelt member is not skipped.
     desk.write_file("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
     desk.write_file("tenants/notes.yaml", "todo: [nothing]\n");
     let ran = desk.run(&["lint", "-f", "tenants"]);
@@ -218,7 +218,7 @@ fn files_of_a_folder_that_hold_no_tenantry_object_are_passed_over_and_counted() 
     assert!(ran.err.contains("note: 6 files hold no Tenantry object") && !ran.err.contains("strict.yaml"), "{ran:?}");
 }
 
-/// A base and a patch over it, which says less than an object must.
+/// A base and a patch for it, which holds less than an object must.
 const OVERLAY: &str = "namespace: prod
 resources: [client.yaml]
 patches:
@@ -248,7 +248,7 @@ fn of_a_patch_of_a_kustomization_only_what_it_holds_is_judged() {
     assert_eq!(desk.run(&["lint", "-f", "prod/city.yaml"]).code, 0, "its kustomization stands beside it");
     desk.write_file("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
     compare_with_golden("lint/patched-wrongly", &desk.run(&["lint", "-f", "prod"]), &[]);
-    // Without a kustomization that says so it is an object, and lacks what an object needs.
+    // Without a kustomization that lists it as a patch it counts as an object with missing members.
     desk.write_file("alone.yaml", PATCH);
     let ran = desk.run(&["lint", "-f", "alone.yaml"]);
     assert!(ran.code == 1 && ran.out.contains("spec.details.name: Required value"), "{ran:?}");

@@ -1,4 +1,4 @@
-//! `list`: what the platform holds.
+//! `list`: shows what the platform holds.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn a_second_credential_of_an_account_that_is_refused_hides_nothing() {
     assert!(!ran.err.contains("/acme`"), "{ran:?}");
 }
 
-/// Whoever connects is cut off at once; counts them.
+/// Starts a server that closes each connection at once, and counts them.
 fn cut_off() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (url, count) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
@@ -136,7 +136,8 @@ fn a_partner_that_does_not_exist_is_an_error_and_one_that_was_ended_is_said() {
     assert!(ran.code == 1 && ran.err.contains(&format!("partner `{partner}` was terminated")), "{ran:?}");
 }
 
-/// A platform without the extensions on which this partner is not in service; with `None` it has no partners at all.
+/// Starts a platform without the extensions on which this partner is not in service; with `None` it has no partners at
+/// all.
 async fn start_documented_platform(partners: Option<&'static str>) -> FakePlatform {
     let rows =
         |rows: &Value| FakeReply::json(200, &json!({"results": rows, "totalResults": 1, "pageNo": 1, "totalPages": 1}));

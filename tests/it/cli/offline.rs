@@ -1,4 +1,4 @@
-//! `plan` without a cluster: the marks on the platform tell which tenant is whose.
+//! `plan` without a cluster: the marks on the platform show which tenant belongs to which object.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ fn the_same_plan_without_the_cluster() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let (with, without) = (plan("Köln", &["--connection", &connection]), plan("Köln", &offline));
     assert_eq!((with.code, without.code), (2, 2), "{with:?} {without:?}");
-    // The hash too: the mark tells the UID.
+    // The hash is the same too, since the mark holds the UID.
     assert_eq!(with.json(), without.json());
     assert_eq!(without.json()["objects"][1]["uniqueId"], json!(id));
 }

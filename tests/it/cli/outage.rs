@@ -1,4 +1,4 @@
-//! What the plugin does while the API server or the operator is away.
+//! The plugin while the API server or the operator is unavailable.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Stdio};
@@ -14,7 +14,7 @@ use crate::proxy::FaultProxy;
 use crate::proxy::rules::{CannedAnswer, FaultRule, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// The lines that come from a program.
+/// Reads the lines of a program's output.
 fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (send, seen) = channel();
     let lines = BufReader::new(from).lines();
@@ -22,7 +22,7 @@ fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
     seen
 }
 
-/// The plugin, running.
+/// Starts the plugin in the background.
 fn spawn_plugin(desk: &PluginFolder, args: &[&str]) -> Child {
     let mut command = desk.command(&assets::own_program("kubectl-tenantry").unwrap());
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -51,7 +51,7 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
         notes.extend(err.try_iter());
         Ok(notes.iter().any(|line| line.contains("interrupted")))
     });
-    // Long enough for many tries without a pause between them.
+    // Long enough for many retries, if there were no pause between them.
     std::thread::sleep(Duration::from_secs(3));
     world.control_plane.apiserver().restart().unwrap();
     let kubectl = world.kubectl.clone();
@@ -70,7 +70,7 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     assert!((1..=3).contains(&said), "{said} notes: {:#?}", notes.iter().take(9).collect::<Vec<_>>());
 }
 
-/// `kubectl proxy` speaks TLS with the API server, and the proxy of faults stands before that.
+/// Starts `kubectl proxy`, which speaks TLS with the API server, and the fault proxy in front of it.
 fn way(space: &TestNamespace<'_>) -> (FaultProxy, ChildProcess, std::path::PathBuf) {
     let (port, folder) = (free_port().unwrap().to_string(), crate::support::test_folder("watch-way").unwrap());
     let mut kubectl =
@@ -116,7 +116,7 @@ fn a_watch_whose_connection_breaks_says_so_each_time() {
         let refused = ProxyFault::Answer(CannedAnswer { status: 500, ..CannedAnswer::default() });
         proxy.set_rules(vec![FaultRule::new("GET", "/tenantry.dev/v1alpha1/", refused)]);
         space.wait_until("the interruption is said", || {
-            // A watch whose answer has not begun is not cut yet.
+            // A watch whose response has not begun is not interrupted.
             proxy.break_streams();
             notes.extend(err.try_iter().filter(|line| line.contains("interrupted")));
             Ok(notes.len() >= round)

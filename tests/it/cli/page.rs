@@ -1,4 +1,4 @@
-//! The page of the plugin, which is made from its help.
+//! The page of the plugin, which is generated from its help.
 
 use crate::{assets, plugin};
 

@@ -6,7 +6,7 @@ use super::PluginFolder;
 use super::golden::{compare_with_golden, test_specific_names};
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner with two Clients, as one file.
+/// Returns a Partner with two Clients, as one file.
 fn tenant_manifests(space: &TestNamespace<'_>) -> String {
     let name = |name: &str| space.tenant_name(name);
     format!(
@@ -42,7 +42,7 @@ spec:
     )
 }
 
-/// What a plan says of an object.
+/// Returns the row of an object in a plan.
 fn plan_row(plan: &Value, name: &str) -> Value {
     let rows = plan["objects"].as_array().unwrap();
     rows.iter().find(|row| row["name"] == name).cloned().unwrap_or_default()
@@ -104,7 +104,7 @@ fn the_hash_of_a_plan_is_the_one_that_the_operator_waits_for() {
         Ok(!hash.is_null())
     });
     assert_eq!(row["approvedPlan"], hash);
-    // The object of the cluster has the same plan, by its name as well.
+    // The object of the cluster has the same plan if it is named directly.
     let ran = desk.run(&["plan", "partner/acme", "-n", &space.name, "-o", "json"]);
     assert_eq!(super::plan::plan_row(&ran.json(), "acme")["approvedPlan"], hash);
 }
@@ -126,9 +126,9 @@ fn what_cannot_be_is_refused_with_the_reason_of_the_condition() {
             "acme",
             json!({"connectionSecretRef": named("platform"), "details": named(&space.tenant_name("acme")), "packages": []}),
         ),
-        // A name that a tenant of another object has.
+        // A name that the tenant of another object has.
         object("Client", "twin", json!({"partnerRef": named("acme"), "details": named(&space.tenant_name("globex"))})),
-        // Takes over what another object owns.
+        // Adopts a tenant that another object owns.
         object(
             "Client",
             "thief",

@@ -1,4 +1,4 @@
-//! What `plan` prints is what the operator then does: requests compared, for drawn manifests on drawn platform states.
+//! `plan` prints the requests that the operator then sends: compared for random manifests on random platform states.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::proxy::FaultProxy;
 use crate::proxy::rules::SeenRequest;
 use crate::world::{TestNamespace, TestWorld};
 
-/// Drawn pairs of manifests and platform states.
+/// Number of random pairs of manifests and platform states.
 const CASES: u64 = 10;
-/// Objects of a case beside the Partner.
+/// Objects of a case besides the Partner.
 const CLIENTS: [&str; 4] = ["one", "two", "three", "four"];
 
-/// A request as both sides tell it: the step, and the settings by path.
+/// A request in the form of both sides: the step, and the settings by path.
 type RequestStep = (String, BTreeMap<String, Value>);
 
 #[test]
@@ -27,7 +27,7 @@ fn what_plan_prints_is_what_the_operator_then_does() {
         check_case(&mut world, seed, &mut kept);
     }
     println!("{kept:?}");
-    // Without these the cases would have shown nothing.
+    // Without these the cases would prove nothing.
     for what in ["Create", "Change", "Nothing", "Refuse", "Wait", "TakeOver", "mark", "update", "brand", "suspend"] {
         assert!(kept.contains_key(what), "no case has {what}: {kept:?}");
     }
@@ -47,7 +47,8 @@ fn check_case(world: &mut TestWorld, seed: u64, kept: &mut BTreeMap<String, usiz
         .run_with(&["plan", "-f", "-", "-o", "json"], &list);
     assert!(ran.code == 2 || ran.code == 1 && !ran.out.is_empty(), "case {seed}: {ran:?}");
     let plan = ran.json();
-    // The operator sees all of it at once, as a plan does: between two of the objects the world would be a third one.
+    // The operator must see all objects at once, as a plan does: between two of them the state would be a different
+    // one.
     world.operator.process().stop().unwrap();
     let sent = proxy.seen_requests().len();
     world.kubectl.run_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &list).unwrap();
@@ -63,7 +64,7 @@ fn check_case(world: &mut TestWorld, seed: u64, kept: &mut BTreeMap<String, usiz
     }
 }
 
-/// What is there before: some of the objects, with another draw of their specs, and what others made of their tenants.
+/// Creates the initial state: some of the objects with other random specs, and foreign changes of their tenants.
 fn create_initial_state(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Vec<Value> {
     let partner = without_blocking_settings(draw_partner(space, draw));
     let clients: Vec<&str> = CLIENTS.into_iter().filter(|_| draw.chance(60)).collect();
@@ -84,7 +85,7 @@ fn create_initial_state(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Vec
     [vec![partner], before].concat()
 }
 
-/// What is to be: some as before, though their tenants may have changed, and the others drawn anew.
+/// Draws the desired manifests: some as before, though their tenants may have changed, and the others at random.
 fn draw_manifests(space: &TestNamespace<'_>, before: &[Value], draw: &mut RandomDraw) -> Vec<Value> {
     let keep = |name: &str, draw: &mut RandomDraw| {
         before.iter().find(|object| object["metadata"]["name"] == name).filter(|_| draw.chance(50)).cloned()
@@ -97,7 +98,7 @@ fn draw_manifests(space: &TestNamespace<'_>, before: &[Value], draw: &mut Random
     objects
 }
 
-/// With a stamp by which the operator says that it has looked at them.
+/// Adds a reconcile request, which the operator acknowledges for each object.
 fn with_reconcile_stamp(mut objects: Vec<Value>, stamp: &str) -> Vec<Value> {
     for object in &mut objects {
         object["metadata"]["annotations"] = json!({"tenantry.dev/reconcile-requested-at": stamp});
@@ -160,7 +161,7 @@ fn draw_client(space: &TestNamespace<'_>, name: &str, draw: &mut RandomDraw) -> 
     manifest(space, "Client", name, &spec)
 }
 
-/// The same without what would keep it from being Ready at first.
+/// Removes what would keep an object from becoming Ready at first.
 fn without_blocking_settings(mut object: Value) -> Value {
     object["spec"].as_object_mut().unwrap().remove("management");
     if object["kind"] == "Client" {
@@ -177,7 +178,7 @@ fn manifest(space: &TestNamespace<'_>, kind: &str, name: &str, spec: &Value) -> 
     })
 }
 
-/// A Client that takes over a tenant which somebody clicked together.
+/// Draws a Client that adopts a tenant which was created in the console.
 fn draw_adopting_client(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Value {
     let msp = space.get("partner/acme").unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned();
     let name = space.tenant_name("clicked");
@@ -197,7 +198,7 @@ fn draw_adopting_client(space: &TestNamespace<'_>, draw: &mut RandomDraw) -> Val
     )
 }
 
-/// Somebody else changes tenants on the platform.
+/// Changes tenants on the platform as another user.
 fn change_on_platform(space: &TestNamespace<'_>, clients: &[&str], draw: &mut RandomDraw) {
     let tenancy = &space.world.tenancy;
     let id = |object: &str| space.get(object).unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned();
@@ -213,7 +214,7 @@ fn change_on_platform(space: &TestNamespace<'_>, clients: &[&str], draw: &mut Ra
         }
         if draw.chance(30) {
             let branding = json!({"applicationTitle": "Theirs"});
-            // A suspended tenant takes none.
+            // A suspended tenant accepts none.
             let _ = tenancy.call("PUT", &format!("{client}/customBranding"), Some(&branding)).unwrap();
         }
         if draw.chance(20) {
@@ -222,7 +223,7 @@ fn change_on_platform(space: &TestNamespace<'_>, clients: &[&str], draw: &mut Ra
     }
 }
 
-/// Waits until the operator has said of each object what the plan says of it.
+/// Waits until the operator reports for each object what the plan predicts.
 fn wait_until_reconciled(space: &TestNamespace<'_>, plan: &Value, stamp: &str) {
     for row in plan["objects"].as_array().unwrap() {
         let name = format!("{}/{}", row["kind"].as_str().unwrap().to_lowercase(), row["name"].as_str().unwrap());
@@ -238,7 +239,7 @@ fn wait_until_reconciled(space: &TestNamespace<'_>, plan: &Value, stamp: &str) {
     }
 }
 
-/// What the plan says, by object.
+/// Returns the planned requests by object.
 fn planned_steps(plan: &Value) -> BTreeMap<String, Vec<RequestStep>> {
     let mut steps = BTreeMap::new();
     for row in plan["objects"].as_array().unwrap() {
@@ -258,7 +259,7 @@ fn planned_steps(plan: &Value) -> BTreeMap<String, Vec<RequestStep>> {
     steps
 }
 
-/// What came to the platform since, by object.
+/// Returns the requests that reached the platform since, by object.
 fn observed_steps(space: &TestNamespace<'_>, proxy: &FaultProxy, since: usize) -> BTreeMap<String, Vec<RequestStep>> {
     let mut names = BTreeMap::new();
     for object in ["acme"]
@@ -286,7 +287,7 @@ fn observed_steps(space: &TestNamespace<'_>, proxy: &FaultProxy, since: usize) -
     steps
 }
 
-/// A request, told by an eye that knows nothing of the operator: tenant and step.
+/// Converts a request without any code of the operator: into tenant and step.
 fn step_from_request(seen: &SeenRequest) -> (String, RequestStep) {
     let path: Vec<&str> = seen.target.trim_start_matches("/api/v2/tenants/").split('/').collect();
     let body: Value = serde_json::from_str(&seen.body).unwrap_or_default();
@@ -311,7 +312,7 @@ fn step_from_request(seen: &SeenRequest) -> (String, RequestStep) {
     (whose.to_owned(), (step.to_owned(), settings))
 }
 
-/// A member of a body as a setting.
+/// Converts a member of a body into a setting.
 fn setting_from_member(member: &str, value: &Value) -> (String, Value) {
     let names = |name: &dyn Fn(&str) -> String| {
         let mut names: Vec<String> = value.as_array().unwrap().iter().map(|one| name(one.as_str().unwrap())).collect();
@@ -331,6 +332,6 @@ fn setting_from_member(member: &str, value: &Value) -> (String, Value) {
         "loginPageTextColor" => ("branding.loginPage.textColor", value.clone()),
         other => panic!("`{other}` was not declared"),
     };
-    // An empty text clears, which a plan shows as null.
+    // An empty text clears the value, which a plan shows as null.
     (path.to_owned(), if value == "" { Value::Null } else { value })
 }

@@ -8,7 +8,7 @@ use crate::connect::proxy::RecordingProxy;
 use crate::proxy::FaultProxy;
 use crate::world::{TestNamespace, TestWorld};
 
-/// Where nobody listens: only a proxy that takes it for the platform leads anywhere.
+/// An address without a listener: only a proxy that serves as the platform can answer.
 const UNREACHABLE_URL: &str = "http://127.0.0.1:1";
 
 fn requested_targets(proxy: &FaultProxy) -> Vec<String> {
@@ -55,7 +55,7 @@ fn the_plugin_reaches_a_platform_through_the_proxy_that_a_flag_names() {
     assert_all_through_proxy(&proxy);
 }
 
-/// What the plugin asks of a cluster, behind a proxy that the environment names.
+/// Runs `status` on a cluster, behind a proxy that the environment names.
 fn status_behind(between: &RecordingProxy, space: &TestNamespace<'_>, no_proxy: &str) -> String {
     let kubeconfig = space.world.control_plane.kubeconfig("admin");
     let mut command = std::process::Command::new(assets::own_program("kubectl-tenantry").unwrap());
@@ -68,7 +68,7 @@ fn status_behind(between: &RecordingProxy, space: &TestNamespace<'_>, no_proxy: 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_is_reached_through_the_proxy_of_the_environment_as_kubectl_reaches_it() {
     let world = tokio::task::block_in_place(TestWorld::shared_world);
-    // Of its own: elsewhere other tests make objects with connections that cannot be used.
+    // A separate namespace: elsewhere other tests create objects with connections that cannot be used.
     let space = tokio::task::block_in_place(|| world.create_namespace("behind-proxy"));
     let between = RecordingProxy::new().await;
     let direct = tokio::task::block_in_place(|| status_behind(&between, &space, "127.0.0.1"));

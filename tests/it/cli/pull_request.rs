@@ -1,4 +1,4 @@
-//! The pull request of `examples/pull-request`: what the plan says of it is what stands beside it.
+//! The pull request of `examples/pull-request`: its plan is equal to the stored one.
 
 use std::fs;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
     let copied = Command::new("cp").arg("-R").arg(&examples).arg(&desk.folder).status().unwrap();
     assert!(copied.success());
     let mut git = desk.command("git".as_ref());
-    // The folder stands in a repository, of which the paths of the diff would be taken to be.
+    // The folder is inside a repository, to which git would relate the paths of the diff.
     git.args(PATCH_OF_THE_EXAMPLE.words("git", &[])).env("PATH", std::env::var_os("PATH").unwrap());
     assert!(git.env("GIT_CEILING_DIRECTORIES", desk.folder.parent().unwrap()).status().unwrap().success());
     let plan = PLAN_OF_THE_EXAMPLE.words("kubectl tenantry", &[]);

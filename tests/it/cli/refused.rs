@@ -1,4 +1,4 @@
-//! `plan` and `lint` refuse what the API server or the platform would refuse, and nothing beside it.
+//! `plan` and `lint` refuse exactly what the API server or the platform would refuse.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn manifest(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
-/// A Client of the Partner `acme`, with this in its spec.
+/// Returns a Client of the Partner `acme` with this spec.
 fn client_manifest(space: &TestNamespace<'_>, spec: &Value) -> Value {
     let mut whole = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex")}});
     crate::world::merge_json(&mut whole, spec);
@@ -23,7 +23,7 @@ fn run_plan(desk: &PluginFolder, space: &TestNamespace<'_>, objects: &[Value]) -
     desk.run_with(&["plan", "-f", "-", "-n", &space.name, "-o", "json"], &list)
 }
 
-/// Action and reason of each object.
+/// Returns action and reason of each object.
 fn planned_results(ran: &PluginRun) -> Vec<(String, String, String)> {
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let row = |row: &Value| (text(row, "name"), text(row, "action"), text(row, "reason"));
@@ -90,12 +90,12 @@ fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
         assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(planned(&edited), paused(), "{until:?}");
     }
-    // So does the apply that follows it.
+    // The apply that follows does the same.
     space.apply(&edited);
     assert!(space.get("client/globex").unwrap()["spec"]["management"]["pausedUntil"].is_string());
     assert_eq!(planned(&edited), paused());
     assert_eq!(desk.run(&["resume", "client/globex", "-n", &space.name]).code, 0);
-    // What an apply wrote goes with the manifest.
+    // Fields that an apply wrote are removed with the manifest.
     space.apply(&client_manifest(&space, &json!({"details": {"city": "Bonn"}, "management": {"mode": "Paused"}})));
     assert_eq!(
         planned(&client_manifest(&space, &json!({"details": {"city": "Ulm"}}))),
@@ -103,7 +103,7 @@ fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
     );
 }
 
-/// Argo CD applies as kubectl does, under a name of its own.
+/// Argo CD applies as kubectl does, under its own field manager.
 #[test]
 fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_hand() {
     let space = TestWorld::shared_world().create_namespace("three-way");
@@ -127,7 +127,7 @@ fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_
         assert_eq!(planned, [expected_result("globex", "Change", "")], "{args:?}: the pause goes with the member");
         apply(&with("Ulm", None));
         assert_eq!(space.get("client/globex").unwrap()["spec"]["management"]["mode"], Value::Null, "{args:?}");
-        // What no manifest ever said stays.
+        // A field that no manifest ever set is kept.
         assert_eq!(desk.run(&["pause", "client/globex", "-n", &space.name]).code, 0);
         let planned = planned_results(&run_plan(&desk, &space, &[with("Bonn", None)]));
         assert_eq!(planned, [expected_result("globex", "Nothing", "Paused")], "{args:?}");
@@ -137,7 +137,7 @@ fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_
     }
 }
 
-/// A platform without the extensions, on which no client stands.
+/// Returns a platform without the extensions and without clients.
 async fn empty() -> FakePlatform {
     FakePlatform::new_documented(|asked| match asked.path.split('?').next().unwrap_or_default() {
         path if path.ends_with("/clients/search") => {

@@ -1,4 +1,4 @@
-//! `release`: objects go, tenants stay.
+//! `release`: objects are deleted and tenants are kept.
 
 use serde_json::json;
 
@@ -13,13 +13,13 @@ fn finalizers(space: &TestNamespace<'_>, object: &str) -> serde_json::Value {
     space.get(object).unwrap()["metadata"]["finalizers"].clone()
 }
 
-/// Who leads, as the Lease says.
+/// Returns the holder of the Lease.
 fn lease_holder(world: &TestWorld) -> Result<String> {
     let path = "jsonpath={.spec.holderIdentity}";
     world.kubectl.run(&["-n", "tenantry-system", "get", "lease", "tenantry-operator", "-o", path])
 }
 
-/// What is said where no operator leads: of a lease that was given back, and of one that ran out.
+/// Checks the messages without a leader: for a released lease, and for an expired one.
 fn check_without_leader(space: &TestNamespace<'_>, desk: &PluginFolder) {
     let run = |args: &[&str]| desk.run(&[args, &["-n", &space.name]].concat());
     let ran = run(&["status"]);

@@ -1,4 +1,4 @@
-//! `status`: what the operator last saw, for people.
+//! `status`: shows people what the operator last observed.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use super::{PluginFolder, PluginRun};
 use crate::process::Result;
 use crate::world::{TestNamespace, TestWorld};
 
-/// Who leads, as the Lease says.
+/// Returns the holder of the Lease.
 fn lease_holder(space: &TestNamespace<'_>) -> String {
     let path = "{.spec.holderIdentity}";
     space
@@ -20,7 +20,7 @@ fn lease_holder(space: &TestNamespace<'_>) -> String {
         .unwrap()
 }
 
-/// The same without the moment of the last write.
+/// Masks the time of the last write.
 fn mask_write_time(ran: PluginRun) -> PluginRun {
     let line = |line: &str| {
         if line.starts_with("  written ") { "  written     TIME\n".to_owned() } else { format!("{line}\n") }

@@ -1,4 +1,4 @@
-//! `terminate`: consent, and nothing but consent.
+//! `terminate`: writes the consent and does nothing else.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const ALL_CONSEQUENCES: &str = "DataErased,NotRecoverable,UsersDeactivated";
 
-/// A Partner `acme` and its Client `globex`, both Ready: with the ids of their tenants.
+/// Creates a Partner `acme` and its Client `globex`, both Ready. Returns the ids of their tenants.
 fn create_partner_and_client<'a>(prefix: &str, deletion: &Value) -> (TestNamespace<'a>, String, String) {
     let space = TestWorld::shared_world().create_namespace(prefix);
     space.apply_partner("acme", &json!({}));
@@ -18,7 +18,7 @@ fn create_partner_and_client<'a>(prefix: &str, deletion: &Value) -> (TestNamespa
     (space, partner, client)
 }
 
-/// Consents with everything that is needed, and more.
+/// Runs `terminate` with all required flags and additional ones.
 fn run_terminate(desk: &PluginFolder, space: &TestNamespace<'_>, more: &[&str]) -> PluginRun {
     let name = space.tenant_name("globex");
     let args =
@@ -26,7 +26,7 @@ fn run_terminate(desk: &PluginFolder, space: &TestNamespace<'_>, more: &[&str]) 
     desk.run(&[&args, more].concat())
 }
 
-/// Names of this test's own, the object's UID and the day until which the consent holds.
+/// Returns the replacements of a test: its names, the object's UID and the day on which the consent expires.
 fn mask_replacements(space: &TestNamespace<'_>, object: &str) -> Vec<(String, String)> {
     let found = space.get(object).unwrap();
     let uid = found["metadata"]["uid"].as_str().unwrap().to_owned();
@@ -64,7 +64,7 @@ fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
         .unwrap();
     assert_eq!(ours["operation"], json!("Apply"));
     assert_eq!(ours["fieldsV1"]["f:spec"].as_object().unwrap().keys().collect::<Vec<_>>(), ["f:deletion"]);
-    // A second consent before anything happened only moves the day.
+    // A second consent before the deletion only moves the day.
     assert_eq!(run_terminate(&desk, &space, &["--grace", "0"]).code, 0);
     space.delete("client/globex");
     space.wait_until_gone("client/globex");
@@ -87,7 +87,7 @@ fn for_git_it_prints_and_writes_nothing() {
     compare_terminate_output("printed", &ran, &mine);
     let deletion = json!({"policy": "Retain", "gracePeriodSeconds": 7200});
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"], deletion, "nothing is written");
-    // What was printed is what the server takes.
+    // The API server accepts the printed manifest.
     let file = desk.write_file("hunk.yaml", &ran.out).display().to_string();
     space.kubectl(&["patch", "client/globex", "--type=merge", "--patch-file", &file]);
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"]["policy"], json!("Terminate"));
@@ -106,7 +106,7 @@ fn without_name_and_each_consequence_nothing_is_written() {
         compare_terminate_output(case, &ran, &own);
         assert_eq!(ran.code, 1, "{ran:?}");
     };
-    // What a script pipes into it is no answer.
+    // Piped input is not accepted as an answer.
     refused("no-terminal", &["client/globex"]);
     refused("another-name", &["client/globex", "--yes-i-typed", "globex", "--accept", ALL_CONSEQUENCES]);
     refused("one-missing", &["client/globex", "--yes-i-typed", &name, "--accept", "DataErased,NotRecoverable"]);
@@ -138,7 +138,7 @@ fn where_a_consent_would_mean_nothing_it_is_not_taken() {
     space.apply_client("watched", &json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": client}}));
     space.wait_until_ready("client/watched");
     compare_terminate_output("observed", &terminate("watched"), &mask_replacements(&space, "client/watched"));
-    // The same tenant by another object, whose mark it does not carry.
+    // Another object for the same tenant, which does not carry that object's mark.
     space.merge_patch(
         "client/watched",
         &json!({"spec": {"management": {"mode": "Paused"}, "adoption": {"policy": "Adopt"}}}),
@@ -197,7 +197,7 @@ fn what_git_owns_is_left_to_git_unless_it_is_taken() {
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"], json!({"policy": "Retain"}));
     let ran = run_terminate(&desk, &space, &["--force-conflicts"]);
     compare_terminate_output("taken-from-git", &ran, &mask_replacements(&space, "client/globex"));
-    // What Git does not know survives its next apply; what it knows is its own again, and that cancels.
+    // Fields that Git does not set survive its next apply. Fields that it sets are reverted, which cancels.
     space.kubectl(&apply);
     let deletion = space.get("client/globex").unwrap()["spec"]["deletion"].clone();
     assert_eq!((&deletion["policy"], deletion["confirm"].is_object()), (&json!("Retain"), true));

@@ -1,4 +1,4 @@
-//! `unmanaged`: what nobody declares, and declarations of what is gone.
+//! `unmanaged`: lists tenants that nobody declares, and objects whose tenant is gone.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Three hundred tenants that were clicked together: written down, taken over without changing one of them, and planned.
+//! Exports, adopts without a change, and plans three hundred tenants that were created in the console.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,10 +11,10 @@ use super::PluginFolder;
 use crate::encoders::upload_body;
 use crate::world::{TestNamespace, TestWorld};
 
-/// Tenants in all: one partner and its clients.
+/// Number of tenants: one partner and its clients.
 const TENANT_COUNT: usize = 300;
 
-/// Numbers that look drawn and are the same in each run.
+/// Pseudo-random numbers that are the same in each run.
 pub(super) struct RandomDraw(u64);
 
 impl RandomDraw {
@@ -22,24 +22,24 @@ impl RandomDraw {
         Self(seed)
     }
 
-    /// A number below `most`.
+    /// Returns a number below `most`.
     pub(super) fn number_below(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
 
-    /// Whether something is so, that many times in a hundred.
+    /// Returns true with a probability of `percent`.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.number_below(100) < percent
     }
 
-    /// One of some.
+    /// Picks one of the values.
     pub(super) fn pick_one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[usize::try_from(self.number_below(of.len() as u64)).unwrap()]
     }
 }
 
-/// Packages and add-ons as the wire names them; every add-on has its package, and all are among `bound`.
+/// Draws packages and add-ons by their wire names. Every add-on has its package, and all are in `bound`.
 pub(super) fn draw_packages_and_add_ons(
     draw: &mut RandomDraw,
     bound: Option<&(Vec<String>, Vec<String>)>,
@@ -59,7 +59,7 @@ pub(super) fn draw_packages_and_add_ons(
     (packages.into_iter().map(|package| package.wire_name().to_owned()).collect(), add_ons)
 }
 
-/// A client that somebody clicked together; texts that YAML might take for something else are among them.
+/// Draws a client as created in the console. Some of its texts are ambiguous in YAML.
 fn draw_client(draw: &mut RandomDraw, number: usize, bound: &(Vec<String>, Vec<String>)) -> Value {
     let texts =
         ["Köln", "01067", "1e5", "no", "A: b # c", "~", "12:30", "  x".trim(), "\"quoted\"", "it's", "東京", "- dash"];
@@ -112,7 +112,7 @@ fn draw_client(draw: &mut RandomDraw, number: usize, bound: &(Vec<String>, Vec<S
     body
 }
 
-/// A branding; a third of the clients have a logo, each of them of one of three encoders.
+/// Draws a branding. A third of the clients have a logo, made by one of three encoders.
 fn draw_branding(draw: &mut RandomDraw, number: usize) -> Value {
     let mut body = json!({});
     for key in ["applicationTitle", "loginPageHeaderText", "loginPageSubHeaderText"] {
@@ -136,7 +136,7 @@ fn draw_branding(draw: &mut RandomDraw, number: usize) -> Value {
     body
 }
 
-/// Creates all of them through the API; returns the partner's id.
+/// Creates all tenants through the API, and returns the partner's id.
 fn create_all_by_api(world: &TestWorld) -> String {
     let mut draw = RandomDraw::new(20_261_122);
     let tenancy = &world.tenancy;
@@ -175,7 +175,7 @@ fn create_all_by_api(world: &TestWorld) -> String {
     partner
 }
 
-/// Every file of a folder.
+/// Reads every file of a folder.
 pub(super) fn folder_contents(folder: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -190,7 +190,7 @@ pub(super) fn folder_contents(folder: &Path) -> BTreeMap<String, String> {
     files
 }
 
-/// Requests that the platform answered, by method and route.
+/// Returns the number of requests that the platform answered, by method and route.
 fn request_counts(world: &TestWorld) -> BTreeMap<(String, String), u64> {
     let metrics = world.platform.service.metrics().unwrap();
     let mut counts = BTreeMap::new();
@@ -207,7 +207,7 @@ fn request_counts(world: &TestWorld) -> BTreeMap<(String, String), u64> {
     counts
 }
 
-/// What came in between two counts, but for tokens and for us who count.
+/// Returns the difference between two counts, without tokens and the requests for the counts.
 fn count_difference(
     before: &BTreeMap<(String, String), u64>,
     after: &BTreeMap<(String, String), u64>,
@@ -246,7 +246,7 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     assert_eq!(files, folder_contents(&desk.folder.join("again")), "a second export is the same");
     let count = |begin: &str| files.keys().filter(|name| name.starts_with(&format!("{}/{begin}", space.name))).count();
     assert_eq!((count("partner-acme"), count("client-") - count("client-images-")), (1, TENANT_COUNT - 1));
-    // The namespace and the connection are the reader's to make.
+    // The reader creates the namespace and the connection.
     world.kubectl.run(&["create", "namespace", &space.name]).unwrap();
     space.apply_secret("platform", &space.credential());
     check_takeover_plan(&desk, &connection);
@@ -265,7 +265,7 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     let ran = desk.run(&["plan", "-k", "tenants"]);
     println!("a plan of {TENANT_COUNT} unchanged tenants took {:?}", begin.elapsed());
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
-    // Small logos get advice, and nothing else is said of an unchanged tenant.
+    // An unchanged tenant has no output except advice on small logos.
     let is_advice = |line: &str| line.ends_with(": nothing to do") || line.contains(" pixels and ") || line.is_empty();
     let said: Vec<&str> = ran.out.lines().filter(|line| !is_advice(line)).collect();
     assert!(matches!(said[..], [last] if last.starts_with("Plan: 300 unchanged")), "{}", ran.out);
@@ -273,13 +273,13 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     let get = |route: &str| ("GET".to_owned(), format!("/api/v2/tenants/{{tenant}}{route}"));
     let unchanged: BTreeMap<_, _> = [
         (get("/clients/search"), TENANT_COUNT as u64 / 100),
-        // One Partner is read by itself: a page costs ten times as much of the rate limit.
+        // One Partner is read directly: a page costs ten times as much of the rate limit.
         (get("/msps/{msp}"), 1),
         (get("/customBranding"), 1),
     ]
     .into();
     assert_eq!(cost, unchanged, "what 300 unchanged tenants cost");
-    check_edited_plan(&world, (&desk, &files), unchanged);
+    check_edited_plan(&world, &desk, &files, unchanged);
     check_unmanaged(&desk, &connection);
     let later = export("later");
     assert_eq!(later.code, 0, "{later:?}");
@@ -294,7 +294,7 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     );
 }
 
-/// The plan before anything is applied.
+/// Checks the plan before anything is applied.
 fn check_takeover_plan(desk: &PluginFolder, connection: &str) {
     let ran = desk.run(&["plan", "-k", "tenants", "--connection", connection, "-o", "json"]);
     assert_eq!(ran.json()["summary"], json!({"TakeOver": TENANT_COUNT}), "{} {:#}", ran.err, ran.json()["objects"][0]);
@@ -303,10 +303,11 @@ fn check_takeover_plan(desk: &PluginFolder, connection: &str) {
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
-/// Two manifests are edited: two tenants more are read.
+/// Edits two manifests: two more tenants are read.
 fn check_edited_plan(
     world: &TestWorld,
-    (desk, files): (&PluginFolder, &BTreeMap<String, String>),
+    desk: &PluginFolder,
+    files: &BTreeMap<String, String>,
     mut cost: BTreeMap<(String, String), u64>,
 ) {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Help and mistakes: every verb says what it does, and every mistake names file, line, object and the way out.
+//! Help and errors: every verb describes itself, and every error names file, line, object and a remedy.
 
 use super::golden::compare_with_golden;
 use super::{PluginFolder, PluginRun};
@@ -47,7 +47,7 @@ fn a_mistake_on_the_command_line_is_status_one() {
 
 #[test]
 fn completions_know_the_verbs() {
-    // The script of bash asks the program itself: `complete` tries it.
+    // The bash script calls the program itself; `complete` tests it.
     for shell in ["zsh", "fish", "powershell"] {
         let ran = PluginFolder::without_cluster().run(&["completion", shell]);
         assert!(ran.code == 0 && ran.out.contains("plan") && ran.out.contains("version"), "{shell}: {}", ran.err);
@@ -77,7 +77,7 @@ fn each_program_says_which_build_it_is() {
     }
 }
 
-/// What `plan` says about one text as a file.
+/// Runs `plan` on one text as a file.
 fn plan_refused_text(text: &str) -> PluginRun {
     let desk = PluginFolder::without_cluster();
     desk.write_file("tenants.yaml", text);

@@ -1,4 +1,4 @@
-//! What the HTTP library would send again by itself: a stream of HTTP/2 that the server refuses.
+//! Requests that the HTTP library would repeat by itself: streams of HTTP/2 that the server refuses.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -49,7 +49,7 @@ impl Http2Frame {
     }
 }
 
-/// Answers the first stream of a connection with a token and refuses each other, which is counted.
+/// Answers the first stream of a connection with a token. Refuses and counts all others.
 fn answer_connection(stream: &mut TlsStream<'_>, refused: &AtomicUsize) -> std::io::Result<()> {
     stream.read_exact(&mut [0; PREFACE])?;
     let write = |(kind, flags, id): (u8, u8, u32), payload: &[u8], stream: &mut TlsStream<'_>| {
@@ -82,7 +82,7 @@ fn serve_http2(refused: Arc<AtomicUsize>) -> u16 {
     std::thread::spawn(move || {
         while let Ok((mut socket, _)) = listener.accept() {
             let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            // It ends when the client hangs up.
+            // It ends when the client closes the connection.
             let _ = answer_connection(&mut rustls::Stream::new(&mut session, &mut socket), &refused);
         }
     });

@@ -1,4 +1,4 @@
-//! Answers of other servers than ours: each form that an RFC allows is taken, and no number is believed without bounds.
+//! Answers of other servers than ours: every form that an RFC allows is accepted, and every number is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ fn milliseconds() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// What is left of a budget, and when it is whole again.
+/// Adds the rest of a rate limit, and when it resets.
 fn with_rate_limit(reply: FakeReply, left: i64, reset: impl std::fmt::Display) -> FakeReply {
     reply
         .with_header("X-RateLimit-Limit", 50)
@@ -196,7 +196,7 @@ async fn a_token_is_had_and_kept_in_each_form_of_its_answer() {
         || json!({"scope": ["global:manage"]}),
     ];
     for form in forms {
-        // A form is data, and `TokenIssuer` is a plain function: the server below answers it by itself.
+        // A form is data, and `TokenIssuer` is a plain function. The server below answers by itself.
         let asked = Arc::new(AtomicUsize::new(0));
         let url = serve_token(Arc::clone(&asked), form).await;
         let platform = super::client_for_url(&url, Duration::from_secs(3));
@@ -207,7 +207,7 @@ async fn a_token_is_had_and_kept_in_each_form_of_its_answer() {
     }
 }
 
-/// A platform that answers a token of this form and counts how often.
+/// Starts a platform that answers with a token of this form, and counts the answers.
 async fn serve_token(asked: Arc<AtomicUsize>, form: fn() -> Value) -> String {
     let answer = move || {
         asked.fetch_add(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! A server that answers as a test says: any status, late, broken off, too long, or not at all.
+//! A server with scripted answers: any status, late, broken off, too long, or none at all.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub(crate) struct FakeRequest {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
-    /// How many requests other than for tokens came before.
+    /// Number of earlier requests, without those for tokens.
     pub(crate) number: usize,
 }
 
@@ -37,19 +37,19 @@ impl FakeRequest {
     }
 }
 
-/// What the server does.
+/// What the server does with a request.
 pub(crate) enum FakeReply {
     /// Answers.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// Carries the request out and closes the connection.
+    /// Executes the request and closes the connection.
     Reset,
     /// Never answers.
     Hang,
-    /// Starts to answer, and goes on one byte at a time.
+    /// Starts to answer, and continues one byte at a time.
     Drip,
-    /// Announces more than it sends.
+    /// Announces a longer body than it sends.
     BreakOff,
-    /// Answers without a length, without end.
+    /// Answers without a length and without an end.
     Endless,
 }
 
@@ -89,27 +89,27 @@ struct FakeShared {
     issue: TokenIssuer,
 }
 
-/// How tokens are issued: by number from 1.
+/// Issues tokens, by number from 1.
 pub(crate) type TokenIssuer = fn(usize) -> FakeReply;
 
-/// `token-number-1` and so on, by a platform with the extensions.
+/// Issues `token-number-1` and so on, as a platform with the extensions.
 pub(crate) fn extended_token(number: usize) -> FakeReply {
     documented_token(number).with_header("x-tenantry-extensions", "1")
 }
 
-/// The same by a platform with what is documented, which writes the number of seconds as text.
+/// Issues the same tokens as a platform with only the documented API, which writes the number of seconds as text.
 pub(crate) fn documented_token(number: usize) -> FakeReply {
     let body = serde_json::json!({"access_token": format!("token-number-{number}"), "expires_in": "7199"});
     FakeReply::json(200, &body)
 }
 
 impl FakePlatform {
-    /// A platform with the extensions.
+    /// Starts a platform with the extensions.
     pub(crate) async fn new(handler: impl Fn(FakeRequest) -> FakeReply + Send + Sync + 'static) -> Self {
         Self::start_with(extended_token, move |asked| futures::future::ready(handler(asked)).boxed()).await
     }
 
-    /// A platform with what is documented.
+    /// Starts a platform with only the documented API.
     pub(crate) async fn new_documented(handler: impl Fn(FakeRequest) -> FakeReply + Send + Sync + 'static) -> Self {
         Self::start_with(documented_token, move |asked| futures::future::ready(handler(asked)).boxed()).await
     }
@@ -127,17 +127,17 @@ impl FakePlatform {
         Self { url, shared, task }
     }
 
-    /// Requests other than for tokens.
+    /// Returns the requests, without those for tokens.
     pub(crate) fn requests(&self) -> Vec<FakeRequest> {
         self.shared.asked.lock().unwrap().clone()
     }
 
-    /// Method and path of each.
+    /// Returns method and path of each request.
     pub(crate) fn request_lines(&self) -> Vec<String> {
         self.requests().iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect()
     }
 
-    /// Tokens issued or refused.
+    /// Returns the number of issued and refused tokens.
     pub(crate) fn token_count(&self) -> usize {
         self.shared.tokens.load(Ordering::SeqCst)
     }
@@ -202,7 +202,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<FakeRequest> 
     Some(FakeRequest { method, path, headers, body: String::from_utf8(body).unwrap(), number: 0 })
 }
 
-/// Whether the connection stays.
+/// Writes a reply. Returns whether the connection is kept.
 async fn write_reply(stream: &mut BufReader<TcpStream>, reply: FakeReply) -> bool {
     match reply {
         FakeReply::Answer { status, headers, body } => {

@@ -1,4 +1,4 @@
-//! What goes wrong on the way, and what each call makes of it.
+//! Faults on the way, and the result of each call.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ fn success_reply(_: FakeRequest) -> FakeReply {
     FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))
 }
 
-/// A server that says the same to everything, what a read and what a write make of it, and how often each was sent.
+/// Runs a read and a write against a server that always answers the same. Returns both results, and how often each was
+/// sent.
 async fn read_and_write(said: fn() -> FakeReply) -> (Result<bool, CallError>, Result<(), CallError>, [usize; 2]) {
     let fake = FakePlatform::new(move |_| said()).await;
     let platform = super::client_for_url(&fake.url, Duration::from_millis(1500));
@@ -73,7 +74,7 @@ async fn a_platform_that_is_not_there_has_applied_nothing() {
     let platform = fake.client_of_fake();
     platform.check_credential().await.unwrap();
     drop(fake);
-    // The idle connection of the token breaks first.
+    // The idle connection of the token request breaks first.
     let _ = read_client(&platform).await;
     let error = update_city(&platform).await.unwrap_err();
     assert!(matches!(error, CallError::Unavailable { maybe_applied: false, .. }), "{error}");
@@ -85,7 +86,7 @@ async fn every_call_ends_by_its_deadline() {
         let begun = Instant::now();
         let (read, written, _) = read_and_write(said).await;
         assert!(read.is_err() && written.is_err());
-        // That it ends at all is the deadline's doing: neither answer ever comes.
+        // Only the deadline ends it: neither answer is ever complete.
         assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
     }
 }
@@ -100,7 +101,7 @@ async fn an_answer_without_end_is_cut_off_at_the_limit() {
         fake.client_of_fake().read_tenant(&clients_place(), "client_1", false).await,
         Err(CallError::Malformed { .. })
     ));
-    // A list may be longer than one thing.
+    // A list may be longer than a single object.
     let rows: Vec<_> =
         (0..20_000).map(|n| json!({"uniqueId": format!("client_{n}"), "name": "x".repeat(60)})).collect();
     let list = serde_json::Value::from(rows);

@@ -1,4 +1,4 @@
-//! Changes without leave.
+//! Changes without a permit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ fn guarded_client(url: &str, may_change: impl Fn() -> bool + Send + Sync + 'stat
     let connection = Connection::from_secret(&connection_secret(url)).unwrap();
     let timeout = Duration::from_millis(1500);
     let wire = network_connector(None)(&connection, timeout).unwrap();
-    PlatformClient::from_service(connection, timeout, (wire, ChangeGuard::new(may_change)))
+    PlatformClient::from_service(connection, timeout, wire, ChangeGuard::new(may_change))
 }
 
 async fn start_fake() -> FakePlatform {
@@ -26,7 +26,7 @@ fn success_reply() -> FakeReply {
     FakeReply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))
 }
 
-/// One change of each kind.
+/// Makes one change of each kind.
 async fn make_every_change(platform: &PlatformClient) -> Vec<Result<(), CallError>> {
     let (place, changes, payload) = (clients_place(), city_change(), no_payload());
     vec![
@@ -60,7 +60,7 @@ async fn without_leave_reads_go_out_and_no_change_does() {
 
 #[tokio::test]
 async fn a_change_that_still_waits_for_its_connection_when_the_leave_ends_is_never_sent() {
-    // The connection of the token is not kept, so that the change needs one of its own.
+    // The connection of the token request is not kept, so that the change needs its own.
     let issue = |number| extended_token(number).with_header("connection", "close");
     let fake = FakePlatform::start_with(issue, |_| std::future::ready(success_reply()).boxed()).await;
     let asked = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! The rate limit, obeyed from the answers' headers.
+//! The client obeys the rate limit in the headers of answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ async fn a_429_with_retry_after_is_waited_out_even_by_a_write() {
     .await;
     let begun = Instant::now();
     update_city(&fake.client_of_fake()).await.unwrap();
-    // No sooner than the platform said; how much later is this machine's affair.
+    // Not earlier than the platform allowed. How much later depends on this machine.
     assert!(begun.elapsed() > Duration::from_millis(950), "{:?}", begun.elapsed());
     assert_eq!(fake.requests().len(), 2);
 }
@@ -58,7 +58,7 @@ async fn a_budget_that_comes_back_after_the_deadline_is_throttled_at_once_and_no
     })
     .await;
     let platform = fake.client_of_fake();
-    // To wait for each deadline would take what is left of the minute below its bound.
+    // Waiting for each deadline would use up the rest of the minute below its bound.
     for _ in 0..3 {
         let Err(CallError::Throttled { retry_at: Some(at) }) = update_city(&platform).await else {
             panic!("not throttled")
@@ -69,7 +69,7 @@ async fn a_budget_that_comes_back_after_the_deadline_is_throttled_at_once_and_no
     assert_eq!(fake.requests().len(), 1);
 }
 
-/// Counts per window of two seconds, path and category, as the platform does per minute.
+/// Counts requests per window of two seconds, path and category, as the platform does per minute.
 #[derive(Default)]
 struct WindowCounter {
     used: HashMap<(u64, &'static str), i64>,
@@ -116,9 +116,9 @@ async fn start_limited(limit: i64) -> (FakePlatform, Arc<Mutex<WindowCounter>>) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
     let (fake, counter) = start_limited(40).await;
-    // A stalled machine loses whole windows, and no write is to be given up for that.
+    // A stalled machine loses complete windows, and no write may fail because of that.
     let platform = super::client_for_url(&fake.url, Duration::from_secs(30));
-    // To the start of a window, so that the count of windows is exact.
+    // Start at the beginning of a window, so that the count of windows is exact.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
     let begun = Instant::now();
@@ -133,7 +133,7 @@ async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
     println!("160 writes at 40 per 2 s took {took:?}; per window {used:?}; 429: {}", counter.refused);
     assert_eq!(counter.refused, 0);
     assert_eq!(used.iter().sum::<i64>(), 160);
-    // On a machine that stalls, a window may pass unused; none is ever overdrawn, and one that is not stalled is full.
+    // On a machine that stalls, a window may pass unused. None may be exceeded, and at least one must be full.
     assert!(used.iter().all(|window| *window <= 40) && used.contains(&40), "{used:?}");
 }
 
@@ -144,7 +144,8 @@ async fn polling_leaves_a_fifth_of_the_reads_to_changes() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
     let polling = platform.for_polling();
-    // More than the budget, one after the other: they wait for the next window before they touch the last fifth.
+    // More requests than the rate limit, one after the other: they wait for the next window before they use its last
+    // fifth.
     let poller = tokio::spawn(async move {
         for page in 1..=17 {
             polling.list_page(&clients_place(), page).await.unwrap();
@@ -159,7 +160,7 @@ async fn polling_leaves_a_fifth_of_the_reads_to_changes() {
     poller.await.unwrap();
     let counter = counter.lock().unwrap();
     assert_eq!(counter.refused, 0);
-    // Where the machine stalls, windows pass in between; none is overdrawn and nothing is lost.
+    // If the machine stalls, windows pass in between. None may be exceeded, and no request may be lost.
     assert!(counter.used.values().all(|used| *used <= 20), "{:?}", counter.used);
     assert_eq!(counter.used.values().sum::<i64>(), 21);
 }

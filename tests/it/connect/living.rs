@@ -1,4 +1,4 @@
-//! The list of living tenants: one request for a burst, and never without what this process created.
+//! The list of live tenants: one request for a burst, and always with the tenants that this process created.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use tenantry::connect::{Freshness, ListedTenant, NameSearchResult, TenantListing
 use super::fake::{FakePlatform, FakeReply, FakeRequest, extended_token};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
 
-/// A platform whose list knows one client, and never the one that is created.
+/// A platform whose list has one client, and never the created one.
 fn list_reply(asked: &FakeRequest) -> FakeReply {
     match asked.method.as_str() {
         "GET" => FakeReply::json(200, &json!([{"uniqueId": "client_1", "name": "A", "managedBy": test_mark()}])),
@@ -49,7 +49,7 @@ async fn one_answer_serves_a_burst_and_now_asks_again() {
     assert_eq!(fake.request_lines(), ["GET /api/v2/tenants/msp_1/clients/minimal"]);
     platform.list_active_tenants(&clients_place(), Freshness::Now).await.unwrap();
     assert_eq!(fake.requests().len(), 2);
-    // Those who come while one asks share the next answer, which was asked for after they came.
+    // Callers that arrive during a request share the next one, which starts after they arrived.
     join_all((0..32).map(|_| platform.list_active_tenants(&place, Freshness::Now))).await;
     assert!(fake.requests().len() <= 4, "{}", fake.requests().len());
     platform.list_active_tenants(&partners_place(), Freshness::Burst).await.unwrap();
@@ -192,7 +192,7 @@ async fn a_list_of_inactive_ones_that_changes_meanwhile_is_not_believed() {
         if asked.path.ends_with("/minimal") {
             return FakeReply::json(200, &json!([]));
         }
-        // One was activated between the two searches, after the list of those in service was read.
+        // One was activated between the two searches, after the list of active clients was read.
         let rows = if searches.fetch_add(1, Ordering::SeqCst) == 0 { 1..3 } else { 2..3 };
         let rows: Vec<_> = rows.map(|id| json!({"uniqueId": format!("client_{id}"), "name": "X"})).collect();
         FakeReply::json(200, &json!({"results": rows, "totalResults": rows.len(), "nextPage": false}))
@@ -241,7 +241,7 @@ async fn a_row_that_cannot_be_read_costs_no_other_and_is_told_of_by_its_name() {
     assert_eq!((rows.len(), odd.len()), (3, 4));
 }
 
-/// A documented platform with these rows for the names that are asked for.
+/// Starts a documented platform with these rows for the requested names.
 async fn start_searchable(rows: fn(&FakeRequest) -> serde_json::Value) -> FakePlatform {
     FakePlatform::new_documented(move |asked| {
         let rows = rows(&asked);
@@ -263,7 +263,7 @@ async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
     })
     .await;
     let sought =
-        fake.client_of_fake().find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Burst)).await.unwrap();
+        fake.client_of_fake().find_tenants_by_name(&clients_place(), &["Globex"], Freshness::Burst).await.unwrap();
     let NameSearchResult::Complete(listing) = sought else { panic!("{sought:?}") };
     assert_eq!(ids(&listing), ["client_1"]);
     let asked: Vec<bool> = fake.requests().iter().map(|asked| asked.path.contains("activeStatus%3Afalse")).collect();
@@ -280,9 +280,9 @@ async fn a_row_without_a_name_leaves_open_whether_the_name_is_free_only_where_it
     })
     .await;
     let platform = fake.client_of_fake();
-    let sought = platform.find_tenants_by_name(&clients_place(), (&["Globex"], Freshness::Now)).await.unwrap();
+    let sought = platform.find_tenants_by_name(&clients_place(), &["Globex"], Freshness::Now).await.unwrap();
     let NameSearchResult::Inconclusive(why) = sought else { panic!("{sought:?}") };
     assert_eq!(why, "`Globex`: row 1 (`client_1`) has no name that can be read");
-    let other = platform.find_tenants_by_name(&clients_place(), (&["Initech"], Freshness::Now)).await.unwrap();
+    let other = platform.find_tenants_by_name(&clients_place(), &["Initech"], Freshness::Now).await.unwrap();
     assert!(matches!(other, NameSearchResult::Complete(_)), "{other:?}");
 }

@@ -1,4 +1,4 @@
-//! Answers of what stands between: a gateway, a firewall, a page to log in.
+//! Answers of intermediaries: a gateway, a firewall, a login page.
 
 use futures::FutureExt as _;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn a_page_says_nothing_of_the_credential_and_is_told_in_a_sentence() {
             let sentence = format!("HTTP {status} from something before the platform (edge: `Attention Required!`)");
             assert_eq!(error.to_string(), format!("the platform is not available: {sentence}"));
         }
-        // What blocks an answer lets the request through.
+        // An intermediary that blocks the answer has passed the request on.
         assert_eq!(errors.map(|error| error.maybe_applied()), [false, true, true]);
         let sent = |method: &str| fake.requests().iter().filter(|asked| asked.method == method).count();
         assert_eq!(sent("POST"), 2, "{status}: a write is sent once");

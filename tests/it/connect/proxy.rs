@@ -1,4 +1,4 @@
-//! The one proxy that a flag names, and no other.
+//! The client uses the proxy that a flag names, and no other.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::fake::{FakePlatform, FakeReply};
 use super::{clients_place, connection_secret, tls};
 
-/// A proxy that writes down the head of each request that it gets, and passes it on.
+/// A proxy that records the head of each request and forwards it.
 pub(crate) struct RecordingProxy {
     /// Host and port.
     pub(crate) address: String,
@@ -33,7 +33,7 @@ impl RecordingProxy {
         Self { address, heads }
     }
 
-    /// First lines of what came.
+    /// Returns the first lines of the requests.
     pub(crate) fn request_lines(&self) -> Vec<String> {
         self.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
@@ -93,7 +93,8 @@ async fn a_platform_with_https_is_reached_through_a_tunnel_that_the_proxy_cannot
     assert_eq!(between.request_lines(), [format!("CONNECT 127.0.0.1:{port} HTTP/1.1")]);
 }
 
-/// The environment of a process cannot be changed safely while its threads run, so the test starts itself again.
+/// The environment of a process cannot be changed safely while its threads run, so the test runs itself in a new
+/// process.
 #[tokio::test]
 async fn without_the_flag_no_proxy_is_used_whatever_the_environment_names() {
     if let Ok(url) = std::env::var("TENANTRY_TEST_PLATFORM") {

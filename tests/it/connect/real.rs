@@ -35,7 +35,7 @@ fn other_mark(kind: &str, name: &str) -> Mark {
     Mark { kind: kind.to_owned(), name: name.to_owned(), uid: name.to_owned(), ..test_mark() }
 }
 
-/// What `plan::deletion` grants once everything is confirmed, suspended and waited for.
+/// Returns the permit that `plan::deletion` grants after confirmation, suspension and grace period.
 fn termination_permit(observed: ObservedTenant) -> TerminationPermit {
     let now = Timestamp::now();
     let confirm = Confirmation {

@@ -1,4 +1,4 @@
-//! Which request each call sends, with and without the extensions.
+//! The request that each call sends, with and without the extensions.
 
 use serde_json::{Value, json};
 use tenantry::connect::{CallError, Freshness, PlatformClient};

@@ -1,4 +1,4 @@
-//! HTTPS: a certificate is believed only where the system or the Secret names its CA.
+//! HTTPS: a certificate is only trusted if the system or the Secret names its CA.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -10,12 +10,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tenantry::connect::{CallError, Connection, PlatformClient};
 
-/// Made for this test alone; the CA's key was thrown away.
+/// Created for this test alone; the CA's key was deleted.
 pub(super) const CA: &[u8] = include_bytes!("tls/ca.pem");
 const CERTIFICATE: &[u8] = include_bytes!("tls/server.pem");
 const KEY: &[u8] = include_bytes!("tls/server.key");
 
-/// What a server with the certificate needs.
+/// Returns the TLS configuration of a server with the certificate.
 pub(super) fn server_config() -> rustls::ServerConfig {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
@@ -23,7 +23,7 @@ pub(super) fn server_config() -> rustls::ServerConfig {
     rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap()
 }
 
-/// A server that hands out a token per connection, and its port.
+/// Starts a server that issues a token per connection, and returns its port.
 pub(super) fn serve_tls() -> u16 {
     let config = Arc::new(server_config());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -32,7 +32,7 @@ pub(super) fn serve_tls() -> u16 {
         while let Ok((mut socket, _)) = listener.accept() {
             let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = rustls::Stream::new(&mut session, &mut socket);
-            // A client that does not believe the certificate hangs up here.
+            // A client that does not trust the certificate closes the connection here.
             if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
                 let body = r#"{"access_token":"t","expires_in":7199}"#;
                 let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -43,7 +43,7 @@ pub(super) fn serve_tls() -> u16 {
     port
 }
 
-/// A Secret that leads there.
+/// Returns the Secret data of a connection to it.
 pub(super) fn connection_secret(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
     let mut data = super::connection_secret(&format!("https://127.0.0.1:{port}"));
     data.extend(ca.map(|ca| ("ca.crt".to_owned(), ca.to_vec())));

@@ -1,4 +1,4 @@
-//! One token for all, renewed once, and never shown.
+//! One token for all requests: it is renewed once and never printed.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ async fn no_secret_is_in_any_error_or_debug_text() {
         texts.push(format!("{number}: {error} {error:?}"));
     }
     assert_eq!(fake.token_count(), 2);
-    // The last refusal was of the second token.
+    // The last refusal was about the second token.
     for secret in SECRETS.iter().filter(|secret| !secret.starts_with("token")) {
         assert!(!texts.iter().any(|text| text.contains(secret)), "{texts:#?}");
     }

@@ -1,32 +1,32 @@
-//! Commands that the consoles of the pages leave apart: who runs each, or why nobody does.
+//! Commands that the consoles of the pages mark as `apart`: which test runs each, or why none does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pages;
 use crate::{assets, shown};
 
-/// Who runs a command.
+/// What runs a command.
 #[derive(Clone, Copy)]
 enum CommandRunner {
-    /// This test, on files or a cluster of its own. It takes the command from the page.
+    /// This test, on files or on its own cluster. It takes the command from the page.
     Test(&'static str),
-    /// The Makefile has it.
+    /// The Makefile contains it.
     Make,
-    /// Nobody: it needs what no test has.
+    /// Nothing: it needs what no test has, for this reason.
     Nobody(&'static str),
 }
 
 use CommandRunner::{Make, Nobody, Test};
 
-/// A command that a page leaves apart.
+/// A command that a page marks as `apart`.
 pub(crate) struct Apart {
     begin: &'static str,
     runner: CommandRunner,
-    /// The constant by which a test takes it.
+    /// The constant by which a test uses it.
     ident: &'static str,
 }
 
-/// Constants of the commands that tests run, and the list of all commands.
+/// Defines constants for the commands that tests run, and the list of all commands.
 macro_rules! commands {
     ([$($other:expr),+ $(,)?] $($ident:ident: $begin:literal by $test:expr;)+) => {
         $(pub(crate) const $ident: Apart = Apart { begin: $begin, runner: Test($test), ident: stringify!($ident) };)+
@@ -72,7 +72,7 @@ commands! {
 }
 
 impl Apart {
-    /// The words behind the program's name as the page has them, with other words for some of them.
+    /// Returns the arguments as the page has them, with replacements for some of them.
     pub(crate) fn words(&self, program: &str, others: &[(&str, &str)]) -> Vec<String> {
         let all = pages::commands_run_elsewhere();
         let mut found = all.iter().filter(|(_, command)| command.starts_with(self.begin));
@@ -85,7 +85,7 @@ impl Apart {
     }
 }
 
-/// Words as programs take them.
+/// Converts arguments to the type that programs take.
 pub(crate) fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
@@ -93,7 +93,7 @@ pub(crate) fn strs(words: &[String]) -> Vec<&str> {
 /// The words of each test.
 type Words = BTreeMap<String, BTreeSet<String>>;
 
-/// Why a command may stand apart, or what is wrong with it.
+/// Returns what is wrong with a command that is marked as `apart`, or `None`.
 fn runner_fault(command: &str, apart: Option<&Apart>, tests: &Words) -> Option<String> {
     let Some(Apart { runner, ident, .. }) = apart else {
         return Some(format!("`{command}`: nobody is known to run it"));

@@ -1,11 +1,11 @@
-//! Commands of a page outside of consoles, and how far what they print is what the page says.
+//! Commands of a page outside of consoles, and how output is compared with a page.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::console::fenced_blocks;
 
-/// Programs that a page tells to run.
+/// Programs that pages run.
 const PROGRAMS: [&str; 17] = [
     "kubectl",
     "helm",
@@ -26,11 +26,11 @@ const PROGRAMS: [&str; 17] = [
     "docker",
 ];
 
-/// Blocks with commands, and blocks that may hold what looks like commands.
+/// Names of blocks with commands, and of blocks whose lines may resemble commands.
 const CONSOLES: [&str; 3] = ["console", "console pods", "console apart"];
 const OTHER_BLOCKS: [&str; 3] = ["mermaid", "yaml", "json"];
 
-/// Commands that stand in no console, and blocks whose commands nobody reads.
+/// Returns commands outside of consoles, and blocks whose commands are not checked.
 pub(super) fn stray_commands(page: &str) -> Vec<String> {
     let blocks = fenced_blocks(page);
     let mut strays = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn stray_commands(page: &str) -> Vec<String> {
             strays.extend(block.lines.iter().filter(|line| runs_program(line)).map(|line| line.trim().to_owned()));
         }
     }
-    // A fence of tildes is no block here.
+    // A fence of tildes is not supported.
     strays.extend(page.lines().filter(|line| line.trim_start().starts_with("~~~")).map(str::to_owned));
     let (prose, indented) = prose_and_indented(page);
     strays.extend(indented.into_iter().filter(|line| runs_program(line)).map(|line| line.trim().to_owned()));
@@ -52,7 +52,7 @@ pub(super) fn stray_commands(page: &str) -> Vec<String> {
     strays
 }
 
-/// The commands in the consoles of a name, each on one line and without its comment.
+/// Returns the commands in the consoles of a name, each on one line and without its comment.
 pub(super) fn console_commands(page: &str, name: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     for line in fenced_blocks(page).into_iter().filter(|block| block.name == name).flat_map(|block| block.lines) {
@@ -74,7 +74,7 @@ fn join_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a line of code runs one of the programs, also behind a prompt, a variable or a pipe.
+/// Returns whether a line of code runs one of the programs, also behind a prompt, a variable or a pipe.
 fn runs_program(line: &str) -> bool {
     let is_prefix = |word: &&str| matches!(*word, "$" | ">" | "#" | "sudo") || word.contains('=');
     line.split(['|', ';', '&', '(', '`']).any(|part| {
@@ -83,14 +83,14 @@ fn runs_program(line: &str) -> bool {
     })
 }
 
-/// The text of a page without its blocks, and its indented lines.
+/// Returns the text of a page without its blocks, and its indented lines.
 fn prose_and_indented(page: &str) -> (String, Vec<&str>) {
     let (mut is_fenced, mut prose, mut indented) = (false, String::new(), Vec::new());
     for line in page.lines() {
         let is_fence = line.trim_start().starts_with("```");
         is_fenced ^= is_fence;
         if is_fenced || is_fence {
-            // Two spans on both sides of a block are two.
+            // Spans before and after a block are separate.
             prose.push('\n');
         } else {
             prose.push_str(line);
@@ -102,27 +102,27 @@ fn prose_and_indented(page: &str) -> (String, Vec<&str>) {
     (prose, indented)
 }
 
-/// What stands between backticks, each on one line; no span goes on in another paragraph.
+/// Returns the texts between backticks, each on one line. A span ends with its paragraph.
 fn code_spans(prose: &str) -> Vec<String> {
     prose.split("\n\n").flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2)).map(join_whitespace).collect()
 }
 
-/// Whether a span is a command and not only the name of one: something stands behind the verb.
+/// Returns whether a span is a complete command and not only its name: the verb has an argument.
 fn is_full_command(span: &str) -> bool {
     let words: Vec<&str> = span.split(' ').collect();
     let verb = if words.starts_with(&["kubectl", "tenantry"]) { 2 } else { 1 };
     PROGRAMS.contains(&words[0]) && words.len() > verb + 1
 }
 
-/// A text without what differs from run to run: numbers of ids, digests, times, ages, and how wide columns are.
+/// Masks what differs from run to run: numbers of ids, digests, times, ages, and the width of columns.
 pub(super) fn mask_text(text: &str) -> String {
     let words = |line: &str| without_build(line).split_whitespace().map(mask_word).collect::<Vec<_>>().join(" ");
     text.lines().map(|line| words(line) + "\n").filter(|line| line != "\n").collect()
 }
 
-/// A version without its build: tests run one that nobody is given. The commit has 12 digits, and a day follows.
+/// Removes the build of a version, since tests run an unreleased one. The commit has 12 digits, and a day follows.
 fn without_build(line: &str) -> String {
-    // The first 12 are the commit.
+    // The first 12 characters are the commit.
     let is_of_form = |told: &str| {
         told.bytes().zip("cccccccccccc, 0000-00-00)".bytes()).all(|(byte, form)| match form {
             b'c' => byte.is_ascii_hexdigit(),
@@ -150,7 +150,7 @@ fn mask_word(word: &str) -> String {
     if is_age(word) { "AGE".to_owned() } else { mask_time(&mask_holder(&mask_uid(&masked))) }
 }
 
-/// A holder of a Lease with `N` instead of the number behind the Pod's name.
+/// Masks the number behind the Pod's name in the holder of a Lease with `N`.
 fn mask_holder(word: &str) -> String {
     let is_number = |number: &str| number.chars().all(|letter| letter.is_ascii_hexdigit());
     match word.rsplit_once('_').and_then(|(pod, rest)| Some((pod, rest.split_at_checked(8)?))) {
@@ -159,7 +159,7 @@ fn mask_holder(word: &str) -> String {
     }
 }
 
-/// A word with `UID` instead of each.
+/// Masks each UID of a word with `UID`.
 fn mask_uid(word: &str) -> String {
     const FORM: &str = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
     let form: String = word.chars().map(|letter| if letter.is_ascii_hexdigit() { 'h' } else { letter }).collect();
@@ -169,7 +169,7 @@ fn mask_uid(word: &str) -> String {
     }
 }
 
-/// `5s`, `2m10s`, `3d`.
+/// Matches `5s`, `2m10s`, `3d`.
 fn is_age(word: &str) -> bool {
     let is_part = |letter: char| letter.is_ascii_digit() || "smhd".contains(letter);
     word.starts_with(|letter: char| letter.is_ascii_digit())
@@ -177,7 +177,7 @@ fn is_age(word: &str) -> bool {
         && word.chars().all(is_part)
 }
 
-/// A word with `TIME` instead of a moment.
+/// Masks a timestamp in a word with `TIME`.
 fn mask_time(word: &str) -> String {
     let digits: String = word.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
     match digits.find("0000-00-00T00:00:00Z") {
@@ -186,7 +186,7 @@ fn mask_time(word: &str) -> String {
     }
 }
 
-/// Whether a text is as wanted; a line of three dots stands for any lines.
+/// Returns whether a text matches. A line of three dots matches any lines.
 pub(super) fn matches_output(wanted: &str, text: &str) -> bool {
     let (mut wanted, mut lines) = (wanted.lines(), text.lines().peekable());
     while let Some(line) = wanted.next() {

@@ -1,4 +1,4 @@
-//! Which page runs where.
+//! Lists which page runs in which test.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::programs::PlatformOptions;
 use crate::world::{TestNamespace, TestServers, TestWorld};
 use crate::{assets, shown};
 
-/// Pages whose commands are all run.
+/// Pages whose commands all run.
 const PAGES: [&str; 8] = [
     "README.md",
     "docs/install.md",
@@ -25,7 +25,7 @@ const PAGES: [&str; 8] = [
     "docs/upgrades.md",
 ];
 
-/// A page from one heading to another, which one test plays.
+/// A page from one heading to another, which one test runs.
 pub(super) struct PageSection {
     page: &'static str,
     from: &'static str,
@@ -45,7 +45,7 @@ impl PageSection {
     }
 }
 
-/// The parts, and the list of all with their names.
+/// Defines the sections, and the list of all with their names.
 macro_rules! parts {
     ($($ident:ident = $part:expr;)+) => {
         $(pub(super) const $ident: PageSection = $part;)+
@@ -71,7 +71,7 @@ fn page_text(page: &str) -> String {
     std::fs::read_to_string(assets::root().join(page)).unwrap()
 }
 
-/// The commands of all pages that stand apart, by page.
+/// Returns the commands that all pages mark as `apart`, with their page.
 pub(super) fn commands_run_elsewhere() -> Vec<(&'static str, String)> {
     let of = |page| {
         page::console_commands(&page_text(page), "console apart").into_iter().map(move |command| (page, command))
@@ -87,8 +87,8 @@ fn every_command_of_these_pages_stands_in_a_console() {
     }
 }
 
-/// Consoles of the pages which no test plays, where tests have these words.
-fn unplayed(words: &BTreeSet<&str>) -> Vec<String> {
+/// Returns consoles of the pages that no test with these words runs.
+fn unplayed_commands(words: &BTreeSet<&str>) -> Vec<String> {
     let played = || PARTS.iter().filter(|(ident, _)| words.contains(ident)).map(|(_, part)| part);
     let of = |page: &'static str| {
         let parts = played().filter(move |part| part.page == page);
@@ -104,16 +104,16 @@ fn every_console_of_these_pages_is_in_a_part_that_a_test_plays() {
     let tests = shown::words_of_tests();
     let playing = tests.values().filter(|words| words.contains("run_page"));
     let mut words: BTreeSet<&str> = playing.flatten().map(String::as_str).collect();
-    let unplayed_here = unplayed(&words);
+    let unplayed_here = unplayed_commands(&words);
     assert!(unplayed_here.is_empty(), "{}", unplayed_here.join("\n"));
     for (ident, _) in PARTS {
         assert!(words.remove(ident), "no test plays {ident}");
-        assert!(!unplayed(&words).is_empty(), "{ident} could be left out");
+        assert!(!unplayed_commands(&words).is_empty(), "{ident} could be left out");
         words.insert(ident);
     }
 }
 
-/// A partner with clients of all sorts, and another one without.
+/// Creates a partner with various clients, and another partner without clients.
 fn create_tenants_by_api(world: &TestWorld) -> Vec<String> {
     let create = |path: &str, body: &serde_json::Value| {
         let answer = world.tenancy.call("POST", path, Some(body)).unwrap();
@@ -139,11 +139,11 @@ fn the_migration_changes_no_tenant_and_prints_what_its_page_says() {
     desk.write_file("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());
     let before = world.platform_writes();
     let console = PageConsole::new(&desk.folder, world.control_plane.kubeconfig("admin"))
-        // Who reads types `yes`.
+        // The reader types `yes`.
         .replacing("release --all", "release --all --yes");
     let faults = console.run_page(&MIGRATION.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    // Seven tenants, one mark each.
+    // Seven tenants get one mark each.
     let writes = world.platform_writes() - before;
     assert!((writes - 7.0).abs() < 0.5, "{writes}");
     let owner =
@@ -196,12 +196,12 @@ fn whoever_installs_upgrades_and_uninstalls_reads_commands_that_work() {
         .replacing("=SECRET", format!("={}", credential.client_secret))
         .replacing("client NAME -n NAMESPACE", "client globex -n acme")
         .replacing("client/NAME -n NAMESPACE", "client/globex -n acme")
-        // Who reads types `yes`.
+        // The reader types `yes`.
         .replacing("release --all", "release --all --yes");
     let mut operator = None;
     let mut faults = console.run_page(&INSTALLATION.text(), |command| {
         if command.starts_with("helm install") {
-            let started = RELEASE.start_deployed_operator("reader", (&ground.control_plane, &ground.kubectl));
+            let started = RELEASE.start_deployed_operator("reader", &ground.control_plane, &ground.kubectl);
             operator = Some(started.unwrap());
         }
     });

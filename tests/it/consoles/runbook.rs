@@ -1,4 +1,4 @@
-//! The runbook, entry by entry, with an object in the state that each is about.
+//! Runs the runbook entry by entry, with an object in the state that each entry is about.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::controlplane::ControlPlaneOptions;
 use crate::programs::{OperatorOptions, PlatformOptions};
 use crate::world::{TestNamespace, TestServers, TestWorld};
 
-/// Who `client/NAME` is in an entry; elsewhere `globex`.
+/// The client that `client/NAME` means in an entry; `globex` in all others.
 const CLIENTS: [(&str, &str); 8] = [
     ("TenantryBreakerOpen", "unwanted"),
     ("TenantrySecurityDrift", "drifting"),
@@ -24,14 +24,14 @@ const CLIENTS: [(&str, &str); 8] = [
     ("GracePeriod", "regretted"),
 ];
 
-/// A cluster with the chart, and an operator as its Deployment says. Without the policies an object can be deleted that
-/// waits for a consent.
+/// Starts a cluster with the chart, and an operator as in its Deployment. The admission policies are off, so that an
+/// object that waits for a consent can be deleted.
 fn start_world() -> TestWorld {
     let ground = TestServers::start("runbook", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
     let admin = ground.control_plane.kubeconfig("admin");
     let chart = assets::root().join("charts/tenantry");
-    RELEASE.install_chart(&Helm::on_cluster(&admin, "runbook"), (&chart, &ground), &["policies.install=false"]);
-    let operator = RELEASE.start_deployed_operator("runbook", (&ground.control_plane, &ground.kubectl)).unwrap();
+    RELEASE.install_chart(&Helm::on_cluster(&admin, "runbook"), &chart, &ground, &["policies.install=false"]);
+    let operator = RELEASE.start_deployed_operator("runbook", &ground.control_plane, &ground.kubectl).unwrap();
     let options = OperatorOptions::new(&admin, ground.platform.host());
     ground.into_world(operator, options)
 }
@@ -45,7 +45,7 @@ fn wait_for_status(space: &TestNamespace<'_>, client: &str, pointer: &str) {
     space.wait_until(&format!("{client} has {pointer}"), || Ok(!status_at(space, client, pointer).is_null()));
 }
 
-/// Deletes a client whose end has consent, with a grace period.
+/// Deletes a client with consent and a grace period.
 fn delete_with_consent(space: &TestNamespace<'_>, client: &str, grace: u32) {
     let object = format!("client/{client}");
     space.merge_patch(&object, &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
@@ -53,7 +53,7 @@ fn delete_with_consent(space: &TestNamespace<'_>, client: &str, grace: u32) {
     space.delete(&object);
 }
 
-/// A partner, a client that is as declared, and one in each of the states.
+/// Creates a partner, a client without drift, and one client in each of the states.
 fn create_objects(space: &TestNamespace<'_>) {
     space.world.kubectl.run(&["create", "namespace", &space.name]).unwrap();
     space.apply_secret("platform", &space.credential());
@@ -95,7 +95,7 @@ fn create_objects(space: &TestNamespace<'_>) {
     }
 }
 
-/// The parts of the page below each heading, by the heading.
+/// Splits the page by headings.
 fn page_entries(page: &str) -> Vec<(String, String)> {
     let mut entries = vec![(String::new(), String::new())];
     for line in page.lines() {
@@ -109,7 +109,7 @@ fn page_entries(page: &str) -> Vec<(String, String)> {
     entries.into_iter().filter(|(_, text)| !console::console_entries(text).is_empty()).collect()
 }
 
-/// A console in which the page's words are about a client.
+/// Creates a console whose words mean this client.
 fn console_for_client(client: &str, desk: &PluginFolder, space: &TestNamespace<'_>) -> PageConsole {
     let former = space.world.kubectl.run(&[
         "-n",
@@ -126,7 +126,7 @@ fn console_for_client(client: &str, desk: &PluginFolder, space: &TestNamespace<'
         format!("--yes-i-typed '{}' --accept DataErased,NotRecoverable,UsersDeactivated", space.tenant_name(client));
     let object = format!("client/{client} -n {}", space.name);
     PageConsole::new(&desk.folder, space.world.control_plane.kubeconfig("admin"))
-        // Who reads answers what is asked.
+        // The reader answers the prompt.
         .replacing("approve client/NAME -n NAMESPACE", format!("approve {object} --yes"))
         .replacing("terminate client/NAME -n NAMESPACE", format!("terminate {object} {yes}"))
         .replacing("client/NAME -n NAMESPACE", object)
@@ -157,14 +157,14 @@ fn the_person_on_call_reads_commands_that_work() {
             if command.contains("--replicas=0") {
                 world.operator.process().stop().unwrap();
             } else if command.contains("--replicas=2") {
-                next = Some(RELEASE.start_deployed_operator("next", (&world.control_plane, &world.kubectl)).unwrap());
+                next = Some(RELEASE.start_deployed_operator("next", &world.control_plane, &world.kubectl).unwrap());
             }
         }));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(next.is_some(), "the operator was ended and came back");
     let space = TestNamespace::existing(&world, "acme".to_owned());
-    // What was approved, resumed and taken back came to that.
+    // Verifies what became of the approved, resumed and withdrawn objects.
     for client in ["planned", "paused"] {
         assert!(!space.wait_until_ready(&format!("client/{client}")).is_empty());
     }

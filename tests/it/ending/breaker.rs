@@ -1,4 +1,4 @@
-//! The breaker: no mistake ends everything at once.
+//! Tests of the breaker: no single mistake ends all tenants at once.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! The way back, also when the call that ends the tenant may have been made.
+//! Tests of cancelling a deletion, also when the `terminate` call may already have been sent.
 
 use serde_json::{Value, json};
 
 use super::{config_map_at_home, confirm_and_delete, create_partner_and_client, tenant_state, uid};
 use crate::world::{TestNamespace, TestWorld};
 
-/// When a call was sent, as a process that is no more wrote it down.
+/// The time of a call, as a process that has ended recorded it.
 const CALL_TIME: &str = "2026-11-22T09:30:03Z";
 
 fn wait_for_grace_period(space: &TestNamespace<'_>, object: &str) {
@@ -88,7 +88,7 @@ fn a_tenant_that_others_put_back_in_service_is_suspended_again_after_a_write_and
     wait_for_grace_period(&space, "client/globex");
     let of_record = |field: &str| space.get("client/globex").unwrap()["status"]["termination"][field].clone();
     assert!(of_record("suspendingAt").is_null(), "the acceptance is the write before the first suspension");
-    // As a suspension leaves it whose record was given up.
+    // Simulates the status that a suspension leaves after its record was reset.
     set_status(&space, "client/globex", &json!({"termination": {"step": "Confirmed", "purgeAfter": null}}));
     world.tenancy.change_tenant(&format!("{}/activate", space.client_path(&partner, &client)), &json!({})).unwrap();
     space.kubectl(&["annotate", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);

@@ -1,15 +1,15 @@
-//! Definitions of an earlier release under this operator.
+//! Tests of an earlier release's resource definitions under this operator.
 
 use serde_json::json;
 
 use super::{confirm_and_delete, create_partner_and_client, tenant_state};
 use crate::world::{TestNamespace, TestWorld};
 
-/// A field of this release by which an end is recorded.
+/// A status field of this release that records a termination.
 const NEW_FIELD: &str =
     "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/termination/properties/terminatingAt";
 
-/// Whether the API server takes the field in a status.
+/// Returns whether the API server accepts the field in a status.
 fn is_field_accepted(space: &TestNamespace<'_>) -> bool {
     let object = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex"},

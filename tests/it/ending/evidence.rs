@@ -1,4 +1,4 @@
-//! No evidence, no purge.
+//! Tests that no tenant is purged without evidence.
 
 use serde_json::{Value, json};
 use tenantry::plan::Digest;
@@ -75,7 +75,7 @@ fn what_stands_under_the_name_of_a_record_is_left_alone_and_serves_nobody() {
     assert!(names.trim().starts_with(&format!("configmap/{name}-")), "{names}");
 }
 
-/// Everything that the operator needs but to see whether a namespace goes, and to write ConfigMaps in its own.
+/// All permissions that the operator needs, except reading namespaces and writing ConfigMaps in its own namespace.
 const RIGHTS: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -129,7 +129,7 @@ fn without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_r
     space.wait_until_gone("client/globex");
     assert_eq!(tenant_state(&space, &partner, &client), "TERMINATED");
 
-    // The ledger is there by now: it wants to be changed.
+    // The ledger exists by now, so it must be updated.
     space.apply_client("initech", &json!({"deletion": {"policy": "Terminate"}}));
     let second = space.wait_until_ready("client/initech");
     confirm_and_delete(&space, "client/initech", 0);

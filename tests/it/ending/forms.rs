@@ -1,4 +1,4 @@
-//! The forms in which a platform that has nothing but what is documented says that a tenant was ended.
+//! Tests of the ways in which a platform with only the documented API reports that a tenant was terminated.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn start_documented_world(name: &str) -> TestWorld {
     TestWorld::start_with(name, &options, |_| {}).unwrap()
 }
 
-/// A Client behind a proxy of its own that may be terminated: the id of its tenant.
+/// Creates a Client that may be terminated, behind a separate proxy. Returns its tenant's id.
 fn create_terminable_client(space: &TestNamespace<'_>) -> String {
     let partner = space.world.platform.credential.tenant_id.clone();
     space.apply_client_without_partner(
@@ -25,13 +25,13 @@ fn create_terminable_client(space: &TestNamespace<'_>) -> String {
     space.wait_until_ready("client/globex")
 }
 
-/// Each read of the tenant is answered so.
+/// Returns a rule that answers each read of the tenant in this way.
 fn answer_reads_with(id: &str, status: u16, body: &str) -> FaultRule {
     let answer = CannedAnswer { status, body: body.to_owned(), ..CannedAnswer::default() };
     FaultRule::new("GET", &format!("/clients/{id}$"), ProxyFault::Answer(answer))
 }
 
-/// Ends the tenant; from when the platform has got the call on, all reads are answered by a rule.
+/// Terminates the tenant. Once the platform has received the call, a rule answers all reads.
 fn terminate_with_reads(space: &TestNamespace<'_>, proxy: &FaultProxy, then: FaultRule) {
     proxy.set_rules(vec![
         FaultRule::new("POST", "/terminate$", ProxyFault::Delay(2000)).with_timing(FaultTiming::Nth(1)),
@@ -76,7 +76,7 @@ fn after_our_own_call_out_of_service_under_an_id_that_the_inactive_list_names_is
         let partner = space.world.platform.credential.tenant_id.clone();
         let mut shown = space.read_client_tenant(&partner, &id);
         shown["activated"] = json!(false);
-        // The list does not name it yet.
+        // The list does not contain it yet.
         let none = json!({"results": [], "totalResults": 0, "pageNo": 1, "pageSize": 100, "nextPage": false});
         let search = CannedAnswer { status: 200, body: none.to_string(), ..CannedAnswer::default() };
         let hidden = FaultRule::new("GET", "/clients/search", ProxyFault::Answer(search));

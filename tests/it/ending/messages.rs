@@ -1,4 +1,4 @@
-//! What a message asks for is done to the letter, and the object moves.
+//! Tests that following a message's instructions exactly moves the object on.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn consent_that_is_asked_for_and_pasted_ends_the_tenant() {
         create_partner_and_client(TestWorld::shared_world(), "paste", &json!({"policy": "Terminate"}));
     space.delete("client/globex");
     assert!(wait_until_blocked(&space, "client/globex", "ConfirmationNeeded").contains("paste the block"));
-    // Before it is accepted an edit is simply judged again.
+    // Before a confirmation is accepted, an edit is evaluated again.
     let mut wrong = space.offered_confirmation("client/globex", 0);
     wrong["spec"]["deletion"]["confirm"]["name"] = json!("Somebody Else");
     space.merge_patch("client/globex", &wrong);

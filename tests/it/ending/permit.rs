@@ -1,4 +1,4 @@
-//! Consent that is withdrawn while the call that ends a tenant waits for the platform's rate limit.
+//! Tests of consent that is withdrawn while the `terminate` call waits for the platform's rate limit.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,13 +10,14 @@ use crate::programs::OperatorOptions;
 use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault};
 use crate::world::TestWorld;
 
-/// Seconds for which the budget of the Partner's writes is used up.
+/// Seconds for which the budget of the Partner's writes is exhausted.
 const EXHAUSTED_SECONDS: u64 = 12;
 
 /// shows: faults/44
 #[test]
 fn no_call_that_ends_a_tenant_is_sent_after_its_consent_was_withdrawn_while_the_call_waited_for_the_rate_limit() {
-    // A cancel that late waits for one request; the call must be able to wait for longer than the budget is used up.
+    // A cancel at that point waits for one request. The call must be able to wait for longer than the budget is
+    // exhausted.
     let longer = |options: &mut OperatorOptions| options.flags.extend(["--request-timeout", "20s"].map(str::to_owned));
     let world = TestWorld::start("withdrawn", longer).unwrap();
     let proxy = world.start_proxy(Vec::new());
@@ -29,7 +30,7 @@ fn no_call_that_ends_a_tenant_is_sent_after_its_consent_was_withdrawn_while_the_
     confirm_and_delete(&space, "client/globex", 4);
     space.wait_until("the period runs", || Ok(tenant_state(&space, &partner, &client) == "SUSPENDED"));
 
-    // The neighbour uses up what is left of the budget.
+    // The neighbour uses the rest of the budget.
     let reset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + EXHAUSTED_SECONDS;
     let headers = [
         ("X-RateLimit-Limit", "8".to_owned()),

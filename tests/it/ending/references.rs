@@ -1,4 +1,4 @@
-//! The Partner that a Client needs for its end: gone, closed, or waiting for it.
+//! Tests of the Partner that a Client needs for its deletion: missing, closed to it, or waiting for it.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{confirm_and_delete, create_partner_and_client, tenant_state, wait_un
 use crate::programs::PlatformOptions;
 use crate::world::{TestNamespace, TestWorld};
 
-/// Takes the Partner object away without its tenant, as a hand at the finalizer does.
+/// Removes the Partner object without its tenant, as an administrator who edits the finalizers does.
 fn remove_partner_object(space: &TestNamespace<'_>) {
     space.delete("partner/acme");
     space.wait_until_gone("partner/acme");

@@ -1,4 +1,4 @@
-//! The page about deletion and the code say the same: `plan::deletion` is walked through it.
+//! Verifies that the page about deletion agrees with the code, by running `plan::deletion` through the page's tables.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use tenantry::wire::Mark;
 
 use crate::assets;
 
-/// An object that is being deleted, its tenant and everything around, as the operator would move them.
+/// An object that is being deleted, with its tenant and context, as the operator would change them.
 struct DeletionExample {
     policy: DeletionPolicy,
     confirm: Option<Confirmation>,
@@ -108,7 +108,7 @@ impl DeletionExample {
         next_deletion_step(&intent, &self.around, self.now)
     }
 
-    /// Does what was decided, and says what it was.
+    /// Applies the next decision. Returns its name.
     fn apply_decision(&mut self) -> String {
         let decided = self.decide_removal();
         self.has_recorded = matches!(decided, DeletionStep::RecordProgress(_));
@@ -159,13 +159,13 @@ impl DeletionExample {
         label.to_owned()
     }
 
-    /// Where it ends from here.
+    /// Runs until the object is released. Returns how.
     fn run_to_release(mut self) -> String {
         (0..20).map(|_| self.apply_decision()).find(|label| label.starts_with("Release")).unwrap()
     }
 }
 
-/// What a write to status adds.
+/// Returns the name of a write to status.
 fn status_change_label(before: &TerminationStatus, after: &TerminationStatus) -> String {
     match after.step {
         Some(step) if before.step != after.step => format!("Record({step:?})"),
@@ -178,7 +178,7 @@ fn status_change_label(before: &TerminationStatus, after: &TerminationStatus) ->
     }
 }
 
-/// Cells of the rows under a heading of the page, without the heading of the table.
+/// Returns the cells of the table rows under a heading of the page, without the table's header.
 fn page_rows(heading: &str) -> Vec<Vec<String>> {
     let page = fs::read_to_string(assets::root().join("docs/deletion.md")).unwrap();
     let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
@@ -228,7 +228,7 @@ fn a_tenant_found_active_is_suspended_again_in_the_steps_of_the_page() {
         ["Record(terminatingAt)", "Terminate", "Release(Terminated)"],
         "each call has a write of its own before it"
     );
-    // Earlier the state is set back too, by which these writes are named.
+    // If the tenant is activated earlier, the writes also reset the state, and their labels name it.
     let mut small = activated_after("WaitUntil");
     assert_eq!(
         [small.apply_decision(), small.apply_decision(), small.apply_decision()],
@@ -236,7 +236,7 @@ fn a_tenant_found_active_is_suspended_again_in_the_steps_of_the_page() {
     );
 }
 
-/// A world for each reason to wait, with the policy still to be set.
+/// Returns an example for each reason to wait. The caller sets the policy.
 fn deletion_obstacles() -> Vec<(Reason, DeletionExample)> {
     let with = |change: &dyn Fn(&mut DeletionExample)| {
         let mut small = DeletionExample::new_confirmed();

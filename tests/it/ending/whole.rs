@@ -1,4 +1,4 @@
-//! More than the object goes: its namespace, its kind. That never ends a tenant, however well confirmed.
+//! Tests of deleting a namespace or a resource definition: neither ever ends a tenant, even with a confirmation.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn deleting_the_namespace_ends_nothing_and_says_so_in_the_operator_s_own() {
     confirm_and_delete(&space, "client/waiting", 3600);
     space.wait_until("it is suspended", || Ok(tenant_state(&space, &partner, &waiting) == "SUSPENDED"));
     space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 0));
-    // Held by somebody else, so that the last status can be read.
+    // Another finalizer keeps the object, so that the test can read the last status.
     let mut finalizers = space.get("client/globex").unwrap()["metadata"]["finalizers"].clone();
     finalizers.as_array_mut().unwrap().push(json!("example.com/later"));
     space.merge_patch("client/globex", &json!({"metadata": {"finalizers": finalizers}}));

@@ -1,4 +1,4 @@
-//! A platform that was restored from an old backup, and no longer knows what it once said.
+//! Tests of a platform that was restored from an old backup and has lost its newer state.
 
 use std::fs;
 
@@ -48,7 +48,7 @@ fn a_tenant_that_a_restored_platform_does_not_know_is_missing_and_neither_made_a
         |space: &TestNamespace<'_>| space.world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
     assert_eq!(living(&space).len(), 1, "nothing was made again");
 
-    // The restored platform gives the same id away once more.
+    // The restored platform issues the same id again.
     world
         .tenancy
         .change_tenant(&format!("{partner}/clients"), &json!({"name": "Somebody Else", "city": "Cologne"}))

@@ -1,4 +1,4 @@
-//! Others who write to the same objects, and edits that overtake their own application.
+//! Tests of other writers to the same objects, and of edits that arrive before an earlier one is applied.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::writer::AnnotationWriter;
 use super::{FaultSite, is_tombstone, site_with_client, site_with_partner, tenant_state};
 use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 
-/// About as fast as the API server takes the writes of one writer on a busy machine.
+/// About as fast as the API server accepts the writes of one writer on a busy machine.
 const WRITE_INTERVAL: Duration = Duration::from_millis(15);
 
-/// A Client as Kubernetes takes it, with metadata of its own.
+/// Returns the manifest of a Client with additional metadata.
 fn client_manifest(site: &FaultSite<'_>, name: &str, metadata: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
@@ -32,7 +32,7 @@ fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platfor
     site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
     site.space.wait_until("the update is on its way", || Ok(site.proxy.count_requests("POST", &update) > asked));
     site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
-    // Ready for the newest generation means that the newest city is there.
+    // Ready for the newest generation means that the newest city is applied.
     site.space.wait_until_ready("client/globex");
     assert_eq!(site.space.read_client_tenant(&partner, &client)["city"], "Hamburg");
     assert_eq!(site.proxy.count_requests("POST", &update) - asked, 2);
@@ -45,7 +45,7 @@ fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests(
     let writer = AnnotationWriter::start(&site.space, "globex", WRITE_INTERVAL);
     let metadata =
         json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
-    // The pass takes long enough for the other one to write between any two writes of ours.
+    // The pass takes long enough for the other writer to write between any two of our writes.
     site.proxy.set_rules(vec![FaultRule::new("", "/api/", ProxyFault::Delay(200))]);
     site.space.apply(&client_manifest(&site, "globex", &metadata));
     site.space.wait_until_ready("client/globex");
@@ -80,7 +80,7 @@ fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
 fn somebody_who_keeps_editing_a_deleting_object_does_not_keep_a_confirmed_end_from_coming() {
     let (site, partner, client) = site_with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));
     site.space.merge_patch("client/globex", &site.space.offered_confirmation("client/globex", 0));
-    // Each step of an end is recorded on the object exactly as it was read.
+    // Each deletion step is recorded with the resource version that was read.
     let writer = AnnotationWriter::start(&site.space, "globex", Duration::from_millis(400));
     site.space.wait_until("the other one writes", || Ok(writer.write_count() > 5));
     site.space.delete("client/globex");

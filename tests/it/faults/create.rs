@@ -1,11 +1,11 @@
-//! Creates whose fate is not known, and plans that stop half-way.
+//! Tests of creates with an unknown result, and of plans that stop in the middle.
 
 use serde_json::json;
 
 use super::{FaultSite, REQUEST_TIMEOUT, new_site, site_with_partner, status_fault};
 use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault};
 
-/// A Client whose create meets a fault; how many creates it took.
+/// Creates a Client whose create meets a fault. Returns the number of creates that this took.
 fn create_with_fault(prefix: &str, fault: ProxyFault) -> (FaultSite<'static>, usize) {
     let (site, partner) = site_with_partner(prefix);
     site.proxy.set_rules(vec![FaultRule::new("POST", "/clients$", fault).with_timing(FaultTiming::Nth(1))]);

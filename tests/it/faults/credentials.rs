@@ -1,4 +1,4 @@
-//! Credentials that change, end, or go.
+//! Tests of credentials that change, expire or disappear.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::{FaultSite, refused_credential_fault, site_with_client, tenant_state}
 use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault, SeenRequest};
 use crate::world::TestWorld;
 
-/// Data of the Secret that leads through the site's proxy.
+/// Returns the data of a Secret whose URL is the site's proxy.
 fn proxied_secret_data(site: &FaultSite<'_>) -> Value {
     let mut data = site.space.credential();
     data["url"] = json!(site.proxy.url());
     data
 }
 
-/// A further credential of the service provider.
+/// Creates another credential of the service provider. Returns the data of its Secret.
 fn new_credential_data(site: &FaultSite<'_>) -> Value {
     let tenancy = &site.space.world.tenancy;
     let answer = tenancy.call("POST", &format!("{}/credentials", tenancy.provider_id()), None).unwrap();
@@ -30,7 +30,7 @@ fn count_token_requests(site: &FaultSite<'_>) -> usize {
     site.proxy.count_requests("POST", "/oauth/token")
 }
 
-/// Requests for a token with this key.
+/// Returns the number of token requests with this key.
 fn count_token_requests_with(site: &FaultSite<'_>, key: &Value) -> usize {
     let is_try =
         |seen: &SeenRequest| seen.target.ends_with("/oauth/token") && seen.body.contains(key.as_str().unwrap());
@@ -40,7 +40,7 @@ fn count_token_requests_with(site: &FaultSite<'_>, key: &Value) -> usize {
 /// shows: faults/22
 #[test]
 fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_once() {
-    // The next look for drift is an hour away: until then only the new key can make the difference.
+    // The next drift check is an hour away. Until then only the new key can make the difference.
     let world = TestWorld::start("rotate", |options| {
         super::short_timeout(options);
         "1h".clone_into(&mut options.drift_interval);
@@ -53,7 +53,7 @@ fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_on
     let new = new_credential_data(&site);
     let old = site.space.credential()["clientId"].as_str().unwrap().to_owned();
     let asked = count_token_requests(&site);
-    // The account ends the old key: its token is worth nothing, and there is no other for it.
+    // The account revokes the old key: its token is invalid, and it gets no other one.
     site.proxy.set_rules(vec![
         FaultRule::new("POST", "/oauth/token", refused_credential_fault()).with_body(&old),
         FaultRule::new("", "/api/", refused_credential_fault()),
@@ -109,7 +109,7 @@ fn without_its_secret_an_object_waits_uses_no_other_credential_and_goes_on_when_
     site.space.wait_until_ready("partner/acme");
 }
 
-/// A site whose first tokens are all the same one, which the test knows, and live so many seconds.
+/// Creates a site whose first tokens are all the same one, which the test knows and which lives for `seconds`.
 fn site_with_fixed_token(prefix: &str, seconds: u32) -> (FaultSite<'static>, String, String) {
     let world = super::shared_world();
     let token = request_token(world);
@@ -136,7 +136,7 @@ fn request_token(world: &TestWorld) -> String {
     answer["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Makes so many clients.
+/// Creates `count` clients.
 fn create_clients(site: &FaultSite<'_>, partner: &str, count: usize) {
     for number in 0..count {
         site.space.apply_client(&format!("c{number}"), &json!({}));
@@ -149,13 +149,13 @@ fn create_clients(site: &FaultSite<'_>, partner: &str, count: usize) {
 #[test]
 fn tokens_that_end_in_the_middle_of_a_batch_are_renewed_once_each_for_all() {
     let (site, partner, _) = site_with_fixed_token("expiry", 3);
-    // Sixteen creates at a time: the batch takes longer than a token lives.
+    // Sixteen creates run at a time, and the batch takes longer than a token lives.
     site.proxy.add_rule(FaultRule::new("POST", "/clients$", ProxyFault::Delay(2000)));
     let before = site.proxy.seen_requests().len();
     create_clients(&site, &partner, 30);
     let seen = site.proxy.seen_requests().split_off(before);
     let is_token = |one: &SeenRequest| one.target.ends_with("/oauth/token");
-    // Where each of sixteen renewed it for itself, their requests would come in one row.
+    // If each of sixteen renewed the token separately, their requests would follow each other.
     let in_a_row = seen.split(|one| !is_token(one)).map(<[SeenRequest]>::len).max().unwrap_or_default();
     assert!(
         (1..=2).contains(&in_a_row),
@@ -171,7 +171,7 @@ fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_fo
     let (site, partner, token) = site_with_fixed_token("forgotten", 7199);
     let asked = count_token_requests(&site);
     site.proxy.set_rules(vec![
-        // Long enough for all workers to be on their way with it.
+        // Long enough for all workers to send a request with it.
         FaultRule::new("POST", "/clients$", ProxyFault::Delay(700)).with_timing(FaultTiming::First(12)),
         FaultRule::new("", "/api/", refused_credential_fault()).with_header(&token),
     ]);

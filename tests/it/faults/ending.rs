@@ -1,4 +1,5 @@
-//! The end of objects while the platform is away, does not know the tenant, or somebody helps by hand.
+//! Tests of deletion while the platform is unreachable or does not know the tenant, or while an administrator
+//! intervenes.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::{FaultSite, is_tombstone, site_with_client, site_with_partner, tenant
 use crate::proxy::FaultProxy;
 use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault};
 
-/// A Client that may be terminated, its grace period in seconds confirmed.
+/// Creates a Client that may be terminated, with its grace period in seconds confirmed.
 fn site_with_confirmed_client(prefix: &str, grace: u32) -> (FaultSite<'static>, String, String) {
     let (site, partner, client) = site_with_client(prefix, &json!({"deletion": {"policy": "Terminate"}}));
     site.space.merge_patch("client/globex", &site.space.offered_confirmation("client/globex", grace));
@@ -63,7 +64,7 @@ fn a_deletion_waits_for_a_platform_that_is_away_and_ends_when_it_is_back() {
     let host = proxy.host();
     drop(proxy);
     space.delete("client/globex");
-    // The first try may meet a connection that was open before.
+    // The first attempt may use a connection that was already open.
     space.wait_until("it says that the platform is away", || {
         Ok(space.wait_until_not_ready("client/globex", "PlatformUnavailable").contains("cannot be reached"))
     });

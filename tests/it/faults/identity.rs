@@ -1,4 +1,4 @@
-//! Records that were falsified, names that two want, and tenants that were changed elsewhere.
+//! Tests of falsified records, name conflicts, and tenants that were changed outside the cluster.
 
 use std::time::Duration;
 

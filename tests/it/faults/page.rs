@@ -1,14 +1,14 @@
-//! The page of faults: every scenario stands there once, with the tests that say to show it.
+//! Verifies the page of faults: every scenario is on it once, with the tests that claim to show it.
 
 use std::ops::RangeInclusive;
 
 use crate::shown::table::{DocsPage, DocsRow};
 use crate::shown::{TestEntry, all_tests};
 
-/// The scenarios, in order; 39 to 42 are about the platform alone.
+/// The scenarios, in order. 39 to 42 are about the platform alone.
 const SCENARIOS: RangeInclusive<u32> = 1..=85;
 
-/// The promise of a row; one that is not kept yet begins with `open: ` and the reason.
+/// Returns the promise of a row. A promise that is not kept yet begins with `open: ` and the reason.
 fn row_promise(row: &DocsRow) -> &str {
     row.cell("what the operator promises").unwrap_or_default()
 }
@@ -17,7 +17,7 @@ fn is_open(row: &DocsRow) -> bool {
     row_promise(row).starts_with("open: ")
 }
 
-/// What is wrong with the page, given all tests.
+/// Returns the faults of the page, given all tests.
 fn page_faults(page: &DocsPage, tests: &[TestEntry]) -> Vec<String> {
     let mut faults = page.page_faults(tests, |row| !is_open(row));
     let Ok(rows) = page.parse_rows() else { return faults };

@@ -1,4 +1,4 @@
-//! Refusals for a while, mixed failures, and one object that always fails among many that do not.
+//! Tests of temporary refusals, mixed failures, and one object that always fails among many that do not.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -28,7 +28,7 @@ fn apply_clients(site: &FaultSite<'_>, count: usize) {
     site.space.world.kubectl.run_with(&["-n", &site.space.name, "apply", "--server-side", "-f", "-"], &text).unwrap();
 }
 
-/// Waits until so many Clients are Ready.
+/// Waits until `count` Clients are Ready.
 fn wait_until_all_ready(site: &FaultSite<'_>, count: usize) {
     site.space.wait_until(&format!("{count} are Ready"), || {
         let path = r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
@@ -53,7 +53,7 @@ fn after_too_many_requests_nothing_of_that_kind_is_sent_before_the_time_that_the
     apply_clients(&site, 8);
     wait_until_all_ready(&site, 8);
     let creates = create_requests(&site);
-    // What was on its way together with the first was sent before anybody knew.
+    // Requests in flight with the first one were sent before the operator knew of the refusal.
     let refused = creates.iter().find(|seen| seen.is_faulty).unwrap().at;
     let early = creates.iter().filter(|seen| seen.at > refused + Duration::from_millis(500));
     let first = early.map(|seen| seen.at).min().unwrap_or(refused + Duration::from_secs(4));

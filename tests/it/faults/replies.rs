@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for.
+//! Tests of answers that do not match the request.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use serde_json::json;
 use super::{FaultSite, shared_world, site_with_client, site_with_partner};
 use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 
-/// A Client whose tenant is answered wrongly: it says so, keeps its id, and nothing is written anywhere.
-fn check_wrong_answer(site: &FaultSite<'_>, client: &str, (fault, words): (ProxyFault, &str)) {
+/// Answers reads of a Client's tenant wrongly. Asserts that the Client reports it and keeps its id, and that nothing is
+/// written.
+fn check_wrong_answer(site: &FaultSite<'_>, client: &str, fault: ProxyFault, words: &str) {
     let space = &site.space;
     site.reconcile_now("client/globex", "before");
     let changes = site.count_changes("/api/");
@@ -16,7 +17,7 @@ fn check_wrong_answer(site: &FaultSite<'_>, client: &str, (fault, words): (Proxy
     space.kubectl(&["annotate", "--overwrite", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);
     let in_sync = || space.condition("client/globex", "InSync").unwrap();
     space.wait_until(words, || Ok(in_sync().1 == "PlatformUnavailable" && in_sync().2.contains(words)));
-    // A platform that stammers makes no tenant less ready; it is only not known any more.
+    // Unreadable answers make no tenant less ready. Only its state is unknown.
     assert_eq!(in_sync().0, "Unknown");
     assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True");
     assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
@@ -38,7 +39,7 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
         (ProxyFault::Truncate(20), "not available"),
         (elsewhere, "not about tenant"),
     ] {
-        check_wrong_answer(&site, &client, (fault, words));
+        check_wrong_answer(&site, &client, fault, words);
     }
     assert_eq!(site.space.read_client_tenant(&partner, &other)["city"], "Bonn");
 }
@@ -48,12 +49,13 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
 fn an_answer_of_a_gigabyte_is_cut_off_and_takes_no_memory() {
     let (site, _, client) = site_with_client("huge", &json!({}));
     let before = operator_peak_memory();
-    check_wrong_answer(&site, &client, (ProxyFault::Huge(1 << 30), "1048576 bytes"));
+    check_wrong_answer(&site, &client, ProxyFault::Huge(1 << 30), "1048576 bytes");
     let grown = operator_peak_memory().saturating_sub(before);
     assert!(grown < 64 << 10, "the peak of memory grew by {grown} KiB");
 }
 
-/// The operator's highest memory so far, in KiB. Others work in the same process: the limit leaves room for them.
+/// Returns the peak memory of the operator's process, in KiB. Other work runs in the same process, and the limit leaves
+/// room for it.
 fn operator_peak_memory() -> u64 {
     let log = shared_world().operator.log().unwrap();
     assert!(!log.contains("panicked"), "{log}");
@@ -80,10 +82,11 @@ fn a_list_that_cannot_be_read_lets_nothing_be_created() {
     site.assert_each_once(&partner, 1);
 }
 
-/// Rounds of which most must not wait for a slow call: on a busy machine one may take longer than the call by itself.
+/// Number of rounds. Most of them must not wait for a slow call; on a busy machine one may take longer than the call by
+/// itself.
 const ROUNDS: usize = 9;
 
-/// The number of a slow call that has just begun. An object that is asked for a look makes one.
+/// Returns the number of a slow call that has just begun. Requesting a pass of the objects makes one.
 fn slow_call(slow: &FaultSite<'_>, round: &str) -> u64 {
     let before = slow.proxy.open().into_iter().max().unwrap_or_default();
     slow.space.kubectl(&[
@@ -98,7 +101,7 @@ fn slow_call(slow: &FaultSite<'_>, round: &str) -> u64 {
     newest().unwrap_or(before)
 }
 
-/// In most rounds this is done before a slow call ends that was open when it began.
+/// Asserts that in most rounds `does` finishes before a slow call ends that was open when it began.
 fn holds_up_nothing(slow: &FaultSite<'_>, what: &str, mut does: impl FnMut(usize)) {
     let done = (0..ROUNDS).filter(|round| {
         let call = slow_call(slow, &format!("{what}-{round}"));
@@ -114,7 +117,7 @@ fn holds_up_nothing(slow: &FaultSite<'_>, what: &str, mut does: impl FnMut(usize
 fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
     let (slow, _, _) = site_with_client("slow", &json!({}));
     let (quick, partner) = site_with_partner("quick");
-    // Between two bytes the proxy learns that the operator has had enough.
+    // Between two bytes the proxy learns that the operator has closed the connection.
     slow.proxy.set_rules(vec![FaultRule::new("GET", "/api/", ProxyFault::Slow(200)).with_timing(FaultTiming::Always)]);
     for number in 0..4 {
         slow.space.apply_client(&format!("c{number}"), &json!({}));

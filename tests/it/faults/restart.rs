@@ -1,4 +1,5 @@
-//! The operator killed at the three places around a create, the API server restarted, the kinds not there yet.
+//! Tests of the operator killed at three points around a create, the API server restarted, and missing resource
+//! definitions.
 
 use std::time::{Duration, Instant};
 
@@ -62,7 +63,7 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     };
     let pid = world.operator.pid();
     world.control_plane.apiserver().kill().unwrap();
-    // What happens on the platform meanwhile must be seen afterwards.
+    // A change on the platform in the meantime must be observed afterwards.
     world.tenancy.change_tenant(&format!("{partner}/clients/{client}"), &json!({"city": "Bonn"})).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     world.control_plane.apiserver().restart().unwrap();
@@ -92,7 +93,7 @@ fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_co
     let url = ready.clone();
     let answers = move || http::get(&url).map(|answer| answer.status).unwrap_or_default();
     operator.process().wait_until(Duration::from_secs(30), || answers() == 503).unwrap();
-    // Long enough for the pauses between two tries to have grown.
+    // Long enough for the backoff between two attempts to have grown.
     let end = Instant::now() + Duration::from_secs(14);
     while Instant::now() < end {
         assert_eq!(answers(), 503);

@@ -1,4 +1,4 @@
-//! The API server, behind a proxy that leaves requests unanswered.
+//! Tests of the API server behind a proxy that leaves requests unanswered.
 
 use std::fs;
 use std::path::Path;
@@ -14,10 +14,11 @@ use crate::proxy::FaultProxy;
 use crate::proxy::rules::{FaultRule, FaultTiming, ProxyFault};
 use crate::world::{TestNamespace, TestWorld};
 
-/// More than the two minutes of a silent watch with the three of the probe: only their coming counts.
+/// More than the two minutes of a silent watch plus the three minutes of the probe, because only the result counts.
 const SILENCE_TIMEOUT: Duration = Duration::from_mins(7);
 
-/// The way of one operator to the API server: `kubectl proxy` speaks TLS with it, and the proxy of faults stands before that.
+/// The route of one operator to the API server: `kubectl proxy` speaks TLS with the server, and the fault proxy is in
+/// front of it.
 struct ApiServerRoute {
     proxy: FaultProxy,
     _kubectl: ChildProcess,
@@ -66,13 +67,13 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Requests to the API server without an answer, as the operator counts them.
+/// Returns the number of unanswered requests to the API server in the operator's metrics.
 fn count_unanswered(operator: &ServiceProcess, verb: &str) -> f64 {
     let verb = format!("verb=\"{verb}\"");
     operator.metric("tenantry_operator_cluster_requests_total", &[&verb, "code=\"none\""]).unwrap()
 }
 
-/// A namespace with a Ready Partner and a Ready Client.
+/// Creates a namespace with a Ready Partner and a Ready Client.
 fn create_partner_and_client<'a>(world: &'a TestWorld, prefix: &str) -> TestNamespace<'a> {
     let space = world.create_namespace(prefix);
     space.apply_partner("acme", &json!({}));

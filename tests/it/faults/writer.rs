@@ -1,4 +1,4 @@
-//! Somebody else who writes to an object all the time.
+//! Another client that writes to an object continuously.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tenantry::api::TenantClient;
 
 use crate::world::TestNamespace;
 
-/// Writes an annotation again and again until it is dropped; each write is a new resource version.
+/// Writes an annotation repeatedly until it is dropped. Each write makes a new resource version.
 pub(super) struct AnnotationWriter {
     written: Arc<AtomicU64>,
     end: Arc<AtomicBool>,
@@ -21,7 +21,7 @@ pub(super) struct AnnotationWriter {
 }
 
 impl AnnotationWriter {
-    /// Begins on the Client of that name, before it exists if need be, with so long a pause between two writes.
+    /// Starts writing to the Client of that name, which need not exist yet, with a pause between two writes.
     pub(super) fn start(space: &TestNamespace<'_>, name: &str, pause: Duration) -> Self {
         let (written, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, over) = (Arc::clone(&written), Arc::clone(&end));
@@ -29,12 +29,12 @@ impl AnnotationWriter {
         let place = (space.name.clone(), name.to_owned());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(write_until_stopped(kubeconfig, place, (&counter, &over, pause)));
+            runtime.block_on(write_until_stopped(kubeconfig, place, &counter, &over, pause));
         });
         Self { written, end, thread: Some(thread) }
     }
 
-    /// Writes so far.
+    /// Returns the number of writes.
     pub(super) fn write_count(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
     }
@@ -52,7 +52,9 @@ impl Drop for AnnotationWriter {
 async fn write_until_stopped(
     kubeconfig: PathBuf,
     (namespace, name): (String, String),
-    (counter, over, pause): (&AtomicU64, &AtomicBool, Duration),
+    counter: &AtomicU64,
+    over: &AtomicBool,
+    pause: Duration,
 ) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();

@@ -1,4 +1,5 @@
-//! Both sides have one idea of the same: what is declared in any spelling is in sync once it was written.
+//! Tests that both sides normalize values in the same way: a value declared in any spelling is in sync after it was
+//! written.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use tenantry::plan::{Field, Plan, PlanStep, Value, ValueType};
 use super::{create_field_tenant, create_full_partner, fields_of_kind, first_credential};
 use crate::platform::TestPlatform as Server;
 
-/// Specs that are tried for each kind.
+/// Number of specs that are tried for each kind.
 const CASES_PER_KIND: usize = 40;
 
-/// White space as YAML, editors and people leave it.
+/// White space as YAML, editors and users produce it.
 fn any_white_space() -> impl Strategy<Value = String> {
     proptest::collection::vec(prop::sample::select(vec![" ", "\n", "\r\n", "\t", "\u{a0}", "\u{2003}"]), 0..3)
         .prop_map(|parts| parts.concat())

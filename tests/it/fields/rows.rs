@@ -1,4 +1,4 @@
-//! Two values for each field, and the second as another client of the API writes it.
+//! Two values for each field, and the second one as another client of the API writes it.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -11,17 +11,17 @@ use tenantry::plan::{Digest, Field, SecretSource, TenantKind, Value, ValueType};
 pub(super) struct FieldValues {
     pub(super) first: Value,
     pub(super) second: Value,
-    /// The empty value; for packages the one that cannot be left out.
+    /// The empty value. For packages, the package that cannot be left out.
     pub(super) cleared: Value,
-    /// The second value on the wire.
+    /// The second value in the wire's format.
     pub(super) wire_value: Json,
-    /// Files behind digests.
+    /// The files of image digests.
     pub(super) images: BTreeMap<String, Vec<u8>>,
-    /// Secrets behind digests.
+    /// The secrets of secret digests.
     pub(super) secrets: BTreeMap<String, String>,
 }
 
-/// The row of a field; a switch is set to what it is not now.
+/// Returns the row of a field. A switch gets the opposite of its current value.
 pub(super) fn field_values(kind: TenantKind, field: Field, now: Option<&Value>) -> FieldValues {
     let (first, second, raw) = match field.value_type() {
         ValueType::Flag => flag_values(field, now),
@@ -42,7 +42,7 @@ pub(super) fn field_values(kind: TenantKind, field: Field, now: Option<&Value>) 
 fn flag_values(field: Field, now: Option<&Value>) -> (Value, Value, Json) {
     let now = match now {
         Some(Value::Flag(flag)) => *flag,
-        // A new tenant: only the platform's own policy is on, and one's own wants it off.
+        // On a new tenant only the platform's own policy is on, and a custom policy requires it to be off.
         _ => field == Field::PolicyPciDss,
     };
     let raw = match field {

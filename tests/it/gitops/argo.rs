@@ -1,4 +1,4 @@
-//! Argo CD's scripts of the example, run on objects as the operator left them.
+//! Argo CD's scripts of the example, run on objects in the state in which the operator left them.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{example_path, lua, shared_fixture};
 use crate::consoles::apart::{ARGO_CONFIG, strs};
 use crate::world::TestNamespace;
 
-/// What the example's ConfigMap holds under a key.
+/// Returns the value of a key in the example's ConfigMap.
 fn example_script(kind: &str, name: &str) -> String {
     let map: Value = serde_yaml::from_str(&fs::read_to_string(example_path("argocd/argocd-cm.yaml")).unwrap()).unwrap();
     map["data"][format!("resource.customizations.{kind}.tenantry.dev_{name}")].as_str().unwrap().to_owned()
@@ -24,14 +24,14 @@ fn example_actions(object: &Value) -> Value {
     serde_yaml::from_str(&example_script("actions", object["kind"].as_str().unwrap())).unwrap()
 }
 
-/// The names of the actions that may be done.
+/// Returns the names of the enabled actions.
 fn offered_actions(object: &Value) -> Vec<String> {
     let found = lua::run_script(example_actions(object)["discovery.lua"].as_str().unwrap(), object);
     let found = found.as_object().unwrap().iter();
     found.filter(|(_, action)| action["disabled"] == false).map(|(name, _)| name.clone()).collect()
 }
 
-/// Does an action as Argo CD does: its script, and what that changed as a merge patch.
+/// Runs an action as Argo CD does: its script, and its changes as a merge patch.
 fn run_action(space: &TestNamespace<'_>, object: &str, name: &str) {
     let before = space.get(object).unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! The end of a tenant through Git, and all the ways back.
+//! Terminates a tenant through Git, and cancels in every way.
 
 use serde_json::{Value, json};
 
@@ -21,14 +21,14 @@ fn write_consent(git: &GitRepository<'_>, space: &TestNamespace<'_>, grace: u32)
     git.edit_file("globex.yaml", &spec);
 }
 
-/// Pushes the wish for an end, without consent.
+/// Pushes `policy: Terminate` without a consent.
 fn push_termination_request(git: &GitRepository<'_>, space: &TestNamespace<'_>) {
     git.edit_file("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
     git.push_revision();
     space.offered_confirmation("client/globex", 0);
 }
 
-/// A namespace whose Client is there, and the paths of Partner and Client on the platform.
+/// Waits until the namespace has its Client. Returns the paths of Partner and Client on the platform.
 fn follow_repository<'a>(git: &GitRepository<'_>, space: &'a TestNamespace<'a>) -> (String, String) {
     git.follow_repository();
     git.push_revision();

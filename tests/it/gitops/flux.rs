@@ -1,4 +1,5 @@
-//! Flux's kustomize-controller, and the part of its source-controller that the tests play: revisions of a repository.
+//! Flux's kustomize-controller. The tests take the part of its source-controller: they publish revisions of a
+//! repository.
 
 use std::cell::Cell;
 use std::fs;
@@ -17,7 +18,7 @@ use crate::process::{ChildProcess, ProgramCommand, Result, free_port};
 use crate::world::{TestNamespace, merge_json};
 use crate::{assets, http, support};
 
-/// A loaded machine takes its time.
+/// Generous, since the machine may be loaded.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The controller, with Flux's kinds in the cluster.
@@ -28,19 +29,21 @@ pub(crate) struct FluxController {
 }
 
 impl FluxController {
-    /// Installs the kinds and starts the controller with the rights of a kubeconfig.
+    /// Installs the kinds and starts the controller with the permissions of a kubeconfig.
     pub(crate) fn start(name: &str, (kubeconfig, kubectl): (&Path, &Kubectl)) -> Result<Self> {
         let kinds = assets::flux_kinds()?.display().to_string();
         kubectl.run(&["apply", "--server-side", "-f", &kinds])?;
         let folder = support::test_folder(&format!("flux-{name}"))?;
         let health = format!("127.0.0.1:{}", free_port()?);
-        // It clears away what earlier ones left in the folder for temporary files: one of its own, or it takes another's.
+        // The controller clears its temporary folder at the start, so it needs its own, or it would delete another
+        // one's files.
         let temporary = folder.join("temporary");
         fs::create_dir(&temporary)?;
         let log = folder.join("kustomize-controller.log");
         let mut process = ProgramCommand::new("kustomize-controller", assets::kustomize_controller()?, log)
             .args(["--watch-all-namespaces", "--events-addr=", "--concurrent=8"])
-            // It waits half a minute at least for what is not well yet, and would not look at another push meanwhile.
+            // By default it waits at least half a minute for unhealthy objects, and would ignore another push
+            // meanwhile.
             .args(["--feature-gates=CancelHealthCheckOnNewRevision=true"])
             .args([format!("--health-addr={health}"), format!("--metrics-addr=127.0.0.1:{}", free_port()?)])
             .env("KUBECONFIG", &kubeconfig.display().to_string())
@@ -53,7 +56,7 @@ impl FluxController {
         Ok(Self { _process: process, folder, url })
     }
 
-    /// A repository with the tenants of the examples, which the namespace does not follow yet.
+    /// Creates a repository with the tenants of the examples. The namespace does not follow it yet.
     pub(crate) fn repository<'a>(&'a self, space: &'a TestNamespace<'a>) -> GitRepository<'a> {
         let folder = self.folder.join(&space.name);
         let repository = GitRepository { flux: self, space, folder, push_count: Cell::default() };
@@ -78,7 +81,7 @@ impl GitRepository<'_> {
         self.folder.join("tree/tenants").join(name)
     }
 
-    /// A text of the examples, for this namespace, and with names of tenants that no other test uses.
+    /// Returns a file of the examples with this namespace, and with tenant names that no other test uses.
     fn adapted_example(&self, path: &str) -> String {
         let text = fs::read_to_string(example_path(path)).unwrap();
         let text = text.replace("namespace: acme", &format!("namespace: {}", self.space.name));
@@ -86,19 +89,19 @@ impl GitRepository<'_> {
         text.replace("Globex GmbH", &self.space.tenant_name("globex"))
     }
 
-    /// Puts a file back as it is in the examples.
+    /// Restores a file to its state in the examples.
     pub(crate) fn restore_file(&self, name: &str) {
         fs::write(self.file_path(name), self.adapted_example(&format!("tenants/{name}"))).unwrap();
     }
 
-    /// Names the files that belong to the tree.
+    /// Sets the files that belong to the tree.
     pub(crate) fn list_only(&self, names: &[&str]) {
         let mut tree: Value = serde_yaml::from_str(&self.adapted_example("tenants/kustomization.yaml")).unwrap();
         tree["resources"] = json!(names);
         fs::write(self.file_path("kustomization.yaml"), tree.to_string()).unwrap();
     }
 
-    /// Changes a file of the examples.
+    /// Merges a change into a file of the examples.
     pub(crate) fn edit_file(&self, name: &str, change: &Value) {
         let mut object: Value = serde_yaml::from_str(&self.adapted_example(&format!("tenants/{name}"))).unwrap();
         merge_json(&mut object, change);
@@ -116,13 +119,13 @@ impl GitRepository<'_> {
         }
     }
 
-    /// Lets the namespace follow the repository, from the first push on.
+    /// Lets the namespace follow the repository from the first push on.
     pub(crate) fn follow_repository(&self) {
         self.apply_as_admin("account.yaml");
         self.apply_as_admin("flux/sync.yaml");
     }
 
-    /// Makes the tree as it is now the newest revision, as source-controller would.
+    /// Publishes the current tree as the newest revision, as source-controller would. Returns the revision.
     pub(crate) fn push_revision(&self) -> String {
         let number = self.push_count.replace(self.push_count.get() + 1);
         let name = format!("{number}.tar.gz");
@@ -156,20 +159,20 @@ impl GitRepository<'_> {
         revision
     }
 
-    /// Pushes, and waits until Flux says that all of it is there and well.
+    /// Pushes, and waits until Flux reports all objects as applied and healthy.
     pub(crate) fn push_and_wait(&self) {
         let revision = self.push_revision();
         self.wait_until_applied(&revision);
     }
 
-    /// Waits until Flux says that a revision is there and well.
+    /// Waits until Flux reports a revision as applied and healthy.
     pub(crate) fn wait_until_applied(&self, revision: &str) {
         self.wait_for_status(&format!("{revision} is applied"), |status, ready| {
             status["lastAppliedRevision"] == revision && ready["status"] == "True"
         });
     }
 
-    /// Waits until Flux has applied a revision and waits for it to be well.
+    /// Waits until Flux has applied a revision and waits for its health.
     pub(crate) fn wait_until_unhealthy(&self, revision: &str) {
         self.wait_for_status(&format!("{revision} is waited for"), |status, ready| {
             let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
@@ -178,13 +181,13 @@ impl GitRepository<'_> {
         });
     }
 
-    /// Pushes, and waits until Flux says that it did not work; returns the reason and the message.
+    /// Pushes, and waits until Flux reports a failure. Returns the reason and the message.
     pub(crate) fn push_and_wait_refused(&self) -> (String, String) {
         let revision = self.push_revision();
         self.wait_until_refused(&revision)
     }
 
-    /// Waits until Flux says that a revision did not work; returns the reason and the message.
+    /// Waits until Flux reports a failure of a revision. Returns the reason and the message.
     pub(crate) fn wait_until_refused(&self, revision: &str) -> (String, String) {
         let ready = self.wait_for_status(&format!("{revision} is refused"), |status, ready| {
             status["lastAttemptedRevision"] == revision && ready["status"] == "False"
@@ -193,13 +196,13 @@ impl GitRepository<'_> {
         (text("reason"), text("message"))
     }
 
-    /// Asks for another try now, as `flux reconcile` does.
+    /// Requests another try now, as `flux reconcile` does.
     pub(crate) fn request_reconcile(&self) {
         let asked = format!("reconcile.fluxcd.io/requestedAt={}", self.push_count.get());
         self.space.kubectl(&["annotate", "kustomization/tenants", "--overwrite", &asked]);
     }
 
-    /// Waits for something of the Kustomization's status and its condition Ready; returns that condition.
+    /// Waits for a state of the Kustomization's status and its condition Ready. Returns that condition.
     fn wait_for_status(&self, what: &str, is_so: impl Fn(&Value, &Value) -> bool) -> Value {
         let mut ready = Value::Null;
         self.space.wait_until(what, || {
@@ -213,7 +216,7 @@ impl GitRepository<'_> {
 }
 
 impl Drop for GitRepository<'_> {
-    /// What nobody looks at any more is not to be applied every two seconds beside the tests that still run.
+    /// Removes the Kustomization, so that Flux does not apply it every two seconds while other tests run.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.space.kubectl(&["delete", "kustomization", "tenants", "--wait=false"]);
@@ -221,13 +224,13 @@ impl Drop for GitRepository<'_> {
     }
 }
 
-/// Serves the files of a folder on loopback for as long as this process lives.
+/// Serves the files of a folder on loopback until this process ends. Returns the address.
 fn serve_folder(folder: PathBuf) -> Result<String> {
     let port = free_port()?;
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Who asks for what is not there, or goes away, gets no answer and asks again.
+            // A request for a missing file, or a closed connection, gets no answer. Flux retries.
             let _ = answer_request(stream, &folder);
         }
     });

@@ -1,4 +1,4 @@
-//! Health as Flux judges it: by the conditions alone, and with the expressions of the example.
+//! Health as Flux evaluates it: by the conditions alone, and with the expressions of the example.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal
     assert_eq!(reason, "HealthCheckFailed", "{message}");
     assert!(message.contains("/globex status: 'Failed'"), "{message}");
 
-    // Waiting for a person's approval is no failure of the push.
+    // Waiting for a person's approval does not fail the push.
     let asked = json!({"spec": {"management": {"approval": {"mode": "Manual"}}, "details": {"city": "Bonn"}}});
     git.edit_file("globex.yaml", &asked);
     git.push_and_wait();

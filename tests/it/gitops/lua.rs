@@ -1,14 +1,14 @@
-//! Argo CD's way with a script: which libraries it has, how an object goes in and comes out.
+//! Argo CD's Lua runtime: its libraries, and how objects are passed to and from a script.
 //!
-//! Argo CD runs Lua 5.1 with the base and table libraries alone, and `require("os")` for `time` and `date`. An empty table
-//! comes out as an empty list, for which it puts the empty object back that was there.
+//! Argo CD runs Lua 5.1 with the base and table libraries alone, and `require("os")` for `time` and `date`. An empty
+//! table is returned as an empty list; Argo CD replaces it by the empty object that was there.
 
 use std::collections::BTreeMap;
 
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use serde_json::{Map, Value, json};
 
-/// Runs a script on an object; what it returns.
+/// Runs a script on an object, and returns its result.
 pub(super) fn run_script(script: &str, object: &Value) -> Value {
     let lua = Lua::new_with(StdLib::TABLE | StdLib::OS, LuaOptions::default()).unwrap();
     let globals = lua.globals();
@@ -70,7 +70,7 @@ fn from_lua(value: &LuaValue) -> Value {
     }
 }
 
-/// The merge patch that Argo CD sends for what an action returned.
+/// Returns the merge patch that Argo CD sends for the result of an action.
 pub(super) fn merge_patch(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return after.clone() };
     let mut patch = Map::new();

@@ -1,4 +1,4 @@
-//! Two managers that want the same do not fight.
+//! Two managers that apply the same values do not conflict.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn resource_versions(space: &TestNamespace<'_>) -> [Value; 2] {
     ["partner/acme", "client/globex"].map(|object| space.get(object).unwrap()["metadata"]["resourceVersion"].clone())
 }
 
-/// One sync: what one manager wants of both objects.
+/// Runs one sync: applies both objects as this manager.
 async fn apply_as_manager(client: &kube::Client, space: &TestNamespace<'_>, manager: &str) {
     for (kind, manifest) in manifests(space) {
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
@@ -54,7 +54,7 @@ async fn four_hundred_and_eighty_syncs_by_two_managers_leave_the_objects_as_they
     }
     space.wait_until_ready("partner/acme");
     space.wait_until_ready("client/globex");
-    // The Partner counts its clients on its own look for drift, once.
+    // The Partner counts its clients once in its own drift check.
     let counted = json!({"declared": 1, "live": 1, "unmanaged": 0});
     space.wait_until("the Partner has counted", || {
         Ok(space.get("partner/acme").unwrap()["status"]["clients"] == counted)

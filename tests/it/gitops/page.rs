@@ -1,4 +1,4 @@
-//! The page about Git shows every example, and nothing that is not there.
+//! The page about Git shows every example, and nothing else.
 
 use std::fs;
 use std::path::Path;
@@ -14,12 +14,12 @@ fn normalize_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the page says this, wherever its lines break.
+/// Returns whether the page contains this text, regardless of line breaks.
 pub(super) fn page_contains(text: &str) -> bool {
     normalize_whitespace(&read_page()).contains(&normalize_whitespace(text))
 }
 
-/// Every file below a folder.
+/// Returns every file below a folder.
 fn files_below(folder: &Path) -> Vec<String> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths

@@ -1,4 +1,4 @@
-//! What a push brings, and what it does not.
+//! The effects of a push, and their limits.
 
 use serde_json::json;
 
@@ -49,7 +49,7 @@ fn a_bad_push_fails_and_says_why() {
     let partner = space.wait_until_ready("partner/acme");
     let client = space.wait_until_ready("client/globex");
 
-    // What the API server refuses, in our own words.
+    // A refusal of the API server, in our own words.
     git.edit_file(
         "globex.yaml",
         &json!({"spec": {"addOns": ["SLAManagement"], "packages": ["HybridDiscoveryAndMonitoring"]}}),
@@ -58,7 +58,7 @@ fn a_bad_push_fails_and_says_why() {
     assert_eq!(reason, "ReconciliationFailed", "{message}");
     assert!(message.contains("SLAManagement") && message.contains("EventAndIncidentManagement"), "{message}");
 
-    // What only the operator can know: Flux names the object, and the object says why.
+    // A refusal that only the operator can give: Flux names the object, and the object gives the reason.
     git.edit_file("globex.yaml", &json!({"spec": {"details": {"timezone": "Mars/Olympus"}}}));
     let (reason, message) = git.push_and_wait_refused();
     assert_eq!(reason, "HealthCheckFailed", "{message}");

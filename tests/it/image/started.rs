@@ -1,5 +1,5 @@
-//! No container engine is here, so `bwrap` does what one does for the Pod of the chart: the image's files as a root that
-//! cannot be written, the Pod's user without any capability, process numbers of its own, the account's token as files.
+//! There is no container engine here, so `bwrap` does what one does for the Pod of the chart: the image's files as a
+//! read-only root, the Pod's user without any capability, a separate PID namespace, the account's token as files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -15,10 +15,10 @@ use crate::process::{ChildProcess, ProgramCommand, free_port};
 use crate::{assets, http, support};
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// Where a Pod finds the token of its account.
+/// Path of the account's token in a Pod.
 const ACCOUNT_FOLDER: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 
-/// A folder that every user may reach, whatever the folder of the project is.
+/// A folder that every user can read, independent of the project's folder.
 struct SharedFolder(PathBuf);
 
 impl SharedFolder {
@@ -42,8 +42,8 @@ impl Drop for SharedFolder {
     }
 }
 
-/// The chart's objects for one namespace of the shared cluster; what is for the whole cluster is not ours to change.
-fn rendered_objects(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
+/// Renders the chart's objects for one namespace of the shared cluster, without cluster-wide objects.
+fn rendered_objects(namespace: &str, port: u16, host: &str) -> Vec<Value> {
     let values = [
         format!("namespaces={{{namespace}}}"),
         format!("platformHosts={{{host}}}"),
@@ -57,7 +57,7 @@ fn rendered_objects(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
     parse_objects(&Helm::without_cluster("image").render(namespace, &values).unwrap())
 }
 
-/// The files of the chart's account, as a node puts them into a Pod.
+/// Writes the files of the chart's account, as a node mounts them into a Pod. Returns their folder.
 fn write_account_files(place: &SharedFolder, namespace: &str) -> PathBuf {
     let (folder, kubectl) = (place.subfolder("account"), support::admin_kubectl());
     let token = kubectl.run(&["-n", namespace, "create", "token", "tenantry"]).unwrap();
@@ -68,11 +68,11 @@ fn write_account_files(place: &SharedFolder, namespace: &str) -> PathBuf {
     folder
 }
 
-/// The program with everything before it that makes a container of it.
+/// Builds the command that runs the program in a container.
 fn container_command(place: &SharedFolder, image: &OperatorImage, pod: &Value, account: &Path) -> ProgramCommand {
     let root = place.subfolder("root");
     image.unpack(&root);
-    // Where something is mounted: a container engine makes them too.
+    // Mount points, which a container engine creates too.
     for folder in ["proc", "dev", ACCOUNT_FOLDER] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
@@ -83,7 +83,7 @@ fn container_command(place: &SharedFolder, image: &OperatorImage, pod: &Value, a
     assert!(user.parse::<u32>().unwrap() > 0);
 
     let mut line: Vec<String> = Vec::new();
-    // Who is nobody special already has neither that user to become nor anything to lay down.
+    // An unprivileged user needs neither a change of user nor dropped capabilities.
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         let nobody = ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "--bounding-set=-all"];
         line.extend(nobody.map(str::to_owned));
@@ -109,7 +109,7 @@ fn container_command(place: &SharedFolder, image: &OperatorImage, pod: &Value, a
     ProgramCommand::new("tenantry-operator in its image", line.remove(0), log).args(line)
 }
 
-/// The operator itself, whose parent is `bwrap`.
+/// Returns the process id of the operator, whose parent is `bwrap`.
 fn operator_pid(process: &ChildProcess) -> String {
     let pid = process.pid();
     let listed = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
@@ -120,7 +120,7 @@ fn operator_pid(process: &ChildProcess) -> String {
     listed.filter(|other| other.bytes().all(|byte| byte.is_ascii_digit())).find(is_child).unwrap()
 }
 
-/// That it runs as the Pod's security context asks.
+/// Asserts that the process runs as the Pod's security context requires.
 fn assert_confined(pid: &str, user: &Value) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| {
@@ -148,7 +148,7 @@ fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
     let (image, place, kubectl) = (OperatorImage::load(), SharedFolder::new(), support::admin_kubectl());
     let namespace = support::create_namespace("image");
     let (port, closed) = (free_port().unwrap(), format!("127.0.0.1:{}", free_port().unwrap()));
-    let chart = rendered_objects(&namespace, (port, &closed));
+    let chart = rendered_objects(&namespace, port, &closed);
     let pod = find_object(&chart, "Deployment", "tenantry");
     let others: Vec<String> = chart.iter().filter(|one| one["kind"] != "Deployment").map(Value::to_string).collect();
     kubectl.run_with(&["apply", "-f", "-"], &others.join("\n---\n")).unwrap();
@@ -159,7 +159,8 @@ fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
     let pid = operator_pid(&process);
     assert_confined(&pid, &pod["spec"]["template"]["spec"]["securityContext"]["runAsUser"]);
 
-    // Nobody listens there: how far it comes tells that it has certificate authorities and may write status.
+    // Nothing listens at this address: the error shows that the operator has certificate authorities and may write
+    // status.
     let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "platform"}, "stringData": {
             "url": format!("https://{closed}"), "tenantId": "msp_1", "clientId": "a", "clientSecret": "b",

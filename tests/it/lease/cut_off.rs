@@ -1,4 +1,4 @@
-//! A leader that can no longer renew its lease.
+//! Tests of a leader that can no longer renew its lease.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ServiceProcess, asked_of_leases, is_leading, start_world, use_short_lease, wait_for_leadership};
 use crate::world::{TestNamespace, TestWorld};
 
-/// Everything that the operator needs but the lease, and apart from that the lease.
+/// All permissions that the operator needs except those for the lease, and separately those for the lease.
 const RIGHTS: &str = "
 apiVersion: v1
 kind: List
@@ -42,7 +42,7 @@ fn apply_manifest(world: &TestWorld, text: &str) {
     world.kubectl.run_with(&["apply", "-f", "-"], text).unwrap();
 }
 
-/// Waits until an operator has ended by itself, as failed.
+/// Waits until an operator has exited with a failure.
 fn wait_until_failed(operator: &mut ServiceProcess) {
     let ended = operator.process().wait(Duration::from_secs(30)).unwrap();
     assert_eq!(ended, Some(1), "it did not end as failed:\n{}", operator.log().unwrap());
@@ -52,8 +52,8 @@ fn time(value: &Value) -> Timestamp {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// An operator that can no longer renew has stepped down so many times, each time before its lease had run out: from then
-/// on another may lead. Both times are written down as they happen, the renewals by the API server.
+/// Asserts that an operator that cannot renew has stepped down `times` times, each time before its lease expired: after
+/// that another one may lead. Both times are recorded as they happen, the renewals by the API server.
 fn stepped_down_in_time(world: &TestWorld, operator: &ServiceProcess, times: usize) {
     let lease = SignedDuration::from_secs(6);
     let log = operator.log().unwrap();
@@ -97,7 +97,7 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     let before = world.platform_writes();
     space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
 
-    // Without the right it is a standby that says why and never works.
+    // Without the permission it is a standby that reports why and never works.
     limited.restart().unwrap();
     std::thread::sleep(Duration::from_secs(5));
     assert!(!is_leading(&limited) && (world.platform_writes() - before).abs() < 0.5);
@@ -107,7 +107,7 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     space.wait_until_ready("client/globex");
     assert!(world.platform_writes() > before);
 
-    // A server that never answers is as bad as one that refuses.
+    // A server that never answers has the same effect as one that refuses.
     world.control_plane.apiserver().signal("STOP").unwrap();
     wait_until_failed(&mut limited);
     world.control_plane.apiserver().signal("CONT").unwrap();

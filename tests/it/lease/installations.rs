@@ -1,4 +1,4 @@
-//! Two operators with Leases of their own that look into the same namespaces.
+//! Tests of two operators with separate Leases that watch the same namespaces.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const SECOND_NAMESPACE: &str = "second-system";
 
-/// An installation in a namespace of its own.
+/// Starts a second installation in its own namespace.
 fn start_second_installation(world: &TestWorld) -> ServiceProcess {
     world.kubectl.run(&["create", "namespace", SECOND_NAMESPACE]).unwrap();
     let kubeconfig = world.control_plane.kubeconfig("second");
@@ -17,7 +17,7 @@ fn start_second_installation(world: &TestWorld) -> ServiceProcess {
     programs::start_operator(&test_folder("second-installation").unwrap(), &options).unwrap()
 }
 
-/// What the second one changed of Partners and Clients, status included.
+/// Returns the second operator's changes to Partners and Clients, including status.
 fn object_changes(world: &TestWorld) -> Vec<String> {
     let all = audited_changes(world, "second").into_iter();
     all.filter(|change| change.ends_with(" partners") || change.ends_with(" clients")).collect()
@@ -46,7 +46,7 @@ fn of_two_installations_one_manages_an_object_until_it_is_moved_also_when_the_fi
     assert!((of_second("Client") - 1.0).abs() < 0.5 && (of_second("Partner") - 1.0).abs() < 0.5);
     space.apply_client("globex", &json!({"details": {"city": "Bonn"}}));
     space.wait_until("the first applies it", || Ok(tenant_city(&space, &partner, &id) == "Bonn"));
-    // What the second would have done with the edit it has done when it told of this pass.
+    // When the second operator has counted this pass, it has done everything that it would do about the edit.
     let passes = || second.metric("tenantry_operator_reconciles_total", &["outcome=\"ManagedElsewhere\""]);
     space.wait_until("the second has seen the edit", || Ok(passes()? > 2.5));
     assert_eq!(object_changes(&world), Vec::<String>::new());

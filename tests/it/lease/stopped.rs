@@ -1,4 +1,4 @@
-//! A leader that stands still while another takes its place.
+//! Tests of a leader whose process is paused while another one takes over.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const CLIENT_COUNT: usize = 50;
 
-/// All living clients of a partner.
+/// Returns all living clients of a partner.
 fn living_clients(world: &TestWorld, partner: &str) -> Vec<Value> {
     world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
 }
@@ -66,7 +66,7 @@ fn a_leader_stopped_in_the_middle_of_fifty_creates_sends_no_change_after_another
     space.apply_partner("acme", &json!({}));
     let partner = space.wait_until_ready("partner/acme");
     apply_clients(&space, "Berlin");
-    // Without a pause, so that it is stopped in time.
+    // This polls without a pause, so that the process is stopped in time.
     assert!((0..10_000).any(|_| living_clients(&world, &partner).len() >= 10), "no ten tenants came");
     world.operator.process().signal("STOP").unwrap();
     let made = living_clients(&world, &partner).len();

@@ -1,4 +1,4 @@
-//! Secrets and connections.
+//! Mistakes in Secrets and connections.
 
 use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, PARTNER, mistakes};
 

@@ -1,4 +1,4 @@
-//! Names, adoption, and what is deleted or changed while something else needs it.
+//! Mistakes in names, adoption, and deletions or changes of what is still used.
 
 use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, PARTNER, PARTNER_AND_CLIENT, mistakes};
 
@@ -103,7 +103,7 @@ spec:
                 ExpectedMessage::Event("client/globex", "PartnerNotFound", "Partner `SPACE/acme` does not exist: create it again with the same name; until then nothing is written to tenant `client_N`"),
             ],
         },
-        // What the answer asks for.
+        // The correction that the message asks for.
         MistakeStep { action: MistakeAction::Apply(PARTNER), messages: &[ExpectedMessage::Ready("client/globex")] },
         ],
     };

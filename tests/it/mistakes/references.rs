@@ -1,4 +1,4 @@
-//! Clients and their Partners.
+//! Mistakes in the references of Clients to their Partners.
 
 use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, PARTNER, PARTNER_AND_CLIENT, mistakes};
 

@@ -1,4 +1,4 @@
-//! Values that are misspelt, of the wrong type, too large, or do not go together.
+//! Values that are misspelt, of the wrong type, too large, or inconsistent.
 
 use super::{ExpectedMessage, MistakeAction, MistakeCase, MistakeStep, mistakes};
 
@@ -185,7 +185,7 @@ spec:
     an_image_that_is_too_large: MistakeCase {
         manifests: "",
         steps: &[
-            // kubectl keeps what it applied in an annotation, which has a limit of its own.
+            // kubectl stores what it applied in an annotation, whose size is limited.
             MistakeStep {
                 action: MistakeAction::Apply("
 apiVersion: v1

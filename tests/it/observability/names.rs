@@ -1,4 +1,4 @@
-//! The names in an expression of Prometheus, compared with what a scrape shows.
+//! The names in a Prometheus expression, compared with the contents of a scrape.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use tenantry::plan::Field;
 
 use super::MonitoredProgram;
 
-/// Labels that Prometheus puts on what it scrapes.
+/// Labels that Prometheus adds to scraped series.
 const TARGET_LABELS: [&str; 3] = ["namespace", "pod", "instance"];
 
-/// Series and families of a scrape.
+/// Series and metric families of a scrape.
 pub(super) struct ExportedMetrics {
     of: MonitoredProgram,
     labels: BTreeMap<String, BTreeSet<String>>,
@@ -34,12 +34,12 @@ impl ExportedMetrics {
         Self { of, labels, families }
     }
 
-    /// Names of the families, without the ends of their series.
+    /// Returns the names of the families, without the suffixes of their series.
     pub(super) fn families(&self) -> impl Iterator<Item = &String> {
         self.families.iter()
     }
 
-    /// What an expression names that there is not.
+    /// Returns the names in an expression that do not exist.
     pub(super) fn expression_faults(&self, expression: &str) -> Vec<String> {
         let mut faults = Vec::new();
         let mut known: BTreeSet<&str> = TARGET_LABELS.into();
@@ -67,12 +67,13 @@ impl ExportedMetrics {
     }
 }
 
-/// Names of the series in an expression.
+/// Returns the names of the series in an expression.
 pub(super) fn metric_names(expression: &str, of: MonitoredProgram) -> Vec<String> {
     metric_selectors(expression, of).into_iter().map(|selector| selector.metric).collect()
 }
 
-/// Whether a label may have a value, as far as the values are a closed list. What cannot come about is never raised.
+/// Returns whether a label may have a value, if its values are a closed list. An alert on an impossible value never
+/// fires.
 fn is_possible_value(key: &str, value: &str, of: MonitoredProgram) -> bool {
     if of == MonitoredProgram::Platform {
         return match key {
@@ -96,7 +97,7 @@ fn is_possible_value(key: &str, value: &str, of: MonitoredProgram) -> bool {
     }
 }
 
-/// A metric and the labels that stand behind it.
+/// A metric with its labels.
 struct MetricSelector {
     metric: String,
     labels: Vec<(String, String)>,
@@ -117,7 +118,7 @@ fn metric_selectors(text: &str, of: MonitoredProgram) -> Vec<MetricSelector> {
     found
 }
 
-/// What stands before the brace that closes; values are in quotes, which may hold braces.
+/// Returns the text before the closing brace. Values are in quotes, which may contain braces.
 fn inside_braces(rest: &str) -> &str {
     let mut is_quoted = false;
     let end = rest.find(|c| {
@@ -127,14 +128,14 @@ fn inside_braces(rest: &str) -> &str {
     &rest[..end.unwrap_or(rest.len())]
 }
 
-/// Labels and values; each value is in quotes.
+/// Returns labels and values. Each value is in quotes.
 fn label_pairs(inside: &str) -> Vec<(String, String)> {
     let parts: Vec<&str> = inside.split('"').collect();
     let key = |text: &str| text.trim_matches(|c| !is_name(c)).to_owned();
     parts.chunks_exact(2).map(|pair| (key(pair[0]), pair[1].to_owned())).collect()
 }
 
-/// Labels by which something is grouped.
+/// Returns the labels by which an expression groups.
 fn grouping_labels(expression: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for word in ["by (", "without ("] {

@@ -1,4 +1,4 @@
-//! The runbook has an entry for each reason and each alert, and none for anything else.
+//! Verifies that the runbook has an entry for each reason and each alert, and no other entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use tenantry::api::Reason;
 
 use super::{MonitoredProgram, alerts_by_name, read_file};
 
-/// What each entry tells, in this order.
-const ENTRY_PARTS: [&str; 4] = ["Means", "Look", "Do", "Worry"];
+/// The parts of each entry, in this order.
+const ENTRY_PARTS: [&str; 4] = ["Means", "Check", "Do", "Worry"];
 
-/// Headings below one section, with what stands under each.
+/// Returns the headings below one section, with the text under each.
 fn section_entries(page: &str, section: &str) -> BTreeMap<String, String> {
     let inside = page.split(&format!("\n## {section}\n")).nth(1).unwrap_or_default();
     let inside = inside.split("\n## ").next().unwrap_or_default();
@@ -21,7 +21,7 @@ fn section_entries(page: &str, section: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// What is wrong with the entries of a section.
+/// Returns what is wrong with the entries of a section.
 fn section_faults(page: &str, section: &str, wanted: &BTreeSet<String>) -> Vec<String> {
     let entries = section_entries(page, section);
     let there: BTreeSet<String> = entries.keys().cloned().collect();
@@ -54,7 +54,7 @@ fn every_reason_and_every_alert_has_its_entry() {
 #[test]
 fn an_entry_that_is_missing_or_left_over_or_half_is_found_out() {
     let entry =
-        |name: &str| format!("\n### {name}\n\n**Means:** this. **Look:** here.\n**Do:** that. **Worry:** never.\n");
+        |name: &str| format!("\n### {name}\n\n**Means:** this. **Check:** here.\n**Do:** that. **Worry:** never.\n");
     let page =
         |entries: &[String]| format!("# Runbook\n\n## Reasons\n{}\n## Other\n\n### Not this\n", entries.concat());
     let wanted = BTreeSet::from(["One".to_owned(), "Two".to_owned()]);

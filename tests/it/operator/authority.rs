@@ -1,5 +1,5 @@
-//! Who may do what to whom inside the cluster, tried by a ServiceAccount that may write Clients of one namespace and nothing
-//! else. No admission policy stands in its way here: the operator alone refuses.
+//! Tests of permissions inside the cluster: a ServiceAccount that may only write Clients of one namespace tries to
+//! reach other tenants. No admission policy is installed here: only the operator refuses.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ impl ForeignServiceAccount<'_> {
         said.map_err(|error| error.to_string())
     }
 
-    /// Creates a Client of its own.
+    /// Creates a Client as this account.
     fn client(&self, name: &str, spec: &Value) {
         let mut whole = json!({"details": {"name": self.space.tenant_name(name)}});
         merge_json(&mut whole, spec);
@@ -52,7 +52,7 @@ impl ForeignServiceAccount<'_> {
         self.run(&self.space.name, &["patch", "client", name, "--type=merge", "-p", &patch], "").unwrap();
     }
 
-    /// Waits until the operator has judged the Client as it is now; returns the message of Ready.
+    /// Waits until the operator has evaluated the current generation of the Client. Returns the message of Ready.
     fn wait_until_refused(&self, name: &str, reason: &str) -> String {
         let object = format!("client/{name}");
         self.space.wait_until(&format!("{object} is refused as it is now"), || {
@@ -63,7 +63,7 @@ impl ForeignServiceAccount<'_> {
     }
 }
 
-/// A Partner that takes Clients from everywhere, in a namespace of its own.
+/// Creates a Partner that accepts Clients from every namespace, in a new namespace.
 fn open_partner(prefix: &str, spec: &Value) -> (TestNamespace<'static>, String) {
     let space = TestWorld::shared_world().create_namespace(prefix);
     let mut whole = json!({"clients": {"allowedNamespaces": {"from": "All"}}});
@@ -90,7 +90,7 @@ fn count_clients(tenancy: &TenancyApi, partner: &str) -> usize {
     tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().len()
 }
 
-/// A confirmation written by hand.
+/// Returns a deletion confirmation written by hand.
 fn confirmed_deletion(name: &str, id: &str) -> Value {
     let until = (tenantry::clock::now() + jiff::SignedDuration::from_hours(24)).to_string();
     json!({"policy": "Terminate", "gracePeriodSeconds": 0, "confirm": {
@@ -124,7 +124,7 @@ fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour
     for secret in [uid.as_str(), owner.name.as_str(), "globex", cluster] {
         assert!(!message.contains(secret), "`{message}` says `{secret}`");
     }
-    // Whatever it names as the owner to take from: without the UID, with it, and as it would be after a lucky guess.
+    // `takeFrom` is wrong in each form: without the UID, with a correctly guessed UID, and with another cluster.
     let place = format!("{cluster}/Client/{}/globex", owner.name);
     for from in [place.clone(), format!("{place}/{uid}"), format!("elsewhere/Client/{}/globex", owner.name)] {
         thief.patch("mine", &json!({"adoption": {"takeFrom": from}}));
@@ -150,7 +150,7 @@ fn a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it() {
     let id = from.wait_until_ready("client/globex");
     to.apply_client("globex", &merge_spec(merge_spec(partner_ref(&home), &details), &adoption_spec(&id)));
     to.wait_until_not_ready("client/globex", "OwnedElsewhere");
-    // Another object than the one that asks.
+    // The hand-over names another object than the one that requests the tenant.
     from.merge_patch("client/globex", &json!({"spec": {"handOver": {"namespace": to.name, "name": "other"}}}));
     assert_eq!(from.wait_until_ready("client/globex"), id);
     to.wait_until_not_ready("client/globex", "OwnedElsewhere");
@@ -164,7 +164,7 @@ fn a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it() {
     assert_eq!(from.condition("client/globex", "Stalled").unwrap().1, "HandedOver");
     assert_eq!(count_clients(&home.world.tenancy, &partner), 1, "nothing was created");
 
-    // The giver writes nothing any more, and its end is not the tenant's.
+    // The giver no longer writes to the tenant, and deleting it does not end the tenant.
     from.merge_patch(
         "client/globex",
         &json!({"spec": {"details": {"city": "Bonn"}, "deletion": confirmed_deletion(&from.tenant_name("globex"), &id)}}),
@@ -178,7 +178,7 @@ fn a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it() {
     assert!(!from.event_reasons("globex").contains(&"Terminated".to_owned()));
     assert_eq!(to.read_client_tenant(&partner, &id), tenant, "something was written to the tenant");
     assert_eq!(to.wait_until_ready("client/globex"), id);
-    // The same manifest once more makes no second tenant.
+    // Applying the same manifest again creates no second tenant.
     let again =
         json!({"details": {"name": from.tenant_name("another")}, "handOver": {"namespace": to.name, "name": "globex"}});
     from.apply_client("globex", &merge_spec(partner_ref(&home), &again));
@@ -207,13 +207,13 @@ fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     };
     ask(&to, 1);
     assert!(to.wait_until_not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
-    // No object declares it any more, and it lives on.
+    // No object declares the tenant any more, but it still exists.
     from.delete("client/globex");
     from.wait_until_gone("client/globex");
     ask(&to, 2);
     assert!(to.wait_until_not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
-    // One that is declared and has no tenant yet. It is known before the last tenant ends: nothing is left to wait for then, and
-    // the receiver may look again at any moment.
+    // This Client is declared and has no tenant yet. The test waits for its condition before the last tenant ends:
+    // after that nothing blocks the receiver, which may check again at any moment.
     from.apply_client("planned", &json!({"management": {"mode": "Paused"}}));
     from.wait_until("the planned one is known", || {
         Ok(from.get("client/planned").unwrap()["status"]["conditions"].is_array())
@@ -250,7 +250,7 @@ fn a_tenant_whose_owner_is_gone_is_taken_by_its_id() {
     assert_eq!(count_clients(&home.world.tenancy, &partner), 1);
 }
 
-/// Data of a Secret with a credential of a partner's own.
+/// Returns the data of a Secret with a partner's own credential.
 fn partner_credential(space: &TestNamespace<'_>, partner: &str) -> Value {
     let answer = space.world.tenancy.call("POST", &format!("{partner}/credentials"), None).unwrap();
     let made = answer.json().unwrap();
@@ -268,13 +268,14 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
     let thief = ForeignServiceAccount::in_new_namespace("bypass");
     let by_id =
         |more: &Value| merge_spec(json!({"partnerUniqueId": id, "connectionSecretRef": {"name": "platform"}}), more);
-    // The provider's connection lies in the namespace for another purpose.
+    // The provider's connection is in the namespace for another purpose.
     thief.client("provider", &by_id(&json!({})));
     let message = thief.wait_until_refused("provider", "ConnectionMismatch");
     assert!(message.contains(&id) && message.contains("credential of"), "{message}");
     assert_eq!(count_clients(&home.world.tenancy, &id), 0);
 
-    // With the right connection the Partner object still says who may stand under it, without being named.
+    // With the right connection, the Partner object still decides which Clients it accepts. The message does not name
+    // it.
     thief.space.apply_secret("own", &partner_credential(&home, &id));
     let own = |more: &Value| merge_spec(by_id(&json!({"connectionSecretRef": {"name": "own"}})), more);
     thief.client("guest", &own(&json!({})));
@@ -292,7 +293,7 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
     thief.client("greedy", &own(&json!({"packages": ["RemediationAndAutomation"]})));
     thief.wait_until_refused("greedy", "PackageNotAvailable");
     assert_eq!(count_clients(&home.world.tenancy, &id), 0);
-    // What fits is made, with the Partner's defaults.
+    // A Client that satisfies all rules is created with the Partner's defaults.
     thief.client("fits", &own(&json!({})));
     let client = thief.space.wait_until_ready("client/fits");
     assert_eq!(home.read_client_tenant(&id, &client)["country"], "Germany");
@@ -304,7 +305,7 @@ fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
     let (home, partner) = open_partner("landlord", &json!({}));
     let thief = ForeignServiceAccount::in_new_namespace("lender");
     let own = |secret: &str| merge_spec(partner_ref(&home), &json!({"connectionSecretRef": {"name": secret}}));
-    // The provider's connection may do far more than the Partner's own.
+    // The provider's connection has far more permissions than the Partner's own.
     thief.client("globex", &own("platform"));
     let message = thief.wait_until_refused("globex", "ConnectionMismatch");
     assert!(message.contains(&partner) && message.contains("or remove `connectionSecretRef`"), "{message}");
@@ -314,7 +315,7 @@ fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
     thief.patch("globex", &json!({"connectionSecretRef": {"name": "own"}}));
     let id = thief.space.wait_until_ready("client/globex");
     assert_eq!(count_clients(&home.world.tenancy, &partner), 1);
-    // One that was made with the Partner's connection takes up its own, and keeps its tenant.
+    // A Client that was created with the Partner's connection switches to its own, and keeps its tenant.
     thief.client("initech", &partner_ref(&home));
     let other = thief.space.wait_until_ready("client/initech");
     thief.patch("initech", &json!({"connectionSecretRef": {"name": "platform"}}));
@@ -349,17 +350,17 @@ fn a_stranger_who_only_observes_is_shown_nothing_of_a_neighbour_s_tenant() {
     for secret in ["Berlin", "198.51.100.7", "drift"] {
         assert!(!status.contains(secret), "`{secret}` in {status}");
     }
-    // In the namespace of its owner the difference is shown, as it is to who may read the owner itself.
+    // In the owner's namespace the difference is shown, because its readers may read the owner itself.
     owner.apply_client("watcher", &observes(&guess));
     owner.wait_until_ready("client/watcher");
     assert!(owner.get("client/watcher").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
-    // A tenant that nobody of this cluster owns any more may be looked at before it is taken over.
+    // A tenant without an owner in this cluster may be observed before it is adopted.
     owner.delete("client/globex");
     owner.wait_until_gone("client/globex");
     thief.run(&thief.space.name, &["annotate", "client/mine", "tenantry.dev/reconcile-requested-at=now"], "").unwrap();
     thief.space.wait_until_ready("client/mine");
     assert!(thief.space.get("client/mine").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
-    // Once it has an owner again, what was shown goes.
+    // Once it has an owner again, the shown difference is removed.
     owner.apply_client("heir", &merge_spec(merge_spec(partner_ref(&home), &settings), &adoption_spec(&id)));
     owner.wait_until_ready("client/heir");
     thief.patch("mine", &json!({"details": {"city": "Kiel"}}));

@@ -1,4 +1,5 @@
-//! What is accepted by the API server and cannot be applied: said in a condition, never in a storm of requests.
+//! Tests of input that the API server accepts and the operator cannot apply: a condition reports it, and it causes no
+//! flood of requests.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const IMAGE: &str = "iVBORw0KGgo=";
 
-fn assert_partner_refused(prefix: &str, spec: &Value, (reason, words): (&str, &[&str])) -> TestNamespace<'static> {
+fn assert_partner_refused(prefix: &str, spec: &Value, reason: &str, words: &[&str]) -> TestNamespace<'static> {
     let space = TestWorld::shared_world().create_namespace(prefix);
     space.apply_partner("acme", spec);
     let message = space.wait_until_not_ready("partner/acme", reason);
@@ -20,7 +21,7 @@ fn assert_partner_refused(prefix: &str, spec: &Value, (reason, words): (&str, &[
 fn a_secret_that_is_not_there_heals_when_it_comes() {
     let spec = json!({"connectionSecretRef": {"name": "later"}});
     let space =
-        assert_partner_refused("nosecret", &spec, ("CredentialsUnavailable", &["later", "create it", "clientSecret"]));
+        assert_partner_refused("nosecret", &spec, "CredentialsUnavailable", &["later", "create it", "clientSecret"]);
     assert_eq!(space.condition("partner/acme", "CredentialsValid").unwrap().0, "False");
     space.apply_secret("later", &space.credential());
     space.wait_until_ready("partner/acme");
@@ -57,14 +58,16 @@ fn images_are_judged_by_their_bytes() {
     assert_partner_refused(
         "noimage",
         &logo(&json!({"configMapKeyRef": {"name": "brand", "key": "logo.png"}})),
-        ("ImageNotFound", &["branding.logo", "brand", "logo.png"]),
+        "ImageNotFound",
+        &["branding.logo", "brand", "logo.png"],
     );
     assert_partner_refused(
         "text",
         &logo(&json!({"inline": "PHN2Zy8+"})),
-        ("ImageInvalid", &["branding.logo", "neither PNG nor JPEG"]),
+        "ImageInvalid",
+        &["branding.logo", "neither PNG nor JPEG"],
     );
-    assert_partner_refused("cut", &logo(&json!({"inline": IMAGE})), ("ImageInvalid", &["branding.logo"]));
+    assert_partner_refused("cut", &logo(&json!({"inline": IMAGE})), "ImageInvalid", &["branding.logo"]);
 }
 
 /// shows: seeds/account/timezone
@@ -72,7 +75,7 @@ fn images_are_judged_by_their_bytes() {
 fn a_value_that_the_platform_does_not_know_is_named() {
     let spec = json!({"details": {"timezone": "Mars/Olympus"}});
     let space =
-        assert_partner_refused("mars", &spec, ("InvalidValue", &["`spec.details.timezone`", "`Mars/Olympus`", "IANA"]));
+        assert_partner_refused("mars", &spec, "InvalidValue", &["`spec.details.timezone`", "`Mars/Olympus`", "IANA"]);
     assert_eq!(space.condition("partner/acme", "Stalled").unwrap().0, "True");
     space.merge_patch("partner/acme", &json!({"spec": {"details": {"timezone": "Europe/Berlin"}}}));
     space.wait_until_ready("partner/acme");
@@ -83,7 +86,7 @@ fn a_value_that_the_platform_does_not_know_is_named() {
 fn a_misspelt_country_is_named_as_in_the_spec_with_the_one_that_was_meant() {
     let spec = json!({"details": {"country": "Germny"}});
     let words = ["`spec.details.country`", "`Germny`", "did you mean `Germany`?"];
-    let space = assert_partner_refused("germny", &spec, ("InvalidValue", &words));
+    let space = assert_partner_refused("germny", &spec, "InvalidValue", &words);
     assert!(!space.wait_until_not_ready("partner/acme", "InvalidValue").contains("/api/"), "no route of the platform");
     let desk = crate::cli::PluginFolder::on_cluster_of(&space);
     let ran = desk.run(&["plan", "-n", &space.name, "partner/acme"]);

@@ -1,4 +1,4 @@
-//! The end of objects: retained, suspended, terminated with consent, and never by accident.
+//! Tests of deletion: tenants are retained, suspended, or terminated with consent, and never terminated by accident.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn tenant_state(space: &TestNamespace<'_>, partner: &str, client: &str) -> Value
     space.read_client_tenant(partner, client)["status"].clone()
 }
 
-/// Tombstones answer only to a search for what is not active.
+/// Returns whether a client is a tombstone. Only a search for inactive tenants returns tombstones.
 fn is_tombstone(space: &TestNamespace<'_>, partner: &str, client: &str) -> bool {
     let path = format!("{partner}/clients");
     let dead = space.world.tenancy.list_tenants(&path, false).unwrap();

@@ -1,4 +1,4 @@
-//! Against a platform that has nothing but what is documented.
+//! Tests of the operator against a platform that has only the documented API.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A refused credential is no storm and heals without a restart.
+//! Tests that a refused credential causes no flood of requests and recovers without a restart.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_onc
     let begin = Instant::now();
     std::thread::sleep(Duration::from_secs(12));
     let tries = refused();
-    // One at once and one for each half minute that has begun, however slow this machine is.
+    // One attempt at once and one for each started half minute, however slow this machine is.
     #[allow(clippy::cast_precision_loss, reason = "a handful")]
     let most = 2.0 + (begin.elapsed().as_secs() / 30) as f64;
     assert!(tries <= most, "{tries} tries, at most {most} are due");

@@ -1,4 +1,4 @@
-//! From `kubectl apply` to a tenant that is kept as declared.
+//! Tests from `kubectl apply` to a tenant that stays as declared.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where()
     assert_eq!(tenant["country"], "France");
     assert_eq!(tenant["twoFactorAuthentication"], true);
     assert_eq!(tenant["addOns"].as_array().map(Vec::len).unwrap_or_default(), 0);
-    // The Partner's own IP rule would lock every customer out.
+    // The Partner's own IP rule would lock out every customer.
     assert!(tenant["whiteListedIps"].as_str().unwrap_or_default().is_empty());
     space.wait_until("the cascade shows", || {
         Ok(effective_value_and_source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some())
@@ -232,7 +232,7 @@ fn white_space_that_blocks_of_yaml_leave_is_no_difference() {
     assert!(space.wait_until_not_ready("client/globex", "InvalidValue").contains("`details.timezone` is blank"));
 }
 
-/// Looks for drift of the operator so far.
+/// Returns the number of drift checks that the operator has made.
 fn drift_check_count(space: &crate::world::TestNamespace<'_>) -> f64 {
     space.world.operator.metric("tenantry_operator_drift_checks_total", &["kind=\"Client\""]).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Specs at the limits of the definitions, on a real API server.
+//! Tests of specs at the limits of the resource definitions, on a real API server.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn a_thousand_addresses_are_in_force_and_status_is_written_and_says_how_much_the
     };
     let declare =
         |name: &str| space.apply_client(name, &json!({"security": {"access": {"allowedIPs": addresses(1000)}}}));
-    // One that has a status already, and one that begins with so long a list.
+    // One Client that already has a status, and one that starts with such a long list.
     for name in ["globex", "initech"] {
         declare(name);
         let client = space.wait_until_ready(&format!("client/{name}"));

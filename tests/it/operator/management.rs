@@ -1,10 +1,10 @@
-//! Adoption, observation, pause, drift that is only reported, approval, locks.
+//! Tests of adoption, observation, pause, reported drift, approval and locks.
 
 use serde_json::{Value, json};
 
 use crate::world::{TestNamespace, TestWorld};
 
-/// A Partner that is Ready and a tenant under it that nobody declared.
+/// Creates a Partner that is Ready and a tenant under it that no object declares.
 fn partner_with_undeclared_tenant(prefix: &str, tenant: &Value) -> (TestNamespace<'static>, String, String) {
     let space = TestWorld::shared_world().create_namespace(prefix);
     space.apply_partner("acme", &json!({}));
@@ -38,7 +38,7 @@ fn a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs() {
     });
     assert_eq!(count_clients(&space, &partner), 1);
     space.wait_until("the event is there", || Ok(space.event_reasons("globex").contains(&"Adopted".to_owned())));
-    // Adoption happens once: what is edited now is written as for any tenant.
+    // Adoption happens once: a later edit is written as for any tenant.
     space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
     space.wait_until("the edit is there", || Ok(space.read_client_tenant(&partner, &id)["city"] == "Berlin"));
 }
@@ -60,7 +60,7 @@ fn a_name_of_another_object_of_the_namespace_says_whose_it_is_and_how_the_tenant
     ] {
         assert!(message.contains(&word), "`{message}` does not say `{word}`");
     }
-    // What it says is what helps.
+    // The remedy in the message works.
     space.merge_patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
     space.merge_patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
     assert_eq!(space.wait_until_ready("client/twin"), id);

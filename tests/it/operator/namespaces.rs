@@ -1,4 +1,4 @@
-//! An operator that is told some namespaces, and has rights in these alone.
+//! Tests of an operator that is restricted to some namespaces, and has permissions only in these.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::world::{TestNamespace, TestWorld};
 
 const HOME: &str = "tenantry-system";
 
-/// Rights in one namespace.
+/// Returns the manifests of a Role and its `RoleBinding` in one namespace.
 fn role_manifest(space: &str) -> String {
     format!(
         r#"
@@ -49,8 +49,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: own}
 subjects: [{kind: ServiceAccount, name: operator, namespace: tenantry-system}]
 "#;
 
-/// Names of two namespaces in which the operator has rights, and of one in which it has none.
-fn scoped(world: &mut TestWorld) -> [String; 3] {
+/// Returns the names of two namespaces in which the operator has permissions, and of one in which it has none.
+fn limit_to_namespaces(world: &mut TestWorld) -> [String; 3] {
     let names = ["first", "second", "other"].map(|name| world.create_namespace(name).name);
     let [first, second, _] = &names;
     world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
@@ -67,7 +67,7 @@ fn scoped(world: &mut TestWorld) -> [String; 3] {
 #[test]
 fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else() {
     let mut world = TestWorld::start("namespaces", |_| {}).unwrap();
-    let [first, second, other] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
+    let [first, second, other] = limit_to_namespaces(&mut world).map(|name| TestNamespace::existing(&world, name));
 
     other.apply_partner("acme", &json!({}));
     first.apply_partner("acme", &json!({"clients": {"allowedNamespaces": {"from": "All"}}}));
@@ -76,7 +76,7 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
     let (partner, client) = (first.wait_until_ready("partner/acme"), second.wait_until_ready("client/globex"));
     assert_eq!(first.read_client_tenant(&partner, &client)["managedBy"]["cluster"], "c1");
 
-    // The definitions are out of its sight, and discovery tells enough.
+    // The operator cannot read the definitions. Discovery is sufficient.
     second.merge_patch("client/globex", &second.offered_confirmation("client/globex", 0));
     second.delete("client/globex");
     second.wait_until_gone("client/globex");
@@ -88,7 +88,7 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
 #[test]
 fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released() {
     let mut world = TestWorld::start("rights-gone", |_| {}).unwrap();
-    let [first, second, _] = scoped(&mut world).map(|name| TestNamespace::existing(&world, name));
+    let [first, second, _] = limit_to_namespaces(&mut world).map(|name| TestNamespace::existing(&world, name));
     let desk = PluginFolder::on_cluster_of(&first);
     let release = |space: &TestNamespace<'_>| {
         let page = RELEASE_OF_A_NAMESPACE.words("kubectl tenantry", &[("acme", &space.name)]);
@@ -101,7 +101,7 @@ fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released()
     }
     let (partner, kept) = (first.wait_until_ready("partner/acme"), second.wait_until_ready("partner/acme"));
 
-    // As the controller of namespaces may do it: the rights first.
+    // The namespace controller may delete in this order: the RoleBinding first.
     world.kubectl.run(&["-n", &first.name, "delete", "rolebinding", "operator"]).unwrap();
     world.kubectl.run(&["delete", "namespace", &first.name, "--wait=false"]).unwrap();
     first.wait_until("the deletion reached the Partner", || {
@@ -113,7 +113,7 @@ fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released()
         Ok(world.kubectl.run(&["get", "namespace", &first.name, "--ignore-not-found"])?.is_empty())
     });
 
-    // Where the operator has its rights, this does not last: the page says to stop it first.
+    // Where the operator has its permissions, the removal does not last: the page says to stop the operator first.
     release(&second);
     second.wait_until("the finalizer is back", || Ok(finalizers(&second) == json!(["tenantry.dev/tenant"])));
     for id in [&partner, &kept] {

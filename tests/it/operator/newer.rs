@@ -1,5 +1,5 @@
-//! Definitions of a newer release on the API server, and objects that use them: this release does not understand those,
-//! says so, and goes on with all others.
+//! Tests of definitions of a newer release on the API server, and of objects that use them: this release does not
+//! understand those objects, reports this, and continues with all others.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::assets;
 use crate::cli::PluginFolder;
 use crate::world::{TestNamespace, TestWorld};
 
-/// The definition of Clients as the next release might bring it: one more add-on, and one more field.
+/// Returns the definition of Clients as the next release might have it: with one more add-on and one more field.
 fn newer_definition() -> Value {
     let text = fs::read_to_string(assets::root().join("crds/clients.yaml")).unwrap();
     let mut definition: Value = serde_yaml::from_str(&text).unwrap();
@@ -19,7 +19,7 @@ fn newer_definition() -> Value {
     definition
 }
 
-/// Tries until the API server takes an object as the newer definition has it.
+/// Retries until the API server accepts an object of the newer definition.
 fn apply_newer(space: &TestNamespace<'_>, name: &str, more: &Value) {
     let mut spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)}});
     crate::world::merge_json(&mut spec, more);
@@ -31,7 +31,7 @@ fn apply_newer(space: &TestNamespace<'_>, name: &str, more: &Value) {
     });
 }
 
-/// Both are told what is not known, and another object is changed and followed meanwhile.
+/// Both objects report what is unknown, while another object is changed and reconciled.
 fn check_others_continue(space: &TestNamespace<'_>, city: &str) {
     let value = space.wait_until_not_ready("client/value", "NotUnderstood");
     assert!(value.contains("the value `BrandNewAddOn` of `addOns[0]`"), "{value}");
@@ -68,13 +68,13 @@ fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
         world.kubectl.run_with(&["apply", "--server-side", "-f", "-"], &newer_definition().to_string()).unwrap();
         let suspend = json!({"deletion": {"policy": "Suspend"}});
         apply_newer(&space, "value", &json!({"addOns": ["BrandNewAddOn"], "deletion": suspend["deletion"]}));
-        // From now on the watch shows objects as the newer definition has them.
+        // From now on the watch returns objects of the newer definition.
         space.wait_until_not_ready("client/value", "NotUnderstood");
         space.merge_patch("client/field", &json!({"spec": {"quota": {"users": 3}, "tenantState": "Suspended"}}));
         check_others_continue(&space, "Bonn");
         space.name
     };
-    // A list that every watch begins with, once over all namespaces and once over this one.
+    // Each watch begins with a list: once over all namespaces and once over this one.
     for (city, flag) in [("Ulm", None), ("Trier", Some(format!("--namespaces={name}")))] {
         world.options.flags.extend(flag);
         world.restart_operator().unwrap();
@@ -92,7 +92,7 @@ fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
     check_ways_out(&space, &partner, id);
 }
 
-/// The plugin shows the others, and says of these two what is not known.
+/// The plugin shows the other objects, and reports what is unknown in these two.
 fn check_plugin_reads(space: &TestNamespace<'_>) {
     let desk = PluginFolder::on_cluster_of(space);
     let status = desk.run(&["status", "-n", &space.name, "-o", "json"]);
@@ -110,7 +110,7 @@ fn check_plugin_reads(space: &TestNamespace<'_>) {
     assert!(terminate.code == 1 && terminate.err.contains("upgrade `kubectl tenantry`"), "{terminate:?}");
 }
 
-/// Deleted it is held; `Retain` lets it go, and a corrected one goes on.
+/// A deleted object is blocked until `Retain` releases it. A corrected object is reconciled again.
 fn check_ways_out(space: &TestNamespace<'_>, partner: &str, id: &str) {
     space.delete("client/field");
     space.wait_until("the deletion is held", || {

@@ -1,4 +1,4 @@
-//! `--platform-proxy` of the program: each request to a platform goes through it.
+//! Tests of `--platform-proxy` of the program: each request to a platform goes through it.
 
 use serde_json::json;
 
@@ -19,6 +19,6 @@ fn the_operator_reaches_its_platform_through_the_proxy_that_a_flag_names() {
     space.wait_until_ready("partner/acme");
     let asked: Vec<String> = between.seen_requests().into_iter().map(|seen| seen.target).collect();
     let platform = format!("http://{}/", world.platform.host());
-    // A token, a create, and what is read again.
+    // A token, a create and a read.
     assert!(asked.len() > 2 && asked.iter().all(|target| target.starts_with(&platform)), "{asked:?}");
 }

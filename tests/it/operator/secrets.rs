@@ -1,4 +1,4 @@
-//! Secrets that settings are read from, on a real API server and by people with the rights that they have.
+//! Tests of Secrets that settings refer to, on a real API server and with the permissions of real users.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn duo_access(secret: &str) -> Value {
     }})
 }
 
-/// What status shows of the secret key.
+/// Returns what status shows of the secret key.
 fn shown_secret_key(space: &TestNamespace<'_>, object: &str) -> String {
     let object = space.get(object).unwrap();
     let effective = object["status"]["effective"].as_array().cloned().unwrap_or_default();
@@ -47,7 +47,7 @@ fn a_rotated_key_behind_the_defaults_reaches_the_client() {
     space.wait_until_ready("client/globex");
 }
 
-/// Everything that `kubectl` shows of Clients and events, as somebody.
+/// Returns everything that `kubectl` shows of Clients and events to a ServiceAccount.
 fn read_as_account(space: &TestNamespace<'_>, who: &str) -> String {
     let user = format!("--as=system:serviceaccount:{}:{who}", space.name);
     let objects = space.kubectl(&["get", "clients.tenantry.dev,events.v1.events.k8s.io", "-o", "yaml", &user]);
@@ -56,7 +56,7 @@ fn read_as_account(space: &TestNamespace<'_>, who: &str) -> String {
     objects
 }
 
-/// Digests of a guess, as somebody would try them who knows all that stands in the object.
+/// Returns digests of a guess, as an attacker who knows the complete object would compute them.
 fn digests_of_guess(value: &str, uid: &str) -> Vec<String> {
     let salted = |bytes: &[u8]| {
         let length = (uid.len() as u64).to_be_bytes();
@@ -113,12 +113,12 @@ fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
         }
     }
     assert!(!seen.contains("sunshine42"));
-    // Another value: nothing differs but the version.
+    // With another value, only the version differs.
     let before = version("allowed");
     space.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
     let mut asked = 0;
     space.wait_until("the plan names the new version", || {
-        // A Secret that was read a moment ago is not read again.
+        // The operator does not read a Secret again that it has just read.
         asked += 1;
         let annotation = format!("tenantry.dev/reconcile-requested-at={asked}");
         space.kubectl(&["annotate", "client/planned", "--overwrite", &annotation]);

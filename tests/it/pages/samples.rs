@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::assets;
 
-/// The times of a text that stand behind a word.
+/// Returns the times of a text behind a word.
 fn times<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = Timestamp> + 't {
     let behind = text.lines().filter_map(move |line| Some(line.split_once(word)?.1));
     behind.flat_map(|rest| rest.split([' ', '"'])).filter_map(|word| word.parse().ok())

@@ -1,21 +1,21 @@
-//! The page about security: each limit of a credential and each requirement has a test, or says why not.
+//! The page about security: each limit of a credential and each requirement has a test, or a reason why not.
 
 use crate::shown::table::{DocsPage, DocsRow};
 use crate::shown::{TestEntry, all_tests};
 
-/// What its tables hold; who adds a row, counts it.
+/// The number of rows in its tables; update it with each new row.
 const CREDENTIALS: usize = 14;
 const ASVS: usize = 31;
 const PCI_DSS: usize = 13;
 
-/// A limit is claimed to hold, and a requirement to be met, where the page does not say otherwise.
+/// Returns whether the row claims that a limit holds or a requirement is met; some rows say otherwise.
 fn claims_test(row: &DocsRow) -> bool {
     let is_limit = row.cell("cannot").is_some_and(|limit| !limit.is_empty());
     let is_met = row.cell("how far, or why not").is_some_and(|note| !note.starts_with("not: "));
     is_limit || is_met
 }
 
-/// What is wrong with the page, given all tests.
+/// Returns what is wrong with the page, given all tests.
 fn page_faults(page: &DocsPage, tests: &[TestEntry]) -> Vec<String> {
     let mut faults = page.page_faults(tests, claims_test);
     for row in page.parse_rows().unwrap_or_default().iter().filter(|row| !claims_test(row) && !row.shown.is_empty()) {

@@ -1,4 +1,4 @@
-//! Tokens, credentials, and who reaches what.
+//! Tests of tokens, credentials and the tenants that a caller can reach.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ async fn a_foreign_tenant_answers_as_one_that_does_not_exist() {
             format!("DELETE /tenants/{tenant}/exports/stream/1"),
             format!("GET /tenants/client/{child}"),
             format!("GET /tenants/{child}/customBranding"),
-            // Under one's own tenant, a foreign child.
+            // A client of another partner, below the caller's own tenant.
             format!("GET /tenants/{acme}/clients/{child}"),
             format!("POST /tenants/{acme}/clients/{child}/terminate"),
         ]
@@ -209,7 +209,7 @@ async fn a_credential_in_a_header_is_taken_as_one_in_the_form() {
     let body: Value = answer.json().await.unwrap();
     let caller = platform.sp.with_token(body["access_token"].as_str().unwrap());
     assert_eq!(caller.get("/cfg/countries").await.status, 200);
-    // Each half is encoded as in a form: `%61` is an `a`.
+    // Each half is form-encoded: `%61` is an `a`.
     let encoded = client_secret.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     assert_eq!(ask(&client_id, &encoded).await.unwrap().status(), 200);
     for (id, secret) in [(client_id.as_str(), "wrong"), ("wrong", &client_secret), (&client_id, "")] {

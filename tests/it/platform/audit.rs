@@ -1,4 +1,4 @@
-//! The audit log: what stands in it, and that no row of it can be touched unnoticed.
+//! Tests of the audit log: what its rows contain, and that every change to a row is detected.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use tenantry::platform::{VerificationReport, export_audit, verify_audit};
 
 use super::{TestFolder, TestPlatform};
 
-/// A platform with a key for its log.
+/// Starts a platform with a key for its audit log.
 pub(super) async fn start_with_audit_key() -> (TestPlatform, TestFolder) {
     let keys = TestFolder::new();
     let key = keys.path("audit.key");
@@ -24,12 +24,12 @@ pub(super) async fn verify_audit_log(platform: &TestPlatform, keys: &TestFolder)
     verify_audit(&platform.folder.database(), Some(&audit_key_path(keys))).await.unwrap()
 }
 
-/// What the verifier says, finding by finding.
+/// Returns the findings of the verifier.
 pub(super) async fn audit_findings(platform: &TestPlatform, keys: &TestFolder) -> Vec<String> {
     verify_audit_log(platform, keys).await.findings.iter().map(ToString::to_string).collect()
 }
 
-/// Statements straight into the file, behind the platform's back.
+/// Executes statements on the database file directly, without the platform.
 pub(super) async fn execute_statements(platform: &TestPlatform, statements: &[&str]) {
     let pool = platform.pool().await;
     for statement in statements {
@@ -38,7 +38,7 @@ pub(super) async fn execute_statements(platform: &TestPlatform, statements: &[&s
     pool.close().await;
 }
 
-/// The lines of a tenant's log.
+/// Returns the rows of a tenant's audit log.
 pub(super) async fn audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<Value> {
     let mut bytes = Vec::new();
     export_audit(&platform.folder.database(), Some(tenant), &mut bytes).await.unwrap();
@@ -66,7 +66,7 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     let path = format!("/tenants/{partner}/clients/{client}");
     let answer = platform.sp.post(&path, json!({ "city": "Bonn" })).await;
     let request = answer.headers["x-request-id"].to_str().unwrap().to_owned();
-    // A change that changes nothing is none.
+    // An update without a difference is not a change.
     platform.sp.post(&path, json!({ "city": "Bonn" })).await.json();
     platform.sp.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "G" })).await.json();
     for action in ["suspend", "suspend", "activate", "terminate"] {
@@ -141,7 +141,8 @@ async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     assert_eq!(told[3], format!("request GET /api/v2/tenants/{{tenant}}/clients/minimal {other} denied"));
     assert_eq!(told[4], r"request GET /api/v2/tenants/{tenant}/impact x\u{a}\u{1b}[31m\u{202e}y denied");
     assert!(rows[3]["actor"].as_str().unwrap().starts_with(&format!("api@{acme}#")));
-    // The stranger's attempt is not in the log of whom it was about: that would let it fill a foreign log.
+    // The stranger's attempt is not in the log of the tenant that it was about. Otherwise strangers could fill other
+    // tenants' logs.
     assert_eq!(audit_rows(&platform, &other).await.len(), 1);
     let provider = self::row_summaries(&audit_rows(&platform, "sp_1").await);
     assert!(provider.contains(&"token.issue token denied".to_owned()), "{provider:?}");
@@ -155,7 +156,7 @@ async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     assert!(audit_findings(&platform, &keys).await.is_empty());
 }
 
-/// A partner whose chain has six rows.
+/// Creates a partner whose audit chain has six rows.
 async fn partner_with_six_rows(platform: &TestPlatform) -> String {
     let partner = platform.create_partner("Acme").await;
     for city in ["A", "B", "C", "D", "E"] {

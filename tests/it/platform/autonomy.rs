@@ -1,4 +1,4 @@
-//! What a client's people do with their own client, and what the first package lets them keep.
+//! Tests of what a client's users may do with their own client, and what the first package lets them keep.
 
 use serde_json::{Value, json};
 use tenantry::catalog::DataCategory;
@@ -31,7 +31,7 @@ async fn a_clients_people_manage_devices_configure_policies_and_respond_to_incid
         let read = ada.get(&one).await.json();
         let (member, value) = change.as_object().unwrap().iter().find(|(name, _)| *name != "revision").unwrap();
         assert_eq!(read[member], *value, "{read}");
-        // Isolated: the neighbour's are neither seen nor touched, nor the partner's.
+        // Clients are isolated: other clients' and the partner's objects are neither visible nor writable.
         for foreign in [&neighbour, &partner] {
             assert_eq!(ada.get(&records_path(foreign, category)).await.status, 404);
             assert_eq!(ada.post(&records_path(foreign, category), body.clone()).await.status, 404);

@@ -1,4 +1,4 @@
-//! A database that is copied while the platform runs, and comes back.
+//! Tests of backup and restore: the database is copied while the platform runs, and is restored.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn file_mode(file: &Path) -> u32 {
     std::fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
 
-/// Runs a command of the page, with other words for some of it and more behind it.
+/// Runs a command of the documentation page, with some words replaced and further arguments appended.
 #[track_caller]
 fn of_page(apart: &Apart, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
     let words = apart.words(name, others);
@@ -29,7 +29,7 @@ fn of_page(apart: &Apart, (name, others): (&str, &[(&str, &str)]), more: &[&str]
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-/// Copies the database of one folder and brings it back in another, each in the documented way.
+/// Copies the database of one folder and restores it in another, each in the documented way.
 fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
     let copy = from.path("copy");
     let (database, back) = (from.database(), to.database());
@@ -64,7 +64,7 @@ async fn start_with_key(folder: &TestFolder, key: &str) -> (platform::RunningPla
     (running, sp)
 }
 
-/// The counters of ids, written down once more by hand.
+/// The counters of ids, listed here a second time by hand.
 const ID_COUNTERS: [&str; 6] = [
     "SELECT value FROM counter WHERE name = 'tenant'",
     "SELECT value FROM counter WHERE name = 'person'",
@@ -106,7 +106,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
         );
     }
 
-    // Each counter that ids come from is ahead of every id that the lost days gave out.
+    // Each id counter is ahead of every id that was issued in the lost days.
     for text in ID_COUNTERS {
         let ahead = async |folder: &TestFolder| {
             let pool = folder.pool().await;
@@ -132,7 +132,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     assert!(names.contains("Kept") && names.contains(&kept) && !names.contains("Lost"), "{names}");
     let next = new.create_tenant(msps, json!({ "name": "Next" })).await;
     assert!(number(&next) > number(&lost), "{next} after {lost}");
-    // Sessions from before are over.
+    // Sessions from before the restore are invalid.
     let old = ApiCaller { url: running.url.clone(), ..sp };
     assert_eq!(old.get("/cfg/countries").await.status, 401);
     running.stop().await;
@@ -145,7 +145,7 @@ async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
     let folder = TestFolder::new();
     let file = |name: &str| folder.path(name).display().to_string();
     std::fs::write(folder.path("broken"), vec![7; 9000]).unwrap();
-    // As a backup that was killed leaves it: SQLite takes an empty file for a sound one.
+    // A backup that was killed leaves this file. SQLite accepts an empty file as valid.
     std::fs::write(folder.path("empty"), "").unwrap();
     std::fs::write(folder.path("key"), "k".repeat(40)).unwrap();
     let (back, key, to) = (file("back.db"), file("key"), file("to"));

@@ -1,4 +1,4 @@
-//! Custom branding.
+//! Tests of custom branding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::TestPlatform;
 use crate::hex::sha256;
 
-/// A picture of one colour.
+/// Encodes a picture of one colour.
 fn encode_picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_pixel(width, height, image::Rgb([31, 41, 55])).write_to(&mut bytes, format).unwrap();
@@ -18,7 +18,7 @@ pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
     encode_picture(width, height, image::ImageFormat::Png)
 }
 
-/// A picture with so many bytes of something else behind it.
+/// Returns a PNG with `bytes` of other data after it.
 pub(super) fn padded_png(bytes: usize) -> Vec<u8> {
     let mut picture = png(64, 64);
     picture.resize(bytes, 7);
@@ -96,7 +96,7 @@ async fn images_are_kept_served_and_removed() {
         for path in ["logoPath", "thumbPath", "tinyThumbPath"] {
             let path = image[path].as_str().unwrap();
             assert!(path.starts_with("/images/org/2/"), "{path}");
-            // Open to everyone, since the login page shows it.
+            // The image is public, because the login page shows it.
             let response = reqwest::get(format!("{}{path}", platform.url())).await.unwrap();
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()["content-type"], content_type);
@@ -116,7 +116,7 @@ async fn images_are_kept_served_and_removed() {
     assert_eq!(reqwest::get(format!("{}{logo_path}", platform.url())).await.unwrap().status(), 404);
 }
 
-/// The bytes of an image of a branding, as everybody can load them.
+/// Loads an image of a branding as an anonymous client. Returns its bytes.
 async fn load_served_image(platform: &TestPlatform, image: &Value) -> Vec<u8> {
     let url = format!("{}{}", platform.url(), image["logoPath"].as_str().unwrap());
     reqwest::get(url).await.unwrap().bytes().await.unwrap().to_vec()
@@ -140,7 +140,7 @@ async fn an_image_of_another_encoder_is_served_clean_and_under_its_own_digest() 
             (&read["logo"]["sha256"], &read["logo"]["servedSha256"]),
             (&json!(sha256(&bytes)), &json!(sha256(&clean)))
         );
-        // A PNG loses nothing and does not grow; a JPEG grows up to its place's bound before it loses anything.
+        // A PNG loses nothing and does not grow. A JPEG grows up to the bound of its place before it loses quality.
         let most = if name.ends_with("jpg") { 64 << 10 } else { bytes.len() };
         assert!(clean.len() <= most, "{name}: {} bytes became {}", bytes.len(), clean.len());
         let [old, new] = [&bytes, &clean].map(|bytes| image::load_from_memory(bytes).unwrap().to_rgba8());
@@ -156,7 +156,7 @@ async fn an_image_that_was_stored_before_digests_of_what_is_served_gets_one_at_t
     let read = platform.sp.put(&path, json!({ "logo": crate::encoders::upload_body(0) })).await.json();
     platform.execute_sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
     platform.restart(|_| ()).await;
-    // It is kept: no request loads the image for it.
+    // The digest is stored: no request loads the image to compute it.
     platform.execute_sql("UPDATE image SET content = '!'").await;
     assert_eq!(platform.sp.get(&path).await.json(), read);
 }
@@ -173,7 +173,7 @@ async fn a_branding_is_changed_and_shown_while_its_image_cannot_be_read() {
     assert_eq!(platform.sp.get(&path).await.json(), answer.json());
 }
 
-/// A picture of many small differences, which no encoder packs well.
+/// Creates a picture of many small differences, which no encoder compresses well.
 fn noisy_picture(side: u32) -> image::DynamicImage {
     let mut state = 7_u32;
     image::RgbImage::from_fn(side, side, |_, _| {
@@ -194,7 +194,8 @@ fn encode_jpeg(image: &image::DynamicImage, quality: u8) -> Vec<u8> {
 async fn a_jpeg_is_written_again_in_the_best_quality_that_fits_its_place() {
     let platform = TestPlatform::start().await;
     let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
-    // It fits with less loss than it has; only with more than anybody should see; and not at all.
+    // The first picture fits at a higher quality than it was sent with, the second one only at a quality with visible
+    // loss, and the third one at no quality.
     for (side, sent, best) in [(60, 50, 95), (370, 10, 75), (450, 10, 85)] {
         let sent = encode_jpeg(&noisy_picture(side), sent);
         let read = platform.sp.put(&path, json!({ "logo": image_file(&sent) })).await.json();
@@ -228,7 +229,7 @@ async fn nothing_but_the_picture_of_a_file_is_kept() {
     }
 }
 
-/// A file that its place takes, and that is larger than what is served where nothing that people see is lost.
+/// A file that its place accepts, and that is larger than what is served when no visible quality is lost.
 #[tokio::test]
 async fn a_jpeg_that_is_large_at_a_high_quality_is_served_at_a_lower_one() {
     let platform = TestPlatform::start().await;
@@ -272,7 +273,7 @@ async fn what_is_no_picture_is_refused_by_name() {
     }
     platform.sp.put(&path, json!({ "logo": {"name": "x", "file": "!"} })).await.assert_field_refused("logo.file");
     assert_eq!(platform.sp.get(&path).await.json(), json!({}));
-    // A background may be as large as documented.
+    // A background may have the documented maximum size.
     platform.sp.put(&path, json!({ "loginPageImage": image_file(&png(4096, 2048)) })).await.json();
 }
 
@@ -312,15 +313,15 @@ async fn a_favicon_from_before_the_rule_may_be_sent_back() {
     platform.sp.put(&path, json!({ "logo": image_file(&wide), "loginPageImage": image_file(&square) })).await.json();
 }
 
-/// What a camera notes that it was held by: the picture is to be turned by 90 degrees.
+/// The EXIF orientation of a camera that was held sideways: the picture must be rotated by 90 degrees.
 const EXIF_ORIENTATION: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
 
-/// A PNG with that note, before its picture or behind it.
+/// Returns a PNG with this EXIF data, before or after its picture data.
 fn png_with_orientation(plain: &[u8], is_before: bool) -> Vec<u8> {
     let length = u32::try_from(EXIF_ORIENTATION.len()).unwrap().to_be_bytes();
     let sum = crc(&[b"eXIf", EXIF_ORIENTATION].concat()).to_be_bytes();
     let note = [&length, b"eXIf".as_slice(), EXIF_ORIENTATION, &sum].concat();
-    // Signature and header have 33 bytes, the end has 12.
+    // The signature and header have 33 bytes, the end chunk has 12.
     let at = if is_before { 33 } else { plain.len() - 12 };
     [&plain[..at], &note, &plain[at..]].concat()
 }
@@ -330,7 +331,7 @@ fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
-/// A JPEG with that note.
+/// Encodes a JPEG with this EXIF data.
 fn jpeg_with_orientation(width: u32, height: u32) -> Vec<u8> {
     let plain = encode_picture(width, height, image::ImageFormat::Jpeg);
     let note = [b"Exif\0\0".as_slice(), EXIF_ORIENTATION].concat();
@@ -356,7 +357,7 @@ async fn a_picture_that_its_notes_turn_is_kept_turned() {
         let served = image::load_from_memory(&served).unwrap();
         assert_eq!((served.width(), served.height()), (8, 24), "picture {index}");
     }
-    // What is turned is copied, which the bound on memory knows.
+    // Rotation makes a copy, which counts against the memory bound.
     let mut large = std::io::Cursor::new(Vec::new());
     image::RgbaImage::new(4096, 2000).write_to(&mut large, image::ImageFormat::Png).unwrap();
     let large = large.into_inner();

@@ -1,4 +1,4 @@
-//! Exports to a real S3 server, which judges signatures by itself.
+//! Tests of exports to a real S3 server, which verifies signatures independently.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::assets;
 
 const REGION: &str = "eu-central-1";
 
-/// The server, with a folder for a bucket.
+/// The S3 server, with a folder as its bucket.
 struct S3Server {
     child: Child,
     folder: TestFolder,
@@ -44,7 +44,7 @@ impl S3Server {
         panic!("{}", std::fs::read_to_string(server.folder.path("log")).unwrap());
     }
 
-    /// How many objects a folder of the bucket has.
+    /// Returns the number of objects in a folder of the bucket.
     fn count_objects(&self, folder: &str) -> usize {
         let folder = self.folder.path("data/bucket").join(folder);
         std::fs::read_dir(folder).map_or(0, Iterator::count)

@@ -1,4 +1,4 @@
-//! API credentials from their first to their last day: listed, used, rotated, revoked, and made by a command.
+//! Tests of the life of API credentials: list, use, rotate, revoke, and creation by a command.
 
 use std::process::{Command, Output};
 
@@ -10,7 +10,7 @@ use tenantry::platform::{Config, Credential};
 use super::people::CHOSEN_PASSWORD;
 use super::{ApiCaller, ApiResponse, CHEAP_HASH, TestFolder, TestPlatform};
 
-/// What a token request of a key and a secret is answered.
+/// Requests a token with a key and a secret. Returns the answer.
 async fn request_token(platform: &TestPlatform, key: &str, secret: &str) -> ApiResponse {
     let form = [("grant_type", "client_credentials"), ("client_id", key), ("client_secret", secret)];
     let url = format!("{}/tenancy/auth/oauth/token", platform.url());
@@ -57,7 +57,7 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
         assert!(!page.text.contains(hidden.as_str()), "{}", page.text);
     }
 
-    // Another secret under the same key: the one of before and its tokens are dead at once.
+    // Rotation makes a new secret for the same key. The old secret and its tokens are invalid at once.
     let rotated = platform.sp.post_empty(&format!("{list}/{id}/rotate")).await.json();
     assert_eq!((text_member(&rotated, "id"), rotated.get("clientId")), (id.clone(), None));
     assert_eq!(caller.get(&list).await.status, 401);
@@ -71,7 +71,7 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
     assert!(listed(&platform.sp.get(&list).await.json()).is_empty());
     delete(&platform.sp, &format!("{list}/{id}")).await.assert_error(404, "Credential");
     platform.sp.post_empty(&format!("{list}/{id}/rotate")).await.assert_error(404, "Credential");
-    // Another tenant's is none of this one's.
+    // A credential of another tenant is not found under this tenant.
     let own = listed(&platform.sp.get(&format!("/tenants/{}/credentials", platform.sp_id)).await.json());
     delete(&platform.sp, &format!("{list}/{}", text_member(&own[0], "id"))).await.assert_error(404, "Credential");
     let told: Vec<String> = super::audit::audit_rows(&platform, &partner)
@@ -98,7 +98,7 @@ async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
     let (id, key, secret) =
         (text_member(&made, "id"), text_member(&made, "clientId"), text_member(&made, "clientSecret"));
     let caller = caller_with_credential(&platform, &key, &secret).await;
-    // As if nearly all of the days had passed: no token outlives its credential.
+    // Simulates that nearly all days have passed: no token outlives its credential.
     let pool = platform.pool().await;
     let soon = jiff::Timestamp::now().as_millisecond() + 600_000;
     let age =
@@ -163,7 +163,7 @@ async fn what_a_deactivated_person_made_says_so_and_goes_on_until_it_is_revoked(
     assert_eq!(maker(platform.sp.get(&list).await.json()), shown("inactive"));
     let caller =
         caller_with_credential(&platform, &text_member(&made, "clientId"), &text_member(&made, "clientSecret")).await;
-    // A suspended partner's credentials can be revoked, and not made.
+    // A suspended partner's credentials can be revoked but not created.
     platform.sp.post_empty(&format!("{}/{partner}/suspend", platform.partners_path())).await.json();
     platform.sp.post_empty(&list).await.assert_error(410, "suspended");
     assert_eq!(caller.get(&list).await.status, 200);
@@ -212,7 +212,7 @@ async fn a_start_without_its_file_makes_no_further_credential() {
         assert_eq!(count_credentials(&folder).await, 1);
         next.stop().await;
     }
-    // Two that start at once on a database that never had one make one.
+    // Two platforms that start at the same time on a new database create one credential.
     let fresh = TestFolder::new();
     assert!(run_platform_program(&fresh, &["admin", "create", "--login", "root"]).status.success());
     let (one, two) = tokio::join!(
@@ -226,7 +226,7 @@ async fn a_start_without_its_file_makes_no_further_credential() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
     let folder = TestFolder::new();
-    // The folder of the file is not there: the start fails, and no credential is left that nobody knows.
+    // The file's folder does not exist: the start fails, and no credential is left that nobody knows.
     let failed = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await;
     assert!(failed.err().unwrap().to_string().contains("later/credential.json"));
     assert_eq!(count_credentials(&folder).await, 0);
@@ -234,7 +234,7 @@ async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
     let first = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
     let credential = first.credential.clone().unwrap();
     first.stop().await;
-    // As after a crash between the commit and the name of the file.
+    // Simulates a crash between the commit and the rename of the file.
     std::fs::rename(folder.path("later/credential.json"), folder.path("later/credential.json.new")).unwrap();
     let next = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
     assert_eq!(next.credential.as_ref().map(|found| &found.client_id), Some(&credential.client_id));
@@ -298,7 +298,7 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
         "{nowhere:?}"
     );
 
-    // With all of them revoked, that of the file too, the platform starts and another one can be made.
+    // When all credentials are revoked, including that of the file, the platform starts and a new one can be created.
     let first: Vec<&str> = listed.lines().skip(1).map(|line| line.split('\t').nth(1).unwrap()).collect();
     for id in first.into_iter().filter(|first| *first != id) {
         assert!(run_platform_program(&folder, &["credential", "revoke", "--id", id]).status.success());
@@ -311,7 +311,7 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
     assert!(verified.unwrap().findings.is_empty());
 }
 
-/// The command with flags from the environment alone, as in a Pod.
+/// Runs the command with flags from the environment only, as in a Pod.
 fn show_credential(folder: &TestFolder, more: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["credential", "show"]).current_dir(folder.path("")).env_remove("RUST_LOG").env_remove("TENANTRY_LOG");
@@ -334,7 +334,7 @@ async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url(
         ["url", "tenantId", "clientId", "clientSecret"].map(|key| format!("{key}={}\n", text_member(&written, key)));
     assert_eq!(String::from_utf8(shown.stdout).unwrap(), lines.concat());
     ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
-    // The address of now counts, and not the one of the first start.
+    // The current address is used, not that of the first start.
     let moved = show_credential(&folder, &[("TENANTRY_PUBLIC_URL", "https://moved.example")]);
     assert!(String::from_utf8(moved.stdout).unwrap().starts_with("url=https://moved.example\n"));
 
@@ -372,7 +372,7 @@ async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     platform.sp.log_in_person("ada", CHOSEN_PASSWORD).await;
 }
 
-/// Thirty thousand tokens of the last credential that have ended.
+/// Inserts thirty thousand expired tokens of tenant 2's credential.
 const EXPIRED_TOKENS_SQL: &str = "INSERT INTO token (hash, tenant_id, expires_at, key_hash) \
                      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) \
                      SELECT 'ended' || CAST(i AS TEXT), 2, 1, key_hash FROM n, credential WHERE tenant_id = 2";
@@ -391,7 +391,7 @@ async fn tokens_are_given_while_credentials_and_people_end_without_a_deadlock() 
         assert!(issues().await.iter().all(|answer| answer.status == 200));
         let logins = || futures::future::join_all([0; 4].map(|_| platform.sp.login("ada", CHOSEN_PASSWORD)));
         assert!(logins().await.iter().all(|answer| answer.status == 200));
-        // A token that is given forgets all that have ended, which takes its time, and a rotation ends those of its credential.
+        // Issuing a token deletes all expired ones, which takes time. A rotation ends the tokens of its credential.
         platform.execute_sql(EXPIRED_TOKENS_SQL).await;
         platform.execute_sql("UPDATE session SET expires_at = 1").await;
         let user = format!("/tenants/{partner}/users/{ada}");

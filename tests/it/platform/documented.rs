@@ -1,4 +1,4 @@
-//! `--documented-only` leaves out every extension.
+//! Tests that `--documented-only` disables every extension.
 
 use serde_json::json;
 
@@ -55,7 +55,7 @@ async fn members_of_ours_are_ignored_and_never_answered() {
     let body =
         json!({ "name": "Twin", "managedBy": mark, "notificationEmail": "no address", "skipUserConsentForm": true });
     let one = platform.sp.create_tenant(list.to_owned(), body.clone()).await;
-    // Names are not unique, and neither are marks that nobody knows.
+    // Names need not be unique, and neither need marks, which this mode ignores.
     let two = platform.sp.create_tenant(list.to_owned(), body).await;
     assert_ne!(one, two);
     let read = platform.sp.get(&format!("{list}/{one}")).await.json();

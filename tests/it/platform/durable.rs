@@ -1,4 +1,4 @@
-//! Concurrency, and what outlives a kill.
+//! Tests of concurrency and of durability after a kill.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,7 +16,7 @@ async fn fifty_equal_creates_at_once_make_one_tenant() {
     let list = format!("/tenants/{partner}/clients");
     let create = |number: usize| {
         let (caller, list) = (platform.sp.clone(), list.clone());
-        // Half of them differ in name and are equal in their mark.
+        // Half of them differ in name and have the same mark.
         let name = if number.is_multiple_of(2) { "Globex".to_owned() } else { format!("Globex {number}") };
         let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "n", "name": "globex", "uid": "u" });
         tokio::spawn(async move { caller.post(&list, json!({ "name": name, "managedBy": mark })).await })
@@ -84,16 +84,16 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
     assert_eq!(platform.sp.create_client(&partner, "Next").await, "client_4");
 }
 
-/// The program itself; it ends with the test, however that ends.
+/// The platform program as a child process. It ends with the test, also when the test fails.
 pub(super) struct PlatformProgram(pub(super) Child);
 
 impl PlatformProgram {
-    /// A program that runs already.
+    /// Wraps a process that already runs.
     pub(super) fn from_child(child: Child) -> Self {
         Self(child)
     }
 
-    /// Number of its process.
+    /// Returns the process id.
     pub(super) fn id(&self) -> u32 {
         self.0.id()
     }
@@ -106,24 +106,24 @@ impl Drop for PlatformProgram {
     }
 }
 
-/// The program on a free port.
+/// Starts the program on a free port.
 pub(super) fn spawn_platform(folder: &TestFolder) -> PlatformProgram {
     launch_command(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder)
 }
 
-/// Something that becomes the program.
+/// Starts a command that executes the program.
 pub(super) fn launch_command(command: Command, folder: &TestFolder) -> PlatformProgram {
     launch_with_log(command, folder, Stdio::piped())
 }
 
-/// The same with its log elsewhere.
+/// Does the same as `launch_command`, with the log written to `log`.
 pub(super) fn launch_with_log(mut command: Command, folder: &TestFolder, log: Stdio) -> PlatformProgram {
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
     command.args(["--database", &folder.database()]);
     PlatformProgram(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
 }
 
-/// The URL from the log, and everything logged until then.
+/// Waits until the program is ready. Returns the URL from its log and everything that it logged before.
 pub(super) fn wait_until_ready(program: &mut PlatformProgram) -> (String, String) {
     use std::io::{BufRead as _, BufReader};
     let mut log = String::new();
@@ -203,7 +203,7 @@ async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
     let pool = folder.pool().await;
     let one = async |text: &'static str| sqlx::query_scalar::<_, i64>(text).fetch_one(&pool).await.unwrap();
     assert_eq!(one("SELECT COUNT(*) FROM credential").await, 1);
-    // Each migration stands there once, in their order and whole.
+    // Each migration is recorded once, and all of them succeeded.
     let migrations = std::fs::read_dir(crate::assets::root().join("migrations")).unwrap().count();
     assert_eq!(one("SELECT COUNT(*) FROM _sqlx_migrations").await, i64::try_from(migrations).unwrap());
     let broken = one("SELECT COUNT(*) FROM _sqlx_migrations WHERE NOT success").await;

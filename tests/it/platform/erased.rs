@@ -1,4 +1,5 @@
-//! What was erased leaves no byte in SQLite's file, and taking it out costs neither memory nor other people's writes.
+//! Tests that erased data leaves no byte in SQLite's file, and that erasing costs neither much memory nor the writes of
+//! others.
 
 use serde_json::json;
 use tenantry::catalog::DataCategory;
@@ -10,7 +11,7 @@ use super::{ApiCaller, TestFolder, TestPlatform};
 
 const DAY: i64 = 24 * 3_600_000;
 
-/// Statements on a connection of its own to a SQLite file, as the platform's connections are.
+/// Executes statements on a separate connection to a SQLite file, with the platform's connection settings.
 async fn execute_statements(folder: &TestFolder, statements: impl IntoIterator<Item = String>) {
     let url = format!("sqlite://{}", folder.path("t.db").display());
     sqlx::any::install_default_drivers();
@@ -22,14 +23,14 @@ async fn execute_statements(folder: &TestFolder, statements: impl IntoIterator<I
     sqlx::Connection::close(connection).await.unwrap();
 }
 
-/// How often a word stands in the file and its log.
+/// Returns how often a word occurs in the file and its log.
 fn count_word(folder: &TestFolder, word: &str) -> usize {
     let files = ["t.db", "t.db-wal", "t.db-shm"].map(|file| std::fs::read(folder.path(file)).unwrap_or_default());
     assert!(!files[0].is_empty());
     files.iter().map(|bytes| bytes.windows(word.len()).filter(|window| *window == word.as_bytes()).count()).sum()
 }
 
-/// Rows of two tenants in turn, of sizes that make SQLite move them from page to page.
+/// Returns statements that write rows of two tenants in turn. Their sizes make SQLite move rows between pages.
 fn row_statements(rounds: u32, one: u32, other: u32) -> Vec<String> {
     let mut state = 7_u32;
     let mut draw = move |most: u32| {
@@ -112,7 +113,7 @@ async fn what_is_taken_out_of_a_large_file_takes_no_memory_and_lets_others_write
     assert!(written >= 3, "{written} writes while the file was scrubbed");
 }
 
-/// The program on a folder's database.
+/// Starts the program on a folder's database.
 async fn start_program(folder: &TestFolder) -> (super::durable::PlatformProgram, ApiCaller) {
     let mut program = spawn_platform(folder);
     let (url, _) = wait_until_ready(&mut program);
@@ -141,7 +142,7 @@ async fn compact_writes_a_file_again_without_its_free_space() {
 async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
     let mut platform = TestPlatform::start().await;
     platform.running.take().unwrap().stop().await;
-    // A table of the name hides SQLite's own, as in a program that was built without it.
+    // A table of this name hides SQLite's own table, as in a program that was built without it.
     execute_statements(
         &platform.folder,
         [

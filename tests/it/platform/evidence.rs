@@ -1,4 +1,5 @@
-//! What holds the logs of all tenants together: one that is put back to an earlier day is seen, also after later events.
+//! Tests of the anchor that ties the audit logs of all tenants together: a log that is rolled back to an earlier state
+//! is detected, also after later events.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 
 const ROW_GONE_MESSAGE: &str = "the row that was there is gone: the log was put back to an earlier day";
 
-/// Copies tenant 2's log, and the anchor, as somebody does who can read the database.
+/// Copies tenant 2's log and the anchor, as an attacker with read access to the database does.
 async fn copy_audit_tables(platform: &TestPlatform) {
     execute_statements(
         platform,
@@ -36,7 +37,7 @@ const PUT_LOG_BACK: [&str; 4] = [
 ];
 const PUT_ANCHOR_BACK: [&str; 2] = ["DELETE FROM audit_anchor", "INSERT INTO audit_anchor SELECT * FROM kept_anchor"];
 
-/// Two partners; what the first one does after its log was kept is to vanish.
+/// Two partners. The test hides what the first one does after its log was copied.
 struct AuditFixture {
     platform: TestPlatform,
     keys: TestFolder,
@@ -61,7 +62,7 @@ async fn one_tenants_log_put_back_is_named_and_no_event_of_anybody_heals_it() {
     execute_statements(&platform, &PUT_LOG_BACK).await;
     let gone = format!("tenant `{acme}`, row 3: {ROW_GONE_MESSAGE}");
     assert_eq!(audit_findings(&platform, &keys).await, std::slice::from_ref(&gone), "the anchor names it");
-    // A stranger's failed login, the tenant's own work and somebody else's.
+    // A stranger's failed login, the tenant's own changes and those of another tenant.
     for _ in 0..3 {
         assert_eq!(platform.sp.login("ada", "Wrong-Passw0rd!").await.status, 401);
         platform.sp.login("ada", PASSWORD).await.json();
@@ -144,7 +145,7 @@ async fn nobody_begins_the_log_of_a_purged_tenant_again() {
     let AuditFixture { platform, keys, acme, .. } = audit_fixture().await;
     let client = platform.sp.create_client(&acme, "Gone").await;
     let sees = [("Clients", "View")];
-    let eve = create_person_with_permissions(&platform, (&acme, "eve"), &sees, json!({ "allClients": true })).await;
+    let eve = create_person_with_permissions(&platform, &acme, "eve", &sees, json!({ "allClients": true })).await;
     platform.sp.post_empty(&format!("/tenants/{acme}/clients/{client}/terminate")).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
     platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
@@ -190,7 +191,7 @@ async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothin
     let swapped = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert!(swapped.to_string().contains("its anchor is sealed with another key (`"), "{swapped}");
     assert!(swapped.to_string().contains("the row is sealed with another key (`"), "{swapped}");
-    // One replica goes on with a new key while another one runs with the former.
+    // One replica continues with a new key while another one runs with the old key.
     let (before, list) = (audit_rows(&platform, &acme).await.len(), format!("/tenants/{acme}/clients"));
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("other.key")).await.unwrap(), 3);
     assert_eq!(platform.sp.post(&list, json!({ "name": "Mixed" })).await.status, 500);
@@ -203,7 +204,7 @@ async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothin
     assert_eq!((verified.findings.len(), verified.notes.len()), (0, 3), "{verified}");
     platform.restart(|config| config.audit_key = Some(keys.path("other.key"))).await;
     platform.sp.create_client(&acme, "Mixed").await;
-    // What the former key sealed is covered by the row of the new one.
+    // The row of the new key covers what the old key sealed.
     execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 1"]).await;
     let verified = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert!(verified.to_string().contains("row 1: the row was changed"), "{verified}");
@@ -242,7 +243,7 @@ async fn many_tenants_write_at_the_same_time_and_each_row_is_there() {
         let client = platform.sp.create_client(&partner, "C").await;
         clients.push((format!("/tenants/{partner}/clients/{client}"), client));
     }
-    // No two of these wait for the same row but for the anchor's.
+    // These writes share only the row of the anchor; no two of them wait for another common row.
     let writes = clients.iter().flat_map(|(path, _)| (0..WRITES).map(move |number| (path, number)));
     let made = futures::future::join_all(writes.map(|(path, number)| {
         let sp = platform.sp.clone();
@@ -265,7 +266,7 @@ async fn many_tenants_write_at_the_same_time_and_each_row_is_there() {
     assert_eq!(count_deadlocks(&platform).await, 0);
 }
 
-/// Deadlocks that PostgreSQL has counted; SQLite has one writer and no deadlock.
+/// Returns the number of deadlocks that PostgreSQL has counted. SQLite has one writer and no deadlocks.
 pub(super) async fn count_deadlocks(platform: &TestPlatform) -> i64 {
     if !platform.folder.database().contains("://") {
         return 0;

@@ -1,4 +1,4 @@
-//! Exports over real HTTP, to real files and to a stand-in of a bucket.
+//! Tests of exports over real HTTP, to real files and to a fake bucket.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const BATCH: &str = "Batch Exports";
 const STREAM: &str = "Stream Exports";
 const MASK: &str = "Mask Resource Identity Management";
 
-/// What reached the stand-in.
+/// A request that reached the fake receiver.
 #[derive(Clone, Debug)]
 pub(super) struct ReceivedExport {
     method: Method,
@@ -31,25 +31,25 @@ pub(super) struct ReceivedExport {
 }
 
 impl ReceivedExport {
-    /// The name of the record that an event tells of.
+    /// Returns the name of the record that an event reports.
     pub(super) fn name(&self) -> String {
         let event: Value = serde_json::from_str(&self.body).unwrap();
         event["record"]["name"].as_str().unwrap().to_owned()
     }
 }
 
-/// Takes everything, after the first few answers.
+/// A fake receiver that accepts every request after its first scripted answers.
 #[derive(Clone, Default)]
 pub(super) struct ExportReceiver {
     seen: Arc<Mutex<Vec<ReceivedExport>>>,
-    /// Answers to give first.
+    /// The statuses to answer first.
     first: Arc<Mutex<Vec<StatusCode>>>,
     /// How long each answer takes.
     pub(super) pause: Arc<Mutex<Duration>>,
 }
 
 impl ExportReceiver {
-    /// Starts it and answers its URL.
+    /// Starts the receiver. Returns it and its URL.
     pub(super) async fn start(first: &[u16]) -> (Self, String) {
         let stand_in = Self::default();
         *stand_in.first.lock().unwrap() = first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
@@ -60,7 +60,7 @@ impl ExportReceiver {
         (stand_in, url)
     }
 
-    /// Waits for so many requests.
+    /// Waits until `count` requests have arrived.
     pub(super) async fn wait_for_requests(&self, count: usize) -> Vec<ReceivedExport> {
         for _ in 0..600 {
             let seen = self.seen.lock().unwrap().clone();
@@ -75,7 +75,9 @@ impl ExportReceiver {
 
 async fn receive_export(
     State(stand_in): State<ExportReceiver>,
-    (method, uri, headers): (Method, Uri, HeaderMap),
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, HeaderMap) {
     let body = String::from_utf8_lossy(&body).into_owned();
@@ -90,7 +92,7 @@ async fn receive_export(
     (status, headers)
 }
 
-/// Whether what a receiver has proves the sender, as Standard Webhooks has it.
+/// Returns whether a received request is signed by the sender, according to Standard Webhooks.
 fn is_signed(seen: &ReceivedExport, secret: &str) -> bool {
     let header = |name: &str| seen.headers[name].to_str().unwrap().to_owned();
     let age = jiff::Timestamp::now().as_second() - header("webhook-timestamp").parse::<i64>().unwrap();
@@ -133,7 +135,7 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
             assert_eq!(lines[0]["records"]["tickets"], 2);
         }
     }
-    // Nothing outside, by no spelling, and no link leads out.
+    // No spelling of a path and no link leads out of the folder.
     for outside in
         ["/tmp/elsewhere", &format!("{allowed}/../x"), &format!("{allowed}2"), "relative", "https://example.com/"]
     {
@@ -154,7 +156,7 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
         .await
         .assert_field_refused("data");
     platform.sp.post(&exports(&acme), json!({ "data": [], "destination": allowed })).await.assert_field_refused("data");
-    // Only with the add-on, and only what the packages carry.
+    // A batch needs the add-on, and contains only data of the tenant's packages.
     let plain = create_subscriber(&platform, "Plain", &[EVENTS], &[]).await;
     let answer = platform.sp.post(&exports(&plain), body(&allowed)).await;
     assert!(answer.status == 403 && answer.text.contains(CONTACT_SUPPORT), "{}", answer.text);
@@ -165,10 +167,10 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
     assert_eq!(platform.sp.post(&exports(&hybrid), inventory).await.json()["files"][0]["records"], 0);
 }
 
-/// An hour in milliseconds.
+/// One hour in milliseconds.
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// How many files there are below a folder.
+/// Counts the files below a folder.
 fn count_files(folder: &std::path::Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
@@ -204,11 +206,12 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     let one = platform.running.as_ref().unwrap();
     one.run_maintenance(now + 5 * HOUR).await.unwrap();
     assert_eq!(count_files(&out), 0);
-    // Another process has begun it and does not say that it is done: until its time is over nobody else begins.
+    // Another process has started this run and does not report its end. Until its time is over no other process starts
+    // it.
     platform.execute_sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
     one.run_maintenance(now + 7 * HOUR).await.unwrap();
     assert_eq!(count_files(&out), 0);
-    // Two platforms on one database come to it at the same time, and one writes the two files.
+    // Two platforms on one database start the due run at the same time, and one of them writes the two files.
     let other = {
         let mut config = tenantry::platform::Config::new(platform.folder.database());
         config.limits = None;
@@ -218,13 +221,13 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     let (first, second) = tokio::join!(one.run_maintenance(now + 9 * HOUR), other.run_maintenance(now + 9 * HOUR));
     first.and(second).unwrap();
     assert_eq!(count_files(&out), 2);
-    // What was missed is made up for by one run, and the next one is in step.
+    // One run makes up for all missed runs, and the next one is on schedule again.
     one.run_maintenance(now + 100 * HOUR).await.unwrap();
     assert_eq!(count_files(&out), 4);
     let listed = platform.sp.get(&exports).await.json();
     assert_eq!((&listed[0]["id"], &listed[0]["lastOutcome"]), (&made["id"], &json!("2 files were written")));
     assert_eq!(listed.as_array().unwrap().len(), 1);
-    // A run is judged as a request would be.
+    // A run is authorized like a request.
     platform.sp.post(&format!("{}/{acme}", platform.partners_path()), json!({ "addOns": [] })).await.json();
     one.run_maintenance(now + 200 * HOUR).await.unwrap();
     assert_eq!(count_files(&out), 4);
@@ -268,14 +271,14 @@ async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     assert_eq!(bucket.wait_for_requests(3).await.len(), 3, "a redirect is not followed");
 }
 
-/// What the log tells of a tenant's batches.
+/// Returns the rows about batches in a tenant's audit log.
 async fn batch_audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<String> {
     let log = super::audit::audit_rows(platform, tenant).await;
     let rows = log.iter().filter(|row| row["action"] == "export.batch");
     rows.map(|row| format!("{} {}", row["object"].as_str().unwrap(), row["outcome"].as_str().unwrap())).collect()
 }
 
-/// A platform that may export to a bucket of one place, a tenant, and the request for a batch of two files.
+/// Starts a platform that may export to a bucket. Returns it, a tenant, and the request for a batch of two files.
 async fn start_exporter(place: &str) -> (TestPlatform, String, Value) {
     let allowed = format!("s3+{place}/data/tenantry");
     let platform = TestPlatform::start_with(|config| {
@@ -305,7 +308,7 @@ async fn a_batch_whose_caller_hangs_up_is_a_row() {
     *bucket.pause.lock().unwrap() = Duration::from_millis(500);
     let caller = platform.sp.clone();
     let hasty = tokio::spawn(async move { caller.post(&exports, request).await });
-    // The first file is on its way, and the second one is not.
+    // The first file is being sent, and the second one is not yet.
     bucket.wait_for_requests(1).await;
     hasty.abort();
     assert!(hasty.await.unwrap_err().is_cancelled());
@@ -374,7 +377,7 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
         (&json!("create"), &json!(acme), &json!("****"))
     );
 
-    // One that never arrives is given up after five attempts.
+    // A delivery that never succeeds is abandoned after five attempts.
     *hook.first.lock().unwrap() = vec![StatusCode::BAD_GATEWAY; 5];
     platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A3" })).await.json();
     hook.wait_for_requests(8).await;

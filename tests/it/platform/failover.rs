@@ -1,5 +1,5 @@
-//! PostgreSQL that fails as servers do: the standby becomes the primary, sessions only read, the server is frozen. What was
-//! acknowledged is there, no refusal says something wrong, and `/readyz` tells what is so.
+//! Tests of PostgreSQL failures: the standby becomes the primary, sessions become read-only, the server is frozen.
+//! Every acknowledged write is kept, no error message is wrong, and `/readyz` reports the real state.
 
 mod server;
 
@@ -19,7 +19,7 @@ use super::records::records_path;
 use super::{ApiCaller, ApiResponse, CHEAP_HASH};
 use server::PostgresServer;
 
-/// A port that leads to a server which may be changed, as an address does that moves in a failover.
+/// Starts a port forwarder whose target can be changed, like an address that moves in a failover.
 async fn start_forwarder(server: &PostgresServer) -> (u16, Arc<AtomicU16>) {
     let to = Arc::new(AtomicU16::new(server.port));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -54,7 +54,7 @@ async fn probe_status(sp: &ApiCaller, path: &str) -> u16 {
     sp.send(Method::GET, path, Vec::new()).await.status.as_u16()
 }
 
-/// Waits until a probe answers so.
+/// Waits until a probe answers with a status.
 async fn wait_for_status(sp: &ApiCaller, path: &str, status: u16) {
     for _ in 0..300 {
         if probe_status(sp, path).await == status {
@@ -69,7 +69,7 @@ async fn create_partner(sp: &ApiCaller, name: &str) -> ApiResponse {
     sp.post("/tenants/sp_1/msps", json!({ "name": name })).await
 }
 
-/// What became of writes.
+/// The results of a series of writes.
 #[derive(Default)]
 struct WriteOutcomes {
     made: Vec<String>,
@@ -77,7 +77,7 @@ struct WriteOutcomes {
 }
 
 impl WriteOutcomes {
-    /// A refusal says that nothing was changed, or that it is not known.
+    /// Records an answer. An error must say that nothing was changed, or that the result is unknown.
     fn record_answer(&mut self, name: String, answer: &ApiResponse) {
         if answer.status == 200 {
             self.made.push(name);
@@ -104,7 +104,7 @@ impl WriteOutcomes {
     }
 }
 
-/// Twenty writes after the trouble, none of which fails; and all that was said is so.
+/// Sends twenty writes after the failure, none of which may fail. Then verifies all recorded outcomes.
 async fn assert_writes_succeed(sp: &ApiCaller, told: &mut WriteOutcomes) {
     for number in 0..20 {
         let name = format!("after {number}.");
@@ -122,7 +122,7 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     let standby = PostgresServer::start_standby(&primary);
     let (port, to) = start_forwarder(&primary).await;
     let (running, sp) = start_platform(port).await;
-    // From now on a commit is acknowledged when the standby has it.
+    // From now on a commit is acknowledged only when the standby has it.
     primary.execute_sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
     primary.execute_sql("SELECT pg_reload_conf()").await;
     let mut told = WriteOutcomes::default();
@@ -152,7 +152,7 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     let during = writer.await.unwrap();
     wait_for_status(&sp, "/readyz", 503).await;
     assert_eq!(probe_status(&sp, "/healthz").await, 200);
-    // The address moves while the standby only reads still.
+    // The address moves while the standby is still read-only.
     to.store(standby.port, Ordering::SeqCst);
     let early = create_partner(&sp, "early.").await;
     told.record_answer("early.".to_owned(), &early);
@@ -223,14 +223,14 @@ async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_late
     running.stop().await;
 }
 
-/// How many sessions of the platform wait for a row.
+/// Returns how many of the platform's sessions wait for a row lock.
 async fn count_waiting_sessions(pool: &sqlx::AnyPool) -> i64 {
     let count = "SELECT count(*) FROM pg_stat_activity \
                  WHERE application_name = 'tenantry-platform' AND wait_event_type = 'Lock'";
     sqlx::query_scalar(count).fetch_one(pool).await.unwrap()
 }
 
-/// A platform with a partner whose row somebody is to hold, and another one.
+/// A platform with two partners. The tests lock the row of one of them.
 struct LockedPartnerFixture {
     running: RunningPlatform,
     sp: ApiCaller,
@@ -248,7 +248,7 @@ impl LockedPartnerFixture {
     }
 }
 
-/// Holds the row of a tenant until the transaction ends.
+/// Locks the row of a tenant until the transaction ends.
 async fn lock_tenant_row(pool: &AnyPool, tenant: &str) -> Transaction<'static, Any> {
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(tenant).execute(&mut *holder).await.unwrap();
@@ -287,7 +287,7 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains_key("retry-after") && answer.text.contains("nothing was changed"));
     }
-    // Those who waited without a connection are what tells of a locked row.
+    // The writes that wait without a connection show that a row is locked.
     let scrape = sp.send(Method::GET, "/metrics", Vec::new()).await.text;
     let counted = |series: &str| -> usize {
         let series = format!("tenantry_platform_database_wait_seconds_{series} ");
@@ -345,7 +345,7 @@ async fn a_row_that_somebody_holds_stops_the_writes_below_it_and_nobody_elses() 
     let waiting = futures::future::join_all((0..30).map(|number| under(&held, number)));
     let others = async {
         let mut made = 0;
-        // Until a connection is free again, a write is refused at once and honestly.
+        // Until a connection is free, a write is refused at once with a correct message.
         for number in 0..200 {
             made += usize::from(under(&free, number).await.status == 200);
             if made == 5 {

@@ -1,4 +1,5 @@
-//! The real program with flags off their defaults: each is followed to its effect. What Duo is sent is followed by `login::duo`.
+//! Tests of the real program with flags that differ from their defaults: each flag has its effect. `login::duo` tests
+//! the requests to Duo.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -20,7 +21,7 @@ use super::{ApiCaller, TestFolder};
 struct LaunchedPlatform {
     program: PlatformProgram,
     url: String,
-    /// Its log from the line on that says where it answers.
+    /// The log lines from the one that reports the listen address on.
     log: Receiver<Value>,
 }
 
@@ -83,7 +84,7 @@ async fn the_flags_of_the_program_do_what_they_say() {
     assert_eq!(limit(&sp.get("/tenants/sp_1/msps/search").await), "32");
     assert_eq!(limit(&sp.get(&format!("/tenants/{partner}/subscription")).await), "33");
 
-    // Where a request came from is what a proxy says that is trusted.
+    // Only a trusted proxy may report the source address of a request.
     let forwarded = reqwest::Client::new().get(format!("{url}/nowhere")).header("x-forwarded-for", "203.0.113.77");
     forwarded.send().await.unwrap();
     let told = log.iter().find(|line| line["target"] == "access" && line["fields"]["route"] == "unmatched").unwrap();
@@ -99,7 +100,7 @@ async fn the_flags_of_the_program_do_what_they_say() {
     let uri = bucket.wait_for_requests(1).await[0].uri.clone();
     assert!(uri.contains("ZEBRAID%2F") && uri.contains("eu-zebra-7%2Fs3"), "{uri}");
 
-    // Connections: no more than three of each pool, however many ask.
+    // Each pool opens at most three connections, however many requests arrive.
     let ask = || async { sp.send(Method::GET, "/login", Vec::new()).await.status };
     futures::future::join_all((0..40).map(|_| ask())).await;
     let scrape = sp.send(Method::GET, "/metrics", Vec::new()).await.text;
@@ -133,7 +134,7 @@ async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
         set.bind(ended).bind(id).execute(&pool).await.unwrap();
     }
     let LaunchedPlatform { program, url, log } = launch_platform(&folder, &flags);
-    // The end of the round comes after everything that it erases.
+    // The metric of the round is written after everything that the round erases.
     let ended = "tenantry_platform_housekeeping_duration_seconds_count 1";
     while !reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap().contains(ended) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -181,7 +182,7 @@ async fn of_two_platforms_on_one_database_one_has_each_delivery() {
     let acme = super::records::create_subscriber(&platform, "Acme", &[EVENTS], &add_ons).await;
     let stream = json!({ "name": "s", "url": format!("{url}/in") });
     platform.sp.post(&format!("/tenants/{acme}/exports/stream"), stream).await.json();
-    // Each attempt takes a while, in which the other platform looks for what is due many times.
+    // Each attempt takes a while, during which the other platform polls for due deliveries many times.
     *hook.pause.lock().unwrap() = std::time::Duration::from_millis(200);
     for number in 0..20 {
         platform
@@ -191,7 +192,7 @@ async fn of_two_platforms_on_one_database_one_has_each_delivery() {
             .json();
     }
     hook.wait_for_requests(20).await;
-    // One more, after everything that could have been sent twice.
+    // One more event, after everything that could have been sent twice.
     platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "last" })).await.json();
     let mut names: Vec<String> = hook.wait_for_requests(21).await.into_iter().map(|seen| seen.name()).collect();
     names.sort();
@@ -201,7 +202,7 @@ async fn of_two_platforms_on_one_database_one_has_each_delivery() {
     second.stop().await;
 }
 
-/// What a person of a partner with Duo reads where the second factor is asked for.
+/// Returns the text that a user of a partner with Duo sees where the second factor is requested.
 async fn duo_offer_text(flags: &[&str]) -> String {
     let folder = TestFolder::new();
     let database = folder.database();
@@ -249,13 +250,13 @@ async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
     };
     let (patient, hasty) = (program("50"), program("1"));
     let credential = read_credential(&folder);
-    // Both have a token before the file is held.
+    // Both callers get a token before the database file is locked.
     let pool = folder.pool().await;
     let callers = (ApiCaller::new(&patient.url, &credential).await, ApiCaller::new(&hasty.url, &credential).await);
     let mut other = pool.acquire().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.unwrap();
     let first = tokio::spawn(async move { callers.0.post("/tenants/sp_1/msps", json!({ "name": "P" })).await });
-    // It begins later and ends earlier.
+    // The second request starts later and ends earlier.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let refused = callers.1.post("/tenants/sp_1/msps", json!({ "name": "H" })).await;
     assert_eq!(refused.status, 503, "{}", refused.text);

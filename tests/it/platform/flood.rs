@@ -1,4 +1,5 @@
-//! What somebody without an account can do: take no memory, no place and no disk of others, and leave lines.
+//! Tests of unauthenticated callers: they take no memory, connection slot or disk space from others, and leave log
+//! lines.
 
 use std::io::Write as _;
 use std::net::{IpAddr, TcpStream};
@@ -13,7 +14,7 @@ use super::people::{PASSWORD, user_body};
 use super::work::{read_credential, start_with_full_partner};
 use super::{ApiCaller, TestFolder, TestPlatform};
 
-/// A client of another address of this machine.
+/// Returns an HTTP client that connects from another loopback address.
 fn client_from_address(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
     reqwest::Client::builder().local_address(address).timeout(Duration::from_mins(1)).build().unwrap()
@@ -54,7 +55,7 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
     assert!(flood.iter().all(|status| matches!(status, 401 | 503)), "{flood:?}");
     assert!(flood.contains(&401) && flood.contains(&503), "some were compared, and most found no place");
     assert_eq!(other, [200; 5]);
-    // No failure of the platform is among them, which is what an alert counts.
+    // None of them counts as a failure of the platform, which is what an alert counts.
     let scrape = sp.send(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
     let of_status = |status: &str| -> Vec<&str> {
         let requests = scrape.lines().filter(|line| line.starts_with("tenantry_platform_requests_total{"));
@@ -107,14 +108,14 @@ async fn what_somebody_may_not_do_is_not_charged_to_those_who_may() {
     let throttled = viewer.post(&list, json!({ "name": "X" })).await;
     let wait: i64 = throttled.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    // Whoever may has the whole budget, each of its own.
+    // Each authorized caller still has its complete budget.
     for number in 0..5 {
         caller.post(&list, json!({ "name": format!("C{number}") })).await.json();
     }
     platform.sp.post(&list, json!({ "name": "D" })).await.json();
 }
 
-/// The lines about refusals in a program's log.
+/// Returns the lines about refusals in a program's log.
 fn refusal_log_lines(folder: &TestFolder) -> Vec<Value> {
     let log = std::fs::read_to_string(folder.path("log")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -152,7 +153,8 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
     for secret in ["nobody", "Wrong-Passw0rd!", "made-up"] {
         assert!(!log.contains(secret), "{secret}");
     }
-    // Sixty wrong passwords are ten rows, and of the locked account twenty a minute: of the history as of the audit log.
+    // Sixty wrong passwords make ten rows, and those for the locked account twenty a minute, in the history and in the
+    // audit log.
     let pool = folder.pool().await;
     for text in ["SELECT COUNT(*) FROM audit WHERE action LIKE 'login%'", "SELECT COUNT(*) FROM login_history"] {
         let rows: i64 = sqlx::query_scalar(text).fetch_one(&pool).await.unwrap();
@@ -188,14 +190,14 @@ async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
     drop(program);
 }
 
-/// The program with its log in a file.
+/// Starts the program with its log in a file.
 pub(super) fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, String) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
     let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
     (program, wait_for_url(folder))
 }
 
-/// The URL of the program, as its log says it.
+/// Reads the URL of the program from its log.
 fn wait_for_url(folder: &TestFolder) -> String {
     for _ in 0..600 {
         let text = std::fs::read_to_string(folder.path("log")).unwrap();

@@ -1,4 +1,4 @@
-//! Evidence that somebody forges who can write the database and has not the key.
+//! Tests of audit logs that are forged by an attacker who can write the database but does not have the key.
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use super::people::{PASSWORD, user_body};
 use super::work::read_credential;
 use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 
-/// A row as a forger reads it.
+/// An audit row as an attacker reads it.
 #[derive(sqlx::FromRow)]
 struct ForgedAuditRow {
     number: i64,
@@ -32,7 +32,7 @@ impl ForgedAuditRow {
         let Self { at, actor, action, object, outcome, request, source, key_id, .. } = self;
         let beside = json!({ "tenant": self.beside_tenant, "number": self.beside_number, "hash": self.beside_hash });
         let first = json!([tenant, number, at, actor, action, object, outcome, request, previous]);
-        // In the order of the fields, which a map of JSON does not keep.
+        // The order of the fields matters, and a JSON map does not keep it.
         let beside =
             format!(r#"{{"tenant":{},"number":{},"hash":{}}}"#, beside["tenant"], beside["number"], beside["hash"]);
         let text = format!("[{first},{},{},{beside}]", json!(source), json!(key_id));
@@ -41,8 +41,8 @@ impl ForgedAuditRow {
     }
 }
 
-/// Rewrites a tenant's chain as somebody would who knows how it is made: without its row `gone`, each hash made anew, and the
-/// head put where it belongs.
+/// Rewrites a tenant's chain without its row `gone`, as an attacker would who knows the format: computes each hash
+/// again and updates the head.
 async fn forge_log(platform: &TestPlatform, tenant: i64, gone: i64) {
     let pool = platform.pool().await;
     let text = "SELECT * FROM audit WHERE tenant_id = $1 AND number <> $2 ORDER BY number";
@@ -82,7 +82,7 @@ async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
     let unsealed = "the row does not have our seal";
     let forged = [fault(2, unsealed), fault(3, unsealed), fault(3, "the head of the chain does not have our seal")];
     assert_eq!(audit_findings(&platform, &keys).await, forged);
-    // A failed login needs no account, and other events follow it.
+    // A failed login needs no account. Other events follow it.
     for _ in 0..3 {
         assert_eq!(platform.sp.login("ada", "Wrong-Passw0rd!").await.status, 401);
     }
@@ -90,7 +90,7 @@ async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
     let broken = fault(4, "the log was changed behind the platform's back before this row");
     let found = audit_findings(&platform, &keys).await;
     assert_eq!(found, [&[broken], &forged[..2]].concat());
-    // Whoever takes that row out again is found out again.
+    // Removing that row again is detected again.
     forge_log(&platform, 2, 4).await;
     platform.sp.login("ada", PASSWORD).await.json();
     let again = audit_findings(&platform, &keys).await;
@@ -120,7 +120,7 @@ async fn ids_that_were_exchanged_in_the_table_of_tenants_are_named() {
     ];
     execute_statements(&platform, &back).await;
     assert!(audit_findings(&platform, &keys).await.is_empty());
-    // The log of the service provider has no row about its own beginning.
+    // The service provider's log has no row about its own creation.
     execute_statements(&platform, &["UPDATE tenant SET unique_id = 'sp_9' WHERE id = 1"]).await;
     let found = audit_findings(&platform, &keys).await;
     assert!(found.len() == 1 && found[0].contains("`sp_9`") && found[0].contains("number 1"), "{found:?}");
@@ -190,12 +190,12 @@ async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
     assert!(other.contains("is not the key that the database is sealed with"), "{other}");
     let unnamed = start(None).await.unwrap_err();
     assert!(unnamed.contains("--audit-key"), "{unnamed}");
-    // Nothing of that left a row, and the key itself still opens.
+    // None of these attempts leaves a row, and the key itself still works.
     assert!(audit_findings(&platform, &keys).await.is_empty());
     start(Some("audit.key")).await.unwrap();
     let again = new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap_err();
     assert!(again.to_string().contains("already"), "{again}");
-    // The way out is asked for, and stands in each chain.
+    // The way out is an explicit `audit new-key`. It is recorded in each chain.
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("other.key")).await.unwrap(), 1);
     start(Some("other.key")).await.unwrap();
     let seen = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
@@ -219,7 +219,7 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
     let (mut platform, keys) = start_with_audit_key().await;
     platform.create_partner("Acme").await;
     platform.running.take().unwrap().stop().await;
-    // As a program of an earlier day left it.
+    // Simulates a database of an earlier version.
     execute_statements(&platform, &["DROP TABLE duo_state", "DELETE FROM _sqlx_migrations WHERE version = 10"]).await;
     assert!(audit_findings(&platform, &keys).await.is_empty());
     let mut lines = Vec::new();
@@ -236,7 +236,7 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
         let missing = verify_audit(&platform.folder.path("none.db").display().to_string(), None).await.unwrap_err();
         assert!(missing.to_string().contains("there is no database"), "{missing}");
     }
-    // And of before the log had an anchor.
+    // Simulates a database from before the log had an anchor.
     execute_statements(&platform, &["DROP TABLE audit_anchor", "DELETE FROM _sqlx_migrations WHERE version > 10"])
         .await;
     let earlier = verify_audit(&platform.folder.database(), Some(&keys.path("audit.key"))).await.unwrap_err();
@@ -297,7 +297,7 @@ async fn a_log_with_the_highest_number_takes_no_row_and_the_error_line_says_what
         line.contains("audit log of tenant 2") && line.contains("audit verify") && line.contains("\"ERROR\""),
         "{line}"
     );
-    // Others go on.
+    // Other tenants are not affected.
     sp.create_tenant("/tenants/sp_1/msps".to_owned(), json!({ "name": "Other" })).await;
 }
 
@@ -357,7 +357,7 @@ async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_s
     for said in ["is the key that the anchor of the audit log names", "audit verify", "audit new-key"] {
         assert!(refused.contains(said), "{said}: {refused}");
     }
-    // The way out is asked for, and stands in each log: also with the same key.
+    // The way out is an explicit `audit new-key`, also with the same key. It is recorded in each log.
     assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap(), 2);
     platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
     platform.sp.create_client(&partner, "A").await;

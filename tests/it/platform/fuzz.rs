@@ -1,4 +1,4 @@
-//! Every route with bodies and queries by chance: refused or answered, never a failure of ours.
+//! Sends random bodies and queries to every route: each is refused or answered, and none makes the platform fail.
 
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -12,13 +12,13 @@ use tower::ServiceExt as _;
 use super::people::user_body;
 use super::{CHEAP_HASH, TestFolder};
 
-/// Cases, each on a platform of its own.
+/// Number of cases, each on a separate platform.
 const CASE_COUNT: u32 = 60;
 
-/// Requests of a case, on the average.
+/// Average number of requests in a case.
 const CALLS_PER_CASE: usize = 15;
 
-/// Method and path of the calls that take a body or a query; each tenant exists.
+/// Method and path of the calls that take a body or a query. Each tenant exists.
 const ROUTES: [(&str, &str); 46] = [
     ("POST", "/tenancy/auth/oauth/token"),
     ("POST", "/tenants/sp_1/msps"),
@@ -68,7 +68,7 @@ const ROUTES: [(&str, &str); 46] = [
     ("POST", "/tenants/client_3/users"),
 ];
 
-/// Names that some route knows, so that chance gets behind the first check.
+/// Field names that some route knows, so that random input passes the first check.
 const MEMBERS: [&str; 56] = [
     "name",
     "time",
@@ -206,7 +206,7 @@ fn any_call() -> impl Strategy<Value = FuzzCall> {
         .prop_map(|((method, path), query, body)| FuzzCall { method, path, query, body })
 }
 
-/// A platform of one case, with a database that no other case has changed.
+/// The platform of one case, with a database that no other case has changed.
 struct FuzzPlatform {
     router: axum::Router,
     token: String,
@@ -233,7 +233,7 @@ impl FuzzPlatform {
         fresh
     }
 
-    /// The tenants, the person and the things that the paths name.
+    /// Creates the tenants, the user and the objects that the paths name.
     async fn create_tenants(&self) {
         let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
         let partner = json!({ "name": "P", "packages": ["Event and Incident Management"], "addOns": add_ons });
@@ -258,8 +258,8 @@ impl FuzzPlatform {
     }
 }
 
-/// A case is a handful of requests on a platform of its own: what it did, it does again with the same seed, and shrinking
-/// plays each shorter list on a database that the longer one never touched.
+/// A case is a list of requests on a separate platform. The same seed repeats it exactly, and shrinking runs each
+/// shorter list on a database that the longer one never changed.
 /// shows: security/asvs/16.5.1
 #[test]
 fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
@@ -280,6 +280,6 @@ fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     });
     println!("{:?}", seen.borrow());
     held.unwrap();
-    // Chance gets behind the checks and is refused by them.
+    // Random input passes the first checks, and later ones refuse it.
     assert!([200, 400, 404].iter().all(|status| seen.borrow().contains_key(status)), "{:?}", seen.borrow());
 }

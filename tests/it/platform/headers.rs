@@ -1,4 +1,4 @@
-//! The headers of every answer.
+//! Tests of the headers of every answer.
 
 use super::TestPlatform;
 

@@ -1,4 +1,4 @@
-//! What clients hold that send and read slowly: few bytes of the platform's memory, and no place that a probe needs.
+//! Tests of slow clients: they hold few bytes of the platform's memory, and no connection slot that a probe needs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -18,7 +18,7 @@ use super::records::{EVENTS, records_path};
 use super::work::{read_credential, start_with_full_partner};
 use super::{ApiCaller, TestFolder};
 
-/// A connection from another address of this machine, whose system keeps little of what it does not read.
+/// Connects from another loopback address with a small receive buffer.
 async fn connect_from(url: &str, from: [u8; 4]) -> TcpStream {
     let to: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -27,12 +27,12 @@ async fn connect_from(url: &str, from: [u8; 4]) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// The status of an answer that is waited for, and its first bytes; nothing where the connection is closed without one.
+/// Waits for an answer. Returns its status and first bytes, or nothing if the connection is closed without one.
 async fn read_status(stream: &mut TcpStream) -> Option<(u16, String)> {
     tokio::time::timeout(Duration::from_mins(1), read_answer_start(stream)).await.ok()?
 }
 
-/// The same where no answer may come.
+/// Does the same as `read_status`, where an answer may never arrive.
 async fn read_early_status(stream: &mut TcpStream) -> Option<(u16, String)> {
     tokio::time::timeout(Duration::from_secs(5), read_answer_start(stream)).await.ok()?
 }
@@ -44,7 +44,7 @@ async fn read_answer_start(stream: &mut TcpStream) -> Option<(u16, String)> {
     Some((text.split(' ').nth(1)?.parse().ok()?, text))
 }
 
-/// The credential of a new caller of a tenant.
+/// Creates a credential of a tenant. Returns a caller that uses it.
 pub(super) async fn create_caller(sp: &ApiCaller, tenant: &str) -> ApiCaller {
     let made = sp.post_empty(&format!("/tenants/{tenant}/credentials")).await.json();
     let text = |key: &str| made[key].as_str().unwrap().to_owned();
@@ -52,7 +52,7 @@ pub(super) async fn create_caller(sp: &ApiCaller, tenant: &str) -> ApiCaller {
     ApiCaller::new(&sp.url, &Credential { tenant_id: tenant.to_owned(), client_id, client_secret }).await
 }
 
-/// A picture that is packed well without filters and not at all with them: each row is the first one, shifted.
+/// Returns a picture that compresses well without filters and not at all with them: each row is the first one, shifted.
 fn shifted_png(width: u32, height: u32) -> Vec<u8> {
     let mut state = 7_u32;
     let mut next = || {
@@ -101,7 +101,7 @@ async fn those_who_read_an_image_at_the_same_time_share_its_bytes() {
     let (program, sp) = start_with_full_partner(&folder).await;
     let small = sp.put("/tenants/msp_2/customBranding", login_background(&super::branding::png(64, 64))).await.json();
     let path = small["loginPageImage"]["logoPath"].as_str().unwrap().to_owned();
-    // As a release without the bound stored it.
+    // Simulates a row that a release without the bound stored.
     let large = STANDARD.encode(vec![7; 12 << 20]);
     sqlx::query("UPDATE image SET content = $1").bind(large).execute(&folder.pool().await).await.unwrap();
     let mut held = Vec::new();
@@ -115,8 +115,8 @@ async fn those_who_read_an_image_at_the_same_time_share_its_bytes() {
     drop(held);
 }
 
-/// GETs at the same time, of which the platform has all before it answers one.
-async fn get_concurrently(url: &str, (path, token): (&str, &str), count: usize) -> Vec<u16> {
+/// Sends GETs at the same time. The platform has received all of them before it answers one.
+async fn get_concurrently(url: &str, path: &str, token: &str, count: usize) -> Vec<u16> {
     let asked = (0..count).map(|number| {
         let last = u8::try_from(number / 10 + 1).unwrap();
         async move {
@@ -146,12 +146,12 @@ async fn brandings_whose_images_are_from_before_their_digests_take_no_memory() {
     let sp = ApiCaller::new(&url, &read_credential(&folder)).await;
     let shown = sp.get(branding).await.json();
     assert!(shown["loginPageImage"]["servedSha256"].is_string(), "{shown}");
-    let seen = get_concurrently(&url, ("/api/v2/tenants/msp_2/customBranding", &sp.token), 40).await;
+    let seen = get_concurrently(&url, "/api/v2/tenants/msp_2/customBranding", &sp.token, 40).await;
     assert_eq!(seen, [200; 40]);
-    // A stylesheet looks at the size of the image; who loads it is charged with it.
-    let seen = get_concurrently(&url, ("/style/msp_2.css", &sp.token), 8).await;
+    // A stylesheet reads the size of the image. The load is charged to the caller.
+    let seen = get_concurrently(&url, "/style/msp_2.css", &sp.token, 8).await;
     assert!(seen.contains(&200) && seen.iter().all(|status| matches!(status, 200 | 503)), "{seen:?}");
-    // The driver of PostgreSQL holds an answer once more, in the buffer of its connection.
+    // PostgreSQL's driver holds a second copy of an answer in its connection buffer.
     let most = if folder.database().starts_with("postgres:") { 320 } else { 200 };
     assert!(program.peak_memory_mib() < most, "{} MiB", program.peak_memory_mib());
 }
@@ -174,7 +174,7 @@ async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
         );
         sent.push(tokio::spawn(async move {
             stream.write_all(head.as_bytes()).await.unwrap();
-            // A refused connection may be closed meanwhile.
+            // The platform may already have closed a refused connection.
             let _ = stream.write_all(&vec![b'A'; length - 100]).await;
             (read_early_status(&mut stream).await, stream)
         }));
@@ -182,7 +182,7 @@ async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
     let sent: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
     let refused: Vec<_> = sent.iter().filter_map(|(answer, _)| answer.as_ref()).collect();
     assert!(refused.iter().all(|(status, text)| *status == 503 && text.contains("retry-after: 1")), "{refused:?}");
-    // Who has too much is told so; it is no failure of the platform, which is what an alert counts.
+    // A caller that holds too much is refused. This is not a failure of the platform, which is what an alert counts.
     let scrape = sp.send(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
     let told: Vec<&str> = scrape.lines().filter(|line| line.contains("status=\"503\"")).collect();
     assert!(!told.is_empty() && told.iter().all(|line| line.contains("turned_away=\"true\"")), "{told:?}");
@@ -219,7 +219,7 @@ async fn unread_pages_of_one_caller_are_bounded_and_a_page_is_in_bytes() {
     let (mut seen, mut open) = (Vec::new(), Vec::new());
     for number in 0..40 {
         let mut stream = connect_from(&sp.url, [127, 0, 4, number / 4 + 1]).await;
-        // The system itself takes up to 4 MiB of what a client does not read.
+        // The operating system buffers up to 4 MiB that a client does not read.
         stream.write_all(page.repeat(4).as_bytes()).await.unwrap();
         seen.push(read_status(&mut stream).await.unwrap().0);
         open.push(stream);
@@ -258,7 +258,7 @@ async fn whether_all_is_well_is_answered_while_every_connection_is_taken() {
     }
 }
 
-/// The status of a request on a connection of its own, from an address that holds no other.
+/// Sends a request on a separate connection, from an address that holds no other connection. Returns the status.
 async fn request_status(url: &str, path: &str) -> Option<u16> {
     let mut stream = connect_from(url, [127, 0, 0, 2]).await;
     let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;

@@ -1,4 +1,4 @@
-//! Routes, bodies, headers and metrics.
+//! Tests of routes, bodies, headers and metrics.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! How long the audit log and the history of logins are kept, and what the log of an earlier version is worth.
+//! Tests of the retention of the audit log and of the login history, and of the evidence in an earlier version's log.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn count_rows(platform: &TestPlatform, text: &'static str) -> i64 {
     sqlx::query_scalar(text).fetch_one(&platform.pool().await).await.unwrap()
 }
 
-/// A partner with six rows and a person with a login.
+/// Creates a partner with six rows and a user with a login.
 async fn partner_with_six_rows(platform: &TestPlatform) -> String {
     let partner = platform.create_partner("Acme").await;
     platform.create_logged_in_user(&partner, "ada", &[]).await;
@@ -41,7 +41,7 @@ async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoi
     assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM audit").await, 0);
     assert_eq!(count_rows(&platform, "SELECT COUNT(*) FROM login_history").await, 0);
     assert!(audit_findings(&platform, &keys).await.is_empty());
-    // The log goes on behind what left.
+    // New rows continue after the removed ones.
     platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "city": "Bonn" })).await.json();
     let left = audit_rows(&platform, &partner).await;
     assert_eq!((left.len(), &left[0]["number"]), (1, &json!(rows + 1)));
@@ -62,7 +62,7 @@ async fn another_key_seals_anew_what_the_log_says_about_rows_that_were_erased() 
     let partner = partner_with_six_rows(&platform).await;
     let gone = platform.create_partner("Gone").await;
     platform.sp.post_empty(&format!("{}/{gone}/terminate", platform.partners_path())).await.json();
-    // The partner is purged, and of the others a checkpoint is left.
+    // The partner is purged. A checkpoint remains of the other tenants' rows.
     for days in [91, 401] {
         platform.running.as_ref().unwrap().run_maintenance(now() + days * DAY).await.unwrap();
     }
@@ -140,7 +140,7 @@ fn hex(bytes: &[u8]) -> String {
 
 type UnsealedAuditRow = (i64, i64, i64, String, String, String, String, String);
 
-/// Makes the log what the version before left: rows without seals, and heads that are sealed.
+/// Rewrites the log as the earlier version left it: rows without seals, and sealed heads.
 async fn rewrite_as_unsealed(platform: &TestPlatform, keys: &TestFolder) {
     let key = std::fs::read_to_string(keys.path("audit.key")).unwrap();
     let pool = platform.pool().await;
@@ -185,7 +185,7 @@ async fn the_log_of_the_version_before_is_covered_by_a_sealed_row_and_goes_on() 
     assert!(audit_findings(&platform, &keys).await.is_empty());
     platform.restart(config).await;
     assert_eq!(audit_rows(&platform, &partner).await.len(), rows + 2, "an epoch begins once");
-    // Rows of before cannot be changed, nor others be put behind the sealed ones.
+    // Old rows cannot be changed, and no rows can be inserted after the sealed ones.
     execute_statements(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
     let found = audit_findings(&platform, &keys).await;
     assert_eq!(found, [format!("tenant `{partner}`, row 2: the row was changed, or moved here from another place")]);

@@ -1,4 +1,4 @@
-//! Activate, suspend, terminate, and what a dead tenant still answers.
+//! Tests of activate, suspend and terminate, and of what a terminated tenant still answers.
 
 use reqwest::Method;
 use serde_json::json;
@@ -26,7 +26,7 @@ async fn a_client_is_suspended_activated_and_terminated_for_ever() {
         assert_eq!((&read["activated"], &read["status"]), (&json!(activated), &json!(status)));
         assert!(read.get("terminatedTime").is_none());
     }
-    // A suspended tenant takes updates through its parent's route.
+    // A suspended tenant accepts updates through its parent's route.
     assert_eq!(platform.sp.post(&path, json!({ "city": "Bonn" })).await.json()["status"], "SUSPENDED");
 
     assert_eq!(platform.sp.post_empty(&format!("{path}/terminate")).await.text, "null");
@@ -73,7 +73,8 @@ async fn a_partner_outlives_its_clients() {
     assert_eq!(page["results"][0]["status"], "TERMINATED");
 }
 
-/// Every call under a partner, with the kind of answer it should give while the partner is suspended.
+/// Calls every route under a partner. Returns each call with whether it should succeed while the partner is suspended,
+/// and its answer.
 async fn call_every_route(platform: &TestPlatform, partner: &str, client: &str) -> Vec<(String, bool, ApiResponse)> {
     let mut answers = Vec::new();
     for (call, answered) in [

@@ -1,4 +1,4 @@
-//! Rate limits.
+//! Tests of rate limits.
 
 use serde_json::{Value, json};
 use tenantry::platform::RateLimits;
@@ -9,7 +9,7 @@ fn header_number(answer: &ApiResponse, name: &str) -> i64 {
     answer.headers[name].to_str().unwrap().parse().unwrap()
 }
 
-/// A test that straddles a minute would see a fresh budget.
+/// Waits if the minute is about to end: a test across the edge would get a new budget.
 pub(super) async fn wait_away_from_minute_edge() {
     while jiff::Timestamp::now().as_second() % 60 > 50 {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -36,7 +36,7 @@ async fn each_tenant_and_category_has_a_budget_that_the_headers_tell() {
     let body: Value = serde_json::from_str(&refused.text).unwrap();
     assert_eq!(body, json!({ "error": "throttled", "error_description": "Too Many Requests" }));
     assert_eq!(header_number(&refused, "x-ratelimit-remaining"), 0);
-    // Reads have their own budgets, and so has the other tenant.
+    // Reads have separate budgets, and so has the other tenant.
     assert_eq!(platform.sp.get(&format!("{list}/search")).await.status, 200);
     assert_eq!(platform.sp.get(&format!("{list}/search")).await.status, 429);
     assert_eq!(platform.sp.get(&format!("{list}/minimal")).await.json().as_array().unwrap().len(), 3);

@@ -1,4 +1,4 @@
-//! `search` and `minimal`.
+//! Tests of `search` and `minimal`.
 
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ async fn a_list_for_people_is_searched_by_a_part_of_a_name_and_by_state() {
         ("status:ACTIVE", &["Ärztehaus Nord", "Zebra"]),
         ("status:SUSPENDED", &["ärztehaus süd"]),
         ("status:TERMINATED", &["100% Straße"]),
-        // The documented keys keep what they mean.
+        // The documented keys keep their meaning.
         ("name:zebra", &[]),
         ("name:Zebra", &["Zebra"]),
         ("activeStatus:false", &["ärztehaus süd", "100% Straße"]),

@@ -1,4 +1,4 @@
-//! The audit log of a tenant, read by API.
+//! Tests of a tenant's audit log, read through the API.
 
 use serde_json::{Value, json};
 use tenantry::platform::RateLimits;
@@ -101,7 +101,7 @@ async fn pages_of_the_log_are_rationed_as_other_pages_are() {
     for status in statuses {
         told.push(status.await.status.as_u16());
     }
-    // A new minute may begin in between.
+    // A new minute may begin between the requests.
     assert!(told == [200, 200, 429] || told == [200, 200, 200], "{told:?}");
     assert_eq!(platform.sp.get("/tenants/sp_1/audit").await.headers["x-ratelimit-limit"], "2");
 }
@@ -127,6 +127,6 @@ async fn a_row_says_from_which_address_it_came_as_the_trusted_proxy_wrote_it() {
     assert_eq!(told[2..], [("denied", "203.0.113.9"), ("done", "2001:db8::1")], "{told:?}");
     let exported = audit_rows(&platform, &partner).await;
     assert_eq!(exported[2]["source"], "203.0.113.9");
-    // What no request caused has none.
+    // A row that no request caused has no source.
     assert_eq!(audit_rows(&platform, "sp_1").await[0]["source"], "");
 }

@@ -1,4 +1,4 @@
-//! Logins: where from, with which password, and the pages.
+//! Tests of logins: the source address, the password, and the pages.
 
 mod address;
 mod again;

@@ -1,4 +1,4 @@
-//! The mark: which object owns a tenant.
+//! Tests of the mark, which names the object that owns a tenant.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn a_mark_is_kept_answered_and_found() {
         assert_eq!(found["totalResults"], 1, "{query}");
         assert_eq!(found["results"][0]["managedBy"], mark("globex", "u-1"));
     }
-    // An update replaces it; without one, or with an absent one, it stays.
+    // An update replaces the mark. An update without a mark, or with null, keeps it.
     platform.sp.post(&path, json!({ "city": "Bonn", "managedBy": null })).await.json();
     let replaced = platform.sp.post(&path, json!({ "managedBy": mark("globex", "u-2") })).await.json();
     assert_eq!(replaced["managedBy"]["uid"], "u-2");
@@ -46,7 +46,7 @@ async fn an_object_has_one_tenant_for_ever() {
     let other = platform.sp.create_client(&partner, "Other").await;
     let taken = platform.sp.post(&format!("{list}/{other}"), json!({ "managedBy": mark("a", "u-1") })).await;
     taken.assert_field_refused("managedBy");
-    // The object that was replaced still finds its tenant, and so does one whose tenant has ended.
+    // The replaced object still finds its tenant, and so does an object whose tenant is terminated.
     platform.sp.post(&format!("{list}/{client}"), json!({ "managedBy": mark("a", "u-2") })).await.json();
     refused("u-1").await;
     platform.sp.post_empty(&format!("{list}/{client}/terminate")).await.json();

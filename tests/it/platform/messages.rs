@@ -1,4 +1,4 @@
-//! The messages that the product's documentation quotes, in answers of the platform.
+//! Tests that the platform answers with the messages that the product's documentation quotes.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn error_sentence(answer: &ApiResponse, status: u16) -> String {
     own.unwrap_or_else(|| panic!("no sentence: {body}")).to_owned()
 }
 
-/// What the platform answers where the documentation quotes an answer.
+/// Collects the platform's answers in the cases for which the documentation quotes an answer.
 async fn collect_answers() -> Vec<String> {
     let platform = TestPlatform::start().await;
     let mut answers = Vec::new();
@@ -48,7 +48,7 @@ async fn each_message_that_the_documentation_quotes_is_answered_word_for_word() 
     let silent: Vec<&String> =
         quoted.iter().filter(|quoted| !answers.iter().any(|told| told.contains(*quoted))).collect();
     assert!(silent.is_empty(), "never answered: {silent:?}; answered: {answers:#?}");
-    // Each answer above has one of them, so that none is only there to be counted.
+    // Each answer above contains a quoted message, so that none is there only to be counted.
     for told in &answers {
         assert!(quoted.iter().any(|quoted| told.contains(quoted)), "{told}");
     }

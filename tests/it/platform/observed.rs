@@ -1,4 +1,4 @@
-//! What the program tells of itself: lines with the ids of requests, and metrics.
+//! Tests of the program's own observability: log lines with the ids of requests, and metrics.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -10,13 +10,13 @@ use super::people::{PASSWORD, user_body};
 use super::work::read_credential;
 use super::{ApiCaller, TestFolder};
 
-/// Every line of a log that goes to a file.
+/// Returns every line of a log that is written to a file.
 fn log_lines(folder: &TestFolder) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.path("log")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The program with its log in a file, and who may everything.
+/// Starts the program with its log in a file. Returns it and a caller with all permissions.
 async fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, ApiCaller) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
     let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));

@@ -1,4 +1,4 @@
-//! HPE's own client library and tool against the platform: an oracle that this repository did not write.
+//! Runs HPE's own client library and tool against the platform: an oracle that this repository did not write.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use tokio::process::Command;
 use super::TestPlatform;
 use crate::assets;
 
-/// Plays a client's life with a credential of a partner.
-async fn run_client_lifecycle(url: &str, (partner, key, secret): (&str, &str, &str)) {
+/// Runs the lifecycle of a client with a credential of a partner.
+async fn run_client_lifecycle(url: &str, partner: &str, key: &str, secret: &str) {
     let python: PathBuf = assets::target().unwrap().join("oracle/bin/python");
     assert!(python.is_file(), "HPE's client library is missing: run `make oracle`");
     let script = assets::root().join("tests/oracle/life.py");
@@ -24,7 +24,7 @@ async fn hpes_own_library_and_tool_play_the_life_of_a_client() {
     let partner = platform.create_partner("Oracle Partner").await;
     let made = platform.sp.post_empty(&format!("/tenants/{partner}/credentials")).await.json();
     let text = |key: &str| made[key].as_str().unwrap().to_owned();
-    run_client_lifecycle(platform.url(), (&partner, &text("clientId"), &text("clientSecret"))).await;
+    run_client_lifecycle(platform.url(), &partner, &text("clientId"), &text("clientSecret")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,5 +33,5 @@ async fn hpes_own_library_and_tool_do_so_without_the_extensions() {
     let running = platform.running.as_ref().unwrap();
     let credential = running.credential.as_ref().unwrap();
     let (partner, key) = (credential.tenant_id.as_str(), credential.client_id.as_str());
-    run_client_lifecycle(platform.url(), (partner, key, &credential.client_secret)).await;
+    run_client_lifecycle(platform.url(), partner, key, &credential.client_secret).await;
 }

@@ -1,4 +1,4 @@
-//! Packages and add-ons.
+//! Tests of packages and add-ons.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ async fn unknown_names_and_add_ons_without_their_package_are_refused() {
     let both = post(json!({ "packages": ["Gold"], "addOns": ["Silver"] })).await;
     both.assert_field_refused("packages");
     both.assert_field_refused("addOns");
-    // Older and differently written names are the same add-on.
+    // Older names and other spellings are accepted for the same add-on.
     let read =
         post(json!({ "addOns": ["event enrichment", "Knowledge Base Management", "Alert Enrichment"] })).await.json();
     assert_eq!(read["addOns"], json!(["Alert Problem Area", "Knowledgebase Management"]));
@@ -78,7 +78,7 @@ async fn a_partner_keeps_what_living_clients_use() {
     let message = platform.sp.post(&path, json!({ "packages": [] })).await.assert_field_refused("packages");
     assert!(message.starts_with("2 clients") && message.contains(&clients[1]), "{message}");
     platform.sp.post(&path, json!({ "addOns": ["Offline Alerts"] })).await.assert_field_refused("addOns");
-    // Dropping what nobody uses is fine, and so is all once the users are gone.
+    // A package that nothing uses can be dropped, and so can all packages once their uses are gone.
     platform.sp.post(&path, json!({ "addOns": ["SLA Management"] })).await.json();
     platform.sp.post(&format!("{list}/{}", clients[0]), json!({ "packages": [] })).await.json();
     platform.sp.post_empty(&format!("{list}/{}/terminate", clients[1])).await.json();

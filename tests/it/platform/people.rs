@@ -1,4 +1,4 @@
-//! People: users, their passwords, their logins and what they may do.
+//! Tests of users: their passwords, their logins and their permissions.
 
 mod admin;
 mod audited;
@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 
 use super::{ApiCaller, TestPlatform};
 
-/// A password that every policy takes.
+/// A password that every policy accepts.
 pub(crate) const PASSWORD: &str = "First-Passw0rd!";
-/// The one that a person chooses then.
+/// The password that a user chooses after the first login.
 pub(crate) const CHOSEN_PASSWORD: &str = "Second-Passw0rd!";
 
-/// The body of a user with some roles.
+/// Returns the body of a user with some roles.
 pub(crate) fn user_body(login_name: &str, roles: &[&str]) -> Value {
     let roles: Vec<Value> = roles.iter().map(|name| json!({ "name": name })).collect();
     json!({
@@ -32,13 +32,13 @@ pub(crate) fn user_body(login_name: &str, roles: &[&str]) -> Value {
 }
 
 impl TestPlatform {
-    /// A user of a tenant; answers its id.
+    /// Creates a user of a tenant. Returns its id.
     pub(crate) async fn create_user(&self, tenant: &str, login_name: &str, roles: &[&str]) -> String {
         let made = self.sp.post(&format!("/tenants/{tenant}/users"), user_body(login_name, roles)).await.json();
         made["id"].as_str().unwrap().to_owned()
     }
 
-    /// A user of a tenant who has chosen a password and is logged in; answers the id too.
+    /// Creates a user of a tenant who has chosen a password and is logged in. Returns the id and a caller.
     pub(crate) async fn create_logged_in_user(
         &self,
         tenant: &str,

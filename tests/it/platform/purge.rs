@@ -1,4 +1,4 @@
-//! What a termination counts, hides and erases.
+//! Tests of what a termination counts, hides and erases.
 
 use serde_json::json;
 use sha2::Digest as _;
@@ -16,14 +16,14 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// Which of the words stand in the bytes of the database.
+/// Returns the words that occur in the bytes of the database.
 fn words_in_database(platform: &TestPlatform, words: &[&str]) -> Vec<String> {
     let bytes = platform.folder.database_bytes();
     let stands = |word: &&&str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     words.iter().filter(stands).map(|word| (*word).to_owned()).collect()
 }
 
-/// Three records of each category, each with the marker.
+/// Creates three records of each category, each with the marker.
 async fn create_records(platform: &TestPlatform, tenant: &str, marker: &str) {
     for category in DataCategory::ALL {
         for number in 0..3 {
@@ -33,7 +33,7 @@ async fn create_records(platform: &TestPlatform, tenant: &str, marker: &str) {
     }
 }
 
-/// Somebody with a role and a permission set of her own, who once mistyped her password; each with the marker.
+/// Creates a user with a custom role and a custom permission set, and one failed login. Each contains the marker.
 async fn create_marked_person(platform: &TestPlatform, tenant: &str, marker: &str) -> ApiCaller {
     let of = |what: &str| format!("/tenants/{tenant}/{what}");
     let member = json!([{ "name": "Users", "type": "View Users" }]);
@@ -52,14 +52,15 @@ async fn create_marked_person(platform: &TestPlatform, tenant: &str, marker: &st
     platform.sp.log_in_person(&login_name, CHOSEN_PASSWORD).await
 }
 
-/// How failed logins name an account.
+/// Returns the digest that failed logins use as the name of an account.
 fn account_digest(login_name: &str) -> String {
     let digits: Vec<String> =
         sha2::Sha256::digest(login_name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     digits.concat()
 }
 
-/// What makes the erasure of tenant 3's records fail, or, on PostgreSQL, take longer than any request may.
+/// Returns triggers that make the erasure of tenant 3's records fail or, on PostgreSQL, take longer than any request
+/// may.
 fn blocking_triggers(folder: &TestFolder) -> Vec<&'static str> {
     if folder.database().contains("://") {
         return vec![
@@ -123,7 +124,7 @@ async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from
     key.get(&records_path(&client, DataCategory::Alerts)).await.json();
 
     let person = create_marked_person(&platform, &client, "ZEBRA").await;
-    // After the login, so that the failures are still counted.
+    // This follows the login, so that the failures are still counted.
     assert_eq!(platform.sp.login("ZEBRA-login", "wrong").await.status, 401);
     create_marked_person(&platform, &partner, "OKAPI").await;
     let account = account_digest("zebra-login");
@@ -153,7 +154,7 @@ async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from
     }
     platform.sp.get(&format!("/tenants/{client}/impact")).await.assert_error(410, "terminated");
 
-    // Not before its time.
+    // The maintenance job does not purge before the time has come.
     let running = platform.running.as_ref().unwrap();
     assert!(running.run_maintenance(now() + 89 * DAY).await.unwrap().is_empty());
     assert!(!words_in_database(&platform, &["ZEBRA City"]).is_empty());
@@ -169,18 +170,18 @@ async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from
             && !words_in_database(&platform, &["ZEBRA Managed"]).is_empty()
     );
 
-    // The tombstone: id and dates.
+    // The tombstone has only the id and dates.
     let search = format!("{list}/search?queryString=uniqueId:{client}");
     let row = platform.sp.get(&search).await.json()["results"][0].clone();
     assert_eq!((&row["name"], &row["status"]), (&json!(client), &json!("TERMINATED")));
     assert!(row["createdTime"].is_string() && row.get("managedBy").is_none());
-    // Irreversible, and a late create of the object that owned it is still refused.
+    // Termination is irreversible, and a late create of the object that owned the tenant is still refused.
     platform.sp.post_empty(&format!("{list}/{client}/activate")).await.assert_error(404, "not found");
     let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "n", "name": "m", "uid": "u-1" });
     platform.sp.post(&list, json!({ "name": "New", "managedBy": mark })).await.assert_field_refused("managedBy");
     assert_eq!(platform.sp.get(&records_path(&other, DataCategory::Metrics)).await.json()["totalResults"], 3);
 
-    // Then the partner, whole.
+    // Then the test terminates the partner with all its data.
     platform.sp.post_empty(&format!("{list}/{other}/terminate")).await.json();
     platform.sp.post_empty(&format!("{}/{partner}/terminate", platform.partners_path())).await.json();
     let running = platform.running.as_ref().unwrap();
@@ -214,7 +215,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     };
     let tables: Vec<String> = sqlx::query_scalar(owned).fetch_all(&pool).await.unwrap();
     assert!(tables.len() >= 13, "{tables:?}");
-    // A row in each that has none yet, with whatever its other columns take.
+    // Each of these tables must have a row, so that the purge has something to erase.
     for table in ["login_history", "password_history", "role_person", "login_attempt"] {
         let count = format!("SELECT COUNT(*) FROM {table}");
         let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await.unwrap();
@@ -238,7 +239,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     .await;
     platform.running.as_ref().unwrap().run_maintenance(now() + 91 * DAY).await.unwrap();
     let pool = platform.pool().await;
-    // Nobody else has people.
+    // No other tenant has users.
     let of_people =
         ["session", "login_history", "password_history", "role_person", "login_attempt", "factor", "recovery_code"];
     for table in of_people {

@@ -1,4 +1,4 @@
-//! Records: packages and add-ons, paging, masking, retention, cloud accounts.
+//! Tests of records: packages and add-ons, paging, masking, retention, cloud accounts.
 
 pub(super) mod size;
 
@@ -12,7 +12,7 @@ pub(super) const HYBRID: &str = "Hybrid Discovery and Monitoring";
 pub(super) const EVENTS: &str = "Event and Incident Management";
 pub(super) const REMEDIATION: &str = "Remediation and Automation";
 
-/// A partner with packages and add-ons.
+/// Creates a partner with packages and add-ons.
 pub(super) async fn create_subscriber(
     platform: &TestPlatform,
     name: &str,
@@ -132,7 +132,7 @@ async fn kinds_that_only_an_add_on_brings_need_it() {
         platform.sp.post(&records_path(&with, row.category), body.clone()).await.json();
         assert_denied(&platform.sp.post(&records_path(&without, row.category), body).await, CONTACT_SUPPORT);
     }
-    // Neither does a change bring it in.
+    // An update cannot introduce the kind either.
     let list = records_path(&without, DataCategory::Alerts);
     let made = platform.sp.post(&list, json!({ "name": "a" })).await.json();
     let one = format!("{list}/{}", made["id"].as_str().unwrap());
@@ -173,13 +173,13 @@ async fn a_resource_that_turns_unknown_raises_an_alert_once() {
     assert!(raised[0]["name"].as_str().unwrap().starts_with("db1.example is in an unknown state since "));
     let since = raised[0]["name"].as_str().unwrap().rsplit(' ').next().unwrap();
     assert!(since.len() == 28 && since.ends_with("+0000") && since.as_bytes()[19] == b'.', "{since}");
-    // It stays unknown, and once it was known it may be so again.
+    // The value stays unknown, and a known value may become unknown again.
     set(json!({ "owner": "ops" })).await;
     assert_eq!(alerts(&with).await.len(), 1);
     set(json!({ "state": "UP" })).await;
     set(json!({ "status": "unknown" })).await;
     assert_eq!(alerts(&with).await.len(), 2);
-    // A new resource may be unknown from the start; a name that is masked is masked in the alert as well.
+    // A new resource may be unknown from the start. A masked name is also masked in the alert.
     for tenant in [&masked, &without] {
         let body = json!({ "name": "db2.example", "state": "Unknown" });
         platform.sp.post(&records_path(tenant, DataCategory::Resources), body).await.json();
@@ -263,7 +263,7 @@ async fn with_the_add_on_no_mac_address_ip_address_or_host_name_can_be_read() {
     }
 }
 
-/// A time so many days before now, as the wire writes it.
+/// Returns the time `days` days ago, in the format of the wire.
 fn days_ago(days: i64) -> String {
     let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
     then.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
@@ -302,7 +302,7 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
         .assert_field_refused("time");
     assert_eq!(names(&long, DataCategory::Resources).await, ["11 months", "80 days", "now"]);
 
-    // Two months later: on read at once, in the database with the job.
+    // Two months later the record is gone: from reads at once, from the database after the job.
     let rows = async |statement: &'static str| {
         let pool = platform.pool().await;
         let count: i64 = sqlx::query_scalar(statement).fetch_one(&pool).await.unwrap();
@@ -339,7 +339,7 @@ async fn a_cloud_account_that_another_client_has_is_refused_across_partners_by_t
     let (a, b) = (platform.sp.create_client(&one, "A").await, platform.sp.create_client(&two, "B").await);
     let of = |tenant: &str| records_path(tenant, DataCategory::Integrations);
     platform.sp.post(&of(&a), account("cloud", "123")).await.json();
-    // Nobody wants it blocked.
+    // No partner blocks duplicates yet.
     platform.sp.post(&of(&b), account("cloud", "123")).await.json();
 
     block(&two, true).await;
@@ -348,12 +348,12 @@ async fn a_cloud_account_that_another_client_has_is_refused_across_partners_by_t
     platform.sp.post(&of(&a), account("new", "456")).await.json();
     let message = platform.sp.post(&of(&b), account("theirs", "456")).await.assert_field_refused("cloudAccount");
     assert!(!message.contains(&a) && !message.contains(&one), "who has it is told: {message}");
-    // The other way round the rule of the one who has it counts.
+    // In the other direction, the rule of the partner whose client has the account applies.
     platform.sp.post(&of(&b), account("own", "789")).await.json();
     let message = platform.sp.post(&of(&a), account("late", "789")).await.assert_field_refused("cloudAccount");
     assert!(message.contains("blockDuplicateCloudAccounts of the partner whose client has it"), "{message}");
     platform.sp.post(&of(&a), account("broken", "")).await.assert_field_refused("cloudAccount");
-    // A change does not bring it in either; the account of an ended client is free.
+    // An update cannot introduce the account either. The account of a terminated client is free.
     let made = platform.sp.post(&of(&a), json!({ "name": "plain" })).await.json();
     let change = json!({ "revision": 1, "cloudAccount": { "provider": "aws", "accountId": "789" } });
     let one_record = format!("{}/{}", of(&a), made["id"].as_str().unwrap());

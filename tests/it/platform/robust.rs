@@ -1,4 +1,4 @@
-//! Many at once, and what happens where the database or the machine fails.
+//! Tests of many concurrent requests, and of failures of the database or the machine.
 
 use std::process::Command;
 use std::time::Duration;
@@ -79,7 +79,7 @@ async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
         assert_eq!(answer.headers["retry-after"], "1");
         assert!(answer.text.contains("nothing was changed"), "{}", answer.text);
     }
-    // Who reads need not wait.
+    // Reads need not wait.
     assert_eq!(platform.sp.get(&list).await.json()["totalResults"], 0);
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     platform.sp.post(&list, json!({ "name": "A" })).await.json();
@@ -88,7 +88,8 @@ async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
     assert_eq!(told, ["tenant.create", "record.create"]);
 }
 
-/// Posts records until one is not stored; answers the names of those that were.
+/// Posts records until one is not stored. Returns the names of the stored ones, and the status of the failure if there
+/// was an answer.
 async fn create_records_until_full(caller: &ApiCaller, list: &str) -> (Vec<String>, Option<u16>) {
     let text = "x".repeat(20_000);
     let mut stored = Vec::new();
@@ -110,7 +111,7 @@ fn read_credential(folder: &TestFolder) -> Credential {
     serde_json::from_value(file).unwrap()
 }
 
-/// Names of all records.
+/// Returns the names of all records.
 async fn record_names(caller: &ApiCaller, list: &str) -> Vec<String> {
     let mut names = Vec::new();
     for page in 1.. {
@@ -133,7 +134,7 @@ async fn create_partner_records_path(caller: &ApiCaller, sp: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     let folder = TestFolder::new();
-    // No file grows beyond 3 MiB, the log before the first checkpoint included; the signal for it is ignored.
+    // No file grows beyond 3 MiB, including the log before the first checkpoint. The signal for this is ignored.
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
     let mut program = launch_command(shell, &folder);
@@ -144,7 +145,7 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     let (stored, refused) = create_records_until_full(&caller, &list).await;
     assert!(!stored.is_empty());
     assert_eq!(refused, Some(503));
-    // What is small still fits for a while; then nothing is kept any more, and requests should not come here.
+    // Small writes still fit for a while. Then nothing is stored any more, and traffic should not come here.
     let probe = async || reqwest::get(format!("{url}/readyz")).await.unwrap().status().as_u16();
     let mut tries = 0;
     while probe().await != 503 && tries < 60 {
@@ -186,7 +187,7 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     let (url, _) = wait_until_ready(&mut program);
     let caller = ApiCaller::new(&url, &credential).await;
     let there = record_names(&caller, &list).await;
-    // The one whose answer was lost is there or not; asked for again it is there once.
+    // The record whose answer was lost may exist or not. When it is requested again, it exists once.
     assert!(there.starts_with(&stored) && there.len() <= stored.len() + 1, "{} of {}", there.len(), stored.len());
     let unsure = format!("R{}", stored.len());
     let again = caller.post(&list, json!({ "name": unsure })).await.status;
@@ -207,7 +208,7 @@ async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
     let role = json!({ "name": "Reader", "permissions": [{ "id": set["id"] }] });
     platform.sp.post(&roles, role.clone()).await.json();
     let ada = platform.create_user(&partner, "ada", &["Reader"]).await;
-    // What the answer reads cannot be read from the moment on at which the write is done.
+    // The data that the answer reads becomes unreadable at the moment when the write is done.
     for (name, action) in [("a", "user.create"), ("b", "user.update"), ("c", "role.create")] {
         let text = format!(
             "CREATE TRIGGER garble_{name} AFTER INSERT ON audit WHEN NEW.action = '{action}' \

@@ -1,6 +1,8 @@
-//! What the public API documents, sample by sample: the wire's types, the client and the platform read and write it.
+//! Verifies each sample of the public API's documentation: the types of the wire, the client and the platform read and
+//! write it.
 //!
-//! The files of `tests/oracle/samples` are the documented samples with neutral values; names, nesting and forms are exact.
+//! The files of `tests/oracle/samples` are the documented samples with neutral values. Names, nesting and forms are
+//! exact.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,7 @@ fn read_sample(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The members of a sample that a value does not have with the sample's value.
+/// Collects the members of a sample that a value does not have with the sample's value.
 fn collect_lost_members(sample: &Value, found: &Value, path: &str, lost_members: &mut Vec<String>) {
     match (sample, found) {
         (Value::Object(members), Value::Object(others)) => {
@@ -49,7 +51,7 @@ fn find_lost_members(sample: &Value, found: &Value) -> Vec<String> {
     members
 }
 
-/// What a type of the wire loses of a sample.
+/// Returns the members of a sample that a type of the wire loses.
 fn members_lost_by_type<T: DeserializeOwned + Serialize>(name: &str) -> Vec<String> {
     let sample = read_sample(name);
     let read: T = serde_json::from_value(sample.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -72,10 +74,10 @@ fn the_types_of_the_wire_keep_every_documented_member_that_has_a_meaning_here() 
     ] {
         assert_eq!(lost, none);
     }
-    // A number of seconds that is written as a text is read as the same number.
+    // A number of seconds in a string is read as the same number.
     let text: TokenResponse = serde_json::from_value(read_sample("token-text")).unwrap();
     assert_eq!(text.expires_in, Some(7199));
-    // What has no meaning here is taken and not kept.
+    // Members without a meaning here are accepted and not stored.
     assert_eq!(
         members_lost_by_type::<Tenant>("client-create"),
         [
@@ -104,7 +106,7 @@ async fn the_platform_takes_the_documented_requests_and_answers_in_the_documente
     let list = format!("/tenants/{partner}/clients");
     let created = platform.sp.post(&list, read_sample("client-minimal-create")).await.json();
     assert!(created["uniqueId"].as_str().unwrap().starts_with("client_") && created["name"] == "X", "{created}");
-    // The sample of a create has packages that the partner must have, and no documented call gives it them.
+    // The sample of a create has packages that the partner must have, and no documented call gives them to it.
     let mut body = read_sample("client-create");
     let refused: Value = serde_json::from_str(&platform.sp.post(&list, body.clone()).await.text).unwrap();
     let members = |row: &Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -132,7 +134,7 @@ async fn the_platform_takes_the_documented_requests_and_answers_in_the_documente
         names(sample).into_iter().filter(|name| !there.contains(name)).collect()
     };
     let shown = platform.sp.get(&format!("/tenants/{partner}")).await.json();
-    // Nobody has a first administrator or a location before they are made.
+    // A partner has no first administrator and no location before they are created.
     assert_eq!(shape(&read_sample("partner"), &shown), ["channel", "primaryAdmin", "primaryLocation"]);
     let page = platform.sp.get(&format!("{list}/search?pageSize=1")).await.json();
     assert_eq!(shape(&read_sample("search"), &page), Vec::<String>::new());
@@ -185,7 +187,7 @@ async fn the_client_reads_the_documented_answers_and_writes_the_documented_reque
         assert_eq!(read.value(field), Some(&value), "{}", field.path());
     }
     assert!(read.unknown.unreadable.is_empty(), "{:?}", read.unknown);
-    // What was read is written as the sample has it.
+    // The client writes what it read in the form of the sample.
     let fields =
         [Field::City, Field::PostalCode, Field::NocId, Field::BusinessStart, Field::RemoteAccess, Field::AddOns];
     let changes = fields.map(|field| tenantry::plan::SettingChange { field, to: read.value(field).unwrap().clone() });

@@ -1,4 +1,4 @@
-//! Scheduled exports beside everything else: their time, their place, and who set them up.
+//! Tests of scheduled exports beside other work: their time, their destination, and who created them.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::records::{EVENTS, create_subscriber, records_path};
 
 const ADD_ONS: [&str; 2] = ["Batch Exports", "Stream Exports"];
 
-/// Longer than anything here waits, and shorter than the wait for an answer of a destination.
+/// Longer than any wait of these tests, and shorter than the timeout for a destination's answer.
 const RECEIVER_PAUSE: Duration = Duration::from_secs(8);
 
-/// A platform that may export to a bucket, which takes its time, and to a webhook.
+/// A platform that may export to a slow bucket and to a webhook.
 struct ScheduleFixture {
     platform: TestPlatform,
     bucket: ExportReceiver,
     hook: ExportReceiver,
-    /// The bucket, and the webhook, as requests name them.
+    /// The bucket and the webhook as requests name them.
     places: [String; 2],
 }
 
@@ -40,7 +40,7 @@ impl ScheduleFixture {
         Self { platform, bucket, hook, places }
     }
 
-    /// Sets a schedule up; answers the path of the tenant's.
+    /// Creates a schedule. Returns the path of the tenant's schedules.
     async fn create_schedule(&self, tenant: &str) -> String {
         let exports = format!("/tenants/{tenant}/exports/batch");
         let body = json!({ "data": ["usage"], "destination": self.places[0], "schedule": { "everyHours": 6 } });

@@ -1,4 +1,4 @@
-//! Single settings: what is taken and what is refused.
+//! Tests of single settings: which values are accepted and which are refused.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
     assert_eq!(policy(json!({ "passwordValidity": 30 })).await.json()["passwordPolicy"]["minPasswordLength"], 20);
     policy(json!({ "passwordValidity": 0 })).await.assert_field_refused("passwordPolicy.passwordValidity");
     policy(json!({ "maxAttemptsToLockout": 0 })).await.assert_field_refused("passwordPolicy.maxAttemptsToLockout");
-    // A client shows the policy that applies to its people.
+    // A client shows the policy that applies to its users.
     let client = platform.sp.create_client(&partner, "Globex").await;
     let shown = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
     assert_eq!(shown["passwordPolicy"]["minPasswordLength"], 20);

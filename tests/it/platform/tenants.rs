@@ -1,4 +1,4 @@
-//! Create, read and update.
+//! Tests of create, read and update.
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
     let time = read["createdTime"].as_str().unwrap();
     assert!(time.len() == 24 && time.ends_with("+0000"), "{time}");
     assert_eq!(read["createdBy"]["loginName"], "api@sp_1");
-    // What was read may be sent back as it is.
+    // What was read may be sent back unchanged.
     let mut again = platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json();
     for moment in ["revision", "updatedTime"] {
         let (now, before) = (again[moment].to_string(), read[moment].to_string());
@@ -135,12 +135,13 @@ async fn a_switch_needs_its_add_on_and_goes_off_with_it() {
         assert_eq!(platform.sp.get(&path).await.json()["city"], "", "nothing is half done");
         let with = json!({ "clientDetails": on, "packages": packages, "addOns": [add_on] });
         assert_eq!(platform.sp.post(&path, with).await.json()["clientDetails"][switch], true);
-        // A request that says both at once contradicts itself; one that says nothing of the switch turns it off.
+        // A request that turns the switch on and drops its add-on contradicts itself. A request without the switch
+        // turns it off.
         platform.sp.post(&path, json!({ "clientDetails": on, "addOns": [] })).await.assert_field_refused(&field);
         let without = platform.sp.post(&path, json!({ "addOns": [] })).await.json();
         assert_eq!(without["clientDetails"][switch], false);
     }
-    // The documented API knows no such rule: its own samples turn remote access on without the add-on.
+    // The documented API does not have this rule: its own samples turn remote access on without the add-on.
     platform.restart(|config| config.documented_only = true).await;
     let switch = json!({ "clientDetails": {"remoteAccess": true} });
     let kept = platform.sp.post("/tenants/msp_2/clients/client_3", switch).await.json();
@@ -162,7 +163,8 @@ async fn a_name_is_required_and_unique_among_the_living() {
     let refused = platform.sp.post(&list, json!({ "name": " Globex " })).await;
     refused.assert_field_refused("name");
     assert!(refused.text.contains(&format!(r#""holder":"{globex}""#)), "{}", refused.text);
-    // Letters count, another partner has its own names, and a partner's name is no client's.
+    // Names are case-sensitive. Another partner has its own names, and a partner's name does not conflict with a
+    // client's.
     platform.sp.create_client(&partner, "GLOBEX").await;
     platform.sp.create_client(&partner, "Acme").await;
     let other = platform.create_partner("Other").await;
@@ -174,7 +176,7 @@ async fn a_name_is_required_and_unique_among_the_living() {
     let path = format!("{list}/{globex}");
     platform.sp.post(&path, json!({ "name": "" })).await.assert_field_refused("name");
     assert_eq!(platform.sp.post(&path, json!({ "name": "Globex" })).await.json()["name"], "Globex");
-    // A name is free again once its holder is renamed or ended.
+    // A name is free again after its holder is renamed or terminated.
     assert_eq!(platform.sp.post(&path, json!({ "name": "Hooli" })).await.json()["name"], "Hooli");
     let again = platform.sp.create_client(&partner, "Globex").await;
     platform.sp.post_empty(&format!("{list}/{again}/terminate")).await.json();
@@ -240,7 +242,7 @@ async fn a_change_has_a_later_revision_although_the_clock_was_set_back() {
     let platform = TestPlatform::start().await;
     let partner = platform.create_partner("Acme").await;
     let path = format!("{}/{partner}", platform.partners_path());
-    // As a clock left it that was an hour ahead.
+    // Simulates a row that was written while the clock was an hour ahead.
     let ahead = jiff::Timestamp::now().as_millisecond() + 3_600_000;
     execute_statements(&platform, &[&format!("UPDATE tenant SET updated_at = {ahead} WHERE unique_id = '{partner}'")])
         .await;

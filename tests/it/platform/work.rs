@@ -1,6 +1,7 @@
-//! No request costs more than its size: each route is sent its longest bodies of awkward shapes, and half of them.
+//! Tests that the work of a request is bounded by its size: each route receives its longest bodies in awkward shapes,
+//! and half of each.
 //!
-//! Work is the processor time of the program, not the time of a clock: what else runs on the machine does not count.
+//! Work is the processor time of the program, not elapsed time, so that other processes on the machine do not count.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,14 +15,14 @@ use super::people::{PASSWORD, user_body};
 use super::records::{EVENTS, create_subscriber, records_path};
 use super::{ApiCaller, ApiResponse, TestFolder, TestPlatform};
 
-/// Milliseconds of processor time that nobody looks into: the ticks of the kernel's clock and the program's own jobs.
+/// Milliseconds of processor time that are not judged: the ticks of the kernel's clock and the program's own jobs.
 const CPU_NOISE_MILLIS: u64 = 200;
 
-/// How much more work twice the size may be.
+/// How much more work an input of twice the size may cause.
 const MAX_WORK_RATIO: u64 = 3;
 
 impl PlatformProgram {
-    /// Milliseconds of processor time so far.
+    /// Returns the processor time that the program has used, in milliseconds.
     fn cpu_millis(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
@@ -29,7 +30,7 @@ impl PlatformProgram {
         (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
     }
 
-    /// The most memory that it ever had, in MiB.
+    /// Returns the peak memory of the program, in MiB.
     pub(super) fn peak_memory_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -37,13 +38,13 @@ impl PlatformProgram {
     }
 }
 
-/// The first credential of a program.
+/// Reads the first credential of a program.
 pub(super) fn read_credential(folder: &TestFolder) -> Credential {
     let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
     serde_json::from_value(file).unwrap()
 }
 
-/// The program with a partner that has everything: its number is 2, and its client's 3.
+/// Starts the program with a partner that has everything. The partner's number is 2, its client's 3.
 pub(super) async fn start_with_full_partner(folder: &TestFolder) -> (PlatformProgram, ApiCaller) {
     let mut shell = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     shell.args(["--export-destination", "http://127.0.0.1:9/in", "--export-destination"]).arg(folder.path("out"));
@@ -65,7 +66,8 @@ pub(super) async fn start_with_full_partner(folder: &TestFolder) -> (PlatformPro
     (program, sp)
 }
 
-/// What a call's body has besides the awkward member, and the members that are made awkward; nothing where it has no body.
+/// Returns the body of a call without the awkward member, and the names of the members to replace. The list is empty
+/// for a call without a body.
 fn body_for_call(call: RouteOperation) -> (Value, &'static [&'static str]) {
     match call {
         RouteOperation::CreateTenant | RouteOperation::UpdateTenant | RouteOperation::UpdateItself => {
@@ -128,11 +130,11 @@ fn body_for_call(call: RouteOperation) -> (Value, &'static [&'static str]) {
     }
 }
 
-/// Bytes of a text and elements of a list at most, as `bounds.rs` has them; a record has the first one in all.
+/// Maximum bytes of a text and elements of a list, as in `bounds.rs`. The first one is also the total of a record.
 const TEXT: usize = 63 << 10;
 const ELEMENTS: usize = 5000;
 
-/// Awkward values, the longest that are read or a part of them.
+/// Returns awkward values: the longest that are read, divided by `part`.
 fn awkward_values(part: usize) -> Vec<(String, Value)> {
     let texts = ["z_", "z-", "z:", "z.", ":", "1.", "ab:", "-.", "é_", "a ", "x", "1,", "Aa1!", "/%2e", "a.bc "];
     let text = |unit: &str| (unit.to_owned(), json!(unit.repeat(TEXT / part / unit.len())));
@@ -154,11 +156,11 @@ fn awkward_values(part: usize) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// The path of a route with ids that are there.
+/// Returns the path of a route with ids that exist.
 fn path_with_ids(path: &str, call: RouteOperation) -> String {
     let tenant = if path.contains("/msps") { "sp_1" } else { "msp_2" };
     let path = path.replace("/client/{tenant}", "/client/client_3").replace("{tenant}", tenant);
-    // A user who stays, and ones that are ended.
+    // One user who stays, and several who are terminated.
     let user = if matches!(call, RouteOperation::TerminateUser | RouteOperation::DeactivateUser) {
         "USR0000000009"
     } else {
@@ -176,7 +178,7 @@ fn path_with_ids(path: &str, call: RouteOperation) -> String {
     .fold(path, |path, (parameter, id)| path.replace(parameter, id))
 }
 
-/// Answers with the processor time that it took.
+/// Awaits an answer. Returns it with the processor time that the program used for it.
 async fn measure_cpu(program: &PlatformProgram, send: impl Future<Output = ApiResponse>) -> (ApiResponse, u64) {
     let before = program.cpu_millis();
     let answer = send.await;
@@ -230,7 +232,7 @@ async fn a_query_of_any_length_and_number_of_terms_is_answered_or_refused() {
                 assert!(worked <= CPU_NOISE_MILLIS, "{path} {unit} {length}: {worked} ms");
             }
         }
-        // Each number of terms would be a statement that each connection keeps.
+        // Without a bound, each number of terms would be a prepared statement that each connection keeps.
         for terms in 1..200 {
             let query = vec!["id:1"; terms].join("%2B");
             sp.get(&format!("{}?queryString={query}", path.trim_start_matches("/api/v2"))).await;
@@ -289,7 +291,7 @@ async fn a_list_is_bounded_counts_each_once_and_names_few_of_many_problems() {
     );
 }
 
-/// A PNG of one colour with 16 bits for each of four colours.
+/// Returns a PNG of one colour with four channels of 16 bits.
 fn deep_png(side: u32) -> Vec<u8> {
     let picture = image::ImageBuffer::<image::Rgba<u16>, Vec<u16>>::new(side, side);
     let mut bytes = std::io::Cursor::new(Vec::new());

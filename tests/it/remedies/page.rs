@@ -1,20 +1,20 @@
-//! No reason that needs a person is without a test of its remedy.
+//! Verifies that each reason that needs a person has a test of its remedy.
 
 use tenantry::api::Reason;
 
 use crate::shown;
 
-/// How it is known that a message leads on.
+/// How the remedy of a reason is verified.
 enum Remedy {
-    /// These tests do what it says.
+    /// These tests follow the message.
     Tests(&'static [&'static str]),
-    /// It passes by itself, or only reports what was done.
+    /// The reason passes without help, or only reports what was done.
     None,
 }
 
 use Remedy::{None, Tests};
 
-/// One row for each reason: a new one does not compile before somebody has thought of the way out.
+/// Returns the remedy of each reason. A new reason does not compile until somebody adds its remedy.
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn remedy_of(reason: Reason) -> Remedy {
     match reason {
@@ -99,7 +99,7 @@ fn remedy_of(reason: Reason) -> Remedy {
             "it::ending::evidence::without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it",
             "it::ending::breaker::partners_are_ended_one_at_a_time_and_a_ledger_that_is_not_understood_ends_none",
         ]),
-        // Not blocked for ever, yet a person may want to move it on.
+        // It resolves itself, but a person may want to speed it up.
         Reason::PartnerNotReady => Tests(&[
             "it::operator::authority::a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards",
         ]),
@@ -118,7 +118,7 @@ fn remedy_of(reason: Reason) -> Remedy {
         | Reason::Drifted
         | Reason::SettingNotSupported
         | Reason::NormalisedByPlatform
-        // The least of status is there, and an alert leads to the definitions.
+        // The most important part of status is written, and an alert points to the definitions.
         | Reason::StatusIncomplete
         | Reason::PartnerTerminating
         | Reason::Adopted
@@ -129,7 +129,7 @@ fn remedy_of(reason: Reason) -> Remedy {
         | Reason::InternalError
         | Reason::Terminating
         | Reason::Released
-        // The tenant is gone: the object goes as well, and an event says that it was too late.
+        // The tenant is gone: the object goes as well, and an event reports that the cancel was too late.
         | Reason::TooLateToCancel
         | Reason::Resumed
         | Reason::Reattached

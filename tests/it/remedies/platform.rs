@@ -1,4 +1,4 @@
-//! What the platform refuses, cannot do, or does differently.
+//! Tests of what the platform refuses, cannot do, or does differently.
 
 use serde_json::json;
 
@@ -140,7 +140,7 @@ fn without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_
     space.wait_until_ready("client/globex");
 }
 
-/// Without a change in the cluster it looks again by itself after a while; this is how to ask for it now.
+/// Requests a pass now. Without a change in the cluster the operator checks again only after a while.
 fn request_reconcile(space: &crate::world::TestNamespace<'_>, object: &str) {
     space.kubectl(&["annotate", object, "tenantry.dev/reconcile-requested-at=now", "--overwrite"]);
 }

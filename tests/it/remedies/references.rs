@@ -1,4 +1,4 @@
-//! What the spec names and is not there, or is another thing than before.
+//! Tests of references in a spec whose target does not exist or has been replaced.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn a_partner_that_became_another_tenant_is_restored_and_nothing_was_made_under_t
     let under = space.world.tenancy.list_tenants(&format!("{}/clients", second.as_str().unwrap()), true).unwrap();
     assert_eq!(under, Vec::<Value>::new());
     delete_and_wait(&space, "partner/acme");
-    // Both tenants carry the mark of this place by now, so the first one is named.
+    // Both tenants carry the mark of this object by now, so the manifest names the first one.
     space.apply_partner("acme", &json!({"adoption": {"policy": "Adopt", "uniqueId": first}}));
     assert_eq!(space.wait_until_ready("partner/acme"), first);
     assert_eq!(space.wait_until_ready("client/globex"), client);
@@ -233,7 +233,7 @@ fn of_tenants_that_could_all_be_its_own_the_right_one_is_named() {
     space.apply_client("globex", &json!({}));
     let first = space.wait_until_ready("client/globex");
     delete_and_wait(&space, "client/globex");
-    // Its place under another name: renamed here while nobody looked, or another customer's object.
+    // The same mark with another name: renamed here while no operator ran, or another customer's object.
     space.apply_client("globex", &json!({"details": {"name": "Globex Renamed"}}));
     let message = space.wait_until_not_ready("client/globex", "AmbiguousCreate");
     assert_message_contains(&message, &[&first, "set `adoption` with the `uniqueId` of the right one"]);

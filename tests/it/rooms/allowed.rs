@@ -1,18 +1,18 @@
-//! What each room may use, as the design says: dependencies point downward only.
+//! What each layer may use, according to the design: dependencies point downward only.
 
-/// A room of the house and its allow-list.
+/// A layer and its allow-list.
 #[derive(Debug)]
 pub(super) struct LayerRules {
     pub(super) name: &'static str,
-    /// Rooms below it that it may use.
+    /// Layers below it that it may use.
     pub(super) rooms: &'static [&'static str],
     /// Crates, or parts of crates, that it may use.
     pub(super) crates: &'static [&'static str],
-    /// What it may not use although a list above names the whole.
+    /// Exceptions: parts that it may not use although a list above allows what contains them.
     pub(super) but: &'static [&'static str],
 }
 
-/// Parts of the standard library without clock, chance, files, network or threads.
+/// Parts of the standard library without clock, randomness, files, network or threads.
 macro_rules! pure {
     ($($more:literal),*) => {
         &["std::any", "std::array", "std::borrow", "std::cmp", "std::collections", "std::convert", "std::error",
@@ -21,19 +21,19 @@ macro_rules! pure {
     };
 }
 
-/// Ways to learn the time or to draw by chance that hide in what is allowed.
+/// Hidden sources of time or randomness in what is otherwise allowed.
 const IMPURE_PATHS: &[&str] = &[
     "jiff::Timestamp::now",
     "jiff::Zoned::now",
     "jiff::tz::TimeZone::system",
     "jiff::*",
-    // Its order is another in each process.
+    // The iteration order differs in each process.
     "std::collections::HashMap",
     "std::collections::HashSet",
     "std::collections::hash_map",
     "std::collections::hash_set",
     "std::hash::RandomState",
-    // Objects and their definitions; the types of their specs are welcome.
+    // The objects and their definitions. The types of their specs are allowed.
     "crate::api::Partner",
     "crate::api::TenantClient",
     "crate::api::crds",
@@ -52,7 +52,7 @@ pub(super) const ROOMS: &[LayerRules] = &[
     LayerRules {
         name: "api",
         rooms: &["catalog"],
-        // The derives and what they stand on; whoever talks to a cluster is further up.
+        // The derive macros and their dependencies. The layers that talk to a cluster are above.
         crates: pure!(
             "k8s_openapi",
             "kube::CustomResource",
@@ -90,7 +90,7 @@ pub(super) const ROOMS: &[LayerRules] = &[
     },
     LayerRules {
         name: "platform",
-        // Not `plan` and not `connect`: what judges the operator must not share its mistakes.
+        // Not `plan` and not `connect`: the platform tests the operator and must not share its mistakes.
         rooms: &["wire", "catalog", "clock", "build"],
         crates: &[
             "std",
@@ -143,13 +143,13 @@ pub(super) const ROOMS: &[LayerRules] = &[
         name: "object",
         rooms: &["connect", "plan", "wire", "api", "catalog"],
         crates: &["std", "jiff", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
-        // It judges what others have read: of a cluster it knows no client.
+        // This layer evaluates what others have read. It uses no client of a cluster.
         but: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],
     },
     LayerRules {
         name: "operator",
         rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock", "build"],
-        // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
+        // Nothing of `reqwest`: requests to the platform only go through `connect`.
         crates: &[
             "std",
             "axum",

@@ -1,4 +1,4 @@
-//! Reads the paths that a source file names: in `use`, in code, in attributes and in what macros are given.
+//! Reads the paths that a source file names: in `use`, in code, in attributes and in the input of macros.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,26 +13,26 @@ pub(super) struct NamedPath {
     pub(super) line: usize,
     /// Whether only tests see it.
     pub(super) in_test: bool,
-    /// In `use` an unknown first word is a crate; elsewhere it may be a type or a function.
+    /// Whether it is in a `use`, where an unknown first word is a crate. Elsewhere it may be a type or a function.
     pub(super) in_use: bool,
 }
 
-/// A module and what is written in it, inner modules apart.
+/// A module and its contents, without inner modules.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SourceModule {
     /// Names of the modules in it.
     pub(super) children: BTreeSet<String>,
-    /// Names that `use` brings, with what they stand for.
+    /// Names that `use` imports, with the paths that they refer to.
     pub(super) aliases: BTreeMap<String, Vec<String>>,
-    /// What `use ...::*` names.
+    /// The paths of `use ...::*`.
     pub(super) globs: Vec<Vec<String>>,
     pub(super) named: Vec<NamedPath>,
     pub(super) file: String,
-    /// Modules in files of their own, and whether only tests see them.
+    /// Modules in separate files, and whether only tests see them.
     pub(super) files: Vec<(String, bool)>,
 }
 
-/// Where a file stands.
+/// The location of a file.
 #[derive(Clone, Debug)]
 pub(super) struct SourceFile {
     /// Its name in messages.
@@ -43,7 +43,7 @@ pub(super) struct SourceFile {
     pub(super) in_test: bool,
 }
 
-/// Every module of a file, by its path.
+/// Returns every module of a file, by its path.
 pub(super) fn read_modules(place: SourceFile, parsed: &File) -> BTreeMap<Vec<String>, SourceModule> {
     let SourceFile { file, path, in_test } = place;
     let mut reader = PathReader { file, path, in_test, modules: BTreeMap::new() };
@@ -70,7 +70,7 @@ impl PathReader {
         self.current_module().named.push(named);
     }
 
-    /// Reads an item of which tests alone may see the whole.
+    /// Reads an item that may be visible to tests only.
     fn read_item(&mut self, attributes: &[Attribute], read: impl FnOnce(&mut Self)) {
         let before = self.in_test;
         self.in_test |= attributes.iter().any(is_test);
@@ -94,7 +94,7 @@ impl PathReader {
 
     fn add_import(&mut self, ident: &Ident, alias: &Ident, mut path: Vec<String>) {
         let mut alias = alias.to_string();
-        // `use a::b::{self}` brings `b`.
+        // `use a::b::{self}` imports `b`.
         if ident == "self" && path.len() > 1 {
             path.pop();
             if alias == "self" {
@@ -105,7 +105,7 @@ impl PathReader {
         self.current_module().aliases.insert(alias, path);
     }
 
-    /// Paths among tokens that no grammar tells us about.
+    /// Collects paths among tokens that have no known grammar.
     fn visit_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<Ident> = Vec::new();
         let mut colons = 0;
@@ -192,7 +192,7 @@ impl<'ast> Visit<'ast> for PathReader {
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        // Lints and conditions name no code, and neither does a comment.
+        // Lints, conditions and doc comments name no code.
         if ["allow", "expect", "warn", "deny", "doc", "cfg"].iter().any(|name| attribute.path().is_ident(name)) {
             return;
         }

@@ -1,16 +1,16 @@
-//! Objects of a newer release: every read of our kinds reads each object for itself.
+//! Verifies the support for objects of a newer release: every read of our kinds parses each object separately.
 
 use std::fs;
 
 use super::rust_files;
 use crate::assets;
 
-/// Ways to name our kinds as what is read.
+/// Expressions for an API of our kinds.
 const TYPED_APIS: [&str; 4] = ["Api::<K>", "Api::<Partner>", "Api::<TenantClient>", "apis::<TenantClient>"];
-/// Calls whose answers are parsed whole. Metadata has the same form in every release.
+/// Calls that parse an answer completely. Metadata has the same form in every release.
 const PARSING_CALLS: [&str; 7] = [".get(", ".get_opt(", ".list(", ".patch(", ".patch_status(", ".replace(", "watcher("];
 
-/// Functions of a source text that read an object by its type.
+/// Returns the functions of a source text that read an object by its type.
 fn typed_reads(source: &str) -> Vec<String> {
     let functions = source.split("fn ").skip(1);
     let is_typed = |function: &&str| {

@@ -1,10 +1,10 @@
-//! All modules together: what each path leads to, renames and re-exports resolved.
+//! All modules together: resolves each path through renames and re-exports.
 
 use std::collections::BTreeMap;
 
 use super::reader::{self, NamedPath, SourceFile, SourceModule};
 
-/// More renames than this lead nowhere.
+/// A longer chain of renames is not resolved.
 const MAX_RENAMES: usize = 16;
 
 /// Words that begin a path and are neither crate nor module.
@@ -19,7 +19,7 @@ pub(super) struct ModuleGraph {
     pub(super) modules: BTreeMap<Vec<String>, SourceModule>,
 }
 
-/// A module from which a path is read, and how many renames it may still pass.
+/// A module from which a path is read, and how many renames may still follow.
 #[derive(Clone, Copy)]
 struct ResolutionOrigin<'a> {
     module: &'a [String],
@@ -27,7 +27,7 @@ struct ResolutionOrigin<'a> {
 }
 
 impl ModuleGraph {
-    /// Adds a file; the modules that it keeps in files of their own, and whether only tests see those.
+    /// Adds a file. Returns its modules that are in separate files, and whether only tests see them.
     pub(super) fn add_file(&mut self, place: SourceFile, source: &str) -> Vec<(String, bool)> {
         let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{}: {error}", place.file));
         let modules = reader::read_modules(place, &parsed);
@@ -36,7 +36,7 @@ impl ModuleGraph {
         files
     }
 
-    /// Where a path of a module leads, first as written and then through every re-export; nothing for a local name.
+    /// Resolves a path of a module: first as written, then through every re-export. Returns nothing for a local name.
     pub(super) fn resolve(&self, module: &[String], named: &NamedPath) -> Option<(Vec<String>, Vec<String>)> {
         let written =
             self.absolute_path(ResolutionOrigin { module, steps: MAX_RENAMES }, &named.segments, named.in_use)?;
@@ -44,13 +44,13 @@ impl ModuleGraph {
         Some((written, meant))
     }
 
-    /// A path from `crate` or from a crate of others.
+    /// Returns a path that starts with `crate` or with an external crate.
     fn absolute_path(&self, from: ResolutionOrigin<'_>, path: &[String], in_use: bool) -> Option<Vec<String>> {
         let module = from.module;
         let (first, rest) = path.split_first()?;
         let below = |module: &[String]| Some([module, rest].concat());
         match first.as_str() {
-            // A program has a root of its own.
+            // A program has a separate root.
             "crate" => return below(&module[..1]),
             "tenantry" => return below(&["crate".to_owned()]),
             "self" => return below(module),
@@ -78,12 +78,12 @@ impl ModuleGraph {
         is_crate.then(|| path.to_vec())
     }
 
-    /// What a name stands for that `use` brought into a module.
+    /// Resolves a name that `use` imports into a module.
     fn resolve_alias(&self, from: ResolutionOrigin<'_>, name: &str) -> Option<Vec<String>> {
         let here = self.modules.get(from.module)?;
         let from = ResolutionOrigin { steps: from.steps.checked_sub(1)?, ..from };
         if let Some(path) = here.aliases.get(name) {
-            // `use kube;` stands for itself.
+            // `use kube;` refers to itself.
             let is_itself = path.first().is_some_and(|first| first == name);
             return if is_itself { Some(path.clone()) } else { self.absolute_path(from, path, true) };
         }
@@ -97,7 +97,7 @@ impl ModuleGraph {
         })
     }
 
-    /// Replaces each name on the way that its module only passes on.
+    /// Replaces each name on the path that its module only re-exports.
     fn follow_reexports(&self, path: Vec<String>, steps: usize) -> Vec<String> {
         let Some(steps) = steps.checked_sub(1) else { return path };
         for end in 1..path.len() {
@@ -116,7 +116,7 @@ impl ModuleGraph {
     }
 }
 
-/// A path that begins in the module itself.
+/// Returns a path that begins in the module itself.
 fn relative_to_module(path: &[String]) -> Vec<String> {
     [&["self".to_owned()], path].concat()
 }

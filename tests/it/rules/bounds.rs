@@ -1,17 +1,18 @@
-//! Types, words and bounds of the schemas, each tried at its edge: the last value that fits and the first that does not.
+//! Types, enums and bounds of the schemas, each tried at its edge: the last value that fits and the first that does
+//! not.
 
 use serde_json::{Value, json};
 
 use super::{DryRunServer, spec_at_schema_path};
 use crate::support::schema::{self, SchemaNode};
 
-/// An edge of a place.
+/// An edge of a schema node.
 struct SchemaEdge {
-    /// Fits; absent where the place wants more than a size.
+    /// A value that fits; absent if the node requires more than a size.
     fits: Option<Value>,
-    /// Does not fit.
+    /// A value that does not fit.
     beyond: Value,
-    /// What the refusal says.
+    /// The message of the refusal.
     says: String,
 }
 
@@ -19,8 +20,8 @@ fn schema_edge(fits: Option<Value>, beyond: Value, says: String) -> SchemaEdge {
     SchemaEdge { fits, beyond, says }
 }
 
-/// A value of another type than the wanted one; for a text it is what YAML makes of `01067` without quotes. Where a rule
-/// asks for those quotes, a number is of the right type.
+/// Returns a value of a wrong type. For a text it is what YAML reads `01067` as without quotes. If a rule asks for
+/// those quotes, a number has the right type.
 fn type_edge(node: &SchemaNode) -> Option<SchemaEdge> {
     let (wanted, other) = match node.text("type") {
         "" => ("integer,string", json!(true)),
@@ -47,10 +48,10 @@ fn number_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     max.into_iter().chain(min).collect()
 }
 
-/// Lengths of texts, lists and maps.
+/// Returns the edges of the length of texts, lists and maps.
 fn size_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     let bound = |key: &str| node.schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
-    // Rules, words and forms want more than a size.
+    // Rules, enums and formats require more than a size.
     let is_free = ["x-kubernetes-validations", "format"].iter().all(|key| node.schema.get(key).is_none())
         && node.schema["items"].get("enum").is_none();
     let fits = |value: Value| is_free.then_some(value);
@@ -85,12 +86,12 @@ fn size_edges(node: &SchemaNode) -> Vec<SchemaEdge> {
     edges
 }
 
-/// Every edge of a place.
+/// Returns every edge of a node.
 fn all_edges(node: &SchemaNode) -> impl Iterator<Item = SchemaEdge> {
     type_edge(node).into_iter().chain(word_edges(node)).chain(number_edges(node)).chain(size_edges(node))
 }
 
-/// The specs on both sides of every edge of the specs.
+/// Returns the specs on both sides of every edge of the specs.
 pub(super) fn edge_specs() -> Vec<(String, Value)> {
     let nodes = schema::schema_nodes();
     let nodes = nodes.iter().filter(|node| node.path.starts_with("spec"));
@@ -104,7 +105,7 @@ pub(super) fn edge_specs() -> Vec<(String, Value)> {
     nodes.flat_map(sides).collect()
 }
 
-/// Tries both sides of an edge; whether the fitting side was taken with its whole object.
+/// Tries both sides of an edge. Returns whether the API server accepted the fitting value with its complete object.
 async fn try_edge(server: &DryRunServer, node: &SchemaNode, edge: &SchemaEdge, wrong: &mut Vec<String>) -> bool {
     let place = node.kind_and_path();
     let (spec, field) = spec_at_schema_path(&node.kind, &node.path, edge.beyond.clone());
@@ -116,7 +117,7 @@ async fn try_edge(server: &DryRunServer, node: &SchemaNode, edge: &SchemaEdge, w
     let Some(fits) = edge.fits.clone() else { return false };
     match server.dry_run(&node.kind, &spec_at_schema_path(&node.kind, &node.path, fits.clone()).0).await {
         Ok(()) => true,
-        // A rule of what is around it may want more, which the table of rules tries.
+        // A rule of a parent may require more; the table of rules tries that.
         Err(refusal) if !refusal.has_cause(&field, "") => false,
         Err(refusal) => {
             wrong.push(format!("{place}: {fits} is refused: {refusal:?}"));

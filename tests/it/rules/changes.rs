@@ -1,25 +1,25 @@
-//! Rules that compare an object with what it was before.
+//! Rules that compare an object with its old version.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::{DryRunServer, parse_yaml, to_rejection};
 
-/// A rule with changes of a spec that it lets pass and changes that it refuses.
+/// A rule with accepted and refused changes of a spec.
 pub(super) struct ChangeRow {
     pub(super) kind: &'static str,
-    /// Where the rule stands: empty for the object as a whole.
+    /// Path of the rule: empty for the object as a whole.
     pub(super) path: &'static str,
     pub(super) says: &'static str,
     before: &'static str,
-    /// The tenant that the object has, if it has one.
+    /// The tenant of the object, if it has one.
     tenant: Option<&'static str>,
     accepted: &'static [&'static str],
     refused: &'static [&'static str],
 }
 
 impl ChangeRow {
-    /// The specs before and after, each on its own.
+    /// Returns the specs before and after, each as a separate object.
     pub(super) fn row_specs(&self) -> Vec<(String, serde_json::Value)> {
         let texts = [self.before].into_iter().chain(self.accepted.iter().chain(self.refused).copied());
         texts.map(|text| (self.kind.to_owned(), parse_yaml(text))).collect()

@@ -1,4 +1,4 @@
-//! Limits that the design names, written here once more: a schema that loosens one is found out.
+//! Limits of the design, repeated here: the test fails if a schema loosens one.
 
 use tenantry::catalog::{AddOn, Package};
 

@@ -1,4 +1,4 @@
-//! Names in references that would be other paths of requests.
+//! Names in references that would change the path of a request.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const NO_NAMES: [&str; 9] =
     ["%2e%2e%2f", "../../x", "platform?x=1", "a/b", "a#b", "..", "Platform", "platform ", "platform\n"];
 const NO_KEYS: [&str; 5] = ["a/b", "%2e", "a key", "key?x", "key\n"];
 
-/// Places of references, each with what may not stand there.
+/// Returns the paths of references, each with invalid names.
 fn reference_paths() -> Vec<(String, String, &'static [&'static str])> {
     let nodes = schema::schema_nodes();
     let with_pattern = nodes.iter().filter(|node| node.schema.get("pattern").is_some());
@@ -20,7 +20,7 @@ fn reference_paths() -> Vec<(String, String, &'static [&'static str])> {
     with_pattern.map(place).collect()
 }
 
-/// The specs with them.
+/// Returns the specs with these names.
 pub(super) fn invalid_name_specs() -> Vec<(String, Value)> {
     let specs = reference_paths().into_iter().flat_map(|(kind, path, wrong)| {
         wrong.iter().map(|text| (kind.clone(), spec_at_schema_path(&kind, &path, json!(text)).0)).collect::<Vec<_>>()

@@ -1,8 +1,8 @@
-//! Each rule of the schemas with objects that it lets pass and objects that it refuses.
+//! Each rule of the schemas with objects that it accepts and objects that it refuses.
 
 use super::RuleRow;
 
-/// What is let pass and what is refused, as YAML.
+/// Accepted and refused specs, as YAML.
 type RuleSamples = (&'static [&'static str], &'static [&'static str]);
 
 const ADD_ONS_OF_EVENTS: &str =
@@ -87,7 +87,7 @@ const fn client_row(path: &'static str, says: &'static str, tries: RuleSamples) 
     rule_row(("Client", path), says, tries)
 }
 
-/// Every rule that judges an object by itself.
+/// Every rule that applies to a single object.
 const ONCE: &str = "write each entry once";
 
 pub(super) const RULE_ROWS: &[RuleRow] = &[
@@ -330,7 +330,7 @@ pub(super) const RULE_ROWS: &[RuleRow] = &[
         ADD_ONS_OF_EVENTS,
         (
             &[
-                // The Partner's defaults may bring the package.
+                // The Partner's defaults may supply the package.
                 "{partnerRef: {name: acme}, details: {name: G}, addOns: [SLAManagement]}",
                 "{partnerRef: {name: acme}, details: {name: G}, packages: [EventAndIncidentManagement], addOns: [SLAManagement]}",
                 "{partnerRef: {name: acme}, details: {name: G}, packages: [], addOns: [OfflineAlerts]}",
@@ -358,7 +358,7 @@ pub(super) const RULE_ROWS: &[RuleRow] = &[
         "`smsVoiceNotification` needs the add-on SMSAndVoice: add it to `addOns`, or set `smsVoiceNotification` to false",
         (
             &[
-                // The Partner's defaults may bring the add-on.
+                // The Partner's defaults may supply the add-on.
                 "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}}",
                 "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: false}, addOns: []}",
                 "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}, packages: [EventAndIncidentManagement], addOns: [SMSAndVoice]}",

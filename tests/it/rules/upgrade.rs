@@ -1,4 +1,4 @@
-//! Rules that are newer than an object: what breaks them already may stay while other things are edited.
+//! Rules that are newer than an object: existing violations may stay while other fields are edited.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -13,7 +13,7 @@ use crate::support::{create_namespace, shared_cluster};
 
 const DEFINITION_NAME: &str = "oldclients.upgrade.example";
 
-/// The definition of Clients in a group of its own, so that its rules can come later.
+/// Returns the definition of Clients in a separate group, so that rules can be added later.
 fn test_definition(has_rules: bool) -> CustomResourceDefinition {
     let crd = api::crds().into_iter().find(|crd| crd.spec.names.kind == "Client").unwrap();
     let mut crd = serde_json::to_value(crd).unwrap();
@@ -28,7 +28,7 @@ fn test_definition(has_rules: bool) -> CustomResourceDefinition {
     serde_json::from_value(crd).unwrap()
 }
 
-/// The sentence with which a change of the spec is refused; nothing where it is taken.
+/// Returns the message with which a change of the spec is refused, or `None` if it is accepted.
 async fn edit_rejection(objects: &Api<DynamicObject>, name: &str, spec: Value) -> Option<String> {
     let patch = Patch::Merge(json!({ "spec": spec }));
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
@@ -53,7 +53,7 @@ async fn a_switch_that_is_on_without_its_add_on_stays_and_the_rest_can_be_edited
     let params = PostParams::default();
     let made: DynamicObject = objects.create(&params, &object("old", json!(["OfflineAlerts"]))).await.unwrap();
     crds.patch(DEFINITION_NAME, &PatchParams::default(), &Patch::Merge(test_definition(true))).await.unwrap();
-    // The API server takes a new definition up a moment later.
+    // The API server applies a new definition with a short delay.
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     while objects.create(&dry, &object("new", json!([]))).await.is_ok() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

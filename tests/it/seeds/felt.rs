@@ -1,4 +1,4 @@
-//! Statements of the pages as somebody with `kubectl` meets them, on the real stack.
+//! Statements of the pages as a user of `kubectl` experiences them, on the real stack.
 
 use std::io::Cursor;
 
@@ -77,7 +77,7 @@ fn what_status_says_of_an_account_is_what_the_platform_says() {
     assert_eq!(seconds(&status["createdTime"]), seconds(&tenant["createdTime"]));
 }
 
-/// An image as a spec holds it.
+/// Returns an image as a spec holds it.
 fn inline_image(image: &RgbImage) -> Value {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png).unwrap();

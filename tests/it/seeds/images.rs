@@ -1,8 +1,8 @@
-//! What the product documentation recommends for images is advice, and formats are a rule.
+//! Recommendations of the product documentation for images are advice, and formats are a rule.
 
 use tenantry::plan::{ImageFormat, ImageRule, judge_image};
 
-/// A PNG of a size and a weight, as far as its header goes.
+/// Returns a PNG of these dimensions and this size, with a valid header only.
 fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
     let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
     image.extend(width.to_be_bytes());
@@ -11,8 +11,8 @@ fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
     image
 }
 
-/// A JPEG of a size: its beginning and a frame header.
-fn jpeg_header((width, height): (u16, u16)) -> Vec<u8> {
+/// Returns a JPEG of these dimensions: its start and a frame header.
+fn jpeg_header(width: u16, height: u16) -> Vec<u8> {
     let mut image = b"\xff\xd8\xff\xc0\x00\x11\x08".to_vec();
     image.extend(height.to_be_bytes());
     image.extend(width.to_be_bytes());
@@ -74,7 +74,7 @@ fn a_favicon_is_square_or_refused() {
         let refusal = judge_image(&png_header(size, 99), ImageRule::FAVICON).expect_err("it is not square");
         assert!(refusal.contains("must be square: cut it or pad it, 128 x 128 is recommended"), "{refusal}");
     }
-    assert!(judge_image(&jpeg_header((64, 32)), ImageRule::FAVICON).is_err());
+    assert!(judge_image(&jpeg_header(64, 32), ImageRule::FAVICON).is_err());
 }
 
 /// shows: seeds/branding/logo-format, seeds/branding/favicon-format, seeds/branding/background-format
@@ -83,7 +83,7 @@ fn each_image_may_be_png_or_jpeg_and_nothing_else() {
     for rule in [ImageRule::LOGO, ImageRule::FAVICON, ImageRule::BACKGROUND] {
         let kind = |image: &[u8]| judge_image(image, rule).map(|(kind, _)| kind);
         assert_eq!(kind(&png_header((64, 64), 99)), Ok(ImageFormat::Png));
-        assert_eq!(kind(&jpeg_header((64, 64))), Ok(ImageFormat::Jpeg));
+        assert_eq!(kind(&jpeg_header(64, 64)), Ok(ImageFormat::Jpeg));
         for other in [b"GIF89a\x40\0\x40\0\0\0\0".as_slice(), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b""] {
             let refusal = kind(other).expect_err("it is no picture of these two kinds");
             assert!(refusal.contains("neither PNG nor JPEG: convert it"), "{refusal}");

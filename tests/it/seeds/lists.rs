@@ -1,4 +1,4 @@
-//! The lists of the product documentation, typed here once more: the catalog holds exactly them.
+//! The lists of the product documentation, repeated here: the catalogue holds exactly these.
 
 use tenantry::catalog::{AddOn, CONTACT_SUPPORT, NOT_SUBSCRIBED, Package};
 
@@ -88,7 +88,7 @@ fn each_package_has_the_add_ons_of_the_page() {
     let of = |package| {
         to_sorted(AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::display_name))
     };
-    // The first six in the list of the package, the last two where the page says what it has by itself.
+    // The first six are in the list of the package, the last two in the text about what it includes.
     assert_eq!(
         of(Hybrid),
         to_sorted([
@@ -113,7 +113,7 @@ fn each_package_has_the_add_ons_of_the_page() {
             "SMS and Voice",
         ])
     );
-    // The last one where the page says what is lost without the package.
+    // The last one is in the text about what is lost without the package.
     assert_eq!(
         of(Remediation),
         to_sorted(["Process Automation", "Remote Access Management", "Application Patch Management",])
@@ -138,7 +138,7 @@ fn what_is_unavailable_without_a_package_is_as_the_page_says() {
     let sets = ["Jobs", "Consoles", "Patch Approvals", "Recording Audits", "Scripts", "Commands"];
     assert_eq!(remediation.permission_sets, sets);
     let events = Events.unavailable_without();
-    // The page says Event Enrichment, an older name of the same.
+    // The page says Event Enrichment, an older name of the same add-on.
     let enrichment = AddOn::from_wire("Event Enrichment").expect("an older name is known");
     let add_ons = [enrichment, AddOn::ScheduledTaskManagement, AddOn::SLAManagement, AddOn::SMSAndVoice];
     assert_eq!(events.add_ons, add_ons);

@@ -1,4 +1,4 @@
-//! Reads the modules of a crate as the compiler does: functions, what stands in them, and imports.
+//! Reads the modules of a crate as the compiler does: functions, their bodies, and imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +17,7 @@ pub(super) struct SourceFunction {
     pub(super) ident: String,
     pub(super) is_test: bool,
     pub(super) shows: Vec<String>,
-    /// The words of its body.
+    /// The identifiers of its body.
     pub(super) words: BTreeSet<String>,
 }
 
@@ -27,16 +27,16 @@ impl SourceFunction {
     }
 }
 
-/// What was read.
+/// All functions and imports that were read.
 #[derive(Debug, Default)]
 pub(super) struct SourceIndex {
     pub(super) functions: Vec<SourceFunction>,
-    /// What a name of a module means, as its `use` says.
+    /// The imported names of each module, with their meaning.
     pub(super) imports: BTreeMap<Vec<String>, BTreeMap<String, String>>,
 }
 
 impl SourceIndex {
-    /// Reads a file as the module `module`; the folder is where its modules are.
+    /// Reads a file as `module`. Its submodules are in the folder.
     pub(super) fn read_module(&mut self, module: &[String], file: &Path, folder: &Path) {
         let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -55,7 +55,7 @@ impl SourceIndex {
     }
 }
 
-/// The texts of `#[name = "..."]`; a doc comment is one of them.
+/// Returns the texts of `#[name = "..."]`; a doc comment is one of them.
 fn attribute_texts(attributes: &[Attribute], name: &str) -> Vec<String> {
     let text = |attribute: &Attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident(name) => match &pair.value {
@@ -67,7 +67,7 @@ fn attribute_texts(attributes: &[Attribute], name: &str) -> Vec<String> {
     attributes.iter().filter_map(text).collect()
 }
 
-/// The ids behind `shows: `.
+/// Returns the ids behind `shows: `.
 fn shown_ids(attributes: &[Attribute]) -> Vec<String> {
     let lines = attribute_texts(attributes, "doc");
     let ids = lines.iter().filter_map(|line| line.trim().strip_prefix("shows: "));
@@ -94,7 +94,7 @@ impl FunctionReader<'_> {
         });
     }
 
-    /// Tests that a macro is given, such as those of `proptest!`.
+    /// Reads tests inside a macro call, such as those of `proptest!`.
     fn visit_macro_tokens(&mut self, tokens: TokenStream) {
         let (mut is_test, mut is_name) = (false, false);
         let mut attributes = Vec::new();
@@ -118,7 +118,7 @@ impl FunctionReader<'_> {
     }
 }
 
-/// What stands in the brackets of an attribute.
+/// Parses the contents of an attribute.
 fn parse_attribute(group: &Group) -> Option<Attribute> {
     if group.delimiter() != Delimiter::Bracket {
         return None;
@@ -152,7 +152,7 @@ impl<'ast> Visit<'ast> for FunctionReader<'_> {
     }
 }
 
-/// Adds the names that a `use` brings.
+/// Adds the names that a `use` imports.
 fn collect_imports(tree: &UseTree, before: &str, names: &mut BTreeMap<String, String>) {
     match tree {
         UseTree::Path(path) => collect_imports(&path.tree, &format!("{before}{}::", path.ident), names),
@@ -167,7 +167,7 @@ fn collect_imports(tree: &UseTree, before: &str, names: &mut BTreeMap<String, St
     }
 }
 
-/// The words of a piece of code.
+/// The identifiers of a piece of code.
 #[derive(Default)]
 struct IdentifierSet(BTreeSet<String>);
 

@@ -1,4 +1,5 @@
-//! Tables of pages with a column that is written from the tests: whatever says `shows: PAGE/ID` is in the row of `ID`.
+//! Tables of pages with a column that is generated from the tests: each test with `shows: PAGE/ID` is in the row of
+//! `ID`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use super::TestEntry;
 use crate::{assets, support};
 
-/// How such a table begins and ends.
+/// Name of the first column of such a table.
 const FIRST_COLUMN: &str = "id";
 const LAST_COLUMN: &str = "shown by";
 
@@ -21,9 +22,9 @@ pub(crate) struct DocsPage {
 /// A row of one of its tables.
 #[derive(Debug)]
 pub(crate) struct DocsRow {
-    /// The heading above.
+    /// The heading above it.
     pub(crate) section: String,
-    /// What the page says to be shown by.
+    /// The tests that the page lists.
     pub(crate) shown: String,
     columns: Vec<String>,
     cells: Vec<String>,
@@ -47,7 +48,7 @@ impl DocsRow {
         &self.cells[0]
     }
 
-    /// What stands in a column.
+    /// Returns the text in a column.
     pub(crate) fn cell(&self, column: &str) -> Option<&str> {
         let at = self.columns.iter().position(|name| name == column)?;
         Some(&self.cells[at])
@@ -65,7 +66,7 @@ impl DocsPage {
         Self { name, text: fs::read_to_string(Self::file_path(name)).expect("the page is there") }
     }
 
-    /// The page after its columns were written, where that is asked for.
+    /// Reads the page, and updates its columns first if that is requested.
     pub(crate) fn read_renewed(name: &'static str, tests: &[TestEntry]) -> Self {
         let mut page = Self::read(name);
         if support::writes_golden_files() {
@@ -75,7 +76,7 @@ impl DocsPage {
         page
     }
 
-    /// Keeps the text.
+    /// Writes the text.
     pub(crate) fn write_file(&self) {
         fs::write(Self::file_path(self.name), &self.text).expect("the page can be written");
     }
@@ -84,7 +85,7 @@ impl DocsPage {
         assets::root().join(format!("docs/{name}.md"))
     }
 
-    /// The lines of the page, or what is wrong with the form of a row.
+    /// Parses the lines of the page. Returns what is wrong with the form of a row.
     fn parse_lines(&self) -> Result<Vec<DocsLine<'_>>, String> {
         let (mut lines, mut columns, mut section) = (Vec::new(), Vec::new(), "");
         for line in self.text.lines() {
@@ -107,7 +108,7 @@ impl DocsPage {
         Ok(lines)
     }
 
-    /// The rows that tests can show.
+    /// Returns the rows that tests can show.
     pub(crate) fn parse_rows(&self) -> Result<Vec<DocsRow>, String> {
         let row = |line| match line {
             DocsLine::Row(row) => Some(row),
@@ -116,14 +117,14 @@ impl DocsPage {
         Ok(self.parse_lines()?.into_iter().filter_map(row).collect())
     }
 
-    /// The tests that show a row, as the page names them.
+    /// Returns the tests that show a row, in the form of the page.
     pub(crate) fn tests_showing(&self, row: &DocsRow, tests: &[TestEntry]) -> String {
         let id = format!("{}/{}", self.name, row.id());
         let names = tests.iter().filter(|test| test.shows.contains(&id)).map(|test| format!("`{}`", test.name));
         names.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
     }
 
-    /// The page with the tests that the sources name.
+    /// Returns the page with the tests that the sources name.
     fn text_with_tests(&self, tests: &[TestEntry]) -> String {
         let line = |line: DocsLine<'_>| match line {
             DocsLine::Row(row) => {
@@ -135,7 +136,7 @@ impl DocsPage {
         self.parse_lines().expect("the page has its form").into_iter().map(line).collect()
     }
 
-    /// What is wrong with the page, given all tests and which rows say to be shown.
+    /// Returns what is wrong with the page, given all tests and the rows that must be shown.
     pub(crate) fn page_faults(&self, tests: &[TestEntry], is_shown: impl Fn(&DocsRow) -> bool) -> Vec<String> {
         let rows = match self.parse_rows() {
             Ok(rows) => rows,

@@ -1,5 +1,5 @@
-//! What is recommended of images and not kept to is said once, and no condition depends on it. What was applied before a rule
-//! was there stays.
+//! Recommendations for images that are not followed are reported once, and no condition depends on them. Values that
+//! were applied before a rule existed are kept.
 
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
@@ -61,7 +61,7 @@ fn an_image_that_differs_is_said_once_and_no_condition_knows_of_it() {
     assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
-/// Puts another text in an object's status, as an operator of a release without the rule would have left it.
+/// Replaces a text in an object's status, as an operator of a release without the rule would have left it.
 fn replace_in_status(world: &SimWorld, key: &SimObjectKey, from: &str, to: &str) {
     let object = world.object(key).unwrap();
     let status: Value = serde_json::from_str(&object["status"].to_string().replace(from, to)).unwrap();
@@ -72,7 +72,7 @@ fn replace_in_status(world: &SimWorld, key: &SimObjectKey, from: &str, to: &str)
     assert!(world.apply_status(key, &body).is_success());
 }
 
-/// Counts the writes to the platform that name this member.
+/// Counts the writes to the platform that contain this member.
 fn count_writes(world: &SimWorld, member: &'static str) -> Arc<Mutex<usize>> {
     let count = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&count);

@@ -1,4 +1,4 @@
-//! A request at one of the two seams, and its answer.
+//! A request to one of the two servers, and its answer.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::Value;
 
-/// Which server.
+/// The server of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SimServer {
     /// The API server.
@@ -29,7 +29,7 @@ pub(crate) struct SimRequest {
 }
 
 impl SimRequest {
-    /// A request of a person, in JSON.
+    /// Creates a JSON request of a person.
     pub(crate) fn from_person(side: SimServer, method: Method, path: &str, body: &Value) -> Self {
         let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
@@ -43,44 +43,44 @@ impl SimRequest {
         }
     }
 
-    /// Whether it asks for a change. A token is none.
+    /// Returns whether it requests a change. A token request does not.
     pub(crate) fn is_write(&self) -> bool {
         self.method != Method::GET && !self.path.ends_with("/oauth/token")
     }
 
-    /// Whether it is about who leads.
+    /// Returns whether it is about leader election.
     pub(crate) fn is_lease(&self) -> bool {
         self.path.contains("/leases")
     }
 
-    /// Whether it is an event, which nothing depends on.
+    /// Returns whether it is an event, on which nothing depends.
     pub(crate) fn is_event(&self) -> bool {
         self.path.starts_with("/apis/events.k8s.io/")
     }
 
-    /// A header, or nothing.
+    /// Returns a header; empty if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// A parameter of the query.
+    /// Returns a parameter of the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Whether it asks the platform which tenants there are.
+    /// Returns whether it lists tenants of the platform.
     pub(crate) fn is_list(&self) -> bool {
         let is_list = self.path.ends_with("/minimal") || self.path.ends_with("/search");
         self.side == SimServer::Platform && self.method == Method::GET && is_list
     }
 
-    /// One line for the story of a run.
+    /// Returns one line for the story of a run.
     pub(crate) fn log_line(&self) -> String {
         let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
         format!("{:?} {} {}{query}", self.side, self.method, self.path)
@@ -96,18 +96,18 @@ pub(crate) struct SimReply {
 }
 
 impl SimReply {
-    /// An answer in JSON.
+    /// Creates a JSON answer.
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Self { status, headers, body: Bytes::from(body.to_string()) }
     }
 
-    /// Whether the request was carried out.
+    /// Returns whether the request was carried out.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// Leaves a row out of a list, and of its total as well. Whether there was one.
+    /// Removes a row from a list and from its total. Returns whether there was one.
     pub(crate) fn remove_row(&mut self, row: usize) -> bool {
         let mut list = self.json_body();
         let rows = match &mut list {
@@ -129,7 +129,7 @@ impl SimReply {
         true
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json_body(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! One object that something delays for ever delays no other: for each thing that objects share, requests are counted.
+//! An object that is blocked for ever delays no other: for each resource that objects share, requests are counted.
 
 mod credential;
 mod drift;
@@ -23,11 +23,11 @@ use super::seam::{OperatorLife, RequestFate, SimWorld};
 use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
-/// A second name of the platform, behind which it may be slow.
+/// A second host name of the platform, which may be slow.
 const SLOW_HOST: &str = "slow.example";
-/// Longer than any test lasts.
+/// Longer than any test runs.
 const UNREACHABLE_TIME: Duration = Duration::from_hours(1000);
-/// Clients that are in trouble.
+/// Number of faulty Clients.
 const CLIENT_COUNT: usize = 40;
 
 fn settings_with_slow_host(more: &[&str]) -> OperatorFlags {
@@ -46,7 +46,7 @@ fn client_in_a(name: &str) -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", name)
 }
 
-/// A Secret of namespace `b` that leads to the slow name.
+/// Creates a Secret in namespace `b` for the slow host name.
 fn create_slow_secret(world: &SimWorld, name: &str) {
     let credential = world.lock().platform.credential.clone();
     let data = json!({
@@ -62,26 +62,26 @@ fn client_spec(name: &str, partner: &str) -> Value {
     json!({"partnerRef": {"name": partner}, "details": {"name": name, "address": "Hauptstr. 1"}})
 }
 
-/// What troubles the Clients of namespace `b`; those of `a` are the others.
+/// A fault of the Clients in namespace `b`. The Clients in `a` are healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NeighbourFault {
     None,
-    /// Workers: their platform answers nothing.
+    /// Workers: their platform does not answer.
     Hangs,
-    /// The list: the one of their Partner is never answered; Partners of the same account are the others.
+    /// The list: the one of their Partner is never answered. Other Partners of the same account are healthy.
     ListHangs,
-    /// The Secret slot: the API server answers nothing about their Secret.
+    /// The Secret slot: the API server does not answer requests for their Secret.
     SecretHangs,
-    /// The credential gate: each of their tenants refuses the credential for want of a permission.
+    /// The credential gate: the credential lacks a permission for each of their tenants.
     Forbidden,
     /// The credential gate: their credential itself is refused.
     Refused,
-    /// The rate budget: that of their Partner is used up; Partners of the same account are the others.
+    /// The rate limit: that of their Partner is used up. Other Partners of the same account are healthy.
     Throttled,
 }
 
 impl NeighbourFault {
-    /// Whether the others use the same account.
+    /// Returns whether the healthy Clients use the same account.
     fn is_within_account(self) -> bool {
         matches!(self, Self::ListHangs | Self::Forbidden | Self::Throttled)
     }
@@ -112,17 +112,17 @@ impl NeighbourFault {
     }
 }
 
-/// What happens between the moment at which a Client is declared and its create.
+/// The cost between the declaration of a Client and its create.
 #[derive(Debug)]
 struct CreateCost {
-    /// Requests that are sent to a platform.
+    /// Requests to a platform.
     requests: Vec<String>,
-    /// Seconds of the simulated clock, which stands still while anything is done.
+    /// Seconds of the simulated clock, which does not advance during computation.
     waited: i64,
 }
 
-/// Declares many Clients that are in trouble, and one after the other five that are not; returns what came before the
-/// create of each of these.
+/// Declares many faulty Clients, and one after the other five healthy ones. Returns the cost before the create of each
+/// healthy one.
 fn measure_create_costs(trouble: NeighbourFault, settings: OperatorFlags) -> Vec<CreateCost> {
     let world = new_default_world();
     create_slow_secret(&world, "slow");
@@ -170,7 +170,7 @@ fn measure_create_costs(trouble: NeighbourFault, settings: OperatorFlags) -> Vec
     befores
 }
 
-/// Requests before each, and seconds.
+/// Returns the number of requests and the seconds for each.
 fn cost_figures(befores: &[CreateCost]) -> Vec<(usize, i64)> {
     befores.iter().map(|CreateCost { requests, waited }| (requests.len(), *waited)).collect()
 }
@@ -179,7 +179,7 @@ fn cost_figures(befores: &[CreateCost]) -> Vec<(usize, i64)> {
 #[test]
 fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_before_it() {
     use NeighbourFault::{Forbidden, Hangs, ListHangs, Refused, SecretHangs, Throttled};
-    // Fewer passes in all than Clients in trouble, which would take every one of them.
+    // Fewer passes in all than faulty Clients, which could use up every one of them.
     let settings = || settings_with_slow_host(&["--concurrency", "32"]);
     let usual = cost_figures(&measure_create_costs(NeighbourFault::None, settings()));
     for trouble in [Hangs, SecretHangs, ListHangs, Forbidden, Refused, Throttled] {
@@ -191,20 +191,20 @@ fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_befor
 /// shows: faults/72
 #[test]
 fn without_bulkheads_the_same_count_shows_who_waits() {
-    // As many passes for one account as there are in all, which is what there was before there were bulkheads.
+    // As many passes for one account as in all, as before there were bulkheads.
     let flags = ["--concurrency", "16", "--account-concurrency", "32"];
     let without = cost_figures(&measure_create_costs(NeighbourFault::Hangs, settings_with_slow_host(&flags)));
     assert!(without[0].1 > 30, "{without:?}");
 }
 
-/// A Ready Partner of namespace `b` behind the slow name.
+/// Creates a Ready Partner in namespace `b` behind the slow host name.
 async fn create_slow_partner(world: &SimWorld) {
     let slow = SimObjectKey::new(PARTNERS, "b", "acme");
     world.create(&slow, &scenarios::partner_spec(&json!({"connectionSecretRef": {"name": "slow"}})));
     world.wait_until("the Partner is Ready", |world| world.object(&slow).is_some_and(|one| is_ready(&one))).await;
 }
 
-/// Waits until each of the many Clients is Ready for its spec as it is.
+/// Waits until each of the many Clients is Ready for its current spec.
 async fn wait_until_all_ready(world: &SimWorld) {
     for number in 0..CLIENT_COUNT {
         let key = client_in_b(&format!("c{number}"));
@@ -232,13 +232,13 @@ fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_on
             noted.lock().unwrap().push(tenantry::clock::now());
             RequestFate::Silent(UNREACHABLE_TIME)
         });
-        // Each asks for a tenant of its own: one request does not serve them all.
+        // Each needs a different tenant, so that one request does not serve them all.
         for number in 0..CLIENT_COUNT {
             world.edit(&client_in_b(&format!("c{number}")), &json!({"details": {"city": "Bonn"}}));
         }
         tokio::time::sleep(Duration::from_mins(30)).await;
         let requests = sent.lock().unwrap().len();
-        // Those that were under way before anybody knew, and then one in each minute.
+        // The requests that had already begun, and then one in each minute.
         assert!(requests <= 16 + 30, "{requests} requests in half an hour");
         let unavailable = (0..CLIENT_COUNT).filter(|number| {
             let object = world.object(&client_in_b(&format!("c{number}"))).unwrap();
@@ -253,7 +253,7 @@ fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_on
     assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
 }
 
-/// A world with the Ready Client `globex` under the Ready Partner `acme` in `a`.
+/// Runs a world with the Ready Client `globex` under the Ready Partner `acme` in `a`.
 fn run_update_scenario(world: &SimWorld) {
     let scenario = scenarios::scenario_named("update");
     let done = run_life(world, &OperatorLife::new(1), settings(), async {
@@ -356,13 +356,13 @@ fn a_task_that_dies_ends_the_operator_with_its_name_and_gives_the_lease_back() {
     assert!(done.is_some());
     let story = world.lock().story.join("\n");
     assert!(story.contains("the operator ended: Err(TaskEnded { task: \"watch of Clients\""), "{story}");
-    // Before the process ends, or it never happens.
+    // The lease must be released before the process ends.
     let before = story.split("the operator ended").next().unwrap_or_default();
     assert!(before.contains(" PUT /apis/coordination.k8s.io/v1/namespaces/tenantry-system/leases/"), "{story}");
     assert_eq!(holder(&world), None, "a standby would wait for its duration");
 }
 
-/// Twenty Ready Clients under the Ready Partner `acme` in `a`, with more in their specs.
+/// Creates twenty Ready Clients under the Ready Partner `acme` in `a`, with additional spec members.
 async fn create_twenty_clients(world: &SimWorld, more: &Value) {
     world.create(&SimObjectKey::new(PARTNERS, "a", "acme"), &scenarios::partner_spec(&json!({})));
     for number in 0..20 {
@@ -377,7 +377,7 @@ async fn create_twenty_clients(world: &SimWorld, more: &Value) {
     }
 }
 
-/// Counts what fits.
+/// Counts the requests that match.
 fn count_requests(
     world: &SimWorld,
     fits: impl Fn(&SimRequest) -> bool + Send + 'static,

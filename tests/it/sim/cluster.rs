@@ -1,5 +1,5 @@
-//! A model of the API server: only what the operator and the people of a simulation send to it, and anything else panics,
-//! so that nothing is modelled by accident. `replay` holds it to the real one.
+//! A model of the API server for the requests of the operator and of people in a simulation. Anything else panics, so
+//! that nothing is modelled by accident. `replay` compares it with the real one.
 
 pub(crate) mod answer;
 mod change;
@@ -20,7 +20,7 @@ use target::PathTarget;
 pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, EVENTS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 pub(crate) use watch::WatchState;
 
-/// Place of an object; no namespace where its kind has none.
+/// Key of an object; the namespace is empty for cluster-wide kinds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SimObjectKey {
     pub(crate) resource: Resource,
@@ -34,7 +34,7 @@ impl SimObjectKey {
     }
 }
 
-/// How an object changed.
+/// The type of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HistoryChange {
     Added,
@@ -52,13 +52,13 @@ struct HistoryEntry {
     object: Arc<Value>,
 }
 
-/// What the API server holds.
+/// The state of the API server.
 pub(crate) struct SimCluster {
     version: u64,
     created_count: u64,
     objects: BTreeMap<SimObjectKey, Arc<Value>>,
     history: Vec<HistoryEntry>,
-    /// Versions up to this one can no longer be watched from.
+    /// Watches can no longer start from versions up to this one.
     pub(crate) oldest_version: u64,
     /// Whether writes are refused because the store is full.
     pub(crate) is_full: bool,
@@ -66,7 +66,7 @@ pub(crate) struct SimCluster {
 }
 
 impl SimCluster {
-    /// A cluster with our kinds and these namespaces.
+    /// Creates a cluster with our kinds and these namespaces.
     pub(crate) fn new(namespaces: &[&str], at: Timestamp) -> Self {
         let mut cluster = Self {
             version: 100,
@@ -88,33 +88,33 @@ impl SimCluster {
         cluster
     }
 
-    /// The version of the newest change.
+    /// Returns the version of the newest change.
     pub(crate) const fn version(&self) -> u64 {
         self.version
     }
 
-    /// An object as it is.
+    /// Returns the current object.
     pub(crate) fn get(&self, key: &SimObjectKey) -> Option<&Value> {
         self.objects.get(key).map(AsRef::as_ref)
     }
 
-    /// All objects of a kind.
+    /// Returns all objects of a kind.
     pub(crate) fn all(&self, resource: Resource) -> impl Iterator<Item = (&SimObjectKey, &Value)> {
         self.objects.iter().filter(move |(key, _)| key.resource == resource).map(|(key, object)| (key, object.as_ref()))
     }
 
-    /// All Partners, then all Clients.
+    /// Returns all Partners, then all Clients.
     pub(crate) fn partners_and_clients(&self) -> impl Iterator<Item = (&SimObjectKey, &Value)> {
         self.all(PARTNERS).chain(self.all(CLIENTS))
     }
 
-    /// An object as it was at a version; nothing where it was not there.
+    /// Returns an object at a version, or `None` if it did not exist.
     pub(crate) fn object_at_version(&self, key: &SimObjectKey, version: u64) -> Option<Arc<Value>> {
         let last = self.history.iter().rev().find(|change| change.version <= version && change.key == *key)?;
         (last.how != HistoryChange::Deleted).then(|| Arc::clone(&last.object))
     }
 
-    /// Carries a request out. Watches are [`Self::watching`].
+    /// Carries out a request. Watches begin with [`Self::begin_watch`].
     pub(crate) fn carry_out(&mut self, ask: &SimRequest, at: Timestamp) -> SimReply {
         if self.is_full && ask.method != Method::GET {
             return error_status(
@@ -147,7 +147,7 @@ impl SimCluster {
         reply
     }
 
-    /// What the controllers of Kubernetes do about a namespace or a kind that is being deleted.
+    /// Runs the controllers of Kubernetes for namespaces and kinds that are being deleted.
     pub(crate) fn run_controllers(&mut self, at: Timestamp) {
         for key in self.objects_to_delete() {
             let _ = self.delete(&key, at);
@@ -155,7 +155,7 @@ impl SimCluster {
         self.remove_empty_owners(at);
     }
 
-    /// Objects whose namespace or kind is going.
+    /// Returns objects whose namespace or kind is being deleted.
     fn objects_to_delete(&self) -> Vec<SimObjectKey> {
         let is_going = |key: &SimObjectKey| self.get(key).is_some_and(change::is_deleting);
         let goes = |key: &&SimObjectKey| {
@@ -165,7 +165,7 @@ impl SimCluster {
         self.objects.keys().filter(goes).cloned().collect()
     }
 
-    /// Namespaces and kinds that were being deleted go when nothing is left of them.
+    /// Removes namespaces and kinds that are being deleted once they are empty.
     fn remove_empty_owners(&mut self, at: Timestamp) {
         let going = |resource: Resource| {
             let all = self.all(resource).filter(|(_, object)| change::is_deleting(object));
@@ -184,7 +184,7 @@ impl SimCluster {
         }
     }
 
-    /// Whether the kind of a target is not served, because its definition is not there.
+    /// Returns whether the kind of a target is not served because its definition does not exist.
     fn is_unserved(&self, target: &PathTarget) -> bool {
         let resource = target.resource();
         [PARTNERS, CLIENTS].contains(&resource)
@@ -216,7 +216,7 @@ impl SimCluster {
         SimReply::json(200, &whole)
     }
 
-    /// A list, as it was at a version.
+    /// Returns a list at a version.
     pub(crate) fn list(&self, ask: &SimRequest, resource: Resource, namespace: Option<&str>, version: u64) -> SimReply {
         let keys = self
             .history
@@ -231,7 +231,7 @@ impl SimCluster {
         answer::list_reply(ask, resource, &chosen, version)
     }
 
-    /// A watch from the version that the request names, or why there is none.
+    /// Begins a watch from the version that the request names. Returns an error response if that is not possible.
     pub(crate) fn begin_watch(&self, ask: &SimRequest) -> Result<WatchState, SimReply> {
         let target = PathTarget::from_path(&ask.path);
         if self.is_unserved(&target) {
@@ -245,14 +245,14 @@ impl SimCluster {
         Ok(WatchState::new(target.resource(), from, seconds))
     }
 
-    /// Tells of each change.
+    /// Returns a receiver of the version of each change.
     pub(crate) fn subscribe_changes(&self) -> Receiver<u64> {
         self.change_sender.subscribe()
     }
 }
 
 impl SimCluster {
-    /// A list of a server that is behind.
+    /// Returns a list of a server that is behind.
     pub(crate) fn stale_list(&self, ask: &SimRequest, version: u64) -> SimReply {
         match PathTarget::from_path(&ask.path) {
             PathTarget::All { resource, namespace } => self.list(ask, resource, namespace.as_deref(), version),
@@ -261,19 +261,19 @@ impl SimCluster {
     }
 }
 
-/// The past, as it is judged.
+/// The history, for the oracle.
 impl SimCluster {
-    /// Whether an object was ever there.
+    /// Returns whether an object ever existed.
     pub(crate) fn has_existed(&self, key: &SimObjectKey) -> bool {
         self.history.iter().any(|change| change.key == *key)
     }
 
-    /// An object in all its versions, with the time of each.
+    /// Returns all versions of an object, each with its time.
     pub(crate) fn object_history<'a>(&'a self, key: &'a SimObjectKey) -> impl Iterator<Item = (Timestamp, &'a Value)> {
         self.history.iter().filter(move |change| change.key == *key).map(|change| (change.at, change.object.as_ref()))
     }
 
-    /// Whether any object ever asked to take a tenant over.
+    /// Returns whether any object ever requested to adopt a tenant.
     pub(crate) fn was_adopted(&self, id: &str) -> bool {
         self.history.iter().any(|change| {
             let adoption = &change.object["spec"]["adoption"];
@@ -281,12 +281,12 @@ impl SimCluster {
         })
     }
 
-    /// The version that was the newest one at a time.
+    /// Returns the newest version at a time.
     pub(crate) fn version_at(&self, time: Timestamp) -> u64 {
         self.history.iter().rev().find(|change| change.at <= time).map_or(0, |change| change.version)
     }
 
-    /// An object in every version since one, that one included.
+    /// Returns the versions of an object since a version, including it.
     pub(crate) fn versions<'a>(&'a self, key: &'a SimObjectKey, since: u64) -> impl Iterator<Item = &'a Value> {
         self.history
             .iter()

@@ -1,4 +1,4 @@
-//! What may happen in a random run: what people do on both sides, in an order that nobody planned.
+//! Actions of a random run: what people do on both servers, in an arbitrary order.
 
 mod neighbours;
 
@@ -18,8 +18,8 @@ use super::seam::SimWorld;
 use super::troubles::{LastingFault, any_lasting_fault};
 pub(crate) use neighbours::{ClaimedOwner, NeighbourAction, TenantClaim};
 
-/// The objects of a random run: two Partners in two namespaces, three Clients of them, and one of each kind that has its
-/// eye on the tenants of the others.
+/// The objects of a random run: two Partners in two namespaces, three Clients of them, and one of each kind that claims
+/// the tenants of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SimActor {
     Acme,
@@ -65,12 +65,12 @@ impl SimActor {
     }
 }
 
-/// The spec of an object.
+/// Returns the spec of an object.
 pub(crate) fn object_spec(who: SimActor) -> Value {
     who.spec()
 }
 
-/// What is wrong with the consent to an end.
+/// What is wrong with the consent to a termination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConsentFlaw {
     None,
@@ -85,7 +85,7 @@ pub(crate) enum ConsentFlaw {
     Paused,
 }
 
-/// Something that happens.
+/// An action.
 #[derive(Clone, Debug)]
 pub(crate) enum SimAction {
     Create(SimActor),
@@ -104,7 +104,8 @@ pub(crate) enum SimAction {
     RemoveNewerMembers(SimActor),
     Neighbour(NeighbourAction),
     Trouble(LastingFault),
-    /// The end of a tenant whose consent is withdrawn while the call waits for its turn: after so many seconds of waiting.
+    /// A termination whose consent is withdrawn while the call waits for the rate limit, after so many seconds of
+    /// waiting.
     ConsentAndWithdraw(SimActor, u64),
     Foreign(SimActor),
     Adopt(SimActor),
@@ -121,7 +122,7 @@ fn any_actor() -> impl Strategy<Value = SimActor> {
     prop::sample::select(SimActor::ALL.to_vec())
 }
 
-/// Settings differ from object to object, so that a write shows by whom it was declared.
+/// Generates edits. Settings differ from object to object, so that a write shows which object declared it.
 fn any_edit(who: SimActor) -> impl Strategy<Value = Value> {
     prop_oneof![
         prop::sample::select(vec!["Bonn", "Ulm", "Trier"])
@@ -142,18 +143,18 @@ fn any_drift() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// How often what happens, as weights.
+/// Relative frequencies of actions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ActionWeights {
-    /// The end of a tenant, against 30 for what people do otherwise.
+    /// Terminations, against 30 for other actions of people.
     pub(crate) terminations: u32,
-    /// Mishaps, against the same 30.
+    /// Faults, against the same 30.
     pub(crate) faults: u32,
-    /// What objects want of each other's tenants, and troubles on the way to the servers.
+    /// Claims on tenants of other objects, and lasting faults on the way to the servers.
     pub(crate) neighbours: u32,
     /// A consent without a flaw.
     pub(crate) flawless: u32,
-    /// A consent with one of the flaws of the confirmation, against 3 for one of policy or mode.
+    /// A consent with a flaw of the confirmation, against 3 for a flaw of policy or mode.
     pub(crate) unconfirmed: u32,
     /// A pause between a second and a minute and a half, against 4 for shorter and longer ones.
     pub(crate) quiet: u32,
@@ -172,7 +173,7 @@ fn any_grace_period() -> impl Strategy<Value = i64> {
     prop::sample::select(vec![0, 45, 400])
 }
 
-/// A deed, and how long nothing else happens after it.
+/// Generates an action and the pause after it.
 pub(crate) fn any_action(odds: ActionWeights) -> impl Strategy<Value = (SimAction, Duration)> {
     let act = prop::sample::select(vec!["suspend", "activate", "suspend", "activate", "terminate"]);
     let place = || prop::sample::select(vec!["a", "b"]);
@@ -219,7 +220,7 @@ pub(crate) fn any_action(odds: ActionWeights) -> impl Strategy<Value = (SimActio
 }
 
 impl SimWorld {
-    /// The tenant of an object: the one that it records, or the living one with its mark.
+    /// Returns the tenant of an object: the one that it records, or the live one with its mark.
     pub(super) fn owned_tenant(&self, who: SimActor) -> Option<SimTenant> {
         let key = who.key();
         let place = format!("sim/{}/{}/{}", key.resource.kind, key.namespace, key.name);
@@ -229,7 +230,7 @@ impl SimWorld {
             .or_else(|| self.tenants().into_iter().find(lives))
     }
 
-    /// Does it, as far as it can be done.
+    /// Carries out an action as far as possible.
     pub(crate) fn perform(&self, deed: &SimAction) {
         match deed {
             SimAction::Create(who) => drop(self.create(&who.key(), &who.spec())),
@@ -241,7 +242,8 @@ impl SimWorld {
                 let _ = self.owned_tenant(*who).map(|tenant| self.act_in_console(&tenant, action));
             }
             SimAction::Delete(who) => drop(self.delete(&who.key())),
-            // Where there is nothing to end, it is declared: a run would else be over with its first ends.
+            // If there is nothing to terminate, the object is declared. Otherwise a run would be over with its first
+            // terminations.
             SimAction::Consent(who, ..)
             | SimAction::End(who, ..)
             | SimAction::EndWithNamespace(who, _)
@@ -295,12 +297,12 @@ impl SimWorld {
             SimAction::DeleteDefinition(resource) => self.delete_definition(*resource),
             SimAction::MakeDefinition(resource) => self.create_definition(*resource),
             SimAction::Resume(who) => self.resume_management(*who),
-            // Both take their time: the script of a run plays them.
+            // Both take time and are run by the script.
             SimAction::ConsentAndWithdraw(..) | SimAction::Crash => {}
         }
     }
 
-    /// Makes a tenant of somebody else under the name that an object wants.
+    /// Creates a tenant of another owner under the name that an object declares.
     fn create_foreign_tenant(&self, who: SimActor) {
         let parent = match who {
             SimActor::Acme | SimActor::Beta | SimActor::Upstart => Some("sp_1/msps".to_owned()),
@@ -315,7 +317,7 @@ impl SimWorld {
         }
     }
 
-    /// Takes over what somebody else made, or makes now, under the name.
+    /// Adopts a tenant of another owner under the name, which is created if it does not exist.
     fn adopt_foreign_tenant(&self, who: SimActor) {
         let under_name = || {
             let name = format!("{who:?}");
@@ -330,7 +332,7 @@ impl SimWorld {
         self.claim_tenant(who, &tenant.id, &json!({"takeFrom": null}));
     }
 
-    /// Sets policy, grace period and a confirmation that has a flaw or none.
+    /// Sets policy, grace period and a confirmation with or without a flaw.
     pub(super) fn write_consent(&self, who: SimActor, flaw: ConsentFlaw, grace: i64) {
         let Some(tenant) = self.owned_tenant(who) else { return };
         let now = tenantry::clock::now();

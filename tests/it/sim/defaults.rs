@@ -1,5 +1,4 @@
-//! What holds where a manifest says nothing: each default that the definitions promise, shown by the whole operator on
-//! objects that leave it out.
+//! Defaults: each one that the definitions promise, shown by the complete operator on objects that omit the setting.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::seam::{OperatorLife, SimWorld};
 use super::settle::{condition, is_ready, new_default_world};
 use super::sweep::scenarios;
 
-/// Settings whose description promises a default, and the test that leaves them out.
+/// Settings whose description promises a default, and the test that omits them.
 const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Client.spec.addOns", "what_a_client_leaves_out_comes_from_its_partner"),
     ("Client.spec.adoption", "an_object_takes_nothing_over_that_it_does_not_name"),
@@ -46,7 +45,7 @@ const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Partner.spec.connectionSecretRef", "the_default_connection_serves_partners_of_its_namespaces_alone"),
 ];
 
-/// Every path below a schema whose description promises a default.
+/// Collects every path below a schema whose description promises a default.
 fn collect_promised_defaults(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let description = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
     if description.to_ascii_lowercase().contains("default:") {
@@ -74,7 +73,7 @@ fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
         collect_promised_defaults(schema, &format!("{kind}.spec"), &mut found);
     }
     let shown: BTreeSet<&str> = DEFAULTS_WITH_TEST.iter().map(|(path, _)| *path).collect();
-    // Both kinds share these: what is shown for a Client holds for a Partner, whose code is the same.
+    // Both kinds share these: a test for a Client also covers a Partner, which uses the same code.
     let is_shown = |path: &String| {
         shown.contains(path.as_str())
             || path.strip_prefix("Partner.").is_some_and(|rest| shown.contains(format!("Client.{rest}").as_str()))
@@ -98,7 +97,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// A Partner, and a Client that says no more than it must.
+/// Creates a Partner, and a Client with only the required members.
 async fn create_minimal_objects(world: &SimWorld, partner: &Value) {
     world.create(&acme(), &scenarios::partner_spec(partner));
     wait_until_ready(world, &acme()).await;
@@ -154,7 +153,7 @@ fn an_object_is_written_corrected_and_not_asked_about() {
     let world = new_default_world();
     run_script(&world, async || {
         create_minimal_objects(&world, &json!({})).await;
-        // A change that interrupts people, without approval.
+        // A disruptive change, without approval.
         world.edit(&globex(), &json!({"details": {"name": "Globex AG", "city": "Bonn"}}));
         wait_until_ready(&world, &globex()).await;
         let tenant = world.tenant(&globex()).unwrap();
@@ -242,7 +241,7 @@ fn a_partner_takes_clients_of_its_own_namespace_alone() {
         world
             .wait_until("it is refused", |world| reason(world, &other).as_deref() == Some("NamespaceNotAllowed"))
             .await;
-        // Without a namespace the Partner is looked for beside the Client.
+        // Without a namespace the reference is to a Partner in the Client's namespace.
         let hooli = SimActor::Hooli.key();
         world.create(&hooli, &json!({"partnerRef": {"name": "acme"}, "details": {"name": "Hooli"}}));
         world.wait_until("it is not found", |world| reason(world, &hooli).as_deref() == Some("PartnerNotFound")).await;

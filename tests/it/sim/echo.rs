@@ -1,5 +1,5 @@
-//! Platforms whose reads are late, which keep values in a form of their own, or which take nothing of what they say they
-//! took. Writes are counted; at rest there are none.
+//! Platforms whose reads are late, which normalise values, or which accept writes without applying them. Writes are
+//! counted; at rest there are none.
 
 mod suspension;
 
@@ -26,28 +26,28 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// The last segment of the path of one client, for requests with this method and nothing behind the id.
+/// Returns the client id of a request for one client with this method and no further path segment.
 fn requested_client_id(ask: &SimRequest, method: &Method) -> Option<String> {
     let last = ask.path.rsplit('/').next().unwrap_or_default();
     let is_it = ask.side == SimServer::Platform && ask.method == method && last.starts_with("client_");
     is_it.then(|| last.to_owned())
 }
 
-/// Waits until an object is Ready for its spec as it is.
+/// Waits until an object is Ready for its current spec.
 async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
     world
         .wait_until(&format!("{} is Ready", key.name), |world| world.object(key).is_some_and(|one| is_ready(&one)))
         .await;
 }
 
-/// A world with a Partner and a Client, both Ready; `more` is the Client's spec.
+/// Creates a Partner and a Client, both Ready; `more` is the Client's spec.
 async fn create_partner_and_client(world: &SimWorld, more: &Value) {
     world.create(&acme(), &partner_spec(&json!({})));
     wait_until_ready(world, &acme()).await;
     world.create(&globex(), &client_spec("Globex", more));
 }
 
-/// Conditions that an object has, looked at each second for a while.
+/// Collects the conditions of an object, sampled each second for some time.
 async fn collect_conditions(world: &SimWorld, seconds: u64) -> BTreeSet<String> {
     let mut said = BTreeSet::new();
     for _ in 0..seconds {
@@ -65,7 +65,7 @@ async fn collect_conditions(world: &SimWorld, seconds: u64) -> BTreeSet<String> 
     said
 }
 
-/// Counts updates of clients by what they write.
+/// Records updates of clients by what they write.
 fn count_updates(world: &SimWorld) -> Arc<Mutex<Vec<Value>>> {
     let updates = Arc::<Mutex<Vec<Value>>>::default();
     let counted = Arc::clone(&updates);
@@ -83,7 +83,7 @@ fn request_reconcile(world: &SimWorld) {
     world.patch(&globex(), &json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}}));
 }
 
-/// Shows a member of each client otherwise.
+/// Rewrites a member of each client in answers.
 fn rewrite_shown_member(world: &SimWorld, member: &'static str, form: impl Fn(&str) -> Value + Send + 'static) {
     world.lock().edit = Some(Box::new(move |ask, reply| {
         let mut body = reply.json_body();
@@ -99,7 +99,8 @@ fn assert_no_condition(said: &BTreeSet<String>, words: &[&str]) {
     assert!(wrong.is_empty(), "{wrong:?} among {said:?}");
 }
 
-/// A tenant that reads do not show for some seconds after its create; returns what was said in three minutes.
+/// Runs with a tenant that reads do not show for some seconds after its create. Returns the conditions of three
+/// minutes.
 fn run_with_hidden_tenant(seconds: i64, restart_after: Option<Duration>) -> (SimWorld, BTreeSet<String>) {
     let world = new_default_world();
     let born = Mutex::new(BTreeMap::<String, Timestamp>::new());
@@ -123,7 +124,7 @@ fn run_with_hidden_tenant(seconds: i64, restart_after: Option<Duration>) -> (Sim
         all.extend(collect_conditions(&world, restart_after.map_or(180, |pause| pause.as_secs())).await);
     });
     if restart_after.is_some() {
-        // As it is given back by one that ends: the next one leads at once.
+        // An operator that ends releases it too, so that the next one leads at once.
         world.delete(&SimObjectKey::new(LEASES, OPERATOR_NAMESPACE, "tenantry-operator"));
         run_life(&world, &OperatorLife::new(2), settings(), async {
             all.extend(collect_conditions(&world, 3600).await);
@@ -211,7 +212,7 @@ fn a_write_to_a_new_tenant_that_is_not_found_yet_is_tried_again() {
     });
 }
 
-/// A platform whose reads show the former state for a minute after an update, with or without its revision.
+/// Runs on a platform whose reads show the former state for a minute after an update, with or without its revision.
 fn run_with_late_reads(has_revision: bool) {
     let world = new_default_world();
     let updates = count_updates(&world);
@@ -273,7 +274,7 @@ fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_aft
         request_reconcile(&world);
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 2));
-        // The Partner counts its clients with the next look.
+        // The Partner counts its clients in its next drift check.
         tokio::time::sleep(Duration::from_mins(15)).await;
     });
     let before = world.lock().oracle.writes;
@@ -292,7 +293,7 @@ fn a_rule_of_access_that_the_platform_shows_otherwise_is_never_in_sync_and_is_wr
     run_life(&world, &OperatorLife::new(1), settings(), async {
         create_partner_and_client(&world, &json!({})).await;
         wait_until_ready(&world, &globex()).await;
-        // Another rule than before the write, so that it could pass for a form of the platform's own.
+        // A different rule than before the write, so that it could be mistaken for the platform's normal form.
         rewrite_shown_member(&world, "whiteListedIps", |text| json!(if text.is_empty() { "" } else { "0.0.0.0/0" }));
         world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}));
         let said = collect_conditions(&world, 1800).await;
@@ -319,14 +320,14 @@ fn a_rule_of_access_that_cannot_be_put_right_is_not_called_ready_meanwhile() {
         world.change_in_console(&world.tenant(&globex()).unwrap(), &json!({"whiteListedIps": "0.0.0.0/0"}));
         let updates = ignore_updates(&world);
         request_reconcile(&world);
-        // Nobody edited the object: that it was Ready for this very spec does not count.
+        // The object was not edited. That it was Ready for this spec before does not count.
         let said = collect_conditions(&world, 60).await;
         assert!(said.contains("Ready=False/InProgress"), "{said:?}");
         assert!(!updates.lock().unwrap().is_empty());
     });
 }
 
-/// A platform that says yes to updates and does nothing.
+/// Lets the platform accept updates without applying them.
 fn ignore_updates(world: &SimWorld) -> Arc<Mutex<Vec<Value>>> {
     let updates = Arc::<Mutex<Vec<Value>>>::default();
     let counted = Arc::clone(&updates);

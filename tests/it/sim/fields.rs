@@ -1,5 +1,5 @@
-//! From each field of a spec to the platform, by a table that was written by hand from the platform's documentation: a field
-//! that is ignored or takes the place of another is found.
+//! Maps each field of a spec to the platform, by a table that was written by hand from the platform's documentation. It
+//! finds a field that is ignored or mixed up with another one.
 
 mod rows;
 
@@ -41,7 +41,7 @@ fn spec_from_rows(rows: &[FieldMapping], round: usize) -> Value {
     spec
 }
 
-/// `clients.defaults` with the values of the rows.
+/// Returns `clients.defaults` with the values of the rows.
 fn client_defaults_block(rows: &[FieldMapping], round: usize) -> Value {
     let mut block = json!({});
     for row in rows {
@@ -51,7 +51,7 @@ fn client_defaults_block(rows: &[FieldMapping], round: usize) -> Value {
     json!({"clients": {"defaults": block}})
 }
 
-/// What was last written of Duo, by tenant or by the name of one that is made.
+/// The last writes of Duo, by tenant or, for a create, by name.
 type DuoWrites = Arc<Mutex<BTreeMap<String, Value>>>;
 
 fn watch_duo(world: &SimWorld) -> DuoWrites {
@@ -72,12 +72,8 @@ fn watch_duo(world: &SimWorld) -> DuoWrites {
     duos
 }
 
-/// Holds what the platform shows to the table.
-fn compare_with_platform(
-    world: &SimWorld,
-    (key, rows, round): (&SimObjectKey, &[FieldMapping], usize),
-    duos: &DuoWrites,
-) {
+/// Compares what the platform shows with the table.
+fn compare_with_platform(world: &SimWorld, key: &SimObjectKey, rows: &[FieldMapping], round: usize, duos: &DuoWrites) {
     let tenant = world.tenant(key).unwrap();
     let shown = world.console(Method::GET, &SimWorld::tenant_path(&tenant), &Value::Null).json_body();
     let branding = world.console(Method::GET, &format!("{}/customBranding", tenant.id), &Value::Null).json_body();
@@ -141,10 +137,10 @@ fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
                     .wait_until("it is Ready", |world| world.object(key).is_some_and(|object| is_ready(&object)))
                     .await;
             }
-            // The heir is woken after its Partner, and its spec does not say when.
+            // The Client that inherits is reconciled after its Partner, and its spec does not show when.
             tokio::time::sleep(std::time::Duration::from_mins(1)).await;
             for (key, rows) in [(&partner, &of_partner), (&client, &of_client), (&heir, &of_heir)] {
-                compare_with_platform(&world, (key, rows, round), &duos);
+                compare_with_platform(&world, key, rows, round, &duos);
             }
         }
         let standard =
@@ -166,7 +162,7 @@ fn the_table_has_each_field_and_no_two_fields_have_the_same_values() {
             Field::ALL.iter().filter(|field| field.is_available_for(kind)).map(|field| field.path()).collect();
         let paths: BTreeSet<&str> = rows.iter().map(|row| row.path).collect();
         assert_eq!(paths, fields, "{}", kind.name());
-        // Every leaf of the definition that is a setting is below a row.
+        // Every leaf of the definition that is a setting is covered by a row.
         let sections = ["spec.details.", "spec.packages", "spec.addOns", "spec.security.", "spec.branding."];
         for node in schema::schema_nodes().iter().filter(|node| node.kind == kind.name() && node.is_leaf()) {
             if sections.iter().any(|section| node.path.starts_with(section)) {

@@ -1,4 +1,4 @@
-//! Images of the platform that cannot be loaded: they hold up neither their own tenant nor another.
+//! Images of the platform that cannot be loaded: they block neither their own tenant nor another one.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn large_logo() -> Value {
     json!({"branding": {"logo": {"inline": STANDARD.encode(bytes.into_inner())}}})
 }
 
-/// The platform shows of an image only where it is, as one without the extension of digests.
+/// Lets the platform show only the address of an image, as one without the extension for digests.
 fn hide_digests(world: &SimWorld) {
     world.lock().edit = Some(Box::new(|ask, reply| {
         let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { return };
@@ -56,12 +56,12 @@ fn is_branding_write(ask: &SimRequest) -> bool {
     ask.side == SimServer::Platform && ask.is_write() && ask.path.to_lowercase().contains("branding")
 }
 
-/// What was asked for while files met their fate.
+/// Number of image loads and branding writes under a fault.
 #[derive(Clone, Default)]
 struct ImageRequestCounts(Arc<Mutex<(usize, usize)>>);
 
 impl ImageRequestCounts {
-    /// Lets files meet a fate; counts their loads and the writes of branding.
+    /// Applies a fault to image files. Counts their loads and the writes of branding.
     fn counting(world: &SimWorld, fate: RequestFate) -> Self {
         let asked = Self::default();
         let counted = asked.clone();
@@ -92,7 +92,7 @@ fn tenant_city(world: &SimWorld, key: &SimObjectKey) -> Value {
     world.tenant(key).unwrap().settings["city"].clone()
 }
 
-/// Another operator takes the tenants over from their objects alone, and no record tells which image was written.
+/// Removes the write records, as when another operator adopts the tenants from their objects alone.
 fn remove_write_records(world: &SimWorld) {
     let mut status = world.object(&acme()).unwrap()["status"].take();
     status["applied"].as_object_mut().unwrap().remove("writeOnly");
@@ -147,8 +147,8 @@ fn ready_says(world: &SimWorld, key: &SimObjectKey) -> String {
     world.object(key).and_then(|object| condition(&object, "Ready")).map(|(_, reason)| reason).unwrap_or_default()
 }
 
-/// A new tenant in the console, with this logo; its id.
-fn clicked(world: &SimWorld, name: &str, logo: &Value) -> String {
+/// Creates a tenant with this logo in the console, and returns its id.
+fn create_by_api(world: &SimWorld, name: &str, logo: &Value) -> String {
     let sp = world.lock().platform.credential.tenant_id.clone();
     let body = json!({"name": name, "timeZone": "Europe/Berlin", "country": "Germany"});
     let made = world.console(Method::POST, &format!("{sp}/msps"), &body).json_body();
@@ -158,9 +158,9 @@ fn clicked(world: &SimWorld, name: &str, logo: &Value) -> String {
     id
 }
 
-/// A logo that the platform serves as it was sent.
+/// Returns a logo that the platform serves exactly as it was sent.
 fn clean_logo(world: &SimWorld) -> Value {
-    let id = clicked(world, "Model", &large_logo());
+    let id = create_by_api(world, "Model", &large_logo());
     let branding = world.console(Method::GET, &format!("{id}/customBranding"), &Value::Null).json_body();
     let path = branding["logo"]["logoPath"].as_str().unwrap();
     let ask = SimRequest::from_person(SimServer::Platform, Method::GET, path, &Value::Null);
@@ -169,8 +169,9 @@ fn clean_logo(world: &SimWorld) -> Value {
     json!({"branding": {"logo": {"inline": STANDARD.encode(file)}}})
 }
 
-/// While files meet this fate nothing is said of the tenant; afterwards it is as declared, and nothing was written.
-async fn is_only_delayed(world: &SimWorld, (fate, reason): (&RequestFate, &str), script: impl FnOnce(&SimWorld)) {
+/// Asserts that the fault only delays the tenant: meanwhile its state is unknown, afterwards it is as declared, and
+/// nothing was written.
+async fn is_only_delayed(world: &SimWorld, fate: &RequestFate, reason: &str, script: impl FnOnce(&SimWorld)) {
     let asked = ImageRequestCounts::counting(world, fate.clone());
     script(world);
     world.wait_until("the trouble is told", |world| ready_says(world, &acme()) == reason).await;
@@ -199,7 +200,7 @@ fn a_platform_that_is_away_while_an_image_is_loaded_is_no_drift() {
             remove_write_records(&world);
             spec["management"] = management;
             run_life(&world, &OperatorLife::new(2), settings(), async {
-                is_only_delayed(&world, (&fate, reason), |world| drop(world.edit(&acme(), &spec))).await;
+                is_only_delayed(&world, &fate, reason, |world| drop(world.edit(&acme(), &spec))).await;
             });
             assert_eq!(world.unmet_waits(), Vec::<String>::new(), "{fate:?}");
         }
@@ -211,11 +212,11 @@ fn a_platform_that_is_away_while_an_image_is_loaded_refuses_no_take_over() {
     let world = new_default_world();
     let mut spec = clean_logo(&world);
     hide_digests(&world);
-    let id = clicked(&world, "Acme", &spec);
+    let id = create_by_api(&world, "Acme", &spec);
     spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
     run_life(&world, &OperatorLife::new(1), settings(), async {
         let create = |world: &SimWorld| drop(world.create(&acme(), &scenarios::partner_spec(&spec)));
-        is_only_delayed(&world, (&error_fate(500), "PlatformUnavailable"), create).await;
+        is_only_delayed(&world, &error_fate(500), "PlatformUnavailable", create).await;
     });
     assert_eq!(world.unmet_waits(), Vec::<String>::new());
 }

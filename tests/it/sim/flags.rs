@@ -1,4 +1,4 @@
-//! Each flag of the operator, followed to its effect: started with another value than the default, it acts otherwise.
+//! Each flag of the operator changes its behaviour when it is started with another value than the default.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -78,7 +78,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// Plays a script with the flags' defaults but these.
+/// Runs a script with these flags instead of their defaults.
 fn run_script_with_flags(world: &SimWorld, flags: &[&str], script: impl AsyncFnOnce()) {
     assert!(run_life(world, &OperatorLife::new(1), settings_with(flags), script()).is_some());
     let violations = world.lock().oracle.violations.clone();
@@ -98,7 +98,7 @@ fn has_condition(world: &SimWorld, key: &SimObjectKey, kind: &str, reason: &str)
     world.object(key).and_then(|object| condition(&object, kind)).is_some_and(|(_, why)| why == reason)
 }
 
-/// Every request to the platform but for a token is answered so much later.
+/// Delays every answer of the platform, except for tokens.
 fn slow_down_platform(world: &SimWorld, pause: Duration) {
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         let is_tenants = ask.side == SimServer::Platform && ask.path.starts_with("/api/");

@@ -1,4 +1,4 @@
-//! A platform that is not ours: one that has only what is documented, or that answers what this release does not know.
+//! A foreign platform: one with only the documented API, or one whose answers this release does not know.
 
 mod spread;
 
@@ -24,7 +24,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// A Client of the partner that the credential belongs to.
+/// Returns a Client of the partner that the credential belongs to.
 fn client_spec(world: &SimWorld, name: &str) -> Value {
     let partner = world.lock().platform.credential.tenant_id.clone();
     json!({
@@ -33,7 +33,7 @@ fn client_spec(world: &SimWorld, name: &str) -> Value {
     })
 }
 
-/// Makes a tenant in the console.
+/// Creates a tenant in the console.
 fn create_in_console(world: &SimWorld, name: &str) -> SimTenant {
     let partner = world.lock().platform.credential.tenant_id.clone();
     let body = json!({"name": name, "address": "x", "timeZone": "Europe/Berlin", "country": "Germany"});
@@ -53,7 +53,7 @@ async fn wait_until_ready(world: &SimWorld) {
     world.wait_until("it is ready", |world| world.object(&globex()).is_some_and(|object| is_ready(&object))).await;
 }
 
-/// Edits an answer in JSON.
+/// Edits a JSON answer.
 fn edit_reply(reply: &mut SimReply, edit: impl FnOnce(&mut Value)) {
     let mut value = reply.json_body();
     edit(&mut value);
@@ -68,10 +68,10 @@ fn is_search_page(ask: &SimRequest, number: &str) -> bool {
     ask.path.ends_with("/search") && ask.parameter("pageNo").as_deref() == Some(number)
 }
 
-/// How often a list shifts: more often than the looks before one create read it.
+/// How often a list shifts: more often than the lookups before one create read it.
 const LIST_SHIFTS: usize = 24;
 
-/// The operator makes a tenant and ends before it learns of it.
+/// Creates a tenant with an operator that ends before it receives the answer.
 fn crash_after_create(world: &SimWorld, name: &str) {
     world.create(&globex(), &client_spec(world, name));
     world.lock().fates =
@@ -82,9 +82,9 @@ fn crash_after_create(world: &SimWorld, name: &str) {
     world.lock().fates = Box::new(|_, _| RequestFate::Pass);
 }
 
-/// The operator makes a tenant and never learns of it; somebody suspends it among a hundred suspended siblings, one of
-/// which is activated between the first page and the second, and suspended again before the next first page: each reading
-/// of the list lacks the tenant.
+/// Creates a tenant whose create gets no answer. The tenant is then suspended among a hundred suspended siblings. One
+/// sibling is activated between the first page and the second, and suspended again before the next first page, so that
+/// each reading of the list lacks the tenant.
 fn create_with_shifting_list(name: &str) -> (usize, usize, usize) {
     let world = new_documented_world();
     let siblings: Vec<SimTenant> =
@@ -102,7 +102,7 @@ fn create_with_shifting_list(name: &str) -> (usize, usize, usize) {
         let number = counted.load(Ordering::SeqCst);
         let (is_first, is_second) = (is_search_page(ask, "1"), is_search_page(ask, "2"));
         counted.fetch_add(usize::from(is_second), Ordering::SeqCst);
-        // Some times, and then nobody touches the sibling any more.
+        // After this number of shifts the sibling does not change any more.
         if number < LIST_SHIFTS && (is_first || is_second) {
             let action = if is_second { "activate" } else { "suspend" };
             let mut act = SimRequest::from_person(
@@ -148,7 +148,7 @@ fn a_tenant_that_one_answer_leaves_out_is_not_made_a_second_time() {
     let world = new_documented_world();
     crash_after_create(&world, "Globex");
     let mut answers = 0;
-    // Each second list leaves it out, as a replica that is behind would, and says so in its total.
+    // Each second list lacks it, with a total of 0, as from a replica that is behind.
     world.lock().edit = Some(Box::new(move |ask, reply| {
         if ask.path.ends_with("/search") && reply.json_body()["totalResults"] == json!(1) {
             answers += 1;
@@ -183,7 +183,7 @@ fn drift_on_a_platform_that_tells_of_no_change_is_found_within_a_day() {
             counted.fetch_add(usize::from(ask.method == Method::GET && ask.path.ends_with(&id)), Ordering::SeqCst);
             RequestFate::Pass
         });
-        // Not at once, as after a restart: every slice of a day has begun.
+        // Not immediately, as after a restart: every daily slice has begun.
         tokio::time::sleep(Duration::from_hours(25)).await;
         world.change_in_console(&tenant, &json!({"address": "elsewhere"}));
         tokio::time::sleep(Duration::from_hours(25)).await;
@@ -248,7 +248,7 @@ fn where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written() 
     let why = |world: &SimWorld, key: &SimObjectKey| condition(&world.object(key).unwrap(), "Ready").unwrap().1;
     run_life(&world, &OperatorLife::new(2), settings(), async {
         world.edit(&globex(), &json!({"details": {"city": "Bonn"}}));
-        // One that is made only now, under a Partner that was made with the extensions.
+        // An object that is created only now, under a Partner that was created with the extensions.
         world.perform(&SimAction::Create(SimActor::Initech));
         world.wait_until("it is told", |world| why(world, &globex()) == "ExtensionsMissing").await;
         world.wait_until("of both", |world| why(world, &SimActor::Initech.key()) == "ExtensionsMissing").await;
@@ -272,7 +272,7 @@ fn add_ons_of_a_later_release_are_kept_shown_and_sent_back() {
     });
     let sent = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&sent);
-    // The platform brings an add-on of its own to every client.
+    // The platform gives every client an add-on that was not requested.
     world.lock().edit = Some(Box::new(move |ask, reply| {
         if !ask.path.contains("/clients") {
             return;
@@ -294,7 +294,7 @@ fn add_ons_of_a_later_release_are_kept_shown_and_sent_back() {
         let status = world.object(&globex()).unwrap()["status"].clone();
         assert_eq!(status["unknown"], json!([{"path": "addOns", "values": ["Synthetic Monitoring"]}]));
         assert_eq!(condition(&world.object(&globex()).unwrap(), "InSync").unwrap().0, "True");
-        // What our own platform refuses the other takes; only the request counts here.
+        // The other platform accepts what ours refuses. Only the request counts here.
         world.edit(&globex(), &json!({"addOns": sold["addOns"]}));
         let count = Arc::clone(&sent);
         world.wait_until("the list is written", move |_| count.lock().unwrap().len() > 1).await;
@@ -380,14 +380,14 @@ fn one_member_that_cannot_be_read_is_named_and_nothing_else_is_the_worse_for_it(
     assert_eq!(status["unknown"], json!([{"path": "details.city", "message": told}]));
     let in_sync = condition(&world.object(&globex()).unwrap(), "InSync");
     assert_eq!(in_sync, Some(("Unknown".to_owned(), "AnswerNotUnderstood".to_owned())));
-    // Two creates: that the city cannot be read back is no reason to write it again.
+    // Two creates: a city that cannot be read back is not written again.
     assert_eq!(writes.load(Ordering::SeqCst), 2, "{}", story_text(&world));
 }
 
 #[test]
 fn a_row_without_a_name_stops_no_create_and_a_name_that_it_holds_is_still_not_taken_twice() {
     let world = new_default_world();
-    // Of every row of a list the platform shows no name.
+    // The platform shows no name in any row of a list.
     world.lock().edit = Some(Box::new(|ask, reply| {
         if ask.is_list() {
             edit_reply(reply, |list| {

@@ -1,5 +1,5 @@
-//! What random runs are for, each once in a run that is written by hand: it happens, and where the product is broken there
-//! the oracle says so.
+//! The events that random runs are for, each once in a hand-written run: the event occurs, and the oracle reports it
+//! where the product is broken.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::seam::SimWorld;
 use super::troubles::LastingFault;
 use super::weather::FaultRates;
 
-/// Plays deeds with minutes after each, in good weather; the world must be whole.
+/// Runs actions with minutes after each and without faults. Asserts that the oracle finds no violation.
 fn run_actions(deeds: Vec<(SimAction, u64)>) -> SimWorld {
     let deeds = deeds.into_iter().map(|(deed, minutes)| (deed, Duration::from_mins(minutes))).collect();
     let weather = FaultRates { seed: 1, faults: 0, crashes: 0 };

@@ -1,4 +1,4 @@
-//! Two installations of the operator in one cluster, each with a Lease of its own: an object is managed by one of them.
+//! Two installations of the operator in one cluster, each with its own Lease: an object is managed by one of them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn client_spec() -> Value {
     json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex", "city": "Kiel"}})
 }
 
-/// What each life of an operator wrote, but for leases, records and events.
+/// The writes of each operator life, without leases, records and events.
 #[derive(Clone, Default)]
 struct InstallationWrites(Arc<Mutex<Vec<(usize, String)>>>, Arc<Mutex<usize>>);
 
@@ -59,7 +59,7 @@ impl InstallationWrites {
         all.iter().filter(|(by, _)| *by == life).map(|(_, line)| line.clone()).collect()
     }
 
-    /// Events that say so, of whichever installation.
+    /// Returns the number of events about another installation.
     fn event_count(&self) -> usize {
         *self.1.lock().unwrap()
     }
@@ -94,7 +94,7 @@ fn assert_no_violations(world: &SimWorld) {
     assert!(state.oracle.violations.is_empty(), "{:#?}\n{}", state.oracle.violations, state.story.join("\n"));
 }
 
-/// A Partner and a Client that the first installation made.
+/// Creates a Partner and a Client by the first installation.
 async fn create_by_first_installation(world: &SimWorld) {
     world.create(&acme(), &scenarios::partner_spec(&json!({})));
     world.create(&globex(), &client_spec());
@@ -104,7 +104,7 @@ async fn create_by_first_installation(world: &SimWorld) {
     }
 }
 
-/// Another installation beside the one of the script.
+/// Starts another installation beside the one of the script.
 fn spawn_second_installation(
     world: &SimWorld,
     life: &OperatorLife,
@@ -184,7 +184,7 @@ fn an_object_is_moved_by_annotation_also_from_an_installation_that_is_gone() {
         world
             .wait_until("the edit is applied", |world| world.tenant(&globex()).unwrap().settings["city"] == "Bonn")
             .await;
-        // The record stays when a tool that replaces objects takes the annotation away.
+        // The record stays when a tool that replaces objects removes the annotation.
         assign_installation(&world, &globex(), None);
         world.edit(&globex(), &json!({"details": {"city": "Ulm"}}));
         world
@@ -246,11 +246,11 @@ fn objects_without_a_record_are_taken_by_the_first_that_writes() {
     let world = new_default_world();
     let made = run_life(&world, &OperatorLife::new(1), settings(), async {
         create_by_first_installation(&world).await;
-        // The Partner's counts of clients move with a look for drift.
+        // The Partner's counts of clients change with a drift check.
         tokio::time::sleep(Duration::from_mins(30)).await;
     });
     assert!(made.is_some());
-    // As a release left them that knew no installations.
+    // As a release without installations left it.
     let mut object = world.object(&globex()).unwrap();
     let mut intent: Value =
         serde_json::from_str(object["metadata"]["annotations"]["tenantry.dev/intent"].as_str().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! A life of the operator on the simulated servers: the real one, on a paused clock.
+//! A life of the operator on the simulated servers: the real program, on a paused clock.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,12 +24,13 @@ pub(crate) const OPERATOR_NAMESPACE: &str = "tenantry-system";
 /// Host of the platform.
 pub(crate) const PLATFORM_HOST: &str = "platform.example";
 
-/// The operator's flags. Long leases, since their renewals are requests too; nothing else differs from the defaults.
+/// Returns the operator's flags. Leases are long, since their renewals are requests too; all others have their
+/// defaults.
 pub(crate) fn settings() -> OperatorFlags {
     settings_with(&[])
 }
 
-/// The same with more flags.
+/// Returns the same flags with additional ones.
 pub(crate) fn settings_with(more: &[&str]) -> OperatorFlags {
     let flags = [
         "--platform-hosts",
@@ -48,7 +49,7 @@ pub(crate) fn settings_with(more: &[&str]) -> OperatorFlags {
     OperatorFlags::parse_from(["tenantry-operator"].iter().chain(&flags).chain(more))
 }
 
-/// The same where the accounts have hosts of their own.
+/// Returns the same flags for accounts with different hosts.
 pub(crate) fn wide_settings() -> OperatorFlags {
     let hosts = format!("{PLATFORM_HOST},{OTHER_HOST}");
     let OperatorFlags { platform_hosts, .. } =
@@ -56,18 +57,18 @@ pub(crate) fn wide_settings() -> OperatorFlags {
     OperatorFlags { platform_hosts, ..settings() }
 }
 
-/// Lives one life while `script` goes on beside it; ends with the script, or when the operator ends by itself or crashes.
-/// Returns the script's result where it came to its end.
+/// Runs one life beside `script`. It ends with the script, or when the operator ends by itself or crashes. Returns the
+/// script's result if the script finished.
 pub(crate) fn run_life<T>(
     world: &SimWorld,
     life: &OperatorLife,
     settings: OperatorFlags,
     script: impl Future<Output = T>,
 ) -> Option<T> {
-    run_life_with_standby(world, (life, false), settings, script)
+    run_life_with_standby(world, life, false, settings, script)
 }
 
-/// An operator beside the one of a life, which crashes and is started again for itself.
+/// Runs an operator beside the one of a life. It crashes and restarts independently.
 async fn restart_second_operator(world: &SimWorld, life: &OperatorLife, settings: &OperatorFlags) {
     for number in 1.. {
         let own = OperatorLife::new(1000 * life.number + number);
@@ -82,10 +83,11 @@ async fn restart_second_operator(world: &SimWorld, life: &OperatorLife, settings
     }
 }
 
-/// The same, with a second operator beside it or without.
+/// Runs one life with or without a second operator.
 pub(crate) fn run_life_with_standby<T>(
     world: &SimWorld,
-    (life, is_doubled): (&OperatorLife, bool),
+    life: &OperatorLife,
+    is_doubled: bool,
     settings: OperatorFlags,
     script: impl Future<Output = T>,
 ) -> Option<T> {
@@ -107,7 +109,7 @@ pub(crate) fn run_life_with_standby<T>(
                 () = life.wait_for_end() => break None,
                 done = &mut script => break Some(done),
                 () = &mut beside => break None,
-                // A Pod whose operator ends is started again.
+                // A Pod whose operator ends is restarted.
                 ended = running => {
                     let mut state = world.lock();
                     state.oracle.forget_holder(life.number);
@@ -129,20 +131,21 @@ pub(crate) fn run_life_with_standby<T>(
     ended
 }
 
-/// One operator, until it ends by itself.
+/// Runs one operator until it ends by itself.
 pub(crate) async fn run_operator(
     world: &SimWorld,
     life: &OperatorLife,
     settings: OperatorFlags,
 ) -> Result<(), OperatorError> {
-    run_operator_until(world, life, (settings, std::future::pending())).await
+    run_operator_until(world, life, settings, std::future::pending()).await
 }
 
-/// One operator, until it is asked to end or ends by itself.
+/// Runs one operator until it is asked to end or ends by itself.
 pub(crate) async fn run_operator_until(
     world: &SimWorld,
     life: &OperatorLife,
-    (settings, stop): (OperatorFlags, impl Future<Output = ()> + Send + 'static),
+    settings: OperatorFlags,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), OperatorError> {
     world.lock().oracle.alive.insert(life.number);
     let home = settings.namespace.clone().unwrap_or_else(|| OPERATOR_NAMESPACE.to_owned());
@@ -178,7 +181,7 @@ fn headers(all: &axum::http::HeaderMap) -> BTreeMap<String, String> {
     all.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-/// All hosts lead to the same platform; faults tell them apart.
+/// Adds the host, by which faults distinguish accounts: all hosts lead to the same platform.
 fn with_host(mut headers: BTreeMap<String, String>, url: &url::Url) -> BTreeMap<String, String> {
     headers.insert("host".to_owned(), url.host_str().unwrap_or_default().to_owned());
     headers
@@ -234,10 +237,10 @@ fn to_http_response(SimReply { status, headers, body }: SimReply) -> Result<Resp
     Ok(response.body(body)?)
 }
 
-/// Time between two bookmarks of a watch in which nothing happens.
+/// Time between two bookmarks of an idle watch.
 const BOOKMARKS: Duration = Duration::from_mins(1);
 
-/// A watch: what changed is told in order, after the lag, until its time is over.
+/// Serves a watch: it sends changes in order, after the lag, until its time is over.
 async fn serve_watch(world: SimWorld, life: OperatorLife, ask: SimRequest) -> Result<Response<Box<DynBody>>, BoxError> {
     let begun = world.begin_watch(&life, &ask).await?;
     let mut watching = match begun {

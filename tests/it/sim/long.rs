@@ -1,4 +1,4 @@
-//! The long run: one random run after the other, and a histogram of what came of it.
+//! The long run: many random runs, and a histogram of their outcomes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -12,7 +12,8 @@ use super::random::{RandomRun, any_run, check_run, play_run};
 use super::seam::SimWorld;
 use crate::support::{env_number, regression_file};
 
-/// The conditions without which no tenant is ended, each of which must alone have kept one alive.
+/// The conditions without which no tenant may be terminated. Each must have been the only one that prevented a
+/// termination.
 const SINGLE_CONDITIONS: [&str; 13] = [
     "no confirmation",
     "name",
@@ -29,7 +30,7 @@ const SINGLE_CONDITIONS: [&str; 13] = [
     "namespace going",
 ];
 
-/// What the neighbours, the accounts and the clocks must have done, each at least once.
+/// Events of neighbours, accounts and clocks, each of which must occur at least once.
 const WIDER_EVENTS: [&str; 22] = [
     "accounts that hung",
     "branding written",
@@ -55,20 +56,20 @@ const WIDER_EVENTS: [&str; 22] = [
     "adoptions",
 ];
 
-/// Mostly attempts to end tenants, each with enough time before the next to be judged.
+/// Mostly attempts to terminate tenants, each with enough time to be decided before the next.
 const ODDS: ActionWeights =
     ActionWeights { terminations: 120, faults: 2, neighbours: 25, flawless: 10, unconfirmed: 20, quiet: 15 };
 
-/// From how many steps on each condition must have been seen often.
+/// Number of steps from which each condition must have occurred often.
 const LONG_RUN_STEPS: usize = 200_000;
 
-/// Runs that one seed of the whole may have before those of the next begin.
+/// Number of runs for one seed before those of the next seed begin.
 const SEEDS: u64 = 1_000_000;
 
-/// After so many steps it says how far it is.
+/// Number of steps between two progress reports.
 const REPORT_INTERVAL: usize = 10_000;
 
-/// Counts by what is counted.
+/// Counts by outcome.
 type OutcomeCounts = BTreeMap<String, usize>;
 
 fn count_outcomes(world: &SimWorld, tally: &mut OutcomeCounts) {
@@ -93,19 +94,19 @@ fn count_outcomes(world: &SimWorld, tally: &mut OutcomeCounts) {
     }
 }
 
-/// The run of a seed.
+/// Returns the run of a seed.
 fn run_of(seed: u64) -> RandomRun {
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     any_run(ODDS, 10..150).new_tree(&mut TestRunner::new(config)).unwrap().current()
 }
 
-/// The seeds of the runs that failed once, one a line.
+/// Reads the seeds of failed runs, one a line.
 fn kept_seeds() -> Vec<u64> {
     let text = fs::read_to_string(regression_file("long")).unwrap_or_default();
     text.lines().filter(|line| !line.starts_with('#')).map(|line| line.trim().parse().unwrap()).collect()
 }
 
-/// Keeps a seed, so that each run of the tests plays it.
+/// Stores a seed, so that each run of the tests repeats it.
 fn keep_seed(seed: u64) {
     if !kept_seeds().contains(&seed) {
         let file = OpenOptions::new().create(true).append(true).open(regression_file("long"));
@@ -119,7 +120,7 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     let seed: u64 = env_number("TENANTRY_SEED").unwrap_or(1);
     let (mut done, mut worlds, mut tally) = (0, 0, OutcomeCounts::new());
     let mut violations = Vec::new();
-    // Each run has a seed of its own, by which it alone can be played again.
+    // Each run has a seed, by which it alone can be repeated.
     for one in kept_seeds().into_iter().chain((seed * SEEDS..).take(steps)) {
         if done >= steps {
             break;

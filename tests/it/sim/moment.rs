@@ -1,4 +1,4 @@
-//! A moment before which passwords are too old: noted before it is sent, sent once, and never moved back.
+//! The time before which passwords are too old: it is recorded before it is sent, sent once, and never moved back.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use super::sweep::scenarios;
 const FIRST: &str = "2026-01-01T00:00:00Z";
 const SECOND: &str = "2026-01-02T00:00:00Z";
 
-/// What was noted and sent, in order; the reply to the first switch is lost.
+/// Records and writes, in order. The reply to the first switch is lost.
 type WriteTrace = Arc<Mutex<Vec<String>>>;
 
 fn record_writes(world: &SimWorld) -> WriteTrace {
@@ -73,7 +73,7 @@ fn a_moment_is_noted_before_it_is_sent_and_never_moves_back() {
     run_life(&world, &OperatorLife::new(1), settings(), async {
         world.create(&acme, &scenarios::partner_spec(&json!({})));
         wait_until_idle(&world, 1).await;
-        // Any spelling of a moment is the same.
+        // Every spelling of a time is equal.
         for moment in [FIRST, "2026-01-01T01:00:00+01:00", SECOND, FIRST] {
             world.edit(&acme, &password_time_spec(moment));
             wait_until_idle(&world, 1).await;
@@ -89,7 +89,7 @@ fn a_moment_is_noted_before_it_is_sent_and_never_moves_back() {
     assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
-/// A platform of a release that has no field for the moment.
+/// Creates the platform of a release that has no such field.
 fn world_without_field() -> SimWorld {
     let world = new_default_world();
     world.lock().edit = Some(Box::new(|_, reply| {
@@ -101,7 +101,7 @@ fn world_without_field() -> SimWorld {
     world
 }
 
-/// A partner whose own policy leaves the switch off.
+/// Returns a partner whose policy leaves the switch off.
 fn lenient_partner() -> Value {
     let policy = json!({"custom": {"minLength": 12}, "changePasswordAtNextLogin": false});
     scenarios::partner_spec(&json!({"security": {"passwordPolicy": policy}}))
@@ -111,7 +111,7 @@ async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
     world.wait_until("it is Ready", |world| world.object(key).is_some_and(|one| is_ready(&one))).await;
 }
 
-/// Reason and message of the condition Ready.
+/// Returns reason and message of the condition Ready.
 fn ready_reason_and_message(world: &SimWorld, key: &SimObjectKey) -> (String, String) {
     let object = world.object(key).unwrap();
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
@@ -128,7 +128,7 @@ fn without_the_field_a_partners_switch_is_turned_on_once_for_each_moment() {
     run_life(&world, &OperatorLife::new(1), settings(), async {
         world.create(&acme, &lenient_partner());
         wait_until_ready(&world, &acme).await;
-        // The reply to it is lost: it may have been carried out, and is not sent again.
+        // The reply is lost: the write may have been carried out, and is not sent again.
         world.edit(&acme, &password_time_spec(FIRST));
         tokio::time::sleep(std::time::Duration::from_mins(10)).await;
         wait_until_ready(&world, &acme).await;

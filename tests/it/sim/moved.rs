@@ -1,4 +1,4 @@
-//! A platform that gets another host name.
+//! A platform whose host name changes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use super::settle::{condition, is_ready, new_default_world, wait_until_idle};
 
 const NEW: &str = "moved.example";
 
-/// The flags of a life after the move; the old host is not on the list any more.
+/// Returns the flags of a life after the move, in which the old host is not allowed any more.
 fn settings_after_move(more: &[&str]) -> OperatorFlags {
     let flags =
         ["tenantry-operator", "--platform-hosts", NEW, "--namespace", OPERATOR_NAMESPACE, "--cluster-id", "sim"];

@@ -1,5 +1,5 @@
-//! Faults that only a server which is told to can show: a list that is an old one, watches that end again and again, a
-//! store that is full, and two operators at once.
+//! Faults that only a scripted server can produce: an outdated list, watches that end again and again, a full store,
+//! and two operators at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// Plays the steps of a scenario in one life, and what comes after.
+/// Runs a scenario in one life until the world is at rest.
 fn play_scenario(name: &str, number: usize, world: &SimWorld) {
     let scenario = scenarios::scenario_named(name);
     let done = run_life(world, &OperatorLife::new(number), settings(), async {
@@ -128,7 +128,7 @@ fn without_the_kind_client_the_end_of_a_partner_is_held_and_looked_at_seldom() {
 /// Times at which the objects of a kind were listed or watched.
 type WatchTimes = Arc<Mutex<Vec<Timestamp>>>;
 
-/// Ends every watch in a way for half an hour; returns when Clients were listed or watched.
+/// Ends every watch in one way for half an hour. Returns when Clients were listed or watched.
 fn end_every_watch(end: impl Fn(&SimRequest) -> RequestFate + Send + 'static) -> Vec<Timestamp> {
     let world = new_default_world();
     let times = WatchTimes::default();
@@ -251,7 +251,7 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
             let scenario = scenarios::scenario_named("update");
             for (at, (what, act, is_so)) in scenario.steps.iter().enumerate() {
                 if at == 2 {
-                    // Whoever leads loses the API server, and the other takes its place.
+                    // The leader loses the API server, and the other operator takes over.
                     let asked = world.lock().oracle.asked.clone();
                     let leader = if asked[&1] > asked[&2] { 1 } else { 2 };
                     world.lock().fates = Box::new(move |(life, _), ask| {
@@ -295,7 +295,7 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
         tenantry::clock::follow_tokio_clock(world.lock().now);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = Arc::new(Mutex::new(Some(stop)));
-        // Longer than the Pod of a program that nobody configured would get; the default timeout is longer still.
+        // Longer than the Pod of an unconfigured program would get. The default timeout is even longer.
         world.lock().fates = Box::new(move |_, ask| {
             if ask.method == axum::http::Method::POST && ask.path.ends_with("/msps") {
                 let asked = stop.lock().unwrap().take().map(|stop| stop.send(()));
@@ -309,7 +309,7 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
         let asked = async {
             let _ = stopped.await;
         };
-        let ended = run_operator_until(&world, &OperatorLife::new(1), (settings(), asked)).await;
+        let ended = run_operator_until(&world, &OperatorLife::new(1), settings(), asked).await;
         assert!(ended.is_ok(), "{ended:?}");
         assert!(begun.elapsed() < Duration::from_secs(75), "it ends soon after: {:?}", begun.elapsed());
     });

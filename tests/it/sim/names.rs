@@ -1,4 +1,4 @@
-//! Names in references that an older definition let through.
+//! Names in references that an older definition accepted.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Objects of a newer release: a field or a value that this one does not know. Such an object waits, its tenant is left
-//! alone, and all others go on.
+//! Objects of a newer release: a field or a value that this one does not know. Such an object waits, its tenant is not
+//! changed, and all others are reconciled.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,28 +17,29 @@ use super::seam::{OperatorLife, RequestFate, SimWorld};
 use super::settle::{condition, is_ready, new_default_world, wait_until_idle};
 use super::sweep::scenarios;
 
-/// A field that no release knows yet.
+/// Returns a field that no release knows yet.
 pub(crate) fn newer_field() -> Value {
     json!({"quota": {"users": 3}})
 }
 
-/// A value that no release knows yet.
+/// Returns a value that no release knows yet.
 pub(crate) fn newer_value() -> Value {
     json!({"addOns": ["BrandNewAddOn"]})
 }
 
-/// Neither of them.
+/// Returns a patch that removes both.
 pub(crate) fn without_newer_members() -> Value {
     json!({"quota": null, "addOns": null})
 }
 
-/// Whether an object holds one of them.
+/// Returns whether an object holds one of them.
 pub(crate) fn is_newer(object: &Value) -> bool {
     let add_ons = object["spec"]["addOns"].as_array();
     !object["spec"]["quota"].is_null() || add_ons.is_some_and(|all| all.iter().any(|one| one == "BrandNewAddOn"))
 }
 
-/// Since when an object has held one of them without a pause. One that is gone owns nothing that could be taken from it.
+/// Returns since when an object has held one of them without interruption. A deleted object owns nothing that could be
+/// taken from it.
 pub(crate) fn newer_since(cluster: &SimCluster, key: &SimObjectKey) -> Option<Timestamp> {
     cluster.get(key)?;
     let mut since = None;
@@ -48,7 +49,7 @@ pub(crate) fn newer_since(cluster: &SimCluster, key: &SimObjectKey) -> Option<Ti
     since
 }
 
-/// Time in which a pass that began before may still write.
+/// Time in which a pass that began earlier may still write.
 pub(crate) const MAX_PASS_TIME: SignedDuration = SignedDuration::from_mins(6);
 
 const NEWER_REASON: &str = "NotUnderstood";
@@ -76,7 +77,7 @@ async fn wait_until_ready(world: &SimWorld, who: SimActor) {
     world.wait_until(&format!("{who:?} is Ready"), is_so).await;
 }
 
-/// Acme with Globex and Initech.
+/// Creates Acme with Globex and Initech.
 async fn create_family(world: &SimWorld) {
     for who in [SimActor::Acme, SimActor::Globex, SimActor::Initech] {
         world.perform(&SimAction::Create(who));

@@ -1,4 +1,4 @@
-//! Judges every request by what the two servers hold and by the requests before it, and by nothing else.
+//! Judges every request by the state of the two servers and by the requests before it, and by nothing else.
 
 mod counts;
 mod ends;
@@ -20,56 +20,56 @@ use super::platform::SimTenant;
 use super::troubles::ShownRead;
 pub(crate) use ends::AcceptedConfirmation;
 
-/// Whom an operator's life has looked at, and how that stood then.
+/// The last read of each object or tenant by a life, and the state that it showed.
 type LastReads<T> = BTreeMap<(usize, String), T>;
 
-/// What was seen so far.
+/// The oracle's record of a run.
 #[derive(Default)]
 pub(crate) struct Oracle {
-    /// The tenants as they are.
+    /// The current tenants.
     pub(crate) tenants: BTreeMap<String, SimTenant>,
-    /// What was broken.
+    /// Violated invariants.
     pub(crate) violations: Vec<String>,
-    /// Ids by the UID of the object for which an operator made them.
+    /// Tenant ids that an operator created, by the UID of the object.
     pub(crate) created: BTreeMap<String, Vec<String>>,
-    /// Tenants that an operator ended.
+    /// Tenants that an operator terminated.
     pub(crate) ended: BTreeSet<String>,
-    /// Changes that an operator asked for, the lease and events apart, with their time.
+    /// Number of changes that an operator requested, except the lease and events.
     pub(crate) writes: usize,
-    /// Last of them.
+    /// Time of the last one.
     pub(crate) last_write: Option<Timestamp>,
-    /// Ends that were refused: why, and which objects with which consent.
+    /// Refused terminations: the reason, and which objects with which consent.
     pub(crate) refused: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Reasons of events.
+    /// Counts of event reasons.
     pub(crate) events: BTreeMap<String, usize>,
-    /// Whether a list of the platform left a tenant out: then its refusal of a second create is the look.
+    /// Whether a list of the platform lacked a tenant. Then its refusal of a second create replaces the lookup.
     pub(crate) has_left_out: bool,
-    /// Requests of each life.
+    /// Number of requests of each life.
     pub(crate) asked: BTreeMap<usize, usize>,
-    /// Lives that go on.
+    /// Lives that are running.
     pub(crate) alive: BTreeSet<usize>,
-    /// Since when the clocks of the servers and the operator's have been more than a minute apart.
+    /// Since when the clocks of the servers and the operator's differ by more than a minute.
     pub(crate) apart_since: Option<Timestamp>,
-    /// What the next answer showed of its tenant, where it was not the present.
+    /// What the next answer showed of its tenant, if it was outdated.
     pub(crate) shown_late: Option<ShownRead>,
-    /// What happened, and to whom.
+    /// Events of the run, and the objects concerned.
     pub(crate) occurred: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Value of the Secret that a tenant was last given.
+    /// Value of the Secret that each tenant was last given.
     pub(crate) keys: BTreeMap<String, String>,
-    /// When the mark of a tenant last moved.
+    /// When the mark of each tenant last moved.
     moved: BTreeMap<String, Timestamp>,
     holders: BTreeMap<usize, String>,
-    /// Where the lease of a life is, for one of another installation.
+    /// Namespace of the Lease of each life.
     homes: BTreeMap<usize, String>,
-    /// Who leads, and since when.
+    /// The leader, and since when it leads.
     leader: Option<(String, Timestamp)>,
-    /// The life that last began to lead.
+    /// The life that last became the leader.
     led: Option<usize>,
     suspended_since: BTreeMap<String, Timestamp>,
     accepted: BTreeMap<String, AcceptedConfirmation>,
-    /// Version of the cluster when a life last read an object.
+    /// Version of the cluster when a life last read each object.
     read: LastReads<u64>,
-    /// A tenant as a life last read it.
+    /// Each tenant as a life last read it.
     seen: LastReads<SimTenant>,
 }
 
@@ -94,7 +94,7 @@ fn subject_of_request(ask: &SimRequest) -> RequestSubject<'_> {
     }
 }
 
-/// The object of a mark's place.
+/// Returns the object that a mark's place names.
 pub(crate) fn key_of_place(place: &str) -> Option<SimObjectKey> {
     let parts: Vec<&str> = place.split('/').collect();
     let ["sim", kind, namespace, name] = parts[..] else { return None };
@@ -102,7 +102,7 @@ pub(crate) fn key_of_place(place: &str) -> Option<SimObjectKey> {
     Some(SimObjectKey::new(resource, namespace, name))
 }
 
-/// The object that a path of the cluster is about.
+/// Returns the object that a path of the cluster is about.
 fn object_of_path(path: &str) -> Option<(SimObjectKey, bool)> {
     let parts: Vec<&str> = path.strip_prefix("/apis/tenantry.dev/v1alpha1/namespaces/")?.split('/').collect();
     let resource =
@@ -119,7 +119,7 @@ impl Oracle {
         self.violations.push(format!("{at}: {}: {}", ask.log_line(), what.as_ref()));
     }
 
-    /// A request of an operator is on its way.
+    /// Checks a request of an operator before it is carried out.
     pub(crate) fn check_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
         *self.asked.entry(life).or_default() += 1;
         if !ask.is_write() {
@@ -144,11 +144,11 @@ impl Oracle {
             self.add_violation(at, ask, format!("sent by life {life} while `{holder:?}` leads"));
         }
         if ask.side == SimServer::Platform {
-            self.check_change_request((life, ask), cluster, at);
+            self.check_change_request(life, ask, cluster, at);
         }
     }
 
-    fn check_change_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
+    fn check_change_request(&mut self, life: usize, ask: &SimRequest, cluster: &SimCluster, at: Timestamp) {
         let (RequestSubject::Update(id) | RequestSubject::Act(id, _)) = subject_of_request(ask) else { return };
         let key = (life, id.to_owned());
         let seen = self.seen.get(&key).or_else(|| self.tenants.get(id)).cloned();
@@ -160,10 +160,10 @@ impl Oracle {
         if !was_there && !cluster.was_adopted(id) {
             self.add_violation(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
         }
-        if let Some(fault) = self.foreign_change((life, ask), &tenant, (cluster, at)) {
+        if let Some(fault) = self.foreign_change(life, ask, &tenant, cluster, at) {
             self.add_violation(at, ask, fault);
         }
-        if let Some(fault) = self.forbidden_change(ask, &tenant, (cluster, at)) {
+        if let Some(fault) = self.forbidden_change(ask, &tenant, cluster, at) {
             self.add_violation(at, ask, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
@@ -171,17 +171,20 @@ impl Oracle {
             self.add_violation(at, ask, "a change of a tenant whose object is not understood");
         }
         if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate")) {
-            for fault in self.termination_faults((life, &tenant), cluster, at) {
+            for fault in self.termination_faults(life, &tenant, cluster, at) {
                 self.add_violation(at, ask, fault);
             }
         }
     }
 
-    /// A request was carried out; with the tenants as they are now where it may have changed one.
+    /// Records a reply, with the current tenants if the request may have changed one.
     pub(crate) fn record_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
-        (cluster, tenants): (&SimCluster, Option<Vec<SimTenant>>),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
+        cluster: &SimCluster,
+        tenants: Option<Vec<SimTenant>>,
         at: Timestamp,
     ) {
         let shown = self.shown_late.take();
@@ -193,8 +196,8 @@ impl Oracle {
             return;
         }
         match ask.side {
-            SimServer::Platform => self.record_platform_reply((life, ask, reply), shown, at),
-            SimServer::Cluster => self.record_cluster_reply((life, ask, reply), cluster, at),
+            SimServer::Platform => self.record_platform_reply(life, ask, reply, shown, at),
+            SimServer::Cluster => self.record_cluster_reply(life, ask, reply, cluster, at),
         }
     }
 
@@ -211,7 +214,9 @@ impl Oracle {
 
     fn record_platform_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
         shown: Option<ShownRead>,
         at: Timestamp,
     ) {
@@ -258,7 +263,9 @@ impl Oracle {
 
     fn record_cluster_reply(
         &mut self,
-        (life, ask, reply): (usize, &SimRequest, &SimReply),
+        life: usize,
+        ask: &SimRequest,
+        reply: &SimReply,
         cluster: &SimCluster,
         at: Timestamp,
     ) {
@@ -283,34 +290,34 @@ impl Oracle {
         let after = reply.json_body();
         if is_status {
             self.record_status(&after, cluster);
-            self.check_status_write((life, &key, &after), ask, at);
+            self.check_status_write(life, &key, &after, ask, at);
         } else if ask.json()["metadata"]["finalizers"].is_array() && !has_finalizer(&after) {
             let version = cluster.version().saturating_sub(1);
             if let Some(before) = cluster.object_at_version(&key, version).filter(|before| has_finalizer(before)) {
-                self.check_finalizer_removal((life, &key, before.as_ref()), (ask, cluster), at);
+                self.check_finalizer_removal(life, &key, before.as_ref(), ask, cluster, at);
             }
         }
     }
 
-    /// Since when nothing was written; nothing where no operator leads that lives.
+    /// Returns since when nothing was written, or `None` if no running operator leads.
     pub(crate) fn quiet_since(&self) -> Option<Timestamp> {
         let (_, since) = self.leader.as_ref()?;
         self.leading_life().filter(|life| self.alive.contains(life))?;
         Some(self.last_write.map_or(*since, |last| last.max(*since)))
     }
 
-    /// An operator ended by itself; the one that is started for it leads when it has asked for that.
+    /// Forgets an operator that ended by itself. Its successor leads once it has acquired the lease.
     pub(crate) fn forget_holder(&mut self, life: usize) {
         self.holders.remove(&life);
     }
 
-    /// The life that leads.
+    /// Returns the life that leads.
     pub(crate) fn leading_life(&self) -> Option<usize> {
         let (leader, _) = self.leader.as_ref()?;
         self.holders.iter().find(|(_, holder)| *holder == leader).map(|(life, _)| *life)
     }
 
-    /// What still stands between the tests and the truth at the end of a run.
+    /// Returns the objects that have more than one live tenant at the end of a run.
     pub(crate) fn duplicate_tenants(&self) -> Vec<String> {
         let mut living: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for tenant in self.tenants.values().filter(|tenant| tenant.state != "TERMINATED") {
@@ -322,7 +329,7 @@ impl Oracle {
     }
 }
 
-/// Whether our finalizer is on an object.
+/// Returns whether an object has our finalizer.
 pub(crate) fn has_finalizer(object: &Value) -> bool {
     object["metadata"]["finalizers"].as_array().into_iter().flatten().any(|one| one == FINALIZER)
 }

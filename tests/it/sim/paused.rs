@@ -1,4 +1,4 @@
-//! A pause with an end: it holds everything until its time, and then ends by itself.
+//! A pause with an end: nothing happens before, and then it ends by itself.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn create_partner_and_client(world: &SimWorld, spec: &Value) {
     }
 }
 
-/// Pauses the object for minutes from now; returns the time.
+/// Pauses the object for some minutes, and returns the end of the pause.
 fn pause_for_minutes(world: &SimWorld, minutes: i64) -> String {
     let until = (tenantry::clock::now() + SignedDuration::from_mins(minutes)).to_string();
     world.edit(&globex(), &json!({"management": {"pausedUntil": until}}));
@@ -66,7 +66,7 @@ fn a_pause_with_an_end_holds_every_write_until_then_and_ends_by_itself() {
         let notes = event_notes(&world, "ManagementPaused");
         assert!(matches!(notes.as_slice(), [note] if note.contains(&until)), "{notes:?}");
         assert_eq!(event_notes(&world, "Resumed"), Vec::<String>::new());
-        // The look for drift comes every ten minutes: within two the object has woken by itself.
+        // Drift checks run every ten minutes, so within two minutes the object was requeued by its own timer.
         sleep_minutes(2).await;
         assert_eq!(tenant_city(&world), "Ulm");
         assert_eq!(paused_condition(&world), None);
@@ -184,7 +184,7 @@ fn a_paused_object_says_so_in_its_columns_and_ready_keeps_its_value() {
     assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
-/// The object as a release left it that knew no installations.
+/// Removes the installation from the intent, as a release without installations left it.
 fn remove_installation_from_intent(world: &SimWorld) {
     let mut object = world.object(&globex()).unwrap();
     let mut intent: Value =
@@ -222,7 +222,7 @@ fn a_pause_that_ends_within_a_pass_lets_nothing_be_written_without_a_claim() {
             if ask.side == SimServer::Platform && ask.path.ends_with("/suspend") {
                 noted.lock().unwrap().push(*is_claimed.lock().unwrap());
             }
-            // The object is read again when the pass has begun, and the answer comes after the end of the pause.
+            // The object is read again after the pass has begun, and the answer comes after the end of the pause.
             let is_slow = is_globex && ask.method == Method::GET && std::mem::take(&mut is_first);
             if is_slow { RequestFate::SlowReply(Duration::from_secs(28)) } else { RequestFate::Pass }
         });

@@ -1,4 +1,4 @@
-//! What people do: with `kubectl` on the cluster, and in the platform's console behind the operator's back.
+//! What people do: with `kubectl` on the cluster, and in the platform's console without the operator's knowledge.
 
 use axum::body::Bytes;
 use axum::http::Method;
@@ -34,7 +34,7 @@ impl SimWorld {
         tenantry::clock::now()
     }
 
-    /// A request to the API server.
+    /// Sends a request to the API server.
     pub(crate) fn kubectl(&self, method: Method, path: &str, body: &Value) -> SimReply {
         let now = self.now();
         self.lock().carry_out(0, &SimRequest::from_person(SimServer::Cluster, method, path, body), now)
@@ -49,17 +49,17 @@ impl SimWorld {
         self.kubectl(Method::POST, &path, &body)
     }
 
-    /// A merge patch.
+    /// Sends a merge patch.
     pub(crate) fn patch(&self, key: &SimObjectKey, patch: &Value) -> SimReply {
         self.kubectl(Method::PATCH, &key.resource.path(&key.namespace, &key.name), patch)
     }
 
-    /// A merge patch of the spec.
+    /// Sends a merge patch of the spec.
     pub(crate) fn edit(&self, key: &SimObjectKey, spec: &Value) -> SimReply {
         self.patch(key, &json!({"spec": spec}))
     }
 
-    /// A status, as the operator writes it.
+    /// Applies a status as the operator does.
     pub(crate) fn apply_status(&self, key: &SimObjectKey, body: &Value) -> SimReply {
         let now = self.now();
         let path = format!("{}/status", key.resource.path(&key.namespace, &key.name));
@@ -73,7 +73,7 @@ impl SimWorld {
         self.kubectl(Method::DELETE, &key.resource.path(&key.namespace, &key.name), &Value::Null)
     }
 
-    /// Strips our finalizer by hand.
+    /// Removes our finalizer as a person.
     pub(crate) fn remove_finalizer(&self, key: &SimObjectKey) {
         if let Some(object) = self.object(key) {
             let kept: Vec<Value> = object["metadata"]["finalizers"]
@@ -87,12 +87,12 @@ impl SimWorld {
         }
     }
 
-    /// The object as it is.
+    /// Returns the current object.
     pub(crate) fn object(&self, key: &SimObjectKey) -> Option<Value> {
         self.lock().cluster.get(key).cloned()
     }
 
-    /// The Secret `platform` of a namespace.
+    /// Creates the Secret `platform` in a namespace.
     pub(crate) fn create_connection_secret(&self, namespace: &str) -> SimReply {
         let credential = self.lock().platform.credential.clone();
         let host = self.lock().troubles.account_host(namespace);
@@ -104,37 +104,37 @@ impl SimWorld {
         self.kubectl(Method::POST, &SECRETS.path(namespace, ""), &body)
     }
 
-    /// Makes a namespace with its Secret.
+    /// Creates a namespace with its Secret.
     pub(crate) fn create_namespace(&self, name: &str) {
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         self.kubectl(Method::POST, "/api/v1/namespaces", &body);
         self.create_connection_secret(name);
     }
 
-    /// `kubectl delete namespace`.
+    /// Runs `kubectl delete namespace`.
     pub(crate) fn delete_namespace(&self, name: &str) {
         self.delete(&SimObjectKey::new(NAMESPACES, "", name));
     }
 
-    /// `kubectl delete crd`.
+    /// Runs `kubectl delete crd`.
     pub(crate) fn delete_definition(&self, resource: super::cluster::Resource) {
         self.delete(&SimObjectKey::new(DEFINITIONS, "", &resource.definition()));
     }
 
-    /// Puts a definition back.
+    /// Creates a definition again.
     pub(crate) fn create_definition(&self, resource: super::cluster::Resource) {
         let metadata = json!({"name": resource.definition()});
         let body = json!({"apiVersion": DEFINITIONS.api, "kind": DEFINITIONS.kind, "metadata": metadata});
         self.kubectl(Method::POST, &DEFINITIONS.path("", ""), &body);
     }
 
-    /// The controllers of Kubernetes do what is due.
+    /// Runs the controllers of Kubernetes.
     pub(crate) fn run_controllers(&self) {
         let now = self.now();
         self.lock().run_controllers(now);
     }
 
-    /// The controllers work, and definitions, namespaces and Secrets that are not there are made.
+    /// Runs the controllers, and creates missing definitions, namespaces and Secrets.
     pub(crate) fn restore_prerequisites(&self) {
         self.run_controllers();
         for resource in [PARTNERS, CLIENTS] {
@@ -148,19 +148,19 @@ impl SimWorld {
         }
     }
 
-    /// The tenants as the database has them.
+    /// Returns the tenants in the database.
     pub(crate) fn tenants(&self) -> Vec<SimTenant> {
         let platform = std::sync::Arc::clone(&self.lock().platform);
         platform.tenants()
     }
 
-    /// The tenant that status records.
+    /// Returns the tenant that status records.
     pub(crate) fn tenant(&self, key: &SimObjectKey) -> Option<SimTenant> {
         let id = self.object(key)?["status"]["uniqueId"].as_str()?.to_owned();
         self.tenants().into_iter().find(|tenant| tenant.id == id)
     }
 
-    /// A request in the console, with a token of its own.
+    /// Sends a request as the console, with a separate token.
     pub(crate) fn console(&self, method: Method, path: &str, body: &Value) -> SimReply {
         let now = self.now();
         let mut state = self.lock();
@@ -179,7 +179,7 @@ impl SimWorld {
         state.carry_out(0, &ask, now)
     }
 
-    /// Path of a tenant in the console.
+    /// Returns the path of a tenant in the console.
     pub(crate) fn tenant_path(tenant: &SimTenant) -> String {
         let segment = if tenant.id.starts_with("msp") { "msps" } else { "clients" };
         format!("{}/{segment}/{}", tenant.parent, tenant.id)
@@ -190,7 +190,7 @@ impl SimWorld {
         self.console(Method::POST, &Self::tenant_path(tenant), change)
     }
 
-    /// `activate`, `suspend` or `terminate` in the console.
+    /// Runs `activate`, `suspend` or `terminate` in the console.
     pub(crate) fn act_in_console(&self, tenant: &SimTenant, action: &str) -> SimReply {
         self.console(Method::POST, &format!("{}/{action}", Self::tenant_path(tenant)), &Value::Null)
     }

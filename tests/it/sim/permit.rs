@@ -1,4 +1,4 @@
-//! What changes while a call that ends a tenant waits for its turn, and clocks that do not agree.
+//! Changes while a `terminate` call waits for the rate limit, and clocks that differ.
 
 mod open;
 
@@ -34,7 +34,7 @@ fn initech() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "initech")
 }
 
-/// Partner and Clients that are Ready.
+/// Creates a Partner and Clients that are Ready.
 async fn create_ready_objects(world: &SimWorld) {
     world.create(&acme(), &scenarios::partner_spec(&json!({})));
     let spec = json!({"details": {"name": "Umbrella"}});
@@ -48,7 +48,7 @@ async fn create_ready_objects(world: &SimWorld) {
     world.wait_until("all are Ready", are_ready).await;
 }
 
-/// Waits second by second.
+/// Waits, with a check each second.
 async fn wait_until(world: &SimWorld, what: &str, is_so: impl Fn(&SimWorld) -> bool) {
     for _ in 0..600 {
         if is_so(world) {
@@ -59,13 +59,13 @@ async fn wait_until(world: &SimWorld, what: &str, is_so: impl Fn(&SimWorld) -> b
     panic!("in vain waited for {what}:\n{}", world.lock().story.join("\n"));
 }
 
-/// Calls of an operator that end a tenant or stop one.
+/// Counts the operator's calls that terminate or suspend a tenant.
 fn count_calls(world: &SimWorld, action: &str) -> usize {
     let sent = |line: &&String| line.contains("   life 1 Platform POST") && line.contains(&format!("/{action} "));
     world.lock().story.iter().filter(sent).count()
 }
 
-/// Writes of the status of `globex`.
+/// Counts the writes of the status of `globex`.
 fn status_writes(world: &SimWorld) -> usize {
     let story = &world.lock().story;
     story.iter().filter(|line| line.contains(" Cluster PATCH ") && line.contains("/clients/globex/status")).count()
@@ -85,7 +85,7 @@ fn tenant_state(world: &SimWorld, name: &str) -> String {
     world.tenants().into_iter().find(|tenant| tenant.name == name).unwrap().state
 }
 
-/// From the next edit of the neighbour on, nothing is sent to the budget that it shares for 50 seconds.
+/// Exhausts the shared rate limit for 50 seconds, from the next edit of the neighbour on.
 fn exhaust_rate_limit(world: &SimWorld, neighbour: &'static str) {
     let is_used_up = AtomicBool::new(false);
     world.lock().fates = Box::new(move |_, ask| {
@@ -98,10 +98,11 @@ fn exhaust_rate_limit(world: &SimWorld, neighbour: &'static str) {
     });
 }
 
-/// Ends a tenant whose call then waits for half a minute, and lets something happen ten seconds into the wait.
+/// Terminates a tenant whose call waits for half a minute, and makes a change ten seconds into the wait.
 async fn change_while_call_waits(
     world: &SimWorld,
-    (key, neighbour): (&SimObjectKey, &SimObjectKey),
+    key: &SimObjectKey,
+    neighbour: &SimObjectKey,
     happens: impl Fn(&SimWorld),
 ) {
     world.edit(key, &scenarios::confirmed_deletion(world, key, 90));
@@ -121,12 +122,12 @@ async fn change_while_call_waits(
     happens(world);
 }
 
-/// Plays it for a Client and returns the world, which must be whole.
+/// Runs it for a Client and returns the world, in which the oracle must find no violation.
 fn run_client_while_call_waits(happens: impl Fn(&SimWorld), ends: impl Fn(&SimWorld) -> bool) -> SimWorld {
     let world = new_default_world();
     let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         create_ready_objects(&world).await;
-        change_while_call_waits(&world, (&globex(), &initech()), happens).await;
+        change_while_call_waits(&world, &globex(), &initech(), happens).await;
         wait_until(&world, "it comes to its end", ends).await;
         tokio::time::sleep(Duration::from_mins(10)).await;
     });
@@ -187,7 +188,7 @@ fn a_client_that_is_made_while_the_end_of_its_partner_waits_keeps_the_partner() 
         create_ready_objects(&world).await;
         let made = |world: &SimWorld| {
             let partner = world.tenant(&umbrella()).unwrap();
-            // A suspended partner takes no clients; somebody puts it back in service for a moment.
+            // A suspended partner accepts no clients, so it is activated for a moment.
             let reply = world.create(
                 &SimObjectKey::new(CLIENTS, "a", "late"),
                 &json!({"partnerRef": {"name": "umbrella"}, "details": {"name": "Late", "address": "Hauptstr. 1"}}),
@@ -195,7 +196,7 @@ fn a_client_that_is_made_while_the_end_of_its_partner_waits_keeps_the_partner() 
             assert!(reply.is_success(), "{reply:?}");
             assert_eq!(partner.state, "SUSPENDED");
         };
-        change_while_call_waits(&world, (&umbrella(), &acme()), made).await;
+        change_while_call_waits(&world, &umbrella(), &acme(), made).await;
         wait_until(&world, "it is held", |world| deletion_blocked_reason(world, &umbrella()) == "ClientsRemain").await;
         tokio::time::sleep(Duration::from_mins(10)).await;
     });
@@ -209,7 +210,7 @@ fn without_any_change_the_call_is_sent_once_when_its_turn_comes() {
     let world = new_default_world();
     let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         create_ready_objects(&world).await;
-        change_while_call_waits(&world, (&globex(), &initech()), |_| {}).await;
+        change_while_call_waits(&world, &globex(), &initech(), |_| {}).await;
         wait_until(&world, "it is ended", is_gone).await;
         wait_until_idle(&world, 1).await;
     });
@@ -273,7 +274,7 @@ fn a_consent_that_is_withdrawn_while_the_suspension_waits_for_its_turn_suspends_
     assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
-/// What the definition says that an object has which leaves a field of `deletion` out.
+/// Returns the defaults in the definition for omitted fields of `deletion`.
 fn deletion_defaults() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(crate::assets::root().join("crds/clients.yaml")).unwrap();
     let whole: serde_json::Value = serde_yaml::from_str(&text).unwrap();
@@ -315,7 +316,7 @@ fn each_default_of_a_deletion_that_the_definition_states_holds_for_an_object_tha
     assert_eq!(world.idle_faults(), Vec::<String>::new());
 }
 
-/// The next leader's clock is ahead of all others.
+/// Moves the next leader's clock ahead of all others.
 fn advance_operator_clock(world: &SimWorld, by: SignedDuration) {
     let mut state = world.lock();
     state.now += by;
@@ -350,7 +351,7 @@ fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_
             (deletion_blocked_reason(&world, &globex()).as_str(), tenant_state(&world, "Globex").as_str()),
             ("ClockDisagrees", "SUSPENDED")
         );
-        // Somebody sets the clock.
+        // Somebody sets the clock back by a day.
         tenantry::clock::follow_tokio_clock(tenantry::clock::now() - day);
         world.lock().ahead = ClockOffsets::default();
         world.wait_until("the period goes on", |world| deletion_blocked_reason(world, &globex()).is_empty()).await;
@@ -363,7 +364,7 @@ fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_
     assert!(terminated_once_after(&world, purge_after));
 }
 
-/// Whether the one call that ended a tenant was sent after a time.
+/// Returns whether exactly one `terminate` call was sent, and after this time.
 fn terminated_once_after(world: &SimWorld, time: Timestamp) -> bool {
     let story = world.lock().story.clone();
     let sent: Vec<&String> = story.iter().filter(|line| line.contains("/terminate ")).collect();

@@ -1,6 +1,6 @@
-//! The real platform in this process: its own runtime on another thread, SQLite in memory that survives the lives of
-//! operators, and its time of day set by each request. Whoever asks blocks until the answer is there, so that the virtual
-//! time of a simulation stands still meanwhile.
+//! The real platform in this process: a separate runtime on another thread, SQLite in memory that survives the lives of
+//! operators, and a clock that each request sets. The caller blocks until the answer arrives, so that the virtual time
+//! of a simulation does not advance meanwhile.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,11 +18,11 @@ use tower::ServiceExt;
 
 use super::ask::{SimReply, SimRequest};
 
-/// A tenant as the database holds it.
+/// A tenant in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SimTenant {
     pub(crate) id: String,
-    /// Unique id of the tenant above.
+    /// Unique id of the parent tenant.
     pub(crate) parent: String,
     pub(crate) name: String,
     /// `ACTIVE`, `SUSPENDED` or `TERMINATED`.
@@ -40,7 +40,7 @@ enum PlatformJob {
     Reset(SyncSender<()>),
 }
 
-/// A platform for one thread's simulations, one after the other.
+/// A platform for the simulations of one thread, one after the other.
 pub(crate) struct SimPlatform {
     jobs: Sender<PlatformJob>,
     pub(crate) credential: Credential,
@@ -53,7 +53,7 @@ impl Drop for SimPlatform {
     }
 }
 
-/// A folder in memory where the machine has one.
+/// Returns a folder in memory, if the machine has one.
 fn memory_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let memory = PathBuf::from("/dev/shm");
@@ -64,7 +64,7 @@ fn memory_folder() -> PathBuf {
 }
 
 impl SimPlatform {
-    /// One that has the extensions, or one that has only what is documented.
+    /// Starts a platform with the extensions, or with only the documented API.
     pub(crate) fn start(documented_only: bool) -> Self {
         let folder = memory_folder();
         let database = folder.join("platform.db").display().to_string();
@@ -72,7 +72,7 @@ impl SimPlatform {
         let (started, credential) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(Box::pin(serve_jobs((database, documented_only), queue, started)));
+            runtime.block_on(Box::pin(serve_jobs(database, documented_only, queue, started)));
         });
         Self { jobs, credential: credential.recv().unwrap(), folder }
     }
@@ -83,24 +83,25 @@ impl SimPlatform {
         answered.recv().unwrap()
     }
 
-    /// Carries a request out as of a time.
+    /// Carries out a request at a time.
     pub(crate) fn carry_out(&self, ask: &SimRequest, at: Timestamp) -> SimReply {
         self.run_job(|answer| PlatformJob::Ask(at, Box::new(ask.clone()), answer))
     }
 
-    /// Every tenant, tombstones included.
+    /// Returns every tenant, including terminated ones.
     pub(crate) fn tenants(&self) -> Vec<SimTenant> {
         self.run_job(PlatformJob::Tenants)
     }
 
-    /// Leaves nothing but the service provider and its credential.
+    /// Removes everything except the service provider and its credential.
     pub(crate) fn reset(&self) {
         self.run_job(PlatformJob::Reset);
     }
 }
 
 async fn serve_jobs(
-    (database, documented_only): (String, bool),
+    database: String,
+    documented_only: bool,
     queue: Receiver<PlatformJob>,
     started: Sender<Credential>,
 ) {
@@ -139,7 +140,7 @@ const RESET: [&str; 9] = [
     "UPDATE counter SET value = 1 WHERE name = 'tenant'",
 ];
 
-/// The same where the partner of the credential must stay.
+/// The same, but keeps the partner of the credential.
 const RESET_DOCUMENTED: [&str; 8] = [
     "DELETE FROM audit",
     "DELETE FROM audit_head",

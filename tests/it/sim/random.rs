@@ -1,5 +1,5 @@
-//! Random runs: whatever people do and whatever breaks, no invariant falls at any request, and once nothing breaks any more
-//! everything comes to rest as declared, with an empty second plan.
+//! Random runs: no action and no fault may violate an invariant at any request. Once the faults end, everything must
+//! come to rest as declared, with an empty second plan.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use super::troubles::LastingFault;
 use super::weather::FaultRates;
 use crate::support::random_cases;
 
-/// In which an operator that ends tenants without a deletion would have shown itself.
+/// Time in which an operator that terminates tenants without a deletion would have shown itself.
 const UNWANTED_TERMINATION_TIME: Duration = Duration::from_secs(30);
 
-/// In which another operator takes the place of one that cannot renew its lease.
+/// Time in which another operator takes over from one that cannot renew its lease.
 const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 
 /// A run.
@@ -26,13 +26,13 @@ const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 pub(crate) struct RandomRun {
     pub(crate) deeds: Vec<(SimAction, Duration)>,
     pub(crate) weather: FaultRates,
-    /// How far watches are behind.
+    /// Delay of watches.
     pub(crate) lag: Duration,
-    /// How many versions a list after a restart is behind.
+    /// Number of versions by which a list after a restart is behind.
     pub(crate) behind: u64,
-    /// Whether a second operator is there, to lead when the first cannot.
+    /// Whether a second operator runs, which leads if the first one cannot.
     pub(crate) is_doubled: bool,
-    /// Whether the platform shows values in a form of its own.
+    /// Whether the platform normalises values.
     pub(crate) normalises: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn any_run(odds: ActionWeights, steps: std::ops::Range<usize>) -> imp
     )
 }
 
-/// Plays a run to its rest.
+/// Runs until the world is at rest.
 pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
     let world = new_two_account_world();
     {
@@ -74,9 +74,10 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
         }
         let done = run_life_with_standby(
             &world,
-            (&life, run.is_doubled),
+            &life,
+            run.is_doubled,
             wide_settings(),
-            perform_actions(&world, &life, (run, &next)),
+            perform_actions(&world, &life, run, &next),
         );
         if done.is_some() {
             return world;
@@ -88,7 +89,7 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
     }
 }
 
-async fn perform_actions(world: &SimWorld, life: &OperatorLife, (run, next): (&RandomRun, &Cell<usize>)) {
+async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun, next: &Cell<usize>) {
     while let Some((deed, pause)) = run.deeds.get(next.get()) {
         next.set(next.get() + 1);
         world.lock().add_story_line(tenantry::clock::now(), format!(" * {deed:?}"));
@@ -113,7 +114,8 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, (run, next): (&R
         world.run_controllers();
     }
     stop_faults(world);
-    // What was missed in the last look is caught up with in the next; a definition that is going goes with its last object.
+    // What one drift check missed is corrected by the next. A definition that is being deleted is removed with its last
+    // object.
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_mins(4)).await;
         world.restore_prerequisites();
@@ -121,7 +123,7 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, (run, next): (&R
     wait_until_idle_restored(world, 1).await;
 }
 
-/// Nothing breaks any more, and what was broken by hand is put right.
+/// Stops all faults, and repairs what was deleted.
 fn stop_faults(world: &SimWorld) {
     let now = tenantry::clock::now();
     let mut state = world.lock();
@@ -139,7 +141,7 @@ fn stop_faults(world: &SimWorld) {
     }
 }
 
-/// Why a run failed, with its story.
+/// Checks a run. Returns why it failed, with its story.
 pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
     let faults = world.idle_faults();
     if faults.is_empty() {
@@ -149,7 +151,7 @@ pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
     Err(format!("{faults:#?}\n{}", state.story.join("\n")))
 }
 
-fn check_random_runs((name, seed): (&'static str, u64), strategy: impl Strategy<Value = RandomRun>) {
+fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Value = RandomRun>) {
     let config = ProptestConfig { max_shrink_iters: 400, ..random_cases(name, seed, CASES_PER_HALF) };
     let requests = Cell::new(0);
     let outcome = TestRunner::new(config).run(&strategy, |run| {
@@ -166,15 +168,15 @@ fn check_random_runs((name, seed): (&'static str, u64), strategy: impl Strategy<
 const ODDS: ActionWeights =
     ActionWeights { terminations: 13, faults: 4, neighbours: 12, flawless: 6, unconfirmed: 6, quiet: 4 };
 
-/// Two thousand cases in two halves, so that a machine with two cores plays them in half the time.
+/// Two thousand cases in two halves, so that a machine with two cores runs them in half the time.
 const CASES_PER_HALF: u32 = 1_000;
 
 #[test]
 fn whatever_happens_it_comes_to_rest_as_declared() {
-    check_random_runs(("sim", 1), any_run(ODDS, 3..12));
+    check_random_runs("sim", 1, any_run(ODDS, 3..12));
 }
 
 #[test]
 fn whatever_else_happens_it_comes_to_rest_as_declared() {
-    check_random_runs(("sim-more", 2), any_run(ODDS, 3..12));
+    check_random_runs("sim-more", 2, any_run(ODDS, 3..12));
 }

@@ -1,5 +1,5 @@
-//! Holds the model of the API server to the real one: what was asked in simulated lives is asked there again, and the
-//! answers must be the same in all that the operator reads.
+//! Compares the model of the API server with the real one: requests of simulated lives are repeated there, and the
+//! answers must be equal in all that the operator reads.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::settle::new_recorded_world;
 use super::sweep::scenarios;
 use crate::support;
 
-/// What is known of the real one: its names for our namespaces, UIDs and versions.
+/// The names of the model's namespaces, UIDs and versions on the real API server.
 struct RealCluster {
     client: Client,
     namespaces: BTreeMap<String, String>,
@@ -26,7 +26,7 @@ struct RealCluster {
     versions: BTreeMap<String, String>,
 }
 
-/// Replaces every text in a document.
+/// Rewrites every text in a document.
 fn rewrite_texts(value: &mut Value, with: &impl Fn(&str) -> String) {
     match value {
         Value::String(text) => *text = with(text),
@@ -36,7 +36,7 @@ fn rewrite_texts(value: &mut Value, with: &impl Fn(&str) -> String) {
     }
 }
 
-/// What the operator reads of an object.
+/// Returns the fields of an object that the operator reads.
 fn comparable_fields(object: &Value) -> Value {
     let metadata = &object["metadata"];
     let annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
@@ -82,7 +82,7 @@ impl RealCluster {
         path
     }
 
-    /// A document of the model in the words of the real one.
+    /// Translates a document of the model to the names of the real API server.
     fn translate_to_real(&self, mut value: Value) -> Value {
         rewrite_texts(&mut value, &|text| {
             let mut text = text.to_owned();
@@ -122,9 +122,9 @@ impl RealCluster {
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    /// Learns what the real one calls an object of the model.
+    /// Records the real identifiers of an object in the model.
     fn learn_identifiers(&mut self, model: &Value, real: &Value) {
-        // A list has a version too, and no object is meant by it.
+        // A list has a version too, but is not an object.
         if model["metadata"]["uid"].is_null() {
             return;
         }
@@ -135,7 +135,7 @@ impl RealCluster {
         }
     }
 
-    /// What differs between the two answers.
+    /// Returns the difference between the two answers, if any.
     fn difference(&self, (model, model_status): (&Value, u16), (real, real_status): (&Value, u16)) -> Option<String> {
         if model_status != real_status {
             return Some(format!("status {model_status} and really {real_status}: {real}"));
@@ -183,14 +183,14 @@ impl RealCluster {
         if ask.is_event() {
             return (status != reply.status).then(|| format!("status {} and really {status}: {real}", reply.status));
         }
-        // What is no object any more answers with words alone.
+        // The answer about a removed object is only a status.
         if ask.method == Method::DELETE && model["kind"] == "Status" {
             return (status != reply.status).then(|| format!("status {} and really {status}", reply.status));
         }
         self.difference((&model, reply.status), (&real, status))
     }
 
-    /// Waits until the controllers of the real one have done what those of the model did.
+    /// Waits until the real controllers have done what those of the model did.
     async fn wait_for_controllers(&mut self, objects: &[(SimObjectKey, Value)]) {
         for (key, model) in objects.iter().filter(|(key, _)| [PARTNERS, CLIENTS].contains(&key.resource)) {
             let path = key.resource.path(&key.namespace, &key.name);
@@ -209,7 +209,7 @@ impl RealCluster {
     }
 }
 
-/// Lives with every kind of request, and requests that are refused.
+/// Records lives with every kind of request, and refused requests.
 fn record_scenario(name: &str) -> Vec<RecordedEvent> {
     let world = new_recorded_world();
     let scenario = scenarios::scenario_named(name);
@@ -226,7 +226,7 @@ fn record_scenario(name: &str) -> Vec<RecordedEvent> {
     state.record.take().unwrap()
 }
 
-/// What the operator meets when others are faster.
+/// Provokes conflicts with faster writers.
 fn provoke_refusals(world: &SimWorld) {
     let key = SimObjectKey::new(CLIENTS, "b", "refused");
     let spec = json!({"partnerRef": {"name": "nobody"}, "details": {"name": "Refused"}});

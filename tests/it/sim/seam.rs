@@ -1,5 +1,5 @@
-//! The two seams: every request is numbered there, may meet a fault, and is carried out on servers that outlive the
-//! operator's lives.
+//! The connections to the two servers: every request is numbered, may meet a fault, and is carried out on servers that
+//! survive the operator's lives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,32 +15,32 @@ use super::oracle::Oracle;
 use super::platform::SimPlatform;
 use super::troubles::LastingFaults;
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RequestFate {
     /// Carried out and answered.
     Pass,
-    /// The connection breaks; nothing is carried out.
+    /// The connection breaks. Nothing is carried out.
     Lost,
     /// Carried out; the connection breaks before the reply.
     ReplyLost,
-    /// The connection breaks, and the request is carried out so much later.
+    /// The connection breaks, and the request is carried out after this time.
     Late(Duration),
-    /// The request is carried out and answered so much later.
+    /// The request is carried out and answered after this time.
     Slow(Duration),
-    /// Carried out; the reply comes so much later.
+    /// Carried out; the reply arrives after this time.
     SlowReply(Duration),
-    /// Nothing is carried out and nothing said, until the connection breaks after this time.
+    /// Nothing is carried out or answered, until the connection breaks after this time.
     Silent(Duration),
-    /// Carried out; the list that is answered lacks this row, as where pages shift or a replica is behind.
+    /// Carried out; the list in the answer lacks this row, as when pages shift or a replica is behind.
     RowMissing(usize),
-    /// Answered with this instead; carried out all the same, or not.
+    /// Answered with this reply instead. The flag is true if the request is carried out all the same.
     Replaced(Box<(SimReply, bool)>),
-    /// The operator ends right before it, right after it was carried out, or with the reply.
+    /// The operator crashes right before the request, right after it was carried out, or with the reply.
     Crash(CrashPoint),
 }
 
-/// When the operator ends.
+/// When the operator crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CrashPoint {
     BeforeRequest,
@@ -48,7 +48,7 @@ pub(crate) enum CrashPoint {
     AfterReply,
 }
 
-/// What decides over the requests, by life and number.
+/// Chooses the fate of requests, by life and number.
 pub(crate) type FateChooser = Box<dyn FnMut((usize, usize), &SimRequest) -> RequestFate + Send>;
 
 /// How far clocks are ahead of the operator's.
@@ -58,10 +58,10 @@ pub(crate) struct ClockOffsets {
     pub(crate) platform: SignedDuration,
 }
 
-/// What becomes of an answer of the platform on its way to an operator.
+/// Edits an answer of the platform on its way to an operator.
 pub(crate) type ReplyEdit = Box<dyn FnMut(&SimRequest, &mut SimReply) + Send>;
 
-/// A request that lands later.
+/// A request that is carried out later.
 struct DelayedRequest {
     id: usize,
     due: Timestamp,
@@ -69,44 +69,44 @@ struct DelayedRequest {
     ask: SimRequest,
 }
 
-/// What is kept to be replayed.
+/// A recorded event for the replay.
 pub(crate) enum RecordedEvent {
     Request(SimRequest, SimReply),
-    /// The controllers of Kubernetes have worked: the objects as they are then.
+    /// The controllers of Kubernetes have run, with the objects afterwards.
     Controllers(Vec<(SimObjectKey, Value)>),
 }
 
-/// Everything that outlives an operator.
+/// The state that survives an operator.
 pub(crate) struct SimState {
     pub(crate) cluster: SimCluster,
     pub(crate) platform: Arc<SimPlatform>,
     pub(crate) oracle: Oracle,
-    /// Requests so far.
+    /// Number of requests.
     pub(crate) asked: usize,
     pub(crate) fates: FateChooser,
-    /// What something in between, or another release of the platform, makes of its answers.
+    /// Edits answers as an intermediary, or another release of the platform, would.
     pub(crate) edit: Option<ReplyEdit>,
     late: Vec<DelayedRequest>,
     landed: Vec<(usize, SimReply)>,
-    /// How long after a change watches tell of it.
+    /// Delay between a change and its watch event.
     pub(crate) lag: Duration,
     /// How far the clocks of the two servers are ahead of the operator's.
     pub(crate) ahead: ClockOffsets,
-    /// What lasts for a while.
+    /// Faults that last for some time.
     pub(crate) troubles: LastingFaults,
-    /// A version at which lists are answered, as after a restart of a server that is behind.
+    /// Version at which lists are answered, as after a restart of a server that is behind.
     pub(crate) list_at: Option<u64>,
-    /// What happened, for a run that fails.
+    /// The log of the run, for a failure.
     pub(crate) story: Vec<String>,
-    /// Requests with their answers, where they are to be replayed.
+    /// Requests with their answers, if they will be replayed.
     pub(crate) record: Option<Vec<RecordedEvent>>,
     /// The time at the end of the last life.
     pub(crate) now: Timestamp,
-    /// A moment, and how much was asked in it.
+    /// A time, and the number of requests in it.
     moment: (Timestamp, usize),
 }
 
-/// Both servers with all that happens on the way to them.
+/// Both servers with all faults on the way to them.
 #[derive(Clone)]
 pub(crate) struct SimWorld(Arc<Mutex<SimState>>);
 
@@ -122,7 +122,7 @@ impl OperatorLife {
         Self { number, ended: Arc::default() }
     }
 
-    /// Ends it: nothing that it still asks for is carried out.
+    /// Ends the life. None of its later requests is carried out.
     pub(crate) fn end(&self) {
         self.ended.0.store(true, Ordering::SeqCst);
         self.ended.1.notify_one();
@@ -132,7 +132,7 @@ impl OperatorLife {
         self.ended.0.load(Ordering::SeqCst)
     }
 
-    /// Ends it because it would never pause.
+    /// Ends a life whose requests would never pause.
     fn end_endless_life<T>(&self) -> Result<T, BrokenConnection> {
         self.end();
         Err(BrokenConnection)
@@ -168,7 +168,7 @@ impl SimState {
         }
     }
 
-    /// Numbers a request; false for one of many in a moment, which would go on without end.
+    /// Numbers a request. Returns `None` if the current moment already has too many, which would never end.
     fn number_request(&mut self, now: Timestamp) -> Option<usize> {
         self.asked += 1;
         self.moment = if self.moment.0 == now { (now, self.moment.1 + 1) } else { (now, 1) };
@@ -178,20 +178,20 @@ impl SimState {
         (self.moment.1 < MAX_REQUESTS_AT_ONCE).then_some(self.asked)
     }
 
-    /// What lasts for a while makes this of a request.
-    fn lasting_fate(&mut self, (life, ask): (usize, &SimRequest), now: Timestamp) -> RequestFate {
+    /// Returns the fate of a request under the lasting faults.
+    fn lasting_fate(&mut self, life: usize, ask: &SimRequest, now: Timestamp) -> RequestFate {
         if let Some(leading) = self.oracle.leading_life() {
             self.troubles.update_leader(leading);
         }
         self.troubles.fate(life, ask, now)
     }
 
-    /// A line of the story.
+    /// Adds a line to the story.
     pub(crate) fn add_story_line(&mut self, at: Timestamp, text: impl AsRef<str>) {
         self.story.push(format!("{} {}", at.strftime("%d %H:%M:%S%.3f"), text.as_ref()));
     }
 
-    /// Carries a request out now, after all that should have landed before. Life 0 are the people.
+    /// Carries out a request now, after all delayed ones that are due. Life 0 is that of the people.
     pub(crate) fn carry_out(&mut self, life: usize, ask: &SimRequest, at: Timestamp) -> SimReply {
         self.carry_out_delayed(at);
         self.carry_out_at(life, ask, at)
@@ -221,22 +221,22 @@ impl SimState {
         let tenants = (ask.side == SimServer::Platform && ask.is_write()).then(|| self.platform.tenants());
         self.add_story_line(at, format!("   life {life} {} -> {}", ask.log_line(), reply.status));
         let Self { oracle, cluster, .. } = self;
-        oracle.record_reply((life, ask, &reply), (cluster, tenants), at);
+        oracle.record_reply(life, ask, &reply, cluster, tenants, at);
         reply
     }
 
-    /// What the platform shows an operator of a tenant: late, or in a form of its own.
+    /// Rewrites the platform's answer for an operator: outdated, or normalised.
     fn rewrite_platform_reply(&mut self, ask: &SimRequest, reply: &mut SimReply, at: Timestamp) {
         if let Some(shown) = self.troubles.late_reply(ask, at) {
             *reply = shown.reply.clone();
             self.oracle.shown_late = Some(shown);
         } else if reply.is_success() {
-            self.troubles.remember_read(ask, (reply, &self.oracle.tenants), at);
+            self.troubles.remember_read(ask, reply, &self.oracle.tenants, at);
         }
         self.troubles.normalise_reply(ask, reply);
     }
 
-    /// Carries out what is due.
+    /// Carries out the delayed requests that are due.
     pub(crate) fn carry_out_delayed(&mut self, now: Timestamp) {
         while let Some(index) =
             (0..self.late.len()).filter(|i| self.late[*i].due <= now).min_by_key(|i| self.late[*i].due)
@@ -247,7 +247,7 @@ impl SimState {
         }
     }
 
-    /// The controllers of Kubernetes do what is due.
+    /// Runs the controllers of Kubernetes.
     pub(crate) fn run_controllers(&mut self, now: Timestamp) {
         self.cluster.run_controllers(now);
         let all = self.cluster.partners_and_clients();
@@ -257,16 +257,16 @@ impl SimState {
         }
     }
 
-    /// Whether requests are still on their way.
+    /// Returns whether requests are delayed.
     pub(crate) fn has_delayed_requests(&self) -> bool {
         !self.late.is_empty()
     }
 }
 
-/// Requests that no moment of a simulation has.
+/// More requests than a moment of a simulation can have.
 const MAX_REQUESTS_AT_ONCE: usize = 1_000;
 
-/// A connection that broke.
+/// A broken connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was reset")]
 pub(crate) struct BrokenConnection;
@@ -280,7 +280,7 @@ impl SimWorld {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A request of an operator, from its arrival to its reply.
+    /// Processes a request of an operator, from its arrival to its reply.
     pub(crate) async fn exchange_request(
         &self,
         life: &OperatorLife,
@@ -295,7 +295,7 @@ impl SimWorld {
             state.carry_out_delayed(now);
             let Some(number) = state.number_request(now) else { return life.end_endless_life() };
             let fate = match (state.fates)((life.number, number), &ask) {
-                RequestFate::Pass => state.lasting_fate((life.number, &ask), now),
+                RequestFate::Pass => state.lasting_fate(life.number, &ask, now),
                 fate => fate,
             };
             if fate != RequestFate::Pass {
@@ -307,10 +307,10 @@ impl SimWorld {
             }
             fate
         };
-        self.apply_fate(life, ask, (fate, now)).await
+        self.apply_fate(life, ask, fate, now).await
     }
 
-    /// A watch begins: an answer instead of it, or the watch. Faults break the connection or answer.
+    /// Begins a watch, or answers instead of it. Faults break the connection or answer.
     pub(crate) async fn begin_watch(
         &self,
         life: &OperatorLife,
@@ -354,7 +354,8 @@ impl SimWorld {
         &self,
         life: &OperatorLife,
         ask: SimRequest,
-        (fate, now): (RequestFate, Timestamp),
+        fate: RequestFate,
+        now: Timestamp,
     ) -> Result<SimReply, BrokenConnection> {
         let carry_out = || self.lock().carry_out(life.number, &ask, now);
         match fate {

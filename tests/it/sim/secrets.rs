@@ -1,4 +1,4 @@
-//! Secrets that settings are read from: they rotate, and nobody learns what is in them.
+//! Secrets that settings are read from: they rotate, and their values are never shown.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ fn client_key(name: &str) -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", name)
 }
 
-/// Settings whose keys stand in a Secret.
+/// Returns settings whose keys are in a Secret.
 fn duo_access(secret: &str) -> Value {
     let reference = |key: &str| json!({"name": secret, "key": key});
     json!({"duo": {
@@ -44,7 +44,7 @@ fn secret_data(skey: &str) -> Value {
 }
 
 impl SimWorld {
-    /// Makes a Secret with keys of Duo, with the label or without.
+    /// Creates a Secret with keys of Duo, with or without the label.
     fn create_duo_secret(&self, name: &str, skey: &str, is_allowed: bool) {
         let labels = if is_allowed { json!({LABEL: "true"}) } else { json!({}) };
         let metadata = json!({"name": name, "namespace": "a", "labels": labels});
@@ -52,7 +52,7 @@ impl SimWorld {
         assert!(self.kubectl(Method::POST, &SECRETS.path("a", ""), &body).is_success());
     }
 
-    /// A Client of `acme` with these access settings.
+    /// Creates a Client of `acme` with these access settings.
     fn create_client(&self, name: &str, access: &Value, more: &Value) {
         let spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": format!("The {name}")}});
         let spec = if access.is_null() { spec } else { merge_spec(spec, &json!({"security": {"access": access}})) };
@@ -66,7 +66,7 @@ impl SimWorld {
         .await;
     }
 
-    /// Reason and message of a condition that is False.
+    /// Returns reason and message of a condition that is False.
     fn not_ready_reason(&self, key: &SimObjectKey) -> Option<(String, String)> {
         let object = self.object(key)?;
         let all = object["status"]["conditions"].as_array()?.clone();
@@ -75,7 +75,7 @@ impl SimWorld {
     }
 }
 
-/// Changes of the platform that an operator asked for, and what each said of Duo.
+/// An operator's changes on the platform, each with its values for Duo.
 type DuoWriteLog = Arc<Mutex<Vec<(String, Value)>>>;
 
 fn record_writes(world: &SimWorld) -> DuoWriteLog {
@@ -90,7 +90,7 @@ fn record_writes(world: &SimWorld) -> DuoWriteLog {
     writes
 }
 
-/// Values of the key that were written since the last time, by the tenants' paths.
+/// Takes the values of the key that were written since the last call, by the tenants' paths.
 fn take_written_keys(writes: &DuoWriteLog) -> Vec<String> {
     let all = std::mem::take(&mut *writes.lock().unwrap());
     let mut keys: Vec<String> =
@@ -125,7 +125,7 @@ fn a_rotated_secret_behind_the_defaults_reaches_each_client_that_inherits_it_onc
         world.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"data": secret_data("new")}));
         wait_until_idle(&world, 2).await;
         assert_eq!(take_written_keys(&writes), ["new", "new", "new"], "{}", world.lock().story.join("\n"));
-        // A change that is none of the value costs a status and no write.
+        // A change that leaves the value as it is costs a status write and no platform write.
         world.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"metadata": {"labels": {"team": "msp"}}}));
         let before = world.lock().oracle.writes;
         wait_until_idle(&world, 2).await;
@@ -141,15 +141,15 @@ fn a_rotated_secret_behind_the_defaults_reaches_each_client_that_inherits_it_onc
     assert_no_faults(&world);
 }
 
-/// What status shows of the secret key.
+/// Returns what status shows of the secret key.
 fn shown_secret_key(object: &Value) -> String {
     let effective = object["status"]["effective"].as_array().unwrap();
     let found = effective.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef").unwrap();
     found["value"].as_str().unwrap().to_owned()
 }
 
-/// Everything that somebody reads who may read all but Secrets, after a Client named a Secret with this value in each of
-/// the ways in which the operator speaks of it.
+/// Collects everything that a person may read who may read all but Secrets, after a Client used a Secret with this
+/// value in each way that the operator reports.
 fn collect_operator_output(skey: &str) -> String {
     let world = new_default_world();
     world.create_duo_secret("db", skey, true);
@@ -172,11 +172,11 @@ fn collect_operator_output(skey: &str) -> String {
     for (key, object) in state.cluster.partners_and_clients() {
         let mut status = object["status"].clone();
         for one in status["applied"]["writeOnly"].as_array_mut().into_iter().flatten() {
-            // Under a key that is another one in each cluster.
+            // Its key differs from cluster to cluster.
             let record = one["digest"].take();
             assert!(record.as_str().unwrap().starts_with("hmac-sha256:"), "{record}");
         }
-        // What the platform counts depends on which of several passes was first.
+        // The platform's count depends on the order of several passes.
         status["applied"]["revision"].take();
         status["clients"].take();
         all.push(format!("{}: {}", key.name, serde_json::to_string_pretty(&status).unwrap()));
@@ -211,7 +211,7 @@ fn a_reference_that_was_applied_goes_on_without_the_label_and_a_new_one_waits_fo
         world.create(&acme(), &scenarios::partner_spec(&json!({})));
         world.create_client("globex", &duo_access("duo"), &json!({}));
         world.wait_until_ready(&client_key("globex")).await;
-        // As it is for objects of a release that knew no label.
+        // As for objects of a release without the label.
         world.patch(
             &SimObjectKey::new(SECRETS, "a", "duo"),
             &json!({"metadata": {"labels": {LABEL: null}}, "data": secret_data("new")}),
@@ -256,7 +256,7 @@ fn a_create_that_waits_for_approval_names_a_rotated_secret_with_the_next_look() 
         world.create(&acme(), &scenarios::partner_spec(&json!({})));
         world.create_client("globex", &duo_access("duo"), &json!({"management": {"approval": {"mode": "Manual"}}}));
         world.wait_until("the plan waits", is_named).await;
-        // No watch tells of it, and an object that has no tenant yet is looked at all the same.
+        // There is no watch on it, but an object without a tenant is reconciled all the same.
         world.patch(&secret, &json!({"data": secret_data("new")}));
         world.wait_until("the plan names the new version", is_named).await;
     });
@@ -268,7 +268,7 @@ fn record_key() -> SimObjectKey {
     SimObjectKey::new(SECRETS, OPERATOR_NAMESPACE, "tenantry-record-key")
 }
 
-/// A world with a Client whose keys are written.
+/// Creates a Client whose keys are written.
 fn create_client_with_keys(writes: &DuoWriteLog, world: &SimWorld) {
     let done = run_life(world, &OperatorLife::new(1), settings(), async {
         world.create_duo_secret("duo", "one", true);
@@ -311,7 +311,7 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
     create_client_with_keys(&writes, &world);
     let made = world.object(&record_key()).unwrap();
     assert_eq!(made["immutable"], true);
-    // The second one looked before the first had made it.
+    // The second one read before the first had created it.
     let mut is_first = true;
     let noted = Arc::clone(&writes);
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {

@@ -1,4 +1,4 @@
-//! When a world has come to rest, and whether it is then as it should be.
+//! Decides when a world is at rest, and whether its state is then correct.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,38 +17,38 @@ use super::oracle::rules::management_mode;
 use super::platform::{SimPlatform, SimTenant};
 use super::seam::{SimState, SimWorld};
 
-/// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
+/// Creates a world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
 pub(crate) fn new_default_world() -> SimWorld {
-    new_world((false, false))
+    new_world(false, false)
 }
 
-/// A world as random runs have it: the accounts of the namespaces have hosts of their own, and settings are read from a
+/// Creates a world for random runs: the accounts of the namespaces have different hosts, and settings are read from a
 /// Secret.
 pub(crate) fn new_two_account_world() -> SimWorld {
-    new_world((false, true))
+    new_world(false, true)
 }
 
-/// A world on a platform that has only what is documented. Its credential is that of a partner.
+/// Creates a world on a platform with only the documented API. Its credential belongs to a partner.
 pub(crate) fn new_documented_world() -> SimWorld {
     thread_local! {
         static DOCUMENTED: Arc<SimPlatform> = Arc::new(SimPlatform::start(true));
     }
-    world_on(DOCUMENTED.with(Arc::clone), (false, false))
+    world_on(DOCUMENTED.with(Arc::clone), false, false)
 }
 
-/// The same, whose requests are kept.
+/// As above, with recorded requests.
 pub(crate) fn new_recorded_world() -> SimWorld {
-    new_world((true, false))
+    new_world(true, false)
 }
 
-fn new_world((is_recorded, is_wide): (bool, bool)) -> SimWorld {
+fn new_world(is_recorded: bool, is_wide: bool) -> SimWorld {
     thread_local! {
         static PLATFORM: Arc<SimPlatform> = Arc::new(SimPlatform::start(false));
     }
-    world_on(PLATFORM.with(Arc::clone), (is_recorded, is_wide))
+    world_on(PLATFORM.with(Arc::clone), is_recorded, is_wide)
 }
 
-fn world_on(platform: Arc<SimPlatform>, (is_recorded, is_wide): (bool, bool)) -> SimWorld {
+fn world_on(platform: Arc<SimPlatform>, is_recorded: bool, is_wide: bool) -> SimWorld {
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = SimWorld::new(SimState::new(SimCluster::new(&[OPERATOR_NAMESPACE], now), platform, now));
@@ -63,14 +63,14 @@ fn world_on(platform: Arc<SimPlatform>, (is_recorded, is_wide): (bool, bool)) ->
     world
 }
 
-/// A condition of an object: status and reason.
+/// Returns a condition of an object: status and reason.
 pub(crate) fn condition(object: &Value, kind: &str) -> Option<(String, String)> {
     let all = object["status"]["conditions"].as_array()?;
     let found = all.iter().find(|condition| condition["type"] == *kind)?;
     Some((found["status"].as_str()?.to_owned(), found["reason"].as_str()?.to_owned()))
 }
 
-/// Whether an object is Ready for its spec as it is.
+/// Returns whether an object is Ready for its current spec.
 pub(crate) fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     conditions.into_iter().flatten().any(|one| {
@@ -81,7 +81,7 @@ pub(crate) fn is_ready(object: &Value) -> bool {
 }
 
 impl SimWorld {
-    /// Waits until something is so, for at most four hours.
+    /// Waits for a state, for at most four hours.
     pub(crate) async fn wait_until(&self, what: &str, is_so: impl Fn(&SimWorld) -> bool) {
         for _ in 0..4 * 240 {
             if is_so(self) {
@@ -95,13 +95,13 @@ impl SimWorld {
         state.oracle.violations.push(format!("in vain waited for: {what}"));
     }
 
-    /// What was waited for in vain.
+    /// Returns the waits that timed out.
     pub(crate) fn unmet_waits(&self) -> Vec<String> {
         let state = self.lock();
         state.oracle.violations.iter().filter(|one| one.starts_with("in vain waited for")).cloned().collect()
     }
 
-    /// Everything that people and programs see, without what differs from run to run.
+    /// Returns everything that people and programs see, without what differs from run to run.
     pub(crate) fn final_state(&self) -> Value {
         let state = self.lock();
         let mut objects = Vec::new();
@@ -130,7 +130,7 @@ impl SimWorld {
         json!({"objects": objects, "tenants": tenants, "evidence": evidence.count()})
     }
 
-    /// What is wrong in a world that should be at rest.
+    /// Returns what is wrong in a world that should be at rest.
     pub(crate) fn idle_faults(&self) -> Vec<String> {
         let tenants = self.tenants();
         let state = self.lock();
@@ -145,7 +145,7 @@ impl SimWorld {
     }
 }
 
-/// Judges an object and its tenant at rest.
+/// Checks an object and its tenant at rest.
 struct IdleCheck<'a> {
     key: &'a SimObjectKey,
     object: &'a Value,
@@ -153,7 +153,7 @@ struct IdleCheck<'a> {
     state: &'a SimState,
 }
 
-/// Objects that all manage one tenant.
+/// Returns the objects that manage the same tenant.
 fn tenants_with_two_managers(cluster: &SimCluster) -> Vec<String> {
     let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let manages = |object: &Value| is_ready(object) && object["spec"]["management"]["mode"] != "Observe";
@@ -174,14 +174,14 @@ impl IdleCheck<'_> {
         self.tenants.iter().find(|tenant| self.object["status"]["uniqueId"] == *tenant.id)
     }
 
-    /// The Partner of a Client, with its object.
+    /// Returns the Partner object of a Client.
     fn partner(&self) -> Option<&Value> {
         let reference = &self.object["spec"]["partnerRef"];
         let namespace = reference["namespace"].as_str().unwrap_or(&self.key.namespace);
         self.state.cluster.get(&SimObjectKey::new(PARTNERS, namespace, reference["name"].as_str()?))
     }
 
-    /// What an operator may do with the tenant now; between two lives the state knows the time.
+    /// Returns what an operator may do with the tenant now. Between two lives the state holds the time.
     fn management_mode(&self) -> &str {
         management_mode(self.object, self.state.now.max(tenantry::clock::now()))
     }
@@ -200,7 +200,7 @@ impl IdleCheck<'_> {
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
             "NameTaken" => self.tenants.iter().any(|tenant| {
-                // One that was its own in a former life holds the name against the one that it asks for now.
+                // A tenant of a former life may have the name that the object now requests for another tenant.
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
                 let is_other = tenant.place.as_deref() != Some(&self.mark_place());
                 tenant.name == self.object["spec"]["details"]["name"]
@@ -244,8 +244,8 @@ impl IdleCheck<'_> {
                 .get(&SimObjectKey::new(super::cluster::SECRETS, &self.key.namespace, "platform"))
                 .is_none(),
             "NotUnderstood" => is_newer(self.object),
-            // A write whose reply was lost, or after which the operator ended, leaves the platform's own form behind: the
-            // next write does not change it, and nobody can tell that from a platform that takes nothing.
+            // After a write whose reply was lost, or a crash after a write, the platform keeps its normalised value:
+            // the next write does not change it, which cannot be distinguished from a platform that applies nothing.
             "NotTakenByPlatform" => self.state.troubles.normalises,
             "ApprovalNeeded" => self.object["spec"]["management"]["approval"]["mode"].is_string(),
             _ => false,
@@ -253,7 +253,7 @@ impl IdleCheck<'_> {
         (!is_so).then(|| format!("not Ready because of `{reason}`: {}", self.object["status"]["conditions"]))
     }
 
-    /// Ready: the tenant must then be as the spec says.
+    /// Returns how the tenant of a Ready object differs from its spec.
     fn differs_from_spec(&self) -> Option<String> {
         let Some(tenant) = self.tenant() else { return Some("Ready without a tenant".to_owned()) };
         let spec = &self.object["spec"];
@@ -283,7 +283,7 @@ impl IdleCheck<'_> {
         (!faults.is_empty()).then(|| format!("{} [{}]", faults.join("; "), tenant.id))
     }
 
-    /// The value that the tenant takes from a Secret behind its Partner's defaults.
+    /// Returns the value that the tenant inherits from a Secret in its Partner's defaults.
     fn inherited_secret_value(&self) -> Option<String> {
         let partner = self.partner()?;
         let reference = &partner["spec"]["clients"]["defaults"]["access"]["duo"]["secretKeySecretRef"];
@@ -297,7 +297,7 @@ impl IdleCheck<'_> {
         String::from_utf8(value).ok()
     }
 
-    /// Being deleted and still there: something must hold it that only a person or time can change.
+    /// Returns an error for a pending deletion, unless something blocks it that only a person or time can change.
     fn unexplained_deletion(&self) -> Option<String> {
         if !has_finalizer(self.object) {
             return None;
@@ -330,8 +330,8 @@ impl IdleCheck<'_> {
                 .cluster
                 .get(&SimObjectKey::new(super::cluster::SECRETS, &self.key.namespace, "platform"))
                 .is_none(),
-            // Clients that are leaving may need its connection for their own end; an end that was agreed to may have
-            // suspended the tenant.
+            // Clients that are being deleted may need its connection for their own termination. An approved termination
+            // may have suspended the tenant.
             "NotUnderstood" => {
                 let was_agreed = !self.object["status"]["termination"]["confirmDigest"].is_null();
                 is_newer(self.object) && (policy != "Retain" || children() || was_agreed)
@@ -344,13 +344,14 @@ impl IdleCheck<'_> {
     }
 }
 
-/// Waits until nothing was written for a quarter of an hour, then for some looks for drift in which nothing may be.
+/// Waits until nothing was written for a quarter of an hour, and then for some drift checks that must not write
+/// anything.
 pub(crate) async fn wait_until_idle(world: &SimWorld, looks: u64) {
     wait_until_quiet(world, looks, SimWorld::run_controllers).await;
 }
 
-/// The same, while somebody puts right what was broken by hand: a definition that is going can be made anew only once its
-/// last object has gone.
+/// As above, while a person repairs what was deleted: a definition that is being deleted can only be created again once
+/// its last object is gone.
 pub(crate) async fn wait_until_idle_restored(world: &SimWorld, looks: u64) {
     wait_until_quiet(world, looks, SimWorld::restore_prerequisites).await;
 }
@@ -375,7 +376,7 @@ async fn wait_until_quiet(world: &SimWorld, looks: u64, controllers: impl Fn(&Si
     let mut state = world.lock();
     let more = state.oracle.writes - before;
     let vain = 2 * usize::try_from(looks).unwrap() * count_ineffective_writes(&state.cluster);
-    // An end that is held says once more after half an hour what is not known since.
+    // A blocked termination writes its status once more after half an hour, since its state is unknown from then on.
     let held = state
         .cluster
         .partners_and_clients()
@@ -386,8 +387,8 @@ async fn wait_until_quiet(world: &SimWorld, looks: u64, controllers: impl Fn(&Si
     }
 }
 
-/// Objects for which something is written in vain with each look, and with each retry: a name that somebody else took, or a
-/// value that the platform does not show as it was written.
+/// Counts the objects for which each drift check and each retry makes an ineffective write: a name that is taken, or a
+/// value that the platform does not show as written.
 fn count_ineffective_writes(cluster: &SimCluster) -> usize {
     let is_vain = |object: &Value| {
         let (_, reason) = condition(object, "Ready").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Living neighbours in one cluster, with every answer of the API server under control.
+//! Existing neighbours in one cluster, with every answer of the API server under control.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn rival() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "b", "rival")
 }
 
-/// A Client of the Partner `acme` in another namespace, which asks for a tenant.
+/// Returns a Client of the Partner `acme` in another namespace, which claims a tenant.
 fn claiming_client_spec(id: &str, more: &Value) -> Value {
     let spec = json!({
         "partnerRef": {"name": "acme", "namespace": "a"}, "adoption": {"policy": "Adopt", "uniqueId": id},
@@ -47,7 +47,7 @@ fn assert_no_violations(world: &SimWorld) {
     assert!(violations.is_empty(), "{violations:#?}\n{}", state.story.join("\n"));
 }
 
-/// A Partner that takes Clients from everywhere with the Client `globex`; returns the id of its tenant.
+/// Creates a Partner that accepts Clients from everywhere, with the Client `globex`. Returns the id of its tenant.
 async fn create_neighbour(world: &SimWorld) -> String {
     world.perform(&SimAction::Create(SimActor::Acme));
     world.perform(&SimAction::Edit(SimActor::Acme, json!({"clients": {"allowedNamespaces": {"from": "All"}}})));
@@ -56,7 +56,7 @@ async fn create_neighbour(world: &SimWorld) -> String {
     world.tenant(&globex()).unwrap().id
 }
 
-/// Writes to the platform that the oracle saw.
+/// Returns the number of writes to the platform that the oracle saw.
 fn platform_writes(world: &SimWorld) -> usize {
     let state = world.lock();
     state.story.iter().filter(|line| line.contains(" Platform POST ") && line.contains("/clients/client_")).count()
@@ -121,7 +121,7 @@ fn under_a_suspended_partner_nothing_is_taken_over_and_nothing_is_written_again_
     assert_no_violations(&world);
 }
 
-/// Requests to the platform.
+/// Counts the requests to the platform.
 fn count_platform_requests(world: &SimWorld) -> usize {
     world.lock().story.iter().filter(|line| line.contains(" Platform ")).count()
 }
@@ -135,7 +135,7 @@ fn a_hand_over_wakes_the_object_that_it_is_for() {
         tokio::time::sleep(Duration::from_mins(20)).await;
         assert!(has_reason(&world, &rival(), "OwnedElsewhere"));
         world.edit(&globex(), &json!({"handOver": {"namespace": "b", "name": "rival"}}));
-        // Long before that one would look by itself.
+        // Long before its next drift check.
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(is_object_ready(&world, &rival()), "{:?}", world.object(&rival()));
     });
@@ -175,7 +175,7 @@ fn an_object_that_goes_before_its_tenant_is_recorded_is_held_although_one_list_l
             if is_read && std::mem::take(&mut is_first) {
                 return RequestFate::SlowReply(Duration::from_secs(40));
             }
-            // The look before the create, and then the one of the deletion.
+            // The lookup before the create, and then the one of the deletion.
             lists += usize::from(ask.is_list() && ask.path.contains("/clients/minimal"));
             if ask.is_list() && lists == 2 { RequestFate::RowMissing(1) } else { RequestFate::Pass }
         });
@@ -201,7 +201,7 @@ fn of_two_that_ask_at_once_for_the_tenant_of_an_owner_that_is_gone_one_gets_it()
         world.delete(&globex());
         world.wait_until("the owner is gone", |world| world.object(&globex()).is_none()).await;
         let path = format!("/clients/{id}");
-        // Each has its answer before the other writes.
+        // Each has its answer before the other one writes.
         world.lock().fates = Box::new(move |_, ask| {
             let is_read = ask.side == SimServer::Platform && ask.method == Method::GET && ask.path.ends_with(&path);
             if is_read { RequestFate::SlowReply(Duration::from_secs(5)) } else { RequestFate::Pass }

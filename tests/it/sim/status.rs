@@ -1,4 +1,4 @@
-//! Status that is lost, refused or old, and what it says while the platform is away.
+//! Status that is lost, refused or outdated, and its content while the platform is unavailable.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn status_that_somebody_takes_away_is_written_again_at_once_and_at_rest_nothing_
                 let body = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": key.resource.kind, "metadata": {}, "status": lost});
                 world.apply_status(&key, &body);
                 assert!(world.object(&key).unwrap()["status"]["uniqueId"].is_null());
-                // Long before the next look for drift.
+                // Long before the next drift check.
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 let after = world.object(&key).unwrap();
                 assert_eq!(after["status"]["uniqueId"], before["status"]["uniqueId"], "{key:?}");
@@ -100,7 +100,7 @@ fn a_status_that_the_api_server_refuses_for_good_is_written_without_what_may_be_
             let writes = world.lock().oracle.writes;
             tokio::time::sleep(Duration::from_mins(45)).await;
             assert_eq!(world.lock().oracle.writes, writes);
-            // The record of its end is written all the same, and the end comes.
+            // The record of its termination is written all the same, and the tenant is terminated.
             world.edit(&globex(), &confirmed_deletion(&world, &globex(), 60));
             world.delete(&globex());
             world.wait_until("it is ended", |world| world.object(&globex()).is_none()).await;
@@ -154,7 +154,7 @@ fn an_object_that_is_being_deleted_keeps_the_addresses_of_its_tenant() {
     let world = new_default_world();
     run_life(&world, &OperatorLife::new(1), settings(), async {
         create_partner_and_client(&world).await;
-        // The addresses of a Client come with its branding, which a deletion does not read.
+        // The addresses of a Client are part of its branding, which a deletion does not read.
         world.lock().edit = Some(Box::new(|ask, reply| {
             if ask.method == Method::GET && ask.path.ends_with("/customBranding") {
                 let mut body = reply.json_body();

@@ -1,8 +1,8 @@
-//! The crash sweep: every scenario is played once to number its requests on both seams, and then once for each request with
-//! the operator ending right before it, and once more for each that writes with the operator ending right after it.
+//! The crash sweep. Every scenario runs once to number its requests to both servers. It then runs once for each request
+//! with a crash right before it, and once for each write with a crash right after it.
 //!
-//! Right after a read, and right after a reply, everything outside the operator is as before the next request: those
-//! would be the same plays again.
+//! Right after a read, and right after a reply, everything outside the operator is as before the next request, so those
+//! runs would be repetitions.
 
 pub(super) mod scenarios;
 
@@ -17,17 +17,17 @@ use super::seam::{CrashPoint, OperatorLife, RequestFate};
 use super::settle::{new_default_world, wait_until_idle};
 use scenarios::{Scenario, scenario_named};
 
-/// How a play ended.
+/// The result of a run.
 struct SweepResult {
     picture: Value,
-    /// Requests until the last step was done: whether each may change something.
+    /// The requests until the last step was done, each with whether it may change something.
     requests: Vec<bool>,
     lives: usize,
     faults: Vec<String>,
     story: Vec<String>,
 }
 
-/// Plays a scenario; with a crash at a request, the next operator goes on.
+/// Runs a scenario. After a crash at a request, the next operator continues.
 fn play_scenario(scenario: &Scenario, crash: Option<(usize, CrashPoint)>) -> SweepResult {
     let world = new_default_world();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -69,7 +69,7 @@ fn play_scenario(scenario: &Scenario, crash: Option<(usize, CrashPoint)>) -> Swe
     SweepResult { picture, requests, lives, faults, story }
 }
 
-/// What differs between two pictures.
+/// Returns the differences between two final states.
 fn differences(one: &Value, other: &Value, path: &str) -> Vec<String> {
     match (one, other) {
         (Value::Object(left), Value::Object(right)) if left.keys().eq(right.keys()) => {
@@ -109,7 +109,7 @@ fn sweep_crashes(name: &str) {
     }
     let writes = plain.requests.iter().filter(|writes| **writes).count();
     println!("{name}: {points} ends at {} requests, {writes} of which write", plain.requests.len());
-    // Fewer would be no life of a tenant.
+    // A tenant's life needs at least this number.
     assert!(writes >= 5 && plain.requests.len() > writes + 5, "{name}: {:?}", plain.requests);
 }
 

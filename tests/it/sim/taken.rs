@@ -1,4 +1,4 @@
-//! A name that turns out to be taken with the create itself, and a Partner that comes a moment after its Client.
+//! A name that is taken between lookup and create, and a Partner that is created shortly after its Client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn is_create(ask: &SimRequest) -> bool {
     ask.side == SimServer::Platform && ask.method == Method::POST && ask.path.ends_with("/clients")
 }
 
-/// Somebody makes a tenant of the same name with this mark between the look and the create; returns the first warning.
+/// Creates a tenant of the same name with this mark between the lookup and the create. Returns the first warning.
 fn create_with_name_taken(mark: &Value, shown: Option<&'static str>) -> (SimWorld, String) {
     let world = new_default_world();
     run_life(&world, &OperatorLife::new(1), settings(), async {

@@ -1,5 +1,5 @@
-//! Troubles that last for a while: an account that hangs beside a healthy one, reads that are late, clocks apart, a budget
-//! that is used up, a leader that loses its lease, Secrets that rotate.
+//! Lasting faults: an account that hangs beside a healthy one, outdated reads, clocks that differ, an exhausted rate
+//! limit, a leader that loses its lease, Secrets that rotate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,25 +18,25 @@ use super::deeds::{ConsentFlaw, SimActor};
 use super::platform::SimTenant;
 use super::seam::{ClockOffsets, RequestFate, SimWorld};
 
-/// A second name of the platform: that of the account of namespace `b`.
+/// A second host name of the platform, for the account of namespace `b`.
 pub(crate) const OTHER_HOST: &str = "other.example";
 
-/// A trouble that begins.
+/// A fault that begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LastingFault {
-    /// The account of namespace `b` answers nothing for so many seconds.
+    /// The account of namespace `b` does not answer for so many seconds.
     Hang(i64),
-    /// Reads of tenants show for so many seconds what they showed at its beginning.
+    /// For so many seconds, reads of tenants show the state at the beginning of the fault.
     LateReads(i64),
     /// The clocks of the two servers are so many seconds ahead of the operator's.
     ClockOffsets { cluster: i64, platform: i64 },
     /// Writes to the platform are refused for so many seconds.
     RateLimited(i64),
-    /// Who leads can no longer renew its lease.
+    /// The leader can no longer renew its lease.
     LoseLease,
     /// The Secret that settings are read from has a new value.
     Rotate(u32),
-    /// The Secret of the connection is written anew: with what it was, or with a credential that is refused.
+    /// The Secret of the connection is written again: with the same credential, or with one that is refused.
     Reissue { namespace: &'static str, is_refused: bool },
 }
 
@@ -55,21 +55,21 @@ pub(crate) fn any_lasting_fault() -> impl Strategy<Value = LastingFault> {
     ]
 }
 
-/// A read of a tenant, and the tenant as it then was.
+/// A read of a tenant, and its state at that time.
 #[derive(Clone)]
 pub(crate) struct ShownRead {
     pub(crate) reply: SimReply,
     pub(crate) tenant: Option<SimTenant>,
 }
 
-/// The troubles of a world.
+/// The lasting faults of a world.
 #[derive(Default)]
 pub(crate) struct LastingFaults {
-    /// Whether the platform shows cities in a form of its own.
+    /// Whether the platform normalises cities.
     pub(crate) normalises: bool,
-    /// Whether the account of namespace `b` has a host of its own, and settings are read from a Secret.
+    /// Whether the account of namespace `b` has a separate host, and settings are read from a Secret.
     pub(crate) is_wide: bool,
-    /// How often what happened.
+    /// Counts of events.
     pub(crate) counts: BTreeMap<&'static str, usize>,
     hangs_until: Option<Timestamp>,
     late: Option<(Timestamp, Timestamp)>,
@@ -89,7 +89,7 @@ impl LastingFaults {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// What becomes of a request that meets no fault.
+    /// Returns the fate of a request that meets no other fault.
     pub(crate) fn fate(&mut self, life: usize, ask: &SimRequest, now: Timestamp) -> RequestFate {
         if ask.is_lease() && self.cut_off == Some(life) {
             return RequestFate::Lost;
@@ -115,14 +115,14 @@ impl LastingFaults {
         RequestFate::Pass
     }
 
-    /// Who was cut off goes on once another leads.
+    /// Ends the loss of the lease once another operator leads.
     pub(crate) fn update_leader(&mut self, life: usize) {
         if self.cut_off.is_some_and(|cut_off| cut_off != life) {
             self.cut_off = None;
         }
     }
 
-    /// What a read of a tenant is answered with instead, where reads are late.
+    /// Returns the outdated answer to a read of a tenant, if reads are late.
     pub(crate) fn late_reply(&mut self, ask: &SimRequest, now: Timestamp) -> Option<ShownRead> {
         let (since, until) = self.late?;
         let id = read_tenant_id(ask)?;
@@ -137,11 +137,12 @@ impl LastingFaults {
         self.shown_reads.get(id).cloned()
     }
 
-    /// Remembers what a read showed, and who was created.
+    /// Remembers what a read showed, and which tenants were created.
     pub(crate) fn remember_read(
         &mut self,
         ask: &SimRequest,
-        (reply, tenants): (&SimReply, &BTreeMap<String, SimTenant>),
+        reply: &SimReply,
+        tenants: &BTreeMap<String, SimTenant>,
         now: Timestamp,
     ) {
         if let Some(id) = read_tenant_id(ask) {
@@ -154,7 +155,7 @@ impl LastingFaults {
         }
     }
 
-    /// Writes the city of an answer as this platform does.
+    /// Normalises the city of an answer as this platform does.
     pub(crate) fn normalise_reply(&self, ask: &SimRequest, reply: &mut SimReply) {
         if !self.normalises || !ask.path.contains("/clients/client_") || !reply.is_success() {
             return;
@@ -166,23 +167,23 @@ impl LastingFaults {
         }
     }
 
-    /// Whether the account of a namespace has the second host.
+    /// Returns the host of a namespace's account.
     pub(crate) fn account_host(&self, namespace: &str) -> &'static str {
         if self.is_wide && namespace == "b" { OTHER_HOST } else { super::life::PLATFORM_HOST }
     }
 
-    /// The value of the Secret that settings are read from.
+    /// Returns the value of the Secret that settings are read from.
     pub(crate) fn secret_value(&self) -> String {
         format!("key-{}", self.rotated)
     }
 
-    /// All of them end, but not how the platform writes.
+    /// Ends all faults, but not the normalisation.
     pub(crate) fn end_all(&mut self) {
         (self.hangs_until, self.late, self.used_up_until, self.cut_off) = (None, None, None, None);
     }
 }
 
-/// The tenant that a request reads.
+/// Returns the tenant that a request reads.
 fn read_tenant_id(ask: &SimRequest) -> Option<&str> {
     let mut parts = ask.path.rsplit('/');
     let (id, segment) = (parts.next()?, parts.next()?);
@@ -200,7 +201,7 @@ impl SimWorld {
                 state.troubles.count("accounts that hung");
                 state.troubles.hangs_until = Some(until(seconds));
             }
-            // Two minutes are what a read may be late; one such time does not run into the next.
+            // A read may be outdated by up to two minutes, and two such periods must not overlap.
             LastingFault::LateReads(seconds) => {
                 let rested = SignedDuration::from_mins(5);
                 if state.troubles.late.is_none_or(|(_, ended)| now.duration_since(ended) > rested) {
@@ -232,7 +233,7 @@ impl SimWorld {
         }
     }
 
-    /// Makes the Secret that settings are read from, where it is not there.
+    /// Creates the Secret that settings are read from, if it does not exist.
     pub(crate) fn create_default_duo_secret(&self) {
         let metadata = json!({"name": "duo", "namespace": "a", "labels": {"tenantry.dev/allow-reference": "true"}});
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": self.duo_data()});
@@ -244,7 +245,7 @@ impl SimWorld {
         json!({"ikey": STANDARD.encode("DIXXXXXXXXXXXXXXXXXX"), "skey": STANDARD.encode(key)})
     }
 
-    /// The Secret has a new value, and the Clients of `acme` inherit it.
+    /// Rotates the Secret, whose value the Clients of `acme` inherit.
     fn rotate_secret(&self) {
         let reference = |key: &str| json!({"name": "duo", "key": key});
         let access = json!({"duo": {
@@ -255,7 +256,7 @@ impl SimWorld {
         self.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"data": self.duo_data()}));
     }
 
-    /// Writes the Secret of a connection anew.
+    /// Writes the Secret of a connection again.
     pub(crate) fn rewrite_connection_secret(&self, namespace: &str, is_refused: bool) {
         let secret = self.lock().platform.credential.client_secret.clone();
         let secret = if is_refused { "wrong".to_owned() } else { secret };
@@ -265,7 +266,7 @@ impl SimWorld {
         self.patch(&SimObjectKey::new(SECRETS, namespace, "platform"), &patch);
     }
 
-    /// Ends a tenant, and withdraws the consent when the call has waited so many seconds for its turn.
+    /// Terminates a tenant, and withdraws the consent after the call has waited so many seconds.
     pub(crate) async fn consent_and_withdraw(&self, who: SimActor, waits: u64) {
         let key = who.key();
         let step = |world: &Self| world.object(&key).unwrap_or_default()["status"]["termination"].clone();

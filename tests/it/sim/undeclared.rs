@@ -1,4 +1,5 @@
-//! What is taken out of a manifest is not managed any more; where it protects somebody that is said.
+//! A setting that is removed from a manifest is not managed any more. If it is a security setting, a message reports
+//! that.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// What status lists, and what Ready says.
+/// Returns the unmanaged settings of status, and the message of Ready.
 fn unmanaged_settings_and_message(world: &SimWorld) -> (Value, String) {
     let object = world.object(&globex()).unwrap();
     let conditions = object["status"]["conditions"].as_array().unwrap().clone();
@@ -52,7 +53,7 @@ fn a_security_setting_that_is_taken_out_stays_and_that_is_said_until_it_is_decla
         assert_eq!(unmanaged_settings_and_message(&world).0, Value::Null);
         world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": null}}}));
         wait_until_idle(&world, 1).await;
-        // A list that is empty lets everybody in: nothing of it is in force.
+        // An empty list allows everybody, so nothing of it is in force.
         assert_eq!((unmanaged_settings_and_message(&world).0, events()), (Value::Null, Some(2)));
     });
     assert!(done.is_some());

@@ -1,5 +1,4 @@
-//! Faults at random, the same ones for the same seed: what becomes of each request, how far watches are behind, and when
-//! the operator ends.
+//! Random faults, reproducible by seed: the fate of each request, the delay of watches, and when the operator crashes.
 
 use std::time::Duration;
 
@@ -13,18 +12,18 @@ use super::ask::{SimReply, SimRequest, SimServer};
 use super::cluster::answer::{error_status, expired_watch};
 use super::seam::{CrashPoint, FateChooser, RequestFate};
 
-/// How bad it is.
+/// The frequency of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultRates {
     pub(crate) seed: u64,
     /// Requests in a thousand that meet a fault.
     pub(crate) faults: u16,
-    /// Requests in a thousand at which the operator ends.
+    /// Requests in a thousand at which the operator crashes.
     pub(crate) crashes: u16,
 }
 
 impl FaultRates {
-    /// What decides over the requests in this weather.
+    /// Returns the fate chooser with these rates.
     pub(crate) fn fate_chooser(self) -> FateChooser {
         let mut chance = StdRng::seed_from_u64(self.seed);
         let mut left_out: Option<Timestamp> = None;
@@ -36,7 +35,7 @@ impl FaultRates {
             if chance.random_range(0..1000) >= self.faults {
                 return RequestFate::Pass;
             }
-            // Of lists that are asked for one after the other only one leaves a tenant out.
+            // Of consecutive lists only one lacks a tenant.
             let now = tenantry::clock::now();
             let is_free = left_out.is_none_or(|last| now.duration_since(last) > SignedDuration::from_mins(1));
             if ask.is_list() && is_free && chance.random_bool(0.4) {
@@ -67,7 +66,7 @@ fn random_fate(chance: &mut StdRng, ask: &SimRequest) -> RequestFate {
     if !is_write && broken == RequestFate::ReplyLost { RequestFate::Lost } else { broken }
 }
 
-/// An answer of something in between, or of a server in trouble.
+/// Returns an error of an intermediary, or of a server in trouble.
 fn random_error_reply(chance: &mut StdRng, ask: &SimRequest, is_write: bool) -> RequestFate {
     let is_done = is_write && chance.random_bool(0.5);
     let plain = |status: u16, body: &'static str, headers: Vec<(String, String)>| SimReply {

@@ -1,4 +1,4 @@
-//! Where a world stands, before there is one.
+//! The servers of a world, before an operator runs.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -11,9 +11,9 @@ use crate::programs::{OperatorOptions, PlatformOptions, PlatformProcess, Service
 use crate::support::test_folder;
 use crate::tenancy::TenancyApi;
 
-/// A control plane and a platform on which no operator runs yet, nor anything of ours is installed.
+/// A control plane and a platform without an operator, and without anything of ours installed.
 pub struct TestServers {
-    /// Where its files are.
+    /// The folder with its files.
     pub folder: PathBuf,
     /// The control plane.
     pub control_plane: ControlPlane,
@@ -24,7 +24,7 @@ pub struct TestServers {
 }
 
 impl TestServers {
-    /// Starts both.
+    /// Starts both servers.
     pub fn start(
         name: &str,
         (options, platform): (controlplane::ControlPlaneOptions, &PlatformOptions),
@@ -37,10 +37,10 @@ impl TestServers {
         Ok(Self { folder, control_plane, platform, kubectl })
     }
 
-    /// The world of an operator on it.
+    /// Returns the world of an operator on these servers.
     ///
     /// # Panics
-    /// When the platform does not take its own credential.
+    /// Panics if the platform does not accept its own credential.
     pub fn into_world(self, operator: ServiceProcess, options: OperatorOptions) -> TestWorld {
         let Self { folder: _, control_plane, platform, kubectl } = self;
         let credential = &platform.credential;

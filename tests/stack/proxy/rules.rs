@@ -1,19 +1,19 @@
-//! Which request meets which fault.
+//! Rules that define which request gets which fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// A fault and the requests that meet it. Of the rules that fit a request the first whose turn it is counts.
+/// A fault and the requests that get it. If several rules match a request, the first whose timing applies is used.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FaultRule {
-    /// Method in capitals; absent: any.
+    /// Method in capitals; absent matches any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// A part of the path without its query; `^` stands for its beginning and `$` for its end, so that `/clients$` is
-    /// the list and no single client.
+    /// A part of the path without its query. `^` matches its start and `$` its end, so that `/clients$` matches the
+    /// list and no single client.
     #[serde(default)]
     pub path: String,
     /// A part of the query, such as `watch=true`.
@@ -25,71 +25,71 @@ pub struct FaultRule {
     /// A part of the body.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
-    /// Which of the requests that fit.
+    /// Which of the matching requests get the fault.
     #[serde(default)]
     pub when: FaultTiming,
-    /// What happens to them.
+    /// The fault.
     pub fault: ProxyFault,
 }
 
-/// Which of the requests that fit a rule, counted from 1.
+/// Which of the requests that match a rule get its fault, counted from 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FaultTiming {
     /// Each.
     #[default]
     Always,
-    /// That one alone.
+    /// Only this one.
     Nth(u64),
-    /// So many at the beginning.
+    /// This many at the start.
     First(u64),
-    /// Each that this number divides.
+    /// Every multiple of this number.
     Every(u64),
-    /// So many in a hundred, drawn from a seed: the same ones in each run that asks in the same order.
+    /// A percentage, drawn from a seed: the same requests in each run that sends requests in the same order.
     Chance {
         /// Percentage.
         percent: u64,
-        /// Start of the draw.
+        /// Seed of the draw.
         #[serde(default)]
         seed: u64,
     },
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProxyFault {
-    /// Nothing: the request goes through, and no later rule sees it.
+    /// None: the request is forwarded, and later rules are not checked.
     None,
-    /// The request goes through with one header line more, such as `x-forwarded-for: 203.0.113.9`.
+    /// The request is forwarded with an additional header line, such as `x-forwarded-for: 203.0.113.9`.
     With(String),
-    /// So many milliseconds pass before the request is sent on.
+    /// The request is forwarded after this many milliseconds.
     Delay(u64),
-    /// The request is carried out and the connection closed without an answer.
+    /// The request is executed, and the connection is closed without a response.
     DropAfter,
-    /// The connection is closed and the request never sent on.
+    /// The connection is closed, and the request is not forwarded.
     DropBefore,
-    /// The request is carried out and never answered.
+    /// The request is executed and never answered.
     HangAfter,
-    /// The connection is closed, and the request sent on so many milliseconds later.
+    /// The connection is closed, and the request is forwarded this many milliseconds later.
     Late(u64),
-    /// There is never an answer, and the request is not sent on.
+    /// The request is neither answered nor forwarded.
     Hang,
-    /// Of the body only so many bytes come before the connection is closed.
+    /// The connection is closed after this many bytes of the body.
     Truncate(usize),
-    /// The body comes with so many milliseconds between two bytes.
+    /// The body is sent with this many milliseconds between two bytes.
     Slow(u64),
-    /// The body is so many bytes of white space, and its length is not told.
+    /// The body is this many bytes of white space, without a content length.
     Huge(u64),
-    /// The body ends in the middle, and its length says so.
+    /// The body ends in the middle, and its content length matches that.
     Malformed,
-    /// The answer is that to a GET of this path.
+    /// The response is that to a GET of this path.
     Elsewhere(String),
-    /// This answer.
+    /// This response.
     Answer(CannedAnswer),
 }
 
-/// An answer of the proxy's own.
+/// A response of the proxy itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CannedAnswer {
@@ -101,38 +101,38 @@ pub struct CannedAnswer {
     /// Body.
     #[serde(default)]
     pub body: String,
-    /// Whether the request is carried out all the same.
+    /// Whether the request is executed anyway.
     #[serde(default)]
     pub after: bool,
 }
 
 impl FaultRule {
-    /// A fault that each request meets.
+    /// Makes a rule that applies to each request.
     pub fn new(method: &str, path: &str, fault: ProxyFault) -> Self {
         let method = Some(method.to_owned()).filter(|method| !method.is_empty());
         let (path, query, header, body) = (path.to_owned(), String::new(), String::new(), String::new());
         Self { method, path, query, header, body, when: FaultTiming::Always, fault }
     }
 
-    /// The rule for requests with this text in the query only.
+    /// Restricts the rule to requests with this text in the query.
     #[must_use]
     pub fn with_query(self, query: &str) -> Self {
         Self { query: query.to_owned(), ..self }
     }
 
-    /// The rule for some of the requests only.
+    /// Restricts the rule to some of the requests.
     #[must_use]
     pub fn with_timing(self, when: FaultTiming) -> Self {
         Self { when, ..self }
     }
 
-    /// The rule for requests with this text in a header line only.
+    /// Restricts the rule to requests with this text in a header line.
     #[must_use]
     pub fn with_header(self, header: &str) -> Self {
         Self { header: header.to_owned(), ..self }
     }
 
-    /// The rule for requests whose body has this text only.
+    /// Restricts the rule to requests with this text in the body.
     #[must_use]
     pub fn with_body(self, body: &str) -> Self {
         Self { body: body.to_owned(), ..self }
@@ -160,7 +160,7 @@ impl FaultTiming {
     }
 }
 
-/// The generator `splitmix64`: spreads well from neighbouring seeds.
+/// Returns a number of the generator `splitmix64`, which gives unrelated numbers for neighbouring seeds.
 fn random_number(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -168,7 +168,7 @@ fn random_number(seed: u64, number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A request as rules see it.
+/// A request as the rules see it.
 pub struct RequestView<'a> {
     /// Method.
     pub method: &'a str,
@@ -180,10 +180,10 @@ pub struct RequestView<'a> {
     pub body: &'a str,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct SeenRequest {
-    /// When it had been read.
+    /// When it was completely received.
     pub at: Instant,
     /// Method.
     pub method: String,
@@ -191,18 +191,18 @@ pub struct SeenRequest {
     pub target: String,
     /// Body.
     pub body: String,
-    /// Whether it met a fault.
+    /// Whether it got a fault.
     pub is_faulty: bool,
 }
 
-/// The rules in force, and what has come of them.
+/// The active rules and their counts.
 #[derive(Default)]
 pub struct RuleBook {
     rules: Vec<(FaultRule, RuleCount)>,
     seen: Vec<SeenRequest>,
-    /// Requests that met a fault so far.
+    /// Number of requests with a fault.
     struck: u64,
-    /// Those of them whose answer goes on, by that number.
+    /// Numbers of those whose response is not finished.
     open: BTreeSet<u64>,
 }
 
@@ -212,21 +212,21 @@ struct RuleCount {
     done: u64,
 }
 
-/// Requests beyond which the oldest are forgotten: a proxy may run for days.
+/// Maximum number of requests that are remembered, because a proxy may run for days.
 const MAX_SEEN_REQUESTS: usize = 100_000;
 
 impl RuleBook {
-    /// Puts other rules in force; their counts begin anew.
+    /// Replaces the rules and resets their counts.
     pub fn set_rules(&mut self, rules: Vec<FaultRule>) {
         self.rules = rules.into_iter().map(|rule| (rule, RuleCount::default())).collect();
     }
 
-    /// Puts one more rule in force, after the others.
+    /// Adds a rule after the others.
     pub fn add_rule(&mut self, rule: FaultRule) {
         self.rules.push((rule, RuleCount::default()));
     }
 
-    /// The fault of a request.
+    /// Returns the fault of a request.
     pub fn choose_fault(&mut self, asked: &RequestView<'_>) -> ProxyFault {
         let mut fault = None;
         for (rule, count) in &mut self.rules {
@@ -253,34 +253,34 @@ impl RuleBook {
         fault
     }
 
-    /// A request that met a fault is being answered; its number.
+    /// Records that a request with a fault is being answered. Returns its number.
     pub fn begin(&mut self) -> u64 {
         self.struck += 1;
         self.open.insert(self.struck);
         self.struck
     }
 
-    /// Its answer has ended, or the client has had enough.
+    /// Records that its response has ended or the client has closed the connection.
     pub fn end(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
-    /// The requests that met a fault and whose answer goes on.
+    /// Returns the requests with a fault whose response is not finished.
     pub fn open(&self) -> BTreeSet<u64> {
         self.open.clone()
     }
 
-    /// How often each rule struck.
+    /// Returns how often each rule was applied.
     pub fn fault_counts(&self) -> Vec<u64> {
         self.rules.iter().map(|(_, count)| count.done).collect()
     }
 
-    /// The requests that came.
+    /// Returns the received requests.
     pub fn seen_requests(&self) -> Vec<SeenRequest> {
         self.seen.clone()
     }
 
-    /// What `GET /__faults` answers.
+    /// Returns the response to `GET /__faults`.
     pub fn to_json(&self) -> serde_json::Value {
         let rules: Vec<_> = self
             .rules

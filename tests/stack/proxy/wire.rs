@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a proxy on loopback needs, byte by byte, since faults live in the bytes.
+//! The part of HTTP/1.1 that a proxy on loopback needs, byte by byte, because faults are injected into bytes.
 
 use std::io;
 use std::time::Duration;
@@ -15,24 +15,24 @@ pub(super) struct ProxyRequest {
     pub(super) method: String,
     /// Path with its query.
     pub(super) target: String,
-    /// Header lines, without those about length and connection.
+    /// Header lines, except those about length and connection.
     pub(super) headers: Vec<String>,
     /// Body.
     pub(super) body: Vec<u8>,
 }
 
-/// A reply with its whole body.
+/// A response with its complete body.
 #[derive(Clone, Debug)]
 pub(super) struct ProxyReply {
     /// Status code.
     pub(super) status: u16,
-    /// Headers, without those about length and connection.
+    /// Headers, except those about length and connection.
     pub(super) headers: Vec<String>,
     /// Body.
     pub(super) body: Vec<u8>,
 }
 
-/// Headers that each hop writes for itself.
+/// Returns whether each hop writes this header itself.
 fn is_hop_by_hop_header(line: &str) -> bool {
     let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(name.as_str(), "connection" | "content-length" | "transfer-encoding" | "keep-alive" | "expect")
@@ -42,7 +42,7 @@ fn malformed_error(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The next request of a connection; nothing at its end.
+/// Reads the next request of a connection; `None` at its end.
 pub(super) async fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ProxyRequest>> {
     let Some(lines) = read_head(stream).await? else { return Ok(None) };
     let mut words = lines[0].split(' ');
@@ -79,24 +79,24 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<S
 }
 
 impl ProxyRequest {
-    /// The same request with one header line more.
+    /// Returns the request with an additional header line.
     pub(super) fn with_header(&self, line: &str) -> Self {
         let mut request = self.clone();
         request.headers.push(line.to_owned());
         request
     }
 
-    /// The same request, as a GET of another path.
+    /// Returns the request as a GET of another path.
     pub(super) fn with_target(&self, target: &str) -> Self {
         Self { method: "GET".to_owned(), target: target.to_owned(), headers: self.headers.clone(), body: Vec::new() }
     }
 
-    /// Whether the answer is passed on as it comes, since it has no end: a watch of Kubernetes.
+    /// Returns whether the response is streamed because it is endless: a Kubernetes watch.
     pub(super) fn has_endless_answer(&self) -> bool {
         self.target.contains("watch=true")
     }
 
-    /// Sends it on and passes the answer on until one side ends it.
+    /// Forwards the request and streams the response until one side closes the connection.
     pub(super) async fn pipe_stream(&self, to: &str, back: &mut BufReader<TcpStream>) -> io::Result<()> {
         let mut stream = TcpStream::connect(to).await?;
         let Self { method, target, headers, body } = self;
@@ -109,7 +109,7 @@ impl ProxyRequest {
         tokio::io::copy_bidirectional(back, &mut stream).await.map(drop)
     }
 
-    /// Sends it on and reads the whole reply. Version 1.0 keeps the server from answering in chunks.
+    /// Forwards the request and reads the complete response. With version 1.0 the server does not send chunks.
     pub(super) async fn forward(&self, to: &str) -> io::Result<ProxyReply> {
         let mut stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
@@ -133,18 +133,18 @@ async fn read_reply_head(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<St
 }
 
 impl ProxyReply {
-    /// What a gateway says when there is nobody behind it.
+    /// Returns the response of a gateway whose server cannot be reached.
     pub(super) fn bad_gateway(error: &io::Error) -> Self {
         Self { status: 502, headers: Vec::new(), body: format!("nobody answers: {error}\n").into_bytes() }
     }
 
-    /// JSON.
+    /// Makes a JSON response.
     pub(super) fn json(value: &serde_json::Value) -> Self {
         let headers = vec!["content-type: application/json".to_owned()];
         Self { status: 200, headers, body: value.to_string().into_bytes() }
     }
 
-    /// A sentence.
+    /// Makes a text response.
     pub(super) fn text(status: u16, text: &str) -> Self {
         Self { status, headers: Vec::new(), body: format!("{text}\n").into_bytes() }
     }
@@ -154,19 +154,19 @@ impl ProxyReply {
         format!("HTTP/1.1 {} Said\r\n{}\r\n\r\n", self.status, lines.join("\r\n")).into_bytes()
     }
 
-    /// Writes it as it is.
+    /// Writes the complete response.
     pub(super) async fn write(&self, stream: &mut BufReader<TcpStream>) -> io::Result<()> {
         self.write_part(stream, self.body.len()).await
     }
 
-    /// Writes its head and so many bytes of its body.
+    /// Writes the head and this many bytes of the body.
     pub(super) async fn write_part(&self, stream: &mut BufReader<TcpStream>, bytes: usize) -> io::Result<()> {
         let part = &self.body[..bytes.min(self.body.len())];
         let length = format!("content-length: {}", self.body.len());
         stream.write_all(&[&self.encode_head(&length), part].concat()).await
     }
 
-    /// Writes its body with a pause before each byte.
+    /// Writes the body with a pause before each byte.
     pub(super) async fn write_slowly(&self, stream: &mut BufReader<TcpStream>, pause: Duration) -> io::Result<()> {
         self.write_part(stream, 0).await?;
         for byte in &self.body {
@@ -176,7 +176,7 @@ impl ProxyReply {
         Ok(())
     }
 
-    /// Writes white space instead of its body, up to the end of the connection.
+    /// Writes white space instead of the body, until the connection ends.
     pub(super) async fn write_endlessly(&self, stream: &mut BufReader<TcpStream>, bytes: u64) -> io::Result<()> {
         stream.write_all(&self.encode_head("connection: close")).await?;
         let block = vec![b' '; 64 << 10];

@@ -1,4 +1,4 @@
-//! Files of an earlier export, by the partner that they are about.
+//! Files of an earlier export, grouped by their partner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ impl EarlierExport {
         self.0.insert(path.to_owned(), EarlierFile { text, object });
     }
 
-    /// The files about these partners: Partners, Clients, their images and namespaces.
+    /// Returns the files about these partners: Partners, Clients, their images and namespaces.
     pub(super) fn files_of_partners(self, partners: &BTreeSet<&str>) -> Vec<(String, String)> {
         let ids: BTreeMap<(&str, &str), &str> = self
             .0

@@ -1,29 +1,29 @@
-//! The forms in which a member may come: a number as text, a text as number, and nothing in each of its forms.
+//! The forms in which a member may arrive: a number as text, a text as number, and each form of an empty value.
 
 use serde_json::{Map, Value, json};
 
 use super::tables::{AnswerMember, IMAGE, MARK, MemberShape};
 
-/// A member as it was read.
+/// A parsed member.
 pub(super) enum MemberValue<'a> {
-    /// It holds nothing.
+    /// The member is empty.
     Absent,
-    /// In the form that the typed wire takes.
+    /// A value in the form of the typed API.
     Known(Value),
-    /// An object, whose members are read in turn.
+    /// An object, whose members are parsed in turn.
     Nested(&'a Map<String, Value>, &'static [AnswerMember]),
     /// A state that this release does not know.
     UnknownState(String),
-    /// Of a form that cannot be read.
+    /// A form that cannot be parsed.
     Unreadable {
-        /// What it is.
+        /// The form that was found.
         is: &'static str,
-        /// What is documented.
+        /// The form that is documented.
         documented: &'static str,
     },
 }
 
-/// Reads a member in a shape.
+/// Parses a member of a given shape.
 pub(super) fn read_member_value<'a>(value: &'a Value, shape: &MemberShape) -> MemberValue<'a> {
     if is_nothing(value) {
         return MemberValue::Absent;
@@ -60,10 +60,10 @@ pub(super) fn read_member_value<'a>(value: &'a Value, shape: &MemberShape) -> Me
     }
 }
 
-/// States of the extension `status`.
+/// The states of the extension `status`.
 const KNOWN_STATES: [&str; 3] = ["ACTIVE", "SUSPENDED", "TERMINATED"];
 
-/// What a value is, in words.
+/// Names the type of a value.
 pub(super) const fn json_kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -75,7 +75,7 @@ pub(super) const fn json_kind(value: &Value) -> &'static str {
     }
 }
 
-/// Whether a value says that there is nothing: platforms write that as `null`, `""`, `[]` and `{}`.
+/// Returns whether a value is empty: platforms send `null`, `""`, `[]` and `{}` for that.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -94,7 +94,7 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-/// A colour that came as a number has lost its leading zeros.
+/// Converts a colour to text. A colour that arrives as a number has lost its leading zeros.
 fn as_colour(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => {
@@ -112,7 +112,7 @@ fn as_number(value: &Value) -> Option<i64> {
     }
 }
 
-/// A number such as `7.0`.
+/// Converts a number such as `7.0`.
 fn as_whole_number(number: f64) -> Option<i64> {
     let is_exact = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation, reason = "it is whole and exact")]
@@ -133,7 +133,8 @@ fn as_flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// A list with an entry that cannot be read cannot be read: written back, it would lack that entry.
+/// Converts a list of texts. A list with an entry that cannot be parsed is rejected: written back, it would lack that
+/// entry.
 fn as_texts(value: &Value) -> Option<Value> {
     let Value::Array(items) = value else { return None };
     let items = items.iter().filter(|item| !item.is_null());

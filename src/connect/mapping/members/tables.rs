@@ -1,14 +1,14 @@
-//! The members of each answer that this release reads, with the shapes in which they are documented.
+//! The members that this release reads from each answer, with their documented shapes.
 
 /// A member of an answer.
 pub(in crate::connect::mapping) struct AnswerMember {
     /// Its name.
     pub(super) name: &'static str,
-    /// Another spelling that is documented or sent.
+    /// Another spelling that is documented or used.
     pub(super) alias: Option<&'static str>,
     /// Its shape.
     pub(super) shape: MemberShape,
-    /// Whether only a platform that says so has it.
+    /// Whether only a platform with the extensions has it.
     pub(super) is_extension: bool,
 }
 
@@ -24,15 +24,15 @@ pub(in crate::connect::mapping) enum MemberShape {
     Flag,
     /// Texts.
     Texts,
-    /// An object with a number as `id`.
+    /// An object with a numeric `id`.
     Reference,
     /// An object with members of its own.
     Object(&'static [AnswerMember]),
     /// An image with its path.
     Image,
-    /// Owner of the tenant.
+    /// The owner of the tenant.
     Mark,
-    /// State of the tenant, in a word.
+    /// The state of the tenant as a word.
     State,
     /// Whether the tenant is in service.
     InService,
@@ -62,7 +62,7 @@ const fn aliased_member(name: &'static str, other: &'static str, shape: MemberSh
     AnswerMember { name, alias: Some(other), shape, is_extension: false }
 }
 
-/// A tenant. Who created and changed it is not read: nothing depends on it.
+/// A tenant. Who created and changed it is not read, since nothing depends on it.
 pub(in crate::connect::mapping) const TENANT: &[AnswerMember] = &[
     text_member("uniqueId"),
     number_member("id"),
@@ -108,7 +108,7 @@ pub(in crate::connect::mapping) const TENANT: &[AnswerMember] = &[
 
 const ENDPOINT: &[AnswerMember] = &[text_member("applicationServer"), text_member("apiServer")];
 
-/// The keys are never answered.
+/// The keys are never in an answer.
 const DUO: &[AnswerMember] = &[text_member("apiHostName")];
 
 const POLICY: &[AnswerMember] = &[

@@ -1,18 +1,18 @@
-//! Draws a value of a schema, and says what of a value does not fit one.
+//! Draws a value from a schema, and reports what of a value does not conform to one.
 
 use serde_json::{Map, Value, json};
 
 /// How much of a schema is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum DrawSize {
-    /// Every member, every text and list as long as it may be.
+    /// Every member, and every text and list at its maximum length.
     Full,
-    /// What this number says.
+    /// Drawn from this seed.
     Seeded(u64),
 }
 
 impl DrawSize {
-    /// A number below `end`, or the largest.
+    /// Returns a number below `end`; for `Full` the largest.
     fn draw_number(self, path: &str, end: u64) -> u64 {
         match self {
             Self::Full => end - 1,
@@ -27,7 +27,8 @@ impl DrawSize {
     }
 }
 
-/// A value of a schema; patterns and rules apart, except where the value would otherwise never be taken.
+/// Draws a value from a schema. Patterns and rules are ignored, except where the value would otherwise never be
+/// accepted.
 pub(super) fn draw_value(schema: &Value, path: &str, extent: DrawSize) -> Value {
     match path.rsplit('.').next().unwrap_or_default() {
         "country" => return json!("Germany"),
@@ -40,7 +41,7 @@ pub(super) fn draw_value(schema: &Value, path: &str, extent: DrawSize) -> Value 
         let number = extent.draw_number(path, words.len() as u64);
         return words[usize::try_from(number).unwrap()].clone();
     }
-    // A rule takes texts alone there.
+    // A rule accepts only texts there.
     let either = schema["x-kubernetes-int-or-string"] == true;
     match schema["type"].as_str().unwrap_or(if either { "string" } else { "object" }) {
         "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
@@ -92,7 +93,7 @@ fn draw_object(schema: &Value, path: &str, extent: DrawSize) -> Value {
     Value::Object(members)
 }
 
-/// What does not fit, in the words of the schema.
+/// Returns what does not conform, in the words of the schema.
 pub(super) fn schema_misfits(value: &Value, schema: &Value, path: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut most = |word: &str, length: usize| {

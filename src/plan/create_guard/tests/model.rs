@@ -1,5 +1,5 @@
-//! Every order of events around a create: operators that look, declare, create and record, requests whose answer is lost
-//! and which are carried out late, processes that die, hand over and come back, caches that lag, people who edit.
+//! Every order of events around a create. Operators search for the tenant, write an intent, create and record. Requests
+//! lose their answers and are executed late. Processes crash, hand over and restart. Caches lag, and users edit.
 
 mod identification;
 mod pass;
@@ -9,32 +9,33 @@ use super::*;
 use crate::plan::explorer::{LeaseModel, Settling, StateSpace};
 use identification::{IdentityOracle, ModelIdentity};
 
-/// Each process's clock shows this all the time: what it remembers moves instead, so that states are alike.
+/// The clock of each process always shows this time. What the process remembers moves instead, so that equivalent
+/// states are equal.
 const NOW: Duration = Duration::from_secs(1000);
 const LONG_AGO: Duration = Duration::from_secs(998);
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks in which a request that nobody waits for any more may still be carried out.
+/// Ticks during which an abandoned request may still be executed.
 const REQUEST_TICKS: u8 = 2;
 const TWO_TENANTS: &str = "an object has two tenants";
-const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the claim";
-const TENANT_LOST: &str = "an object was let go although its tenant lives or may still be made";
+const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the lease";
+const TENANT_LOST: &str = "an object was released although its tenant exists or may still be created";
 
-/// What the platform keeps to.
+/// Guarantees of the platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PlatformModel {
     /// Names and marks are unique, and lists show marks.
     Extended,
-    /// None of it.
+    /// No guarantees.
     Documented,
 }
 
-/// What a person may do.
+/// What a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum CreateEdit {
     Renames,
     Deletes,
     Recreates,
-    /// `kubectl replace` with a manifest that has neither finalizer nor annotation.
+    /// `kubectl replace` with a manifest that has neither the finalizer nor the annotation.
     Replaces,
 }
 
@@ -54,11 +55,11 @@ enum CreateMutant {
     IntentOfAnotherName,
 }
 
-/// The world and how far it goes.
+/// The model and its bounds.
 struct CreateModel {
     operators: u8,
     platform: PlatformModel,
-    /// Processes that die or hand over, answers that are lost, edits.
+    /// Maximum numbers of crashes or hand-overs, lost answers and edits.
     crashes: u8,
     losses: u8,
     edits: u8,
@@ -70,17 +71,17 @@ struct CreateModel {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct CreateState {
     object: Option<ModelObject>,
-    /// Number of objects there were.
+    /// Number of objects that existed.
     objects: u8,
     tenants: Vec<ModelTenant>,
     lease: LeaseModel,
     operators: Vec<CreateOperator>,
-    /// Requests that nobody waits for, and for how long they may still be carried out.
+    /// Abandoned requests, and how long they may still be executed.
     detached: Vec<(CreateCall, u8)>,
     crashes: u8,
     losses: u8,
     edits: u8,
-    /// Claims that may still lapse.
+    /// Number of claims that may still expire.
     lapses: u8,
     violation: Option<&'static str>,
 }
@@ -89,7 +90,7 @@ struct CreateState {
 struct ModelObject {
     uid: u8,
     name: u8,
-    /// Nonce and name; with it stands our finalizer.
+    /// Nonce and name. The finalizer is present together with the intent.
     intent: Option<(u8, u8)>,
     id: Option<u8>,
     is_leaving: bool,
@@ -104,13 +105,13 @@ struct ModelTenant {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct CreateOperator {
-    /// The newer of what the watch brought and what it wrote.
+    /// The newer of what the watch delivered and what the process wrote.
     known: Option<ModelObject>,
     is_current: bool,
     creates: CreateGuard,
     activity: CreateActivity,
     is_refused: bool,
-    /// Whoever has led and does so no more is on its way out.
+    /// A process that has lost leadership exits.
     has_led: bool,
 }
 
@@ -118,9 +119,9 @@ struct CreateOperator {
 enum CreateActivity {
     #[default]
     Idle,
-    /// Whether it looks once more, and whether a create was under way when an end began.
+    /// Whether this is a second lookup, and whether a create was in flight when the deletion began.
     Looking(bool, bool),
-    /// So many ticks ago.
+    /// With the number of ticks since the lookup.
     Looked(ModelIdentity, bool, bool, u8),
     Sending(CreateCall),
     Waiting(CreateCall),
@@ -128,7 +129,7 @@ enum CreateActivity {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum CreateCall {
-    /// UID, nonce and name; whether the object is as it was read, and whether a look was before.
+    /// UID, nonce and name; whether the object is unchanged since it was read, and whether a lookup preceded.
     Intent {
         uid: u8,
         nonce: u8,
@@ -162,13 +163,13 @@ enum CreateEvent {
     Decides(u8, ModelIdentity),
     Sends(u8, CreateCall),
     Answered(u8, CreateCall),
-    /// The process notes that a request has failed or taken too long.
+    /// The process records that a request has failed or timed out.
     GivesUp(u8, CreateCall),
-    /// The whole pass is given up.
+    /// The complete pass is abandoned.
     PassGivenUp(u8, CreateCall),
     Dies(u8),
     HandsOver(u8),
-    /// It has lost the lease and ends.
+    /// The process has lost the lease and exits.
     Ends(u8),
     CarriedOutLate(CreateCall),
     Person(CreateEdit),
@@ -281,7 +282,7 @@ impl StateSpace for CreateModel {
 
     fn initial_state(&self) -> CreateState {
         let mut operators = vec![CreateOperator::default(); usize::from(self.operators)];
-        // Which of the two is the first makes no difference.
+        // The two are equivalent, so the first one leads.
         operators[0].has_led = true;
         CreateState {
             object: Some(ModelObject::new(0)),
@@ -312,7 +313,7 @@ impl StateSpace for CreateModel {
         state.violation.or_else(|| (0..=state.objects).any(twice).then_some(TWO_TENANTS))
     }
 
-    /// The leader works; when it has nothing to do, time passes until nothing is adrift and nobody waits any more.
+    /// Lets the leader work. When it has nothing to do, time passes until no request is pending and nothing waits.
     fn settle(&self, state: &CreateState) -> Option<Settling<CreateState>> {
         let mut all = Vec::new();
         let has_lost =
@@ -366,7 +367,7 @@ impl CreateState {
             *left > 0
         });
         if let Some(by) = is_shared.then(|| self.lease.tick()).flatten() {
-            // Whoever still waits for an answer is told that it leads no more.
+            // A process that still waits for an answer learns that it no longer leads.
             self.detach_request(by);
             let doing = &mut self.operators[usize::from(by)].activity;
             if matches!(doing, CreateActivity::Waiting(_)) {
@@ -388,7 +389,7 @@ impl CreateState {
         }
     }
 
-    /// The object has changed: nothing that was read or guarded by its version before holds any more.
+    /// Marks earlier reads and version checks as outdated, because the object has changed.
     fn invalidate_reads(&mut self) {
         let waiting = self.operators.iter_mut().filter_map(|operator| {
             operator.is_current = false;
@@ -404,7 +405,7 @@ impl CreateState {
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// Stops waiting for the answer to a request.
     fn detach_request(&mut self, process: u8) {
         if let CreateActivity::Waiting(request) = self.operators[usize::from(process)].activity {
             self.detached.push((request, REQUEST_TICKS));

@@ -1,4 +1,4 @@
-//! The way back.
+//! Cancellation.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn a_cancel_after_the_call_may_have_been_made_waits_for_one_request_then_tells()
         assert!(
             matches!(case.next_step(), DeletionStep::CheckAgainAt(time) if time == parse_time("2026-11-22T12:01:00Z"))
         );
-        // Consent given again does not take the cancel back.
+        // A new confirmation does not undo the cancel.
         let (policy, consent) = (case.policy, case.confirm.clone());
         (case.policy, case.confirm) = (DeletionPolicy::Terminate, Some(valid_confirmation()));
         assert!(matches!(case.next_step(), DeletionStep::CheckAgainAt(_)));
@@ -111,7 +111,8 @@ fn a_cancel_activates_only_what_we_suspended() {
     case.record.suspended_by_us = Some(false);
     case.policy = DeletionPolicy::Retain;
     assert_eq!(case.release_reason(), Reason::Cancelled);
-    // Somebody else's suspension that was lifted in the wait, and put back by us, is ours from then on.
+    // If somebody else's suspension was lifted during the grace period and the operator suspended the tenant again, the
+    // suspension is the operator's from then on.
     let mut case = DeletionCase::new_termination().with_accepted_confirmation(TerminationStep::Confirmed, None);
     case.record.suspended_by_us = Some(false);
     case.context.tenant = found_tenant(LifecycleState::Active);
@@ -137,7 +138,7 @@ fn retain_lets_go_without_the_platform_unless_a_tenant_would_stay_suspended_for_
     assert!(!hold.message.contains("Retain"), "it would not move it on: {}", hold.message);
     case.abandon = Some("client_2");
     assert_eq!(case.release_reason(), Reason::Abandoned);
-    // Its Partner object is gone: there is no connection to wait for.
+    // The Partner object is gone, so there is no connection to wait for.
     case.abandon = None;
     case.context.tenant = DeletionTarget::Unreachable(Reason::PartnerNotReady, "no Partner".into());
     assert_eq!(case.release_reason(), Reason::Retained);

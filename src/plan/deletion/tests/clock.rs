@@ -1,16 +1,16 @@
-//! Clocks that do not agree.
+//! Clocks that differ.
 
 use jiff::SignedDuration;
 
 use super::*;
 
-/// An answer at the time of the case, from a server whose clock is so many seconds ahead.
+/// Returns an answer at the time of the case, from a server whose clock is this many seconds ahead.
 fn clock_ahead_by(seconds: i64) -> ClockReading {
     let date = now() + SignedDuration::from_secs(seconds);
     ClockReading { sent_at: now() - SignedDuration::from_secs(1), server_time: date, received_at: now() }
 }
 
-/// What an end does that a wrong clock could bring about too early: each step from the consent on.
+/// Returns every step from the confirmation on that a wrong clock could cause too early.
 fn time_dependent_steps() -> Vec<(&'static str, DeletionCase)> {
     let mut suspends = DeletionCase::new_termination().with_accepted_confirmation(TerminationStep::Confirmed, None);
     suspends.context.tenant = found_tenant(LifecycleState::Active);

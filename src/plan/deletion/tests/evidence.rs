@@ -1,4 +1,4 @@
-//! The record of what is ended.
+//! The evidence of a termination.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn nothing_is_ended_without_evidence() {
     }
 }
 
-/// A record of the case `ready`, over a tenant with these settings.
+/// Builds the evidence of a case that is ready to be terminated, for a tenant with these settings.
 fn evidence_for(seen: BTreeMap<Field, ObservedValue>) -> Result<(String, String), String> {
     let case = DeletionCase::ready_to_end(TerminationStep::Suspended);
     let (mark, consent) = (mark(), valid_confirmation());

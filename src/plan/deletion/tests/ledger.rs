@@ -1,4 +1,4 @@
-//! The breaker.
+//! The termination limit.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn nothing_is_ended_that_is_not_entered_in_the_ledger() {
             case.context.ledger = ledger;
             assert_eq!(case.hold_reason(), Reason::LedgerUnusable);
         }
-        // Of an earlier hour, of another tenant, of another object: none of them is this one's.
+        // An entry of an earlier hour, of another tenant or of another object does not count for this object.
         for other in [
             ledger_entry("u1", "Client", "client_2", "2026-11-22T11:00:00Z"),
             ledger_entry("u1", "Client", "client_3", "2026-11-22T11:50:00Z"),
@@ -39,7 +39,7 @@ fn the_limit_holds_and_says_when_it_goes_on() {
     assert_eq!(hold.reason, Reason::BreakerOpen);
     assert!(hold.message.contains("2026-11-22T12:10:00Z"), "{}", hold.message);
     assert!(hold.message.contains("--max-client-terminations-per-hour"), "{}", hold.message);
-    // Those of an earlier hour are dropped, and those of Partners do not count for Clients.
+    // Entries of an earlier hour are dropped, and entries of Partners do not count for Clients.
     let mut old = many(29);
     old.push(ledger_entry("old", "Client", "client_9", "2026-11-22T11:00:00Z"));
     old.extend((0..3).map(|n| ledger_entry(&format!("p{n}"), "Partner", "msp_9", "2026-11-22T11:30:00Z")));
@@ -47,7 +47,7 @@ fn the_limit_holds_and_says_when_it_goes_on() {
     assert!(
         matches!(case.next_step(), DeletionStep::ReserveInLedger(ledger) if ledger.entries.iter().all(|entry| entry.uid != "old"))
     );
-    // A clock that ran ahead does not open it.
+    // An entry from a clock that ran ahead does not lift the limit.
     let mut ahead = many(29);
     ahead.push(ledger_entry("ahead", "Client", "client_9", "2027-01-01T00:00:00Z"));
     case.context.ledger = ledger_with(ahead);
@@ -58,7 +58,7 @@ fn the_limit_holds_and_says_when_it_goes_on() {
 fn partners_are_ended_one_at_a_time() {
     let mut case = DeletionCase::ready_to_end(TerminationStep::Suspended);
     case.kind = TenantKind::Partner;
-    // Open beyond its hour: it counts as long as it is not gone.
+    // A Partner whose termination is not finished counts beyond its hour.
     let other = ledger_entry("u7", "Partner", "msp_7", "2026-11-22T09:00:00Z");
     case.context.ledger =
         LedgerState::Read { ledger: TerminationLedger { entries: vec![other.clone()] }, open: vec!["u7".into()] };

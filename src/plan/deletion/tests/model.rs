@@ -1,6 +1,6 @@
-//! Every order of events around the end of an object: an operator that reads everything anew, decides and does one thing,
-//! requests whose answer is lost and which are carried out late, processes that die, hand over and come back, a platform
-//! and a cluster that others change, people who cancel, edit and delete more than the object.
+//! Every order of events around the deletion of an object. An operator reads everything again, decides and does one
+//! thing. Requests lose their answers and are executed late. Processes crash, hand over and restart. Others change the
+//! platform and the cluster. Users cancel, edit, and delete containers of the object.
 
 mod environment;
 mod mutant;
@@ -14,12 +14,12 @@ use environment::DeletionEdit;
 use mutant::DeletionMutant;
 use oracle::{DeletionOracle, ModelClock};
 
-/// Ticks in which a request that nobody waits for any more may still be carried out; the request timeout.
+/// Ticks during which an abandoned request may still be executed; the request timeout.
 const REQUEST_TICKS: u8 = 2;
-/// The UID of the object.
+/// UID of the object.
 const UID: u8 = 1;
 
-/// The world and how far it goes.
+/// The model and its bounds.
 struct DeletionModel {
     operators: u8,
     crashes: u8,
@@ -27,11 +27,11 @@ struct DeletionModel {
     lapses: u8,
     edits: u8,
     allowed_edits: &'static [DeletionEdit],
-    /// Whether another Partner is being ended at the same time.
+    /// Whether another Partner is being terminated at the same time.
     has_other: bool,
-    /// Whether the second operator's clock is an hour ahead of all others.
+    /// Whether the second operator's clock is one hour ahead of all others.
     is_clock_wrong: bool,
-    /// Whether the platform shows a tenant that was ended as one that is out of service.
+    /// Whether the platform shows a terminated tenant as inactive, as the documented API does.
     is_documented: bool,
     mutant: Option<DeletionMutant>,
     oracle: DeletionOracle,
@@ -41,11 +41,11 @@ struct DeletionModel {
 struct DeletionState {
     object: Option<DeletingObject>,
     context: ModelContext,
-    /// Ticks that the tenant has been suspended without a break, and those that were promised.
+    /// Ticks that the tenant has been suspended without interruption, and the number that was promised.
     down: u8,
     promised: u8,
     other: OtherPartner,
-    /// Whether the call that ends the tenant was sent.
+    /// Whether the terminate call was sent.
     has_called: bool,
     lease: LeaseModel,
     operators: Vec<DeletionOperator>,
@@ -64,11 +64,11 @@ struct DeletingObject {
     spec: DeletionSpec,
 }
 
-/// What a release is decided on.
+/// The fields of the object that a release depends on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct DeletionSpec {
     policy: ModelPolicy,
-    /// Ticks.
+    /// In ticks.
     grace: u8,
     confirm: Option<ModelConfirmation>,
     record: ModelProgress,
@@ -81,7 +81,7 @@ enum ModelPolicy {
     Terminate,
 }
 
-/// A confirmation and how many ticks it is good for, less one; none once it has expired.
+/// A confirmation, and the ticks that it is still valid, less one; `None` once it has expired.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct ModelConfirmation {
     says: ConfirmationText,
@@ -91,12 +91,12 @@ struct ModelConfirmation {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum ConfirmationText {
     Right,
-    /// As right, with another time.
+    /// Like `Right`, with another time.
     RightAnew,
     WrongName,
 }
 
-/// `status.termination`, with times as ticks from now.
+/// `status.termination`, with times in ticks from now.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 struct ModelProgress {
     step: u8,
@@ -105,12 +105,12 @@ struct ModelProgress {
     by_us: Option<bool>,
     purge_in: Option<u8>,
     has_evidence: bool,
-    /// Whether it says that the platform took the call.
+    /// Whether it records that the platform accepted the call.
     is_taken: bool,
     cancelled_ago: Option<u8>,
 }
 
-/// What the object stands in.
+/// Context of the object.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct ModelContext {
     container: ContainerState,
@@ -118,9 +118,9 @@ struct ModelContext {
     has_living_child: bool,
     is_reference_broken: bool,
     life: LifecycleState,
-    /// UID in the tenant's mark; 0 is somebody else's.
+    /// UID in the tenant's mark; 0 is another owner's.
     mark: u8,
-    /// The confirmation in the record of what is ended.
+    /// Confirmation in the evidence.
     evidence: Option<ConfirmationText>,
     ledger: ModelLedger,
 }
@@ -129,49 +129,49 @@ struct ModelContext {
 enum ContainerState {
     No,
     Namespace,
-    /// The namespace, and the operator may not know.
+    /// The namespace is deleted, and the operator may not read it.
     Unseen,
-    /// Nothing, and the operator may not know.
+    /// Nothing is deleted, and the operator may not read it.
     Hidden,
 }
 
-/// The ledger.
+/// Entries of the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 struct ModelLedger {
     own: bool,
     other: bool,
 }
 
-/// Another Partner that is ready to be ended.
+/// Another Partner that is ready to be terminated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum OtherPartner {
     Absent,
     Ready,
-    /// It has read the ledger and is about to write it; whether it is still as it was read.
+    /// It has read the ledger and is about to write it; whether the ledger is unchanged since the read.
     Writing(ModelLedger, bool),
     Called,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct DeletionOperator {
-    /// The object that the walk decides on.
+    /// The object that the pass decides on.
     copy: Option<DeletingObject>,
     is_current: bool,
     activity: DeletionActivity,
-    /// Whether the slot for the call is held.
+    /// Whether the operator holds the slot for the call.
     has_slot: bool,
     has_led: bool,
-    /// What its walk knows in this step.
+    /// State of its pass in this step.
     pass: ModelPass,
-    /// Conditions that have held at some moment since the step began.
+    /// Conditions that were true at some moment since the step began.
     conditions_held: u8,
 }
 
-/// As `Walk`: of the time at which the step began only what makes a difference.
+/// Like `DeletionPass`; of the start of the step it keeps only what makes a difference.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 struct ModelPass {
     has_recorded: bool,
-    /// Whether a time of the record has come since the step began.
+    /// Whether a time in the record has passed since the step began.
     is_early: bool,
 }
 
@@ -179,19 +179,19 @@ struct ModelPass {
 enum DeletionActivity {
     #[default]
     Idle,
-    /// What has been read so far, and whether the ledger is as it was read.
+    /// What the pass has read, and whether the ledger is unchanged since it was read.
     Reading(u8, ModelContext, bool),
-    /// For the slot of the call that ends the tenant.
+    /// Waits for the slot of the terminate call.
     WaitingForSlot,
-    /// The object once more, before the call that ends the tenant.
+    /// Reads the object again before the terminate call.
     ReadingAgain,
-    /// What that read found, on its way back: whether the object is as it was.
+    /// Receives the result of that read: whether the object is unchanged.
     ReceivingReread(bool),
     Sending(DeletionCall),
     Waiting(DeletionCall),
-    /// Until a person does something.
+    /// Waits for an action of a user.
     Held(Reason),
-    /// Until a time.
+    /// Waits for a time.
     WaitingForTime,
 }
 
@@ -201,14 +201,14 @@ enum DeletionCall {
     Suspend,
     Activate,
     Terminate,
-    /// The record that the call was taken, on the object as it is.
+    /// The record that the call was accepted, written to the object as it is now.
     Taken(bool),
     Evidence(ConfirmationText),
     Ledger(ModelLedger, bool),
     Release(ReleaseClaim, bool),
 }
 
-/// Why an object is let go.
+/// Why the finalizer is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum ReleaseClaim {
     TooLate,
@@ -242,7 +242,7 @@ enum DeletionEvent {
     OtherCalls,
 }
 
-/// What the real function says.
+/// Decision of the real function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ModelDecision {
     Does(DeletionCall),
@@ -384,7 +384,7 @@ impl StateSpace for DeletionModel {
         state.violation.or_else(|| both.then_some(TWO_PARTNERS_ENDED))
     }
 
-    /// The leader works; while it waits for a time, or something is adrift, time passes.
+    /// Lets the leader work. While the leader waits for a time, or a request is pending, time passes.
     fn settle(&self, state: &DeletionState) -> Option<Settling<DeletionState>> {
         if self.mutant.is_some() {
             return None;
@@ -422,4 +422,4 @@ impl StateSpace for DeletionModel {
     }
 }
 
-const TWO_PARTNERS_ENDED: &str = "two Partners were ended although one an hour is the limit";
+const TWO_PARTNERS_ENDED: &str = "two Partners were terminated although one an hour is the limit";

@@ -1,4 +1,4 @@
-//! Whose the tenant is, and whether it is there.
+//! Ownership and existence of the tenant.
 
 use super::*;
 

@@ -1,26 +1,26 @@
-//! Every order of events in a small world: two processes whose clocks have nothing to do with each other, one record
-//! guarded by its version, answers and changes that are late or lost, processes that die, let go and come back.
+//! Every order of events in a small model: two processes with unrelated clocks, one record protected by its version,
+//! late or lost answers and changes, and processes that crash, release the lease and restart.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use super::*;
 
-/// How far the world goes.
+/// Bounds of the model.
 #[derive(Clone, Copy)]
 struct LeaseBounds {
     terms: LeaseTerms,
-    /// Seconds until the world ends.
+    /// Seconds until the model ends.
     end: u64,
-    /// Changes of the record that are granted.
+    /// Number of changes of the record that are granted.
     writes: u8,
-    /// Lives of each process.
+    /// Number of lives of each process.
     lives: [u8; 2],
 }
 
-/// Changes that are on their way at once.
+/// Maximum number of changes in flight at once.
 const CHANGES: usize = 2;
-/// What the clock of each process shows when the world begins.
+/// Time on the clock of each process when the model starts.
 const CLOCKS: [Duration; 2] = [seconds(0), seconds(86_400)];
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -29,7 +29,7 @@ struct LeaseWorld {
     record: Option<LeaseRecord>,
     version: u8,
     processes: [LeaseProcess; 2],
-    /// Changes on their way, for the version as it is, also those that nobody waits for any more.
+    /// Changes in flight for the current version, including those that nobody waits for.
     changes: Vec<LeaseWrite>,
 }
 
@@ -43,11 +43,11 @@ struct LeaseProcess {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum LeaseActivity {
     Idle,
-    /// The server has answered a read, and the answer is on its way.
+    /// The server has answered a read; the answer is in transit.
     Asking(Option<LeaseRecord>, u8),
-    /// A change was sent when the process's clock showed this.
+    /// A change was sent when the process's clock showed this time.
     Changing(Duration),
-    /// The server has granted it, and the answer is on its way.
+    /// The server has granted the change; the answer is in transit.
     Granted(Duration),
 }
 
@@ -59,7 +59,7 @@ struct LeaseWrite {
     record: LeaseRecord,
 }
 
-/// What can happen; the number is that of the process.
+/// A possible event; the number is that of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "the number is for whoever reads a way")]
 enum LeaseEvent {
@@ -88,7 +88,7 @@ impl LeaseWorld {
         [0, 1].into_iter().filter(|index| self.processes[*index].elector.is_leading(self.clock_of(*index))).collect()
     }
 
-    /// Everything that can happen next, by what it is called.
+    /// Returns every possible next event and state.
     fn successors(&self, bounds: LeaseBounds) -> Vec<(LeaseEvent, Self)> {
         let mut all = Vec::new();
         if self.now < bounds.end {
@@ -101,7 +101,7 @@ impl LeaseWorld {
             if self.processes[index].life < bounds.lives[index] {
                 all.push((LeaseEvent::DiesAndComesBack(index), self.with_process_restarted(index, bounds)));
             }
-            // Who has lost is on its way out and does nothing else.
+            // A process that has lost leadership exits and does nothing else.
             if !self.processes[index].elector.has_lost_leadership(self.clock_of(index)) {
                 self.add_process_steps(index, bounds, &mut all);
             }
@@ -122,7 +122,7 @@ impl LeaseWorld {
                 let holder = record.as_ref().and_then(|record| record.holder.clone());
                 let decision = process.elector.observe_record(record, now);
                 process.activity = LeaseActivity::Idle;
-                // A change on top of an old version is refused and changes nothing.
+                // A change based on an old version is rejected and has no effect.
                 let may_write = base == self.version && self.version < bounds.writes && self.changes.len() < CHANGES;
                 if may_write
                     && holder.as_deref() == Some(process.elector.identity())
@@ -153,7 +153,7 @@ impl LeaseWorld {
         }
     }
 
-    /// The server carries out a change; all others were made for the version before it and come to nothing.
+    /// Executes a change on the server. All other changes were made for the previous version and have no effect.
     fn with_write_executed(&self, index: usize) -> Self {
         let mut next = self.clone();
         let change = next.changes.swap_remove(index);
@@ -182,19 +182,19 @@ fn new_elector(index: usize, life: u8, bounds: LeaseBounds) -> LeaderElector {
     LeaderElector::new(format!("{index}{life}"), bounds.terms)
 }
 
-/// What a walk through every order of events saw.
+/// Result of a search through every order of events.
 struct LeaseExploration {
     states: usize,
-    /// How many states each life led in.
+    /// Number of states in which each life led.
     led: BTreeMap<String, usize>,
-    /// The shortest way to two leaders.
+    /// Shortest path to two leaders.
     two_leaders: Option<Vec<LeaseEvent>>,
 }
 
 fn explore_lease(bounds: LeaseBounds) -> LeaseExploration {
     let mut states = vec![LeaseWorld::new(bounds)];
     let mut ways: Vec<(usize, LeaseEvent)> = vec![(0, LeaseEvent::SecondPasses)];
-    // Of the states only their digests are kept apart: with some 100,000 no two are expected to be the same.
+    // Only digests of states are kept: no collision is expected among about 100,000.
     let digest = BuildHasherDefault::<DefaultHasher>::default();
     let mut known = HashSet::from([digest.hash_one(&states[0])]);
     let mut led = BTreeMap::new();
@@ -229,7 +229,7 @@ fn shortest_path(ways: &[(usize, LeaseEvent)], mut at: usize) -> Vec<LeaseEvent>
 }
 
 fn terms(lease: u64, renew: u64) -> LeaseTerms {
-    // Not through `new`, which would refuse what is wrong.
+    // Not built with `new`, which would reject wrong terms.
     LeaseTerms { lease_duration: seconds(lease), renew_deadline: seconds(renew), retry_period: seconds(1) }
 }
 
@@ -250,7 +250,7 @@ fn in_no_order_of_renewals_and_takeovers_do_two_processes_lead_at_once() {
 #[test]
 fn in_no_order_of_deaths_and_returns_do_two_processes_lead_at_once() {
     let led = assert_never_two_leaders(LeaseBounds { terms: terms(3, 2), end: 4, writes: 2, lives: [2, 1] });
-    // Each life leads somewhere, so the walk saw hand-overs by release and by death.
+    // Each life leads in some state, so the search included hand-overs by release and by crash.
     assert_eq!(led.len(), 3, "{led:?}");
 }
 

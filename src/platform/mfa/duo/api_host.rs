@@ -1,10 +1,10 @@
-//! Which hosts are Duo's. A tenant names the host, so nothing else may be reached through it.
+//! Validation of Duo API hosts. A tenant names the host, so no other server may be reachable through it.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// A domain of Duo's: its hosts are this name and the names below it.
+/// A domain of Duo. Its hosts are the domain itself and its subdomains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuoDomain(String);
 
@@ -12,7 +12,7 @@ impl DuoDomain {
     /// The domains of Duo's commercial and federal editions.
     pub const KNOWN: &'static str = "duosecurity.com,duofederal.com";
 
-    /// [`Self::KNOWN`], each by itself.
+    /// Returns [`Self::KNOWN`] as separate domains.
     pub fn known_domains() -> Vec<Self> {
         Self::KNOWN.split(',').map(|name| Self(name.to_owned())).collect()
     }
@@ -27,7 +27,7 @@ impl FromStr for DuoDomain {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let name = text.trim().to_ascii_lowercase();
-        // One label alone would be a whole top-level domain, or a number.
+        // A single label would be a whole top-level domain, or a number.
         if is_dns_name(&name) && name.contains('.') && name.contains(|character: char| character.is_ascii_alphabetic())
         {
             Ok(Self(name))
@@ -43,13 +43,13 @@ impl fmt::Display for DuoDomain {
     }
 }
 
-/// The hosts that may be asked.
+/// The hosts that may be contacted.
 pub(super) struct DuoHosts {
     domains: Vec<DuoDomain>,
     stand_in: Option<SocketAddr>,
 }
 
-/// Scheme and host under which Duo answers for a tenant.
+/// Scheme and host of Duo's API for a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DuoOrigin(String);
 
@@ -58,8 +58,8 @@ impl DuoHosts {
         Self { domains, stand_in }
     }
 
-    /// The origin that a tenant's setting names, as `api-1.duosecurity.com` or with `https://` before it; none where it
-    /// names anything but a host of Duo's.
+    /// Returns the origin that a tenant's setting names, as `api-1.duosecurity.com` or with `https://` before it.
+    /// Returns `None` if it is not a host of Duo.
     pub(super) fn origin_of(&self, setting: &str) -> Option<DuoOrigin> {
         let text = setting.trim().to_ascii_lowercase();
         if let Some(stand_in) = self.stand_in.map(|address| format!("http://{address}")).filter(|name| *name == text) {
@@ -73,7 +73,7 @@ impl DuoHosts {
 }
 
 impl DuoOrigin {
-    /// The address of one of Duo's calls.
+    /// Returns the URL of an API call.
     pub(super) fn call_url(&self, name: &str) -> String {
         format!("{self}/oauth/v1/{name}")
     }
@@ -85,7 +85,7 @@ impl fmt::Display for DuoOrigin {
     }
 }
 
-/// Whether a text is a DNS name and nothing more: no port, user, path or escape has a place in it.
+/// Returns whether a text is a plain DNS name, without port, user, path or escape.
 fn is_dns_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

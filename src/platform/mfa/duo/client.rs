@@ -1,4 +1,4 @@
-//! The three calls.
+//! Client for the three calls of Duo's API.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -10,26 +10,26 @@ use super::id_token::{self, ExpectedClaims, IdTokenError};
 use super::{DuoSettings, jwt};
 use crate::platform::{Config, PublicUrl, credential};
 
-/// Where Duo sends people back to.
+/// Path that Duo redirects people back to.
 pub(in crate::platform) const CALLBACK: &str = "/factor/duo/callback";
-/// Longest answer of Duo's that is read.
+/// Maximum size of a response that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
-/// Seconds that what is signed holds; Duo takes five minutes at the most, by its own clock.
+/// Lifetime of a signed assertion in seconds. Duo accepts at most five minutes, by its own clock.
 const ASSERTION_LIFETIME: i64 = 240;
-/// What the assertion of a token request is.
+/// Type of the assertion in a token request.
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Somebody who is on the way to Duo.
+/// A redirect to Duo's prompt.
 pub(in crate::platform) struct DuoPrompt {
-    /// Address of the prompt.
+    /// URL of the prompt.
     pub(in crate::platform) prompt: String,
-    /// Comes back with the person.
+    /// Returned in the callback.
     pub(in crate::platform) state: String,
-    /// Comes back in what Duo signs.
+    /// Returned in the token that Duo signs.
     pub(in crate::platform) nonce: String,
 }
 
-/// Speaks to Duo.
+/// HTTP client for Duo.
 pub(in crate::platform) struct DuoClient {
     http: reqwest::Client,
     hosts: DuoHosts,
@@ -47,13 +47,13 @@ struct DuoTokenResponse {
 }
 
 impl DuoClient {
-    /// What the configuration says.
+    /// Creates the client from the configuration.
     pub(in crate::platform) fn new(config: &Config) -> Result<Self, reqwest::Error> {
-        // Whoever is first wins; all want the same.
+        // The first call sets the provider; all callers use the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let duo = &config.duo;
         let http = reqwest::Client::builder()
-            // A redirect could lead anywhere, and a proxy of the environment was not asked for.
+            // A redirect could lead anywhere, and no proxy from the environment may be used.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .https_only(duo.stand_in.is_none())
@@ -66,18 +66,18 @@ impl DuoClient {
         })
     }
 
-    /// What is wrong with the places already, before anybody is asked.
+    /// Returns what is wrong with host or callback, without a request to Duo.
     pub(in crate::platform) fn configuration_error(&self, duo: &DuoSettings) -> Option<DuoError> {
         self.endpoints(duo).err()
     }
 
-    /// Where a tenant's Duo answers, and where it sends people back to.
+    /// Returns the tenant's Duo origin and the callback URL.
     fn endpoints(&self, duo: &DuoSettings) -> Result<(DuoOrigin, &str), DuoError> {
         let callback = self.callback.as_deref().ok_or(DuoError::NoAddress)?;
         Ok((self.hosts.origin_of(&duo.host).ok_or(DuoError::Host)?, callback))
     }
 
-    /// Asks whether Duo works, and prepares the way to its prompt. `now` is in milliseconds.
+    /// Checks that Duo is available, and prepares the redirect to its prompt. `now` is in milliseconds.
     pub(in crate::platform) async fn start_prompt(
         &self,
         duo: &DuoSettings,
@@ -89,7 +89,7 @@ impl DuoClient {
         let call = origin.call_url("health_check");
         let assertion = client_assertion(duo, &call, until)?;
         let form = [("client_id", key.as_str()), ("client_assertion", &assertion)];
-        // Whatever Duo refuses here, the person has done nothing wrong yet.
+        // If Duo refuses this call, the person did nothing wrong.
         let health: DuoHealthResponse = self.post_form(&call, &form).await.map_err(|_| DuoError::Unreachable)?;
         if health.stat != "OK" {
             tracing::warn!(%origin, "Duo says that it cannot serve this integration");
@@ -116,12 +116,15 @@ impl DuoClient {
         Ok(DuoPrompt { prompt: prompt.into(), state, nonce })
     }
 
-    /// What Duo says for a code: nothing is wrong where it let this person in, for what was sent with the nonce.
+    /// Exchanges a code for a token and verifies it: `Ok` means that Duo authenticated this person for the prompt with
+    /// this nonce.
     pub(in crate::platform) async fn exchange_code(
         &self,
         duo: &DuoSettings,
-        (code, nonce): (&str, &str),
-        (login_name, now): (&str, i64),
+        code: &str,
+        nonce: &str,
+        login_name: &str,
+        now: i64,
     ) -> Result<(), DuoError> {
         let (origin, callback) = self.endpoints(duo)?;
         let call = origin.call_url("token");
@@ -141,7 +144,7 @@ impl DuoClient {
         Ok(id_token::verify_id_token(&token.id_token, &duo.secret_key, expected)?)
     }
 
-    /// Posts a form and reads a JSON answer within bounds. What is wrong stands in the program's log, without the form.
+    /// Posts a form and reads a bounded JSON response. Errors are written to the program's log, without the form.
     async fn post_form<T: for<'de> Deserialize<'de>>(&self, call: &str, form: &[(&str, &str)]) -> Result<T, DuoError> {
         let ill = |what: &dyn std::fmt::Display| {
             tracing::warn!(call, error = %what, "Duo cannot be reached");
@@ -164,12 +167,12 @@ impl DuoClient {
                 return Err(ill(&"the answer is too long"));
             }
         }
-        // The message of `serde_json` quotes nothing of a text that is no JSON, but may of one that is.
+        // The message of `serde_json` quotes nothing from invalid JSON, but may quote valid JSON.
         serde_json::from_slice(&body).map_err(|error| ill(&format!("no answer of Duo's: {:?}", error.classify())))
     }
 }
 
-/// Who asks, signed for one call.
+/// Signs a client assertion for one call.
 fn client_assertion(duo: &DuoSettings, call: &str, until: i64) -> Result<String, IdTokenError> {
     let key = &duo.integration_key;
     let claims = json!({ "iss": key, "sub": key, "aud": call, "exp": until, "jti": credential::random_uuid() });

@@ -1,25 +1,25 @@
-//! What goes wrong on the way to Duo and back. None of it lets anybody in.
+//! Errors of the Duo flow. Each of them denies access.
 
 use super::id_token::IdTokenError;
 
-/// Why Duo did not prove anything.
+/// Why Duo did not authenticate the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum DuoError {
-    /// The platform does not know its own address.
+    /// The platform does not know its public URL.
     NoAddress,
-    /// The tenant's API host is none of Duo's.
+    /// The tenant's API host is not a host of Duo.
     Host,
     /// The secret key was sealed with another key file.
     Secret,
-    /// Duo does not answer, or not as Duo does.
+    /// Duo does not respond, or not with a valid response.
     Unreachable,
-    /// What came back belongs to no login that waits in this session.
+    /// The callback matches no login that is pending in this session.
     State,
-    /// Duo did not let the person in, or somebody gave up.
+    /// Duo denied the person, or the person cancelled.
     Denied,
-    /// Duo knows nothing of the code, or no more.
+    /// Duo does not know the code, or no longer accepts it.
     Code,
-    /// What Duo says does not hold.
+    /// The token of Duo is invalid.
     Proof(IdTokenError),
 }
 
@@ -30,7 +30,7 @@ impl From<IdTokenError> for DuoError {
 }
 
 impl DuoError {
-    /// What the person reads: one sentence that says what to do.
+    /// Returns the message for the person: one sentence that says what to do.
     pub(in crate::platform) const fn message(self) -> &'static str {
         match self {
             Self::NoAddress => {
@@ -58,7 +58,7 @@ impl DuoError {
         }
     }
 
-    /// What the audit log says of it; no value of anybody's.
+    /// Returns the object of the audit row; it contains no user data.
     pub(in crate::platform) fn audit_object(self) -> String {
         let word = match self {
             Self::NoAddress => "address",
@@ -73,7 +73,7 @@ impl DuoError {
         format!("duo {word}")
     }
 
-    /// Whether nobody could have got in, whoever it was.
+    /// Returns whether the error affects everyone, not only this person.
     pub(in crate::platform) const fn is_service_failure(self) -> bool {
         match self {
             Self::NoAddress | Self::Host | Self::Secret | Self::Unreachable => true,

@@ -1,16 +1,16 @@
-//! What Duo says of a person who was at its prompt, and whether it says it of this one.
+//! Verification of the ID token that Duo issues for a person after its prompt.
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::jwt;
 
-/// Seconds by which Duo's clock may differ from ours.
+/// Tolerated clock difference between Duo and this platform, in seconds.
 const SKEW: f64 = 60.0;
-/// The one result that lets somebody in.
+/// The only result that grants access.
 const ALLOW: &str = "allow";
 
-/// What is wrong with a token.
+/// Why a token is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum IdTokenError {
     Malformed,
@@ -26,7 +26,7 @@ pub(in crate::platform) enum IdTokenError {
 }
 
 impl IdTokenError {
-    /// The word for it in the audit log.
+    /// Returns the name in the audit log.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -43,22 +43,22 @@ impl IdTokenError {
     }
 }
 
-/// What a token must say.
+/// Claims that a token must have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExpectedClaims<'a> {
-    /// The address that issues tokens.
+    /// URL of the issuer.
     pub(super) issuer: &'a str,
     /// The integration key.
     pub(super) audience: &'a str,
-    /// Login name of the person who was sent to Duo.
+    /// Login name of the person who was redirected to Duo.
     pub(super) login_name: &'a str,
-    /// What was sent along.
+    /// Nonce of the prompt.
     pub(super) nonce: &'a str,
-    /// Now, in seconds.
+    /// Current time in seconds.
     pub(super) now: f64,
 }
 
-/// The claims that count; all of them must be there.
+/// The claims that are checked; all of them are required.
 #[derive(Deserialize)]
 struct IdTokenClaims {
     iss: String,
@@ -70,7 +70,7 @@ struct IdTokenClaims {
     auth_result: AuthResult,
 }
 
-/// One text, or a list of it alone: a token for somebody else too is none for us.
+/// One text, or a list with exactly one: a token that is also issued for another audience is refused.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Audience {
@@ -83,7 +83,7 @@ struct AuthResult {
     result: String,
 }
 
-/// Holds a token against what was asked for.
+/// Verifies a token against the expected claims.
 pub(super) fn verify_id_token(
     token: &str,
     key: &SecretString,
@@ -147,7 +147,7 @@ mod tests {
     fn the_token_that_was_asked_for_holds() {
         assert_eq!(verify_changed(|_| ()), Ok(()));
         assert_eq!(verify_with("aud", json!(["DIKEY"])), Ok(()));
-        // The clocks differ a little, and Duo counts parts of seconds.
+        // The clocks differ a little, and Duo uses fractions of seconds.
         assert_eq!(verify_with("exp", json!(1_699_999_941)), Ok(()));
         assert_eq!(verify_with("iat", json!(1_700_000_059.5)), Ok(()));
     }

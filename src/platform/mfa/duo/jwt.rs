@@ -1,8 +1,8 @@
-//! JSON Web Tokens with HS512 and nothing else, which is all that Duo speaks.
+//! JSON Web Tokens with HS512, the only algorithm that Duo uses.
 //!
-//! Written here and not taken from a crate: the kept ones bring RSA and elliptic curves, or a second stack in C, for what
-//! is a MAC over two texts. A token says in its header how it is to be verified; ours are verified as HS512 whatever they
-//! say, and refused where they say anything else.
+//! This is written here instead of taken from a crate: the maintained crates bring RSA and elliptic curves, or a second
+//! crypto stack in C, for a MAC over two texts. The header of a token names the algorithm for its verification. This
+//! module always verifies HS512, independently of the header, and refuses a token that names another algorithm.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,20 +14,20 @@ use sha2::Sha512;
 
 use super::id_token::IdTokenError;
 
-/// The header of every token that is made here.
+/// Header of every token created here.
 const HEADER: &str = r#"{"alg":"HS512","typ":"JWT"}"#;
-/// The one algorithm.
+/// The only accepted algorithm.
 const ALGORITHM: &str = "HS512";
 
-/// What a header says that matters.
+/// The relevant members of a header.
 #[derive(Deserialize)]
 struct JwtHeader {
     alg: String,
-    /// Extensions that must be understood; none is.
+    /// Extensions that must be understood; none is supported.
     crit: Option<serde_json::Value>,
 }
 
-/// Claims as a signed token.
+/// Signs claims as a token.
 pub(super) fn sign_claims(claims: &impl Serialize, key: &SecretString) -> Result<String, IdTokenError> {
     let claims = serde_json::to_vec(claims).map_err(|_| IdTokenError::Malformed)?;
     let text = format!("{}.{}", encode_base64url(HEADER.as_bytes()), encode_base64url(&claims));
@@ -35,12 +35,12 @@ pub(super) fn sign_claims(claims: &impl Serialize, key: &SecretString) -> Result
     Ok(format!("{text}.{signature}"))
 }
 
-/// The claims of a token that the key's holder signed. Nothing of it is read before its signature holds.
+/// Verifies a token and returns its claims. Nothing in the token is read before its signature is verified.
 pub(super) fn verify_claims<T: DeserializeOwned>(token: &str, key: &SecretString) -> Result<T, IdTokenError> {
     let (text, signature) = token.rsplit_once('.').ok_or(IdTokenError::Malformed)?;
     let (header, claims) = text.split_once('.').ok_or(IdTokenError::Malformed)?;
     let signature = decode_base64url(signature)?;
-    // The whole MAC in constant time: a shortened one does not hold.
+    // Compares the whole MAC in constant time; a truncated MAC is refused.
     hmac_of(key, text)?.verify_slice(&signature).map_err(|_| IdTokenError::Signature)?;
     let header: JwtHeader = serde_json::from_slice(&decode_base64url(header)?).map_err(|_| IdTokenError::Malformed)?;
     if header.alg != ALGORITHM || header.crit.is_some() {
@@ -50,7 +50,7 @@ pub(super) fn verify_claims<T: DeserializeOwned>(token: &str, key: &SecretString
 }
 
 fn hmac_of(key: &SecretString, text: &str) -> Result<Hmac<Sha512>, IdTokenError> {
-    // A key of any length will do for HMAC.
+    // HMAC accepts a key of any length.
     let mut mac =
         Hmac::<Sha512>::new_from_slice(key.expose_secret().as_bytes()).map_err(|_| IdTokenError::Signature)?;
     mac.update(text.as_bytes());
@@ -61,7 +61,7 @@ fn encode_base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Strict: neither padding nor bits that mean nothing, so that one token has one spelling.
+/// Strict decoding: neither padding nor unused bits, so that each token has exactly one spelling.
 fn decode_base64url(text: &str) -> Result<Vec<u8>, IdTokenError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| IdTokenError::Malformed)
 }
@@ -76,7 +76,7 @@ mod tests {
         text.to_owned().into()
     }
 
-    /// A token with any header, signed as HS512 all the same.
+    /// Builds a token with any header, always signed with HS512.
     fn token_with_header(header: &str, claims: &str, secret: &str) -> String {
         let text = format!("{}.{}", encode_base64url(header.as_bytes()), encode_base64url(claims.as_bytes()));
         let signature = encode_base64url(&hmac_of(&secret_from(secret), &text).unwrap().finalize().into_bytes());
@@ -114,7 +114,7 @@ mod tests {
         let other = encode_base64url(br#"{"a":2}"#);
         for (wrong, flaw) in [
             (format!("{}.{other}.{}", parts[0], parts[2]), IdTokenError::Signature),
-            // A part of the signature, none, and more than it.
+            // Part of the signature, no signature, and extra characters.
             (format!("{}.{}.{}", parts[0], parts[1], &parts[2][..40]), IdTokenError::Signature),
             (format!("{}.{}.", parts[0], parts[1]), IdTokenError::Signature),
             (format!("{token}AAAA"), IdTokenError::Signature),
@@ -156,7 +156,7 @@ mod tests {
             verify_claims::<Value>(&token_with_header(HEADER, "{", "k"), &secret_from("k")),
             Err(IdTokenError::Malformed)
         );
-        // The classic: no signature at all, and a header that says so.
+        // The classic attack: no signature, and a header with `none`.
         let unsigned = format!("{}.{}.", encode_base64url(br#"{"alg":"none"}"#), encode_base64url(b"{}"));
         assert_eq!(verify_claims::<Value>(&unsigned, &secret_from("k")), Err(IdTokenError::Signature));
     }

@@ -1,5 +1,5 @@
-//! A tenant's keys at Duo. The secret one lies sealed in the database, with the key that second factors are sealed with;
-//! one that was stored before there was a seal is read as it is, and sealed at the next save.
+//! A tenant's Duo keys. The secret key is sealed in the database with the key that also seals second factors. A secret
+//! key stored before sealing existed is read as it is, and sealed at the next save.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -8,24 +8,25 @@ use crate::platform::error::ApiError;
 use crate::platform::mfa::Vault;
 use crate::wire::Tenant;
 
-/// Before a text that is sealed.
+/// Prefix of a sealed text.
 const SEALED: &str = "sealed:1:";
-/// Stands in the seal where a person's id stands in that of a person's secret, so that neither opens as the other.
+/// Owner in the seal, in place of a person's id, so that a sealed person's secret and a sealed Duo key cannot replace
+/// each other.
 const SEAL_OWNER: &str = "duo";
 
-/// What a tenant has at Duo, complete.
+/// A tenant's complete Duo settings.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct DuoSettings {
     /// API host name, as the tenant wrote it.
     pub(in crate::platform) host: String,
-    /// Integration key, which Duo calls client id; no secret.
+    /// Integration key, which Duo calls client id. It is not secret.
     pub(in crate::platform) integration_key: String,
-    /// Secret key, as the database has it until it is opened.
+    /// Secret key: as stored, until it is opened.
     pub(in crate::platform) secret_key: SecretString,
 }
 
 impl DuoSettings {
-    /// With the secret key itself.
+    /// Opens the secret key.
     pub(in crate::platform) fn with_opened_key(self, vault: &Vault) -> Result<Self, DuoError> {
         let secret_key = open_secret_key(vault, self.secret_key.expose_secret()).ok_or(DuoError::Secret)?;
         Ok(Self { secret_key, ..self })
@@ -38,8 +39,8 @@ fn open_secret_key(vault: &Vault, stored: &str) -> Option<SecretString> {
     Some(std::str::from_utf8(secret.expose_secret()).ok()?.to_owned().into())
 }
 
-/// Seals the secret key of settings that are about to be stored. Where it is the one that is there already it stays as it
-/// is, so that writing it again is no change.
+/// Seals the secret key of settings before they are stored. If it equals the stored one, the stored form is kept, so
+/// that writing it again is no change.
 pub(in crate::platform) fn seal_secret_key(vault: &Vault, before: &Tenant, after: &mut Tenant) -> Result<(), ApiError> {
     let there = before.duo_security.as_ref().and_then(|duo| duo.secret_key.as_deref());
     let there = there.filter(|there| there.starts_with(SEALED));

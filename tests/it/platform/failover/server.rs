@@ -1,21 +1,21 @@
-//! PostgreSQL servers of a test's own.
+//! PostgreSQL servers that a test starts itself.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What a server runs as where we are root, which it refuses to be.
+/// The user of a server if the test runs as root, as which PostgreSQL refuses to run.
 const NOBODY_UID: u32 = 65534;
 
-/// A server on loopback; it goes with its test.
+/// A PostgreSQL server on loopback. It ends with the test.
 pub(super) struct PostgresServer {
     folder: PathBuf,
     pub(super) port: u16,
     child: Child,
 }
 
-/// A program of the server, as somebody who may run it.
+/// Returns a command for a program of the server, as a user who may run it.
 fn postgres_program(name: &str) -> Command {
     let found = crate::assets::find_on_machine(name);
     let mut command = Command::new(found.unwrap_or_else(|| panic!("`{name}` is missing: run `make postgres`")));
@@ -39,7 +39,7 @@ fn run_command(command: &mut Command) {
 fn server_folder() -> PathBuf {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    // Short, since the path of a socket must be.
+    // The path is short, because the path of a socket must be.
     let path = std::env::temp_dir().join(format!("tenantry-pg-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
     if is_root() {
@@ -49,12 +49,12 @@ fn server_folder() -> PathBuf {
 }
 
 impl PostgresServer {
-    /// How the platform names one.
+    /// Returns the URL of a server's database as the platform takes it.
     pub(super) fn url(port: u16) -> String {
         format!("postgres://tests@127.0.0.1:{port}/postgres")
     }
 
-    /// One that others can follow.
+    /// Starts a server that a standby can follow.
     pub(super) fn start_primary() -> Self {
         let folder = server_folder();
         let data = folder.join("data");
@@ -66,7 +66,7 @@ impl PostgresServer {
         Self::start(folder)
     }
 
-    /// One that follows another.
+    /// Starts a server that follows another.
     pub(super) fn start_standby(primary: &Self) -> Self {
         let folder = server_folder();
         let from = [
@@ -91,7 +91,7 @@ impl PostgresServer {
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let mut command = postgres_program("postgres");
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder);
-        // Nothing here has to outlive the machine.
+        // Nothing here has to survive a crash of the machine.
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"]);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let server = Self { folder, port, child };
@@ -111,7 +111,7 @@ impl PostgresServer {
         sqlx::AnyPool::connect(&Self::url(self.port)).await.unwrap()
     }
 
-    /// Statements, by the server's own client.
+    /// Executes statements with `psql`.
     pub(super) async fn execute_sql(&self, statements: &'static str) {
         let url = Self::url(self.port);
         tokio::task::spawn_blocking(move || {
@@ -128,7 +128,7 @@ impl PostgresServer {
         .unwrap();
     }
 
-    /// Ends it as a machine ends that loses its power.
+    /// Kills the server, like a machine that loses power.
     pub(super) fn kill(&mut self) {
         let all = self.processes();
         self.child.kill().unwrap();
@@ -148,7 +148,7 @@ impl PostgresServer {
         send_signal("-CONT", &self.processes());
     }
 
-    /// The server and the processes it made.
+    /// Returns the process ids of the server and its children.
     fn processes(&self) -> Vec<u32> {
         let own = self.child.id();
         let all = std::fs::read_dir("/proc").unwrap().flatten();
@@ -163,9 +163,9 @@ fn parent_process(process: u32) -> Option<u32> {
     stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
 }
 
-/// To processes that this test's own server made, by their numbers.
+/// Sends a signal to processes of this test's own server, by their ids.
 fn send_signal(which: &str, processes: &[u32]) {
-    // One that ended meanwhile needs none.
+    // A process that has already ended needs no signal.
     let _ = Command::new("kill").arg(which).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
 }
 

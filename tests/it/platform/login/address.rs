@@ -1,4 +1,4 @@
-//! The rule of addresses: for people, and not for API credentials.
+//! Tests of the list of allowed source addresses: it applies to users and not to API credentials.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::platform::{ApiCaller, TestPlatform};
 
 const REFUSED_MESSAGE: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
 
-/// A platform behind a proxy on loopback.
+/// Starts a platform behind a proxy on loopback.
 async fn start_behind_proxy() -> TestPlatform {
     TestPlatform::start_with(|config| config.proxies = vec!["127.0.0.0/8".parse().unwrap()]).await
 }
@@ -20,7 +20,7 @@ async fn restrict_addresses(platform: &TestPlatform, partner: &str, list: &str) 
         .json();
 }
 
-/// Status and text of a person's request that some proxies forwarded.
+/// Sends a user's request with forwarding headers. Returns its status and text.
 async fn send_forwarded(platform: &TestPlatform, request: reqwest::RequestBuilder, lines: &[&str]) -> (u16, String) {
     let _ = platform;
     let request = lines.iter().fold(request, |request, line| request.header("x-forwarded-for", *line));
@@ -48,7 +48,7 @@ async fn a_login_from_elsewhere_is_refused_in_the_documented_words() {
         (&["[2001:db8::9]:1234"], 200),
         (&["203.0.113.9"], 403),
         (&["2001:db9::9"], 403),
-        // A stranger writes an address that is admitted; the proxy adds the real one.
+        // A stranger sends an allowed address in the header. The proxy appends the real one.
         (&["198.51.100.9, 203.0.113.9"], 403),
         (&["198.51.100.9", "203.0.113.9"], 403),
         (&["203.0.113.9", "198.51.100.9"], 200),
@@ -62,7 +62,7 @@ async fn a_login_from_elsewhere_is_refused_in_the_documented_words() {
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["error_description"], REFUSED_MESSAGE);
         }
     }
-    // Whoever does not know the password learns nothing of the list.
+    // A caller who does not know the password learns nothing about the list.
     let (status, text) = log_in_forwarded(&platform, PASSWORD, &["203.0.113.9"]).await;
     assert!(status == 401 && !text.contains("organization"), "{text}");
     let page = format!("/tenants/{partner}/users/loginHistory/search?queryString=loginName:ada");

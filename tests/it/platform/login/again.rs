@@ -1,4 +1,4 @@
-//! The fresh proof before account settings are saved and before anybody gets lasting power.
+//! Tests of re-authentication before account settings are saved and before a user gets lasting power.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -16,7 +16,7 @@ struct ReauthFixture {
     client: String,
     /// A user of the partner.
     bob: String,
-    /// An administrator of the service provider, who has enrolled.
+    /// An administrator of the service provider, with a second factor.
     sue: String,
     app: AuthenticatorApp,
     codes: Vec<String>,
@@ -36,7 +36,7 @@ impl ReauthFixture {
         let mut browser = HttpBrowser::new(&platform);
         let (app, codes) = browser.enrol_second_factor("sue").await;
         forget_used_codes(&platform).await;
-        // The tenants that are edited ask their people for a second factor.
+        // The edited tenants require a second factor of their users.
         for path in [format!("{}/{partner}", platform.partners_path()), format!("/tenants/{partner}/clients/{client}")]
         {
             platform.sp.post(&path, json!({ "twoFactorAuthentication": true })).await.json();
@@ -44,7 +44,7 @@ impl ReauthFixture {
         Self { platform, partner, client, bob, sue, app, codes, browser }
     }
 
-    /// A row's path below `/api/v2`.
+    /// Fills the ids into a path below `/api/v2`.
     fn row_path(&self, path: &str) -> String {
         let tenant = if path.contains("/msps") || path.contains("/cfg") { &self.platform.sp_id } else { &self.partner };
         let tenant = if path.contains("/client/") { &self.client } else { tenant };
@@ -52,14 +52,14 @@ impl ReauthFixture {
         path.replace("{client}", &self.client).replace("{user}", &self.bob)
     }
 
-    /// A fresh code, whatever was used before.
+    /// Returns an unused code.
     async fn fresh_code(&self) -> String {
         forget_used_codes(&self.platform).await;
         self.app.code_at_step(0)
     }
 }
 
-/// Something that changes.
+/// Returns settings that change with `number`.
 fn changed_settings(number: u32) -> Value {
     json!({ "city": format!("City {number}"), "applicationTitle": format!("Title {number}") })
 }
@@ -71,11 +71,11 @@ fn asks_for_second_factor(answer: &ApiResponse) -> bool {
     asked
 }
 
-/// Asks every route, by a page and by a token of one person; answers those that asked again.
+/// Calls every route with a user's session and token. Returns the routes that asked for re-authentication.
 async fn routes_that_ask(world: &mut ReauthFixture, token: &ApiCaller) -> Vec<String> {
     let mut asking = Vec::new();
     for ApiRoute { method: verb, path, operation: call, .. } in ROUTES {
-        // What lies behind the other routes is not there, so nothing happens.
+        // The other ids do not exist, so these calls change nothing.
         let path = ["{role}", "{set}", "{category}", "{record}", "{stream}", "{credential}"]
             .iter()
             .fold(world.row_path(path), |path, name| path.replace(name, "none_900"));
@@ -87,7 +87,7 @@ async fn routes_that_ask(world: &mut ReauthFixture, token: &ApiCaller) -> Vec<St
             continue;
         }
         let method: Method = verb.name().parse().unwrap();
-        let by_page = world.browser.call_api((method.clone(), &path), &changed_settings(1), &[]).await;
+        let by_page = world.browser.call_api(method.clone(), &path, &changed_settings(1), &[]).await;
         let by_token =
             token.send(method, &format!("/api/v2{path}"), changed_settings(1).to_string().into_bytes()).await;
         assert_eq!(asks_for_second_factor(&by_page), asks_for_second_factor(&by_token), "{path}");
@@ -124,7 +124,7 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
     assert_eq!(routes_that_ask(&mut world, &token).await, expected);
     let city = world.platform.sp.get(&format!("/tenants/{partner}")).await.json();
     assert!(city.get("city").is_none_or(|city| city == ""), "nothing was saved: {city}");
-    // It is the edited tenant that counts, and not the editor's own.
+    // The setting of the edited tenant counts, not that of the editor's tenant.
     for path in [&one, &other] {
         world.platform.sp.post(path, json!({ "twoFactorAuthentication": false })).await.json();
     }
@@ -132,10 +132,10 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
 }
 
 /// Sends a save.
-async fn send_save(caller: &ApiCaller, verb: HttpMethod, path: &str, (number, code): (u32, &str)) -> ApiResponse {
+async fn send_save(caller: &ApiCaller, verb: HttpMethod, path: &str, number: u32, code: &str) -> ApiResponse {
     let method: Method = verb.name().parse().unwrap();
     caller
-        .send_with_code(method, &format!("/api/v2{path}"), (changed_settings(number).to_string().into_bytes(), code))
+        .send_with_code(method, &format!("/api/v2{path}"), changed_settings(number).to_string().into_bytes(), code)
         .await
 }
 
@@ -155,20 +155,20 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
     for ApiRoute { method: verb, path, .. } in rows {
         let path = world.row_path(path);
         // An API credential is never asked.
-        send_save(&world.platform.sp, *verb, &path, (2, "")).await.json();
-        // By a code in the header, once.
-        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, (3, &world.app.wrong_code())).await), "{path}");
+        send_save(&world.platform.sp, *verb, &path, 2, "").await.json();
+        // A code in the header allows one save.
+        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 3, &world.app.wrong_code()).await), "{path}");
         let code = world.fresh_code().await;
-        send_save(&token, *verb, &path, (3, &code)).await.json();
-        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, (4, &code)).await), "{path}");
-        // By the page, once.
+        send_save(&token, *verb, &path, 3, &code).await.json();
+        assert!(asks_for_second_factor(&send_save(&token, *verb, &path, 4, &code).await), "{path}");
+        // A code on the page allows one save.
         let method: Method = verb.name().parse().unwrap();
         let code = world.fresh_code().await;
         let confirmed = world.browser.send_code(&code).await;
         assert!(confirmed.status == 200 && confirmed.text.contains("within two minutes"), "{}", confirmed.text);
-        world.browser.call_api((method.clone(), &path), &changed_settings(5), &[]).await.json();
+        world.browser.call_api(method.clone(), &path, &changed_settings(5), &[]).await.json();
         assert!(
-            asks_for_second_factor(&world.browser.call_api((method, &path), &changed_settings(6), &[]).await),
+            asks_for_second_factor(&world.browser.call_api(method, &path, &changed_settings(6), &[]).await),
             "{path}"
         );
     }
@@ -184,24 +184,24 @@ async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minut
     let mut browsers: Vec<HttpBrowser> = (0..20).map(|_| world.browser.clone()).collect();
     let bodies: Vec<Value> = (0..20).map(|number| changed_settings(100 + number)).collect();
     let saves =
-        browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.call_api((Method::POST, &path), body, &[]));
+        browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.call_api(Method::POST, &path, body, &[]));
     let answers = join_all(saves).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     assert_eq!(answers.iter().filter(|answer| asks_for_second_factor(answer)).count(), 19);
-    // A save that is refused for another reason uses nothing up.
+    // A save that is refused for another reason does not use the code.
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
     world
         .browser
-        .call_api((Method::POST, &path), &json!({ "country": "Atlantis" }), &[])
+        .call_api(Method::POST, &path, &json!({ "country": "Atlantis" }), &[])
         .await
         .assert_field_refused("country");
     world.platform.execute_sql("UPDATE session SET verified_until = verified_until - 115000").await;
-    world.browser.call_api((Method::POST, &path), &changed_settings(7), &[]).await.json();
+    world.browser.call_api(Method::POST, &path, &changed_settings(7), &[]).await.json();
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
     world.platform.execute_sql("UPDATE session SET verified_until = verified_until - 121000").await;
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(8), &[]).await));
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(8), &[]).await));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     let mut world = ReauthFixture::new().await;
     let path = format!("{}/{}", world.platform.partners_path(), world.partner);
     assert!(
-        asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(1), &[]).await),
+        asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(1), &[]).await),
         "she has just logged in"
     );
     let mut other = HttpBrowser::new(&world.platform);
@@ -218,11 +218,11 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     assert_eq!(redirect_location(&other.send_code(&code).await), "/");
     let code = world.fresh_code().await;
     other.send_code(&code).await;
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &path), &changed_settings(1), &[]).await));
-    other.call_api((Method::POST, &path), &changed_settings(1), &[]).await.json();
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &path, &changed_settings(1), &[]).await));
+    other.call_api(Method::POST, &path, &changed_settings(1), &[]).await.json();
 }
 
-/// As if everybody had logged in an hour ago.
+/// Moves all logins one hour into the past.
 async fn age_sessions_by_an_hour(platform: &TestPlatform) {
     platform.execute_sql("UPDATE session SET created_at = created_at - 3600000").await;
 }
@@ -246,14 +246,14 @@ async fn without_a_second_factor_the_password_is_asked_again() {
     eve.post(&path, changed_settings(1)).await.json();
     age_sessions_by_an_hour(&world.platform).await;
     assert!(asks_for_password(&eve.post(&path, changed_settings(2)).await));
-    assert!(asks_for_password(&page.call_api((Method::POST, &path), &changed_settings(2), &[]).await));
+    assert!(asks_for_password(&page.call_api(Method::POST, &path, &changed_settings(2), &[]).await));
     let wrong = page.submit_form("/factor", "/factor", &[("password", "wrong")]).await;
     assert!(wrong.status == 401 && wrong.text.contains("The password is wrong."), "{}", wrong.text);
     let right = page.submit_form("/factor", "/factor", &[("password", CHOSEN_PASSWORD)]).await;
     assert!(right.status == 200 && right.text.contains("within two minutes"), "{}", right.text);
-    page.call_api((Method::POST, &path), &changed_settings(2), &[]).await.json();
+    page.call_api(Method::POST, &path, &changed_settings(2), &[]).await.json();
     assert!(
-        asks_for_password(&page.call_api((Method::POST, &path), &changed_settings(3), &[]).await),
+        asks_for_password(&page.call_api(Method::POST, &path, &changed_settings(3), &[]).await),
         "one save for one proof"
     );
     assert!(asks_for_password(&eve.post(&path, changed_settings(3)).await), "and another session has none");
@@ -263,12 +263,12 @@ async fn without_a_second_factor_the_password_is_asked_again() {
         log.iter().filter(|row| row["action"] == "password.prove").map(|row| row["outcome"].clone()).collect();
     assert_eq!(proofs, ["denied", "done"]);
 
-    world.browser.call_api((Method::POST, &own), &json!({ "city": "Bonn" }), &[]).await.json();
+    world.browser.call_api(Method::POST, &own, &json!({ "city": "Bonn" }), &[]).await.json();
     let off = json!({ "twoFactorAuthentication": false });
-    assert!(asks_for_second_factor(&world.browser.call_api((Method::POST, &own), &off, &[]).await));
+    assert!(asks_for_second_factor(&world.browser.call_api(Method::POST, &own, &off, &[]).await));
     let code = world.fresh_code().await;
     world.browser.send_code(&code).await;
-    world.browser.call_api((Method::POST, &own), &off, &[]).await.json();
+    world.browser.call_api(Method::POST, &own, &off, &[]).await.json();
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn a_stolen_session_enrols_no_second_factor_without_the_password() {
     page.log_in("/login", "ada", CHOSEN_PASSWORD).await;
     age_sessions_by_an_hour(&platform).await;
     let own = json!({ "twoFactorAuthentication": true });
-    page.call_api((Method::POST, &format!("/tenants/{partner}/users/{ada}")), &own, &[]).await.json();
+    page.call_api(Method::POST, &format!("/tenants/{partner}/users/{ada}"), &own, &[]).await.json();
     let shown = page.get("/factor").await;
     assert!(shown.text.contains("Enter your password") && !shown.text.contains("class=\"secret\""), "{}", shown.text);
     let tried = page.submit_form("/factor", "/factor", &[("code", "123456")]).await;
@@ -307,7 +307,7 @@ async fn a_proof_is_used_up_before_the_save_ends_the_session_that_has_it() {
     let moment = moment.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string();
     let change = json!({ "changePasswordsSetBefore": moment });
     let path = format!("/tenants/{partner}");
-    page.call_api((Method::POST, &path), &change, &[]).await.json();
+    page.call_api(Method::POST, &path, &change, &[]).await.json();
     assert_eq!(platform.sp.get(&path).await.json()["changePasswordsSetBefore"], moment.as_str());
 }
 
@@ -355,7 +355,7 @@ async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
     assert_eq!((&bob_now["roles"], &bob_now["twoFactorAuthentication"]), (&json!([]), &json!(true)));
     let login = platform.sp.login("bob", CHOSEN_PASSWORD).await;
     assert!(login.text.contains("two_factor_required"), "the password is the one of before: {}", login.text);
-    // An API credential is never asked, and nobody is asked for what gives no power.
+    // An API credential is never asked, and nobody is asked for a change that gives no power.
     for (rest, body) in [
         ("/users".to_owned(), crate::platform::people::user_body("carl", &[])),
         (format!("/users/{bob}"), json!({ "city": "Bonn" })),
@@ -382,7 +382,7 @@ async fn a_person_with_a_second_factor_shows_it_to_change_the_own_password() {
     let body = json!({ "currentPassword": CHOSEN_PASSWORD, "newPassword": to, "confirmPassword": to }).to_string();
     assert!(asks_for_second_factor(&token.send(Method::POST, &path, body.clone().into_bytes()).await));
     let code = world.fresh_code().await;
-    token.send_with_code(Method::POST, &path, (body.into_bytes(), &code)).await.json();
+    token.send_with_code(Method::POST, &path, body.into_bytes(), &code).await.json();
     // The page has a field for the code.
     let mut page = HttpBrowser::new(&world.platform);
     page.log_in("/login", "sue", to).await;

@@ -1,4 +1,4 @@
-//! Copy buttons.
+//! Tests of the copy buttons.
 
 use serde_json::json;
 

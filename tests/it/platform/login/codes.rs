@@ -1,4 +1,4 @@
-//! Codes are good once, for one step each way, and ten wrong ones in a row shut the door.
+//! Tests of codes: each works once, one step early or late is accepted, and ten wrong codes in a row lock the factor.
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::pages::{HttpBrowser, form_token, redirect_location};
 use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{TestFolder, TestPlatform};
 
-/// A platform with one person who has enrolled, her app, her recovery codes and a session of hers.
+/// Starts a platform with one user who has enrolled. Returns the partner, her app, her recovery codes and her session.
 async fn start_with_enrolled_person() -> (TestPlatform, String, AuthenticatorApp, Vec<String>, HttpBrowser) {
     let platform = TestPlatform::start().await;
     let partner = platform.create_partner("Acme").await;
@@ -21,7 +21,7 @@ async fn start_with_enrolled_person() -> (TestPlatform, String, AuthenticatorApp
     (platform, partner, app, codes, browser)
 }
 
-/// A further session, which owes the factor.
+/// Opens another session, whose second factor is still a required action.
 async fn log_in_again(platform: &TestPlatform) -> HttpBrowser {
     let mut browser = HttpBrowser::new(platform);
     assert_eq!(redirect_location(&browser.log_in("/login", "ada", CHOSEN_PASSWORD).await), "/factor");
@@ -78,7 +78,7 @@ async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_the
     let (platform, partner, app, codes, mut open) = start_with_enrolled_person().await;
     let wrong = app.wrong_code();
     let (mut one, mut two) = (log_in_again(&platform).await, log_in_again(&platform).await);
-    // Nine are forgiven by a right one.
+    // A right code resets the count of nine wrong ones.
     for _ in 0..9 {
         assert_eq!(one.send_code(&wrong).await.status, 401);
     }
@@ -91,7 +91,7 @@ async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_the
         assert_eq!(platform.sp.login_with("ada", CHOSEN_PASSWORD, &wrong).await.status, 403, "{number}");
     }
     let header = [("x-two-factor-code", wrong.as_str())];
-    assert_eq!(open.call_api((reqwest::Method::PUT, &path), &serde_json::json!({}), &header).await.status, 403);
+    assert_eq!(open.call_api(reqwest::Method::PUT, &path, &serde_json::json!({}), &header).await.status, 403);
     platform.execute_sql("UPDATE factor SET last_step = 0").await;
     for code in [&app.code_at_step(0), &codes[0]] {
         assert_eq!(one.send_code(code).await.status, 401, "the door is shut");
@@ -107,7 +107,7 @@ async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_the
     assert_eq!((denied("factor"), denied("factor.locked")), (19, 4), "{log:?}");
 }
 
-/// The page without what differs between two browsers.
+/// Returns the page without the parts that differ between two browsers.
 fn without_token(page: &str) -> String {
     page.replace(&form_token(page), "")
 }
@@ -168,7 +168,7 @@ async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with
     platform.create_logged_in_user(&partner, "bob", &[]).await;
     switch_second_factor(&platform, &partner, true).await;
     let (app, codes) = HttpBrowser::new(&platform).enrol_second_factor("ada").await;
-    // One that is not confirmed, too.
+    // This includes a factor whose enrolment is not confirmed.
     let mut waiting = HttpBrowser::new(&platform);
     waiting.log_in("/login", "bob", CHOSEN_PASSWORD).await;
     let pending = AuthenticatorApp::scan_secret(&waiting.get("/factor").await.text);

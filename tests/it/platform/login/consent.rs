@@ -1,4 +1,4 @@
-//! The consent form.
+//! Tests of the consent form.
 
 use reqwest::Method;
 use serde_json::json;
@@ -22,11 +22,11 @@ async fn the_form_is_shown_at_the_first_login_and_again_until_it_is_accepted() {
     for text in ["User consent", "Acme", ">ACCEPT</button>", ">DENY</button>"] {
         assert!(form.text.contains(text), "{text}: {}", form.text);
     }
-    // Nothing else before; a person's token is no page and is not asked.
+    // All pages redirect to the form until it is accepted. A person's token is not a page and is not asked.
     for path in ["/", "/password", "/factor", "/screens/alerts"] {
         assert_eq!(redirect_location(&browser.get(path).await), "/consent", "{path}");
     }
-    let refused = browser.call_api((Method::GET, "/cfg/countries"), &json!({}), &[]).await;
+    let refused = browser.call_api(Method::GET, "/cfg/countries", &json!({}), &[]).await;
     assert!(refused.status == 403 && refused.text.contains("consent_required"), "{}", refused.text);
     assert_eq!(token.get("/cfg/countries").await.status, 200);
     assert_eq!(browser.answer_consent("MAYBE").await.status, 400);
@@ -98,7 +98,7 @@ async fn the_form_is_skipped_where_the_tenant_or_else_its_partner_says_so() {
     }
     let mut browser = HttpBrowser::new(&platform);
     assert_eq!(redirect_location(&browser.send_login("/login", "ada", PASSWORD).await), "/password");
-    // Turned off again it asks those who never accepted, at the next request.
+    // When the setting is off again, users who never accepted are asked at their next request.
     set_skip_consent(&platform, &of_partner, false).await;
     assert_eq!(redirect_location(&browser.get("/password").await), "/consent");
     assert_eq!(redirect_location(&browser.answer_consent("ACCEPT").await), "/password");

@@ -1,4 +1,4 @@
-//! Pages that somebody is led to by chance, and the way on from each.
+//! Tests of pages that a user reaches by accident: each offers a way on.
 
 use reqwest::Method;
 use serde_json::json;
@@ -44,7 +44,7 @@ async fn a_login_form_that_cannot_be_taken_says_why_and_comes_back_fresh() {
     for (keeps, password, status, says) in [
         (true, CHOSEN_PASSWORD, 403, "This form was too old. Log in here."),
         (true, &*long, 400, "A password has at most 1,024 characters."),
-        // Over plain HTTP a browser keeps no cookie of ours.
+        // A browser keeps none of our cookies over plain HTTP.
         (false, CHOSEN_PASSWORD, 403, "Browsers keep it over https only, or from the machine itself"),
     ] {
         if !keeps {
@@ -58,7 +58,7 @@ async fn a_login_form_that_cannot_be_taken_says_why_and_comes_back_fresh() {
         let logged_in = browser.clone().send((Method::POST, "/login"), &fields, SAME_ORIGIN).await;
         assert_eq!(redirect_location(&logged_in), "/consent", "{says}: {}", logged_in.text);
     }
-    // From another site there is no form, and a link to ours.
+    // A request from another site gets no form, only a link to our site.
     let fields = [("form", "0000"), ("login", "ada"), ("password", CHOSEN_PASSWORD)];
     let refused = browser.send((Method::POST, "/login"), &fields, &[("sec-fetch-site", "cross-site")]).await;
     assert!(refused.status == 403 && refused.text.contains("<a href=\"/\">") && !refused.text.contains("<form"));
@@ -94,7 +94,7 @@ async fn the_longest_title_and_login_name_fit_the_picture_of_an_enrolment() {
     assert_eq!(redirect_location(&browser.log_in("/login", &name, PASSWORD).await), "/factor");
     let page = browser.get("/factor").await;
     assert!(page.status == 200 && page.text.contains("<svg"), "{} {}", page.status, page.text);
-    // A code is taken as an app shows it, in two groups.
+    // A code is accepted as an app shows it, in two groups.
     let app = AuthenticatorApp::scan_secret(&page.text);
     let code = app.code_at_step(0);
     let typed = format!(" {} {}", &code[..3], &code[3..]);

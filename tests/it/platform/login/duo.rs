@@ -1,4 +1,4 @@
-//! Duo's Universal Prompt, against a stand-in over real HTTP.
+//! Tests of Duo's Universal Prompt, against a fake Duo over real HTTP.
 
 mod faults;
 mod settings;
@@ -16,12 +16,12 @@ use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{ApiCaller, ApiResponse, TestPlatform};
 use stand_in::{DuoCall, FakeDuo, INTEGRATION_KEY, PUBLIC_URL, SECRET_KEY};
 
-/// A partner with Duo, one of its people, and her browser.
+/// A partner with Duo, one of its users, and her browser.
 pub(crate) struct DuoFixture {
     pub(crate) platform: TestPlatform,
     pub(crate) duo: FakeDuo,
     pub(crate) partner: String,
-    /// A token of hers from before Duo was there.
+    /// A caller with a token of hers from before Duo was configured.
     pub(crate) ada: ApiCaller,
     pub(crate) browser: HttpBrowser,
 }
@@ -51,17 +51,17 @@ impl DuoFixture {
         scene
     }
 
-    /// Changes the partner's settings as the service provider's credential.
+    /// Changes the partner's settings with the service provider's credential.
     pub(crate) async fn change_settings(&self, body: Value) -> ApiResponse {
         self.platform.sp.post(&format!("{}/{}", self.platform.partners_path(), self.partner), body).await
     }
 
-    /// Logs in by password; the second factor is owed then.
+    /// Logs in with the password. The second factor is then a required action.
     pub(crate) async fn log_in(&mut self) {
         assert_eq!(redirect_location(&self.browser.log_in("/login", "ada", CHOSEN_PASSWORD).await), "/factor");
     }
 
-    /// To the prompt and through it: the path that the browser comes back to.
+    /// Goes to the prompt and completes it. Returns the path to which the browser returns.
     pub(crate) async fn pass_prompt(&mut self) -> String {
         let sent = self.browser.get("/factor/duo").await;
         assert_eq!(sent.status, 303, "{}", sent.text);
@@ -73,7 +73,7 @@ impl DuoFixture {
         answer.headers()["location"].to_str().unwrap().strip_prefix(PUBLIC_URL).unwrap().to_owned()
     }
 
-    /// Whether the browser's session has proved a second factor.
+    /// Returns whether the browser's session has a verified second factor.
     pub(crate) async fn is_logged_in(&mut self) -> bool {
         let home = self.browser.get("/").await;
         let inside = home.status == 200 && home.text.contains("Account details");
@@ -81,7 +81,7 @@ impl DuoFixture {
         inside
     }
 
-    /// The rows of the partner's log about second factors: what and how it ended.
+    /// Returns the rows of the partner's log about second factors, as action and outcome.
     pub(crate) async fn factor_audit_rows(&self) -> Vec<String> {
         let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
         let lines = audit_rows(&self.platform, &self.partner).await;
@@ -89,7 +89,7 @@ impl DuoFixture {
         of_factors.map(|line| format!("{} {}", text(line, "object"), text(line, "outcome"))).collect()
     }
 
-    /// The browser is refused with a sentence, has proved nothing, and the log has one row more.
+    /// Asserts that the browser is refused with a sentence, has verified no factor, and that the log has one more row.
     pub(crate) async fn assert_refused(&mut self, answer: &ApiResponse, (status, sentence): (u16, &str), row: &str) {
         assert_eq!(answer.status, status, "{row}: {}", answer.text);
         assert!(answer.text.contains(sentence), "{row}: {}", answer.text);
@@ -117,11 +117,11 @@ async fn a_person_of_a_tenant_with_duo_gets_in_through_its_prompt_and_by_no_othe
     assert!(scene.is_logged_in().await);
     assert_eq!(scene.duo.calls(), [DuoCall::Health, DuoCall::Token]);
     assert_eq!(scene.factor_audit_rows().await, ["DUO done"]);
-    // The key of before is worth nothing.
+    // The session key from before the prompt is invalid.
     let after = scene.browser.cookies.insert("__Host-tenantry".to_owned(), before.clone()).unwrap();
     assert_ne!(after, before);
     assert_eq!(redirect_location(&scene.browser.get("/").await), "/login");
-    // Another browser of hers has to prove it for itself.
+    // Another browser of hers must verify the factor itself.
     scene.browser.cookies.clear();
     scene.log_in().await;
     assert!(!scene.is_logged_in().await);

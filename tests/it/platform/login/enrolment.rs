@@ -1,4 +1,5 @@
-//! Enrolment belongs to its session; and what becomes of a factor when it is taken away or its person goes.
+//! Tests of enrolment: it belongs to its session. Also tests what happens to a factor that is removed or whose user is
+//! removed.
 
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ async fn a_secret_that_is_not_confirmed_is_good_in_its_own_session_only() {
     assert_eq!(count_rows(&platform, "factor").await, 0);
     assert_eq!(one.send_code(&first.code_at_step(0)).await.status, 200);
     forget_used_codes(&platform).await;
-    // Whoever was too late has to show what is enrolled.
+    // The session that was too late must present the enrolled factor.
     assert!(!two.get("/factor").await.text.contains("<svg"));
     assert_eq!(two.send_code(&second.code_at_step(0)).await.status, 401);
     assert_eq!(redirect_location(&two.send_code(&first.code_at_step(0)).await), "/consent");
@@ -142,7 +143,8 @@ async fn a_user_shows_which_factor_is_asked_and_has_a_switch_of_its_own() {
     let off = json!({ "twoFactorAuthentication": false });
     assert_eq!(shown(&platform.sp.post(&path, off.clone()).await.json()), (json!(false), Value::Null));
     assert_eq!(platform.sp.login("ada", CHOSEN_PASSWORD).await.status, 200);
-    // Where the tenant asks all, nobody is let off alone, and what is sent back as shown stays the tenant's.
+    // If the tenant requires the factor, no user can be exempted. A value that is sent back as it was read remains the
+    // tenant's.
     switch_second_factor(&platform, &partner, true).await;
     platform.sp.post(&path, off.clone()).await.assert_field_refused("twoFactorAuthentication");
     assert_eq!(shown(&platform.sp.post(&path, on).await.json()), (json!(true), json!("TOTP")));

@@ -1,4 +1,4 @@
-//! The second factor: enrolment, codes that are good once, and what a session may do before.
+//! Tests of the second factor: enrolment, single-use codes, and what a session may do before it is verified.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,27 +8,27 @@ use super::pages::{HttpBrowser, redirect_location};
 use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{ApiResponse, TestPlatform};
 
-/// Seconds of a step.
+/// Seconds of a TOTP step.
 const TOTP_STEP_SECONDS: u64 = 30;
 
 /// An authenticator app.
 pub(super) struct AuthenticatorApp(Totp);
 
 impl AuthenticatorApp {
-    /// With the secret that a page shows as a text.
+    /// Creates the app with the secret that a page shows as text.
     pub(super) fn scan_secret(page: &str) -> Self {
         let text = text_between(page, "<code class=\"secret\">", "</code>");
         let secret = Secret::try_from_base32(text).unwrap();
         Self(Builder::new().with_secret(secret).with_account_name("a").build().unwrap())
     }
 
-    /// The code of a step, counted from now.
+    /// Returns the code of a step relative to now.
     pub(super) fn code_at_step(&self, steps: i64) -> String {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         self.0.generate(now.checked_add_signed(steps * TOTP_STEP_SECONDS.cast_signed()).unwrap()).to_string()
     }
 
-    /// The secret as a database could have it: bytes, base32, hex and base64.
+    /// Returns the secret in the forms in which a database could hold it: bytes, base32, hex and base64.
     pub(super) fn secret_spellings(&self) -> Vec<Vec<u8>> {
         use base64::Engine as _;
         let bytes = self.0.secret().as_bytes().to_vec();
@@ -38,7 +38,7 @@ impl AuthenticatorApp {
         vec![bytes, hex.into_bytes(), base64.into_bytes(), base32.into_bytes()]
     }
 
-    /// No code of this time.
+    /// Returns a code that is wrong at this time.
     pub(super) fn wrong_code(&self) -> String {
         let near: Vec<String> = (-3..=3).map(|steps| self.code_at_step(steps)).collect();
         (0..10).map(|number| format!("{number:06}")).find(|code| !near.contains(code)).unwrap()
@@ -56,7 +56,7 @@ impl HttpBrowser {
         self.submit_form("/factor", "/factor", &[("code", code)]).await
     }
 
-    /// Logs in and enrols; answers the app and the recovery codes.
+    /// Logs in and enrols. Returns the app and the recovery codes.
     pub(super) async fn enrol_second_factor(&mut self, name: &str) -> (AuthenticatorApp, Vec<String>) {
         let login = self.log_in("/login", name, CHOSEN_PASSWORD).await;
         assert_eq!(redirect_location(&login), "/factor", "{}", login.text);
@@ -71,18 +71,18 @@ impl HttpBrowser {
     }
 }
 
-/// Turns a tenant's switch.
+/// Sets whether a tenant requires the second factor.
 pub(super) async fn switch_second_factor(platform: &TestPlatform, partner: &str, on: bool) {
     let path = format!("{}/{partner}", platform.partners_path());
     platform.sp.post(&path, json!({ "twoFactorAuthentication": on })).await.json();
 }
 
-/// As if a day had passed: every code counts again, and no wrong one is remembered.
+/// Simulates that a day has passed: every code works again, and no wrong one is counted.
 pub(super) async fn forget_used_codes(platform: &TestPlatform) {
     platform.execute_sql("UPDATE factor SET last_step = 0, failures = 0").await;
 }
 
-/// Waits where the step is about to change, so that a code of its edge is still one when it arrives.
+/// Waits if the step is about to change, so that a code at its edge is still valid on arrival.
 pub(super) async fn wait_away_from_step_edge() {
     let left = TOTP_STEP_SECONDS - std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % TOTP_STEP_SECONDS;
     if left < 4 {
@@ -116,7 +116,7 @@ async fn a_person_enrols_at_the_first_login_and_shows_a_code_at_each_further_one
     assert_eq!(browser.get("/").await.status, 200);
     assert!(!browser.get("/factor").await.text.contains("<code"), "nothing is shown twice");
 
-    // The key of before the proof is dead.
+    // The session key from before the verification is invalid.
     let after = std::mem::replace(&mut browser.cookies, before);
     assert_ne!(browser.cookies["__Host-tenantry"], after["__Host-tenantry"]);
     assert_eq!(redirect_location(&browser.get("/").await), "/login");
@@ -182,7 +182,7 @@ async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
             .fold(path, |path, name| path.replace(name, "none_900"));
         let method: Method = row.method.name().parse().unwrap();
         let answer = browser.send((method, &path), &[], &ours).await;
-        // Routes of another level of tenants are not there for a partner's people.
+        // Routes of another tenant level do not exist for a partner's users.
         if answer.status == 404 {
             assert!(path.contains("/msps") || path.contains("/tenants/client/"), "{path}");
             continue;

@@ -1,4 +1,4 @@
-//! Tokens of people whose login asks for a second factor.
+//! Tests of tokens for users whose login requires a second factor.
 
 use super::factor::{forget_used_codes, switch_second_factor};
 use super::pages::HttpBrowser;
@@ -28,7 +28,7 @@ async fn a_token_takes_a_code_or_a_recovery_code_along_with_the_password() {
     let answer = platform.sp.login_with("ada", CHOSEN_PASSWORD, &codes[1]).await.json();
     let token = platform.sp.with_token(answer["access_token"].as_str().unwrap());
     assert_eq!(token.get("/cfg/countries").await.status, 200);
-    // Neither a wrong name nor a wrong password says anything of factors, and neither uses a code up.
+    // Neither a wrong name nor a wrong password reveals anything about factors, and neither uses a code.
     let unknown = platform.sp.login_with("nobody", CHOSEN_PASSWORD, &codes[2]).await;
     let wrong = platform.sp.login_with("ada", "wrong", &codes[2]).await;
     assert_eq!((unknown.status.as_u16(), &unknown.text), (401, &wrong.text));

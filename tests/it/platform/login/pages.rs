@@ -1,4 +1,4 @@
-//! The pages, as a browser without JavaScript uses them.
+//! Tests of the pages, as a browser without JavaScript uses them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::platform::branding::png;
 use crate::platform::people::{CHOSEN_PASSWORD, PASSWORD};
 use crate::platform::{ApiResponse, TestPlatform};
 
-/// Keeps cookies by name and follows nothing.
+/// An HTTP client that keeps cookies by name and follows no redirect.
 #[derive(Clone)]
 pub(crate) struct HttpBrowser {
     http: reqwest::Client,
@@ -24,7 +24,7 @@ impl HttpBrowser {
         Self::at_url(platform.url())
     }
 
-    /// Of the platform at an address.
+    /// Creates a client of the platform at a URL.
     pub(crate) fn at_url(url: &str) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { http, url: url.to_owned(), cookies: BTreeMap::new() }
@@ -43,10 +43,11 @@ impl HttpBrowser {
         self.send_with_cookies(request, extra).await
     }
 
-    /// A script of the page asks the API.
+    /// Calls the API as a script of the page does.
     pub(super) async fn call_api(
         &mut self,
-        (method, path): (Method, &str),
+        method: Method,
+        path: &str,
         body: &Value,
         extra: &[(&str, &str)],
     ) -> ApiResponse {
@@ -80,7 +81,7 @@ impl HttpBrowser {
         self.send((Method::GET, path), &[], &[]).await
     }
 
-    /// Fills a page's form in and sends it.
+    /// Fills in a page's form and sends it.
     pub(super) async fn submit_form(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> ApiResponse {
         let page = self.get(page).await.text;
         let token = form_token(&page);
@@ -89,12 +90,12 @@ impl HttpBrowser {
         self.send((Method::POST, action), &form, &[("sec-fetch-site", "same-origin")]).await
     }
 
-    /// Sends the login form and stops there.
+    /// Sends the login form and nothing further.
     pub(super) async fn send_login(&mut self, page: &str, name: &str, password: &str) -> ApiResponse {
         self.submit_form(page, page, &[("login", name), ("password", password)]).await
     }
 
-    /// Logs in, and accepts the consent form where it is what comes next.
+    /// Logs in, and accepts the consent form if it comes next.
     pub(crate) async fn log_in(&mut self, page: &str, name: &str, password: &str) -> ApiResponse {
         let answer = self.send_login(page, name, password).await;
         if redirect_location(&answer) == "/consent" { self.answer_consent("ACCEPT").await } else { answer }
@@ -106,7 +107,7 @@ impl HttpBrowser {
     }
 }
 
-/// The token of the last form of a page.
+/// Returns the token of the last form of a page.
 pub(super) fn form_token(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"form\" value=\"").unwrap_or_else(|| panic!("no token: {page}"));
     rest.split('"').next().unwrap().to_owned()
@@ -233,7 +234,7 @@ async fn a_form_counts_only_from_a_page_of_ours_in_the_same_browser() {
     assert!(!browser.cookies.contains_key("__Host-tenantry"));
     assert_eq!(browser.send((Method::POST, "/login"), &right, &[("origin", own.as_str())]).await.status, 303);
     browser.answer_consent("ACCEPT").await;
-    // A session's forms, too.
+    // This applies to a session's forms as well.
     for path in ["/logout", "/password"] {
         assert_eq!(browser.send((Method::POST, path), &[("form", "0000")], ours).await.status, 403, "{path}");
         assert_eq!(browser.send((Method::POST, path), &right[..1], ours).await.status, 403, "{path}");
@@ -319,7 +320,7 @@ async fn the_login_page_wears_the_tenants_branding_and_a_clients_gaps_show_the_p
     set_branding(&platform, &partner, json!({ "loginPageImage": file(1440, 900) })).await;
     let css = browser.get(&format!("/style/{partner}.css")).await.text;
     assert!(css.contains("no-repeat; background-size: cover"), "{css}");
-    // The plain page, and one of a tenant that nobody has, look like nobody's.
+    // The plain page, and the page of a tenant that does not exist, have the default theme.
     for path in ["/login", "/login/msp_99", "/login/%00", "/login?tenant="] {
         let page = browser.get(path).await;
         assert!(page.status == 200 && page.text.contains("<title>OpsRamp</title>"), "{path}: {}", page.text);
@@ -347,7 +348,7 @@ async fn a_hostile_branding_stays_a_text() {
         .put(&path, json!({ "documentationURL": "javascript:alert(1)" }))
         .await
         .assert_field_refused("documentationURL");
-    // Even where the database holds what no request could have put there.
+    // This holds even if the database contains values that no request could have stored.
     let pool = platform.pool().await;
     let row = r#"UPDATE branding SET document = replace(document, '"applicationTitle"',
         '"loginPageBackgroundColor":"red;}*{","loginPageImage":{"logoPath":"/images/org/2/x\");}*{","thumbPath":"","tinyThumbPath":"","imageType":"image/png"},"applicationTitle"')"#;

@@ -1,4 +1,4 @@
-//! The password policy, as people feel it.
+//! Tests of the effects of the password policy on users.
 
 use serde_json::{Value, json};
 
@@ -9,14 +9,14 @@ async fn set_password_policy(platform: &TestPlatform, partner: &str, body: Value
     platform.sp.post(&format!("{}/{partner}", platform.partners_path()), json!({ "passwordPolicy": body })).await
 }
 
-/// Moves what the platform remembers of its people into the past.
+/// Moves what the platform remembers about its users into the past.
 async fn move_into_past(platform: &TestPlatform, statement: &'static str) {
     let pool = platform.pool().await;
     assert!(sqlx::query(statement).execute(&pool).await.unwrap().rows_affected() > 0, "{statement}");
     pool.close().await;
 }
 
-/// A login that came through the proxy from an address.
+/// Logs in through the proxy from an address. Returns the status.
 async fn log_in_from_address(platform: &TestPlatform, address: &str, login_name: &str, password: &str) -> u16 {
     let form = [("grant_type", "password"), ("username", login_name), ("password", password)];
     let request = reqwest::Client::new().post(format!("{}/auth/oauth/token", platform.url())).form(&form);
@@ -71,7 +71,7 @@ async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
     assert!(futures::future::join_all(guesses).await.iter().all(|answer| answer.status == 401));
     assert_eq!(platform.sp.login("ada", CHOSEN_PASSWORD).await.status, 401, "locked");
     let history = format!("/tenants/{partner}/users/loginHistory/search?queryString=loginName:ada");
-    // Of the failures of a minute twenty are rows, and twenty of the locked account; the two that succeeded are.
+    // Twenty failures of a minute are rows, and twenty of the locked account. The two that succeeded are rows as well.
     let rows = platform.sp.get(&history).await.json()["totalResults"].as_i64().unwrap();
     assert!((22..=23).contains(&rows), "{rows}");
 }
@@ -86,11 +86,11 @@ async fn right_logins_at_once_all_get_in_and_lock_nobody_out() {
     let statuses: Vec<u16> =
         futures::future::join_all(logins).await.iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(statuses, [200; 12]);
-    // Nor does a wrong one among them.
+    // A wrong password among them does not lock the account either.
     let mixed = (0..12).map(|number| platform.sp.login("ada", if number == 3 { "wrong" } else { CHOSEN_PASSWORD }));
     let answers = futures::future::join_all(mixed).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 11);
-    // What finished wrong still counts.
+    // A completed wrong attempt still counts.
     for _ in 0..2 {
         assert_eq!(platform.sp.login("ada", "wrong").await.status, 401);
     }
@@ -127,7 +127,7 @@ async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its
     set_password_policy(&platform, &partner, custom).await.json();
     let made = platform.sp.post(&list, short).await.json();
     let id = made["id"].as_str().unwrap();
-    // Nobody must change it first, and today's is the only one that is refused as the new one.
+    // The user need not change the password first, and only the current password is refused as the new one.
     let carl = platform.sp.log_in_person("carl", "Sh0rt-pw").await;
     assert_eq!(carl.get("/cfg/countries").await.status, 200);
     change_password(&carl, (&client, id), ("Sh0rt-pw", "nospecial7tree")).await.assert_field_refused("newPassword");
@@ -135,14 +135,14 @@ async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its
     change_password(&carl, (&client, id), ("Sh0rt-pw", "0ak+Pl4te")).await.json();
     let carl = platform.sp.log_in_person("carl", "0ak+Pl4te").await;
     change_password(&carl, (&client, id), ("0ak+Pl4te", "Sh0rt-pw")).await.json();
-    // Two failures lock.
+    // Two failures lock the account.
     for _ in 0..2 {
         assert_eq!(platform.sp.login("carl", "wrong").await.status, 401);
     }
     assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.status, 401);
     move_into_past(&platform, "UPDATE login_attempt SET last_at = last_at - 1800000").await;
     assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.json()["scope"], "global:manage");
-    // After 30 days it is good for its change only.
+    // After 30 days the password can only be used to change it.
     move_into_past(&platform, "UPDATE person SET password_at = password_at - 2592000001").await;
     assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.json()["scope"], "password:change");
 }
@@ -160,7 +160,7 @@ async fn under_pci_dss_the_fourth_password_back_is_refused_and_the_fifth_is_take
         change_password(&ada, (&partner, &id), (&today, &next)).await.json();
         today = next;
     }
-    // Today's and the three before it are the last four; the first one is the fifth.
+    // The current password and the three before it are the last four. The first one is the fifth.
     let ada = platform.sp.log_in_person("ada", &today).await;
     change_password(&ada, (&partner, &id), (&today, CHOSEN_PASSWORD)).await.assert_field_refused("newPassword");
     change_password(&ada, (&partner, &id), (&today, PASSWORD)).await.json();
@@ -205,7 +205,7 @@ async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password
     let first = platform.sp.log_in_person("carl", CHOSEN_PASSWORD).await;
     change_password(&first, (&client, &id), (CHOSEN_PASSWORD, "Another-Passw0rd1")).await.json();
     let carl = platform.sp.log_in_person("carl", "Another-Passw0rd1").await;
-    // Whoever corrects drift writes the same value again and again.
+    // Drift correction writes the same value again and again.
     set_password_policy(&platform, &partner, on).await.json();
     set_password_policy(&platform, &partner, json!({ "defaultPolicy": false, "minPasswordLength": 9 })).await.json();
     assert_eq!(carl.get(asks).await.status, 200);

@@ -1,4 +1,5 @@
-//! Denied attempts that no budget of requests bounds are few rows, and the rows tell together how many attempts there were.
+//! Tests of denied attempts that no request budget bounds: they make few rows, and the rows together report the number
+//! of attempts.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,17 +13,18 @@ use crate::platform::people::CHOSEN_PASSWORD;
 /// How many attempts of each kind are sent.
 const ATTEMPT_COUNT: usize = 130;
 
-/// Milliseconds of two minutes.
+/// Two minutes in milliseconds.
 const TWO_MINUTES: i64 = 120_000;
 
-/// The objects of a tenant's rows about denied attempts of some actions.
+/// Returns the objects of a tenant's rows about denied attempts of some actions.
 async fn denied_objects(platform: &TestPlatform, tenant: &str, actions: &[&str]) -> Vec<String> {
     let is_one = |row: &&Value| row["outcome"] == "denied" && actions.iter().any(|action| row["action"] == *action);
     let log = audit_rows(platform, tenant).await;
     log.iter().filter(is_one).map(|row| row["object"].as_str().unwrap().to_owned()).collect()
 }
 
-/// How many attempts a row stands for: its own and those before it, or at the end of a minute those that were left out.
+/// Returns how many attempts a row represents: its own and those before it, or at the end of a minute those without a
+/// row.
 fn represented_attempts(object: &str) -> usize {
     let number = |text: &str| text.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
     match (object.strip_suffix(" more left out"), object.strip_suffix(" left out")) {
@@ -32,7 +34,7 @@ fn represented_attempts(object: &str) -> usize {
     }
 }
 
-/// Of many attempts the first is a row, few others are, and the rows tell how many there were.
+/// Asserts that the first of many attempts is a row, that few others are, and that the rows report the total.
 #[track_caller]
 fn assert_sampled(objects: &[String], object: &str, sent: usize) {
     let rows: Vec<&String> = objects.iter().filter(|text| text.split(';').next() == Some(object)).collect();
@@ -99,11 +101,11 @@ async fn wrong_passwords_keys_and_requests_of_other_sites_and_addresses_are_few_
     for number in 0..ATTEMPT_COUNT {
         let page = browser.get("/").await;
         assert_eq!(page.status, 403, "{number}: {}", page.text);
-        // The right password from elsewhere counts as a failed login.
+        // The right password from a denied address counts as a failed login.
         let status = platform.sp.login("bob", CHOSEN_PASSWORD).await.status;
         assert_eq!(status, if number < 10 { 403 } else { 401 }, "{number}");
     }
-    // A platform that stops writes what it has not told.
+    // A platform that stops writes the counts that it has not reported yet.
     platform.restart(|_| ()).await;
     assert_sampled(&denied_objects(&platform, &partner, &["password.prove"]).await, "session", ATTEMPT_COUNT);
     assert_sampled(&denied_objects(&platform, &partner, &["request"]).await, "another site", ATTEMPT_COUNT);

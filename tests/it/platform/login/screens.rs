@@ -1,4 +1,4 @@
-//! The screens of packages.
+//! Tests of the screens of packages.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ async fn create_subscriber(platform: &TestPlatform, name: &str, packages: &[&str
 #[tokio::test]
 async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
     let platform = TestPlatform::start().await;
-    // Of each screen a module of either package.
+    // For each screen, one module of each package.
     let modules = [
         ("alerts", "Alert Correlation", "Run Book Automation"),
         ("service-desk", "Service Desk</li>", "Remote Access with Session Replay"),
@@ -93,7 +93,7 @@ async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     bob.log_in("/login", "bob", CHOSEN_PASSWORD).await;
     let answer = bob.get("/screens/alerts").await;
     assert!(answer.text.contains("Alert Correlation") && !answer.text.contains("disk"), "{}", answer.text);
-    // Of a tenant below not even the packages are for a person who may not read it.
+    // A user without access to a client does not even see its packages.
     let mut sue = HttpBrowser::new(&platform);
     sue.log_in("/login", "sue", CHOSEN_PASSWORD).await;
     let answer = sue.get(&format!("/screens/alerts?tenant={partner}")).await;

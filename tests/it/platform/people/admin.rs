@@ -1,4 +1,4 @@
-//! The first administrator.
+//! Tests of the first administrator.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -15,7 +15,8 @@ fn create_administrator(folder: &TestFolder, key: &Path, arguments: &[&str]) -> 
     command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
 }
 
-/// What the program said under a word: the password on stdout, and everything else on stderr.
+/// Returns the value that the program printed under a label. Only the password is on stdout; everything else is on
+/// stderr.
 fn printed_value(output: &Output, word: &str) -> String {
     let stream = if word == "password" { &output.stdout } else { &output.stderr };
     let text = String::from_utf8(stream.clone()).unwrap();
@@ -30,7 +31,7 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     let key = keys.path("k");
     let platform = TestPlatform::start_with(|config| config.audit_key = Some(key.clone())).await;
     let partner = platform.create_partner("Acme").await;
-    // The platform runs meanwhile.
+    // The platform runs at the same time.
     let made = create_administrator(&platform.folder, &key, &["--login", "root"]);
     assert!(made.status.success(), "{made:?}");
     let password = printed_value(&made, "password");
@@ -58,7 +59,7 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     let made = create_administrator(&platform.folder, &key, &["--login", "acme", "--tenant", &partner, "--hours", "1"]);
     let acme = platform.sp.login("acme", &printed_value(&made, "password")).await.json();
     assert_eq!(acme["scope"], "password:change");
-    // What is left of its hour, but for a minute, goes by; then the minute.
+    // The remaining hour passes except for one minute, then that minute passes.
     platform.execute_sql("UPDATE person SET password_until = password_until - 3540000 WHERE login_name = 'acme'").await;
     platform.sp.login("acme", &printed_value(&made, "password")).await.json();
     platform.execute_sql("UPDATE person SET password_until = password_until - 60000 WHERE login_name = 'acme'").await;

@@ -1,4 +1,4 @@
-//! What the audit log tells of people.
+//! Tests of what the audit log records about users.
 
 use serde_json::{Value, json};
 use tenantry::platform::verify_audit;
@@ -6,7 +6,7 @@ use tenantry::platform::verify_audit;
 use super::super::{ApiCaller, TestFolder, audit};
 use super::{CHOSEN_PASSWORD, PASSWORD, TestPlatform, change_password, user_body};
 
-/// Rows about what people did, as actor, action, object and outcome.
+/// Returns the rows about users' actions, as actor, action, object and outcome.
 async fn people_audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<String> {
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     let rows = audit::audit_rows(platform, tenant).await;
@@ -14,7 +14,7 @@ async fn people_audit_rows(platform: &TestPlatform, tenant: &str) -> Vec<String>
     rows.map(|row| ["actor", "action", "object", "outcome"].map(|key| text(row, key)).join(" ")).collect()
 }
 
-/// A login that came through the proxy from an address.
+/// Logs in through the proxy from an address. Returns the status.
 async fn log_in_from_address(platform: &TestPlatform, address: &str, password: &str) -> u16 {
     let form = [("grant_type", "password"), ("username", "zebra"), ("password", password)];
     let request = reqwest::Client::new().post(format!("{}/auth/oauth/token", platform.url())).form(&form);
@@ -25,7 +25,7 @@ fn text_member(answer: &Value, key: &str) -> String {
     answer[key].as_str().unwrap().to_owned()
 }
 
-/// Every kind of change of another user, of a role and of a permission set; answers what the log is to tell.
+/// Makes every kind of change of another user, of a role and of a permission set. Returns the expected rows of the log.
 async fn make_every_change(caller: &ApiCaller, tenant: &str) -> Vec<String> {
     let of = |what: &str| format!("/tenants/{tenant}/{what}");
     let bob = text_member(&caller.post(&of("users"), user_body("okapi", &[])).await.json(), "id");
@@ -87,7 +87,7 @@ async fn logins_and_changes_of_people_are_rows_that_name_them_by_their_ids() {
     let done: Vec<String> = expected.iter().map(|what| format!("user:{ada} {what} done")).collect();
     assert_eq!(people_audit_rows(&platform, &partner).await, done);
 
-    // What is refused.
+    // Denied and failed changes.
     let caller = platform.sp.log_in_person("zebra", CHOSEN_PASSWORD).await;
     caller.get("/tenants/sp_1/users/minimal").await.assert_error(404, "not found");
     let (plain, bob) = platform.create_logged_in_user(&partner, "okapi2", &[]).await;

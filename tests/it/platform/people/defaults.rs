@@ -1,4 +1,5 @@
-//! What the default permission sets and roles hold, typed from their descriptions and not from the program.
+//! Tests of the default permission sets and roles. The expected values are typed from their descriptions, not taken
+//! from the program.
 
 use serde_json::Value;
 
@@ -22,7 +23,8 @@ const COLUMNS: [(&str, &str); 14] = [
     ("Devices", "Manage Devices"),
 ];
 
-/// Level, number and name of a set; what it has, three of MSPs, four of clients, administration, users, roles, devices.
+/// Level, number, name and permissions of a set: three of MSPs, four of clients, then administration, users, roles,
+/// devices.
 const PERMISSION_MATRIX: [(&str, i64, &str, &str); 14] = [
     ("SP", 1, "Service Provider Administrator", "xxx xxxx x xx xx xx"),
     ("SP", 2, "Service Provider View", "x.. x... . x. x. x."),
@@ -40,7 +42,7 @@ const PERMISSION_MATRIX: [(&str, i64, &str, &str); 14] = [
     ("CLIENT", 35, "Full Client Permissions", "... .... x xx xx xx"),
 ];
 
-/// The sets that a package brings, and whether they are for working on devices or for seeing them.
+/// The sets that a package brings, and whether they allow changing devices or only viewing them.
 const OF_PACKAGES: [(&str, bool); 13] = [
     ("OpsQ", false),
     ("Incident", false),
@@ -66,7 +68,7 @@ const ROLES: [(&str, &str, &[i64]); 5] = [
     ("CLIENT", "Client Dashboard Default Share Role", &[34]),
 ];
 
-/// A set's permissions as a line of the matrix, without its blanks.
+/// Returns a set's permissions as a line of the matrix, without blanks.
 fn matrix_line(set: &Value) -> String {
     let members = set["permissions"].as_array().unwrap();
     let has = |(name, kind): &(&str, &str)| members.iter().any(|one| one["name"] == *name && one["type"] == *kind);

@@ -1,4 +1,4 @@
-//! People who are authenticated elsewhere.
+//! Tests of users who are authenticated by an external provider.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn the_password_policy_is_not_for_people_who_are_authenticated_elsewhere()
     let made = platform.sp.post(&list, body.clone()).await.json();
     assert_eq!(made["authType"], "EXTERNAL");
     let one = format!("{list}/{}", made["id"].as_str().unwrap());
-    // Neither a password nor its policy is ever hers, and she stays authenticated where she is.
+    // The user can never get a password or a password policy, and stays with her authentication.
     platform.sp.post(&one, json!({ "password": PASSWORD })).await.assert_field_refused("password");
     platform.sp.post(&one, json!({ "authType": "LOCAL" })).await.assert_field_refused("authType");
     assert_eq!(platform.sp.post(&one, json!({ "city": "Bonn", "authType": "EXTERNAL" })).await.json()["city"], "Bonn");

@@ -1,4 +1,4 @@
-//! Names and passwords in one normal form, and what stands in a database from before there was one.
+//! Tests of the normal form of names and passwords, and of databases from before there was one.
 
 use std::process::{Command, Output};
 
@@ -104,7 +104,7 @@ async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed(
     let clean = run_names_collisions(&platform);
     assert!(clean.status.success(), "{clean:?}");
     let pool = platform.pool().await;
-    // As an earlier version kept them: fullwidth letters were letters of their own.
+    // An earlier version stored this: it treated fullwidth letters as different letters.
     for (from, to) in [("eve", "\u{ff41}da"), ("bob", "\u{ff42}ob")] {
         let text = format!("UPDATE person SET login_name = '{to}', login_key = '{to}' WHERE login_name = '{from}'");
         sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
@@ -127,7 +127,7 @@ async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed(
             .assert_field_refused("newPassword");
         assert_eq!(answer.post(&format!("{}/changePassword", person(other)), change).await.status, 403, "{typed}");
     }
-    // A person whose name collides is still changed, deactivated and masked.
+    // A person whose name collides can still be changed, deactivated and masked.
     platform.sp.post(&person(2), json!({ "city": "Bonn" })).await.json();
     let listed = run_names_collisions(&platform);
     let text = String::from_utf8(listed.stdout.clone()).unwrap();
@@ -137,7 +137,7 @@ async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed(
     }
     assert!(!text.contains("USR0000000003"), "its key was brought to the normal form: {text}");
     platform.sp.post(&format!("{}/TERMINATE", person(2)), json!({ "maskType": "FULL" })).await.json();
-    // A tenant's name of before can be sent back as it is, and no other tenant gets such a one.
+    // An old tenant name can be sent back unchanged, and no other tenant can get such a name.
     let twin = format!("{}/msp_3", platform.partners_path());
     platform.sp.post(&twin, json!({ "name": "u\u{308}ber", "city": "Bonn" })).await.json();
     platform.sp.post(&twin, json!({ "name": "o\u{308}l" })).await.assert_field_refused("name");
@@ -149,7 +149,7 @@ async fn a_mask_never_fails_because_of_somebody_else_s_name() {
     let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
     platform.create_user(&acme, "squatter", &[]).await;
     let victim = platform.create_user(&other, "victim", &[]).await;
-    // As an earlier version took it.
+    // An earlier version accepted this name.
     let squat =
         "UPDATE person SET login_name = 'USR0000000002', login_key = 'usr0000000002' WHERE login_name = 'squatter'";
     platform.execute_sql(squat).await;
@@ -160,7 +160,7 @@ async fn a_mask_never_fails_because_of_somebody_else_s_name() {
     assert_eq!(platform.sp.login("USR0000000002", PASSWORD).await.status, 200, "the squatter is who he was");
     let text = String::from_utf8(run_names_collisions(&platform).stdout).unwrap();
     assert!(text.contains("USR0000000001") && text.contains("reserved"), "{text}");
-    // What had to be single and is not is no failure of ours, wherever it comes from.
+    // A violated unique constraint is never an internal error.
     let other = platform.create_user(&acme, "other", &[]).await;
     platform.execute_sql("UPDATE person SET login_key = ' USR0000000003' WHERE login_key = 'usr0000000002'").await;
     let path = format!("/tenants/{acme}/users/{other}/TERMINATE");
@@ -169,7 +169,7 @@ async fn a_mask_never_fails_because_of_somebody_else_s_name() {
     assert_eq!(platform.sp.login("other", PASSWORD).await.status, 200);
 }
 
-/// The hash of a password's very bytes, as an earlier version kept it.
+/// Returns the hash of a password's unnormalized bytes, as an earlier version stored it.
 fn hash_of_bytes(password: &str) -> String {
     let (salt, mut hash) = ([7_u8; 16], [0_u8; 32]);
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, Some(32)).unwrap());
@@ -189,7 +189,7 @@ async fn a_password_is_the_same_on_every_keyboard_and_the_bytes_of_before_still_
     for form in [composed, typed] {
         assert_eq!(platform.sp.login("ada", form).await.status, 200, "{form:?}");
     }
-    // The same password in another form is the same password.
+    // The same password in another Unicode form is the same password.
     let path = format!("/tenants/{partner}/users/{id}");
     platform.sp.post(&path, json!({ "password": composed })).await.assert_field_refused("password");
     platform.sp.post(&path, json!({ "password": "First-\u{7}Passw0rd!" })).await.assert_field_refused("password");
@@ -232,7 +232,7 @@ async fn names_from_before_invisible_marks_were_left_out_are_compared_like_other
     let (twin, other) = ("A \u{2764} B", platform.create_partner("Other").await);
     platform.create_partner(twin).await;
     let pool = platform.pool().await;
-    // As an earlier version kept them: each name claimed itself alone.
+    // An earlier version stored this: each name claimed only itself.
     let text = format!("UPDATE tenant SET name = 'A \u{2764}\u{fe0f} B' WHERE unique_id = '{other}'");
     sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
     sqlx::query("UPDATE tenant SET name_claim = name WHERE parent_id IS NOT NULL").execute(&pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! `docs/platform.md` against the code.
+//! Verifies `docs/platform.md` against the code.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ fn format_rule(rule: PermissionRule) -> String {
     }
 }
 
-/// The table as the page has it.
+/// Renders the table as the page has it.
 fn render_table() -> String {
     let mut text = "| route | own tenant | own client | a partner below | a client below |\n".to_owned();
     text += "| --- | --- | --- | --- | --- |\n";

@@ -1,14 +1,16 @@
-//! Who may do what, in the words of the product's documentation; what a role reaches; and what nobody can give.
+//! Tests of permissions: who may do what, in the words of the product's documentation; what a role reaches; and which
+//! permissions a caller cannot grant.
 
 use serde_json::{Value, json};
 
 use super::super::ApiResponse;
 use super::{ApiCaller, TestPlatform, user_body};
 
-/// A person whose only role has these permissions, each as category and type.
+/// Creates a person whose only role has these permissions, each as category and type.
 pub(crate) async fn create_person_with_permissions(
     platform: &TestPlatform,
-    (tenant, name): (&str, &str),
+    tenant: &str,
+    name: &str,
     permissions: &[(&str, &str)],
     role: Value,
 ) -> ApiCaller {
@@ -36,19 +38,19 @@ async fn a_service_providers_people_view_manage_and_end_partners_by_permission()
     let (sp, partner) = (platform.sp_id.clone(), platform.create_partner("Acme").await);
     let (list, one) = (platform.partners_path(), format!("{}/{partner}", platform.partners_path()));
     let none = json!({});
-    let viewer = create_person_with_permissions(&platform, (&sp, "viewer"), &[("MSP", "View MSP")], none.clone()).await;
+    let viewer = create_person_with_permissions(&platform, &sp, "viewer", &[("MSP", "View MSP")], none.clone()).await;
     for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/{partner}")] {
         assert_eq!(viewer.get(&path).await.status, 200, "{path}");
     }
     assert_lacks_permission(&viewer.post(&list, json!({ "name": "B" })).await, "MSP_Manage");
     assert_lacks_permission(&viewer.post(&one, json!({ "city": "Bonn" })).await, "MSP_Manage");
-    let manager = create_person_with_permissions(&platform, (&sp, "manager"), &[("MSP", "Manage")], none.clone()).await;
+    let manager = create_person_with_permissions(&platform, &sp, "manager", &[("MSP", "Manage")], none.clone()).await;
     manager.post(&list, json!({ "name": "B" })).await.json();
     let changed = manager.post(&one, json!({ "city": "Bonn" })).await.json();
     assert_eq!(changed["lastUpdatedBy"]["loginName"], "manager");
     assert_lacks_permission(&manager.get(&one).await, "MSP_View");
     assert_lacks_permission(&manager.post_empty(&format!("{one}/terminate")).await, "Partners_Manage");
-    let ender = create_person_with_permissions(&platform, (&sp, "ender"), &[("Partners", "Manage")], none).await;
+    let ender = create_person_with_permissions(&platform, &sp, "ender", &[("Partners", "Manage")], none).await;
     ender.post_empty(&format!("{one}/terminate")).await.json();
     assert_eq!(platform.sp.get(&one).await.status, 404);
 }
@@ -64,7 +66,7 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
     let one = format!("{list}/{client}");
     let all = json!({ "allClients": true });
     let viewer =
-        create_person_with_permissions(&platform, (&partner, "viewer"), &[("Clients", "View")], all.clone()).await;
+        create_person_with_permissions(&platform, &partner, "viewer", &[("Clients", "View")], all.clone()).await;
     for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/client/{client}")]
     {
         assert_eq!(viewer.get(&path).await.status, 200, "{path}");
@@ -72,20 +74,20 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
     assert_lacks_permission(&viewer.post(&list, json!({ "name": "B" })).await, "Client_Create");
     assert_lacks_permission(&viewer.post(&one, json!({ "city": "Bonn" })).await, "Client_Manage or Client_Edit");
     let creator =
-        create_person_with_permissions(&platform, (&partner, "creator"), &[("Clients", "Create")], all.clone()).await;
+        create_person_with_permissions(&platform, &partner, "creator", &[("Clients", "Create")], all.clone()).await;
     creator.post(&list, json!({ "name": "B" })).await.json();
     let one_client = json!({ "clients": [{ "uniqueId": client }] });
     let bound =
-        create_person_with_permissions(&platform, (&partner, "bound"), &[("Clients", "Create")], one_client).await;
+        create_person_with_permissions(&platform, &partner, "bound", &[("Clients", "Create")], one_client).await;
     assert_lacks_permission(
         &bound.post(&list, json!({ "name": "C" })).await,
         "Client_Create by a role with access to all clients",
     );
-    // Clients, Manage is what the documentation asks for, and no more.
+    // The documentation requires Clients, Manage, and nothing more.
     let manager =
-        create_person_with_permissions(&platform, (&partner, "manager"), &[("Clients", "Manage")], all.clone()).await;
+        create_person_with_permissions(&platform, &partner, "manager", &[("Clients", "Manage")], all.clone()).await;
     assert_eq!(manager.post(&one, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
-    let short = create_person_with_permissions(&platform, (&partner, "short"), &[("Clients", "Edit")], all).await;
+    let short = create_person_with_permissions(&platform, &partner, "short", &[("Clients", "Edit")], all).await;
     assert_lacks_permission(&short.post(&one, json!({ "city": "Bonn" })).await, "Client_Manage or Device_View");
     manager.post_empty(&format!("{one}/terminate")).await.json();
 }
@@ -97,9 +99,9 @@ async fn data_is_seen_by_whoever_views_a_client_and_changed_by_whoever_manages_i
     let client = platform.sp.create_client(&partner, "Globex").await;
     let all = json!({ "allClients": true });
     let viewer =
-        create_person_with_permissions(&platform, (&partner, "viewer"), &[("Clients", "View")], all.clone()).await;
+        create_person_with_permissions(&platform, &partner, "viewer", &[("Clients", "View")], all.clone()).await;
     let pair = [("Clients", "View"), ("Clients", "Manage"), ("Devices", "View")];
-    let manager = create_person_with_permissions(&platform, (&partner, "manager"), &pair, all).await;
+    let manager = create_person_with_permissions(&platform, &partner, "manager", &pair, all).await;
     let list = format!("/tenants/{client}/records/resources");
     assert_lacks_permission(&viewer.post(&list, json!({ "name": "r" })).await, "Client_Manage");
     let made = manager.post(&list, json!({ "name": "r" })).await.json();
@@ -130,7 +132,7 @@ async fn a_role_without_all_clients_reaches_only_its_own() {
     let role = json!({ "clients": [{ "uniqueId": clients[0] }, { "uniqueId": clients[2] }] });
     let permissions =
         [("Clients", "View"), ("Clients", "Manage"), ("Devices", "View"), ("Users", "View"), ("Users", "Manage")];
-    let ada = create_person_with_permissions(&platform, (&partner, "ada"), &permissions, role).await;
+    let ada = create_person_with_permissions(&platform, &partner, "ada", &permissions, role).await;
     let list = format!("/tenants/{partner}/clients");
     let names = |rows: &Value| -> Vec<String> {
         rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
@@ -148,9 +150,9 @@ async fn a_role_without_all_clients_reaches_only_its_own() {
     ada.post_empty(&format!("{list}/{}/suspend", clients[1])).await.assert_error(404, "not found");
     ada.post(&format!("/tenants/{}/users", clients[1]), user_body("spy", &[])).await.assert_error(404, "not found");
     ada.post(&format!("{list}/{}", clients[2]), json!({ "city": "Bonn" })).await.json();
-    // Rights on one client are none on the next: a second role sees B and manages nothing there.
+    // Permissions on one client do not apply to another: a second role sees B and manages nothing there.
     let sees = json!({ "clients": [{ "uniqueId": clients[1] }] });
-    let both = create_person_with_permissions(&platform, (&partner, "both"), &[("Clients", "View")], sees).await;
+    let both = create_person_with_permissions(&platform, &partner, "both", &[("Clients", "View")], sees).await;
     let id = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:both")).await.json();
     let path = format!("/tenants/{partner}/users/{}", id["results"][0]["id"].as_str().unwrap());
     platform.sp.post(&path, json!({ "roles": [{ "name": "both" }, { "name": "ada" }] })).await.json();
@@ -168,7 +170,7 @@ async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
     let partner = platform.create_partner("Acme").await;
     let client = platform.sp.create_client(&partner, "Globex").await;
     let runs = [("Users", "View"), ("Users", "Manage"), ("Roles", "View"), ("Roles", "Manage")];
-    let ada = create_person_with_permissions(&platform, (&partner, "ada"), &runs, json!({ "allClients": true })).await;
+    let ada = create_person_with_permissions(&platform, &partner, "ada", &runs, json!({ "allClients": true })).await;
     let own = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:ada")).await.json();
     let own = format!("/tenants/{partner}/users/{}", own["results"][0]["id"].as_str().unwrap());
     let boss = format!(
@@ -198,7 +200,7 @@ async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
         &ada.post(&format!("{roles}/{default}"), json!({ "users": [{ "id": id }] })).await,
         "Administration",
     );
-    // On a client her permissions there count.
+    // On a client, her permissions there count.
     let administrator = user_body("carol", &["Client Administrator"]);
     assert_lacks_permission(&ada.post(&format!("/tenants/{client}/users"), administrator).await, "Administration");
     ada.post(&users, user_body("bob", &["ada"])).await.json();
@@ -220,7 +222,7 @@ async fn a_clients_people_see_their_client_whole_and_no_other_tenant() {
         assert_eq!(seen, platform.sp.get(&format!("/tenants/client/{client}")).await.json());
         person.get(&format!("/tenants/{partner}")).await.assert_error(404, "not found");
     }
-    // A client runs its own people and branding.
+    // A client manages its own users and branding.
     ann.post(&format!("/tenants/{client}/users"), user_body("cid", &["Client user"])).await.json();
     ann.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "Globex" })).await.json();
     assert_lacks_permission(&ben.get(&format!("/tenants/{client}/users/minimal")).await, "Administration");
@@ -235,7 +237,7 @@ async fn a_role_that_gives_nothing_does_not_even_show_which_clients_there_are() 
     let (acme, other) = (platform.create_partner("Acme").await, platform.create_partner("Other").await);
     let (client, theirs) =
         (platform.sp.create_client(&acme, "Globex").await, platform.sp.create_client(&other, "Theirs").await);
-    let ada = create_person_with_permissions(&platform, (&acme, "ada"), &[], json!({ "allClients": true })).await;
+    let ada = create_person_with_permissions(&platform, &acme, "ada", &[], json!({ "allClients": true })).await;
     for path in ["/tenants/client/", "/tenants/"] {
         let rest = if path.ends_with("client/") { "" } else { "/users/minimal" };
         for client in [&client, &theirs] {
@@ -291,7 +293,7 @@ async fn a_partners_own_people_edit_its_account_and_no_other() {
     assert_eq!(changed["passwordPolicy"]["minPasswordLength"], 14);
     assert!(changed.get("managedBy").is_none(), "who owns it is not theirs to say");
     assert_eq!(platform.sp.get(&path).await.json(), changed);
-    // What the partner has it can give back, and what it has not it cannot give itself.
+    // A partner can give up what it has, and cannot give itself what it does not have.
     let more = json!({ "addOns": ["SMS and Voice", "Batch Exports"] });
     let message = ada.post(&path, more).await.assert_field_refused("addOns");
     assert!(message.contains("Contact Support to change the add-on permission."), "{message}");
@@ -300,9 +302,9 @@ async fn a_partners_own_people_edit_its_account_and_no_other() {
     ada.post(&format!("/tenants/{other}"), json!({ "city": "Rome" })).await.assert_error(404, "not found");
     ada.post(&format!("/tenants/{client}"), json!({ "city": "Rome" })).await.assert_error(404, "not found");
     assert_eq!(bob.post(&path, json!({ "city": "Rome" })).await.status, 403);
-    // Policies hold for all clients: who administers one of them does not set them.
+    // Policies apply to all clients. An administrator of one client cannot set them.
     let bound = json!({ "clients": [{ "uniqueId": client }] });
-    let one = create_person_with_permissions(&platform, (&acme, "one"), &[("Administration", "Manage")], bound).await;
+    let one = create_person_with_permissions(&platform, &acme, "one", &[("Administration", "Manage")], bound).await;
     let refused = one.post(&path, json!({ "twoFactorAuthentication": false })).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     assert_eq!(platform.sp.get(&path).await.json()["city"], "Bonn");

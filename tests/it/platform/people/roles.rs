@@ -1,4 +1,4 @@
-//! The routes of roles and permission sets.
+//! Tests of the routes of roles and permission sets.
 
 use std::collections::BTreeMap;
 
@@ -208,7 +208,7 @@ async fn the_permission_sets_of_a_package_come_and_go_with_it() {
     };
     assert_eq!(gives().await, (1, true));
 
-    // Without the package it is in no list, in no role and gives nothing; no new role gets it.
+    // Without the package the set is in no list and no role and grants nothing. No new role gets it.
     subscribe(&[events]).await;
     assert!(!numbers(&partner).await.contains_key("Jobs"));
     assert_eq!(gives().await, (0, false));

@@ -1,4 +1,4 @@
-//! Logins, tokens and sessions.
+//! Tests of logins, tokens and sessions.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tenantry::platform::PasswordHashCost;
 use super::super::ApiResponse;
 use super::{CHOSEN_PASSWORD, TestPlatform, change_password};
 
-/// A browser's request with a session's cookie.
+/// Sends a browser's request with a session cookie.
 async fn browser_request(platform: &TestPlatform, method: Method, path: &str, headers: &[(&str, &str)]) -> ApiResponse {
     let mut request = reqwest::Client::new().request(method, format!("{}/api/v2{path}", platform.url()));
     for (name, value) in headers {
@@ -21,7 +21,7 @@ async fn browser_request(platform: &TestPlatform, method: Method, path: &str, he
     ApiResponse { status, headers, text: response.text().await.unwrap() }
 }
 
-/// A session that a login page would have started, under the key `key`.
+/// Inserts a session that a login page would have started, under the key `key`.
 async fn insert_session(platform: &TestPlatform, login_name: &str) {
     let hash: Vec<String> = sha2::Sha256::digest(b"key").iter().map(|byte| format!("{byte:02x}")).collect();
     let hash = hash.concat();
@@ -67,7 +67,7 @@ async fn a_browsers_session_reads_and_changes_only_for_its_own_site() {
     for headers in [&[("sec-fetch-site", "same-origin")], &[("origin", origin.as_str())]] {
         browser_request(&platform, Method::POST, &list, headers).await.assert_field_refused("body");
     }
-    // A token of the same request counts alone.
+    // A token in the same request takes precedence.
     let refused =
         browser_request(&platform, Method::GET, &list, &[("authorization", "Bearer x"), ("host", &host)]).await;
     assert_eq!(refused.status, 401);
@@ -180,7 +180,7 @@ async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     assert_eq!(seen(&partner, "queryString=status:inactive").await.len(), 2);
     assert_eq!(seen(&partner, "queryString=status:active").await, []);
     assert_eq!(seen(&other, "").await, [(json!("eve"), json!("active"))]);
-    // Nothing else of them is to be had.
+    // Nothing else of these users can be read.
     let page = platform.sp.get(&format!("/tenants/{partner}/users/search")).await.json();
     let members: Vec<&String> = page["results"][0].as_object().unwrap().keys().collect();
     assert_eq!(members, ["id", "loginName", "orgId", "status"]);
@@ -207,7 +207,7 @@ async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_pol
     set(&path, "soon").await.assert_field_refused("changePasswordsSetBefore");
     let message = set(&path, &at(90)).await.assert_field_refused("changePasswordsSetBefore");
     assert!(message.contains("60 seconds ahead"), "{message}");
-    // A moment before all of them interrupts nobody.
+    // A moment before all logins ends no session.
     set(&path, "2020-01-01T00:00:00Z").await.json();
     for caller in [&ada, &bob, &eve] {
         assert_eq!(caller.get("/cfg/countries").await.status, 200);
@@ -219,7 +219,7 @@ async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_pol
     }
     assert_eq!(eve.get("/cfg/countries").await.status, 200);
     assert_eq!(platform.sp.get(&path).await.json()["passwordPolicy"], read["passwordPolicy"]);
-    // It never moves back, and what was read may be sent again.
+    // The moment never moves back, and what was read may be sent again.
     for same in ["2021-01-01T00:00:00Z", shown.as_str().unwrap()] {
         assert_eq!(set(&path, same).await.json()["changePasswordsSetBefore"], shown);
     }
@@ -232,11 +232,11 @@ async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_pol
         change_password(&limited, (tenant, id), (CHOSEN_PASSWORD, "Fourth-Passw0rd!")).await.json();
         let again = platform.sp.log_in_person(name, "Fourth-Passw0rd!").await;
         assert_eq!(again.get("/cfg/countries").await.status, 200, "{name}");
-        // The same moment once more asks for nothing.
+        // Sending the same moment again requires nothing new.
         set(&path, &moment).await.json();
         assert_eq!(again.get("/cfg/countries").await.status, 200, "{name}");
     }
-    // A client has a moment of its own, for its people alone, also under a policy without any reset.
+    // A client has its own moment, which applies only to its users, also under a policy without any reset.
     let custom = json!({ "passwordPolicy": {"defaultPolicy": false, "changePasswordAtFirstLogin": false} });
     platform.sp.post(&path, custom).await.json();
     let (ada, bob) = (

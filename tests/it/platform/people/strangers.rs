@@ -1,4 +1,4 @@
-//! Whoever it is, and whichever route: under a foreign tenant there is nothing, and nothing happens.
+//! Tests of isolation: with every caller and every route, a foreign tenant has no visible object and nothing changes.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use tenantry::platform::{ApiRoute, ROUTES};
 
 use super::{ApiCaller, PASSWORD, TestPlatform};
 
-/// A tenant with a thing of each kind in it.
+/// A tenant with one object of each kind.
 #[derive(Clone, Debug)]
 struct TenantFixture {
     tenant: String,
@@ -22,10 +22,10 @@ struct TenantFixture {
     credential: String,
 }
 
-/// What belongs to a tenant, as paths name it: a category does not.
+/// What belongs to a tenant, as paths name it. A category does not.
 const THINGS: [&str; 8] = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{record}", "{stream}", "{credential}"];
 
-/// A principal, its own tenant and the tenants that are foreign to it, by their places in the world.
+/// A principal, its own tenant and the tenants that are foreign to it, as indexes into the fixture.
 struct TestPrincipal {
     name: &'static str,
     caller: ApiCaller,
@@ -66,7 +66,7 @@ async fn create_tenant_fixture(platform: &TestPlatform, tenant: String, name: &s
     TenantFixture { credential, user, role: text(&role), set: text(&set), tenant, record, stream: stream.to_string() }
 }
 
-/// The number of a tenant, which stands at the end of its unique id.
+/// Returns the number at the end of a tenant's unique id.
 fn tenant_number(tenant: &str) -> i64 {
     tenant.rsplit('_').next().unwrap().parse().unwrap()
 }
@@ -142,7 +142,7 @@ fn test_principal(name: &'static str, caller: ApiCaller, own: usize, foreign: &'
     TestPrincipal { name, caller, own, foreign }
 }
 
-/// Every row of every table, but for what a mere look moves: the noted use of sessions, the asker's own audit log
+/// Returns every row of every table, except what a read changes: the last use of sessions, the caller's own audit log
 /// and the anchor that counts its rows.
 async fn dump_foreign_data(world: &IsolationFixture, asker: &TenantFixture) -> String {
     let pool = world.platform.pool().await;
@@ -171,7 +171,7 @@ async fn dump_foreign_data(world: &IsolationFixture, asker: &TenantFixture) -> S
     text
 }
 
-/// A body that would be taken, were the tenant not foreign.
+/// Returns a body that would be accepted if the tenant were not foreign.
 fn body_for_path(path: &str, name: &str) -> Value {
     if path.ends_with("/changePassword") {
         return json!({ "currentPassword": PASSWORD, "newPassword": "Stolen-Passw0rd!", "confirmPassword": "Stolen-Passw0rd!" });
@@ -182,7 +182,8 @@ fn body_for_path(path: &str, name: &str) -> Value {
     })
 }
 
-/// Asks every route with the foreign tenant in the path, and with one's own there and a foreign thing below it.
+/// Calls every route with the foreign tenant in the path, and with the caller's own tenant and a foreign object below
+/// it.
 async fn call_with_foreign_tenant(
     world: &IsolationFixture,
     principal: &TestPrincipal,

@@ -1,4 +1,4 @@
-//! The routes of users.
+//! Tests of the routes of users.
 
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ async fn news_have_the_words_that_the_vendors_own_tools_send() {
     let platform = TestPlatform::start().await;
     let partner = platform.create_partner("Acme").await;
     let list = format!("/tenants/{partner}/users");
-    // The example user of the vendor's Terraform provider: a way to reach the person only where something is sent.
+    // The example user of the vendor's Terraform provider: an address is given only where something is sent.
     let mut news = vec![
         json!({ "notifyType": "Account Information", "notifyMethod": "Email", "notifyInputType": "Primary Email", "notifyRecurringReport": false }),
     ];
@@ -214,7 +214,7 @@ async fn a_clients_user_is_held_to_the_partners_password_policy() {
     let mut body = user_body("ada", &[]);
     body["password"] = long.into();
     let id = platform.sp.post(&list, body).await.json()["id"].as_str().unwrap().to_owned();
-    // This partner lets a first password stand, and lets one of the last four come again.
+    // This partner does not require a change of the first password, and allows reuse of the last four.
     let ada = platform.sp.log_in_person("ada", long).await;
     change_password(&ada, (&client, &id), (long, CHOSEN_PASSWORD)).await.assert_field_refused("newPassword");
     let other = "all lower case letters are enough too";
@@ -324,7 +324,7 @@ async fn nobody_sets_the_own_password_without_the_one_of_today_nor_a_used_one() 
     }
     assert!(ada.get(&path).await.json().get("city").is_none(), "nothing of it was saved");
     platform.sp.login("ada", CHOSEN_PASSWORD).await.json();
-    // What others set is none of the last four either.
+    // Passwords that others set do not count as one of the last four either.
     for password in ["Third-Passw0rd!", "Fourth-Passw0rd!", "Fifth-Passw0rd!"] {
         for used in [CHOSEN_PASSWORD, password] {
             let answer = platform.sp.post(&path, json!({ "password": used })).await;
@@ -351,7 +351,7 @@ async fn a_password_or_an_activation_by_an_administrator_unlocks_a_person() {
         for _ in 0..10 {
             assert_eq!(platform.sp.login("lola", "wrong").await.status, 401);
         }
-        // From another source too.
+        // Failures from a second source as well.
         let more = "INSERT INTO login_attempt SELECT account, '203.0.113.9', failures, last_at FROM login_attempt \
                     WHERE true ON CONFLICT DO NOTHING";
         platform.execute_sql(more).await;

@@ -1,4 +1,4 @@
-//! The whole table of permissions: every route with every permission alone and with every permission but one.
+//! Tests the complete table of permissions: calls every route with each permission alone and with all but one.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tenantry::platform::{ApiRoute, CallerRelation, Permission, PermissionRule, R
 
 use super::{ApiCaller, TestPlatform};
 
-/// A person of a level, whose only role has one permission set that the test rewrites.
+/// A user of a level, whose only role has one permission set that the test rewrites.
 struct PermissionTester {
     caller: ApiCaller,
     /// `SP`, `MSP` or `CLIENT`.
@@ -48,7 +48,7 @@ impl PermissionFixture {
         PermissionTester { caller, level, set: text(&set), role: text(&role), home }
     }
 
-    /// From now on the walker has exactly these.
+    /// Replaces the tester's permissions with exactly these.
     async fn give_permissions(&self, walker: &PermissionTester, held: &[Permission]) {
         let named = |permission: &Permission| json!({ "name": permission.category(), "type": format!("{} {}", permission.kind(), permission.category()) });
         let body = json!({ "permissions": held.iter().map(named).collect::<Vec<_>>() });
@@ -56,7 +56,7 @@ impl PermissionFixture {
         self.platform.sp.put(&path, body).await.json();
     }
 
-    /// The tenants under which a level's people can ask for a route.
+    /// Returns the tenants under which users of a level can call a route.
     fn tenants(&self, level: &str, path: &str) -> Vec<&String> {
         let all = [&self.platform.sp_id, &self.partner, &self.client];
         let under = |tenants: &[usize]| tenants.iter().map(|index| all[*index]).collect::<Vec<_>>();
@@ -93,7 +93,7 @@ fn permission_scope(level: &str) -> tenantry::platform::PermissionScope {
     tenantry::platform::PermissionScope::from_wire(level).unwrap()
 }
 
-/// What the table says: an own reading of it, and not the gate's.
+/// Returns whether the table allows a call. This evaluates the table independently of the authorization code.
 fn is_allowed_by_table(rule: PermissionRule, held: &[Permission], level: &str, all_clients: bool) -> bool {
     let each = |groups: &[&[Permission]]| groups.iter().all(|group| group.iter().any(|one| held.contains(one)));
     match rule {
@@ -106,7 +106,7 @@ fn is_allowed_by_table(rule: PermissionRule, held: &[Permission], level: &str, a
     }
 }
 
-/// Asks for every route, and counts how many answers were allowed.
+/// Calls every route. Counts the allowed answers.
 async fn call_every_route(
     world: &PermissionFixture,
     walker: &PermissionTester,
@@ -121,7 +121,7 @@ async fn call_every_route(
         for tenant in tenants {
             let rule = needs.rule_for(caller_position(walker, world, tenant));
             let path = path.replace("{tenant}", tenant.map_or("", String::as_str));
-            // What lies behind the gate is not there, so nothing happens where a call is allowed.
+            // The other objects do not exist, so an allowed call changes nothing.
             let path = [
                 "{client}",
                 "{msp}",
@@ -140,7 +140,7 @@ async fn call_every_route(
             let answer = walker.caller.send(method, &path, b"{}".to_vec()).await;
             let what = format!("{} {path} with {held:?} at {}: {}", verb.name(), walker.level, answer.text);
             assert!(!matches!(answer.status.as_u16(), 401 | 405 | 500), "{}: {what}", answer.status);
-            // Where a role gives nothing at all, clients below are not even there.
+            // If a role grants nothing, clients below are not visible.
             if held.is_empty() && caller_position(walker, world, tenant) == CallerRelation::ParentOfClient {
                 assert_eq!(answer.status, 404, "{what}");
                 continue;
@@ -158,7 +158,7 @@ async fn call_every_route(
     (passed, refused)
 }
 
-/// A refusal names the first thing that is missing.
+/// Asserts that a denial names the first missing permission.
 fn assert_names_permission(rule: PermissionRule, held: &[Permission], text: &str) {
     let (PermissionRule::Each(groups) | PermissionRule::AllClients(groups)) = rule else { return };
     let group = groups.iter().find(|group| !group.iter().any(|one| held.contains(one))).or(groups.first()).unwrap();
@@ -195,7 +195,7 @@ async fn every_route_is_allowed_exactly_where_the_table_says() {
     assert!(passed > 500 && refused > 500, "{passed} allowed, {refused} refused");
 }
 
-/// The same person with a role that reaches one client only.
+/// Gives the same person a role that reaches one client only.
 async fn bind_to_one_client(world: &PermissionFixture, walker: &PermissionTester, every: &[Permission]) {
     world.give_permissions(walker, every).await;
     let role = format!("/tenants/{}/roles/{}", walker.home, walker.role);

@@ -1,4 +1,4 @@
-//! How large a record may become, and how large a page of records.
+//! Tests of the maximum size of a record and of a page of records.
 
 use serde_json::{Value, json};
 use tenantry::catalog::DataCategory;
@@ -6,10 +6,10 @@ use tenantry::catalog::DataCategory;
 use super::{EVENTS, create_subscriber, records_path};
 use crate::platform::{ApiResponse, TestPlatform};
 
-/// Bytes of a record at most.
+/// Maximum bytes of a record.
 const MAX_RECORD_BYTES: usize = 64 << 10;
 
-/// A record that an earlier release let grow beyond every bound; answers its path.
+/// Creates a record that an earlier release let grow beyond every bound. Returns its path.
 pub(crate) async fn create_oversized_record(platform: &TestPlatform, list: &str, name: &str) -> String {
     let made = platform.sp.post(list, json!({ "name": name })).await.json();
     let id = made["id"].as_str().unwrap();
@@ -41,9 +41,9 @@ async fn a_record_grows_by_changes_up_to_its_bound_and_no_further() {
     }
     let read = platform.sp.get(&record).await.json();
     assert!(read["revision"] == 1 && read.get("m1").is_none() && read.get("short").is_none());
-    // What takes the place of another member fits.
+    // A value that replaces another member fits.
     change_record(&platform, &record, json!({ "m0": null, "m1": "x".repeat(60_000) })).await.json();
-    // A number may be longer as it is kept than as it is sent.
+    // A number may be longer in storage than in the request.
     let long =
         json!({ "name": "B", "numbers": [] }).to_string().replace("[]", &format!("[{}]", vec!["1e15"; 4900].join(",")));
     let long = platform.sp.send(reqwest::Method::POST, &format!("/api/v2{list}"), long.into_bytes()).await;

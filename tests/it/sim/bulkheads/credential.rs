@@ -1,4 +1,4 @@
-//! A credential that is refused: all its objects together ask no more often than one.
+//! A credential that is refused: all its objects together retry no more often than one.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn all_objects_of_a_refused_credential_ask_once_in_30_seconds_and_go_on_together
         for number in 0..CLIENT_COUNT {
             world.create(&client_in_b(&format!("c{number}")), &client_spec(&format!("Slow {number}"), "acme"));
         }
-        // Those that were under way when the first refusal came are no probes.
+        // Requests that had already begun at the first refusal are no probes.
         tokio::time::sleep(Duration::from_mins(1)).await;
         sent.lock().unwrap().clear();
         tokio::time::sleep(Duration::from_mins(30)).await;

@@ -1,4 +1,4 @@
-//! The look for drift: what holds up or fails for one object costs the others nothing.
+//! Drift checks: a delay or a failure of one object costs the others nothing.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn forty_secrets_that_are_never_answered_delay_no_correction_of_another_object()
     let world = new_default_world();
     run_update_scenario(&world);
     let done = run_life(&world, &OperatorLife::new(2), settings_with_slow_host(&[]), async {
-        // Each has a Secret of its own: nobody waits for another's.
+        // Each has a separate Secret, so that none waits for another's.
         let slow = |number| SimObjectKey::new(PARTNERS, "b", &format!("p{number}"));
         for number in 0..CLIENT_COUNT {
             let secret = format!("slow{number}");
@@ -43,7 +43,8 @@ fn forty_secrets_that_are_never_answered_delay_no_correction_of_another_object()
             Box::new(
                 move |_, ask| if is_theirs(ask) { RequestFate::Silent(UNREACHABLE_TIME) } else { RequestFate::Pass },
             );
-        // One interval, and less than the sum of the waits for each Secret. A fourth correction within an hour is not made.
+        // One interval, and less than the sum of the waits for each Secret. A fourth correction within an hour is not
+        // made.
         for round in 0..3 {
             world.change_in_console(&world.tenant(&acme).unwrap(), &json!({"city": "Elsewhere"}));
             tokio::time::sleep(Duration::from_mins(13)).await;

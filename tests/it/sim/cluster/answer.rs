@@ -1,4 +1,4 @@
-//! How the API server says things.
+//! Responses in the format of the API server.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Resource, SimObjectKey};
 use crate::sim::ask::{SimReply, SimRequest};
 
-/// A refusal.
+/// Returns an error status.
 pub(crate) fn error_status(status: u16, reason: &str, message: &str) -> SimReply {
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason,
@@ -16,7 +16,7 @@ pub(crate) fn error_status(status: u16, reason: &str, message: &str) -> SimReply
     SimReply::json(status, &body)
 }
 
-/// A watch from a version that is no longer known: it begins well and says so in its first event.
+/// Returns the response to a watch from an expired version: it begins normally, and its first event is the error.
 pub(crate) fn expired_watch() -> SimReply {
     let status = error_status(410, "Expired", "too old resource version").json_body();
     SimReply::json(200, &json!({"type": "ERROR", "object": status}))
@@ -31,12 +31,12 @@ pub(super) fn conflict(key: &SimObjectKey, why: &str) -> SimReply {
     error_status(409, "Conflict", &message)
 }
 
-/// Whether the request wants no more than the metadata.
+/// Returns whether the request asks for the metadata only.
 fn wants_metadata(ask: &SimRequest) -> bool {
     ask.header("accept").contains("PartialObjectMetadata")
 }
 
-/// An object as this request wants to see it.
+/// Returns an object in the representation that the request asks for.
 pub(super) fn requested_view(ask: &SimRequest, object: &Value) -> Value {
     if wants_metadata(ask) {
         json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
@@ -60,7 +60,7 @@ pub(super) fn list_reply(ask: &SimRequest, resource: Resource, objects: &[Arc<Va
     SimReply::json(200, &json!({"kind": kind, "apiVersion": api, "metadata": metadata, "items": items}))
 }
 
-/// Whether the selectors of a request take an object.
+/// Returns whether the selectors of a request match an object.
 pub(super) fn is_selected(ask: &SimRequest, object: &Value) -> bool {
     let pair = |name: &str| {
         let text = ask.parameter(name)?;

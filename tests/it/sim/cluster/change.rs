@@ -1,4 +1,4 @@
-//! Writes, with the rules that the operator rests on.
+//! Writes, with the rules that the operator relies on.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::sim::ask::{SimReply, SimRequest};
 
 const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
-/// Whether the object is being deleted.
+/// Returns whether the object is being deleted.
 pub(super) fn is_deleting(object: &Value) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// Times of metadata have whole seconds.
+/// Formats a time in whole seconds, as metadata has them.
 fn to_whole_seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-/// RFC 7396.
+/// Applies a merge patch by RFC 7396.
 fn merge_json(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -40,7 +40,7 @@ fn merge_json(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Empty lists and maps of metadata are not kept.
+/// Removes empty lists and maps of metadata, which are not stored.
 fn without_empty(metadata: &mut Value) {
     if let Some(members) = metadata.as_object_mut() {
         members.retain(|_, value| {
@@ -109,7 +109,7 @@ impl SimCluster {
         self.update(key, (&before, body), at)
     }
 
-    /// A merge patch of the whole object but its status.
+    /// Applies a merge patch to the object without its status.
     pub(super) fn merge_patch(&mut self, ask: &SimRequest, key: &SimObjectKey, at: Timestamp) -> SimReply {
         let Some(before) = self.get(key).cloned() else { return not_found(key) };
         assert_eq!(ask.header("content-type"), "application/merge-patch+json", "not modelled: {}", ask.log_line());
@@ -119,7 +119,7 @@ impl SimCluster {
         if reply.is_success() { SimReply::json(reply.status, &requested_view(ask, &reply.json_body())) } else { reply }
     }
 
-    /// What an update and a merge patch have in common.
+    /// Carries out the common part of an update and a merge patch.
     fn update(&mut self, key: &SimObjectKey, (before, mut after): (&Value, Value), at: Timestamp) -> SimReply {
         if after["metadata"]["uid"] != before["metadata"]["uid"] {
             return error_status(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
@@ -155,7 +155,8 @@ impl SimCluster {
         self.store_object(HistoryChange::Modified, key, after, at)
     }
 
-    /// Server-side apply of a status by its only owner: what it left out goes. The real one compares no UID here.
+    /// Applies a status by server-side apply with a single owner: members that are left out are removed. The real API
+    /// server compares no UID here.
     pub(super) fn apply_status(&mut self, ask: &SimRequest, key: &SimObjectKey, at: Timestamp) -> SimReply {
         assert_eq!(ask.header("content-type"), "application/apply-patch+yaml", "not modelled: {}", ask.log_line());
         assert_eq!(ask.parameter("force").as_deref(), Some("true"), "not modelled: {}", ask.log_line());
@@ -199,7 +200,7 @@ impl SimCluster {
         self.store_object(HistoryChange::Modified, key, after, at)
     }
 
-    /// Takes an object away.
+    /// Removes an object.
     pub(super) fn remove(&mut self, key: &SimObjectKey, at: Timestamp) {
         if let Some(object) = self.objects.remove(key) {
             let mut object = object.as_ref().clone();
@@ -209,7 +210,7 @@ impl SimCluster {
         }
     }
 
-    /// Keeps an object as it now is.
+    /// Stores an object in its new state.
     fn store_object(&mut self, how: HistoryChange, key: &SimObjectKey, mut object: Value, at: Timestamp) -> SimReply {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());

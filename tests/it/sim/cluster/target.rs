@@ -1,4 +1,4 @@
-//! What a path of the API leads to.
+//! The targets of API paths.
 
 use super::SimObjectKey;
 
@@ -8,7 +8,7 @@ pub(crate) struct Resource {
     /// Name in paths.
     pub(crate) plural: &'static str,
     pub(crate) kind: &'static str,
-    /// Group and version, as `apiVersion` writes them.
+    /// Group and version, as in `apiVersion`.
     pub(crate) api: &'static str,
 }
 
@@ -17,17 +17,17 @@ impl Resource {
         Self { plural, kind, api }
     }
 
-    /// Name of the definition, where it is one of our kinds; one that nothing has otherwise.
+    /// Returns the name of the definition of one of our kinds. For other kinds, the name belongs to no definition.
     pub(crate) fn definition(self) -> String {
         format!("{}.{}", self.plural, self.api.split('/').next().unwrap_or_default())
     }
 
-    /// Whether its objects count the changes of their spec.
+    /// Returns whether its objects count the changes of their spec.
     pub(crate) fn has_generation(self) -> bool {
         [PARTNERS, CLIENTS].contains(&self)
     }
 
-    /// Path of an object, or of all with an empty name.
+    /// Returns the path of an object, or of all objects if the name is empty.
     pub(crate) fn path(self, namespace: &str, name: &str) -> String {
         let root = if self.api == "v1" { "/api/v1".to_owned() } else { format!("/apis/{}", self.api) };
         let within = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
@@ -49,7 +49,7 @@ pub(crate) const DEFINITIONS: Resource =
 pub(super) const ALL: [Resource; 8] =
     [NAMESPACES, SECRETS, CONFIG_MAPS, LEASES, EVENTS, PARTNERS, CLIENTS, DEFINITIONS];
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug)]
 pub(super) enum PathTarget {
     /// Discovery of our group.
@@ -58,7 +58,7 @@ pub(super) enum PathTarget {
     All { resource: Resource, namespace: Option<String> },
     /// One object.
     One(SimObjectKey),
-    /// The status of one.
+    /// The status of one object.
     Status(SimObjectKey),
 }
 

@@ -1,4 +1,4 @@
-//! Watches: what changed since a version, in order.
+//! Watches: the changes since a version, in order.
 
 use axum::body::Bytes;
 use jiff::Timestamp;
@@ -9,11 +9,11 @@ use super::target::PathTarget;
 use super::{HistoryChange, Resource, SimCluster, SimObjectKey};
 use crate::sim::ask::SimRequest;
 
-/// A watch under way.
+/// An open watch.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchState {
     resource: Resource,
-    /// Version up to which everything was told.
+    /// Version up to which all changes were sent.
     sent_version: u64,
     /// Seconds after which the server closes it.
     pub(crate) seconds: u64,
@@ -26,7 +26,7 @@ impl WatchState {
 }
 
 impl SimCluster {
-    /// The next event of a watch among those that are at least as old as the lag, as a line of the stream.
+    /// Returns the next event of a watch up to `until` as a line of the stream. Newer events are held back by the lag.
     pub(crate) fn next_event(&self, watching: &mut WatchState, ask: &SimRequest, until: Timestamp) -> Option<Bytes> {
         let PathTarget::All { namespace, .. } = PathTarget::from_path(&ask.path) else {
             panic!("not a watch of many: {}", ask.path)
@@ -51,13 +51,13 @@ impl SimCluster {
         None
     }
 
-    /// When the oldest change was made that the watch has not told of.
+    /// Returns the time of the oldest change that the watch has not sent.
     pub(crate) fn oldest_unsent_change(&self, watching: &WatchState) -> Option<Timestamp> {
         let after = self.history.partition_point(|change| change.version <= watching.sent_version);
         self.history.get(after).map(|change| change.at)
     }
 
-    /// What a server sends before it closes a watch: how far it has told.
+    /// Returns the bookmark that a server sends before it closes a watch: the version that it has reached.
     pub(crate) fn bookmark(watching: &WatchState) -> Bytes {
         let object = json!({
             "apiVersion": watching.resource.api, "kind": watching.resource.kind,

@@ -1,4 +1,4 @@
-//! What objects of one cluster want of each other's tenants, and what their owners say to it.
+//! Claims of objects on each other's tenants in one cluster, and the reactions of their owners.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,17 +7,17 @@ use super::{SimActor, any_actor};
 use crate::sim::people::merge_spec;
 use crate::sim::seam::SimWorld;
 
-/// Whom an object names as the owner from whom it takes a tenant.
+/// The owner that an object names to take a tenant from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimedOwner {
     Nobody,
     /// The owner, as `cluster/kind/namespace/name`.
     Owner,
-    /// An object of another cluster of the same name.
+    /// An object with the same name in another cluster.
     OtherCluster,
 }
 
-/// An object asks for the tenant of another.
+/// An object that claims the tenant of another one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TenantClaim {
     pub(crate) by: SimActor,
@@ -25,11 +25,11 @@ pub(crate) struct TenantClaim {
     pub(crate) from: ClaimedOwner,
 }
 
-/// What goes on between two objects.
+/// An action between two objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NeighbourAction {
     Claim(TenantClaim),
-    /// The owner hands its tenant over; the receiver names the id, or does not.
+    /// The owner hands its tenant over. The receiver may or may not name the id.
     HandOver {
         of: SimActor,
         to: SimActor,
@@ -37,16 +37,16 @@ pub(crate) enum NeighbourAction {
     },
     /// The hand-over is withdrawn.
     Keep(SimActor),
-    /// An object only reads a tenant: its own, or that of another where it has none.
+    /// An object only observes a tenant: its own, or that of another object if it has none.
     Observe {
         by: SimActor,
         of: SimActor,
     },
-    /// Somebody approves the plan that waits.
+    /// Somebody approves the waiting plan.
     Approve(SimActor),
 }
 
-/// Settings that inherit, that wait for a person, or that the platform keeps apart from the others.
+/// Generates settings that are inherited, that need an approval, or that the platform stores separately.
 pub(super) fn any_setting(who: SimActor) -> impl Strategy<Value = Value> {
     let is_partner = [SimActor::Acme, SimActor::Beta, SimActor::Upstart].contains(&who);
     let packages = |more: &[&str], add_ons: &[&str]| {
@@ -61,7 +61,7 @@ pub(super) fn any_setting(who: SimActor) -> impl Strategy<Value = Value> {
     prop_oneof![
         2 => prop::sample::select(subscribed.to_vec()),
         1 => Just(json!({"branding": {"websiteTitle": format!("{who:?}")}})),
-        // With something to approve.
+        // Includes something to approve.
         4 => (prop::sample::select(vec![json!("Manual"), json!("ManualIfRisky"), Value::Null]), 0..9).prop_map(
             move |(mode, number)| {
                 let approval = json!({"mode": mode, "approvedPlan": null});
@@ -74,7 +74,7 @@ pub(super) fn any_setting(who: SimActor) -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Two objects of one kind.
+/// Generates two objects of one kind.
 fn any_pair() -> impl Strategy<Value = (SimActor, SimActor)> {
     use SimActor::{Acme, Beta, Globex, Hooli, Initech, Rival, Upstart};
     prop_oneof![
@@ -131,13 +131,14 @@ impl SimWorld {
         }
     }
 
-    /// Whether the API server would let an object name this tenant: an object stays with its tenant.
+    /// Returns whether the API server accepts this tenant id for an object: an object cannot change its tenant.
     fn may_claim_tenant(&self, who: SimActor, id: &str) -> bool {
         let object = self.object(&who.key()).unwrap_or_default();
         object["status"]["uniqueId"].as_str().is_none_or(|own| own == id)
     }
 
-    /// An object names a tenant to be taken over. One that has another goes, and asks when it is made anew.
+    /// Lets an object claim a tenant by its id. An object with another tenant is deleted, and claims it when it is
+    /// created again.
     pub(super) fn claim_tenant(&self, who: SimActor, id: &str, more: &Value) {
         let adoption = merge_spec(json!({"policy": "Adopt", "uniqueId": id}), more);
         if self.object(&who.key()).is_none() {
@@ -160,7 +161,8 @@ impl SimWorld {
         }
     }
 
-    /// It is managed again. An id that was only named to be read is none to be taken over.
+    /// Lets an object manage its tenant again. An id that was only named for observation is removed, so that its tenant
+    /// is not adopted.
     pub(super) fn resume_management(&self, who: SimActor) {
         let object = self.object(&who.key()).unwrap_or_default();
         let adoption = &object["spec"]["adoption"];

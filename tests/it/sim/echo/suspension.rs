@@ -1,4 +1,4 @@
-//! A suspension that the platform takes and does not carry out.
+//! A suspension that the platform accepts and does not apply.
 
 use std::sync::{Arc, Mutex};
 

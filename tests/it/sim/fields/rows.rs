@@ -1,4 +1,4 @@
-//! The table: each field of a spec, with different values in each round, and what the platform then shows where.
+//! The table: each field of a spec, with different values in each round, and what the platform shows for it.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 
 use crate::hex::sha256;
 
-/// So many specs, one after the other, hold different values of each field.
+/// Number of specs, one after the other, with different values of each field.
 pub(super) const ROUNDS: usize = 4;
 
-/// Where a value stands in a spec, what it is in each round, and what the platform then shows where.
+/// Path of a field in a spec, its value in each round, and what the platform shows for it.
 pub(super) struct FieldMapping {
     pub(super) path: &'static str,
     pub(super) spec: [Value; ROUNDS],
-    /// Path in the answer to a read of the tenant, or of its branding where it begins with `branding/`, or in what is written
-    /// of Duo where it begins with `duo/`.
+    /// Path in the answer to a read of the tenant. With the prefix `branding/` it is a path in the answer for its
+    /// branding, and with `duo/` a path in the last write of Duo.
     pub(super) wire: Vec<(&'static str, [Value; ROUNDS])>,
 }
 
@@ -34,7 +34,7 @@ fn values_row(path: &'static str, wire: &'static str, values: [&str; ROUNDS]) ->
     field_row(path, wire, |round| json!(values[round]))
 }
 
-/// A switch. Of two switches each differs from the other in some round, and none is always on or always off.
+/// Returns the row of a switch. Any two switches differ in some round, and none is always on or always off.
 fn flag_row(path: &'static str, wire: &'static str, number: usize) -> FieldMapping {
     assert!((1..15).contains(&number));
     field_row(path, wire, |round| json!((number >> round) & 1 == 1))
@@ -80,7 +80,7 @@ fn image_row(path: &'static str, wire: &'static str, seed: usize) -> FieldMappin
 const ZONES: [&str; ROUNDS] = ["Europe/Berlin", "Asia/Tokyo", "America/New_York", "Europe/Paris"];
 const COUNTRIES: [&str; ROUNDS] = ["Germany", "France", "Japan", "Spain"];
 
-/// Texts and places that both kinds have.
+/// Returns the texts and locations that both kinds have.
 fn common_rows(kind: &'static str) -> Vec<FieldMapping> {
     vec![
         field_row("details.name", "name", |round| json!(format!("{kind} {round}"))),
@@ -108,7 +108,7 @@ fn common_rows(kind: &'static str) -> Vec<FieldMapping> {
     ]
 }
 
-/// A moment, which only moves on.
+/// Returns the row of a timestamp, which only increases.
 fn password_time_row() -> FieldMapping {
     FieldMapping {
         path: "security.changePasswordsSetBefore",
@@ -120,7 +120,7 @@ fn password_time_row() -> FieldMapping {
     }
 }
 
-/// Access settings, which a Partner hands to its Clients as well.
+/// Returns the access settings, which a Partner also hands to its Clients.
 fn access_rows() -> Vec<FieldMapping> {
     vec![
         FieldMapping {
@@ -209,7 +209,7 @@ fn time_of_day_row(path: &'static str, hour: &'static str, minute: &'static str,
     }
 }
 
-/// Days as the platform counts them: Sunday is 1.
+/// Returns the row of days. The platform counts Sunday as 1.
 fn weekday_row(path: &'static str, wire: &'static str, days: [(&str, usize); ROUNDS]) -> FieldMapping {
     FieldMapping {
         path,
@@ -262,7 +262,7 @@ pub(super) fn client_rows() -> Vec<FieldMapping> {
     rows
 }
 
-/// Where `clients.defaults` holds what a Client leaves out.
+/// Returns the rows for a Client that takes omitted settings from `clients.defaults`.
 pub(super) fn inheriting_client_rows() -> Vec<FieldMapping> {
     let mut rows = access_rows();
     rows.extend([

@@ -1,4 +1,4 @@
-//! On a platform that tells of no change every tenant is read within a day, and never all of them at once.
+//! On a platform that does not report changes every tenant is read within a day, and never all of them at once.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn the_reads_of_all_tenants_are_spread_over_a_day() {
             reads.lock().unwrap().extend(found.cloned());
             RequestFate::Pass
         });
-        // As often as the operator looks.
+        // As often as the operator checks for drift.
         for _ in 0..6 * 24 {
             tokio::time::sleep(Duration::from_mins(10)).await;
             looks.push(read.lock().unwrap().drain(..).collect::<BTreeSet<_>>());

@@ -1,4 +1,4 @@
-//! How often it came to what the random runs are for, and what tenants were last given.
+//! Counts how often the events occurred that random runs are for, and records what tenants were last given.
 
 use axum::http::Method;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ impl Oracle {
         self.occurred.entry(what).or_default().insert(whom);
     }
 
-    /// Marks that moved from one object of this cluster to another.
+    /// Records marks that moved from one object of this cluster to another.
     pub(super) fn record_moved_marks(&mut self, tenants: &[SimTenant], cluster: &SimCluster, at: Timestamp) {
         for tenant in tenants {
             let Some(before) = self.tenants.get(&tenant.id).map(|before| before.place.clone()) else { continue };
@@ -35,7 +35,7 @@ impl Oracle {
         }
     }
 
-    /// What a status tells of.
+    /// Records the events that a status shows.
     pub(super) fn record_status(&mut self, object: &Value, cluster: &SimCluster) {
         let (uid, spec) = (object["metadata"]["uid"].as_str().unwrap_or_default(), &object["spec"]);
         let generation = &object["metadata"]["generation"];
@@ -67,7 +67,7 @@ impl Oracle {
         }
     }
 
-    /// A change that the platform took.
+    /// Records a change that the platform accepted.
     pub(super) fn record_written_settings(&mut self, ask: &SimRequest, reply: &SimReply, at: Timestamp) {
         if ask.side != SimServer::Platform || !ask.is_write() || !reply.is_success() {
             return;

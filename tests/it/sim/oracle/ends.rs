@@ -1,4 +1,4 @@
-//! The end of tenants: what must hold at the moment at which an operator asks for it.
+//! Terminations: the invariants at the moment when an operator requests one.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -20,13 +20,13 @@ pub(crate) struct AcceptedConfirmation {
     version: u64,
 }
 
-/// Longest time between the last look at an object and the call that ends its tenant.
+/// Longest time between the last read of an object and the call that terminates its tenant.
 const MAX_READ_AGE: SignedDuration = SignedDuration::from_secs(6);
 
-/// Time between a decision and the write that follows from it.
+/// Longest time between a decision and its write.
 const MAX_WRITE_DELAY: SignedDuration = SignedDuration::from_mins(6);
 
-/// Digest of the confirmation in the spec.
+/// Returns the digest of the confirmation in the spec.
 fn spec_confirm_digest(object: &Value) -> Option<String> {
     let confirm = serde_json::from_value(object["spec"]["deletion"]["confirm"].clone()).ok()?;
     Some(confirm_digest(object["metadata"]["uid"].as_str()?, &confirm))
@@ -45,17 +45,18 @@ fn is_deleting(object: &Value) -> bool {
 }
 
 impl Oracle {
-    /// How something stood when a life last read it; nothing where it never did.
-    fn last_read(&self, life: usize, (cluster, key): (&SimCluster, &SimObjectKey)) -> Option<(u64, Option<Value>)> {
+    /// Returns the state that a life last read, with its version, or `None` if it never read it.
+    fn last_read(&self, life: usize, cluster: &SimCluster, key: &SimObjectKey) -> Option<(u64, Option<Value>)> {
         let path = key.resource.path(&key.namespace, &key.name);
         let version = *self.read.get(&(life, path))?;
         Some((version, cluster.object_at_version(key, version).map(|object| object.as_ref().clone())))
     }
 
-    /// Why this tenant must not be ended now.
+    /// Returns why this tenant must not be terminated now.
     pub(super) fn termination_faults(
         &self,
-        (life, tenant): (usize, &SimTenant),
+        life: usize,
+        tenant: &SimTenant,
         cluster: &SimCluster,
         at: Timestamp,
     ) -> Vec<String> {
@@ -68,7 +69,7 @@ impl Oracle {
         let Some(key) = tenant.place.as_deref().and_then(key_of_place) else {
             return vec!["ended without an owner".to_owned()];
         };
-        let Some((version, Some(object))) = self.last_read(life, (cluster, &key)) else {
+        let Some((version, Some(object))) = self.last_read(life, cluster, &key) else {
             return vec!["ended without a look at its object".to_owned()];
         };
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
@@ -104,7 +105,7 @@ impl Oracle {
             SimObjectKey::new(NAMESPACES, "", &key.namespace),
             SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()),
         ] {
-            let read = self.last_read(life, (cluster, &around));
+            let read = self.last_read(life, cluster, &around);
             let stays = matches!(&read, Some((_, Some(found))) if !is_deleting(found));
             must(stays, &format!("{} is going or was not looked at", around.name));
         }
@@ -130,10 +131,12 @@ impl Oracle {
         faults
     }
 
-    /// An operator wrote a status: a confirmation that it newly accepted must have been good.
+    /// Checks the status write of an operator: a newly accepted confirmation must be valid.
     pub(super) fn check_status_write(
         &mut self,
-        (life, key, after): (usize, &SimObjectKey, &Value),
+        life: usize,
+        key: &SimObjectKey,
+        after: &Value,
         ask: &SimRequest,
         at: Timestamp,
     ) {
@@ -170,7 +173,7 @@ impl Oracle {
         }
     }
 
-    /// Whom only the missing deletion has kept alive so far.
+    /// Counts objects that only lack the deletion for a termination.
     pub(crate) fn count_not_deleted(&mut self, cluster: &SimCluster) {
         for (_, object) in cluster
             .partners_and_clients()
@@ -180,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// Whether an object names its living tenant in a whole consent.
+    /// Returns whether an object has a complete consent for its live tenant.
     pub(crate) fn would_end(&self, object: &Value) -> bool {
         let confirm = &object["spec"]["deletion"]["confirm"];
         let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
@@ -191,15 +194,18 @@ impl Oracle {
             })
     }
 
-    /// An operator took its finalizer off an object.
+    /// Checks the removal of the finalizer by an operator.
     pub(super) fn check_finalizer_removal(
         &mut self,
-        (life, key, before): (usize, &SimObjectKey, &Value),
-        (ask, cluster): (&SimRequest, &SimCluster),
+        life: usize,
+        key: &SimObjectKey,
+        before: &Value,
+        ask: &SimRequest,
+        cluster: &SimCluster,
         at: Timestamp,
     ) {
         let is_going = |around: &SimObjectKey| {
-            matches!(self.last_read(life, (cluster, around)), Some((_, None)))
+            matches!(self.last_read(life, cluster, around), Some((_, None)))
                 || cluster.get(around).is_none_or(is_deleting)
         };
         let whole = is_going(&SimObjectKey::new(NAMESPACES, "", &key.namespace))
@@ -241,7 +247,7 @@ impl Oracle {
     }
 }
 
-/// Why a confirmation was not to be accepted.
+/// Returns why a confirmation must not be accepted.
 fn confirmation_faults(object: &Value, tenant: Option<&SimTenant>, at: Timestamp) -> Vec<&'static str> {
     let confirm = &object["spec"]["deletion"]["confirm"];
     let Some(tenant) = tenant else { return vec!["the tenant was not looked at"] };
@@ -265,7 +271,7 @@ fn confirmation_faults(object: &Value, tenant: Option<&SimTenant>, at: Timestamp
     faults
 }
 
-/// Which single condition an end was refused for.
+/// Returns the single condition for which a termination was refused.
 fn refused_condition(reason: &str, message: &str) -> Option<&'static str> {
     Some(match reason {
         "ConfirmationNeeded" => "no confirmation",

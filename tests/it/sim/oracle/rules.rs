@@ -1,5 +1,5 @@
-//! What an owner's spec lets an operator do to its tenant, as it stood lately: a decision may be six minutes older than the
-//! request that follows from it.
+//! What an owner's spec allows an operator to do with its tenant. The spec may be up to six minutes old, since a
+//! decision may be that much older than its request.
 
 use std::sync::Arc;
 
@@ -13,36 +13,37 @@ use crate::sim::cluster::{SimCluster, SimObjectKey};
 use crate::sim::newer::MAX_PASS_TIME;
 use crate::sim::platform::SimTenant;
 
-/// Longest time between the last look at a clock and the call that ends a tenant.
+/// Longest time between the last check of a clock and the call that terminates a tenant.
 const MAX_CLOCK_CHECK_AGE: jiff::SignedDuration = jiff::SignedDuration::from_secs(6);
 
-/// An object in each version that an operator may still act upon.
+/// Returns each version of an object on which an operator may still act.
 fn recent_versions(cluster: &SimCluster, key: &SimObjectKey, at: Timestamp) -> Vec<Arc<Value>> {
     let then = cluster.version_at(at - MAX_PASS_TIME);
     let later = cluster.versions(key, then + 1).map(|object| Arc::new(object.clone()));
     cluster.object_at_version(key, then).into_iter().chain(later).collect()
 }
 
-/// What an operator may do with the tenant at a time.
+/// Returns what an operator may do with the tenant at a time.
 pub(in crate::sim) fn management_mode(object: &Value, at: Timestamp) -> &str {
     let management = &object["spec"]["management"];
     let until = management["pausedUntil"].as_str().map(|until| until.parse::<Timestamp>().unwrap());
     if until.is_some_and(|until| until > at) { "Paused" } else { management["mode"].as_str().unwrap_or("Manage") }
 }
 
-/// Whether each plan of an object waits for a person, and none was approved.
+/// Returns whether the plans of an object need an approval, and none was given.
 fn waits_for_approval(object: &Value) -> bool {
     let approval = &object["spec"]["management"]["approval"];
     approval["mode"] == "Manual" && approval["approvedPlan"].is_null() && !is_deleting(object)
 }
 
 impl Oracle {
-    /// Why a change of a tenant is none that its owner lets an operator make.
+    /// Returns why the owner does not allow a change of its tenant.
     pub(super) fn forbidden_change(
         &self,
         ask: &SimRequest,
         seen: &SimTenant,
-        (cluster, at): (&SimCluster, Timestamp),
+        cluster: &SimCluster,
+        at: Timestamp,
     ) -> Option<String> {
         if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate"))
             && self.apart_since.is_some_and(|since| at.duration_since(since) > MAX_CLOCK_CHECK_AGE)
@@ -60,7 +61,7 @@ impl Oracle {
         if versions.is_empty() {
             return Some(format!("written for {owner:?}, which has been gone for long"));
         }
-        // What was suspended for an end that is cancelled is put back in service when the object goes.
+        // A tenant that was suspended for a cancelled termination is activated when its object is removed.
         let puts_back = matches!(subject_of_request(ask), RequestSubject::Act(_, "activate")) && was(&is_deleting);
         if !puts_back && !was(&|object| management_mode(object, at) == "Manage") {
             return Some(format!("written although {owner:?} is only read or paused"));

@@ -1,5 +1,6 @@
-//! Objects of one cluster leave each other's tenants alone: what is written to a tenant was declared by the object whose
-//! mark it carries, and its mark moves only to whom that object hands it over, or when that object is gone.
+//! Objects of one cluster do not touch each other's tenants: each value that is written to a tenant was declared by the
+//! object whose mark it carries, and the mark only moves to an object that it is handed over to, or when its object is
+//! gone.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub(super) fn is_deleting(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// The object that an object ever handed its tenant over to.
+/// Returns the objects to which an object ever handed its tenant over.
 pub(super) fn handover_targets<'a>(
     cluster: &'a SimCluster,
     giver: &'a SimObjectKey,
@@ -31,12 +32,14 @@ pub(super) fn handover_targets<'a>(
 }
 
 impl Oracle {
-    /// Why a change of a tenant, as the life has seen it, is not its owner's.
+    /// Returns why a change of a tenant, as the life has read it, was not declared by its owner.
     pub(super) fn foreign_change(
         &self,
-        (life, ask): (usize, &SimRequest),
+        life: usize,
+        ask: &SimRequest,
         seen: &SimTenant,
-        (cluster, at): (&SimCluster, Timestamp),
+        cluster: &SimCluster,
+        at: Timestamp,
     ) -> Option<String> {
         let now = self.tenants.get(&seen.id);
         let owner =
@@ -48,11 +51,11 @@ impl Oracle {
         });
         if let Some(next) = marked.filter(|next| *next != owner) {
             let is_given = handover_targets(cluster, &owner).any(|receiver| receiver == next);
-            return (!is_given && !self.was_absent_since_read((life, &owner), cluster))
+            return (!is_given && !self.was_absent_since_read(life, &owner, cluster))
                 .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
         }
         let mut owners = vec![owner];
-        // Who was the owner a moment ago may have decided then.
+        // A recent owner may have decided while it was the owner.
         if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= MAX_PASS_TIME) {
             owners.extend(seen.place.as_deref().and_then(key_of_place));
         }
@@ -77,8 +80,8 @@ impl Oracle {
         (!is_declared).then(|| format!("{body} was declared by none of {owners:?}, whose tenant it is"))
     }
 
-    /// Whether an object was gone at some time since a life last read it.
-    fn was_absent_since_read(&self, (life, key): (usize, &SimObjectKey), cluster: &SimCluster) -> bool {
+    /// Returns whether an object was absent at some time since a life last read it.
+    fn was_absent_since_read(&self, life: usize, key: &SimObjectKey, cluster: &SimCluster) -> bool {
         let path = key.resource.path(&key.namespace, &key.name);
         let Some(since) = self.read.get(&(life, path)) else { return false };
         (*since..=cluster.version()).any(|version| cluster.object_at_version(key, version).is_none())

@@ -1,4 +1,4 @@
-//! The end of one Partner waits for that of another only while the operator is not done with it.
+//! The termination of a Partner waits for that of another one only until the operator is done with it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The scenarios: what people do, and what must come of it.
+//! The scenarios: actions of people, and the expected results.
 
 use axum::http::Method;
 use jiff::SignedDuration;
@@ -9,7 +9,7 @@ use crate::sim::people::merge_spec;
 use crate::sim::seam::SimWorld;
 use crate::sim::settle::is_ready;
 
-/// A step: its name, what is done, and what must come of it.
+/// A step: its name, its action, and the expected state.
 pub(crate) type ScenarioStep = (&'static str, Box<dyn Fn(&SimWorld)>, Box<dyn Fn(&SimWorld) -> bool>);
 
 pub(crate) struct Scenario {
@@ -29,7 +29,7 @@ pub(super) const ALL: [fn() -> Scenario; 9] = [
     namespace_scenario,
 ];
 
-/// The scenario of a name.
+/// Returns the scenario with this name.
 pub(crate) fn scenario_named(name: &str) -> Scenario {
     ALL.iter().map(|make| make()).find(|scenario| scenario.name == name).unwrap()
 }
@@ -42,7 +42,7 @@ fn globex() -> SimObjectKey {
     SimObjectKey::new(CLIENTS, "a", "globex")
 }
 
-/// A spec of a Partner.
+/// Returns a spec of a Partner.
 pub(crate) fn partner_spec(more: &Value) -> Value {
     let spec = json!({
         "connectionSecretRef": {"name": "platform"},
@@ -51,7 +51,7 @@ pub(crate) fn partner_spec(more: &Value) -> Value {
     merge_spec(spec, more)
 }
 
-/// A spec of a Client.
+/// Returns a spec of a Client.
 pub(crate) fn client_spec(name: &str, more: &Value) -> Value {
     merge_spec(json!({"partnerRef": {"name": "acme"}, "details": {"name": name, "address": "Hauptstr. 1"}}), more)
 }
@@ -72,7 +72,7 @@ fn is_gone_check(key: SimObjectKey) -> impl Fn(&SimWorld) -> bool {
     move |world| world.object(&key).is_none()
 }
 
-/// The right confirmation, and the policy with it.
+/// Returns `deletion` with the policy and a valid confirmation.
 pub(crate) fn confirmed_deletion(world: &SimWorld, key: &SimObjectKey, grace: i64) -> Value {
     let tenant = world.tenant(key).unwrap();
     let not_after = tenantry::clock::now() + SignedDuration::from_hours(48);

@@ -1,4 +1,5 @@
-//! What the real `identify_tenant` says about the tenants of the model, and `next_deletion_step` about an object that leaves.
+//! Calls the real `identify_tenant` for the tenants of the model, and `next_deletion_step` for an object that is being
+//! deleted.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub(super) enum ModelIdentity {
     NameTaken,
 }
 
-/// What is to be done with an object that leaves.
+/// Step for an object that is being deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum LeavingStep {
     Release,
@@ -33,7 +34,7 @@ pub(super) enum LeavingStep {
 
 type IdentityQuestion = (u8, Vec<u8>, Vec<(u8, u8)>);
 
-/// Asks the real functions, each question once.
+/// Calls the real functions once for each question.
 #[derive(Default)]
 pub(super) struct IdentityOracle(RefCell<BTreeMap<IdentityQuestion, ModelIdentity>>);
 
@@ -46,11 +47,12 @@ fn tenant_name(name: u8) -> String {
 }
 
 impl IdentityOracle {
-    /// The look of an object: by its name, by the name that was sent, and by mark where lists show marks.
+    /// Searches for the tenant of an object: by its name, by the name that was sent, and by mark if lists show marks.
     pub(super) fn identify_object(
         &self,
         object: &ModelObject,
-        (names, platform): (&[u8], PlatformModel),
+        names: &[u8],
+        platform: PlatformModel,
         tenants: &[ModelTenant],
     ) -> ModelIdentity {
         let asked = (object.uid, names.to_vec(), tenants.iter().map(|tenant| (tenant.uid, tenant.name)).collect());
@@ -84,7 +86,7 @@ impl IdentityOracle {
     }
 }
 
-/// What follows for an object that leaves and whose tenant was never recorded.
+/// Decides the step for an object that is being deleted and whose tenant was never recorded.
 pub(super) fn decide_leaving(found: ModelIdentity, is_under_way: bool) -> LeavingStep {
     let tenant = match found {
         ModelIdentity::Owned(id) => plan::DeletionTarget::Found(Box::new(observed_tenant(id))),

@@ -1,19 +1,19 @@
-//! The pass of an operator, one request a step.
+//! The pass of an operator, one request per step.
 
 use super::identification::{LeavingStep, decide_leaving};
 use super::*;
 
-/// What the API server or the platform says.
+/// Answer of the API server or the platform.
 pub(super) enum CreateReply {
     Accepted,
-    /// The object is not as it was read, or not there.
+    /// The object has changed since it was read, or does not exist.
     Stale,
     Tenant(u8),
     NameTaken,
 }
 
 impl CreateModel {
-    /// What a process can do next by itself.
+    /// Adds everything that a process can do next by itself.
     pub(super) fn add_process_steps(
         &self,
         state: &CreateState,
@@ -26,7 +26,7 @@ impl CreateModel {
             && !state.lease.is_held_by(process)
             && !matches!(operator.activity, CreateActivity::Sending(_))
         {
-            // What it would still read changes nothing.
+            // Further reads of this process have no effect.
             return;
         }
         match operator.activity {
@@ -38,7 +38,7 @@ impl CreateModel {
             }
             CreateActivity::Looked(found, is_anew, is_under_way, ago) => {
                 let ago = if self.has_mutant(CreateMutant::WaitJudgedAfterTheLook) { 0 } else { ago };
-                let doing = self.decide_activity(operator, (found, is_anew, is_under_way, ago), state);
+                let doing = self.decide_activity(operator, found, is_anew, is_under_way, ago, state);
                 next.set_activity(process, doing);
                 next.operators[usize::from(process)].is_refused =
                     matches!(found, ModelIdentity::NameTaken | ModelIdentity::Ambiguous);
@@ -57,7 +57,7 @@ impl CreateModel {
             CreateActivity::Waiting(request) => {
                 let reply = self.execute_call(&mut next, request);
                 let ended = if self.has_mutant(CreateMutant::WaitEndedByNewIntent) { Duration::MAX } else { NOW };
-                next.handle_reply(process, request, (&reply, ended));
+                next.handle_reply(process, request, &reply, ended);
                 all.push((CreateEvent::Answered(process, request), next));
             }
         }
@@ -65,13 +65,13 @@ impl CreateModel {
 
     fn add_idle_steps(&self, state: &CreateState, process: u8, all: &mut Vec<(CreateEvent, CreateState)>) {
         let operator = &state.operators[usize::from(process)];
-        // Who stands by may see the object once and lag behind from then on.
+        // A standby may see the object once and lag behind from then on.
         if !operator.is_current && (operator.known.is_none() || operator.has_led) {
             let mut next = state.clone();
             let operator = &mut next.operators[usize::from(process)];
             let is_gone = state.object.as_ref().map(|object| object.uid);
             if operator.known.as_ref().map(|object| object.uid) != is_gone {
-                // The watch says that the former object is gone.
+                // The watch reports that the previous object is gone.
                 operator.creates = CreateGuard::default();
             }
             operator.known.clone_from(&state.object);
@@ -88,7 +88,7 @@ impl CreateModel {
         operator.is_refused = false;
         let is_leaving = known.is_leaving;
         if is_leaving {
-            // The end begins with the object as it is, never with a cache.
+            // A deletion starts with a fresh read of the object, never with a cached copy.
             let Some(fresh) = state.object.as_ref().filter(|fresh| fresh.uid == known.uid) else { return };
             if fresh.id.is_some() {
                 return;
@@ -98,7 +98,7 @@ impl CreateModel {
         }
         let known = operator.known.clone().unwrap_or_else(|| known.clone());
         operator.activity = match known.intent {
-            None => CreateActivity::Sending(new_intent_call(&known, (state, operator.is_current), false)),
+            None => CreateActivity::Sending(new_intent_call(&known, state, operator.is_current, false)),
             Some(there) => {
                 if !self.has_mutant(CreateMutant::NoWaitForCreateOfAnother) {
                     operator.creates.observe_intent(&to_intent(there), NOW, timeout);
@@ -117,13 +117,16 @@ impl CreateModel {
         let sent = object.intent.filter(|_| !self.has_mutant(CreateMutant::SentNameForgotten)).map(|(_, name)| name);
         let mut names: Vec<u8> = [Some(object.name), sent].into_iter().flatten().collect();
         names.dedup();
-        self.oracle.identify_object(object, (&names, self.platform), &state.tenants)
+        self.oracle.identify_object(object, &names, self.platform, &state.tenants)
     }
 
     fn decide_activity(
         &self,
         operator: &CreateOperator,
-        (found, is_anew, is_under_way, ago): (ModelIdentity, bool, bool, u8),
+        found: ModelIdentity,
+        is_anew: bool,
+        is_under_way: bool,
+        ago: u8,
         state: &CreateState,
     ) -> CreateActivity {
         let Some(object) = &operator.known else { return CreateActivity::Idle };
@@ -147,7 +150,7 @@ impl CreateModel {
             ModelIdentity::Ambiguous | ModelIdentity::NameTaken => CreateActivity::Idle,
             ModelIdentity::NotFound => {
                 let there = object.intent.map(to_intent);
-                // With this defect the intent that is there passes for one of the name that is sent.
+                // With this defect, the existing intent counts as one for the name that is sent.
                 let sent =
                     object.intent.filter(|_| self.has_mutant(CreateMutant::IntentOfAnotherName)).map(|(_, name)| name);
                 let name = sent.unwrap_or(object.name).to_string();
@@ -160,7 +163,7 @@ impl CreateModel {
                     _ if is_anew => create,
                     CreateDecision::Wait => CreateActivity::Idle,
                     CreateDecision::TakeOver => {
-                        CreateActivity::Sending(new_intent_call(object, (state, operator.is_current), true))
+                        CreateActivity::Sending(new_intent_call(object, state, operator.is_current, true))
                     }
                     CreateDecision::Create => create,
                 }
@@ -168,7 +171,7 @@ impl CreateModel {
         }
     }
 
-    /// The server's part, whether anybody waits for it or not.
+    /// Executes a request on the server, whether or not anybody waits for it.
     pub(super) fn execute_call(&self, state: &mut CreateState, request: CreateCall) -> CreateReply {
         let object = state.object.as_mut();
         match request {
@@ -222,8 +225,8 @@ impl CreateState {
         self.operators[usize::from(process)].activity = doing;
     }
 
-    /// What the process makes of the answer.
-    fn handle_reply(&mut self, process: u8, request: CreateCall, (reply, now): (&CreateReply, Duration)) {
+    /// Handles the answer in the process.
+    fn handle_reply(&mut self, process: u8, request: CreateCall, reply: &CreateReply, now: Duration) {
         let object = self.object.clone();
         let operator = &mut self.operators[usize::from(process)];
         operator.activity = match (request, reply) {
@@ -251,8 +254,8 @@ fn to_intent((nonce, name): (u8, u8)) -> Intent {
     Intent { name: name.to_string(), ..super::super::intent_with_nonce(&nonce.to_string()) }
 }
 
-/// The patch of an intent, with a nonce that nobody in the world knows.
-fn new_intent_call(object: &ModelObject, (state, is_current): (&CreateState, bool), is_anew: bool) -> CreateCall {
+/// Returns the patch that writes an intent, with a nonce that is new in the model.
+fn new_intent_call(object: &ModelObject, state: &CreateState, is_current: bool, is_anew: bool) -> CreateCall {
     let of_object = |object: &Option<ModelObject>| object.as_ref()?.intent.map(|(nonce, _)| nonce);
     let of_request = |request: &CreateCall| match request {
         CreateCall::Intent { nonce, .. } => Some(*nonce),

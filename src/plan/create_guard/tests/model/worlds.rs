@@ -1,9 +1,9 @@
-//! The worlds that are walked, and the defects that are found in them.
+//! The models that are searched, and the defects that the searches find.
 
 use super::*;
 use crate::plan::explorer::{assert_defect_count, assert_defect_found, assert_no_violation, explore_states};
 
-/// A world without edits and defects.
+/// Returns a model without edits and defects.
 fn base_model(operators: u8, platform: PlatformModel) -> CreateModel {
     CreateModel {
         operators,
@@ -38,7 +38,8 @@ fn deletion_model(platform: PlatformModel) -> CreateModel {
     }
 }
 
-/// Against what another process has under way nothing helps where its intent was taken away, so no process dies.
+/// Returns a model in which the intent is removed. Nothing protects against a pending create of another process whose
+/// intent was removed, so no process crashes.
 fn replace_model() -> CreateModel {
     CreateModel {
         crashes: 0,
@@ -57,7 +58,7 @@ fn two_operator_model(crashes: u8, losses: u8) -> CreateModel {
 fn in_no_order_of_lost_answers_deaths_and_edits_does_an_object_get_two_tenants_or_lose_one() {
     for (name, bounds) in [
         ("create, renamed twice", double_rename_model()),
-        ("create, deleted and created anew", deletion_model(PlatformModel::Documented)),
+        ("create, deleted and created again", deletion_model(PlatformModel::Documented)),
         ("create, the same with unique names and marks", deletion_model(PlatformModel::Extended)),
         ("create, finalizer and intent taken away", replace_model()),
     ] {

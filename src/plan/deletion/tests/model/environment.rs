@@ -1,4 +1,5 @@
-//! What happens around the operator: edits, other owners, another Partner, time, and what must have held.
+//! Events outside the operator: edits, other owners, another Partner and time; and the conditions that must have been
+//! true.
 
 use super::oracle::decide_for_other_partner;
 use super::*;
@@ -11,26 +12,27 @@ const REFERENCE_ALLOWED: u8 = 16;
 const MARK_MATCHES: u8 = 32;
 const EVIDENCE_PRESENT: u8 = 64;
 const IN_LEDGER: u8 = 128;
-/// What must have held at some moment of the step that ends the tenant, and what is wrong where it has not.
+/// Conditions that must have been true at some moment of the step that terminates the tenant, each with the violation
+/// if it was not.
 const CONDITIONS: [(u8, &str); 8] = [
-    (CONSENT_STANDS, "ended without the policy or an accepted confirmation that stands"),
-    (NO_CHILD, "ended over a living child"),
-    (GRACE_PASSED, "ended before the grace period passed with the tenant suspended"),
-    (CONTAINER_STAYS, "ended in a namespace that goes"),
-    (REFERENCE_ALLOWED, "ended under a Partner that does not allow it"),
-    (MARK_MATCHES, "ended without the mark"),
-    (EVIDENCE_PRESENT, "ended without evidence"),
-    (IN_LEDGER, "ended without an entry in the ledger"),
+    (CONSENT_STANDS, "terminated without the policy or an accepted confirmation in force"),
+    (NO_CHILD, "terminated while a child exists"),
+    (GRACE_PASSED, "terminated before the grace period passed with the tenant suspended"),
+    (CONTAINER_STAYS, "terminated in a namespace that is being deleted"),
+    (REFERENCE_ALLOWED, "terminated under a Partner that does not allow it"),
+    (MARK_MATCHES, "terminated without the mark"),
+    (EVIDENCE_PRESENT, "terminated without evidence"),
+    (IN_LEDGER, "terminated without an entry in the ledger"),
 ];
 
-/// What somebody does.
+/// An edit by somebody else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum DeletionEdit {
     SetsPolicy(ModelPolicy),
     Confirms(Option<ConfirmationText>),
     ShortensGrace,
     TouchesObject,
-    /// Finalizer stripped by hand, and the same manifest applied again.
+    /// The finalizer is removed by hand, and the same manifest is applied again.
     ReplacesObject,
     DeletesNamespace,
     HidesNamespace,
@@ -43,7 +45,7 @@ pub(super) enum DeletionEdit {
 }
 
 impl DeletionOperator {
-    /// Whether nothing that it does can change anything any more.
+    /// Returns whether nothing that the operator does can have an effect any more.
     pub(super) fn is_harmless(&self) -> bool {
         !matches!(
             self.activity,
@@ -55,7 +57,7 @@ impl DeletionOperator {
         )
     }
 
-    /// A step begins.
+    /// Starts a step.
     pub(super) fn restart_read(&mut self) {
         self.conditions_held = 0;
         self.pass = ModelPass::default();
@@ -63,32 +65,32 @@ impl DeletionOperator {
         self.activity = DeletionActivity::Reading(0, ModelContext::NOT_READ, true);
     }
 
-    /// The slot is held: all is read once more, and what held before counts for nothing.
+    /// Takes the slot and reads everything again. What was true before no longer counts.
     pub(super) fn read_with_slot(&mut self) {
         self.conditions_held = 0;
         self.has_slot = true;
         self.activity = DeletionActivity::Reading(0, ModelContext::NOT_READ, true);
     }
 
-    /// All else has been read: the wish must hold from now on.
+    /// Reads the object again after everything else. The deletion settings must be valid from now on.
     pub(super) fn reread_object(&mut self) {
         self.conditions_held &= !CONSENT_STANDS;
         self.activity = DeletionActivity::ReadingAgain;
     }
 
-    /// What did not hold in this step.
+    /// Returns the condition that was not true in this step.
     pub(super) fn missing_condition(&self) -> Option<&'static str> {
         CONDITIONS.iter().find(|(bit, _)| self.conditions_held & bit == 0).map(|(_, wrong)| *wrong)
     }
 
-    /// Whether anything but the object may have been known to go when the tenant was suspended.
+    /// Returns a violation if the namespace was being deleted throughout the step that suspended the tenant.
     pub(super) fn missing_suspension_condition(&self) -> Option<&'static str> {
-        (self.conditions_held & CONTAINER_STAYS == 0).then_some("suspended in a namespace that goes")
+        (self.conditions_held & CONTAINER_STAYS == 0).then_some("suspended in a namespace that is being deleted")
     }
 }
 
 impl DeletionState {
-    /// What holds at this moment for the object of an operator.
+    /// Returns the conditions that are true now for the object of an operator.
     fn holding_conditions(&self, uid: u8) -> u8 {
         let around = &self.context;
         let wish = self.object.as_ref().filter(|object| object.uid == uid).map(|object| object.spec);
@@ -101,7 +103,7 @@ impl DeletionState {
         [
             (CONSENT_STANDS, stands),
             (NO_CHILD, !around.has_child_object && !around.has_living_child),
-            // One that was ended once is not ended too early once more.
+            // A tenant that was terminated once cannot be terminated too early again.
             (GRACE_PASSED, is_down && (self.down >= self.promised || around.life == LifecycleState::Terminated)),
             (CONTAINER_STAYS, matches!(around.container, ContainerState::No | ContainerState::Hidden)),
             (REFERENCE_ALLOWED, !around.is_reference_broken),
@@ -114,7 +116,7 @@ impl DeletionState {
         .fold(0, |all, (bit, _)| all | bit)
     }
 
-    /// Notes for each step that is under way what holds.
+    /// Records the conditions that are true for each step in progress.
     pub(super) fn record_conditions(&mut self) {
         for process in 0..self.operators.len() {
             let operator = &self.operators[process];
@@ -138,7 +140,7 @@ impl DeletionState {
     }
 
     pub(super) fn tick(&mut self, is_late_believed: bool) {
-        // A suspension of ours that is under way counts: where it is carried out late, nobody can tell.
+        // A pending suspension by the operator counts: if it is executed late, nobody can observe when.
         let is_down = self.context.life == LifecycleState::Suspended || self.is_in_flight(DeletionCall::Suspend);
         self.down = if is_down { (self.down + 1).min(2) } else { 0 };
         self.detached.retain_mut(|(_, left)| {
@@ -166,7 +168,7 @@ impl DeletionState {
             }
             match &mut operator.activity {
                 DeletionActivity::ReceivingReread(_) if is_late_believed => operator.conditions_held &= !CONSENT_STANDS,
-                // What the last look found so long ago says nothing of now.
+                // The result of the last read is too old to be valid now.
                 DeletionActivity::WaitingForTime | DeletionActivity::ReceivingReread(_) => {
                     operator.activity = DeletionActivity::Idle;
                 }
@@ -184,7 +186,7 @@ impl DeletionState {
         }
     }
 
-    /// The object has changed: what was read of it before, or is guarded by its version, holds no more.
+    /// Marks earlier reads and version checks of the object as outdated, because the object has changed.
     pub(super) fn invalidate_object(&mut self) {
         let doing = self.operators.iter_mut().map(|operator| {
             operator.is_current = false;
@@ -204,7 +206,7 @@ impl DeletionState {
         }
     }
 
-    /// The ledger has changed.
+    /// Changes the ledger.
     pub(super) fn set_ledger(&mut self, book: ModelLedger) {
         if self.context.ledger == book {
             return;
@@ -228,7 +230,7 @@ impl DeletionState {
         }
     }
 
-    /// Nobody waits for the answer any more.
+    /// Stops waiting for the answer to a request.
     pub(super) fn detach_request(&mut self, process: u8) {
         if let DeletionActivity::Waiting(request) = self.operators[usize::from(process)].activity {
             self.detached.push((request, REQUEST_TICKS));
@@ -256,12 +258,12 @@ impl DeletionSpec {
 }
 
 impl ModelProgress {
-    /// Whether with the next tick something is over that is waited for.
+    /// Returns whether a time that the operator waits for passes with the next tick.
     fn has_expiring_time(&self) -> bool {
         self.purge_in == Some(1) || self.cancelled_ago == Some(REQUEST_TICKS - 1)
     }
 
-    /// Whatever is longer ago than a request takes is all the same.
+    /// Advances the times by one tick. All times longer ago than the request timeout are equivalent.
     fn tick(&mut self) {
         let later = |ago: u8| (ago + 1).min(REQUEST_TICKS);
         self.accepted_ago = if self.accepted.is_some() { later(self.accepted_ago) } else { 0 };
@@ -271,7 +273,7 @@ impl ModelProgress {
 }
 
 impl DeletionModel {
-    /// Whatever somebody may do.
+    /// Adds every edit that somebody may make.
     pub(super) fn add_edit_events(&self, state: &DeletionState, all: &mut Vec<(DeletionEvent, DeletionState)>) {
         if state.edits == 0 || state.object.as_ref().is_none_or(|object| !object.is_leaving) {
             return;
@@ -286,7 +288,7 @@ impl DeletionModel {
         }
     }
 
-    /// The other Partner, by another worker of the same operator.
+    /// Adds the events of the other Partner, which another worker of the same operator handles.
     pub(super) fn add_other_partner_events(
         &self,
         state: &DeletionState,
@@ -360,7 +362,7 @@ impl DeletionState {
             DeletionEdit::ReplacesObject => {
                 let wish = DeletionSpec { record: ModelProgress::default(), ..object.spec };
                 *object = DeletingObject { uid: UID + 1, is_leaving: false, spec: wish };
-                // It takes the tenant up again.
+                // The new object re-attaches to the tenant.
                 self.context.mark = UID + 1;
             }
             _ => {}
@@ -370,7 +372,7 @@ impl DeletionState {
 }
 
 impl ModelContext {
-    /// Before anything was read.
+    /// The state before anything was read.
     pub(super) const NOT_READ: Self = Self {
         container: ContainerState::Unseen,
         has_child_object: true,

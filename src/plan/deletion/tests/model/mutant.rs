@@ -1,6 +1,6 @@
-//! Defects that can be built into the model, each of which the walk must find.
+//! Defects that can be built into the model. The search must find each of them.
 
-/// A defect of the operator, or of a function that it asks.
+/// A defect of the operator, or of a function that it calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum DeletionMutant {
     ConfirmationNotCompared,
@@ -21,20 +21,20 @@ pub(super) enum DeletionMutant {
     BreakerForgottenOnRestart,
     ClaimIgnored,
     CancelWithoutWaiting,
-    /// A write of `purgeAfter` that was given up may land after the next suspension.
+    /// An abandoned write of `purgeAfter` may take effect after the next suspension.
     LateRecordOfSuspension,
-    /// Found active, the step is set back.
+    /// If the tenant is found active, the step is reset.
     CallForgottenWhenFoundActive,
-    /// One that was read while the call could still be carried out counts as read after it.
+    /// A tenant that was read while the call could still be executed counts as read after the call.
     CancelJudgedAfterTheLook,
-    /// A cancel that suspends again leaves the period of the suspension before.
+    /// A cancel that suspends the tenant again keeps the grace period of the previous suspension.
     PeriodKeptBySuspend,
-    /// The slot for the call is waited for after everything was read.
+    /// The slot for the call is taken after everything was read.
     SlotAfterTheLook,
-    /// The answer to the last read counts however late it comes.
+    /// The answer to the last read counts even if it arrives late.
     LateLookBelieved,
-    /// A clock that is not the time of the servers counts as theirs.
+    /// A clock that differs from the servers' clocks counts as correct.
     ClockBelieved,
-    /// That the platform took the call is not remembered.
+    /// The acceptance of the call by the platform is not recorded.
     TakenForgotten,
 }

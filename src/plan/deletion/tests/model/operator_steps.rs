@@ -1,15 +1,15 @@
-//! The walk of an operator, one request a step.
+//! The deletion pass of an operator, one request per step.
 
 use super::*;
 
-const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the claim";
+const WRITE_WITHOUT_CLAIM: &str = "a change was sent without the lease";
 
-/// What is read, in the order in which it is read.
+/// What the pass reads, in order.
 const READ_ORDER: [&str; 7] =
     ["namespace", "Client objects", "evidence", "ledger", "Partner and Secret", "tenant", "living clients"];
 
 impl DeletionModel {
-    /// What a process can do next by itself.
+    /// Adds everything that a process can do next by itself.
     pub(super) fn add_process_steps(
         &self,
         state: &DeletionState,
@@ -19,7 +19,7 @@ impl DeletionModel {
         let operator = &state.operators[usize::from(process)];
         let leads = state.lease.is_held_by(process);
         if !leads && !matches!(operator.activity, DeletionActivity::Sending(_)) {
-            // What it would still read changes nothing.
+            // Further reads of this process have no effect.
             return;
         }
         let mut next = state.clone();
@@ -33,7 +33,7 @@ impl DeletionModel {
                 all.push((DeletionEvent::Begins(process), next));
             }
             DeletionActivity::Reading(at, seen, is_book_current) => {
-                let event = self.read_next(&mut next, process, (at, seen, is_book_current));
+                let event = self.read_next(&mut next, process, at, seen, is_book_current);
                 all.push((event, next));
             }
             DeletionActivity::WaitingForSlot => {
@@ -50,7 +50,7 @@ impl DeletionModel {
                 all.push((DeletionEvent::ReadsAgain(process), next));
             }
             DeletionActivity::ReceivingReread(is_same) => {
-                self.receive_reread(&mut next, (process, is_same));
+                self.receive_reread(&mut next, process, is_same);
                 all.push((DeletionEvent::Hears(process), next));
             }
             DeletionActivity::Sending(request) => {
@@ -66,7 +66,7 @@ impl DeletionModel {
                     if request == DeletionCall::Terminate {
                         next.has_called = true;
                         next.violation =
-                            next.violation.or(is_taken.then_some("sent again although the platform had taken it"));
+                            next.violation.or(is_taken.then_some("sent again although the platform had accepted it"));
                     }
                 }
                 all.push((DeletionEvent::Sends(process, request), next));
@@ -79,12 +79,14 @@ impl DeletionModel {
         }
     }
 
-    /// One more thing is read; after the last follows the decision.
+    /// Reads the next item; the decision follows after the last one.
     fn read_next(
         &self,
         state: &mut DeletionState,
         process: u8,
-        (at, mut seen, mut is_current): (u8, ModelContext, bool),
+        at: u8,
+        mut seen: ModelContext,
+        mut is_current: bool,
     ) -> DeletionEvent {
         let around = state.context;
         let operator = &mut state.operators[usize::from(process)];
@@ -130,7 +132,7 @@ impl DeletionModel {
             return if self.can_change_after_read(at) {
                 event
             } else {
-                self.read_next(state, process, (next, seen, is_current))
+                self.read_next(state, process, next, seen, is_current)
             };
         }
         let decided = self.decide_with_mutants(process, operator, seen);
@@ -147,10 +149,10 @@ impl DeletionModel {
         match decided {
             ModelDecision::Terminates => {}
             ModelDecision::Holds(reason) => operator.activity = DeletionActivity::Held(reason),
-            // The time that it waits for has come.
+            // The time that it waits for has passed.
             ModelDecision::Waits if walk.is_early => operator.activity = DeletionActivity::Idle,
             ModelDecision::Waits => operator.activity = DeletionActivity::WaitingForTime,
-            // The slot goes back, and all is read before anything else is done.
+            // The slot is released, and everything is read again before anything else is done.
             ModelDecision::Does(_) if has_slot => operator.restart_read(),
             ModelDecision::Does(DeletionCall::Ledger(book, _)) => {
                 operator.activity = DeletionActivity::Sending(DeletionCall::Ledger(book, is_current));
@@ -167,7 +169,8 @@ impl DeletionModel {
         DeletionEvent::Decides(process, decided)
     }
 
-    /// Whether what was read can change in this world before the next thing is read, so that the two are two steps.
+    /// Returns whether the item that was read can change in this model before the next read, so that the two reads need
+    /// separate steps.
     fn can_change_after_read(&self, at: u8) -> bool {
         let may = |edits: &[DeletionEdit]| self.allowed_edits.iter().any(|edit| edits.contains(edit));
         match at {
@@ -192,7 +195,7 @@ impl DeletionModel {
         }
     }
 
-    /// The real decision, with what a defect would make of it.
+    /// Returns the real decision, changed by the built-in defect.
     fn decide_with_mutants(&self, process: u8, operator: &DeletionOperator, mut seen: ModelContext) -> ModelDecision {
         let Some(copy) = &operator.copy else { return ModelDecision::Waits };
         let mut wish = copy.spec;
@@ -235,7 +238,7 @@ impl DeletionModel {
             (true, false) => ModelClock::Ahead,
             (true, true) => ModelClock::AheadAndBelieved,
         };
-        let mut decided = self.oracle.decide_step((copy.uid, wish), seen, (walk, clock));
+        let mut decided = self.oracle.decide_step(copy.uid, wish, seen, walk, clock);
         if let ModelDecision::Does(DeletionCall::Record(record, _)) = &mut decided
             && self.has_mutant(DeletionMutant::TakenForgotten)
         {
@@ -254,7 +257,7 @@ impl DeletionModel {
         decided
     }
 
-    /// The object once more, right before the call.
+    /// Reads the object again directly before the call.
     fn read_again(&self, state: &mut DeletionState, process: u8) {
         let object = state.object.clone();
         let operator = &mut state.operators[usize::from(process)];
@@ -275,8 +278,8 @@ impl DeletionModel {
         operator.activity = DeletionActivity::ReceivingReread(is_same);
     }
 
-    /// The answer to that read.
-    fn receive_reread(&self, state: &mut DeletionState, (process, is_same): (u8, bool)) {
+    /// Handles the result of that read.
+    fn receive_reread(&self, state: &mut DeletionState, process: u8, is_same: bool) {
         let operator = &mut state.operators[usize::from(process)];
         match (is_same, self.has_mutant(DeletionMutant::SlotAfterTheLook)) {
             (false, _) => operator.restart_read(),
@@ -285,7 +288,7 @@ impl DeletionModel {
         }
     }
 
-    /// The server's part, whether anybody waits for it or not. Answers whether it was done.
+    /// Executes a request on the server, whether or not anybody waits for it. Returns whether it had an effect.
     pub(super) fn execute_call(&self, state: &mut DeletionState, request: DeletionCall) -> bool {
         match request {
             DeletionCall::Record(record, is_current) => {
@@ -335,37 +338,37 @@ impl DeletionModel {
     }
 }
 
-/// What is wrong with accepting a confirmation.
+/// Returns what is wrong with accepting a confirmation.
 fn find_unfit_confirmation(copy: Option<&DeletingObject>, record: ModelProgress) -> Option<&'static str> {
     let wish = copy?.spec;
     let fits =
         wish.confirm.is_some_and(|confirm| confirm.says != ConfirmationText::WrongName && confirm.left.is_some());
     let is_new = wish.record.accepted.is_none() && record.accepted.is_some();
-    (is_new && !fits).then_some("a confirmation was accepted that does not fit")
+    (is_new && !fits).then_some("a confirmation was accepted that does not match")
 }
 
 impl DeletionState {
-    /// Whether a request may still be carried out.
+    /// Returns whether a request may still be executed.
     pub(super) fn is_in_flight(&self, request: DeletionCall) -> bool {
         self.operators.iter().any(|operator| operator.activity == DeletionActivity::Waiting(request))
             || self.detached.iter().any(|(adrift, _)| *adrift == request)
     }
 
-    /// What is wrong with the words with which an object is let go.
+    /// Returns what is wrong with the reason for removing the finalizer.
     fn find_false_release(&self, done: ReleaseClaim) -> Option<&'static str> {
         let is_gone = self.context.life == LifecycleState::Terminated;
         match done {
             ReleaseClaim::TooLate if !self.has_called => Some("let go as too late although no call was sent"),
             ReleaseClaim::Ended | ReleaseClaim::TooLate if !is_gone => Some("let go as ended while the tenant lives"),
-            ReleaseClaim::Alive if is_gone => Some("let go as alive although it was ended"),
+            ReleaseClaim::Alive if is_gone => Some("released as existing although it was terminated"),
             ReleaseClaim::Alive if self.is_in_flight(DeletionCall::Terminate) => {
-                Some("let go as alive while the call that ends the tenant is under way")
+                Some("released as existing while the call that terminates it is in flight")
             }
             ReleaseClaim::TooLate | ReleaseClaim::Ended | ReleaseClaim::Alive | ReleaseClaim::Otherwise => None,
         }
     }
 
-    /// What the process makes of the answer.
+    /// Handles the answer in the process.
     fn handle_reply(&mut self, process: u8, request: DeletionCall, is_done: bool) {
         let object = self.object.clone();
         let operator = &mut self.operators[usize::from(process)];
@@ -373,7 +376,7 @@ impl DeletionState {
             DeletionCall::Record(..) if !is_done => operator.activity = DeletionActivity::Idle,
             DeletionCall::Release(..) if is_done => operator.activity = DeletionActivity::Idle,
             DeletionCall::Release(done, _) => {
-                // Somebody else's write that changes nothing of the wish does not begin the decision anew.
+                // A write by somebody else that leaves the deletion settings unchanged does not restart the decision.
                 let is_same = object.as_ref() == operator.copy.as_ref();
                 operator.is_current = is_same;
                 operator.activity = if is_same {

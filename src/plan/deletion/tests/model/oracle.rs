@@ -1,4 +1,4 @@
-//! The real `next_deletion_step`, asked with what the model's operator has read.
+//! Calls the real `next_deletion_step` with what the model's operator has read.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -7,19 +7,19 @@ use jiff::SignedDuration;
 
 use super::*;
 
-/// Asks the real function, each question once.
+/// Calls the real function once for each question.
 #[derive(Default)]
 pub(super) struct DeletionOracle(RefCell<HashMap<DeletionQuestion, ModelDecision>>);
 
 type DeletionQuestion = (u8, DeletionSpec, ModelContext, ModelPass, ModelClock);
 
-/// The clock of the operator that asks.
+/// Clock of the operator that decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ModelClock {
     Right,
-    /// An hour ahead of the servers'.
+    /// One hour ahead of the servers' clocks.
     Ahead,
-    /// The same, and nobody compares it.
+    /// Ahead as well, and the clocks are not compared.
     AheadAndBelieved,
 }
 
@@ -43,7 +43,8 @@ fn uid_text(uid: u8) -> String {
     format!("u{uid}")
 }
 
-/// The record as it is kept. The digest is of the confirmation that was accepted, with the times of now.
+/// Converts the model's record to the status record. The digest is that of the accepted confirmation with the current
+/// times.
 fn to_termination_status(DeletionSpec { confirm, record, .. }: DeletionSpec, uid: &str) -> TerminationStatus {
     let left = confirm.and_then(|confirm| confirm.left);
     TerminationStatus {
@@ -67,7 +68,7 @@ fn to_termination_status(DeletionSpec { confirm, record, .. }: DeletionSpec, uid
     }
 }
 
-/// The record as the model keeps it.
+/// Converts the status record to the model's record.
 fn to_model_progress(made: &TerminationStatus, before: DeletionSpec) -> ModelProgress {
     let from_now = |text: &Option<String>| text.as_deref().map(|text| parse_time(text).duration_since(now()).as_mins());
     let is_new = before.record.accepted.is_none() && made.confirm_digest.is_some();
@@ -128,22 +129,26 @@ fn to_deletion_context(seen: ModelContext, object: u8) -> DeletionContext {
 }
 
 impl DeletionOracle {
-    /// What the real function says to an object and what stands around it.
+    /// Returns the real function's decision for an object and its context.
     pub(super) fn decide_step(
         &self,
-        (object, wish): (u8, DeletionSpec),
+        object: u8,
+        wish: DeletionSpec,
         seen: ModelContext,
-        (walk, clock): (ModelPass, ModelClock),
+        walk: ModelPass,
+        clock: ModelClock,
     ) -> ModelDecision {
-        let asked = || ask_next_deletion_step((object, wish), seen, (walk, clock));
+        let asked = || ask_next_deletion_step(object, wish, seen, walk, clock);
         *self.0.borrow_mut().entry((object, wish, seen, walk, clock)).or_insert_with(asked)
     }
 }
 
 fn ask_next_deletion_step(
-    (object, wish): (u8, DeletionSpec),
+    object: u8,
+    wish: DeletionSpec,
     seen: ModelContext,
-    (ModelPass { has_recorded, is_early }, clock): (ModelPass, ModelClock),
+    ModelPass { has_recorded, is_early }: ModelPass,
+    clock: ModelClock,
 ) -> ModelDecision {
     let ours = if clock == ModelClock::Right { now() } else { now() + minutes(60) };
     let uid = uid_text(object);
@@ -173,7 +178,7 @@ fn ask_next_deletion_step(
         },
         pass: DeletionPass { started_at: ours - minutes(i64::from(is_early)), has_recorded },
     };
-    // Of the record of what is ended only that of the accepted confirmation counts.
+    // Only the evidence of the accepted confirmation counts.
     let mut surroundings = to_deletion_context(seen, object);
     if wish.record.accepted != Some(ConfirmationText::Right) {
         surroundings.evidence = match wish.record.accepted {
@@ -196,7 +201,7 @@ fn ask_next_deletion_step(
             true,
         )),
         DeletionStep::Hold(hold) => ModelDecision::Holds(hold.reason),
-        // A write that changes nothing shuts nothing out.
+        // A write that changes nothing does not rule out an abandoned write.
         DeletionStep::RecordProgress(made) if *made == record => panic!("{made:?}"),
         DeletionStep::RecordProgress(made) => {
             ModelDecision::Does(DeletionCall::Record(to_model_progress(&made, wish), true))
@@ -216,11 +221,12 @@ fn ask_next_deletion_step(
     }
 }
 
-/// What the other Partner, ready to be ended, does about the ledger: it writes itself in, may go on, or waits.
+/// Returns what the other Partner, which is ready to be terminated, does about the ledger: it adds its entry, proceeds
+/// or waits.
 pub(super) fn decide_for_other_partner(book: ModelLedger) -> ModelDecision {
     let mut case = DeletionCase::ready_to_end(TerminationStep::Terminating);
     case.kind = TenantKind::Partner;
-    // It is the case's own object; ours is the other one to it.
+    // The other Partner is this case's own object, so our object is the other one here.
     let mut entries = to_ledger(ModelLedger { own: false, other: false }).entries;
     if book.own {
         entries.push(ledger_entry("u8", "Partner", "msp_8", "2026-11-22T11:59:00Z"));

@@ -1,4 +1,4 @@
-//! The worlds that are walked, and the defects that are found in them.
+//! The models that are searched, and the defects that the searches find.
 
 use super::*;
 use crate::plan::explorer::{assert_defect_count, assert_defect_found, assert_no_violation, explore_states};
@@ -22,7 +22,7 @@ fn base_model(may: &'static [DeletionEdit]) -> DeletionModel {
 const RETAIN: DeletionEdit = DeletionEdit::SetsPolicy(ModelPolicy::Retain);
 const SUSPEND: DeletionEdit = DeletionEdit::SetsPolicy(ModelPolicy::Suspend);
 
-/// Consent is given, taken back, changed, given wrongly.
+/// Returns a model in which the confirmation is given, revoked, changed, or given wrongly.
 fn consent_model() -> DeletionModel {
     const MAY: &[DeletionEdit] = &[
         RETAIN,
@@ -37,7 +37,7 @@ fn consent_model() -> DeletionModel {
     DeletionModel { crashes: 1, ..base_model(MAY) }
 }
 
-/// What stands around the object changes.
+/// Returns a model in which the context of the object changes.
 fn context_change_model() -> DeletionModel {
     base_model(&[
         DeletionEdit::DeletesNamespace,
@@ -52,12 +52,13 @@ fn context_change_model() -> DeletionModel {
     ])
 }
 
-/// Cancelled while others put the tenant back in service.
+/// Returns a model in which the termination is cancelled while others activate the tenant.
 fn cancel_model() -> DeletionModel {
     DeletionModel { losses: 1, ..base_model(&[RETAIN, DeletionEdit::Activates]) }
 }
 
-/// Cancelled with `Suspend`, which is taken back, while others put the tenant back in service.
+/// Returns a model in which the termination is cancelled with `Suspend`, which is then reverted, while others activate
+/// the tenant.
 fn reverted_cancel_model() -> DeletionModel {
     DeletionModel {
         edits: 3,
@@ -76,22 +77,22 @@ fn two_operator_model(crashes: u8, losses: u8) -> DeletionModel {
     }
 }
 
-/// Two Partners, one an hour.
+/// Returns a model of two Partners with a limit of one per hour.
 fn two_partner_model() -> DeletionModel {
     DeletionModel { has_other: true, crashes: 1, losses: 1, edits: 0, ..base_model(&[]) }
 }
 
-/// The second operator's clock is ahead.
+/// Returns a model in which the second operator's clock is ahead.
 fn clock_skew_model() -> DeletionModel {
     DeletionModel { operators: 2, crashes: 1, is_clock_wrong: true, ..base_model(&[RETAIN, DeletionEdit::Activates]) }
 }
 
-/// The platform shows no difference between a suspended tenant and one that was ended.
+/// Returns a model in which the platform does not distinguish a suspended tenant from a terminated one.
 fn documented_platform_model() -> DeletionModel {
     DeletionModel { crashes: 1, losses: 1, edits: 1, is_documented: true, ..base_model(&[DeletionEdit::TouchesObject]) }
 }
 
-/// Walks a world; answers in which states of the tenant the object was let go.
+/// Searches a model. Returns the states of the tenant in which the finalizer was removed.
 fn assert_lawful(name: &str, bounds: &DeletionModel) {
     let mut ends = BTreeMap::<String, usize>::new();
     let seen = explore_states(bounds, |state: &DeletionState| {
@@ -126,7 +127,7 @@ fn of_two_operators_and_two_partners_none_ends_a_tenant_unlawfully() {
 #[test]
 fn by_no_wrong_clock_and_no_form_of_an_end_is_a_tenant_ended_unlawfully_or_told_so_twice() {
     assert_lawful("deletion, clocks apart", &clock_skew_model());
-    assert_lawful("deletion, ended and out of service look the same", &documented_platform_model());
+    assert_lawful("deletion, ended and out of service are alike", &documented_platform_model());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whatever goes wrong with Duo lets nobody in, and is told in one sentence.
+//! Tests of Duo's failures: each denies the login, and each is reported in one sentence.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const DENIED: &str = "Duo did not let you in: start again, or ask your administr
 const UNVERIFIED: &str =
     "The answer of Duo could not be verified: start again, and tell your administrator if it stays so.";
 
-/// What Duo may do at a call other than answer it.
+/// Returns the faults that Duo may have at a call.
 fn faults_of_call(call: DuoCall) -> [DuoFault; 10] {
     [
         DuoFault::Status(call, 500),
@@ -30,12 +30,12 @@ fn faults_of_call(call: DuoCall) -> [DuoFault; 10] {
     ]
 }
 
-/// An answer that would never come without the platform's own patience, which is a second here.
+/// Awaits an answer that never arrives without the platform's own timeout, which is one second here.
 async fn within_timeout(answer: impl Future<Output = ApiResponse>) -> ApiResponse {
     tokio::time::timeout(Duration::from_secs(30), answer).await.expect("the platform waits for ever")
 }
 
-/// The way back with another code.
+/// Returns the callback URL with another code.
 fn callback_with_code(back: &str, code: &str) -> String {
     let (path, _) = back.rsplit_once('=').unwrap();
     format!("{path}={code}")
@@ -74,9 +74,9 @@ async fn a_duo_that_is_ill_after_the_prompt_lets_nobody_in() {
         let answer = within_timeout(scene.browser.get(&back)).await;
         scene.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
     }
-    // A health check and one request for a token each.
+    // Each login makes one health check and one token request.
     assert_eq!(scene.duo.calls().len(), 22);
-    // Once it is well again she gets in.
+    // When Duo works again, she can log in.
     scene.duo.set_fault(None);
     let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
@@ -119,7 +119,7 @@ async fn whoever_says_no_at_the_prompt_or_brings_a_used_code_does_not_get_in() {
     assert!(back.contains("error=access_denied"), "{back}");
     let answer = scene.browser.get(&back).await;
     scene.assert_refused(&answer, (403, DENIED), "duo denied").await;
-    // An error beside a good code is an error all the same.
+    // An error beside a valid code is still an error.
     scene.duo.set_fault(None);
     let back = scene.pass_prompt().await;
     let answer = scene.browser.get(&format!("{back}&error=access_denied")).await;
@@ -142,7 +142,7 @@ async fn whoever_says_no_at_the_prompt_or_brings_a_used_code_does_not_get_in() {
         let answer = scene.browser.get(&path).await;
         scene.assert_refused(&answer, (403, sentence), row).await;
     }
-    // A code that was made for the same person in another session is worth nothing here: its nonce is another one.
+    // A code that was issued to the same person in another session is rejected here, because its nonce differs.
     let path = callback_with_code(&scene.pass_prompt().await, used);
     let answer = scene.browser.get(&path).await;
     scene.assert_refused(&answer, (403, UNVERIFIED), "duo token nonce").await;

@@ -1,4 +1,4 @@
-//! What a tenant keeps of Duo: the keys and who sees them, and what Duo is asked for besides logins.
+//! Tests of a tenant's Duo settings: how the keys are stored, who sees them, and the use of Duo outside logins.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::platform::login::pages::redirect_location;
 use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{ApiResponse, TestFolder};
 
-/// A log that is read here.
+/// A log buffer that the test reads.
 #[derive(Clone, Default)]
 struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -37,7 +37,7 @@ impl MakeWriter<'_> for LogBuffer {
 }
 
 impl DuoFixture {
-    /// A save of the partner's look by the browser's session, as a page with scripts would do it.
+    /// Saves the partner's branding with the browser's session, as a page with scripts would do it.
     async fn save_branding(&self, header: Option<&str>) -> (StatusCode, String) {
         let url = format!("{}/api/v2/tenants/{}/customBranding", self.platform.url(), self.partner);
         let cookie = format!("__Host-tenantry={}", self.browser.cookies["__Host-tenantry"]);
@@ -47,7 +47,7 @@ impl DuoFixture {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// The settings of all tenants as the database has them, and every byte of it.
+    /// Returns the settings of all tenants as stored, and every byte of the database.
     async fn stored_bytes(&self) -> String {
         let pool = self.platform.pool().await;
         let settings: Vec<String> =
@@ -60,7 +60,8 @@ impl DuoFixture {
 #[tokio::test]
 async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
     let log = LogBuffer::default();
-    // Beside a single subscriber the threads of other tests would settle by their own, which is none, what is logged at all.
+    // With a single subscriber, the threads of other tests, which have none, would decide for the process what is
+    // logged.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _kept = tracing::subscriber::set_default(subscriber);
@@ -146,7 +147,7 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
     let back = scene.pass_prompt().await;
     scene.browser.get(&back).await;
     assert!(scene.is_logged_in().await, "sealed by an earlier run of the same key");
-    // Another key opens nothing, and says what to do.
+    // Another key cannot decrypt the settings. The page explains what to do.
     let other = keys.path("other.key");
     tenantry::platform::new_audit_key(&scene.platform.folder.database(), &other).await.unwrap();
     scene.platform.restart(restarted(other)).await;
@@ -195,7 +196,7 @@ async fn saving_account_settings_asks_for_duo_again_and_one_answer_is_good_for_o
         let (status, text) = scene.save_branding(code).await;
         assert!(status == 403 && text.contains("two_factor_proof_required"), "{code:?}: {text}");
     }
-    // Being sent there is no proof.
+    // A redirect to Duo is not a verification.
     let back = scene.pass_prompt().await;
     assert_eq!(scene.save_branding(None).await.0, 403);
     let answer = scene.browser.get(&back).await;
@@ -203,7 +204,7 @@ async fn saving_account_settings_asks_for_duo_again_and_one_answer_is_good_for_o
     let (status, text) = scene.save_branding(None).await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(scene.save_branding(None).await.0, 403, "one save");
-    // A no at the prompt is none either.
+    // A denial at the prompt is not one either.
     scene.duo.set_fault(DuoFault::DeniedByUser);
     let back = scene.pass_prompt().await;
     assert_eq!(scene.browser.get(&back).await.status, 403);
@@ -223,9 +224,9 @@ async fn with_duo_nobody_gets_a_token_for_a_password_and_tokens_of_before_are_he
     assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
     let answer = scene.platform.sp.login("ada", CHOSEN_PASSWORD).await;
     assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
-    // Neither a method of an app nor a wrong password tells more.
+    // A wrong password reveals no more than it does with an authenticator app.
     assert_eq!(scene.platform.sp.login("ada", "wrong").await.status, 401);
-    // Without its keys Duo is not wanted any more.
+    // Without its keys Duo is not required any more.
     scene.change_settings(json!({ "duoSecurity": { "secretKey": "" } })).await.json();
     assert_eq!(scene.ada.get(&path).await.status, 200);
 }

@@ -1,5 +1,5 @@
-//! A stand-in of Duo over real HTTP. It holds each request to what Duo's documentation says of it, complains of whatever
-//! does not fit, and misbehaves as it is told.
+//! A fake Duo over real HTTP. It verifies each request against Duo's documentation, records a complaint about each
+//! deviation, and has the fault that the test sets.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 
 use super::token::{HS512, sign_token, verified_claims};
 
-/// The tenant's keys, in the lengths that Duo's have.
+/// The tenant's keys, with the lengths of Duo's keys.
 pub(crate) const INTEGRATION_KEY: &str = "DI7H2K9WQ4XN5RZB8TVC";
 pub(crate) const SECRET_KEY: &str = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain42x";
-/// Where people come back to.
+/// The URL to which users return.
 pub(crate) const PUBLIC_URL: &str = "https://tenants.example";
 const CALLBACK: &str = "https://tenants.example/factor/duo/callback";
 
@@ -32,14 +32,14 @@ pub(crate) enum DuoCall {
     Token,
 }
 
-/// What goes wrong.
+/// A fault of Duo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DuoFault {
     /// The right answer with another status.
     Status(DuoCall, u16),
     /// No answer at all.
     Hang(DuoCall),
-    /// A byte now and then, for ever.
+    /// A byte now and then, without an end.
     Drip(DuoCall),
     /// The connection closes within the answer.
     Cut(DuoCall),
@@ -47,17 +47,17 @@ pub(crate) enum DuoFault {
     Huge(DuoCall),
     /// A page instead of JSON.
     Page(DuoCall),
-    /// A redirect to where the right answer is.
+    /// A redirect to the right answer.
     Redirect(DuoCall),
-    /// Duo says that it does not serve the integration.
+    /// Duo reports that it does not serve the integration.
     Unhealthy,
-    /// Somebody says no at the prompt.
+    /// The user denies the login at the prompt.
     DeniedByUser,
-    /// A token that does not hold.
+    /// A token with a defect.
     DefectiveToken(TokenDefect),
 }
 
-/// What is wrong with a token.
+/// The defect of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenDefect {
     Key,
@@ -75,7 +75,7 @@ pub(crate) enum TokenDefect {
     NoToken,
 }
 
-/// A person who was let in at the prompt.
+/// A login that was approved at the prompt.
 struct ApprovedLogin {
     login_name: String,
     nonce: Option<String>,
@@ -91,7 +91,7 @@ struct FakeDuoState {
     codes: HashMap<String, ApprovedLogin>,
 }
 
-/// The stand-in. It stops with its value.
+/// The fake Duo. It stops when the value is dropped.
 pub(crate) struct FakeDuo {
     pub(crate) address: SocketAddr,
     shared: FakeDuoShared,
@@ -118,17 +118,17 @@ impl FakeDuo {
         Self { address, shared, server }
     }
 
-    /// How a tenant names it.
+    /// Returns the host as a tenant's settings name it.
     pub(crate) fn origin(&self) -> &str {
         &self.shared.origin
     }
 
-    /// Misbehaves so from now on.
+    /// Sets the fault of all later answers.
     pub(crate) fn set_fault(&self, fault: impl Into<Option<DuoFault>>) {
         self.shared.lock().fault = fault.into();
     }
 
-    /// The calls so far; nothing that came was other than Duo wants it.
+    /// Returns the calls until now. Asserts that there are no complaints.
     #[track_caller]
     pub(crate) fn calls(&self) -> Vec<DuoCall> {
         let inner = self.shared.lock();
@@ -136,7 +136,7 @@ impl FakeDuo {
         inner.calls.clone()
     }
 
-    /// Nobody listens any more.
+    /// Stops listening.
     pub(crate) async fn stop(&mut self) {
         self.server.abort();
         let _ = (&mut self.server).await;
@@ -158,7 +158,7 @@ impl FakeDuoShared {
         format!("{}/oauth/v1/{name}", self.origin)
     }
 
-    /// Notes a call. Where it is to be sent elsewhere, whoever follows finds there what was asked for.
+    /// Records a call. Returns a redirect if this is the fault; a caller that follows it gets the right answer.
     fn note_call(&self, call: DuoCall, url: &str, query: Option<&str>) -> Option<Response> {
         let mut inner = self.lock();
         inner.calls.push(call);
@@ -168,13 +168,14 @@ impl FakeDuoShared {
         })
     }
 
-    /// Notes what does not fit, and answers as Duo does then.
+    /// Records a complaint. Returns Duo's answer to such a request.
     fn refuse_request(&self, error: &str, why: String) -> Response {
         self.lock().complaints.push(why);
         (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": error }))).into_response()
     }
 
-    /// Who asks, by the assertion of a form: signed by the secret, for this very call, for five minutes at most and once.
+    /// Verifies the client assertion of a form: signed with the secret, for this call, valid for at most five minutes
+    /// and used once.
     fn check_assertion(&self, form: &HashMap<String, String>, call: &str) -> Result<(), String> {
         let text = |name: &str| form.get(name).map_or("", String::as_str);
         let claims = verified_claims(text("client_assertion"), SECRET_KEY)?;
@@ -233,7 +234,7 @@ async fn handle_authorize(State(shared): State<FakeDuoShared>, RawQuery(query): 
     }
 }
 
-/// What becomes of somebody at the prompt: where the browser goes then.
+/// Processes the user's answer at the prompt. Returns the location to which the browser goes.
 fn answer_prompt(shared: &FakeDuoShared, query: &HashMap<String, String>) -> Result<String, String> {
     let text = |name: &str| query.get(name).map_or("", String::as_str);
     let request = verified_claims(text("request"), SECRET_KEY)?;
@@ -287,7 +288,7 @@ async fn handle_token(State(shared): State<FakeDuoShared>, RawQuery(query): RawQ
     let claims = {
         let mut inner = shared.lock();
         let code = form.get("code").and_then(|code| inner.codes.get_mut(code)).filter(|passed| !passed.used);
-        // Not a complaint: whoever has the browser may send any code.
+        // This is not a complaint: the user of the browser may send any code.
         let Some(passed) = code else {
             return (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": "invalid_grant" }))).into_response();
         };
@@ -310,7 +311,7 @@ async fn handle_token(State(shared): State<FakeDuoShared>, RawQuery(query): RawQ
     faulty_answer(DuoCall::Token, fault, &answer).await
 }
 
-/// A token with what is to be wrong with it.
+/// Returns a token with a defect.
 fn defective_token(mut claims: Value, twist: Option<TokenDefect>) -> String {
     let (mut header, mut key) = (HS512, SECRET_KEY);
     match twist {
@@ -331,7 +332,7 @@ fn defective_token(mut claims: Value, twist: Option<TokenDefect>) -> String {
     sign_token(header, &claims, key)
 }
 
-/// The right answer of a call, or what becomes of it.
+/// Returns the right answer of a call, or the answer that its fault makes of it.
 async fn faulty_answer(at: DuoCall, fault: Option<DuoFault>, right: &Value) -> Response {
     let answer = axum::Json(right).into_response();
     match fault {

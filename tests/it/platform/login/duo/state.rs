@@ -1,4 +1,4 @@
-//! A way to Duo and back belongs to one session, once, for five minutes.
+//! Tests of the state of a Duo login: it belongs to one session, can be used once, and expires after five minutes.
 
 use super::DuoFixture;
 use super::stand_in::DuoCall;
@@ -9,19 +9,19 @@ const FOREIGN: &str = "This answer of Duo belongs to no login that waits in this
 #[tokio::test]
 async fn a_state_counts_once_and_only_in_the_session_that_it_was_made_for() {
     let mut scene = DuoFixture::start().await;
-    // Ada's other browser, which has only her password.
+    // Ada's other browser has only verified her password.
     scene.log_in().await;
     let mut other = HttpBrowser::new(&scene.platform);
     std::mem::swap(&mut scene.browser, &mut other);
     scene.log_in().await;
     let back = scene.pass_prompt().await;
-    // Without a cookie, and in another session of the very same person.
+    // Without a cookie, and in another session of the same person.
     let mut nobody = HttpBrowser::new(&scene.platform);
     assert_eq!(redirect_location(&nobody.get(&back).await), "/login");
     std::mem::swap(&mut scene.browser, &mut other);
     let answer = scene.browser.get(&back).await;
     scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
-    // A state that nobody made, and none.
+    // A state that was never issued, and no state.
     let (_, code) = back.split_once("duo_code=").unwrap();
     for path in [
         format!("/factor/duo/callback?state=&duo_code={code}"),
@@ -34,7 +34,7 @@ async fn a_state_counts_once_and_only_in_the_session_that_it_was_made_for() {
         scene.assert_refused(&answer, (403, FOREIGN), "duo state").await;
     }
     assert!(!scene.duo.calls().contains(&DuoCall::Token), "no code of a foreign state is asked for");
-    // None of that used it up where it belongs.
+    // None of these attempts used the state of the right session.
     std::mem::swap(&mut scene.browser, &mut other);
     assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
     assert!(scene.is_logged_in().await);

@@ -1,4 +1,4 @@
-//! Tokens as the stand-in makes and reads them, by no code of the platform's.
+//! Tokens as the fake Duo makes and reads them, without the platform's code.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as TEXT;
@@ -8,7 +8,7 @@ use sha2::{Sha256, Sha512};
 
 pub(crate) const HS512: &str = r#"{"alg":"HS512","typ":"JWT"}"#;
 
-/// A token by what its header says.
+/// Signs a token with the algorithm of its header.
 pub(crate) fn sign_token(header: &str, claims: &Value, key: &str) -> String {
     let text = format!("{}.{}", TEXT.encode(header), TEXT.encode(claims.to_string()));
     let signature = if header.contains("none") {
@@ -23,7 +23,7 @@ pub(crate) fn sign_token(header: &str, claims: &Value, key: &str) -> String {
     format!("{text}.{}", TEXT.encode(signature))
 }
 
-/// The claims of a token, whose header and signature must be those of HS512.
+/// Returns the claims of a token, whose header and signature must be those of HS512.
 pub(crate) fn verified_claims(token: &str, key: &str) -> Result<Value, String> {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else { return Err(format!("`{token}` is no token")) };
