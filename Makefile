@@ -106,7 +106,7 @@ nightly: build controlplane controller-manager
 # Not part of `make test`: hundreds of thousands of random steps, in a profile that is fast enough for them.
 long: rust
 	TENANTRY_STEPS=$(or $(STEPS),200000) TENANTRY_SEED=$(or $(SEED),1) \
-	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
+	  cargo test --quiet --profile measure --test it -- --nocapture sim::long_run
 
 crds: rust
 	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md

@@ -186,7 +186,7 @@ struct AddOnRow {
     wire: &'static str,
     /// Names that earlier versions of the platform sent for the same add-on.
     former_names: &'static [&'static str],
-    paid: bool,
+    is_paid: bool,
 }
 
 impl AddOn {
@@ -217,7 +217,7 @@ impl AddOn {
             RemediationAndAutomation as Remediation,
         };
         const fn new_row(package: Package, name: &'static str, screen: &'static str) -> AddOnRow {
-            AddOnRow { package, name, screen, wire: screen, former_names: &[], paid: false }
+            AddOnRow { package, name, screen, wire: screen, former_names: &[], is_paid: false }
         }
         match self {
             Self::AdapterIntegrations => new_row(Hybrid, "AdapterIntegrations", "Adapter Integrations"),
@@ -243,7 +243,7 @@ impl AddOn {
             }
             Self::ScheduledTaskManagement => new_row(Events, "ScheduledTaskManagement", "Scheduled Task Management"),
             Self::SLAManagement => new_row(Events, "SLAManagement", "SLA Management"),
-            Self::SMSAndVoice => AddOnRow { paid: true, ..new_row(Events, "SMSAndVoice", "SMS and Voice") },
+            Self::SMSAndVoice => AddOnRow { is_paid: true, ..new_row(Events, "SMSAndVoice", "SMS and Voice") },
             Self::ProcessAutomation => new_row(Remediation, "ProcessAutomation", "Process Automation"),
             Self::RemoteAccessManagement => new_row(Remediation, "RemoteAccessManagement", "Remote Access Management"),
             Self::ApplicationPatchManagement => {
@@ -274,7 +274,7 @@ impl AddOn {
 
     /// Returns whether the add-on costs extra.
     pub const fn is_paid(self) -> bool {
-        self.row().paid
+        self.row().is_paid
     }
 
     /// Returns whether the add-on is only recorded here and another system provides its function.

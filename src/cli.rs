@@ -8,8 +8,8 @@ mod cancel;
 mod check;
 mod cluster;
 mod colour;
-mod complete;
 mod completion;
+mod completion_candidates;
 mod connection;
 mod events;
 mod export;
@@ -32,7 +32,7 @@ mod release;
 mod selection;
 mod status;
 mod table;
-mod tenants;
+mod tenant_rows;
 mod terminate;
 mod unmanaged;
 mod version;
@@ -110,8 +110,8 @@ impl Cli {
     /// The exit status if the program ends here: 0 after help, 1 after a usage error, since 2 means that there is
     /// something to do.
     pub fn parse_args() -> Result<Self, ExitCode> {
-        if let Some(words) = complete::completion_words(&std::env::args_os().collect::<Vec<_>>()) {
-            complete::print_candidates(words, Self::command());
+        if let Some(words) = completion_candidates::completion_words(&std::env::args_os().collect::<Vec<_>>()) {
+            completion_candidates::print_candidates(words, Self::command());
             return Err(ExitCode::SUCCESS);
         }
         Self::try_parse().map_err(|error| {

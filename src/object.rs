@@ -3,18 +3,18 @@
 
 mod applied_settings;
 mod declared_edits;
+mod desired_tenant;
 mod error_outcome;
-mod hand_over;
 mod lookup;
 mod name_conflict;
+mod owner_search;
 mod ownership;
 mod parsed_object;
+mod reference_checks;
 mod reference_names;
-mod references;
-mod resolve;
 mod secret;
 mod status_limits;
-mod unmanaged;
+mod unmanaged_settings;
 
 use std::fmt::Debug;
 
@@ -38,35 +38,35 @@ pub(crate) use applied_settings::{
     was_applied_without_add_on, write_record,
 };
 pub(crate) use declared_edits::{edited_paths, restrict_to_edits};
+pub(crate) use desired_tenant::{SpecSources, ensure_no_used_package_dropped, resolve_desired_tenant};
 pub(crate) use error_outcome::{
     api_error_message, find_misspelt_value, invalid_settings_outcome, platform_error_outcome, translate_to_spec_paths,
 };
-pub(crate) use hand_over::{
-    ObjectName, OwnerSearchScope, RequestedTenant, hand_over_target, has_adopted, judge_hand_over,
-    refuse_create_after_hand_over, tenant_of_other_namespace,
-};
 pub(crate) use lookup::{
-    Lookup, load_image_digests, lookup_tenant, needs_branding, read_living_tenant, writes_what_it_cannot_load,
+    Lookup, load_image_digests, lookup_tenant, needs_branding, read_unterminated_tenant, writes_images_it_cannot_load,
 };
-pub(crate) use name_conflict::name_taken;
+pub(crate) use name_conflict::name_taken_outcome;
+pub(crate) use owner_search::{
+    ObjectName, OwnerSearchScope, RequestedTenant, ensure_not_handed_over, hand_over_target, has_adopted,
+    judge_hand_over, other_namespace_outcome,
+};
 pub(crate) use ownership::{
-    RecordedOwnership, adoption_target_not_found, check_recorded_tenant, is_adoption_recorded, refuse_foreign_tenant,
-    tenant_handed_over, tenant_missing,
+    RecordedOwnership, adoption_target_missing_outcome, check_recorded_tenant, ensure_not_foreign,
+    is_adoption_recorded, tenant_handed_over_outcome, tenant_missing_outcome,
 };
 pub(crate) use parsed_object::{
     NotUnderstoodObject, ParsedObject, UnderstoodObject, UnknownMember, restore_unknown_members,
 };
-pub(crate) use reference_names::refuse_invalid_references;
-pub(crate) use references::{
+pub(crate) use reference_checks::{
     NamespacePermission, check_connection_tenant, check_own_connection, check_pinned_connection, connection_secret,
-    digest_references, namespace_not_allowed, namespace_not_allowed_by_id, namespace_permission, partner_not_found,
-    partner_not_understood, partners_of_tenant, refuse_hidden_extensions, refuse_under_deleting_partner,
-    refuse_under_suspended_partner, resolve_place,
+    digest_references, ensure_extensions_not_hidden, ensure_partner_not_deleting, ensure_partner_not_suspended,
+    namespace_not_allowed_outcome, namespace_permission, partner_id_not_allowed_outcome, partner_not_found_outcome,
+    partner_not_understood_outcome, partners_of_tenant, resolve_place,
 };
-pub(crate) use resolve::{SpecSources, refuse_dropping_used_packages, resolve_desired_tenant};
+pub(crate) use reference_names::ensure_valid_reference_names;
 pub(crate) use secret::SecretSnapshot;
 pub(crate) use status_limits::fit_status_to_limits;
-pub(crate) use unmanaged::{find_unmanaged_settings, unmanaged_setting_advice};
+pub(crate) use unmanaged_settings::{find_unmanaged_settings, unmanaged_setting_advice};
 
 /// Name of the Lease that records the leading operator.
 pub(crate) const LEASE_NAME: &str = "tenantry-operator";

@@ -1,39 +1,39 @@
 //! The operator: keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 
+mod account_bulkheads;
 mod activity;
-mod apply;
+mod apply_plan;
 mod audit;
-mod bulkheads;
+mod background_tasks;
 mod cached_reads;
-mod claim;
 mod client_counts;
 mod connections;
 mod context;
 mod create_intent;
-mod deadline;
 mod deletion;
-mod dereference;
 mod drift;
-mod enqueue;
-mod error;
+mod enqueue_related;
 mod events;
 mod finalizer;
 mod flags;
-mod guard;
 mod installation;
+mod leadership_claim;
+mod leadership_guard;
 mod lease;
-mod manage;
 mod metrics;
 mod not_understood;
-mod object;
 mod pass;
+mod pass_stop;
 mod probes;
+mod reconcile_tenant;
 mod record_key;
+mod request_deadline;
+mod resolve_references;
 mod secrets;
-mod server_date;
-mod servers;
+mod server_clients;
+mod server_date_layer;
 mod status;
-mod tasks;
+mod tenant_object;
 mod watch;
 mod watch_backoff;
 
@@ -50,24 +50,24 @@ use kube::runtime::reflector::{ObjectRef, store};
 use rand::RngExt;
 
 pub use flags::{NamespaceNames, OperatorFlags, PlatformHosts, PlatformMoves};
-pub use servers::{ClusterService, Servers};
+pub use server_clients::{ClusterService, Servers};
 
 use crate::api::{Partner, TenantClient};
 use crate::connect::{Connector, Exchange, ServerClock, with_observer};
+use account_bulkheads::AccountBulkheads;
 use activity::ApiServerActivity;
-use bulkheads::AccountBulkheads;
-use claim::LeadershipClaim;
+use background_tasks::BackgroundTasks;
 use connections::PlatformConnections;
 use context::{Context, KindState};
-use deadline::DeadlineLayer;
 use events::Events;
-use guard::ClusterLayers;
+use leadership_claim::LeadershipClaim;
+use leadership_guard::ClusterLayers;
 use lease::LeaseKeeper;
 use metrics::OperatorMetrics;
-use object::TenantObject;
 use record_key::RecordKeyStore;
-use servers::read_cluster_id;
-use tasks::BackgroundTasks;
+use request_deadline::DeadlineLayer;
+use server_clients::read_cluster_id;
+use tenant_object::TenantObject;
 
 /// The field manager of every write, as managedFields shows it.
 const FIELD_MANAGER: &str = "tenantry-operator";
@@ -163,13 +163,13 @@ fn new_kind_state<K: TenantObject>() -> (KindState<K>, KindFeed<K>) {
 }
 
 /// Wraps a connector so that metrics and audit log observe each exchange with a platform.
-fn instrument_connector(dial: Connector, metrics: &Arc<OperatorMetrics>) -> Connector {
+fn instrument_connector(connector: Connector, metrics: &Arc<OperatorMetrics>) -> Connector {
     let metrics = Arc::clone(metrics);
     let tell = move |exchange: Exchange| {
         audit::record_exchange(&exchange);
         metrics.record_exchange(&exchange);
     };
-    Arc::new(move |connection, timeout| Ok(with_observer(dial(connection, timeout)?, tell.clone())))
+    Arc::new(move |connection, timeout| Ok(with_observer(connector(connection, timeout)?, tell.clone())))
 }
 
 impl Operator {
@@ -358,7 +358,7 @@ async fn run_controller<K: TenantObject>(
     let config = ControllerConfig::default();
     let pass = |object: Arc<K>, context: Arc<Context>| {
         let ending = ending.clone();
-        Box::pin(async move { Ok::<Action, Infallible>(pass::queue_pass(object, context, ending).await) })
+        Box::pin(async move { Ok::<Action, Infallible>(pass::wait_and_reconcile(object, context, ending).await) })
     };
     let policy = |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {};
     applier(pass, policy, context, store, queue, config)

@@ -13,7 +13,6 @@ mod digest;
 #[cfg(test)]
 mod explorer;
 mod fields;
-mod identity;
 mod image;
 mod inherit;
 pub mod leader_election;
@@ -21,12 +20,13 @@ mod observed;
 mod own_write;
 mod packages;
 mod pause;
-mod secret;
+mod secret_setting;
 mod status_value;
+mod tenant_identity;
 mod value;
 mod write_record;
 
-pub use adoption::{Owner, Ownership, check_adoption, owned_in_another_cluster};
+pub use adoption::{OwnerStatus, Ownership, check_adoption, other_cluster_message};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, is_awaiting_approval, needs_approval, propose_plan};
 pub use conditions::{
     ConditionState, ConditionStatus, DriftHandling, PassOutcome, PriorReadiness, SettledTenant, StatusReport,
@@ -47,10 +47,6 @@ pub use deletion::{
 pub use diff::{DesiredTenant, Plan, PlanStep, SettingChange, SettingDifference, diff};
 pub use digest::Digest;
 pub use fields::{Field, InheritanceRule, Risk, TenantKind, ValueType};
-pub use identity::{
-    Intent, ObservedMark, SentMoment, TenantCandidate, TenantMatch, TenantNames, identify_tenant, is_short_mark_of,
-    short_mark,
-};
 pub use image::{ImageFormat, ImageRule, check_image as judge_image};
 pub use inherit::{EffectiveSettings, ValueOrigin, find_locked_violations, inherit_settings, own_settings};
 pub use observed::{LifecycleState, ObservedTenant, ObservedValue, ServedImage, UnknownAnswers};
@@ -60,7 +56,11 @@ pub use own_write::{
 };
 pub use packages::{ClientUse, MissingAddOn, check_within_partner, clients_still_using, switches_without_add_ons};
 pub use pause::Pause;
-pub use secret::{AppliedSecrets, SecretLookup, SecretSource};
-pub use status_value::{MAX_STATUS_VALUE_BYTES, is_same_status_value, size_and_digest, to_status_value};
+pub use secret_setting::{AppliedSecrets, SecretLookup, SecretSource};
+pub use status_value::{MAX_STATUS_VALUE_BYTES, is_same_status_value, summarise_long_value, to_status_value};
+pub use tenant_identity::{
+    Intent, ObservedMark, SentPasswordTime, TenantCandidate, TenantMatch, TenantNames, identify_tenant,
+    is_short_mark_of, short_mark,
+};
 pub use value::Value;
 pub use write_record::{RecordKey, WriteRecord, is_legacy_digest};

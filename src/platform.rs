@@ -9,34 +9,34 @@ mod admin;
 mod audit;
 mod authorize;
 mod backup;
-mod body;
-mod bounds;
 mod branding;
 mod consent;
 mod credential;
 mod database_command;
 mod error;
 mod export;
-mod extensions;
 mod flags;
-mod hashing;
 mod housekeeping;
 mod image;
+mod impact;
+mod json_body;
 mod keyed_semaphore;
 mod lifecycle;
+mod limits;
 mod login_policy;
 mod masking;
 mod memory_budget;
 mod metrics;
 mod mfa;
-mod names;
+mod name_normalization;
 mod pages;
+mod password_hashing;
 mod people;
 mod permission;
 mod principal;
 mod public_url;
 mod purge;
-mod query;
+mod query_string;
 mod rate_limit;
 mod records;
 mod reference_data;
@@ -44,7 +44,6 @@ mod refusal_log;
 mod retention;
 mod routes;
 mod running_platform;
-mod search;
 mod server;
 mod session;
 mod settings;
@@ -53,6 +52,7 @@ mod subscription;
 mod tenant;
 mod tenant_availability;
 mod tenant_response;
+mod tenant_search;
 mod time;
 mod token;
 
@@ -73,10 +73,10 @@ pub use backup::{Backup, BackupError, Restore};
 pub use credential::{Credential, CredentialCommand, CredentialError};
 pub use export::S3Key;
 pub use flags::{CommandError, PlatformCommand, PlatformFlags};
-pub use hashing::PasswordHashCost;
 pub use login_policy::ip_network::IpNetwork;
 pub use mfa::duo::{DuoConfig, DuoDomain};
-pub use names::{NamesCommand, NamesError};
+pub use name_normalization::{NamesCommand, NamesError};
+pub use password_hashing::PasswordHashCost;
 pub use permission::{
     ApiRoute, CallerRelation, HttpMethod, Permission, PermissionRule, ROUTES, ReauthPolicy,
     RoleScope as PermissionScope, RouteOperation, RouteRequirements,
@@ -86,7 +86,7 @@ pub use rate_limit::RateLimits;
 pub use running_platform::RunningPlatform;
 
 /// Default time for which a terminated tenant's data is kept.
-const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
+const DEFAULT_PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 /// Default time for which the audit log and the login history are kept: more than the twelve months that PCI DSS
 /// requires.
@@ -99,7 +99,7 @@ const DATABASE_WAIT: Duration = Duration::from_secs(10);
 const DATABASE_CONNECTIONS: u32 = 8;
 
 /// Default name of the product, as its documentation writes it.
-pub const PRODUCT: &str = "OpsRamp";
+pub const DEFAULT_PRODUCT_NAME: &str = "OpsRamp";
 
 /// Configuration of a platform.
 #[derive(Clone)]
@@ -162,13 +162,13 @@ impl Config {
             export_s3: None,
             retry: Duration::from_secs(1),
             export_timeout: export::schedule::RUN_TIMEOUT,
-            purge_after: PURGE_AFTER,
+            purge_after: DEFAULT_PURGE_AFTER,
             log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
             database_connections: DATABASE_CONNECTIONS,
             login: LoginConfig::default(),
             proxies: Vec::new(),
-            product: PRODUCT.to_owned(),
+            product: DEFAULT_PRODUCT_NAME.to_owned(),
             public_url: None,
             duo: DuoConfig::default(),
             limits: Some(RateLimits::default()),
@@ -274,7 +274,7 @@ impl From<sqlx::migrate::MigrateError> for PlatformStartError {
 struct App {
     store: store::Store,
     /// Whether the extensions are enabled.
-    extensions: bool,
+    has_extensions: bool,
     limiter: Option<rate_limit::RateLimiter>,
     metrics: metrics::PlatformMetrics,
     decoders: Semaphore,
@@ -294,7 +294,7 @@ struct App {
     proxies: Vec<IpNetwork>,
     product: String,
     duo: mfa::duo::DuoClient,
-    hasher: hashing::PasswordHasher,
+    hasher: password_hashing::PasswordHasher,
     /// Lets one password check at a time run for each pair of account and source.
     password_checks: keyed_semaphore::KeyedSemaphore<people::authentication::AttemptKey>,
     /// Refused requests by kind and source, and refused logins and keys by account.
@@ -302,9 +302,9 @@ struct App {
     failed_logins: refusal_log::RefusalCounter,
     /// Denied attempts that are not yet written to the audit log.
     denial_sampler: audit::DenialSampler,
-    vault: mfa::Vault,
+    vault: mfa::SecretCipher,
     /// Encrypts the secrets of streams.
-    stream_vault: mfa::Vault,
+    stream_vault: mfa::SecretCipher,
     readiness: store::Readiness,
 }
 
@@ -324,9 +324,9 @@ async fn open_app(config: &Config, url: &str) -> Result<(Arc<App>, Option<Creden
     // Boxed because the future of the migrations is too large for a caller's stack.
     let store = Box::pin(store::Store::open_with(&config.database, pools)).await?;
     let seal = audit::open_seal(&store, config.audit_key.as_deref()).await?;
-    let vault = mfa::Vault::for_second_factors(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
-    let stream_vault = mfa::Vault::for_streams(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
-    let hasher = hashing::PasswordHasher::new(config.login.password_hash_cost, config.login.max_hash_wait);
+    let vault = mfa::SecretCipher::for_second_factors(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
+    let stream_vault = mfa::SecretCipher::for_streams(seal.key()).map_err(|_| PlatformStartError::NoRandomness)?;
+    let hasher = password_hashing::PasswordHasher::new(config.login.password_hash_cost, config.login.max_hash_wait);
     let metrics = metrics::PlatformMetrics::new(&store, &hasher);
     // Other machines cannot reach this process under its own address.
     let public = config.public_url.as_ref().map(ToString::to_string);
@@ -334,12 +334,12 @@ async fn open_app(config: &Config, url: &str) -> Result<(Arc<App>, Option<Creden
         Box::pin(credential::load_or_create_first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
     let app = App {
         store,
-        extensions: !config.documented_only,
+        has_extensions: !config.documented_only,
         limiter: config.limits.map(rate_limit::RateLimiter::new),
         metrics,
-        decoders: Semaphore::new(bounds::DECODERS),
-        readers: Semaphore::new(bounds::READERS),
-        readers_per_partner: keyed_semaphore::KeyedSemaphore::new(bounds::READERS_PER_PARTNER),
+        decoders: Semaphore::new(limits::MAX_CONCURRENT_DECODES),
+        readers: Semaphore::new(limits::MAX_CONCURRENT_PAGE_READS),
+        readers_per_partner: keyed_semaphore::KeyedSemaphore::new(limits::MAX_PAGE_READS_PER_PARTNER),
         memory_budget: Arc::default(),
         image_cache: image::ImageCache::default(),
         seal,
@@ -379,7 +379,7 @@ pub async fn start(config: Config) -> Result<RunningPlatform, PlatformStartError
         tokio::spawn(housekeeping::run_maintenance(Arc::clone(&app))),
         tokio::spawn(audit::run_omitted_denials_report(Arc::clone(&app))),
     ];
-    tracing::info!(url, extensions = app.extensions, "the platform answers");
+    tracing::info!(url, extensions = app.has_extensions, "the platform answers");
     Ok(RunningPlatform { url, credential, stop, server, jobs, app })
 }
 

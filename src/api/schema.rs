@@ -165,16 +165,16 @@ fn disambiguate_descriptions(schema: &mut Value) {
     });
 }
 
-fn visit_descriptions(schema: &mut Value, path: &mut Vec<String>, act: &mut dyn FnMut(&[String], &mut String)) {
+fn visit_descriptions(schema: &mut Value, path: &mut Vec<String>, action: &mut dyn FnMut(&[String], &mut String)) {
     let Some(node) = schema.as_object_mut() else { return };
     if let Some(Value::String(text)) = node.get_mut("description") {
-        act(path, text);
+        action(path, text);
     }
     visit_children(node, &mut |name, child| {
         if !name.is_empty() {
             path.push(name.to_owned());
         }
-        visit_descriptions(child, path, act);
+        visit_descriptions(child, path, action);
         if !name.is_empty() {
             path.pop();
         }

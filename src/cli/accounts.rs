@@ -11,21 +11,21 @@ use super::failure::Failure;
 use super::inventory::object_label;
 use super::object_arg::list_objects;
 use super::object_platform::outcome_message;
-use super::references::{ReferenceError, References};
+use super::references::{ReferenceError, ReferenceReader};
 use crate::api::Partner;
 use crate::connect::{CallError, PlatformClient};
 use crate::object::TenantResource as _;
 use crate::plan::Digest;
 
 /// Number of credentials that are checked at the same time.
-const AT_ONCE: usize = 8;
+const CONCURRENT_CHECKS: usize = 8;
 
 /// The distinct connections of Partners.
 #[derive(Default)]
 pub(crate) struct PlatformAccounts {
     /// Connections by their fingerprint.
     connections: BTreeMap<Digest, AccountConnection>,
-    unusable: Vec<Unusable>,
+    unusable: Vec<UnusableConnection>,
 }
 
 /// A connection and its Partners.
@@ -36,15 +36,15 @@ struct AccountConnection {
 }
 
 /// A Partner whose connection cannot be used.
-pub(crate) struct Unusable {
+pub(crate) struct UnusableConnection {
     /// The Partner.
     pub(crate) partner: String,
     /// The reason.
-    pub(crate) why: String,
+    pub(crate) reason: String,
 }
 
-impl From<Unusable> for Failure {
-    fn from(Unusable { partner, why }: Unusable) -> Self {
+impl From<UnusableConnection> for Failure {
+    fn from(UnusableConnection { partner, reason: why }: UnusableConnection) -> Self {
         Self::new(why).about(partner)
     }
 }
@@ -54,12 +54,12 @@ pub(crate) struct UsableAccounts {
     /// One platform for each account.
     pub(crate) platforms: Vec<PlatformClient>,
     /// Partners whose connection cannot be used.
-    pub(crate) unusable: Vec<Unusable>,
+    pub(crate) unusable: Vec<UnusableConnection>,
 }
 
 /// What identifies an account.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Account {
+struct AccountId {
     host: String,
     tenant: String,
 }
@@ -67,11 +67,11 @@ struct Account {
 impl UsableAccounts {
     /// Collects the connections of all Partners in the cluster, or in one namespace.
     pub(crate) async fn from_cluster(
-        given: ConnectionOverride,
+        connection_override: ConnectionOverride,
         cluster: &Cluster,
         namespace: Option<&str>,
     ) -> Result<Self, Failure> {
-        let mut references = References::from_cluster_only(given);
+        let mut references = ReferenceReader::from_cluster_only(connection_override);
         let mut accounts = PlatformAccounts::default();
         let partners = list_objects::<Partner>(cluster, namespace).await?.understood;
         for partner in partners.iter().filter(|partner| partner.connection_secret().is_some()) {
@@ -95,7 +95,7 @@ impl PlatformAccounts {
                     ReferenceError::Failure(failure) => failure.message,
                     ReferenceError::Outcome(outcome) => outcome_message(outcome),
                 };
-                self.unusable.push(Unusable { partner: object_label(partner), why });
+                self.unusable.push(UnusableConnection { partner: object_label(partner), reason: why });
             }
         }
     }
@@ -105,22 +105,22 @@ impl PlatformAccounts {
     /// credentials.
     pub(crate) async fn check_credentials(self) -> UsableAccounts {
         let Self { connections, mut unusable } = self;
-        let away = Away::default();
+        let away = UnreachableHosts::default();
         let checks = connections.into_values().map(async |connection| {
             let checked = away.check(&connection.platform).await;
             (connection, checked)
         });
         // The order is fixed, so that the same credential is chosen each time.
-        let mut checks = futures::stream::iter(checks).buffered(AT_ONCE);
-        let mut platforms: BTreeMap<Account, PlatformClient> = BTreeMap::new();
+        let mut checks = futures::stream::iter(checks).buffered(CONCURRENT_CHECKS);
+        let mut platforms: BTreeMap<AccountId, PlatformClient> = BTreeMap::new();
         while let Some((AccountConnection { platform, partners }, checked)) = checks.next().await {
             match checked {
                 Ok(()) => {
-                    let account = Account { host: platform.host(), tenant: platform.tenant_id().to_owned() };
+                    let account = AccountId { host: platform.host(), tenant: platform.tenant_id().to_owned() };
                     platforms.entry(account).or_insert(platform);
                 }
                 Err(error) => {
-                    let of = |partner| Unusable { partner, why: error.to_string() };
+                    let of = |partner| UnusableConnection { partner, reason: error.to_string() };
                     unusable.extend(partners.into_iter().map(of));
                 }
             }
@@ -131,9 +131,9 @@ impl PlatformAccounts {
 
 /// Hosts that did not answer, each with its error.
 #[derive(Default)]
-struct Away(Mutex<BTreeMap<String, CallError>>);
+struct UnreachableHosts(Mutex<BTreeMap<String, CallError>>);
 
-impl Away {
+impl UnreachableHosts {
     async fn check(&self, platform: &PlatformClient) -> Result<(), CallError> {
         let host = platform.host();
         if let Some(error) = self.hosts().get(&host) {

@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterFlags};
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::inventory::object_label;
 use super::object_arg::{AnyObject, ObjectArg, connect_required, object_argument};
@@ -33,7 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 )]
 pub(crate) struct CancelFlags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Longest wait, in seconds, for what became of a late cancel.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
@@ -59,12 +59,12 @@ async fn cancel_termination<K: TenantResource>(object: &K, flags: &CancelFlags, 
             output::print_note(&format!("{}: {}", object_label(object), nothing_to_cancel_message(object)));
             return Ok(ExitKind::Success);
         }
-        WriteOutcome::Gone => return report_outcome(read_outcome_event(object, cluster).await?, object),
+        WriteOutcome::Gone => return print_cancel_outcome(read_outcome_event(object, cluster).await?, object),
     };
     if target.dry_run == DryRun::None && may_have_terminated(termination_status(object.as_ref())) {
         output::print_note("the call that ends the tenant may have been made: waiting for what became of it");
         let became = wait_for_outcome(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
-        return report_outcome(became, object.as_ref());
+        return print_cancel_outcome(became, object.as_ref());
     }
     output::print(&format!(
         "the consent is taken back on {}{}\n",
@@ -144,9 +144,9 @@ enum CancelOutcome {
     Unknown,
 }
 
-fn report_outcome<K: TenantResource>(became: CancelOutcome, object: &K) -> CommandResult {
+fn print_cancel_outcome<K: TenantResource>(outcome: CancelOutcome, object: &K) -> CommandResult {
     let tenant = unique_id(object).unwrap_or("without an id");
-    match became {
+    match outcome {
         CancelOutcome::Cancelled => {
             output::print(&format!("the consent is taken back on {}\n", object_label(object)))?;
             output::print_note(&format!("it came in time: tenant `{tenant}` lives"));

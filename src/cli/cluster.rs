@@ -9,9 +9,9 @@ use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
-use super::inventory::unsupported_failure;
+use super::inventory::not_understood_failure;
 use super::output;
 use crate::api::Partner;
 use crate::object::{ParsedObject, unique_id};
@@ -25,10 +25,10 @@ pub(crate) struct ClusterFlags {
     #[arg(long, global = true, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; default: its current one.
-    #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(completion_candidates::contexts))]
     context: Option<String>,
     /// Namespace of objects that name none; default: that of the context.
-    #[arg(short, long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::namespaces))]
+    #[arg(short, long, global = true, value_name = "NAME", add = ArgValueCompleter::new(completion_candidates::namespaces))]
     namespace: Option<String>,
     /// Cluster of the kubeconfig; default: that of the context.
     #[arg(long, global = true, value_name = "NAME")]
@@ -183,7 +183,7 @@ impl Cluster {
         for partner in listed.items {
             match partner.into_understood() {
                 Ok(partner) => partners.extend(unique_id(&partner).map(str::to_owned).map(|id| (id, partner))),
-                Err(other) => output::print_note(&unsupported_failure(TenantKind::Partner, &other).to_string()),
+                Err(other) => output::print_note(&not_understood_failure(TenantKind::Partner, &other).to_string()),
             }
         }
         Ok(partners)

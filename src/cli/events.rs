@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::colour::Tone;
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::leader::format_age;
 use super::object_arg::{AnyObject, ObjectArg, connect_required};
@@ -28,7 +28,7 @@ use crate::object::uid;
 )]
 pub(crate) struct EventsFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// All namespaces.
     #[arg(short = 'A', long, conflicts_with = "object")]

@@ -1,10 +1,10 @@
 //! `export`: writes every tenant as a manifest that adopts it without a change.
 
+mod client_defaults;
 mod declarable;
-mod defaults;
 mod files;
 mod names;
-mod new_tenant;
+mod new_tenant_defaults;
 mod spec;
 mod tenant_reader;
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::accounts::{Unusable, UsableAccounts};
+use super::accounts::{UnusableConnection, UsableAccounts};
 use super::cluster::{Cluster, ClusterFlags};
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
@@ -26,7 +26,7 @@ use crate::wire::Mark;
 use declarable::DeclarableSchemas;
 use files::ExportFiles;
 use names::{UsedNames, is_system_namespace};
-use new_tenant::NewTenantDefaults;
+use new_tenant_defaults::NewTenantDefaults;
 use spec::{ExportedSpec, SpecContext};
 use tenant_reader::{FailedPartner, PartnerReads, PartnerTenants, ReadTenant, read_all_partners};
 
@@ -91,7 +91,7 @@ impl ExportFlags {
 pub(crate) async fn run(flags: &ExportFlags, cluster: &ClusterFlags) -> CommandResult {
     let folder = flags.output_folder()?;
     let connected = cluster.connect().await?;
-    let Chosen { platform, unusable } = select_platform(flags, connected.as_ref()).await?;
+    let SelectedPlatform { platform, unusable } = select_platform(flags, connected.as_ref()).await?;
     let declared = match &connected {
         Some(connected) => connected.partners_by_tenant_id().await?,
         None => BTreeMap::new(),
@@ -121,29 +121,33 @@ pub(crate) async fn run(flags: &ExportFlags, cluster: &ClusterFlags) -> CommandR
 }
 
 /// The platform that is exported.
-struct Chosen {
+struct SelectedPlatform {
     platform: PlatformClient,
     /// Why Partners of the cluster lead to no platform.
     unusable: Vec<Failure>,
 }
 
 /// Selects the platform that a flag names, or the one that the Partners of the cluster lead to.
-async fn select_platform(flags: &ExportFlags, cluster: Option<&Cluster>) -> Result<Chosen, Vec<Failure>> {
+async fn select_platform(flags: &ExportFlags, cluster: Option<&Cluster>) -> Result<SelectedPlatform, Vec<Failure>> {
     let given = flags.connection.connection_override(cluster).await?;
     let name_it = "give the connection with `--connection FILE` or `--connection-secret NAME`";
     let cluster = match (&given.platform, cluster) {
-        (Some(named), _) => return Ok(Chosen { platform: named.clone(), unusable: Vec::new() }),
+        (Some(named), _) => return Ok(SelectedPlatform { platform: named.clone(), unusable: Vec::new() }),
         (None, None) => return Err(Failure::new(format!("the platform must be named: {name_it}")).into()),
         (None, Some(cluster)) => cluster,
     };
     let UsableAccounts { mut platforms, unusable } = UsableAccounts::from_cluster(given, cluster, None).await?;
     match (platforms.pop(), platforms.as_slice()) {
-        (Some(platform), []) => Ok(Chosen { platform, unusable: unusable.into_iter().map(Failure::from).collect() }),
+        (Some(platform), []) => {
+            Ok(SelectedPlatform { platform, unusable: unusable.into_iter().map(Failure::from).collect() })
+        }
         (None, _) if unusable.is_empty() => {
             Err(Failure::new(format!("no Partner names a connection: {name_it}")).into())
         }
         (None, _) => {
-            let failure = |Unusable { partner, why }| Failure::new(format!("{why}; or {name_it}")).about(partner);
+            let failure = |UnusableConnection { partner, reason: why }| {
+                Failure::new(format!("{why}; or {name_it}")).about(partner)
+            };
             Err(unusable.into_iter().map(failure).collect())
         }
         (Some(one), others) => {
@@ -181,12 +185,12 @@ struct ExportedName {
 
 impl ExportRun<'_> {
     /// Reserves the names of objects that already have a tenant.
-    fn reserve_marked_names(&mut self, family: &PartnerTenants) {
-        for (kind, found) in family
+    fn reserve_marked_names(&mut self, partner_tenants: &PartnerTenants) {
+        for (kind, found) in partner_tenants
             .partner
             .iter()
             .map(|found| (TenantKind::Partner, found))
-            .chain(family.clients.iter().map(|found| (TenantKind::Client, found)))
+            .chain(partner_tenants.clients.iter().map(|found| (TenantKind::Client, found)))
         {
             if let Some(Mark { namespace, name, .. }) = valid_mark(found) {
                 self.namespaces.reserve_name(namespace);
@@ -195,25 +199,29 @@ impl ExportRun<'_> {
         }
     }
 
-    fn export_partner_tenants(&mut self, family: &PartnerTenants) -> Result<(), Failure> {
-        let PartnerTenants { id, partner, clients, left_out } = family;
+    fn export_partner_tenants(&mut self, partner_tenants: &PartnerTenants) -> Result<(), Failure> {
+        let PartnerTenants { id, partner, clients, left_out } = partner_tenants;
         self.left_out.extend(left_out.iter().cloned());
         let (own, seat) = match partner {
             None => (BTreeMap::new(), None),
             Some(partner) => {
-                let seat = self.choose_name(TenantKind::Partner, partner, None);
+                let exported_name = self.choose_name(TenantKind::Partner, partner, None);
                 let all: Vec<_> = clients.iter().map(|client| &client.inspection).collect();
                 let (block, own) = if let Some(object) = self.declared.get(id) {
                     declared_client_defaults(object)
                 } else {
-                    let shared =
-                        defaults::common_settings(&all, &self.schemas, NewTenantDefaults::new(self.flags.all_fields));
-                    let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::defaults_block(&shared)}));
+                    let shared = client_defaults::common_settings(
+                        &all,
+                        &self.schemas,
+                        NewTenantDefaults::new(self.flags.all_fields),
+                    );
+                    let block =
+                        (!shared.is_empty()).then(|| json!({"defaults": client_defaults::defaults_block(&shared)}));
                     (block, shared)
                 };
                 // Clients of a partner that cannot be declared refer to it by its id.
-                let is_declared = self.export_partner(partner, &seat, block)?;
-                if is_declared { (own, Some(seat)) } else { (BTreeMap::new(), None) }
+                let is_declared = self.export_partner(partner, &exported_name, block)?;
+                if is_declared { (own, Some(exported_name)) } else { (BTreeMap::new(), None) }
             }
         };
         for client in clients {
@@ -223,14 +231,19 @@ impl ExportRun<'_> {
     }
 
     /// Chooses namespace and name of an object: from the tenant's mark, otherwise in the namespace of its Partner.
-    fn choose_name(&mut self, kind: TenantKind, found: &ReadTenant, above: Option<&ExportedName>) -> ExportedName {
-        if let Some(Mark { namespace, name, .. }) = valid_mark(found)
+    fn choose_name(
+        &mut self,
+        kind: TenantKind,
+        tenant: &ReadTenant,
+        partner_name: Option<&ExportedName>,
+    ) -> ExportedName {
+        if let Some(Mark { namespace, name, .. }) = valid_mark(tenant)
             && self.occupied_places.insert((namespace.clone(), kind, name.clone()))
         {
             return ExportedName { namespace: namespace.clone(), name: name.clone() };
         }
-        let observed = &found.inspection.observed;
-        let namespace = match (self.namespace, above) {
+        let observed = &tenant.inspection.observed;
+        let namespace = match (self.namespace, partner_name) {
             (Some(namespace), _) => namespace.to_owned(),
             (None, Some(above)) => above.namespace.clone(),
             (None, None) => {
@@ -245,30 +258,30 @@ impl ExportRun<'_> {
 
     fn export_partner(
         &mut self,
-        found: &ReadTenant,
-        seat: &ExportedName,
+        tenant: &ReadTenant,
+        exported_name: &ExportedName,
         clients: Option<Json>,
     ) -> Result<bool, Failure> {
-        let mut written = self.build_spec(TenantKind::Partner, found, &BTreeMap::new(), seat);
+        let mut written = self.build_spec(TenantKind::Partner, tenant, &BTreeMap::new(), exported_name);
         if let Some(clients) = clients {
             written.spec["clients"] = clients;
         }
         written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
-        self.add_object_files(TenantKind::Partner, seat, found, written)
+        self.add_object_files(TenantKind::Partner, exported_name, tenant, written)
     }
 
     fn export_client(
         &mut self,
-        found: &ReadTenant,
+        tenant: &ReadTenant,
         partner: &str,
-        above: Option<&ExportedName>,
+        partner_name: Option<&ExportedName>,
         defaults: &BTreeMap<Field, Value>,
     ) -> Result<(), Failure> {
         let fallback = ExportedName { namespace: names::slug(partner), name: String::new() };
-        let seat = self.choose_name(TenantKind::Client, found, Some(above.unwrap_or(&fallback)));
-        let mut written = self.build_spec(TenantKind::Client, found, defaults, &seat);
-        match above {
-            Some(above) if above.namespace == seat.namespace => {
+        let exported_name = self.choose_name(TenantKind::Client, tenant, Some(partner_name.unwrap_or(&fallback)));
+        let mut written = self.build_spec(TenantKind::Client, tenant, defaults, &exported_name);
+        match partner_name {
+            Some(above) if above.namespace == exported_name.namespace => {
                 written.spec["partnerRef"] = json!({"name": above.name});
             }
             Some(above) => {
@@ -279,21 +292,21 @@ impl ExportRun<'_> {
                 written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
             }
         }
-        self.add_object_files(TenantKind::Client, &seat, found, written).map(drop)
+        self.add_object_files(TenantKind::Client, &exported_name, tenant, written).map(drop)
     }
 
     fn build_spec(
         &self,
         kind: TenantKind,
-        found: &ReadTenant,
+        tenant: &ReadTenant,
         defaults: &BTreeMap<Field, Value>,
-        seat: &ExportedName,
+        exported_name: &ExportedName,
     ) -> ExportedSpec {
-        let images = images_config_map_name(kind.name(), &seat.name);
+        let images = images_config_map_name(kind.name(), &exported_name.name);
         let unchosen = NewTenantDefaults::new(self.flags.all_fields);
         spec::build_exported_spec(
             kind,
-            &found.inspection,
+            &tenant.inspection,
             defaults,
             &SpecContext { schemas: &self.schemas, images: &images, unchosen },
         )
@@ -303,14 +316,14 @@ impl ExportRun<'_> {
     fn add_object_files(
         &mut self,
         kind: TenantKind,
-        seat: &ExportedName,
-        found: &ReadTenant,
+        exported_name: &ExportedName,
+        tenant: &ReadTenant,
         written: ExportedSpec,
     ) -> Result<bool, Failure> {
         let ExportedSpec { mut spec, images, mut left_out, values } = written;
-        let ExportedName { namespace, name } = seat;
+        let ExportedName { namespace, name } = exported_name;
         if !values.contains_key(&Field::Name) {
-            let id = &found.inspection.observed.unique_id;
+            let id = &tenant.inspection.observed.unique_id;
             self.left_out.extend(left_out.iter().map(|one| format!("{} {id} as a whole: {one}", kind.name())));
             return Ok(false);
         }
@@ -318,7 +331,7 @@ impl ExportRun<'_> {
             let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             self.files.add_object(format!("{namespace}/namespace.yaml"), &object, &[])?;
         }
-        let id = &found.inspection.observed.unique_id;
+        let id = &tenant.inspection.observed.unique_id;
         spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
         let mut object = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind.name(),
@@ -338,7 +351,7 @@ impl ExportRun<'_> {
         if !images.is_empty() {
             let mut data = json!({});
             for (key, field) in images {
-                let bytes = found.images.get(&field).cloned().unwrap_or_default();
+                let bytes = tenant.images.get(&field).cloned().unwrap_or_default();
                 data[key] = json!(k8s_openapi::ByteString(bytes));
             }
             let map = json!({
@@ -358,7 +371,7 @@ impl ExportRun<'_> {
             Some(folder) => {
                 let failed: BTreeSet<&str> = failed.iter().map(|one| one.id.as_str()).collect();
                 if !failed.is_empty() {
-                    self.files.keep_earlier(folder, &failed)?;
+                    self.files.retain_earlier_files(folder, &failed)?;
                 }
                 self.files.add_kustomization()?;
                 self.files.write_to_folder(folder)?;
@@ -373,8 +386,8 @@ impl ExportRun<'_> {
 }
 
 /// Returns the mark of a tenant if the platform shows it in full.
-fn valid_mark(found: &ReadTenant) -> Option<&Mark> {
-    match &found.inspection.observed.mark {
+fn valid_mark(tenant: &ReadTenant) -> Option<&Mark> {
+    match &tenant.inspection.observed.mark {
         // A mark whose name no object can have is ignored.
         ObservedMark::Full(mark) => (is_namespace_name(&mark.namespace) && is_object_name(&mark.name)).then_some(mark),
         ObservedMark::Short(_) | ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => None,

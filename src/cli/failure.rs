@@ -43,8 +43,8 @@ impl Failure {
     }
 
     /// Adds the location.
-    pub(crate) fn at(self, spot: &FileLocation) -> Self {
-        Self { spot: Some(spot.clone()), ..self }
+    pub(crate) fn at(self, location: &FileLocation) -> Self {
+        Self { spot: Some(location.clone()), ..self }
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn object_label<K: TenantResource>(object: &K) -> String {
 }
 
 /// Explains why an object that this program does not understand is skipped.
-pub(crate) fn unsupported_failure(kind: TenantKind, object: &NotUnderstoodObject) -> Failure {
+pub(crate) fn not_understood_failure(kind: TenantKind, object: &NotUnderstoodObject) -> Failure {
     let message = format!("{}: upgrade `kubectl tenantry` or correct the value", object.unknown_summary());
     Failure::new(message).about(format!("{} `{}`", kind.name(), object.namespaced_name()))
 }
@@ -58,7 +58,7 @@ pub(crate) struct Inventory {
     /// Clients by namespace and name.
     pub(crate) clients: BTreeMap<ObjectKey, InventoryObject<TenantClient>>,
     /// Objects of the cluster that this program does not understand.
-    pub(crate) unsupported: Vec<UnsupportedObject>,
+    pub(crate) not_understood: Vec<NotUnderstoodInput>,
     /// Secrets that the manifests hold.
     pub(crate) secrets: BTreeMap<ObjectKey, SecretSnapshot>,
     /// Files of `ConfigMaps` that the manifests hold.
@@ -68,7 +68,7 @@ pub(crate) struct Inventory {
 }
 
 /// An object of the cluster that this program does not understand.
-pub(crate) struct UnsupportedObject {
+pub(crate) struct NotUnderstoodInput {
     /// Its kind.
     pub(crate) kind: TenantKind,
     /// What was parsed of it.
@@ -77,7 +77,7 @@ pub(crate) struct UnsupportedObject {
     pub(crate) is_selected: bool,
 }
 
-impl UnsupportedObject {
+impl NotUnderstoodInput {
     fn is_object(&self, kind: TenantKind, key: &ObjectKey) -> bool {
         self.kind == kind && self.object.namespace() == key.0 && self.object.name() == key.1
     }
@@ -109,31 +109,31 @@ impl Inventory {
             .chain(clients.iter().map(|declared| namespace(&declared.object)))
             .chain([fallback.clone()])
             .collect();
-        let mut ground = Self {
+        let mut inventory = Self {
             partners: BTreeMap::new(),
             clients: BTreeMap::new(),
-            unsupported: Vec::new(),
+            not_understood: Vec::new(),
             secrets,
             files: images,
             ignored,
             cluster,
         };
-        if let Some(cluster) = &ground.cluster {
+        if let Some(cluster) = &inventory.cluster {
             let partners = list_readable_objects::<Partner>(cluster, &spaces).await?;
             let clients = list_readable_objects::<TenantClient>(cluster, &spaces).await?;
-            ground.partners = index_objects(partners, &mut ground.unsupported);
-            ground.clients = index_objects(clients, &mut ground.unsupported);
+            inventory.partners = index_objects(partners, &mut inventory.not_understood);
+            inventory.clients = index_objects(clients, &mut inventory.not_understood);
         }
-        overlay_declared(&mut ground.partners, partners, &mut ground.unsupported);
-        overlay_declared(&mut ground.clients, clients, &mut ground.unsupported);
+        overlay_declared(&mut inventory.partners, partners, &mut inventory.not_understood);
+        overlay_declared(&mut inventory.clients, clients, &mut inventory.not_understood);
         if files.is_empty() && objects.is_empty() {
-            ground.select_all(flags.namespace())?;
+            inventory.select_all(flags.namespace())?;
         }
         for object in objects {
-            ground.select_object(object, &fallback)?;
+            inventory.select_object(object, &fallback)?;
         }
-        ground.select_clients_of_selected();
-        Ok(ground)
+        inventory.select_clients_of_selected();
+        Ok(inventory)
     }
 
     fn select_all(&mut self, namespace: Option<&str>) -> Result<(), Failure> {
@@ -145,7 +145,7 @@ impl Inventory {
         let is_in = |key: &ObjectKey| namespace.is_none_or(|namespace| key.0 == namespace);
         self.partners.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_selected = true);
         self.clients.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_selected = true);
-        let others = self.unsupported.iter_mut();
+        let others = self.not_understood.iter_mut();
         let asked = others.filter(|other| namespace.is_none_or(|namespace| namespace == other.object.namespace()));
         asked.for_each(|other| other.is_selected = true);
         Ok(())
@@ -165,7 +165,7 @@ impl Inventory {
             }
             _ => return Err(unknown()),
         };
-        let other = self.unsupported.iter_mut().find(|other| other.is_object(kind, &key));
+        let other = self.not_understood.iter_mut().find(|other| other.is_object(kind, &key));
         let asked = asked.or(other.map(|other| &mut other.is_selected));
         match asked {
             Some(asked) => *asked = true,
@@ -205,7 +205,7 @@ impl Inventory {
     /// Returns the Partner that a Client names, if this program does not understand it.
     pub(crate) fn unsupported_partner(&self, namespace: &str, name: &str) -> Option<&NotUnderstoodObject> {
         let key = (namespace.to_owned(), name.to_owned());
-        self.unsupported.iter().find(|other| other.is_object(TenantKind::Partner, &key)).map(|other| &other.object)
+        self.not_understood.iter().find(|other| other.is_object(TenantKind::Partner, &key)).map(|other| &other.object)
     }
 
     /// Returns the Partner that an object names.
@@ -222,7 +222,7 @@ pub(crate) fn object_key<K: TenantResource>(object: &K) -> ObjectKey {
 
 fn index_objects<K: TenantResource>(
     objects: Vec<ParsedObject<K>>,
-    others: &mut Vec<UnsupportedObject>,
+    others: &mut Vec<NotUnderstoodInput>,
 ) -> BTreeMap<ObjectKey, InventoryObject<K>> {
     let subject = |object: K| {
         (object_key(&object), InventoryObject { object, declared: None, replaced: None, is_selected: false })
@@ -231,7 +231,7 @@ fn index_objects<K: TenantResource>(
     for object in objects {
         match object.into_understood() {
             Ok(object) => understood.extend([subject(object)]),
-            Err(object) => others.push(UnsupportedObject { kind: K::KIND, object: *object, is_selected: false }),
+            Err(object) => others.push(NotUnderstoodInput { kind: K::KIND, object: *object, is_selected: false }),
         }
     }
     understood
@@ -241,7 +241,7 @@ fn index_objects<K: TenantResource>(
 fn overlay_declared<K: TenantResource>(
     subjects: &mut BTreeMap<ObjectKey, InventoryObject<K>>,
     declared: Vec<DeclaredObject<K>>,
-    others: &mut [UnsupportedObject],
+    others: &mut [NotUnderstoodInput],
 ) {
     for declared in declared {
         let (mut object, declared) = declared.into_parts();

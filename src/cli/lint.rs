@@ -1,8 +1,8 @@
 //! `lint`: finds what can be known about manifests without a cluster and without a platform.
 
+mod cel_rules;
 mod patch;
 mod report;
-mod rules;
 mod scalars;
 mod schema;
 mod semantics;
@@ -18,7 +18,7 @@ use super::failure::{Failure, FileLocation};
 use super::manifest::{FileFlags, ManifestSource, Manifests, ReadContext, YamlDocument};
 use super::{CommandResult, ExitKind, output};
 use crate::api::{GROUP, VERSION};
-use rules::{CelRules, Verdict};
+use cel_rules::{CelRuleResult, CelRules};
 use scalars::MisreadScalar;
 use schema::{KindSchema, SchemaViolation};
 
@@ -41,12 +41,12 @@ pub(crate) struct LintFlags {
     files: FileFlags,
     /// Form of what is found.
     #[arg(short, long, value_enum, default_value = "text")]
-    output: LintForm,
+    output: LintFormat,
 }
 
 /// Form of what is found.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum LintForm {
+enum LintFormat {
     /// A line each, for people.
     Text,
     /// JSON.
@@ -126,8 +126,8 @@ struct LintFinding {
 }
 
 impl LintFinding {
-    fn new(mistake: LintRule, failure: Failure) -> Self {
-        Self { rule: mistake, failure, path: None, column: None }
+    fn new(rule: LintRule, failure: Failure) -> Self {
+        Self { rule, failure, path: None, column: None }
     }
 
     /// Returns the sort key: findings follow the order of the files.
@@ -148,9 +148,9 @@ pub(crate) async fn run(flags: &LintFlags, cluster: &ClusterFlags) -> CommandRes
     }
     let (findings, seen) = linter.into_findings();
     let text = match form {
-        LintForm::Text => report::render_text(&findings),
-        LintForm::Json => report::render_json(&findings)?,
-        LintForm::Sarif => report::render_sarif(&findings)?,
+        LintFormat::Text => report::render_text(&findings),
+        LintFormat::Json => report::render_json(&findings)?,
+        LintFormat::Sarif => report::render_sarif(&findings)?,
     };
     output::print(&text)?;
     output::print_note(&report::summary_line(findings.len(), &seen));
@@ -238,8 +238,8 @@ impl KindDefinition {
     pub(super) fn refusals(&self, object: &Value, old: Option<&Value>) -> Refusals {
         let misfits = self.schema.find_violations(object);
         let is_blocked = misfits.iter().any(|misfit| misfit.is_blocking);
-        let rules = if is_blocked { Verdict::default() } else { self.rules.find_violations(object, old) };
-        let misfits = misfits.into_iter().chain(rules.misfits);
+        let rules = if is_blocked { CelRuleResult::default() } else { self.rules.find_violations(object, old) };
+        let misfits = misfits.into_iter().chain(rules.violations);
         let all = misfits.map(|misfit| ApiRefusal { path: misfit.path, message: misfit.message }).collect();
         Refusals { all, not_evaluated: rules.not_evaluated }
     }
@@ -342,7 +342,7 @@ fn check_object(kind: &KindDefinition, document: &YamlDocument, text: &str) -> V
     let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
     let mut found = schema_findings(misfits, scalars::find_misread_scalars(document, &kind.schema, text));
     if can_be_asked {
-        let Verdict { misfits, not_evaluated } = kind.rules.find_violations(&document.value, None);
+        let CelRuleResult { violations: misfits, not_evaluated } = kind.rules.find_violations(&document.value, None);
         for note in not_evaluated {
             output::print_note(&note);
         }

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::output::{self, OutputFormat, format_count};
 use super::status::id_sort_key;
 use super::table::{Cell, Table};
-use super::{CommandResult, ExitKind, tenants};
+use super::{CommandResult, ExitKind, tenant_rows};
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::wire::{TIME_FORMAT, TenantSearchItem, WireTenantState};
 use clients::PartnerFilter;
@@ -48,7 +48,7 @@ pub(crate) struct ListFlags {
     sort_by: ListSortBy,
     /// Form of the list.
     #[arg(short, long, value_enum, default_value = "table")]
-    output: ListForm,
+    output: ListFormat,
     #[command(flatten)]
     connection: ConnectionFlags,
 }
@@ -89,7 +89,7 @@ enum ListSortBy {
 
 /// Form of the list.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum ListForm {
+enum ListFormat {
     Table,
     Json,
     Yaml,
@@ -141,8 +141,8 @@ impl ConsoleStatus {
         }
     }
 
-    const fn matches_filter(self, wanted: StatusFilter) -> bool {
-        match wanted {
+    const fn matches_filter(self, filter: StatusFilter) -> bool {
+        match filter {
             StatusFilter::All => true,
             StatusFilter::Active => matches!(self, Self::Active),
             StatusFilter::Inactive => matches!(self, Self::Inactive),
@@ -161,7 +161,7 @@ pub(crate) async fn run(flags: &ListFlags, cluster: &ClusterFlags) -> CommandRes
     for platform in select_platforms(flags, cluster, &mut failures).await? {
         let failed = |error: &CallError| Failure::new(format!("platform `{}`: {error}", platform.host()));
         match flags.what {
-            ListedKind::Partners => match tenants::list_tenant_rows(&platform, &partners_place(&platform)).await {
+            ListedKind::Partners => match tenant_rows::list_tenant_rows(&platform, &partners_place(&platform)).await {
                 Ok(found) => rows.extend(found.values().map(|item| ListRow::from_item(item, None))),
                 Err(error) => failures.push(failed(&error)),
             },
@@ -172,7 +172,7 @@ pub(crate) async fn run(flags: &ListFlags, cluster: &ClusterFlags) -> CommandRes
         }
     }
     if failures.is_empty() {
-        failures.extend(sought.not_found_failure());
+        failures.extend(sought.missing_partner_failure());
     }
     print_rows(rows, flags, failures.is_empty())?;
     if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
@@ -242,11 +242,11 @@ fn print_rows(mut rows: Vec<ListRow>, flags: &ListFlags, is_whole: bool) -> Resu
         rows.into_iter().partition(|row| row.status.matches_filter(flags.status));
     match flags.output {
         // A failed list is reported as a failure, so an empty table would mislead.
-        ListForm::Table if shown.is_empty() && !is_whole => {}
-        ListForm::Table if shown.is_empty() => output::print_note("there is no such tenant on the platform"),
-        ListForm::Table => output::print(&render_table(&shown, flags.what))?,
-        ListForm::Json => output::print(&OutputFormat::Json.text(&shown)?)?,
-        ListForm::Yaml => output::print(&OutputFormat::Yaml.text(&shown)?)?,
+        ListFormat::Table if shown.is_empty() && !is_whole => {}
+        ListFormat::Table if shown.is_empty() => output::print_note("there is no such tenant on the platform"),
+        ListFormat::Table => output::print(&render_table(&shown, flags.what))?,
+        ListFormat::Json => output::print(&OutputFormat::Json.text(&shown)?)?,
+        ListFormat::Yaml => output::print(&OutputFormat::Yaml.text(&shown)?)?,
     }
     let of = |status: ConsoleStatus| hidden.iter().filter(|row| row.status == status).count();
     let counts = ConsoleStatus::ALL.map(|status| (of(status), status.name()));
@@ -262,9 +262,9 @@ fn print_rows(mut rows: Vec<ListRow>, flags: &ListFlags, is_whole: bool) -> Resu
     Ok(())
 }
 
-fn render_table(rows: &[ListRow], what: ListedKind) -> String {
+fn render_table(rows: &[ListRow], kind: ListedKind) -> String {
     let mut head = vec!["NAME", "UNIQUE ID", "DATE CREATED", "STATUS"];
-    if what == ListedKind::Clients {
+    if kind == ListedKind::Clients {
         head.push("PARTNER");
     }
     let mut table = Table::new(&head);
@@ -281,7 +281,7 @@ fn render_table(rows: &[ListRow], what: ListedKind) -> String {
             Cell::from(created.as_ref()),
             Cell::with_tone(status.name(), tone),
         ];
-        if what == ListedKind::Clients {
+        if kind == ListedKind::Clients {
             cells.push(Cell::from(partner.as_ref()));
         }
         table.push(cells);

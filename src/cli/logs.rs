@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 
 use super::cluster::{Cluster, ClusterFlags};
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::leader::{OPERATOR_LABEL, read_leaders};
 use super::object_arg::{AnyObject, ObjectArg, connect_required};
@@ -29,7 +29,7 @@ const OPERATOR_CONTAINER: &str = "operator";
 )]
 pub(crate) struct LogsFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Go on as lines come.
     #[arg(short, long)]

@@ -110,7 +110,7 @@ impl Manifests {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    fn add_source(&mut self, source: &ManifestSource, into: &mut ReadContext<'_>) {
+    fn add_source(&mut self, source: &ManifestSource, context: &mut ReadContext<'_>) {
         let ManifestSource { file, text, .. } = source;
         let documents = match YamlDocument::parse_all(text) {
             Ok(documents) if source.is_skipped(&documents) => {
@@ -120,29 +120,29 @@ impl Manifests {
             Ok(documents) => documents,
             Err((line, why)) => {
                 let spot = FileLocation { file: file.clone(), line };
-                into.failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
+                context.failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
                 return;
             }
         };
         for document in documents {
-            self.add_document(file, document, into);
+            self.add_document(file, document, context);
         }
     }
 
     /// Adds one document, or every member of a list.
-    pub(crate) fn add_document(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
+    pub(crate) fn add_document(&mut self, file: &Path, document: YamlDocument, context: &mut ReadContext<'_>) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         let spot = |path: &str| FileLocation { file: file.to_owned(), line: document.line_of(path) };
         if version.is_empty() || kind.is_empty() {
             let missing = if version.is_empty() { "apiVersion" } else { "kind" };
             let message = format!("this object has no `{missing}`: every object needs `apiVersion` and `kind`");
-            into.failures.push(Failure::new(message).at(&spot("")));
+            context.failures.push(Failure::new(message).at(&spot("")));
             return;
         }
         if kind.ends_with("List") && document.value["items"].is_array() {
             for item in document.into_items() {
-                self.add_document(file, item, into);
+                self.add_document(file, item, context);
             }
             return;
         }
@@ -152,33 +152,33 @@ impl Manifests {
                 let message = format!(
                     "`apiVersion: {version}` is not known here: write `{GROUP}/{VERSION}`, or take the release of this program that knows it"
                 );
-                into.failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
+                context.failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
             }
-            (GROUP, "Partner") => self.add_partner(file, document, into),
-            (GROUP, "Client") => self.add_client(file, document, into),
+            (GROUP, "Partner") => self.add_partner(file, document, context),
+            (GROUP, "Client") => self.add_client(file, document, context),
             (GROUP, _) => {
                 let near = suggest_nearest(&kind, ["Partner", "Client"].into_iter());
                 let advice = near.unwrap_or_else(|| "write `Partner` or `Client`".to_owned());
-                into.failures.push(
+                context.failures.push(
                     Failure::new(format!("`kind: {kind}` does not exist in `{GROUP}`: {advice}")).at(&spot("kind")),
                 );
             }
-            ("v1", "Secret" | "ConfigMap") => self.add_data_object(file, &document, into),
+            ("v1", "Secret" | "ConfigMap") => self.add_data_object(file, &document, context),
             _ => self.ignored += 1,
         }
     }
 
-    fn add_partner(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
-        match self.parse_object::<Partner>(file, document, into.namespace) {
+    fn add_partner(&mut self, file: &Path, document: YamlDocument, context: &mut ReadContext<'_>) {
+        match self.parse_object::<Partner>(file, document, context.namespace) {
             Ok(declared) => self.partners.push(declared),
-            Err(failure) => into.failures.extend(failure),
+            Err(failure) => context.failures.extend(failure),
         }
     }
 
-    fn add_client(&mut self, file: &Path, document: YamlDocument, into: &mut ReadContext<'_>) {
-        match self.parse_object::<TenantClient>(file, document, into.namespace) {
+    fn add_client(&mut self, file: &Path, document: YamlDocument, context: &mut ReadContext<'_>) {
+        match self.parse_object::<TenantClient>(file, document, context.namespace) {
             Ok(declared) => self.clients.push(declared),
-            Err(failure) => into.failures.extend(failure),
+            Err(failure) => context.failures.extend(failure),
         }
     }
 
@@ -236,15 +236,15 @@ impl Manifests {
         Ok(())
     }
 
-    fn add_data_object(&mut self, file: &Path, document: &YamlDocument, into: &mut ReadContext<'_>) {
-        if let Err(failure) = self.record_identity(file, document, into.namespace) {
-            into.failures.push(failure);
+    fn add_data_object(&mut self, file: &Path, document: &YamlDocument, context: &mut ReadContext<'_>) {
+        if let Err(failure) = self.record_identity(file, document, context.namespace) {
+            context.failures.push(failure);
             return;
         }
         let value = &document.value;
         let is_secret = value["kind"] == "Secret";
         let key = (
-            value["metadata"]["namespace"].as_str().unwrap_or(into.namespace).to_owned(),
+            value["metadata"]["namespace"].as_str().unwrap_or(context.namespace).to_owned(),
             value["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
         );
         let mut data = BTreeMap::new();
@@ -259,8 +259,9 @@ impl Manifests {
             let path = format!("{encoded}.{name}");
             let spot = FileLocation { file: file.to_owned(), line: document.line_of(&path) };
             let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
-            into.failures
-                .push(Failure::new(message).about(manifest_label(&value["kind"], value, into.namespace)).at(&spot));
+            context
+                .failures
+                .push(Failure::new(message).about(manifest_label(&value["kind"], value, context.namespace)).at(&spot));
         }
         if is_secret {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {

@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt as _};
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
-use super::inventory::{list_pages_by_label, unsupported_failure};
+use super::inventory::{list_pages_by_label, not_understood_failure};
 use crate::api::{Partner, TenantClient};
 use crate::object::{NotUnderstoodObject, ParsedObject, TenantResource, namespace};
 use crate::plan::TenantKind;
@@ -106,7 +106,7 @@ async fn get_object<K: TenantResource>(cluster: &Cluster, name: &str) -> Result<
     if found.is_none() {
         objects.list_metadata(&ListParams::default().limit(1)).await?;
     }
-    found.map(ParsedObject::into_understood).transpose().map_err(|other| unsupported_failure(K::KIND, &other))
+    found.map(ParsedObject::into_understood).transpose().map_err(|other| not_understood_failure(K::KIND, &other))
 }
 
 /// Connects to the cluster, for a verb that needs one.
@@ -128,7 +128,7 @@ pub(crate) struct ObjectList<K> {
     /// Objects that this program understands.
     pub(crate) understood: Vec<K>,
     /// Objects that it does not understand.
-    pub(crate) unsupported: Vec<NotUnderstoodObject>,
+    pub(crate) not_understood: Vec<NotUnderstoodObject>,
 }
 
 /// Lists all objects of a kind, in the cluster or in one namespace.
@@ -150,11 +150,11 @@ pub(crate) async fn list_objects_by_label<K: TenantResource>(
         Some(name) => Api::<ParsedObject<K>>::namespaced(client, name),
         None => Api::<ParsedObject<K>>::all(client),
     };
-    let mut every = ObjectList { understood: Vec::new(), unsupported: Vec::new() };
+    let mut every = ObjectList { understood: Vec::new(), not_understood: Vec::new() };
     for object in list_pages_by_label(objects, selector).await? {
         match object.into_understood() {
             Ok(object) => every.understood.push(object),
-            Err(object) => every.unsupported.push(*object),
+            Err(object) => every.not_understood.push(*object),
         }
     }
     Ok(every)

@@ -5,13 +5,13 @@ use kube::Api;
 use super::cluster::Cluster;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::inventory::{object_label, unsupported_failure};
-use super::references::{ReferenceError, References};
+use super::inventory::{not_understood_failure, object_label};
+use super::references::{ReferenceError, ReferenceReader};
 use crate::api::{Partner, Reason};
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::object::{
-    ParentRef, ParsedObject, TenantResource, check_pinned_connection, partner_not_found, platform_error_outcome,
-    resolve_place,
+    ParentRef, ParsedObject, TenantResource, check_pinned_connection, partner_not_found_outcome,
+    platform_error_outcome, resolve_place,
 };
 use crate::plan::{PassOutcome, TenantKind};
 
@@ -37,13 +37,15 @@ pub(crate) async fn resolve_object_platform<K: TenantResource>(
     let partner = match object.parent() {
         ParentRef::Object(namespace, name) => {
             let partners = Api::<ParsedObject<Partner>>::namespaced(cluster.client.clone(), &namespace);
-            let found =
-                partners.get_opt(&name).await?.ok_or_else(|| refused(partner_not_found(object, &namespace, &name)))?;
-            Some(found.into_understood().map_err(|other| unsupported_failure(TenantKind::Partner, &other))?)
+            let found = partners
+                .get_opt(&name)
+                .await?
+                .ok_or_else(|| refused(partner_not_found_outcome(object, &namespace, &name)))?;
+            Some(found.into_understood().map_err(|other| not_understood_failure(TenantKind::Partner, &other))?)
         }
         ParentRef::Provider | ParentRef::Id(_) => None,
     };
-    let mut references = References::from_cluster_only(flags.connection_override(Some(cluster)).await?);
+    let mut references = ReferenceReader::from_cluster_only(flags.connection_override(Some(cluster)).await?);
     let platform = match references.platform_of(object, partner.as_ref(), Some(cluster)).await {
         Ok(platform) => platform,
         Err(ReferenceError::Outcome(outcome)) => return Err(refused(outcome)),
@@ -54,7 +56,7 @@ pub(crate) async fn resolve_object_platform<K: TenantResource>(
     // match.
     let recorded = object.status().and_then(|status| status.connection.as_ref());
     let tenant = recorded
-        .filter(|_| references.is_connection_named())
+        .filter(|_| references.has_connection_override())
         .map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
     check_pinned_connection(object, &platform.host(), tenant, &place).map_err(refused)?;
     Ok(ObjectPlatform { platform, place })
@@ -80,7 +82,7 @@ pub(crate) const fn is_connection_reason(reason: Reason) -> bool {
 /// Returns whether an error of a list means that the platform could not be reached, and not that this one list is
 /// unavailable. A list whose body cannot be parsed counts as unreachable.
 pub(crate) const fn is_connection_error(error: &CallError) -> bool {
-    error.is_of_connection() || matches!(error, CallError::Malformed { .. })
+    error.is_connection_error() || matches!(error, CallError::Malformed { .. })
 }
 
 /// Returns the message of an outcome that blocks the verb.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::failure::Failure;
-use super::inventory::{object_label, unsupported_failure};
+use super::inventory::{not_understood_failure, object_label};
 use crate::object::{ParsedObject, TenantResource, namespace, uid};
 
 /// Field manager of the plugin in `managedFields`.
@@ -111,7 +111,9 @@ pub(crate) async fn merge_patch_with_retry<K: TenantResource>(
             Err(error) => return Err(Failure::from(error).about(object_label(object))),
         }
         match objects.get_opt(&object.name_any()).await?.filter(|fresh| fresh.uid() == object.uid()) {
-            Some(fresh) => current = fresh.into_understood().map_err(|other| unsupported_failure(K::KIND, &other))?,
+            Some(fresh) => {
+                current = fresh.into_understood().map_err(|other| not_understood_failure(K::KIND, &other))?;
+            }
             None => return Ok(WriteOutcome::Gone),
         }
     }

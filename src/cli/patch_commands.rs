@@ -45,15 +45,15 @@ pub(crate) trait ObjectPatch {
 
 /// Patches all objects. A refusal of one does not stop the others.
 pub(crate) async fn patch_objects(
-    act: &impl ObjectPatch,
+    patch: &impl ObjectPatch,
     objects: &[AnyObject],
     target: WriteTarget<'_>,
 ) -> CommandResult {
     let mut failures = Vec::new();
     for object in objects {
         let done = match object {
-            AnyObject::Partner(partner) => patch_object(act, partner.as_ref(), target).await,
-            AnyObject::Client(client) => patch_object(act, client.as_ref(), target).await,
+            AnyObject::Partner(partner) => patch_object(patch, partner.as_ref(), target).await,
+            AnyObject::Client(client) => patch_object(patch, client.as_ref(), target).await,
         };
         failures.extend(done.err());
     }
@@ -62,27 +62,27 @@ pub(crate) async fn patch_objects(
 
 /// Patches one object. Returns whether anything was written.
 pub(crate) async fn patch_object<K: TenantResource>(
-    act: &impl ObjectPatch,
+    patch: &impl ObjectPatch,
     object: &K,
     target: WriteTarget<'_>,
 ) -> Result<bool, Failure> {
-    let written = match merge_patch_with_retry(object, target, |object| act.merge_patch(object)).await? {
+    let written = match merge_patch_with_retry(object, target, |object| patch.merge_patch(object)).await? {
         WriteOutcome::Applied(written) => written,
         WriteOutcome::Unchanged => {
-            output::print_note(&format!("{}: {}", object_label(object), act.unchanged_message()));
+            output::print_note(&format!("{}: {}", object_label(object), patch.unchanged_message()));
             return Ok(false);
         }
         WriteOutcome::Gone => {
             return Err(Failure::new("it has gone meanwhile: nothing is written").about(object_label(object)));
         }
     };
-    output::print(&format!("{}{}\n", act.done_message(&object_label(object)), target.dry_run.suffix()))?;
-    for owner in other_field_owners(written.as_ref(), act.written_fields()) {
+    output::print(&format!("{}{}\n", patch.done_message(&object_label(object)), target.dry_run.suffix()))?;
+    for owner in other_field_owners(written.as_ref(), patch.written_fields()) {
         output::print_note(&format!("{}: {owner}", object_label(object)));
     }
     // A dry run has no next step.
     if target.dry_run == DryRun::None {
-        output::print_note(&format!("{}: {}", object_label(object), act.next_step_message(written.as_ref())));
+        output::print_note(&format!("{}: {}", object_label(object), patch.next_step_message(written.as_ref())));
     }
     Ok(true)
 }

@@ -1,12 +1,12 @@
 //! `plan`: shows what the operator would do before anything is applied.
 
+mod api_validation;
+mod attach_by_mark;
 mod evaluate;
 mod markdown;
-mod offline;
 mod owner;
 mod planner;
 mod prepare;
-mod refusals;
 mod row;
 mod text;
 
@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::cluster::ClusterFlags;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::inventory::{Inventory, unsupported_failure};
+use super::inventory::{Inventory, not_understood_failure};
 use super::manifest::FileFlags;
 use super::output::{self, OutputFormat};
 use super::{CommandResult, ExitKind};
@@ -61,11 +61,11 @@ pub(crate) struct PlanFlags {
     show_unchanged: bool,
     /// Form for programs, or for a comment on a pull request.
     #[arg(short, long, value_enum)]
-    output: Option<PlanForm>,
+    output: Option<PlanFormat>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum PlanForm {
+enum PlanFormat {
     Json,
     Yaml,
     Markdown,
@@ -111,22 +111,22 @@ impl PlanReport {
 
 pub(crate) async fn run(flags: &PlanFlags, cluster: &ClusterFlags) -> CommandResult {
     let cluster = cluster.with_all_namespaces(flags.all_namespaces);
-    let ground = Inventory::load(&flags.files, &flags.objects, &cluster).await?;
-    let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
-    if ground.cluster.is_none() && given.platform.is_none() && ground.secrets.is_empty() {
+    let inventory = Inventory::load(&flags.files, &flags.objects, &cluster).await?;
+    let given = flags.connection.connection_override(inventory.cluster.as_ref()).await?;
+    if inventory.cluster.is_none() && given.platform.is_none() && inventory.secrets.is_empty() {
         let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";
         return Err(Failure::new(message).into());
     }
-    let ignored = ground.ignored;
-    let others = ground.unsupported.iter().filter(|other| other.is_selected);
-    let others: Vec<Failure> = others.map(|other| unsupported_failure(other.kind, &other.object)).collect();
+    let ignored = inventory.ignored;
+    let others = inventory.not_understood.iter().filter(|other| other.is_selected);
+    let others: Vec<Failure> = others.map(|other| not_understood_failure(other.kind, &other.object)).collect();
     let options = planner::PlanOptions { cluster_id: flags.cluster_id.clone(), read_all: flags.read_all };
-    let rows = planner::plan_all_objects(ground, given, &options).await?;
+    let rows = planner::plan_all_objects(inventory, given, &options).await?;
     let planned = PlanReport::new(rows, ignored);
     let text = match flags.output {
-        Some(PlanForm::Json) => OutputFormat::Json.text(&planned)?,
-        Some(PlanForm::Yaml) => OutputFormat::Yaml.text(&planned)?,
-        Some(PlanForm::Markdown) => markdown::render_markdown(&planned),
+        Some(PlanFormat::Json) => OutputFormat::Json.text(&planned)?,
+        Some(PlanFormat::Yaml) => OutputFormat::Yaml.text(&planned)?,
+        Some(PlanFormat::Markdown) => markdown::render_markdown(&planned),
         None => text::render_text(&planned, flags.show_unchanged),
     };
     output::print(&text)?;

@@ -42,24 +42,29 @@ impl From<Failure> for ReferenceError {
 }
 
 /// The references that were read. Many objects share a Secret.
-pub(crate) struct References {
+pub(crate) struct ReferenceReader {
     connection: ConnectionOverride,
     secrets: BTreeMap<ObjectKey, Option<SecretSnapshot>>,
     files: BTreeMap<ObjectKey, ConfigMapFiles>,
     platforms: BTreeMap<ObjectKey, PlatformClient>,
 }
 
-impl References {
+impl ReferenceReader {
     /// Creates an empty cache. `given` is what flags override.
-    pub(crate) fn new(ground: &Inventory, given: ConnectionOverride) -> Self {
-        let files = ground.files.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect();
-        let secrets = ground.secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.clone()))).collect();
-        Self { connection: given, secrets, files, platforms: BTreeMap::new() }
+    pub(crate) fn new(inventory: &Inventory, connection_override: ConnectionOverride) -> Self {
+        let files = inventory.files.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect();
+        let secrets = inventory.secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.clone()))).collect();
+        Self { connection: connection_override, secrets, files, platforms: BTreeMap::new() }
     }
 
     /// Creates a cache that reads no manifests.
-    pub(crate) fn from_cluster_only(given: ConnectionOverride) -> Self {
-        Self { connection: given, secrets: BTreeMap::new(), files: BTreeMap::new(), platforms: BTreeMap::new() }
+    pub(crate) fn from_cluster_only(connection_override: ConnectionOverride) -> Self {
+        Self {
+            connection: connection_override,
+            secrets: BTreeMap::new(),
+            files: BTreeMap::new(),
+            platforms: BTreeMap::new(),
+        }
     }
 
     /// Returns the platform of an object.
@@ -96,7 +101,7 @@ impl References {
     }
 
     /// Returns whether a flag named the connection.
-    pub(crate) fn is_connection_named(&self) -> bool {
+    pub(crate) fn has_connection_override(&self) -> bool {
         self.connection.platform.is_some()
     }
 
@@ -192,9 +197,9 @@ impl References {
 fn merge_applied_secret(
     declared: SecretSnapshot,
     SecretKeyRef { name: _, key }: &SecretKeyRef,
-    there: Option<Secret>,
+    secret: Option<Secret>,
 ) -> SecretSnapshot {
-    let Some(there) = there.map(SecretSnapshot::from) else { return declared };
+    let Some(there) = secret.map(SecretSnapshot::from) else { return declared };
     let SecretSnapshot { data, version: _, is_allowed } = declared;
     let version = if there.data.get(key) == data.get(key) { there.version } else { String::new() };
     SecretSnapshot { data, version, is_allowed: is_allowed || there.is_allowed }

@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::cluster::ClusterFlags;
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::inventory::object_label;
 use super::leader::{Leaders, read_leaders};
@@ -35,7 +35,7 @@ const MAX_SHOWN: usize = 20;
 )]
 pub(crate) struct ReleaseFlags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Every Partner and Client of the cluster, or of the namespace that -n names.
     #[arg(long)]
@@ -56,11 +56,11 @@ struct FinalizedObjects {
     partners: Vec<Partner>,
     clients: Vec<TenantClient>,
     /// Objects that this program does not understand. Only their finalizer is read and written.
-    unsupported: Vec<UnsupportedFinalized>,
+    not_understood: Vec<NotUnderstoodFinalized>,
 }
 
 /// An object that this program does not understand.
-struct UnsupportedFinalized {
+struct NotUnderstoodFinalized {
     kind: TenantKind,
     object: NotUnderstoodObject,
 }
@@ -78,16 +78,16 @@ pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> C
             );
             held.partners = partners.understood;
             held.clients = clients.understood;
-            held.unsupported = clients
-                .unsupported
+            held.not_understood = clients
+                .not_understood
                 .into_iter()
-                .map(|object| UnsupportedFinalized { kind: TenantKind::Client, object })
+                .map(|object| NotUnderstoodFinalized { kind: TenantKind::Client, object })
                 .collect();
             let others = partners
-                .unsupported
+                .not_understood
                 .into_iter()
-                .map(|object| UnsupportedFinalized { kind: TenantKind::Partner, object });
-            held.unsupported.extend(others);
+                .map(|object| NotUnderstoodFinalized { kind: TenantKind::Partner, object });
+            held.not_understood.extend(others);
         }
         Some(named) => match named.find_object(&cluster).await? {
             AnyObject::Partner(partner) => held.partners.push(*partner),
@@ -96,7 +96,7 @@ pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> C
     }
     held.partners.retain(has_finalizer);
     held.clients.retain(has_finalizer);
-    held.unsupported.retain(|other| other.object.has_finalizer());
+    held.not_understood.retain(|other| other.object.has_finalizer());
     if held.count() == 0 {
         output::print_note("no finalizer of the operator is on what was named: there is nothing to release");
         return Ok(ExitKind::Success);
@@ -104,7 +104,7 @@ pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> C
     output::print_to_stderr(&held.text());
     let target = flags.write.target(&cluster);
     if !flags.ignore_lease {
-        refuse_with_leader(&read_leaders(&cluster).await)?;
+        ensure_no_leader(&read_leaders(&cluster).await)?;
     }
     if !flags.yes && target.dry_run == DryRun::None {
         confirm_release(held.count())?;
@@ -114,7 +114,7 @@ pub(crate) async fn run(flags: &ReleaseFlags, cluster_flags: &ClusterFlags) -> C
 
 /// Refuses while an operator leads: it would add the finalizer again within seconds, and a deletion would then wait for
 /// it.
-fn refuse_with_leader(leaders: &Leaders) -> Result<(), Failure> {
+fn ensure_no_leader(leaders: &Leaders) -> Result<(), Failure> {
     if let Leaders::Unknown(why) = leaders {
         output::print_note(&format!(
             "whether an operator runs cannot be seen ({why}); one that runs puts its finalizer on again"
@@ -140,7 +140,7 @@ fn confirm_release(count: usize) -> Result<(), Failure> {
 
 impl FinalizedObjects {
     fn count(&self) -> usize {
-        self.partners.len() + self.clients.len() + self.unsupported.len()
+        self.partners.len() + self.clients.len() + self.not_understood.len()
     }
 
     /// Describes what will be done.
@@ -150,7 +150,7 @@ impl FinalizedObjects {
             .iter()
             .map(object_line)
             .chain(self.partners.iter().map(object_line))
-            .chain(self.unsupported.iter().map(UnsupportedFinalized::label_line))
+            .chain(self.not_understood.iter().map(NotUnderstoodFinalized::label_line))
             .collect();
         let more = lines.len().saturating_sub(MAX_SHOWN);
         lines.truncate(MAX_SHOWN);
@@ -161,7 +161,7 @@ impl FinalizedObjects {
             "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
         let going = self.clients.iter().filter(|one| is_deleting(*one)).count()
             + self.partners.iter().filter(|one| is_deleting(*one)).count()
-            + self.unsupported.iter().filter(|other| other.object.is_deleting()).count();
+            + self.not_understood.iter().filter(|other| other.object.is_deleting()).count();
         let tail = match going {
             0 => String::new(),
             _ => {
@@ -180,9 +180,9 @@ fn object_line<K: TenantResource>(object: &K) -> String {
 }
 
 /// Releases Clients before Partners, so that no Client is left without its Partner.
-async fn release_objects(held: &FinalizedObjects, to: WriteTarget<'_>) -> CommandResult {
-    let FinalizedObjects { partners, clients, unsupported: others } = held;
-    let count = held.count();
+async fn release_objects(objects: &FinalizedObjects, to: WriteTarget<'_>) -> CommandResult {
+    let FinalizedObjects { partners, clients, not_understood: others } = objects;
+    let count = objects.count();
     let mut progress = ProgressLine::begin("released");
     let mut failures = Vec::new();
     let mut take = |result: Result<String, Failure>| {
@@ -206,7 +206,7 @@ async fn release_objects(held: &FinalizedObjects, to: WriteTarget<'_>) -> Comman
     if failures.is_empty() { Ok(ExitKind::Success) } else { Err(failures) }
 }
 
-impl UnsupportedFinalized {
+impl NotUnderstoodFinalized {
     fn object_label(&self) -> String {
         format!("{} `{}`", self.kind.name(), self.object.namespaced_name())
     }

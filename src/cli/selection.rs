@@ -4,7 +4,7 @@
 use clap_complete::ArgValueCompleter;
 
 use super::cluster::Cluster;
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::object_arg::{AnyObject, ObjectArg, ObjectList, list_objects_by_label};
 use super::output;
@@ -49,7 +49,7 @@ impl ObjectScope {
 #[command(group = clap::ArgGroup::new("targets").args(["object", "all", "selector"]).required(true))]
 pub(crate) struct ObjectSelection {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 1..=2, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 1..=2, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Every Partner and Client of the namespace, or of all with -A.
     #[arg(long)]
@@ -83,10 +83,10 @@ impl ObjectSelection {
     }
 }
 
-fn drop_unsupported<K: TenantResource>(every: ObjectList<K>) -> Vec<K> {
-    for other in &every.unsupported {
+fn drop_unsupported<K: TenantResource>(objects: ObjectList<K>) -> Vec<K> {
+    for other in &objects.not_understood {
         let why = other.unknown_summary();
         output::print_note(&format!("{} `{}` is left out: {why}", K::KIND.name(), other.namespaced_name()));
     }
-    every.understood
+    objects.understood
 }

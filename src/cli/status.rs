@@ -1,15 +1,15 @@
 //! `status`: shows one object on one screen, or all of them in a list.
 
 mod advice;
+mod details;
 mod list;
-mod screen;
 mod watch;
 
 use clap::ValueEnum;
 use clap_complete::ArgValueCompleter;
 
 use super::cluster::{Cluster, ClusterFlags};
-use super::complete;
+use super::completion_candidates;
 use super::failure::Failure;
 use super::leader::{Leaders, read_leaders};
 use super::object_arg::{AnyObject, ObjectArg, connect_required};
@@ -34,7 +34,7 @@ use list::{StatusRow, StatusSortBy};
 )]
 pub(crate) struct StatusFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     #[command(flatten)]
     scope: ObjectScope,
@@ -49,18 +49,18 @@ pub(crate) struct StatusFlags {
     watch: bool,
     /// `wide` adds when the operator last wrote each status, and the message; the others are for programs.
     #[arg(short, long, value_enum)]
-    output: Option<StatusForm>,
+    output: Option<StatusFormat>,
 }
 
 /// Form of what is shown.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum StatusForm {
+enum StatusFormat {
     Wide,
     Json,
     Yaml,
 }
 
-impl StatusForm {
+impl StatusFormat {
     const fn output_format(self) -> Option<OutputFormat> {
         match self {
             Self::Wide => None,
@@ -101,28 +101,28 @@ struct StatusContext {
     leaders: Leaders,
 }
 
-async fn show_object(named: &ObjectArg, flags: &StatusFlags, place: &StatusContext) -> Result<(), Failure> {
-    let screen = match named.find_object(&place.cluster).await? {
-        AnyObject::Partner(partner) => screen::StatusScreen::from_object(partner.as_ref()),
-        AnyObject::Client(client) => screen::StatusScreen::from_object(client.as_ref()),
+async fn show_object(named: &ObjectArg, flags: &StatusFlags, status_context: &StatusContext) -> Result<(), Failure> {
+    let screen = match named.find_object(&status_context.cluster).await? {
+        AnyObject::Partner(partner) => details::StatusScreen::from_object(partner.as_ref()),
+        AnyObject::Client(client) => details::StatusScreen::from_object(client.as_ref()),
     };
-    let text = match flags.output.and_then(StatusForm::output_format) {
+    let text = match flags.output.and_then(StatusFormat::output_format) {
         Some(machine) => machine.text(&screen)?,
-        None => screen.text() + "\n" + &place.leaders.text(crate::clock::now()),
+        None => screen.text() + "\n" + &status_context.leaders.text(crate::clock::now()),
     };
     output::print(&text)
 }
 
 /// Prints the list. Returns every row, including those that are not shown.
-async fn show_list(flags: &StatusFlags, place: &StatusContext) -> Result<Vec<StatusRow>, Failure> {
-    let StatusContext { cluster, leaders } = place;
+async fn show_list(flags: &StatusFlags, status_context: &StatusContext) -> Result<Vec<StatusRow>, Failure> {
+    let StatusContext { cluster, leaders } = status_context;
     let scope = &flags.scope;
     let mut rows = StatusRow::from_list(&scope.list_objects::<Partner>(cluster).await?);
     rows.extend(StatusRow::from_list(&scope.list_objects::<TenantClient>(cluster).await?));
     let every = rows.clone();
     rows.retain(|row| !flags.not_ready || row.needs_attention());
     flags.sort_by.sort_rows(&mut rows);
-    if let Some(machine) = flags.output.and_then(StatusForm::output_format) {
+    if let Some(machine) = flags.output.and_then(StatusFormat::output_format) {
         output::print(&machine.text(&rows)?)?;
         return Ok(every);
     }
@@ -133,7 +133,7 @@ async fn show_list(flags: &StatusFlags, place: &StatusContext) -> Result<Vec<Sta
     let table = if rows.is_empty() {
         String::new()
     } else {
-        list::render_table(&rows, flags.output == Some(StatusForm::Wide)) + "\n"
+        list::render_table(&rows, flags.output == Some(StatusFormat::Wide)) + "\n"
     };
     let broken: String = list::broken_connections(&rows).into_iter().map(|line| line + "\n\n").collect();
     let sum = if flags.not_ready { list::filtered_summary_line(&rows, every.len()) } else { list::summary_line(&rows) };

@@ -8,7 +8,7 @@ use clap_complete::ArgValueCompleter;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::cluster::ClusterFlags;
-use super::complete;
+use super::completion_candidates;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::inventory::object_label;
@@ -41,7 +41,7 @@ const MAX_GRACE_SECONDS: i64 = 2_592_000;
 )]
 pub(crate) struct TerminateFlags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// How long the tenant stays suspended before it is erased, up to 30 days: `30m`, `24h`, `7d`, or seconds. Default:
     /// what the object says, else one day.
@@ -137,7 +137,7 @@ fn ensure_confirmable<K: TenantResource>(object: &K) -> Result<(), Failure> {
 
 fn build_deletion<K: TenantResource>(
     object: &K,
-    seen: &TerminationImpact,
+    impact: &TerminationImpact,
     grace: Option<i64>,
     now: Timestamp,
 ) -> Deletion {
@@ -145,8 +145,8 @@ fn build_deletion<K: TenantResource>(
         policy: Some(DeletionPolicy::Terminate),
         grace_period_seconds: grace.or_else(|| object.deletion()?.grace_period_seconds),
         confirm: Some(Confirmation {
-            name: seen.observed.name.clone(),
-            unique_id: seen.observed.unique_id.clone(),
+            name: impact.observed.name.clone(),
+            unique_id: impact.observed.unique_id.clone(),
             acknowledge: Acknowledgement::ALL.to_vec(),
             not_after: confirmation_offered_until(now).to_string(),
         }),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
-use super::accounts::{PlatformAccounts, Unusable, UsableAccounts};
+use super::accounts::{PlatformAccounts, UnusableConnection, UsableAccounts};
 use super::cluster::ClusterFlags;
 use super::connection::{ConnectionFlags, ConnectionOverride};
 use super::failure::Failure;
@@ -14,8 +14,8 @@ use super::inventory::{Inventory, object_label};
 use super::manifest::{FileFlags, ObjectKey};
 use super::object_platform::is_connection_error;
 use super::output::{self, OutputFormat, ProgressLine};
-use super::references::References;
-use super::{CommandResult, ExitKind, tenants};
+use super::references::ReferenceReader;
+use super::{CommandResult, ExitKind, tenant_rows};
 use crate::api::{ManagementMode, Partner};
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::object::{TenantResource, management_mode, namespace, unique_id};
@@ -112,15 +112,15 @@ struct NamespaceScope {
 }
 
 impl NamespaceScope {
-    fn from_namespace(ground: &Inventory, namespace: &str) -> Self {
+    fn from_namespace(inventory: &Inventory, namespace: &str) -> Self {
         let ids = |object: &Partner| {
             let adopted = object.adoption().and_then(|adoption| adoption.unique_id.clone());
             unique_id(object).map(str::to_owned).into_iter().chain(adopted).collect::<Vec<_>>()
         };
-        let own = ground.partners.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
+        let own = inventory.partners.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
         let clients =
-            || ground.clients.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
-        let above = clients().filter_map(|client| ground.partner_of(client));
+            || inventory.clients.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
+        let above = clients().filter_map(|client| inventory.partner_of(client));
         let named = clients().filter_map(|client| client.spec.partner_unique_id.clone());
         let partners = own.chain(above).flat_map(ids).chain(named).collect();
         Self { namespace: namespace.to_owned(), partners }
@@ -134,12 +134,12 @@ impl NamespaceScope {
 
 pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> CommandResult {
     let cluster = cluster.with_all_namespaces(flags.all_namespaces);
-    let ground = Inventory::load(&flags.files, &[], &cluster).await?;
-    let given = flags.connection.connection_override(ground.cluster.as_ref()).await?;
-    let scope = cluster.namespace().map(|namespace| NamespaceScope::from_namespace(&ground, namespace));
+    let inventory = Inventory::load(&flags.files, &[], &cluster).await?;
+    let given = flags.connection.connection_override(inventory.cluster.as_ref()).await?;
+    let scope = cluster.namespace().map(|namespace| NamespaceScope::from_namespace(&inventory, namespace));
     let mut found = UnmanagedReport::default();
-    let platforms = select_platforms(&ground, given, scope.as_ref(), &mut found).await?;
-    let claimed = claimed_ids(&ground);
+    let platforms = select_platforms(&inventory, given, scope.as_ref(), &mut found).await?;
+    let claimed = claimed_ids(&inventory);
     let mut rows = BTreeMap::new();
     let mut progress = ProgressLine::begin("partners looked through");
     for platform in &platforms {
@@ -155,11 +155,11 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
         }
     }
     let is_asked = |key: &ObjectKey| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
-    for (_, subject) in ground.partners.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
+    for (_, subject) in inventory.partners.iter().filter(|(key, _)| is_asked(key)) {
+        check_orphaned(&subject.object, &inventory, &rows, &platforms, &mut found).await;
     }
-    for (_, subject) in ground.clients.iter().filter(|(key, _)| is_asked(key)) {
-        check_orphaned(&subject.object, &ground, &rows, &platforms, &mut found).await;
+    for (_, subject) in inventory.clients.iter().filter(|(key, _)| is_asked(key)) {
+        check_orphaned(&subject.object, &inventory, &rows, &platforms, &mut found).await;
     }
     found.tenants.sort_by(|one, other| {
         (other.kind, &one.partner, &one.name, &one.unique_id).cmp(&(
@@ -185,17 +185,17 @@ pub(crate) async fn run(flags: &UnmanagedFlags, cluster: &ClusterFlags) -> Comma
 
 /// Returns every platform that the Partners lead to, or the one that a flag names.
 async fn select_platforms(
-    ground: &Inventory,
-    given: ConnectionOverride,
+    inventory: &Inventory,
+    connection_override: ConnectionOverride,
     scope: Option<&NamespaceScope>,
-    found: &mut UnmanagedReport,
+    report: &mut UnmanagedReport,
 ) -> Result<Vec<PlatformClient>, Failure> {
-    if let Some(named) = given.platform {
+    if let Some(named) = connection_override.platform {
         return Ok(vec![named]);
     }
-    let mut references = References::new(ground, given);
+    let mut references = ReferenceReader::new(inventory, connection_override);
     let mut accounts = PlatformAccounts::default();
-    for subject in ground.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
+    for subject in inventory.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
         let partner = &subject.object;
         let is_named = |scope: &NamespaceScope| {
             namespace(partner) == scope.namespace || unique_id(partner).is_some_and(|id| scope.partners.contains(id))
@@ -203,14 +203,14 @@ async fn select_platforms(
         if !scope.is_none_or(is_named) {
             continue;
         }
-        accounts.add_connection(partner, references.platform_of(partner, None, ground.cluster.as_ref()).await);
+        accounts.add_connection(partner, references.platform_of(partner, None, inventory.cluster.as_ref()).await);
     }
     let UsableAccounts { platforms, unusable } = accounts.check_credentials().await;
     if platforms.is_empty() && unusable.is_empty() {
         return Err(Failure::new("no Partner names a connection: give it with `--connection FILE`"));
     }
-    for Unusable { partner, why } in unusable {
-        found.add_unchecked(partner, why);
+    for UnusableConnection { partner, reason: why } in unusable {
+        report.add_unchecked(partner, why);
     }
     Ok(platforms)
 }
@@ -230,7 +230,7 @@ async fn list_account_tenants(
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let mut partners: Vec<String> = Vec::new();
-    match tenants::list_tenant_rows(platform, &place).await {
+    match tenant_rows::list_tenant_rows(platform, &place).await {
         Ok(found) => {
             for (id, row) in found.iter() {
                 if row.status != Some(WireTenantState::Terminated) {
@@ -247,7 +247,7 @@ async fn list_account_tenants(
     let mut unlisted = Vec::new();
     for partner in &partners {
         let place = Place::Clients { msp: partner.clone() };
-        match tenants::list_tenant_rows(platform, &place).await {
+        match tenant_rows::list_tenant_rows(platform, &place).await {
             Ok(found) => rows.extend(found.iter().map(|(id, row)| (id.clone(), (place.clone(), row.clone())))),
             Err(error) if is_connection_error(&error) => return Err(error),
             Err(error) => unlisted.push((format!("partner `{partner}`"), error)),
@@ -257,13 +257,13 @@ async fn list_account_tenants(
     Ok(unlisted)
 }
 
-fn claimed_ids(ground: &Inventory) -> BTreeSet<&str> {
+fn claimed_ids(inventory: &Inventory) -> BTreeSet<&str> {
     fn ids_claimed_by<K: TenantResource>(object: &K) -> impl Iterator<Item = &str> {
         unique_id(object).into_iter().chain(object.adoption().and_then(|adoption| adoption.unique_id.as_deref()))
     }
-    let partners = ground.partners.values().flat_map(|subject| ids_claimed_by(&subject.object));
-    let clients = ground.clients.values().flat_map(|subject| ids_claimed_by(&subject.object));
-    let above = ground.clients.values().filter_map(|subject| subject.object.spec.partner_unique_id.as_deref());
+    let partners = inventory.partners.values().flat_map(|subject| ids_claimed_by(&subject.object));
+    let clients = inventory.clients.values().flat_map(|subject| ids_claimed_by(&subject.object));
+    let above = inventory.clients.values().filter_map(|subject| subject.object.spec.partner_unique_id.as_deref());
     partners.chain(clients).chain(above).collect()
 }
 
@@ -281,23 +281,23 @@ fn unclaimed_tenant(place: &Place, row: &TenantSearchItem) -> UnclaimedTenant {
 /// Checks whether the tenant of an object is gone. Absence from a list does not prove that, so the tenant is read.
 async fn check_orphaned<K: TenantResource>(
     object: &K,
-    ground: &Inventory,
+    inventory: &Inventory,
     rows: &TenantRowsById,
     platforms: &[PlatformClient],
-    found: &mut UnmanagedReport,
+    report: &mut UnmanagedReport,
 ) {
     let observed = object.adoption().filter(|_| management_mode(object) == ManagementMode::Observe);
     let id = unique_id(object).or_else(|| observed.and_then(|adoption| adoption.unique_id.as_deref()));
     let Some(id) = id else { return };
     let is_gone = match rows.get(id) {
         Some((_, row)) => row.status == Some(WireTenantState::Terminated),
-        None => match is_tenant_gone(object, id, ground, rows, platforms).await {
+        None => match is_tenant_gone(object, id, inventory, rows, platforms).await {
             Ok(is_gone) => is_gone,
-            Err(error) => return found.add_unchecked(object_label(object), error.to_string()),
+            Err(error) => return report.add_unchecked(object_label(object), error.to_string()),
         },
     };
     if is_gone {
-        found.objects.push(OrphanedObject {
+        report.objects.push(OrphanedObject {
             kind: K::KIND.name(),
             namespace: namespace(object),
             name: object.name_any(),
@@ -309,7 +309,7 @@ async fn check_orphaned<K: TenantResource>(
 async fn is_tenant_gone<K: TenantResource>(
     object: &K,
     id: &str,
-    ground: &Inventory,
+    inventory: &Inventory,
     rows: &TenantRowsById,
     platforms: &[PlatformClient],
 ) -> Result<bool, CallError> {
@@ -320,7 +320,7 @@ async fn is_tenant_gone<K: TenantResource>(
         return Ok(false);
     };
     let parent = pinned.and_then(|pinned| pinned.parent_id.clone());
-    let parent = parent.or_else(|| ground.partner_of(object).and_then(unique_id).map(str::to_owned));
+    let parent = parent.or_else(|| inventory.partner_of(object).and_then(unique_id).map(str::to_owned));
     let is_ended = |id: &String| rows.get(id).is_some_and(|(_, row)| row.status == Some(WireTenantState::Terminated));
     if K::KIND == TenantKind::Client && parent.as_ref().is_some_and(is_ended) {
         // A terminated partner has no live clients, and the platform does not answer for it.
@@ -332,16 +332,16 @@ async fn is_tenant_gone<K: TenantResource>(
         (TenantKind::Client, None) => return Ok(false),
     };
     match platform.read_tenant(&place, id, false).await {
-        Ok(read) => Ok(read.is_none_or(|read| read.life == LifecycleState::Terminated)),
+        Ok(read) => Ok(read.is_none_or(|read| read.lifecycle == LifecycleState::Terminated)),
         // Under a partner that is only suspended, some platforms do not answer at all.
         Err(CallError::NotFound { .. } | CallError::ParentGone { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn render_text(found: &UnmanagedReport) -> String {
+fn render_text(report: &UnmanagedReport) -> String {
     let mut text = String::new();
-    for UnclaimedTenant { kind, unique_id, name, partner, is_active, owner } in &found.tenants {
+    for UnclaimedTenant { kind, unique_id, name, partner, is_active, owner } in &report.tenants {
         let under = partner.as_ref().map(|partner| format!(" of {partner}")).unwrap_or_default();
         let stopped = if *is_active { "" } else { ", not in service" };
         let owner = owner.as_ref().map(|owner| format!(", marked as of {owner}")).unwrap_or_default();
@@ -351,10 +351,10 @@ fn render_text(found: &UnmanagedReport) -> String {
             name.escape_debug()
         );
     }
-    for OrphanedObject { kind, namespace, name, unique_id } in &found.objects {
+    for OrphanedObject { kind, namespace, name, unique_id } in &report.objects {
         let _ = writeln!(text, "{kind} {namespace}/{name}: its tenant {unique_id} is gone");
     }
-    for UncheckedItem { what, message } in &found.not_looked_at {
+    for UncheckedItem { what, message } in &report.not_looked_at {
         let more = if what.len() > MAX_NAMES { format!(" and {} more", what.len() - MAX_NAMES) } else { String::new() };
         let what = what.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
         let _ = writeln!(text, "not looked at: {what}{more}: {message}");
@@ -365,8 +365,8 @@ fn render_text(found: &UnmanagedReport) -> String {
     let _ = writeln!(
         text,
         "{} tenants that no object claims, {} objects whose tenant is gone.",
-        found.tenants.len(),
-        found.objects.len()
+        report.tenants.len(),
+        report.objects.len()
     );
     text
 }

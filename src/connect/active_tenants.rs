@@ -21,11 +21,11 @@ const MAX_PLACES: usize = 64;
 
 /// How fresh a list must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
+pub enum ListFreshness {
     /// An answer up to five seconds old is accepted; a tenant that this process has created since is in it.
-    Burst,
+    Recent,
     /// The request for the answer began after the call.
-    Now,
+    Current,
 }
 
 /// A tenant that is not terminated, as lists show it.
@@ -58,8 +58,8 @@ pub struct TenantListing {
 
 impl TenantListing {
     /// Builds the listing from the rows of a search.
-    pub(super) fn from_rows(rows: impl IntoIterator<Item = TenantSearchItem>, odd: Vec<UnreadableRow>) -> Self {
-        let odd = odd.into_iter().filter(|row| !row.is_terminated).collect();
+    pub(super) fn from_rows(rows: impl IntoIterator<Item = TenantSearchItem>, unreadable: Vec<UnreadableRow>) -> Self {
+        let odd = unreadable.into_iter().filter(|row| !row.is_terminated).collect();
         Self { rows: rows.into_iter().filter_map(ListedTenant::from_search_item).collect(), unreadable: odd }
     }
 
@@ -90,7 +90,7 @@ type SharedListing = Arc<TenantListing>;
 
 /// The lists of every place that was requested lately.
 #[derive(Default)]
-pub(super) struct ActiveTenantCache(Mutex<HashMap<Place, Arc<CachedListing>>>);
+pub(super) struct LiveTenantCache(Mutex<HashMap<Place, Arc<CachedListing>>>);
 
 /// The list of one place. `recent_changes` is only changed while the last list is locked.
 #[derive(Default)]
@@ -110,7 +110,7 @@ struct RecentChanges {
 
 /// A create in flight. Unless its result is confirmed, the lists of its place are invalidated when it is dropped.
 pub(super) struct PendingCreate<'a> {
-    cache: &'a ActiveTenantCache,
+    cache: &'a LiveTenantCache,
     place: &'a Place,
     is_open: bool,
 }
@@ -136,13 +136,13 @@ impl Drop for PendingCreate<'_> {
     }
 }
 
-impl ActiveTenantCache {
+impl LiveTenantCache {
     /// Returns the list, from the cache where that is fresh enough.
     pub(super) async fn get_or_fetch(
         &self,
         place: &Place,
-        freshness: Freshness,
-        ask: impl Future<Output = Result<TenantListing, CallError>>,
+        freshness: ListFreshness,
+        fetch: impl Future<Output = Result<TenantListing, CallError>>,
     ) -> Result<SharedListing, CallError> {
         let slot = self.entry_for(place);
         let arrived = Instant::now();
@@ -150,11 +150,11 @@ impl ActiveTenantCache {
             landed.outcome.is_ok()
                 && slot.lock_recent_changes().invalidated_at.is_none_or(|forgotten| landed.started > forgotten)
                 && match freshness {
-                    Freshness::Burst => landed.started.elapsed() < MAX_BURST_AGE,
-                    Freshness::Now => landed.started >= arrived,
+                    ListFreshness::Recent => landed.started.elapsed() < MAX_BURST_AGE,
+                    ListFreshness::Current => landed.started >= arrived,
                 }
         };
-        let ask = async { ask.await.map(Arc::new) };
+        let ask = async { fetch.await.map(Arc::new) };
         slot.single_flight.run(serves, ask, |list, started| slot.add_recently_created(list, started)).await
     }
 
@@ -164,7 +164,7 @@ impl ActiveTenantCache {
             return Arc::clone(slot);
         }
         if slots.len() >= MAX_PLACES {
-            slots.retain(is_entry_needed);
+            slots.retain(has_unexpired_result);
         }
         Arc::clone(slots.entry(place.clone()).or_default())
     }
@@ -175,7 +175,7 @@ impl ActiveTenantCache {
 
     /// Removes expired lists to free their memory.
     pub(super) fn remove_expired(&self) {
-        self.lock_entries().retain(is_entry_needed);
+        self.lock_entries().retain(has_unexpired_result);
     }
 
     /// Returns the tenants of these names that this process created a moment ago: a search may not find them yet.
@@ -225,21 +225,21 @@ impl ActiveTenantCache {
         *last = None;
     }
 
-    fn update_listing(&self, place: &Place, act: impl FnOnce(&mut SharedListing)) {
+    fn update_listing(&self, place: &Place, action: impl FnOnce(&mut SharedListing)) {
         let slot = self.lock_entries().get(place).cloned();
         if let Some(slot) = slot {
-            update_completed(&mut slot.single_flight.lock_last(), act);
+            update_completed(&mut slot.single_flight.lock_last(), action);
         }
     }
 }
 
-fn update_completed(landed: &mut Option<Completed<SharedListing>>, act: impl FnOnce(&mut SharedListing)) {
-    if let Some(Completed { outcome: Ok(list), .. }) = landed {
-        act(list);
+fn update_completed(completed: &mut Option<Completed<SharedListing>>, action: impl FnOnce(&mut SharedListing)) {
+    if let Some(Completed { outcome: Ok(list), .. }) = completed {
+        action(list);
     }
 }
 
-fn is_entry_needed(_: &Place, slot: &mut Arc<CachedListing>) -> bool {
+fn has_unexpired_result(_: &Place, slot: &mut Arc<CachedListing>) -> bool {
     Arc::strong_count(slot) > 1 || slot.is_fresh()
 }
 

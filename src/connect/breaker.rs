@@ -66,7 +66,7 @@ impl CircuitBreaker {
         Ok(TrackedRequest {
             breaker: self.clone(),
             path: path.to_owned(),
-            probes,
+            is_probe: probes,
             started: Instant::now(),
             timeout,
             is_over: false,
@@ -82,7 +82,7 @@ impl CircuitBreaker {
 struct TrackedRequest {
     breaker: CircuitBreaker,
     path: String,
-    probes: bool,
+    is_probe: bool,
     started: Instant,
     timeout: Duration,
     is_over: bool,
@@ -104,7 +104,7 @@ impl TrackedRequest {
 impl Drop for TrackedRequest {
     fn drop(&mut self) {
         let mut state = self.breaker.lock_state();
-        if self.probes {
+        if self.is_probe {
             state.is_probing = false;
         }
         // A request that started late in its call is cut off by the call's deadline and proves nothing.

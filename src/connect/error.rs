@@ -75,7 +75,7 @@ pub enum CallError {
 impl CallError {
     /// Returns whether the request may have been carried out nevertheless. True for an answer that reports success and
     /// cannot be read.
-    pub fn maybe_applied(&self) -> bool {
+    pub fn may_have_been_applied(&self) -> bool {
         match self {
             Self::Unavailable { maybe_applied, .. } => *maybe_applied,
             Self::Malformed { .. } => true,
@@ -90,7 +90,7 @@ impl CallError {
     }
 
     /// Returns whether the platform could not be asked. The error then says nothing about the subject of the call.
-    pub const fn is_of_connection(&self) -> bool {
+    pub const fn is_connection_error(&self) -> bool {
         match self {
             Self::Unauthorised { .. } | Self::Throttled { .. } | Self::Unavailable { .. } => true,
             Self::Malformed { .. }
@@ -164,18 +164,18 @@ pub(super) fn redact_and_shorten(text: &str, secrets: &[&str]) -> String {
 pub(super) fn classify_answer(answer: &HttpAnswer, is_write: bool, secrets: &[&str]) -> CallError {
     let HttpAnswer { status, headers: _, body } = answer;
     let status = *status;
-    let said = parse_error_body(answer);
-    let message = said.to_sentence(status, secrets);
+    let error_body = parse_error_body(answer);
+    let message = error_body.to_sentence(status, secrets);
     match status {
         400 => CallError::Invalid { errors: parse_field_errors(body, secrets, &message) },
-        401 | 407 if said.is_about_credential() => CallError::Unauthorised { message },
-        403 if said.is_about_credential() => CallError::Forbidden { message },
+        401 | 407 if error_body.is_about_credential() => CallError::Unauthorised { message },
+        403 if error_body.is_about_credential() => CallError::Forbidden { message },
         404 => CallError::NotFound { message },
         405 | 501 => CallError::Unsupported { message },
         410 => CallError::ParentGone { message },
         429 => CallError::Throttled { retry_at: None },
         // Documented with 500, sent with 404 as well.
-        500 if said.code() == code::NOT_FOUND => CallError::NotFound { message },
+        500 if error_body.code() == code::NOT_FOUND => CallError::NotFound { message },
         // The first three come from something in front of the platform. A firewall that inspects answers blocks one
         // after the platform has carried out the request.
         401 | 403 | 407 | 408 | 425 | 500..=599 => CallError::Unavailable { message, maybe_applied: is_write },

@@ -41,7 +41,7 @@ pub(super) struct HttpAnswer {
 }
 
 /// Why there is no answer.
-pub(super) enum ExchangeFault {
+pub(super) enum ExchangeError {
     /// No connection was established, so nothing was sent.
     Connect(String),
     /// The connection broke in transit.
@@ -108,7 +108,7 @@ pub(super) async fn send_request(
     service: &HttpService,
     request: Request,
     limit: usize,
-) -> Result<HttpAnswer, ExchangeFault> {
+) -> Result<HttpAnswer, ExchangeError> {
     let mut response = Box::pin(service.clone().oneshot(request)).await.map_err(classify_send_error)?;
     let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
     let mut answer = HttpAnswer { status, headers, body: Vec::new() };
@@ -121,34 +121,34 @@ pub(super) async fn send_request(
     Ok(answer)
 }
 
-async fn read_body(response: &mut Response, limit: usize) -> Result<Vec<u8>, ExchangeFault> {
+async fn read_body(response: &mut Response, limit: usize) -> Result<Vec<u8>, ExchangeError> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(ExchangeFault::TooLarge(limit));
+        return Err(ExchangeError::TooLarge(limit));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(classify_reqwest_error)? {
         if body.len() + chunk.len() > limit {
-            return Err(ExchangeFault::TooLarge(limit));
+            return Err(ExchangeError::TooLarge(limit));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn classify_send_error(error: BoxError) -> ExchangeFault {
+fn classify_send_error(error: BoxError) -> ExchangeError {
     match error.downcast::<reqwest::Error>() {
         Ok(error) => classify_reqwest_error(*error),
-        Err(other) if other.is::<RequestNotSent>() => ExchangeFault::Connect(other.to_string()),
-        Err(other) => ExchangeFault::Broken(innermost_cause(other.as_ref())),
+        Err(other) if other.is::<RequestNotSent>() => ExchangeError::Connect(other.to_string()),
+        Err(other) => ExchangeError::Broken(innermost_cause(other.as_ref())),
     }
 }
 
-fn classify_reqwest_error(error: reqwest::Error) -> ExchangeFault {
+fn classify_reqwest_error(error: reqwest::Error) -> ExchangeError {
     let error = error.without_url();
     if error.is_connect() {
-        ExchangeFault::Connect(innermost_cause(&error))
+        ExchangeError::Connect(innermost_cause(&error))
     } else {
-        ExchangeFault::Broken(innermost_cause(&error))
+        ExchangeError::Broken(innermost_cause(&error))
     }
 }
 

@@ -1,16 +1,16 @@
 //! The mapping between fields and the API's JSON.
 
+mod answer_members;
 mod field_location;
-mod members;
+mod list_rows;
 mod read;
-mod rows;
 mod write;
 
-pub use rows::{TenantPage, UnreadableRow};
+pub use list_rows::{TenantPage, UnreadableRow};
 
-pub(super) use members::{ParsedAnswer, parse_branding, parse_created, parse_json, parse_tenant as read_tenant};
+pub(super) use answer_members::{ParsedAnswer, parse_branding, parse_created, parse_json, parse_tenant as read_tenant};
+pub(super) use list_rows::{ParsedRows, parse_minimal, parse_page};
 pub(super) use read::{ObservedBranding, tenant_life, to_observed};
-pub(super) use rows::{ParsedRows, parse_minimal, parse_page};
 pub(super) use write::{branding_body, documented_changes, tenant_body};
 
 use super::error::CallError;

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::active_tenants::{ActiveTenantCache, Freshness, ListedTenant, NameSearchResult, TenantListing};
+use super::active_tenants::{ListFreshness, ListedTenant, LiveTenantCache, NameSearchResult, TenantListing};
+use super::change_guard::ChangeGuard;
 use super::connection::{Connection, ConnectionError};
 use super::error::CallError;
-use super::guard::ChangeGuard;
 use super::http::{HttpService, build_https_service};
 use super::mapping::{self, ObservedBranding, TenantPage};
 use super::place::Place;
 use super::proxy::ProxyAddress;
 use super::rate_limit_budget::RequestPriority;
-use super::request_session::{AllRows, PlatformState, RequestSession, other_tenant_error, route_segments};
-use super::reservation::WriteReservation;
+use super::request_session::{AllRows, PlatformState, RequestSession, route_segments, wrong_tenant_error};
 use super::transport::{TenancyCall, Transport, validate_tenant_id};
+use super::write_reservation::WriteReservation;
 use crate::plan::{
     ClockReading, Field, LifecycleState, ObservedMark, ObservedTenant, SettingChange, SettingsPayload, short_mark,
 };
@@ -66,7 +66,7 @@ impl PlatformClient {
     pub fn from_service(connection: Connection, timeout: Duration, wire: HttpService, guard: ChangeGuard) -> Self {
         let shared = PlatformState {
             transport: Transport::new(connection, (wire, guard), timeout),
-            active_tenants: ActiveTenantCache::default(),
+            active_tenants: LiveTenantCache::default(),
         };
         Self { shared: Arc::new(shared), priority: RequestPriority::Change }
     }
@@ -118,7 +118,7 @@ impl PlatformClient {
 
     /// Returns whether the platform has the extensions to the public API, which it reports with each token.
     pub async fn has_extensions(&self) -> Result<bool, CallError> {
-        Ok(self.begin_session().await?.extensions)
+        Ok(self.begin_session().await?.has_extensions)
     }
 
     pub(super) async fn begin_session(&self) -> Result<RequestSession<'_>, CallError> {
@@ -133,25 +133,26 @@ impl PlatformClient {
         id: &str,
         with_branding: bool,
     ) -> Result<Option<ObservedTenant>, CallError> {
-        let turn = self.begin_session().await?;
-        let Some(tenant) = turn.fetch_tenant(place, id).await? else { return Ok(None) };
+        let session = self.begin_session().await?;
+        let Some(tenant) = session.fetch_tenant(place, id).await? else { return Ok(None) };
         let branding =
-            if with_branding { turn.fetch_branding(id, &tenant).await? } else { ObservedBranding::NotRequested };
-        mapping::to_observed(place.kind(), tenant, branding, turn.extensions).map(Some)
+            if with_branding { session.fetch_branding(id, &tenant).await? } else { ObservedBranding::NotRequested };
+        mapping::to_observed(place.kind(), tenant, branding, session.has_extensions).map(Some)
     }
 
     /// Reads a tenant whose termination the platform accepted; returns `None` if it is terminated. After that call each
     /// form of absence counts: "not found" in any form, "gone", and, where a platform reports no more, out of service
     /// under an id in the list of inactive tenants.
     pub async fn read_after_terminate(&self, place: &Place, id: &str) -> Result<Option<ObservedTenant>, CallError> {
-        let turn = self.begin_session().await?;
-        let tenant = match turn.fetch_tenant(place, id).await {
+        let session = self.begin_session().await?;
+        let tenant = match session.fetch_tenant(place, id).await {
             Ok(Some(tenant)) => tenant,
             Ok(None) | Err(CallError::NotFound { .. } | CallError::ParentGone { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let observed = mapping::to_observed(place.kind(), tenant, ObservedBranding::NotRequested, turn.extensions)?;
-        let is_ended = observed.life == LifecycleState::Inactive && turn.is_listed_inactive(place, id).await?;
+        let observed =
+            mapping::to_observed(place.kind(), tenant, ObservedBranding::NotRequested, session.has_extensions)?;
+        let is_ended = observed.lifecycle == LifecycleState::Inactive && session.is_listed_inactive(place, id).await?;
         Ok((!is_ended).then_some(observed))
     }
 
@@ -169,25 +170,25 @@ impl PlatformClient {
         payload: &SettingsPayload,
         mark: &Mark,
     ) -> Result<String, CallError> {
-        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        let session = self.begin_session().await?.ensure_place_supported(place)?;
         let documented = mapping::documented_changes(changes, place.kind());
-        let mut tenant = mapping::tenant_body(if turn.extensions { changes } else { &documented }, payload)?;
-        if turn.extensions {
+        let mut tenant = mapping::tenant_body(if session.has_extensions { changes } else { &documented }, payload)?;
+        if session.has_extensions {
             tenant.managed_by = Some(mark.clone());
         } else if tenant.ext_org_id.as_deref().is_none_or(str::is_empty) {
             tenant.ext_org_id = Some(short_mark(mark));
         }
         let call = TenancyCall::post(&route_segments(place, &[])?).with_body(&tenant, payload)?;
         let creating = self.shared.active_tenants.begin_create(place);
-        let created = turn.fetch_body(&call).await.and_then(|body| mapping::parse_created(&body));
+        let created = session.fetch_body(&call).await.and_then(|body| mapping::parse_created(&body));
         match created {
             Ok(CreatedTenant { unique_id, name, .. }) => {
-                let mark = turn.extensions.then(|| mark.clone());
+                let mark = session.has_extensions.then(|| mark.clone());
                 creating.confirm_created(&ListedTenant { unique_id: unique_id.clone(), name, mark });
                 Ok(unique_id)
             }
             Err(error) => {
-                if !error.maybe_applied() {
+                if !error.may_have_been_applied() {
                     creating.confirm_none_created();
                 }
                 Err(error)
@@ -203,11 +204,11 @@ impl PlatformClient {
         changes: &[SettingChange],
         payload: &SettingsPayload,
     ) -> Result<(), CallError> {
-        let turn = self.begin_session().await?.ensure_place_supported(place)?;
+        let session = self.begin_session().await?.ensure_place_supported(place)?;
         let tenant = mapping::tenant_body(changes, payload)?;
         let call =
             TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?])?).with_body(&tenant, payload)?;
-        let written = turn.send_update(id, &call).await;
+        let written = session.send_update(id, &call).await;
         if changes.iter().any(|change| change.field == Field::Name) {
             self.shared.active_tenants.invalidate(place);
         }
@@ -221,14 +222,15 @@ impl PlatformClient {
         changes: &[SettingChange],
         payload: &SettingsPayload,
     ) -> Result<(), CallError> {
-        let turn = self.begin_session().await?;
+        let session = self.begin_session().await?;
         let branding = mapping::branding_body(changes, payload)?;
-        turn.send_action(
-            &TenancyCall::post(&[validate_tenant_id(id)?, "customBranding"])
-                .with_put()
-                .with_body(&branding, payload)?,
-        )
-        .await
+        session
+            .send_action(
+                &TenancyCall::post(&[validate_tenant_id(id)?, "customBranding"])
+                    .with_put()
+                    .with_body(&branding, payload)?,
+            )
+            .await
     }
 
     /// Writes the mark of a tenant, and nothing else.
@@ -236,11 +238,11 @@ impl PlatformClient {
     /// # Errors
     /// Without the extensions also if the external id holds the customer's own number.
     pub async fn write_mark(&self, place: &Place, id: &str, mark: &Mark) -> Result<(), CallError> {
-        let turn = self.begin_session().await?.ensure_place_supported(place)?;
-        let tenant = if turn.extensions {
+        let session = self.begin_session().await?.ensure_place_supported(place)?;
+        let tenant = if session.has_extensions {
             Tenant { managed_by: Some(mark.clone()), ..Tenant::default() }
         } else {
-            let Some(seen) = turn.fetch_tenant(place, id).await? else {
+            let Some(seen) = session.fetch_tenant(place, id).await? else {
                 return Err(CallError::NotFound { message: format!("tenant `{id}`") });
             };
             if let Some(odd) = seen.unreadable_at("extOrgId") {
@@ -257,8 +259,8 @@ impl PlatformClient {
         let nothing = SettingsPayload::default();
         let call =
             TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?])?).with_body(&tenant, &nothing)?;
-        turn.send_update(id, &call).await?;
-        if turn.extensions {
+        session.send_update(id, &call).await?;
+        if session.has_extensions {
             self.shared.active_tenants.record_mark(place, id, mark);
         }
         Ok(())
@@ -275,20 +277,21 @@ impl PlatformClient {
     }
 
     async fn change_state(&self, place: &Place, id: &str, action: LifecycleAction) -> Result<(), CallError> {
-        let turn = self.begin_session().await?.ensure_place_supported(place)?;
-        turn.send_action(&TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?, action.segment()])?))
+        let session = self.begin_session().await?.ensure_place_supported(place)?;
+        session
+            .send_action(&TenancyCall::post(&route_segments(place, &[validate_tenant_id(id)?, action.segment()])?))
             .await
     }
 
     /// Lists all tenants of a place that are not terminated, suspended ones included. Release the list before a create: a
     /// list that is still held then is copied for the other callers.
-    pub async fn list_active_tenants(
+    pub async fn list_live_tenants(
         &self,
         place: &Place,
-        freshness: Freshness,
+        freshness: ListFreshness,
     ) -> Result<Arc<TenantListing>, CallError> {
         let deadline = self.shared.transport.call_deadline();
-        let ask = async { self.begin_session().await?.ensure_place_supported(place)?.list_active_tenants(place).await };
+        let ask = async { self.begin_session().await?.ensure_place_supported(place)?.list_live_tenants(place).await };
         tokio::time::timeout_at(deadline, self.shared.active_tenants.get_or_fetch(place, freshness, ask))
             .await
             .unwrap_or_else(|_| Err(CallError::not_sent("another call for the same list did not end in time")))
@@ -302,15 +305,15 @@ impl PlatformClient {
         &self,
         place: &Place,
         names: &[&str],
-        freshness: Freshness,
+        freshness: ListFreshness,
     ) -> Result<NameSearchResult, CallError> {
-        if self.begin_session().await?.ensure_place_supported(place)?.extensions {
-            return self.list_active_tenants(place, freshness).await.map(NameSearchResult::Complete);
+        if self.begin_session().await?.ensure_place_supported(place)?.has_extensions {
+            return self.list_live_tenants(place, freshness).await.map(NameSearchResult::Complete);
         }
-        let turn = self.begin_session().await?;
+        let session = self.begin_session().await?;
         let mut found = self.shared.active_tenants.recently_created(place, names);
         for name in names {
-            match turn.find_tenants_named(place, name).await? {
+            match session.find_tenants_named(place, name).await? {
                 Ok(rows) => found.extend(rows),
                 Err(why) => return Ok(NameSearchResult::Inconclusive(format!("`{name}`: {why}"))),
             }
@@ -326,7 +329,7 @@ impl PlatformClient {
     /// # Errors
     /// Also if a list changes while it is read.
     pub async fn list_children(&self, place: &Place) -> Result<TenantListing, CallError> {
-        let mut listing = TenantListing::clone(&*self.list_active_tenants(place, Freshness::Now).await?);
+        let mut listing = TenantListing::clone(&*self.list_live_tenants(place, ListFreshness::Current).await?);
         let (rows, odd) = self.list_all_rows(place).await?;
         listing.merge(TenantListing::from_rows(rows.into_values(), odd));
         Ok(listing)
@@ -364,14 +367,14 @@ impl PlatformClient {
 
     /// Returns what the termination of a tenant would erase, by category; `None` if the platform cannot report it.
     pub async fn read_impact(&self, id: &str) -> Result<Option<BTreeMap<String, i64>>, CallError> {
-        let turn = self.begin_session().await?;
-        if !turn.extensions {
+        let session = self.begin_session().await?;
+        if !session.has_extensions {
             return Ok(None);
         }
         let body =
-            mapping::parse_json(&turn.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?, "impact"])).await?)?;
+            mapping::parse_json(&session.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?, "impact"])).await?)?;
         let impact: ImpactCounts = serde_json::from_value(body)
             .map_err(|_| CallError::malformed_answer("`counts` is not a number for each category"))?;
-        if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(other_tenant_error(id)) }
+        if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(wrong_tenant_error(id)) }
     }
 }

@@ -1,7 +1,7 @@
 //! The pure half of the rate limiter: how much of a budget is left according to the platform's headers. Times are
 //! milliseconds since the epoch, passed as arguments.
 
-use super::headers::MAX_WAIT_MS;
+use super::rate_limit_headers::MAX_WAIT_MS;
 
 /// Window ends that differ by less are the same: headers have whole seconds, and so has the clock that converts them to
 /// ours.
@@ -133,20 +133,20 @@ impl RequestBudget {
     }
 
     /// Counts a request here that was sent on another budget.
-    pub(super) fn count_moved_request(&mut self) {
+    pub(super) fn record_uncounted_request(&mut self) {
         self.in_flight += 1;
     }
 
     /// Records an answer with these headers.
-    pub(super) fn record_answer(&mut self, told: RateLimitHeaders, now: i64) {
+    pub(super) fn record_answer(&mut self, headers: RateLimitHeaders, now: i64) {
         self.in_flight -= 1;
         self.refusals = 0;
-        self.update_window(told, now);
+        self.update_window(headers, now);
     }
 
-    fn update_window(&mut self, told: RateLimitHeaders, now: i64) {
+    fn update_window(&mut self, headers: RateLimitHeaders, now: i64) {
         self.roll_window(now);
-        let Some((remaining, reset)) = told.remaining.zip(told.reset) else { return };
+        let Some((remaining, reset)) = headers.remaining.zip(headers.reset) else { return };
         if reset.at <= now {
             // The answer belongs to a window that is over.
             return;
@@ -155,7 +155,7 @@ impl RequestBudget {
         if known.is_some_and(|known| reset.is_plausible && reset.at <= known.at - WINDOW_TOLERANCE_MS) {
             return;
         }
-        self.limit = told.limit.or(self.limit);
+        self.limit = headers.limit.or(self.limit);
         if known.is_some_and(|known| !reset.is_plausible || reset.at < known.at + WINDOW_TOLERANCE_MS) {
             // Answers overtake each other, so within one window only the lowest value counts.
             self.remaining = Some(self.remaining.map_or(remaining, |known| known.min(remaining)));
@@ -165,12 +165,12 @@ impl RequestBudget {
     }
 
     /// Records a 429: nothing is sent before the window ends, or for a growing pause if it names no end.
-    pub(super) fn record_rejection(&mut self, told: RateLimitHeaders, retry_after: Option<i64>, now: i64) {
+    pub(super) fn record_rejection(&mut self, headers: RateLimitHeaders, retry_after: Option<i64>, now: i64) {
         self.in_flight -= 1;
-        self.update_window(told, now);
+        self.update_window(headers, now);
         let pause = 500 << self.refusals.min(6);
         self.refusals += 1;
-        let named = retry_after.or(told.reset.map(|reset| reset.at).filter(|reset| *reset > now));
+        let named = retry_after.or(headers.reset.map(|reset| reset.at).filter(|reset| *reset > now));
         self.blocked_until = self.blocked_until.max(named.unwrap_or(now + pause)).max(now + 100);
     }
 
@@ -183,8 +183,9 @@ impl RequestBudget {
     }
 
     /// Counts a change that starts or stops waiting.
-    pub(super) fn count_waiting_change(&mut self, begins: bool) {
-        self.changes_waiting = if begins { self.changes_waiting + 1 } else { self.changes_waiting.saturating_sub(1) };
+    pub(super) fn count_waiting_change(&mut self, is_beginning: bool) {
+        self.changes_waiting =
+            if is_beginning { self.changes_waiting + 1 } else { self.changes_waiting.saturating_sub(1) };
     }
 
     /// Returns whether the budget can be dropped without loss.
@@ -309,7 +310,7 @@ mod tests {
         try_write(&mut budget, NOW);
         budget.record_answer(RateLimitHeaders { limit: Some(50), remaining: Some(0), reset: Some(impossible) }, NOW);
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::WaitUntil(NOW + MAX_WAIT_MS));
-        budget.count_moved_request();
+        budget.record_uncounted_request();
         budget.record_answer(headers_with(50, 49), NOW);
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::Send);
         // In the other order the window stays, with the lowest reported value.
@@ -323,12 +324,12 @@ mod tests {
         let mut budget = budget_after_answer(50, 3);
         for (shift, left) in [(-900, 2), (900, 1), (-900, 2)] {
             try_write(&mut budget, NOW);
-            let told = RateLimitHeaders {
+            let headers = RateLimitHeaders {
                 limit: Some(50),
                 remaining: Some(left),
                 reset: Some(plausible_reset(RESET + shift)),
             };
-            budget.record_answer(told, NOW);
+            budget.record_answer(headers, NOW);
         }
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::Send);
         assert_eq!(try_write(&mut budget, NOW), BudgetDecision::AwaitAnswer(Some(RESET)));

@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::error::{CallError, format_instant};
-use super::headers::{self, HeaderReading, ImplausibleHeader};
 use super::rate_limit_bucket::{RateLimitBuckets, RateLimitRoute};
 use super::rate_limit_budget::{BudgetCategory, BudgetDecision, RequestBudget, RequestPriority};
+use super::rate_limit_headers::{self, HeaderReading, ImplausibleHeader};
 use super::retry_after::RetryAfterHolds;
 
 /// Above this number of budgets, idle ones are dropped.
@@ -83,17 +83,17 @@ impl RequestRateLimiter {
             let mut answered = std::pin::pin!(self.answer_arrived.notified());
             answered.as_mut().enable();
             let now = now_ms();
-            let (key, leave) = match self.check_request(&request, now) {
+            let (key, leave) = match self.decide_send(&request, now) {
                 SendDecision::Budget(key, BudgetDecision::Send) => {
                     return Ok(RateLimitPermit { limiter: self, request, key: Some(key) });
                 }
                 SendDecision::Budget(key, leave) => (key, leave),
                 SendDecision::RetryAfter(until) => {
-                    let wake = instant_at(until, now);
-                    if request.priority == RequestPriority::NoWait || wake > deadline {
+                    let wake_at = instant_at(until, now);
+                    if request.priority == RequestPriority::NoWait || wake_at > deadline {
                         return Err(retry_after_error(until));
                     }
-                    tokio::time::sleep_until(wake).await;
+                    tokio::time::sleep_until(wake_at).await;
                     continue;
                 }
             };
@@ -101,9 +101,9 @@ impl RequestRateLimiter {
                 BudgetDecision::WaitUntil(at) | BudgetDecision::AwaitAnswer(Some(at)) => Some(at),
                 BudgetDecision::Send | BudgetDecision::AwaitAnswer(None) => None,
             };
-            let wake = until.map_or(deadline, |at| instant_at(at, now));
+            let wake_at = until.map_or(deadline, |at| instant_at(at, now));
             if request.priority == RequestPriority::NoWait
-                || wake > deadline && !matches!(leave, BudgetDecision::AwaitAnswer(_))
+                || wake_at > deadline && !matches!(leave, BudgetDecision::AwaitAnswer(_))
                 || Instant::now() >= deadline
             {
                 return Err(throttled_error(until));
@@ -112,24 +112,24 @@ impl RequestRateLimiter {
             {
                 waiting = Some(WaitingChange::begin(self, key));
             }
-            let wake = wake.min(deadline);
+            let wake_at = wake_at.min(deadline);
             if matches!(leave, BudgetDecision::WaitUntil(_)) {
-                log_wait(&request.route.tenant, wake);
+                log_wait(&request.route.tenant, wake_at);
             }
             // An answer may report another window or bucket. The deadline ends the wait as well, and the next round
             // reports that.
-            let _ = tokio::time::timeout_at(wake, answered).await;
+            let _ = tokio::time::timeout_at(wake_at, answered).await;
         }
     }
 
-    fn check_request(&self, request: &RateLimitRequest, now: i64) -> SendDecision {
+    fn decide_send(&self, request: &RateLimitRequest, now: i64) -> SendDecision {
         let mut known = self.lock_state();
         if let Some(until) = known.holds.blocked_until(&request.subject, now) {
             return SendDecision::RetryAfter(until);
         }
         let key = known.budget_key(request);
-        let leave = known.budget_for(&key, now).try_acquire(request.category, request.priority, now);
-        SendDecision::Budget(key, leave)
+        let decision = known.budget_for(&key, now).try_acquire(request.category, request.priority, now);
+        SendDecision::Budget(key, decision)
     }
 
     fn lock_state(&self) -> MutexGuard<'_, LimiterState> {
@@ -137,10 +137,10 @@ impl RequestRateLimiter {
     }
 
     /// Logs an implausible header once: such a server sends the same in each answer.
-    fn warn_implausible_header(&self, tenant: &str, doubted: Option<ImplausibleHeader>) {
-        let Some(ImplausibleHeader { header, value }) = doubted else { return };
+    fn warn_implausible_header(&self, tenant: &str, implausible: Option<ImplausibleHeader>) {
+        let Some(ImplausibleHeader { header, value }) = implausible else { return };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let seconds = headers::MAX_WAIT_MS / 1000;
+            let seconds = rate_limit_headers::MAX_WAIT_MS / 1000;
             tracing::warn!(
                 target: "tenantry::pacer",
                 tenant,
@@ -153,8 +153,8 @@ impl RequestRateLimiter {
 }
 
 impl LimiterState {
-    fn budget_key(&self, wanted: &RateLimitRequest) -> BudgetKey {
-        let RateLimitRequest { route, category, subject: _, priority: _ } = wanted;
+    fn budget_key(&self, request: &RateLimitRequest) -> BudgetKey {
+        let RateLimitRequest { route, category, subject: _, priority: _ } = request;
         let bucket = self.buckets.bucket_for(route).map(|bucket| BudgetKey::Bucket(bucket.to_owned()));
         bucket.unwrap_or_else(|| BudgetKey::Tenant(route.tenant.clone(), *category))
     }
@@ -172,7 +172,7 @@ impl LimiterState {
         let Some(named) = named else { return self.budget_for(entered, now) };
         self.budget_for(entered, now).record_lost_request(false);
         let budget = self.budget_for(&named, now);
-        budget.count_moved_request();
+        budget.record_uncounted_request();
         budget
     }
 
@@ -211,20 +211,20 @@ impl RateLimitPermit<'_> {
     /// Records the answer to the request, with these headers.
     pub(super) fn record_answer(mut self, status: u16, headers: &HeaderMap) {
         let now = now_ms();
-        let mut reading = headers::read_headers(headers, now);
+        let mut reading = rate_limit_headers::read_headers(headers, now);
         self.limiter.warn_implausible_header(&self.request.route.tenant, reading.implausible.take());
         let wanted = self.request.clone();
-        self.settle_with(|known, key| known.record_answer((&wanted, key), (status, &reading), now));
+        self.finish_with(|known, key| known.record_answer((&wanted, key), (status, &reading), now));
     }
 
     /// Records that the request was never sent.
     pub(super) fn release_unsent(mut self) {
-        self.settle_with(|known, key| known.budget_for(key, now_ms()).record_lost_request(false));
+        self.finish_with(|known, key| known.budget_for(key, now_ms()).record_lost_request(false));
     }
 
-    fn settle_with(&mut self, act: impl FnOnce(&mut LimiterState, &BudgetKey)) {
+    fn finish_with(&mut self, action: impl FnOnce(&mut LimiterState, &BudgetKey)) {
         if let Some(key) = self.key.take() {
-            act(&mut self.limiter.lock_state(), &key);
+            action(&mut self.limiter.lock_state(), &key);
             self.limiter.answer_arrived.notify_waiters();
         }
     }
@@ -232,7 +232,7 @@ impl RateLimitPermit<'_> {
 
 impl Drop for RateLimitPermit<'_> {
     fn drop(&mut self) {
-        self.settle_with(|known, key| known.budget_for(key, now_ms()).record_lost_request(true));
+        self.finish_with(|known, key| known.budget_for(key, now_ms()).record_lost_request(true));
     }
 }
 
@@ -243,9 +243,9 @@ struct WaitingChange<'a> {
 }
 
 impl<'a> WaitingChange<'a> {
-    fn begin(pacer: &'a RequestRateLimiter, key: BudgetKey) -> Self {
-        pacer.lock_state().budget_for(&key, now_ms()).count_waiting_change(true);
-        Self { limiter: pacer, key }
+    fn begin(limiter: &'a RequestRateLimiter, key: BudgetKey) -> Self {
+        limiter.lock_state().budget_for(&key, now_ms()).count_waiting_change(true);
+        Self { limiter, key }
     }
 }
 

@@ -5,7 +5,7 @@ mod list_reading;
 pub(super) use list_reading::AllRows;
 use tokio::time::Instant;
 
-use super::active_tenants::{ActiveTenantCache, TenantListing};
+use super::active_tenants::{LiveTenantCache, TenantListing};
 use super::error::CallError;
 use super::error_body::is_platform_error;
 use super::http::HttpAnswer;
@@ -22,7 +22,7 @@ const PAGE_SIZE: i64 = 100;
 /// What all clones of a platform share.
 pub(super) struct PlatformState {
     pub(super) transport: Transport,
-    pub(super) active_tenants: ActiveTenantCache,
+    pub(super) active_tenants: LiveTenantCache,
 }
 
 /// A call in progress.
@@ -31,21 +31,21 @@ pub(super) struct RequestSession<'a> {
     priority: RequestPriority,
     pub(super) deadline: Instant,
     /// Whether the platform has the extensions.
-    pub(super) extensions: bool,
+    pub(super) has_extensions: bool,
 }
 
 impl<'a> RequestSession<'a> {
     /// Begins a call, whose deadline runs from now on. A token is acquired first, since it reports the extensions.
     pub(super) async fn begin(shared: &'a PlatformState, priority: RequestPriority) -> Result<Self, CallError> {
         let deadline = shared.transport.call_deadline();
-        let extensions = shared.transport.acquire_token(deadline).await?.extensions;
-        Ok(Self { shared, priority, deadline, extensions })
+        let extensions = shared.transport.acquire_token(deadline).await?.has_extensions;
+        Ok(Self { shared, priority, deadline, has_extensions: extensions })
     }
 
     /// Refuses calls of the place that only the extensions offer, before anything is sent.
     pub(super) fn ensure_place_supported(self, place: &Place) -> Result<Self, CallError> {
         match place.kind() {
-            TenantKind::Partner if !self.extensions => {
+            TenantKind::Partner if !self.has_extensions => {
                 let host = self.shared.transport.connection.host();
                 Err(CallError::Unsupported { message: format!("{host} has none to list, create or change partners") })
             }
@@ -76,10 +76,10 @@ impl<'a> RequestSession<'a> {
 
     /// Parses a tenant, which must be the one that was requested.
     pub(super) fn parse_tenant_of_id(&self, id: &str, body: &[u8]) -> Result<ParsedAnswer<Tenant>, CallError> {
-        let tenant = mapping::read_tenant(body, self.extensions)?;
+        let tenant = mapping::read_tenant(body, self.has_extensions)?;
         match tenant.known.unique_id.as_deref() {
             Some(seen) if seen == id => Ok(tenant),
-            Some(_) => Err(other_tenant_error(id)),
+            Some(_) => Err(wrong_tenant_error(id)),
             None => {
                 Err(CallError::malformed_answer(format!("it holds no `uniqueId`, and tenant `{id}` was asked for")))
             }
@@ -90,7 +90,7 @@ impl<'a> RequestSession<'a> {
     pub(super) async fn fetch_tenant_body(&self, place: &Place, id: &str) -> Result<Option<Vec<u8>>, CallError> {
         let path = match place {
             // The only documented call about a partner.
-            Place::Partners { .. } if !self.extensions => vec![validate_tenant_id(id)?],
+            Place::Partners { .. } if !self.has_extensions => vec![validate_tenant_id(id)?],
             Place::Partners { .. } | Place::Clients { .. } => route_segments(place, &[validate_tenant_id(id)?])?,
         };
         let call = TenancyCall::get(&path);
@@ -113,9 +113,9 @@ impl<'a> RequestSession<'a> {
         let is_active = mapping::tenant_life(tenant) == LifecycleState::Active;
         match self.fetch_body(&TenancyCall::get(&[validate_tenant_id(id)?, "customBranding"])).await {
             Ok(body) if is_empty_body(&body) => {
-                Ok(ObservedBranding::Visible(Box::new(mapping::parse_branding(b"{}", self.extensions)?)))
+                Ok(ObservedBranding::Visible(Box::new(mapping::parse_branding(b"{}", self.has_extensions)?)))
             }
-            Ok(body) => mapping::parse_branding(&body, self.extensions)
+            Ok(body) => mapping::parse_branding(&body, self.has_extensions)
                 .map(|branding| ObservedBranding::Visible(Box::new(branding))),
             // The public API documents only the write, and nothing for a suspended tenant.
             Err(CallError::NotFound { .. } | CallError::Unsupported { .. }) => Ok(ObservedBranding::Hidden),
@@ -130,8 +130,8 @@ impl<'a> RequestSession<'a> {
         if is_empty_body(&body) {
             return Ok(());
         }
-        match mapping::read_tenant(&body, self.extensions)?.known.unique_id {
-            Some(seen) if seen != id => Err(other_tenant_error(id)),
+        match mapping::read_tenant(&body, self.has_extensions)?.known.unique_id {
+            Some(seen) if seen != id => Err(wrong_tenant_error(id)),
             Some(_) | None => Ok(()),
         }
     }
@@ -157,8 +157,8 @@ impl<'a> RequestSession<'a> {
     }
 
     /// Lists every tenant of the place that is not terminated.
-    pub(super) async fn list_active_tenants(&self, place: &Place) -> Result<TenantListing, CallError> {
-        if self.extensions {
+    pub(super) async fn list_live_tenants(&self, place: &Place) -> Result<TenantListing, CallError> {
+        if self.has_extensions {
             return self.list_minimal(place).await;
         }
         // The documentation does not say whether `minimal` has the inactive tenants. A tenant that changes its state
@@ -182,7 +182,7 @@ impl<'a> RequestSession<'a> {
 
     async fn list_minimal(&self, place: &Place) -> Result<TenantListing, CallError> {
         let body = self.fetch_body(&TenancyCall::list(&route_segments(place, &["minimal"])?)).await?;
-        let mapping::ParsedRows { rows, unreadable: odd } = mapping::parse_minimal(&body, self.extensions)?;
+        let mapping::ParsedRows { rows, unreadable: odd } = mapping::parse_minimal(&body, self.has_extensions)?;
         Ok(TenantListing::from_rows(rows, odd))
     }
 
@@ -201,7 +201,7 @@ impl<'a> RequestSession<'a> {
         ];
         query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
         let body = self.fetch_body(&TenancyCall::page(&route_segments(place, &["search"])?, query)).await?;
-        mapping::parse_page(&body, self.extensions)
+        mapping::parse_page(&body, self.has_extensions)
     }
 }
 
@@ -216,7 +216,7 @@ pub(super) fn route_segments<'a>(place: &'a Place, rest: &[&'a str]) -> Result<V
 }
 
 /// Builds the error of an answer about another tenant than the requested one.
-pub(super) fn other_tenant_error(id: &str) -> CallError {
+pub(super) fn wrong_tenant_error(id: &str) -> CallError {
     CallError::malformed_answer(format!("it is not about tenant `{id}`"))
 }
 

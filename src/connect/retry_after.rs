@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::headers::MAX_WAIT_MS;
+use super::rate_limit_headers::MAX_WAIT_MS;
 
 /// This many tenants in a row, without another answer between, block the platform.
 const TENANTS_FOR_WHOLE_PLATFORM: usize = 3;

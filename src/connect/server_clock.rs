@@ -20,22 +20,22 @@ struct TimedReading {
 
 impl ServerClock {
     /// Records an answer that arrived now with this `Date`; the request was sent at `asked`.
-    pub fn record_date(&self, asked: Timestamp, date: Option<&HeaderValue>) {
+    pub fn record_date(&self, sent_at: Timestamp, date: Option<&HeaderValue>) {
         let Some(date) = date.and_then(|date| date.to_str().ok()).and_then(parse_http_date) else { return };
-        let reading = ClockReading { sent_at: asked, server_time: date, received_at: crate::clock::now() };
+        let reading = ClockReading { sent_at, server_time: date, received_at: crate::clock::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(TimedReading { reading, at: Instant::now() });
     }
 
     /// Returns the time from an answer since then; `None` if there was none.
-    pub fn reading_since(&self, begun: Instant) -> Option<ClockReading> {
+    pub fn reading_since(&self, started_at: Instant) -> Option<ClockReading> {
         let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.filter(|seen| seen.at >= begun).map(|seen| seen.reading)
+        seen.filter(|seen| seen.at >= started_at).map(|seen| seen.reading)
     }
 }
 
 /// Parses the time of an HTTP header.
 fn parse_http_date(text: &str) -> Option<Timestamp> {
-    Timestamp::from_millisecond(super::headers::parse_date(text)?).ok()
+    Timestamp::from_millisecond(super::rate_limit_headers::parse_date(text)?).ok()
 }
 
 #[cfg(test)]

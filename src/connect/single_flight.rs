@@ -35,7 +35,7 @@ impl<T: Clone> SingleFlight<T> {
     pub(super) async fn run(
         &self,
         serves: impl Fn(&Completed<T>) -> bool,
-        ask: impl Future<Output = Result<T, CallError>>,
+        fetch: impl Future<Output = Result<T, CallError>>,
         finish: impl FnOnce(&mut T, Instant),
     ) -> Result<T, CallError> {
         let arrived = Instant::now();
@@ -43,12 +43,12 @@ impl<T: Clone> SingleFlight<T> {
         if let Some(outcome) = self.find_reusable(taken) {
             return outcome;
         }
-        let _turn = self.running.lock().await;
+        let _running = self.running.lock().await;
         if let Some(outcome) = self.find_reusable(taken) {
             return outcome;
         }
         let started = Instant::now();
-        let mut outcome = ask.await;
+        let mut outcome = fetch.await;
         let mut last = self.lock_last();
         if let Ok(answer) = &mut outcome {
             finish(answer, started);
@@ -74,9 +74,13 @@ mod tests {
 
     use super::*;
 
-    async fn run_numbered(flight: &SingleFlight<usize>, asked: &AtomicUsize, fails: bool) -> Result<usize, CallError> {
+    async fn run_numbered(
+        flight: &SingleFlight<usize>,
+        request_count: &AtomicUsize,
+        fails: bool,
+    ) -> Result<usize, CallError> {
         let ask = async {
-            let number = asked.fetch_add(1, Ordering::SeqCst);
+            let number = request_count.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
             if fails { Err(CallError::not_sent("down")) } else { Ok(number) }
         };

@@ -15,9 +15,9 @@ use url::{Url, form_urlencoded};
 use super::connection::Connection;
 use super::error::{CallError, classify_answer};
 use super::error_body::{ErrorBody, has_challenge, parse_error_body};
-use super::http::{ExchangeFault, HttpAnswer, HttpService, json_request, send_request};
+use super::http::{ExchangeError, HttpAnswer, HttpService, json_request, send_request};
 use super::single_flight::{Completed, SingleFlight};
-use super::{headers, rate_limiter};
+use super::{rate_limit_headers, rate_limiter};
 use crate::wire::{EXTENSIONS_HEADER, TokenResponse};
 
 /// The two documented paths; the first that exists is kept.
@@ -38,7 +38,7 @@ pub(super) struct AccessToken {
     text: SecretString,
     renew_at: Instant,
     /// Whether the platform has the extensions.
-    pub(super) extensions: bool,
+    pub(super) has_extensions: bool,
 }
 
 impl AccessToken {
@@ -99,7 +99,7 @@ impl TokenCache {
     }
 
     /// Drops a token that was refused.
-    pub(super) fn forget_token(&self, refused: &Arc<AccessToken>) {
+    pub(super) fn invalidate_token(&self, refused: &Arc<AccessToken>) {
         let mut last = self.single_flight.lock_last();
         let is_it = |landed: &Completed<Arc<AccessToken>>| {
             landed.outcome.as_ref().is_ok_and(|token| Arc::ptr_eq(token, refused))
@@ -112,7 +112,7 @@ impl TokenCache {
     async fn fetch_token(&self, service: &HttpService, connection: &Connection) -> Result<Arc<AccessToken>, CallError> {
         let held_until = self.blocked_until.load(Ordering::Relaxed);
         let now = now_ms();
-        if held_until > now && held_until <= now.saturating_add(headers::MAX_WAIT_MS) {
+        if held_until > now && held_until <= now.saturating_add(rate_limit_headers::MAX_WAIT_MS) {
             return Err(rate_limiter::retry_after_error(held_until));
         }
         let kept = self.path_index.load(Ordering::Relaxed);
@@ -155,18 +155,18 @@ impl TokenCache {
     fn read_token_answer<'a>(
         &self,
         answer: &'a HttpAnswer,
-        carrier: CredentialLocation,
+        location: CredentialLocation,
         connection: &Connection,
     ) -> Result<TokenAnswer<'a>, CallError> {
         if answer.is_success() {
             return Ok(TokenAnswer(answer));
         }
-        let retry_at = headers::read_headers(&answer.headers, now_ms()).retry_at;
+        let retry_at = rate_limit_headers::read_headers(&answer.headers, now_ms()).retry_at;
         if let (503, Some(until)) = (answer.status, retry_at) {
             self.blocked_until.store(until, Ordering::Relaxed);
         }
         let secrets = [connection.client_secret(), connection.client_id()];
-        Err(match (classify_answer(answer, false, &secrets), refusal_cause(answer, carrier)) {
+        Err(match (classify_answer(answer, false, &secrets), refusal_cause(answer, location)) {
             (CallError::Throttled { .. }, _) => rate_limiter::throttled_error(retry_at),
             // Documented: 400 means "unable to authenticate".
             (error, RefusalCause::Credential) => CallError::Unauthorised { message: error_message(error) },
@@ -179,15 +179,15 @@ impl TokenCache {
     }
 }
 
-fn token_request(connection: &Connection, path: [&str; 4], carrier: CredentialLocation) -> Result<Request, CallError> {
+fn token_request(connection: &Connection, path: [&str; 4], location: CredentialLocation) -> Result<Request, CallError> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
-    if carrier == CredentialLocation::Body {
+    if location == CredentialLocation::Body {
         form.append_pair("client_id", connection.client_id()).append_pair("client_secret", connection.client_secret());
     }
     let form = Some(("application/x-www-form-urlencoded", form.finish().into_bytes()));
     let mut request = json_request(Method::POST, join_path(connection.url(), &path), form);
-    if carrier == CredentialLocation::Header {
+    if location == CredentialLocation::Header {
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encoded(connection.client_id()), encoded(connection.client_secret()));
         let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
@@ -204,13 +204,13 @@ enum RefusalCause {
     Other,
 }
 
-fn refusal_cause(answer: &HttpAnswer, carrier: CredentialLocation) -> RefusalCause {
+fn refusal_cause(answer: &HttpAnswer, location: CredentialLocation) -> RefusalCause {
     let is_about_credential = match parse_error_body(answer) {
         // RFC 6749 sections 4.1.2.1 and 5.2: these errors say nothing about the credential.
         ErrorBody::OAuth { error, .. } => !["temporarily_unavailable", "server_error"].contains(&error.as_str()),
         ErrorBody::Application { .. } | ErrorBody::Fields(_) | ErrorBody::Challenge => true,
         ErrorBody::Empty | ErrorBody::Foreign { .. } => {
-            carrier == CredentialLocation::Header && has_challenge(&answer.headers, "basic")
+            location == CredentialLocation::Header && has_challenge(&answer.headers, "basic")
         }
     };
     match answer.status {
@@ -238,7 +238,7 @@ fn error_message(error: CallError) -> String {
 struct TokenAnswer<'a>(&'a HttpAnswer);
 
 impl TokenAnswer<'_> {
-    fn into_token(self, asked: Instant) -> Result<AccessToken, CallError> {
+    fn into_token(self, sent_at: Instant) -> Result<AccessToken, CallError> {
         let HttpAnswer { status: _, headers, body } = self.0;
         let no_token = || CallError::malformed_answer("the answer to the token request holds no token");
         let TokenResponse { access_token, token_type, expires_in, scope: _ } =
@@ -251,11 +251,11 @@ impl TokenAnswer<'_> {
         }
         let life = expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs).min(MAX_LIFETIME);
         // A token must not be due for renewal before it is used.
-        let until = asked + life.saturating_sub(RENEWAL_MARGIN.min(life / 10));
+        let until = sent_at + life.saturating_sub(RENEWAL_MARGIN.min(life / 10));
         Ok(AccessToken {
             text: access_token.into(),
             renew_at: until,
-            extensions: headers.contains_key(EXTENSIONS_HEADER),
+            has_extensions: headers.contains_key(EXTENSIONS_HEADER),
         })
     }
 }
@@ -264,13 +264,13 @@ fn now_ms() -> i64 {
     crate::clock::now().as_millisecond()
 }
 
-fn token_fault_error(fault: ExchangeFault) -> CallError {
+fn token_fault_error(fault: ExchangeError) -> CallError {
     match fault {
-        ExchangeFault::InvalidRequest(error) => error,
-        ExchangeFault::Connect(cause) | ExchangeFault::Broken(cause) => {
+        ExchangeError::InvalidRequest(error) => error,
+        ExchangeError::Connect(cause) | ExchangeError::Broken(cause) => {
             CallError::not_sent(format!("no token could be had: {cause}"))
         }
-        ExchangeFault::TooLarge(limit) => {
+        ExchangeError::TooLarge(limit) => {
             CallError::malformed_answer(format!("the answer to the token request is longer than {limit} bytes"))
         }
     }

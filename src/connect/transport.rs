@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::change_guard::ChangeGuard;
 use super::connection::Connection;
 use super::error::{CallError, classify_answer, redact_and_shorten};
 use super::error_body::{is_about_credential, platform_error_code};
-use super::guard::ChangeGuard;
-use super::http::{ExchangeFault, HttpAnswer, HttpService, json_request, send_request};
+use super::http::{ExchangeError, HttpAnswer, HttpService, json_request, send_request};
 use super::place::{Place, is_tenant_id};
 use super::rate_limit_bucket::RateLimitRoute;
 use super::rate_limit_budget::{BudgetCategory, RequestPriority};
@@ -194,8 +194,8 @@ impl Transport {
         loop {
             let pass = Box::pin(self.rate_limiter.acquire_permit(wanted.clone(), deadline)).await?;
             let sent = tokio::time::timeout_at(deadline, Box::pin(self.send_once(call, &token))).await;
-            let too_long = |_| Err(ExchangeFault::Broken(format!("no answer within {:?}", self.timeout)));
-            let answer = self.settle_permit(call, pass, sent.unwrap_or_else(too_long))?;
+            let too_long = |_| Err(ExchangeError::Broken(format!("no answer within {:?}", self.timeout)));
+            let answer = self.finish_exchange(call, pass, sent.unwrap_or_else(too_long))?;
             match answer.status {
                 401 | 407 if !tried.has_renewed_token && (!call.is_write() || is_about_credential(&answer)) => {
                     // The platform itself carried nothing out, so even a write may be repeated. Something in front of
@@ -253,10 +253,10 @@ impl Transport {
     ) -> Result<HttpAnswer, CallError> {
         let ReservedWrite { token, permit: pass } = reserved;
         let sent = tokio::time::timeout(self.timeout, self.send_once(call, &token)).await;
-        let too_long = |_| Err(ExchangeFault::Broken(format!("no answer within {:?}", self.timeout)));
-        let answer = self.settle_permit(call, pass, sent.unwrap_or_else(too_long))?;
+        let too_long = |_| Err(ExchangeError::Broken(format!("no answer within {:?}", self.timeout)));
+        let answer = self.finish_exchange(call, pass, sent.unwrap_or_else(too_long))?;
         if matches!(answer.status, 401 | 407) {
-            self.tokens.forget_token(&token);
+            self.tokens.invalidate_token(&token);
         }
         Ok(answer)
     }
@@ -270,9 +270,9 @@ impl Transport {
         classify_answer(answer, call.is_write(), &secrets)
     }
 
-    async fn send_once(&self, call: &TenancyCall<'_>, token: &AccessToken) -> Result<HttpAnswer, ExchangeFault> {
+    async fn send_once(&self, call: &TenancyCall<'_>, token: &AccessToken) -> Result<HttpAnswer, ExchangeError> {
         let mut request = call.to_request(&self.connection);
-        token.authorise_request(&mut request).map_err(ExchangeFault::InvalidRequest)?;
+        token.authorise_request(&mut request).map_err(ExchangeError::InvalidRequest)?;
         let asked = crate::clock::now();
         let exchange = send_request(&self.service, request, call.limit);
         let answer = if call.is_write() { self.guard.send_change(exchange).await? } else { exchange.await? };
@@ -281,13 +281,13 @@ impl Transport {
     }
 
     /// Reports to the rate limiter how a request ended, and converts a missing answer to an error.
-    fn settle_permit(
+    fn finish_exchange(
         &self,
         call: &TenancyCall<'_>,
         permit: RateLimitPermit<'_>,
-        sent: Result<HttpAnswer, ExchangeFault>,
+        result: Result<HttpAnswer, ExchangeError>,
     ) -> Result<HttpAnswer, CallError> {
-        let fault = match sent {
+        let fault = match result {
             Ok(answer) => {
                 permit.record_answer(answer.status, &answer.headers);
                 return Ok(answer);
@@ -295,7 +295,7 @@ impl Transport {
             Err(fault) => fault,
         };
         Err(match fault {
-            ExchangeFault::Connect(cause) => {
+            ExchangeError::Connect(cause) => {
                 permit.release_unsent();
                 CallError::not_sent(format!(
                     "{} cannot be reached: {}",
@@ -303,15 +303,15 @@ impl Transport {
                     redact_and_shorten(&cause, &[])
                 ))
             }
-            ExchangeFault::Broken(cause) => {
+            ExchangeError::Broken(cause) => {
                 let message = format!("{}: {}", self.connection.host(), redact_and_shorten(&cause, &[]));
                 CallError::Unavailable { message, maybe_applied: call.is_write() }
             }
-            ExchangeFault::InvalidRequest(error) => {
+            ExchangeError::InvalidRequest(error) => {
                 permit.release_unsent();
                 error
             }
-            ExchangeFault::TooLarge(limit) => CallError::malformed_answer(format!("it is longer than {limit} bytes")),
+            ExchangeError::TooLarge(limit) => CallError::malformed_answer(format!("it is longer than {limit} bytes")),
         })
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn write_record<K: TenantResource>(object: &K, key: Option<RecordKey>
         applied_values: shown.filter_map(|one| Some((Field::from_path(&one.path)?, one.value.clone()))).collect(),
         records,
         normalised_forms: echoes.collect(),
-        suspended_by_us: applied.suspended.unwrap_or_default(),
+        was_suspended_by_operator: applied.suspended.unwrap_or_default(),
         unconfirmed_marks: applied.marks.unwrap_or_default(),
         passwords_set_before: intent(object).and_then(|intent| intent.passwords_set_before).map(|moment| moment.sent),
     }

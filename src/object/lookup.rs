@@ -1,11 +1,11 @@
 //! Finds the tenant of an object on the platform. Reads only the platform.
 
 use super::{
-    TenantResource, drift_policy, intent, management_mode, mark_of, name_taken, platform_error_outcome,
+    TenantResource, drift_policy, intent, management_mode, mark_of, name_taken_outcome, platform_error_outcome,
     requested_adoption, unique_id,
 };
 use crate::api::{DriftPolicy, ManagementMode, Reason};
-use crate::connect::{CallError, Freshness, ListedTenant, NameSearchResult, Place, PlatformClient};
+use crate::connect::{CallError, ListFreshness, ListedTenant, NameSearchResult, Place, PlatformClient};
 use crate::plan::{
     DesiredTenant, Digest, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, PassOutcome, TenantCandidate,
     TenantMatch, TenantNames, Value, WriteRecord, identify_tenant,
@@ -27,14 +27,18 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
     object: &K,
     platform: &PlatformClient,
     place: &Place,
-    freshness: Freshness,
+    freshness: ListFreshness,
     cluster: &str,
 ) -> Result<Lookup, PassOutcome> {
     let mark = mark_of(object, cluster);
     let sent = intent(object).map(|intent| intent.name);
     let names = TenantNames { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| platform_error_outcome(K::KIND, &error);
-    let living = match platform.find_tenants_by_name(place, &names.distinct_names(), freshness).await.map_err(stop)? {
+    let search_result = match platform
+        .find_tenants_by_name(place, &names.distinct_names(), freshness)
+        .await
+        .map_err(stop)?
+    {
         NameSearchResult::Complete(living) => living,
         NameSearchResult::Inconclusive(why) => {
             return Err(PassOutcome::Failed(
@@ -49,10 +53,10 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
         names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
     };
     let mut candidates = Vec::new();
-    for listed in living.rows.iter().filter(is_candidate) {
+    for listed in search_result.rows.iter().filter(is_candidate) {
         // The list may be older than the tenant's mark, so each candidate is read separately.
         match platform.read_tenant(place, &listed.unique_id, false).await {
-            Ok(None) => return Err(listed_tenant_not_readable(&listed.unique_id)),
+            Ok(None) => return Err(listed_tenant_unreadable_outcome(&listed.unique_id)),
             Ok(Some(tenant)) => {
                 candidates.push(TenantCandidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
             }
@@ -77,14 +81,14 @@ pub(crate) async fn lookup_tenant<K: TenantResource>(
         )),
         TenantMatch::NameTaken(ids) => {
             candidates.retain(|candidate| ids.contains(&candidate.unique_id));
-            Err(name_taken(object.declared_name(), &mark, &candidates))
+            Err(name_taken_outcome(object.declared_name(), &mark, &candidates))
         }
     }
 }
 
 /// Returns the outcome for a tenant that is in the list and not found by a read. It has just been removed, or reads are
 /// late and it may be the tenant that this object created. Only a list without the tenant shows that it does not exist.
-fn listed_tenant_not_readable(id: &str) -> PassOutcome {
+fn listed_tenant_unreadable_outcome(id: &str) -> PassOutcome {
     PassOutcome::Failed(
         Reason::InProgress,
         format!(
@@ -103,7 +107,7 @@ pub(crate) fn needs_branding(desired: &DesiredTenant) -> bool {
 /// # Errors
 ///
 /// Fails if the platform does not answer.
-pub(crate) async fn read_living_tenant(
+pub(crate) async fn read_unterminated_tenant(
     platform: &PlatformClient,
     place: &Place,
     (id, with_branding): (&str, bool),
@@ -113,7 +117,7 @@ pub(crate) async fn read_living_tenant(
         Err(CallError::ParentGone { .. }) if with_branding => platform.read_tenant(place, id, false).await,
         read => read,
     };
-    Ok(read?.filter(|observed| observed.life != LifecycleState::Terminated))
+    Ok(read?.filter(|observed| observed.lifecycle != LifecycleState::Terminated))
 }
 
 /// Loads the declared images whose digest is neither shown by the platform nor in a record, and stores the digests of
@@ -142,7 +146,7 @@ pub(crate) async fn load_image_digests(
         };
         match platform.read_image(&served.path).await {
             Ok(bytes) => served.digest = Some(Digest::of_bytes(&bytes)),
-            Err(error) if error.is_of_connection() => return Err(error),
+            Err(error) if error.is_connection_error() => return Err(error),
             Err(_) => {}
         }
     }
@@ -152,7 +156,7 @@ pub(crate) async fn load_image_digests(
 /// Returns whether an image that cannot be loaded is written at once. The record of that write then replaces its
 /// digest, and one file delays no other setting. It is not written at once if users see the differences first, because
 /// they would see a false one.
-pub(crate) fn writes_what_it_cannot_load<K: TenantResource>(object: &K) -> bool {
+pub(crate) fn writes_images_it_cannot_load<K: TenantResource>(object: &K) -> bool {
     let is_taken_over = requested_adoption(object).is_some() && unique_id(object).is_none();
     let needs_approval = object.management().is_some_and(|management| management.approval.is_some());
     management_mode(object) == ManagementMode::Manage

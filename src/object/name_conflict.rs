@@ -5,7 +5,7 @@ use crate::plan::{ObservedMark, PassOutcome, TenantCandidate};
 use crate::wire::Mark;
 
 /// Refuses a name that these tenants have. `ours` is the mark of the requesting object.
-pub(crate) fn name_taken(name: &str, ours: &Mark, taken: &[TenantCandidate]) -> PassOutcome {
+pub(crate) fn name_taken_outcome(name: &str, ours: &Mark, taken: &[TenantCandidate]) -> PassOutcome {
     let is_marked = |one: &&TenantCandidate| matches!(one.mark, ObservedMark::Full(_) | ObservedMark::Short(_));
     let message = match taken.iter().find(is_marked) {
         Some(TenantCandidate { unique_id, mark: ObservedMark::Full(mark), .. }) => {
@@ -74,9 +74,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn conflict_message(seen: ObservedMark) -> String {
-        let taken = [TenantCandidate { unique_id: "client_2".into(), name: "Globex".into(), mark: seen }];
-        name_taken("Globex", &mark("c1/Client/acme/twin/u1"), &taken).into_message().unwrap()
+    fn conflict_message(observed_mark: ObservedMark) -> String {
+        let taken = [TenantCandidate { unique_id: "client_2".into(), name: "Globex".into(), mark: observed_mark }];
+        name_taken_outcome("Globex", &mark("c1/Client/acme/twin/u1"), &taken).into_message().unwrap()
     }
 
     #[test]
@@ -90,9 +90,9 @@ mod tests {
             ObservedMark::Full(mark("c2/Client/acme/globex/u2")),
             ObservedMark::Short(crate::plan::short_mark(&mark("c1/Client/secret/globex/u2"))),
         ] {
-            let said = conflict_message(seen);
-            assert!(said.ends_with("change `details.name`") && !said.contains("adoption"), "{said}");
-            assert!(!said.contains("secret"), "{said}");
+            let message = conflict_message(seen);
+            assert!(message.ends_with("change `details.name`") && !message.contains("adoption"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
         }
     }
 

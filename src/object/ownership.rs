@@ -2,7 +2,7 @@
 
 use super::{TenantResource, has_finalizer, intent, unique_id};
 use crate::api::Reason;
-use crate::plan::{Intent, ObservedMark, ObservedTenant, PassOutcome, owned_in_another_cluster};
+use crate::plan::{Intent, ObservedMark, ObservedTenant, PassOutcome, other_cluster_message};
 use crate::wire::Mark;
 
 /// Relation between an object and the tenant whose id its status records.
@@ -26,7 +26,7 @@ pub(crate) fn check_recorded_tenant<K: TenantResource>(
     ours: &Mark,
 ) -> Result<RecordedOwnership, PassOutcome> {
     let id = observed.unique_id.as_str();
-    refuse_foreign_tenant(object, observed, ours)?;
+    ensure_not_foreign(object, observed, ours)?;
     let is_same_place = observed.mark.is_same_place(ours);
     let noted = intent_with_finalizer(object);
     let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_deref() == Some(id));
@@ -58,7 +58,7 @@ fn intent_with_finalizer<K: TenantResource>(object: &K) -> Option<Intent> {
 
 /// Returns the outcome for a tenant that no longer exists. "Not found" is a state and never a reason to create the
 /// tenant again.
-pub(crate) fn tenant_missing(id: &str) -> PassOutcome {
+pub(crate) fn tenant_missing_outcome(id: &str) -> PassOutcome {
     PassOutcome::Refused(
         Reason::TenantMissing,
         format!(
@@ -68,11 +68,11 @@ pub(crate) fn tenant_missing(id: &str) -> PassOutcome {
 }
 
 /// Returns the outcome for a tenant that an object requests to adopt or observe and that was never found.
-pub(crate) fn adoption_target_not_found<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
+pub(crate) fn adoption_target_missing_outcome<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
     let was_known = unique_id(object) == Some(id)
         || intent_with_finalizer(object).is_some_and(|it| it.adopted.as_deref() == Some(id));
     if was_known {
-        return tenant_missing(id);
+        return tenant_missing_outcome(id);
     }
     PassOutcome::Refused(
         Reason::AdoptionTargetNotFound,
@@ -83,7 +83,7 @@ pub(crate) fn adoption_target_not_found<K: TenantResource>(object: &K, id: &str)
 }
 
 /// Returns the outcome for an object that has handed its tenant over.
-pub(crate) fn tenant_handed_over<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
+pub(crate) fn tenant_handed_over_outcome<K: TenantResource>(object: &K, id: &str) -> PassOutcome {
     let to = super::hand_over_target(object).map(|(space, name)| format!("{space}/{name}")).unwrap_or_default();
     PassOutcome::Refused(
         Reason::HandedOver,
@@ -99,7 +99,7 @@ pub(crate) fn tenant_handed_over<K: TenantResource>(object: &K, id: &str) -> Pas
 ///
 /// Returns whether the tenant was handed over. The message names no other object: a reader of this object must not
 /// learn from it what other namespaces contain.
-pub(crate) fn refuse_foreign_tenant<K: TenantResource>(
+pub(crate) fn ensure_not_foreign<K: TenantResource>(
     object: &K,
     observed: &ObservedTenant,
     ours: &Mark,
@@ -112,7 +112,7 @@ pub(crate) fn refuse_foreign_tenant<K: TenantResource>(
         ObservedMark::Short(_) => false,
     };
     if object.hand_over().is_some() {
-        return Err(tenant_handed_over(object, id));
+        return Err(tenant_handed_over_outcome(object, id));
     }
     let message = if is_of_this_cluster {
         let Mark { namespace, name, .. } = ours;
@@ -120,7 +120,7 @@ pub(crate) fn refuse_foreign_tenant<K: TenantResource>(
             "tenant `{id}` belongs to another object of this cluster: to have it here its owner must set `handOver: {{namespace: {namespace}, name: {name}}}` there, and this object `adoption` with `uniqueId: {id}`"
         )
     } else {
-        owned_in_another_cluster(id)
+        other_cluster_message(id)
     };
     Err(PassOutcome::Refused(Reason::OwnedElsewhere, message))
 }

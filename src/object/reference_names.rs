@@ -16,7 +16,7 @@ struct ReferenceName<'a> {
 /// # Errors
 ///
 /// Returns the first invalid name and its path.
-pub(crate) fn refuse_invalid_references<K: TenantResource>(
+pub(crate) fn ensure_valid_reference_names<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
 ) -> Result<(), PassOutcome> {

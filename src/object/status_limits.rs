@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::api::TenantStatus;
-use crate::plan::{MAX_STATUS_VALUE_BYTES, size_and_digest};
+use crate::plan::{MAX_STATUS_VALUE_BYTES, summarise_long_value};
 
 /// Maximum length of a text in bytes if status as a whole would be too long.
 const SHORT_TEXT_BYTES: usize = 512;
@@ -14,15 +14,17 @@ const MAX_STATUS_BYTES: usize = 256 * 1024;
 /// Maximum number of entries of a list and of a map in status: the limits of the schema.
 const MAX_ENTRIES: (usize, usize) = (1024, 256);
 /// Members that identify something: half of an id is another id.
-const NEVER_CUT: [&str; 2] = ["uniqueId", "connection"];
+const NEVER_TRUNCATED: [&str; 2] = ["uniqueId", "connection"];
 /// Members that the next pass compares, which are therefore truncated last.
-const CUT_LAST: [&str; 4] = ["effective", "applied", "conditions", "termination"];
+const TRUNCATED_LAST: [&str; 4] = ["effective", "applied", "conditions", "termination"];
 
 /// Returns a status that fits.
 pub(crate) fn fit_status_to_limits(status: &TenantStatus) -> TenantStatus {
     let Ok(mut whole) = serde_json::to_value(status) else { return status.clone() };
-    truncate_values(&mut whole, MAX_STATUS_VALUE_BYTES, &NEVER_CUT);
-    for kept in [[NEVER_CUT.as_slice(), CUT_LAST.as_slice()].concat().as_slice(), NEVER_CUT.as_slice()] {
+    truncate_values(&mut whole, MAX_STATUS_VALUE_BYTES, &NEVER_TRUNCATED);
+    for kept in
+        [[NEVER_TRUNCATED.as_slice(), TRUNCATED_LAST.as_slice()].concat().as_slice(), NEVER_TRUNCATED.as_slice()]
+    {
         if whole.to_string().len() > MAX_STATUS_BYTES {
             truncate_values(&mut whole, SHORT_TEXT_BYTES, kept);
         }
@@ -33,7 +35,7 @@ pub(crate) fn fit_status_to_limits(status: &TenantStatus) -> TenantStatus {
 /// Truncates texts, lists and maps in a value, except for members in `kept`.
 fn truncate_values(value: &mut Value, longest: usize, kept: &[&str]) {
     match value {
-        Value::String(text) if text.len() > longest => *text = size_and_digest(text),
+        Value::String(text) if text.len() > longest => *text = summarise_long_value(text),
         Value::Array(entries) => {
             entries.truncate(MAX_ENTRIES.0);
             for entry in entries {

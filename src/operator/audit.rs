@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use crate::connect::{CallError, Exchange, current_trace};
 use crate::plan::{Digest, Field};
 
-use super::object::{TenantObject, namespaced_name, uid};
+use super::tenant_object::{TenantObject, namespaced_name, uid};
 
 tokio::task_local! {
     /// The exchanges of the change in progress.
@@ -35,7 +35,7 @@ pub(super) struct AuditedChange<'a> {
 /// Runs a change and writes its audit line.
 pub(super) async fn run_and_log_change<K: TenantObject, T>(
     object: &K,
-    what: AuditedChange<'_>,
+    change: AuditedChange<'_>,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
     let (result, exchanges) = EXCHANGES
@@ -44,7 +44,7 @@ pub(super) async fn run_and_log_change<K: TenantObject, T>(
             (result, EXCHANGES.with(RefCell::take))
         })
         .await;
-    let AuditedChange { operation, tenant, fields, digests } = what;
+    let AuditedChange { operation, tenant, fields, digests } = change;
     let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
     let (before, after) =
         digests.map_or((String::new(), String::new()), |(before, after)| (before.to_string(), after.to_string()));
@@ -74,7 +74,7 @@ pub(super) async fn run_and_log_change<K: TenantObject, T>(
 fn outcome_label<T>(result: &Result<T, CallError>) -> &'static str {
     match result {
         Ok(_) => "done",
-        Err(error) if error.maybe_applied() => "unknown",
+        Err(error) if error.may_have_been_applied() => "unknown",
         Err(_) => "refused",
     }
 }

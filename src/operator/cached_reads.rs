@@ -52,7 +52,7 @@ impl<T: Clone + Send + Sync + 'static> CachedReads<T> {
     }
 
     /// Returns an object that is at most `age` old. With an age of zero it is read for this caller alone.
-    pub(crate) async fn get(&self, namespace: &str, name: &str, age: Duration) -> ReadResult<T> {
+    pub(crate) async fn get_or_read(&self, namespace: &str, name: &str, age: Duration) -> ReadResult<T> {
         let place = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
         if age.is_zero() {
             return (self.read)(place).await;
@@ -79,13 +79,13 @@ impl<T: Clone + Send + Sync + 'static> CachedReads<T> {
 
     /// Starts a read as a task of its own. It continues when its callers are gone, so that no other caller waits for a
     /// future that nobody polls.
-    fn start_read(&self, place: NamespacedName) -> SharedRead<T> {
+    fn start_read(&self, key: NamespacedName) -> SharedRead<T> {
         let (slots, started) = (Arc::clone(&self.slots), Instant::now());
-        let read = (self.read)(place.clone());
+        let read = (self.read)(key.clone());
         let flight = async move {
             let outcome = read.await;
             let at = if outcome.is_ok() { started } else { Instant::now() };
-            if let Some(slot) = lock(&slots).get_mut(&place) {
+            if let Some(slot) = lock(&slots).get_mut(&key) {
                 slot.last = Some((at, outcome.clone()));
                 slot.in_flight = None;
             }
@@ -138,37 +138,37 @@ mod tests {
     async fn one_read_that_is_not_answered_serves_all_that_wait_and_holds_up_no_other_object() {
         let (reads, asked) = counting_reads();
         let begun = Instant::now();
-        let waiting = futures::future::join_all((0..40).map(|_| reads.get("a", "silent", AGE)));
+        let waiting = futures::future::join_all((0..40).map(|_| reads.get_or_read("a", "silent", AGE)));
         let other = async {
-            assert!(reads.get("a", "other", AGE).await.is_ok());
+            assert!(reads.get_or_read("a", "other", AGE).await.is_ok());
             begun.elapsed()
         };
         let (failed, took) = tokio::join!(waiting, other);
         assert!(failed.iter().all(Result::is_err));
         assert_eq!((asked.load(Ordering::SeqCst), took), (2, Duration::ZERO));
         assert_eq!(begun.elapsed(), Duration::from_secs(10), "all failed with the one read");
-        reads.get("a", "silent", AGE).await.unwrap_err();
+        reads.get_or_read("a", "silent", AGE).await.unwrap_err();
         assert_eq!(asked.load(Ordering::SeqCst), 2, "the failure serves who asks right after it");
         tokio::time::advance(FAILURE_AGE).await;
-        reads.get("a", "silent", AGE).await.unwrap_err();
+        reads.get_or_read("a", "silent", AGE).await.unwrap_err();
         assert_eq!(asked.load(Ordering::SeqCst), 3, "and later it is asked again");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_goes_away_leaves_the_read_under_way_and_idle_objects_are_forgotten() {
         let (reads, asked) = counting_reads();
-        tokio::time::timeout(Duration::from_secs(1), reads.get("a", "silent", AGE)).await.unwrap_err();
+        tokio::time::timeout(Duration::from_secs(1), reads.get_or_read("a", "silent", AGE)).await.unwrap_err();
         tokio::time::sleep(Duration::from_millis(9500)).await;
         let is_under_way = lock(&reads.slots).values().any(|slot| slot.in_flight.is_some());
         assert!(!is_under_way, "it has ended although nobody waited for it");
-        assert!(reads.get("a", "silent", AGE).await.is_err());
+        assert!(reads.get_or_read("a", "silent", AGE).await.is_err());
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         for number in 0..100 {
-            reads.get("a", &number.to_string(), AGE).await.unwrap();
+            reads.get_or_read("a", &number.to_string(), AGE).await.unwrap();
         }
         assert_eq!(reads.len(), 101);
         tokio::time::advance(IDLE_LIMIT).await;
-        reads.get("a", "platform", AGE).await.unwrap();
+        reads.get_or_read("a", "platform", AGE).await.unwrap();
         assert_eq!(reads.len(), 1);
     }
 }

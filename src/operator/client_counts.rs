@@ -6,9 +6,9 @@ use kube::ResourceExt;
 
 use super::context::Context;
 use super::not_understood::list_clients_under;
-use super::object::{namespace, namespaced_name, unique_id};
+use super::tenant_object::{namespace, namespaced_name, unique_id};
 use crate::api::{ClientCounts, Partner};
-use crate::connect::{Freshness, Place, PlatformClient};
+use crate::connect::{ListFreshness, Place, PlatformClient};
 use crate::object::NotUnderstoodObject;
 
 /// Counts the clients of a Partner. Returns `None` if the tenant is unknown or the platform does not answer; the
@@ -19,7 +19,7 @@ pub(crate) async fn count_clients(
     context: &Context,
 ) -> Option<ClientCounts> {
     let msp = unique_id(partner)?.to_owned();
-    let living = platform.for_polling().list_active_tenants(&Place::Clients { msp }, Freshness::Burst).await.ok()?;
+    let active = platform.for_polling().list_live_tenants(&Place::Clients { msp }, ListFreshness::Recent).await.ok()?;
     let clients = context.list_clients_of(partner);
     let mut others = list_clients_under(&namespace(partner), &partner.name_any(), context);
     let is_known = |other: &NotUnderstoodObject| {
@@ -31,11 +31,11 @@ pub(crate) async fn count_clients(
         .filter_map(|client| unique_id(client.as_ref()))
         .chain(others.iter().filter_map(|client| client.unique_id()))
         .collect();
-    let unmanaged = living.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
+    let unmanaged = active.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     Some(ClientCounts {
         declared: number(clients.len() + others.len()),
-        live: number(living.rows.len() + living.unreadable.len()),
-        unmanaged: number(unmanaged + living.unreadable.len()),
+        live: number(active.rows.len() + active.unreadable.len()),
+        unmanaged: number(unmanaged + active.unreadable.len()),
     })
 }

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::bulkheads::{AccountBulkheads, PlatformAccount};
+use super::account_bulkheads::{AccountBulkheads, PlatformAccount};
 use super::cached_reads::NamespacedName;
-use super::claim::LeadershipClaim;
 use super::context::lock;
+use super::leadership_claim::LeadershipClaim;
 use crate::api::Reason;
 use crate::connect::{ChangeGuard, Connection, Connector, PlatformClient};
 
@@ -62,8 +62,8 @@ impl KnownPlatforms {
 
 impl PlatformConnections {
     /// Builds an empty set. Changes are sent only while the claim holds.
-    pub(crate) fn new(timeout: Duration, dial: Connector, claim: LeadershipClaim) -> Self {
-        Self { timeout, connector: dial, guard: ChangeGuard::new(move || claim.is_leading()), known: Mutex::default() }
+    pub(crate) fn new(timeout: Duration, connector: Connector, claim: LeadershipClaim) -> Self {
+        Self { timeout, connector, guard: ChangeGuard::new(move || claim.is_leading()), known: Mutex::default() }
     }
 
     /// Returns the platform for the connection in a Secret. A credential that was refused a moment ago is not tried.
@@ -142,9 +142,9 @@ mod tests {
     use axum::{Json, Router};
     use serde_json::json;
 
-    use super::super::bulkheads::ConcurrencyLimits;
+    use super::super::account_bulkheads::ConcurrencyLimits;
     use super::*;
-    use crate::connect::Place as Stands;
+    use crate::connect::Place;
 
     /// Starts a platform that counts changes; returns its URL.
     async fn counting_platform(changes: Arc<AtomicUsize>) -> String {
@@ -175,7 +175,7 @@ mod tests {
         let accounts = AccountBulkheads::new(ConcurrencyLimits { total: 8, per_account: 4 });
         let secret = NamespacedName { namespace: "a".to_owned(), name: "platform".to_owned() };
         let platform = connections.platform_for(&secret, Connection::from_secret(&data).unwrap(), &accounts).unwrap();
-        let place = Stands::Clients { msp: "msp_1".to_owned() };
+        let place = Place::Clients { msp: "msp_1".to_owned() };
         let refused = platform.suspend_tenant(&place, "client_1").await.unwrap_err().to_string();
         assert!(refused.ends_with("this operator no longer leads"), "{refused}");
         assert_eq!(changes.load(Ordering::SeqCst), 0);

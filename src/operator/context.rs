@@ -10,17 +10,17 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
+use super::account_bulkheads::AccountBulkheads;
 use super::activity::ApiServerActivity;
-use super::bulkheads::AccountBulkheads;
-use super::claim::LeadershipClaim;
 use super::connections::PlatformConnections;
 use super::events::Events;
 use super::flags::OperatorFlags;
+use super::leadership_claim::LeadershipClaim;
 use super::metrics::OperatorMetrics;
 use super::not_understood::NotUnderstoodStore;
-use super::object::{ParentRef, TenantObject, TenantResource as _, unique_id};
 use super::record_key::RecordKeyStore;
 use super::secrets::{ConfigMapReads, SecretReads};
+use super::tenant_object::{ParentRef, TenantObject, TenantResource as _, unique_id};
 use crate::api::{Partner, TenantClient};
 use crate::connect::ServerClock;
 use crate::plan::{CreateGuard, Digest, Field, OwnWrite, TenantProperty};
@@ -117,7 +117,7 @@ pub(crate) struct KindState<K: TenantObject> {
 pub(crate) struct ObjectMemory<K> {
     newest_write: Option<Arc<K>>,
     /// Creates that may still be carried out.
-    pub(crate) creates: CreateGuard,
+    pub(crate) create_guard: CreateGuard,
     /// Failures in a row.
     pub(crate) failures: u32,
     /// Refusals in a row.
@@ -133,7 +133,7 @@ pub(crate) struct ObjectMemory<K> {
     /// When settings were corrected after somebody else had changed them.
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the versions of the Secrets and the images that the object refers to.
-    pub(crate) material: Option<String>,
+    pub(crate) reference_digest: Option<String>,
     /// When this process created its tenant.
     pub(crate) created_at: Option<Timestamp>,
     /// Whether this process has read the tenant from a platform that counts revisions.
@@ -153,7 +153,7 @@ pub(crate) struct ObjectMemory<K> {
     /// When its Partner was first found missing, while no warning about that has been published.
     pub(crate) partner_missing_since: Option<Instant>,
     /// When an event last reported that another installation manages the object.
-    pub(crate) elsewhere_reported_at: Option<Instant>,
+    pub(crate) other_installation_reported_at: Option<Instant>,
     /// Whether the platform reported that it has the extensions.
     pub(crate) extensions: Option<bool>,
     /// The platform's message when it refused a change because the parent tenant is out of service.
@@ -175,7 +175,7 @@ impl<K> Default for ObjectMemory<K> {
     fn default() -> Self {
         Self {
             newest_write: None,
-            creates: CreateGuard::default(),
+            create_guard: CreateGuard::default(),
             failures: 0,
             refusals: 0,
             stale_passes: 0,
@@ -183,7 +183,7 @@ impl<K> Default for ObjectMemory<K> {
             verified: None,
             inherited_fingerprint: None,
             corrections: BTreeMap::new(),
-            material: None,
+            reference_digest: None,
             created_at: None,
             is_visible: false,
             notified_receiver: None,
@@ -193,7 +193,7 @@ impl<K> Default for ObjectMemory<K> {
             tolerated: Vec::new(),
             resumed_at: None,
             partner_missing_since: None,
-            elsewhere_reported_at: None,
+            other_installation_reported_at: None,
             extensions: None,
             parent_refusal: None,
         }
@@ -212,8 +212,8 @@ impl<K: TenantObject> KindState<K> {
     }
 
     /// Runs a closure on what is remembered of an object.
-    pub(crate) fn with_memory<T>(&self, object: &K, act: impl FnOnce(&mut ObjectMemory<K>) -> T) -> T {
-        act(lock(&self.memory).entry(ObjectRef::from_obj(object)).or_default())
+    pub(crate) fn with_memory<T>(&self, object: &K, action: impl FnOnce(&mut ObjectMemory<K>) -> T) -> T {
+        action(lock(&self.memory).entry(ObjectRef::from_obj(object)).or_default())
     }
 
     /// Returns the newer of the watched object and this process's last write. Otherwise the pass after a write would
@@ -231,21 +231,21 @@ impl<K: TenantObject> KindState<K> {
     }
 
     /// Drops this process's own write once the watch has delivered an object that is not older.
-    pub(crate) fn forget_older_write(&self, object: &K) {
+    pub(crate) fn clear_superseded_write(&self, object: &K) {
         if let Some(memory) = lock(&self.memory).get_mut(&ObjectRef::from_obj(object)) {
             memory.newest_write = memory.newest_write.take().filter(|newest| is_newer(newest.as_ref(), object));
         }
     }
 
     /// Drops what is remembered of an object that was removed during its pass.
-    pub(crate) fn forget_if_gone(&self, object: &K) {
+    pub(crate) fn remove_memory_if_deleted(&self, object: &K) {
         if self.store.get(&ObjectRef::from_obj(object)).is_none() {
-            self.forget_object(object);
+            self.remove_memory(object);
         }
     }
 
     /// Drops what is remembered of all removed objects, also if it was recorded after their removal.
-    pub(crate) fn forget_all_gone(&self) {
+    pub(crate) fn remove_memory_of_deleted(&self) {
         lock(&self.memory).retain(|key, _| self.store.get(key).is_some());
         lock(&self.due_since).retain(|key, _| self.store.get(key).is_some());
     }
@@ -258,7 +258,7 @@ impl<K: TenantObject> KindState<K> {
     }
 
     /// Drops everything about a removed object.
-    pub(crate) fn forget_object(&self, object: &K) {
+    pub(crate) fn remove_memory(&self, object: &K) {
         let key = ObjectRef::from_obj(object);
         lock(&self.memory).remove(&key);
         lock(&self.due_since).remove(&key);
@@ -291,30 +291,30 @@ impl<K: TenantObject> KindState<K> {
 
     /// Counts a failure and returns the pause before the next retry: exponential from `first` to `most`, with up to a
     /// tenth of jitter by the object's UID so that many objects do not retry at once.
-    pub(crate) fn failure_backoff(&self, object: &K, first: Duration, most: Duration) -> Duration {
+    pub(crate) fn failure_backoff(&self, object: &K, first: Duration, max: Duration) -> Duration {
         let failures = self.with_memory(object, |memory| {
             memory.failures = memory.failures.saturating_add(1);
             memory.failures
         });
-        exponential_backoff(object, failures, first, most)
+        exponential_backoff(object, failures, first, max)
     }
 
     /// Counts a refusal and returns the pause, as for failures. A refusal resets the failures in a row: a failure after
     /// hours of refusals counts as the first.
-    pub(crate) fn refusal_backoff(&self, object: &K, first: Duration, most: Duration) -> Duration {
+    pub(crate) fn refusal_backoff(&self, object: &K, first: Duration, max: Duration) -> Duration {
         let refusals = self.with_memory(object, |memory| {
             memory.failures *= u32::from(memory.is_status_unwritten);
             memory.refusals = memory.refusals.saturating_add(1);
             memory.refusals
         });
-        exponential_backoff(object, refusals, first, most)
+        exponential_backoff(object, refusals, first, max)
     }
 }
 
 /// Returns a pause that doubles from `first` to `most` with each of `times` in a row, plus up to a tenth of jitter by
 /// the object's UID.
-fn exponential_backoff<K: TenantObject>(object: &K, times: u32, first: Duration, most: Duration) -> Duration {
-    let pause = first.saturating_mul(1 << (times - 1).min(16)).min(most);
+fn exponential_backoff<K: TenantObject>(object: &K, times: u32, first: Duration, max: Duration) -> Duration {
+    let pause = first.saturating_mul(1 << (times - 1).min(16)).min(max);
     pause + pause.mul_f64(f64::from(stable_jitter(&object.uid().unwrap_or_default())) / 1000.0)
 }
 
@@ -354,12 +354,12 @@ mod tests {
     async fn the_queue_counts_what_is_due_since_it_became_so_and_not_what_has_gone() {
         let (store, mut writer) = kube::runtime::reflector::store();
         let (queue, _wakes) = futures::channel::mpsc::unbounded();
-        let room: KindState<Partner> = KindState::new(store, queue);
+        let kind_state: KindState<Partner> = KindState::new(store, queue);
         let [one, two, gone] = ["one", "two", "gone"].map(new_partner);
         for object in [&one, &two] {
             writer.apply_watcher_event(&Event::Apply(object.clone()));
         }
-        let wake = |object: &Partner| room.enqueue(ObjectRef::from_obj(object));
+        let wake = |object: &Partner| kind_state.enqueue(ObjectRef::from_obj(object));
         wake(&gone);
         tokio::time::advance(Duration::from_secs(5)).await;
         wake(&one);
@@ -367,12 +367,12 @@ mod tests {
         wake(&one);
         wake(&two);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(room.queue_stats(), (2, Duration::from_secs(3)));
-        assert_eq!(room.take_due_time(&one), Some(Duration::from_secs(3)));
-        assert_eq!(room.queue_stats(), (1, Duration::from_secs(1)));
-        room.clear_due();
+        assert_eq!(kind_state.queue_stats(), (2, Duration::from_secs(3)));
+        assert_eq!(kind_state.take_due_time(&one), Some(Duration::from_secs(3)));
+        assert_eq!(kind_state.queue_stats(), (1, Duration::from_secs(1)));
+        kind_state.clear_due();
         assert_eq!(
-            (room.queue_stats(), room.take_due_time(&two)),
+            (kind_state.queue_stats(), kind_state.take_due_time(&two)),
             ((0, Duration::ZERO), None),
             "another leader has seen to it"
         );
@@ -382,12 +382,12 @@ mod tests {
     fn an_object_that_went_leaves_nothing_to_the_next_one_of_its_name() {
         let (store, mut writer) = kube::runtime::reflector::store();
         let (queue, _wakes) = futures::channel::mpsc::unbounded();
-        let room: KindState<Partner> = KindState::new(store, queue);
+        let kind_state: KindState<Partner> = KindState::new(store, queue);
         let one = new_partner("one");
-        room.with_memory(&one, |memory| memory.failures = 3);
-        room.enqueue(ObjectRef::from_obj(&one));
-        room.forget_object(&one);
+        kind_state.with_memory(&one, |memory| memory.failures = 3);
+        kind_state.enqueue(ObjectRef::from_obj(&one));
+        kind_state.remove_memory(&one);
         writer.apply_watcher_event(&Event::Apply(one.clone()));
-        assert_eq!((room.queue_stats().0, room.with_memory(&one, |memory| memory.failures)), (0, 0));
+        assert_eq!((kind_state.queue_stats().0, kind_state.with_memory(&one, |memory| memory.failures)), (0, 0));
     }
 }

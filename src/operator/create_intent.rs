@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
-use super::error::PassStop;
 use super::finalizer::add_finalizer_with_intent;
 use super::not_understood::recheck_object;
-use super::object::{TenantObject, has_finalizer, intent, uid};
+use super::pass_stop::PassStop;
 use super::random_nonce;
+use super::tenant_object::{TenantObject, has_finalizer, intent, uid};
 use crate::api::Reason;
-use crate::connect::{Freshness, Place};
-use crate::plan::{CreateDecision, Intent, PassOutcome, SentMoment};
+use crate::connect::{ListFreshness, Place};
+use crate::plan::{CreateDecision, Intent, PassOutcome, SentPasswordTime};
 
 /// An object before its create.
 pub(crate) struct DeclaredIntent<K> {
     /// The object with its finalizer and intent.
     pub(crate) object: Arc<K>,
     /// How old the answer to the lookup may be.
-    pub(crate) freshness: Freshness,
+    pub(crate) freshness: ListFreshness,
 }
 
 /// Writes finalizer and intent in one patch that only succeeds on the object as it was read. An intent of another
@@ -32,12 +32,16 @@ pub(crate) async fn declare_intent<K: TenantObject>(
         let object = write_intent(object, place, None, context).await?;
         let now = context.claim.process_time();
         // If somebody removed the former intent, a list from before its create cannot be used.
-        let is_first = !K::kind_state(context).with_memory(&object, |memory| memory.creates.is_create_in_flight(now));
-        return Ok(DeclaredIntent { object, freshness: if is_first { Freshness::Burst } else { Freshness::Now } });
+        let is_first =
+            !K::kind_state(context).with_memory(&object, |memory| memory.create_guard.is_create_in_flight(now));
+        return Ok(DeclaredIntent {
+            object,
+            freshness: if is_first { ListFreshness::Recent } else { ListFreshness::Current },
+        });
     };
     let (now, timeout) = (context.claim.process_time(), context.settings.request_timeout);
-    K::kind_state(context).with_memory(&object, |memory| memory.creates.observe_intent(&there, now, timeout));
-    Ok(DeclaredIntent { object, freshness: Freshness::Now })
+    K::kind_state(context).with_memory(&object, |memory| memory.create_guard.observe_intent(&there, now, timeout));
+    Ok(DeclaredIntent { object, freshness: ListFreshness::Current })
 }
 
 /// Ensures that the intent is this process's own and that no earlier create is in flight. Only then may a create follow
@@ -45,13 +49,13 @@ pub(crate) async fn declare_intent<K: TenantObject>(
 pub(crate) async fn take_over_intent<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    looked: Duration,
+    looked_up_at: Duration,
     context: &Context,
 ) -> Result<(Arc<K>, bool), PassStop> {
     let there = intent(object.as_ref());
     let wanted = (place.parent_id(), object.declared_name());
     let leave = K::kind_state(context)
-        .with_memory(&object, |memory| memory.creates.decide_create(there.as_ref(), wanted, looked));
+        .with_memory(&object, |memory| memory.create_guard.decide_create(there.as_ref(), wanted, looked_up_at));
     match leave {
         CreateDecision::Wait => {
             let message = "an earlier create may still be on its way: waiting for it before looking again";
@@ -89,27 +93,30 @@ pub(crate) async fn write_intent<K: TenantObject>(
     let written = add_finalizer_with_intent(object.as_ref(), text, context).await?;
     let kind_state = K::kind_state(context);
     let now = context.claim.process_time();
-    kind_state.with_memory(&written, |memory| memory.creates.note_own_intent(nonce, now));
+    kind_state.with_memory(&written, |memory| memory.create_guard.record_own_intent(nonce, now));
     Ok(written)
 }
 
 /// Records a moment that is about to be sent, so that no process ever sends it again.
-pub(crate) async fn record_sent_moment<K: TenantObject>(
+pub(crate) async fn record_sent_password_time<K: TenantObject>(
     object: &K,
     moment: &str,
     context: &Context,
 ) -> Result<Arc<K>, PassStop> {
     let Some(mut there) = intent(object) else { return Err(PassStop::Stale) };
     let former = there.passwords_set_before.map(|former| former.sent);
-    there.passwords_set_before = Some(SentMoment { sent: moment.to_owned(), former });
+    there.passwords_set_before = Some(SentPasswordTime { sent: moment.to_owned(), former });
     add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
 }
 
 /// Removes the record of a moment that the platform refused.
-pub(crate) async fn forget_sent_moment<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, PassStop> {
+pub(crate) async fn clear_sent_password_time<K: TenantObject>(
+    object: &K,
+    context: &Context,
+) -> Result<Arc<K>, PassStop> {
     let Some(mut there) = intent(object) else { return Err(PassStop::Stale) };
     let former = there.passwords_set_before.and_then(|noted| noted.former);
-    there.passwords_set_before = former.map(|sent| SentMoment { sent, former: None });
+    there.passwords_set_before = former.map(|sent| SentPasswordTime { sent, former: None });
     add_finalizer_with_intent(object, serde_json::to_string(&there).unwrap_or_default(), context).await
 }
 

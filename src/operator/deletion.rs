@@ -1,10 +1,10 @@
 //! Deletion: gathers the facts that `plan::deletion` decides on, and carries out the step that it names.
 
 mod evidence;
-mod facts;
+mod gather_facts;
 mod ledger;
-mod permit;
 mod release;
+mod send_permitted;
 mod step;
 
 pub(super) use ledger::LEDGER_NAME;
@@ -17,13 +17,13 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
-use super::enqueue;
-use super::error::PassStop;
+use super::enqueue_related;
 use super::installation::{claim_object, is_managed_elsewhere};
 use super::not_understood::read_understood;
-use super::object::{TenantObject, has_finalizer, intent, is_deleting, namespace, unique_id};
 use super::pass::requeue_stale;
+use super::pass_stop::PassStop;
 use super::status::{PassResult, publish_status};
+use super::tenant_object::{TenantObject, has_finalizer, intent, is_deleting, namespace, unique_id};
 use crate::api::Reason;
 use crate::connect::{Place, PlatformClient};
 use crate::plan::{ObservedTenant, PassOutcome};
@@ -31,12 +31,12 @@ use crate::plan::{ObservedTenant, PassOutcome};
 /// Maximum number of steps of one pass; more than a complete termination needs.
 const MAX_STEPS: usize = 16;
 /// First and longest pause while a deletion waits for something outside.
-const HELD_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+const BLOCKED_RETRY_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// First and longest pause within a grace period, by the drift interval. If the object is already being deleted when
 /// the deletion of its namespace or definition begins, nothing enqueues it, and it would hold them up for the rest of
 /// the period.
-const GRACE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+const GRACE_RECHECK_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
 /// The platform on which a step acts.
 struct ReachedPlatform {
@@ -56,24 +56,32 @@ pub(crate) async fn run_deletion<K: TenantObject>(object: Arc<K>, context: &Cont
         Ok(DeletionProgress::Waiting(waiting)) => {
             let WaitingObject { object, outcome, until, observed } = *waiting;
             // The confirmation block to paste must be in status while the deletion waits for it.
-            let facts = PassResult::from_observed(observed);
-            publish_status(&object, &outcome, &facts, context).await;
+            let pass_result = PassResult::from_observed(observed);
+            publish_status(&object, &outcome, &pass_result, context).await;
             let pause = match until {
                 Some(time) => {
                     let left = Duration::try_from(time.duration_since(crate::clock::now())).unwrap_or_default();
                     (left + Duration::from_millis(50))
-                        .min(context.settings.drift_interval.clamp(GRACE_PAUSE.0, GRACE_PAUSE.1))
+                        .min(context.settings.drift_interval.clamp(GRACE_RECHECK_PAUSE.0, GRACE_RECHECK_PAUSE.1))
                 }
-                None => K::kind_state(context).failure_backoff(object.as_ref(), HELD_PAUSE.0, HELD_PAUSE.1),
+                None => K::kind_state(context).failure_backoff(
+                    object.as_ref(),
+                    BLOCKED_RETRY_PAUSE.0,
+                    BLOCKED_RETRY_PAUSE.1,
+                ),
             };
-            (Action::requeue(pause), enqueue::outcome_reason(&outcome).name())
+            (Action::requeue(pause), enqueue_related::outcome_reason(&outcome).name())
         }
         Err(PassStop::Stale) => requeue_stale(&object, context).await,
         Err(PassStop::Outcome(outcome)) => {
             publish_status(&object, &outcome, &PassResult::default(), context).await;
             (
-                Action::requeue(K::kind_state(context).failure_backoff(object.as_ref(), HELD_PAUSE.0, HELD_PAUSE.1)),
-                enqueue::outcome_reason(&outcome).name(),
+                Action::requeue(K::kind_state(context).failure_backoff(
+                    object.as_ref(),
+                    BLOCKED_RETRY_PAUSE.0,
+                    BLOCKED_RETRY_PAUSE.1,
+                )),
+                enqueue_related::outcome_reason(&outcome).name(),
             )
         }
     }
@@ -148,6 +156,6 @@ fn operator_namespace(context: &Context) -> &str {
 }
 
 /// Returns whether anything was ever sent to the platform for this object.
-fn was_ever_sent<K: TenantObject>(object: &K) -> bool {
+fn may_have_been_created<K: TenantObject>(object: &K) -> bool {
     unique_id(object).is_some() || intent(object).is_some()
 }

@@ -13,10 +13,10 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
 use super::context::{Context, KindState, VerifiedVersion, stable_jitter};
-use super::dereference::{has_new_material, locate_tenant};
-use super::error::PassStop;
 use super::installation::is_managed_elsewhere;
-use super::object::{TenantObject, active_pause, is_deleting, is_status_current, unique_id};
+use super::pass_stop::PassStop;
+use super::resolve_references::{has_new_material, locate_tenant};
+use super::tenant_object::{TenantObject, active_pause, is_deleting, is_status_current, unique_id};
 use crate::api::{Partner, Reason, TenantClient};
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::plan::PassOutcome;
@@ -55,8 +55,8 @@ pub(crate) async fn poll_drift(context: Arc<Context>) {
         }
         // Caches must not grow without bound: images are large, and entries of removed objects must go.
         context.config_maps.clear();
-        context.partners.forget_all_gone();
-        context.clients.forget_all_gone();
+        context.partners.remove_memory_of_deleted();
+        context.clients.remove_memory_of_deleted();
         context.activity.record_drift_check();
         round = round.wrapping_add(1);
     }
@@ -85,9 +85,9 @@ async fn start_checks<K: TenantObject>(context: &Arc<Context>, round: u64, runni
 async fn check_groups<K: TenantObject>(groups: Vec<PlaceGroup<K>>, context: Arc<Context>, round: u64) {
     let kind_state = K::kind_state(&context);
     for group in groups {
-        let looked = check_place(&group, kind_state, &context, round).await;
-        context.metrics.count_drift_check(K::KIND, looked.is_ok());
-        let Err(error) = looked else { continue };
+        let checked = check_place(&group, kind_state, &context, round).await;
+        context.metrics.count_drift_check(K::KIND, checked.is_ok());
+        let Err(error) = checked else { continue };
         tracing::warn!(kind = K::KIND.name(), parent = group.place.parent_id(), %error, "drift was not looked for");
         match error {
             // Each object reports that itself, and none of them sends anything while the credential is blocked.
@@ -138,11 +138,11 @@ async fn group_by_place<K: TenantObject>(context: &Arc<Context>, round: u64) -> 
         is_settled
     });
     // Many at the same time, each on its own: an object whose Secret cannot be read delays no other.
-    let looks = due.map(|object| check_references(object, Arc::clone(context)));
-    let mut looked = futures::stream::iter(looks).buffer_unordered(CONCURRENT_READS);
+    let checks = due.map(|object| check_references(object, Arc::clone(context)));
+    let mut checked = futures::stream::iter(checks).buffer_unordered(CONCURRENT_READS);
     let mut groups: HashMap<(String, String, String), PlaceGroup<K>> = HashMap::new();
     let mut unread = Vec::new();
-    while let Some((object, looked)) = looked.next().await {
+    while let Some((object, looked)) = checked.next().await {
         match looked {
             ReferenceCheck::Same(stands) => {
                 let (platform, place) = *stands;
@@ -167,7 +167,7 @@ fn check_references<K: TenantObject>(
 ) -> BoxFuture<'static, (Arc<K>, ReferenceCheck)> {
     async move {
         let references = tokio::time::timeout(OBJECT_TIMEOUT, compare_references(object.as_ref(), &context)).await;
-        let looked = match references {
+        let checked = match references {
             Ok(Ok(looked)) => looked,
             Err(_) | Ok(Err(PassStop::Outcome(PassOutcome::Failed(Reason::ClusterUnavailable, _)))) => {
                 ReferenceCheck::Unread
@@ -175,7 +175,7 @@ fn check_references<K: TenantObject>(
             // A Secret, an image or a reference changed.
             Ok(Err(PassStop::Outcome(_) | PassStop::Stale)) => ReferenceCheck::Changed,
         };
-        (object, looked)
+        (object, checked)
     }
     .boxed()
 }

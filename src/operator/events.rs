@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::deletion::LEDGER_NAME;
-use super::error::api_error_message;
-use super::object::{TenantObject, is_deleting, management_mode};
+use super::pass_stop::api_error_message;
 use super::status::PassResult;
+use super::tenant_object::{TenantObject, is_deleting, management_mode};
 use crate::api::{ConditionType, ManagementMode, Reason, TenantStatus};
 use crate::object::unmanaged_setting_advice;
 use crate::plan::{ConditionStatus, Field, InvalidSetting, LifecycleState};
@@ -105,7 +105,7 @@ impl Events {
         let event = Event {
             type_: EventType::Normal,
             reason: reason.name().to_owned(),
-            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::namespaced_name(object))),
+            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::tenant_object::namespaced_name(object))),
             action: "Reconcile".to_owned(),
             secondary: Some(object.object_ref(&())),
         };
@@ -160,28 +160,28 @@ pub(crate) struct StatusTransition<'a> {
 pub(crate) fn publish_pass_events<K: TenantObject>(
     object: &Arc<K>,
     statuses: StatusTransition<'_>,
-    facts: &PassResult,
+    pass_result: &PassResult,
     context: &Context,
 ) {
     let StatusTransition { before, after } = statuses;
     let events = &context.events;
     let id = after.unique_id.as_deref().unwrap_or_default();
-    if facts.applied.created_id.is_some() {
+    if pass_result.applied.created_id.is_some() {
         events.publish(object.as_ref(), Reason::Created, &format!("created tenant `{id}`"));
-    } else if facts.is_adopted {
+    } else if pass_result.is_adopted {
         events.publish(object.as_ref(), Reason::Adopted, &format!("took over tenant `{id}`"));
-    } else if facts.is_reattached && facts.applied.is_marked {
+    } else if pass_result.is_reattached && pass_result.applied.is_marked {
         events.publish(
             object.as_ref(),
             Reason::Reattached,
             &format!("took up tenant `{id}` again, which an earlier object of this name created"),
         );
-    } else if !facts.applied.written.is_empty() {
+    } else if !pass_result.applied.written.is_empty() {
         let paths: Vec<String> =
-            facts.applied.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
+            pass_result.applied.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
         events.publish(object.as_ref(), Reason::Updated, &format!("wrote {}", paths.join(", ")));
     }
-    if has_new_address(facts) {
+    if has_new_address(pass_result) {
         events.publish(
             object.as_ref(),
             Reason::DNSRecordNeeded,
@@ -189,11 +189,11 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
         );
     }
     // A change that the platform acknowledged and that no read shows yet is no event.
-    let is_active = facts.observed.as_ref().map(|observed| observed.life == LifecycleState::Active);
-    if facts.applied.is_suspended && is_active != Some(true) {
+    let is_active = pass_result.observed.as_ref().map(|observed| observed.lifecycle == LifecycleState::Active);
+    if pass_result.applied.is_suspended && is_active != Some(true) {
         events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
     }
-    if facts.applied.is_activated && is_active != Some(false) {
+    if pass_result.applied.is_activated && is_active != Some(false) {
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
     }
     for one in &after.no_longer_managed {
@@ -209,7 +209,7 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
         events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), EventType::Warning, one);
     }
-    publish_pause_events(object.as_ref(), statuses, facts, context);
+    publish_pause_events(object.as_ref(), statuses, pass_result, context);
     publish_new_warnings(object.as_ref(), statuses, context);
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn publish_pass_events<K: TenantObject>(
 fn publish_pause_events<K: TenantObject>(
     object: &K,
     statuses: StatusTransition<'_>,
-    facts: &PassResult,
+    pass_result: &PassResult,
     context: &Context,
 ) {
     let paused = |status: &TenantStatus| {
@@ -234,7 +234,7 @@ fn publish_pause_events<K: TenantObject>(
         let is_managed = is.is_none() && management_mode(object) == ManagementMode::Manage;
         let resumed = memory.resumed_at.or_else(|| was.is_some().then(Instant::now));
         memory.resumed_at = resumed.filter(|_| is_managed);
-        memory.resumed_at.take_if(|_| facts.observed.is_some()).is_some()
+        memory.resumed_at.take_if(|_| pass_result.observed.is_some()).is_some()
     });
     if has_resumed {
         context.events.publish(object, Reason::Resumed, "the pause is over: the tenant is managed again");
@@ -256,8 +256,8 @@ pub(crate) fn warn_of_tolerated<K: TenantObject>(object: &K, tolerated: &[Invali
 }
 
 /// Returns whether the tenant has got another address.
-fn has_new_address(facts: &PassResult) -> bool {
-    facts.applied.written.iter().any(|change| change.field == Field::ApplicationServer)
+fn has_new_address(pass_result: &PassResult) -> bool {
+    pass_result.applied.written.iter().any(|change| change.field == Field::ApplicationServer)
 }
 
 /// Time in which a Partner that is applied together with its Clients appears.

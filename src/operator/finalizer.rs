@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::FIELD_MANAGER;
 use super::context::Context;
-use super::error::PassStop;
 use super::not_understood::written_object;
-use super::object::{TenantObject, has_finalizer, installation, is_deleting, namespace};
+use super::pass_stop::PassStop;
+use super::tenant_object::{TenantObject, has_finalizer, installation, is_deleting, namespace};
 use crate::api::{ABANDON, FINALIZER, INTENT};
 use crate::object::ParsedObject;
 

@@ -8,7 +8,7 @@ use clap::Parser;
 
 mod value;
 
-use super::bulkheads::ConcurrencyLimits;
+use super::account_bulkheads::ConcurrencyLimits;
 use crate::connect::ProxyAddress;
 use crate::plan::leader_election::LeaseTerms;
 

@@ -13,11 +13,11 @@ use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::error::{PassStop, is_undeclared_field};
-use super::object::{
+use super::pass_stop::{PassStop, is_undeclared_field};
+use super::status::write_if_unchanged;
+use super::tenant_object::{
     TenantObject, active_pause, has_finalizer, installation, namespaced_name, recorded_installation, unique_id,
 };
-use super::status::write_if_unchanged;
 use crate::api::{OPERATOR, Reason};
 
 /// The API server drops an event after an hour.
@@ -63,30 +63,30 @@ pub(crate) async fn claim_object<K: TenantObject>(
         // A create of the former installation may have waited for its slot as long as a pass may take.
         let most = context.settings.pass_timeout.saturating_add(context.settings.request_timeout);
         let now = context.claim.process_time();
-        K::kind_state(context).with_memory(object, |memory| memory.creates.note_unanswered_create(now, most));
+        K::kind_state(context).with_memory(object, |memory| memory.create_guard.record_unanswered_create(now, most));
     }
     Ok(())
 }
 
 /// Leaves an object to the installation that it names, and reports that by an event.
-pub(crate) fn leave_to_other_installation<K: TenantObject>(object: &K, context: &Context) -> (Action, &'static str) {
+pub(crate) fn report_other_installation<K: TenantObject>(object: &K, context: &Context) -> (Action, &'static str) {
     let reason = Reason::ManagedElsewhere;
-    let is_told = K::kind_state(context).with_memory(object, |memory| {
-        let is_told = memory.elsewhere_reported_at.is_some_and(|told| told.elapsed() < REPORT_INTERVAL);
-        if !is_told {
-            memory.elsewhere_reported_at = Some(Instant::now());
+    let is_reported = K::kind_state(context).with_memory(object, |memory| {
+        let is_reported = memory.other_installation_reported_at.is_some_and(|told| told.elapsed() < REPORT_INTERVAL);
+        if !is_reported {
+            memory.other_installation_reported_at = Some(Instant::now());
         }
-        is_told
+        is_reported
     });
-    if !is_told {
-        let message = elsewhere_message(&installation(object).unwrap_or_default(), &context.installation);
+    if !is_reported {
+        let message = other_installation_message(&installation(object).unwrap_or_default(), &context.installation);
         tracing::warn!(kind = K::KIND.name(), object = namespaced_name(object), "{message}");
         context.events.publish(object, reason, &message);
     }
     (Action::requeue(REPORT_INTERVAL), reason.name())
 }
 
-fn elsewhere_message(named: &str, own: &str) -> String {
+fn other_installation_message(named: &str, own: &str) -> String {
     format!(
         "the object names the installation `{named}` of the operator, so `{own}` writes nothing to it or its tenant: let only one of them look into this namespace, or, to move the object here, annotate it with `{OPERATOR}: {own}`"
     )

@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::FIELD_MANAGER;
-use super::claim::LeadershipClaim;
-use super::error::api_error_message;
-use crate::object::LEASE_NAME as NAME;
+use super::leadership_claim::LeadershipClaim;
+use super::pass_stop::api_error_message;
+use crate::object::LEASE_NAME;
 use crate::plan::leader_election::{LeaderElector, LeaseDecision, LeaseRecord, LeaseTerms};
 
 /// Attempts to release the lease; after that, the lease duration has to run out.
@@ -73,15 +73,15 @@ impl LeaseKeeper {
     async fn run_round(&mut self) -> Result<Duration, LeadershipLost> {
         let most = self.terms.renew_deadline() / 2;
         let limit = self.remaining_claim().map_or(most, |left| left.min(most));
-        let mut trouble = "no answer in time".to_owned();
+        let mut reason = "no answer in time".to_owned();
         let mut pause = self.terms.poll_interval();
         match timeout(limit, self.try_claim_and_log()).await {
             Ok(Ok(next)) => pause = next?,
-            Ok(Err(error)) => trouble = api_error_message(&error),
+            Ok(Err(error)) => reason = api_error_message(&error),
             Err(_elapsed) => {}
         }
         match self.remaining_claim() {
-            Some(left) if left.is_zero() => Err(LeadershipLost::NotRenewed(self.terms.renew_deadline(), trouble)),
+            Some(left) if left.is_zero() => Err(LeadershipLost::NotRenewed(self.terms.renew_deadline(), reason)),
             Some(left) => Ok(pause.min(left)),
             None => Ok(pause),
         }
@@ -95,14 +95,14 @@ impl LeaseKeeper {
     async fn try_claim_and_log(&mut self) -> Result<Result<Duration, LeadershipLost>, kube::Error> {
         let result = self.try_claim().await;
         if let Err(error) = &result {
-            let trouble = format!("the lease cannot be kept: {}", api_error_message(error));
-            self.log_change(&trouble, |text| tracing::warn!("{text}"));
+            let reason = format!("the lease cannot be kept: {}", api_error_message(error));
+            self.log_change(&reason, |text| tracing::warn!("{text}"));
         }
         result
     }
 
     async fn try_claim(&mut self) -> Result<Result<Duration, LeadershipLost>, kube::Error> {
-        let lease = self.api.get_opt(NAME).await?;
+        let lease = self.api.get_opt(LEASE_NAME).await?;
         let decision = self.contender.observe_record(lease.as_ref().map(lease_record), self.claim.process_time());
         if let LeaseDecision::Wait(pause) = decision {
             let holder = self.contender.holder().unwrap_or_default().to_owned();
@@ -128,13 +128,13 @@ impl LeaseKeeper {
     async fn write_record(&self, lease: Option<Lease>, record: &LeaseRecord) -> Result<(), kube::Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let Some(mut lease) = lease else {
-            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+            let metadata = ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() };
             let mut lease = Lease { metadata, spec: Some(LeaseSpec::default()) };
             fill_spec(lease.spec.get_or_insert_default(), record);
             return self.api.create(&params, &lease).await.map(drop);
         };
         fill_spec(lease.spec.get_or_insert_default(), record);
-        self.api.replace(NAME, &params, &lease).await.map(drop)
+        self.api.replace(LEASE_NAME, &params, &lease).await.map(drop)
     }
 
     /// Releases the lease, so that a successor need not wait. From now on everything that this process sends is
@@ -152,7 +152,7 @@ impl LeaseKeeper {
     }
 
     async fn try_release(&mut self) -> Result<(), kube::Error> {
-        let lease = self.api.get_opt(NAME).await?;
+        let lease = self.api.get_opt(LEASE_NAME).await?;
         self.contender.observe_record(lease.as_ref().map(lease_record), self.claim.process_time());
         if lease.is_none() || self.contender.holder() != Some(self.contender.identity()) {
             return Ok(());
@@ -175,7 +175,7 @@ impl LeaseKeeper {
 /// this one had in flight, so it waits like any other.
 fn process_identity() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
-    let host = if host.trim().is_empty() { NAME } else { host.trim() };
+    let host = if host.trim().is_empty() { LEASE_NAME } else { host.trim() };
     format!("{host}_{:08x}", rand::rng().random::<u32>())
 }
 

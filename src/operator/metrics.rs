@@ -239,8 +239,8 @@ impl OperatorMetrics {
     }
 
     /// Counts a status that was not written as intended.
-    pub(crate) fn count_failed_status_write(&self, kind: TenantKind, why: StatusWriteFailure) {
-        self.failed_status_writes.get_or_create(&PassLabels { kind: kind.name(), outcome: why.name() }).inc();
+    pub(crate) fn count_failed_status_write(&self, kind: TenantKind, failure: StatusWriteFailure) {
+        self.failed_status_writes.get_or_create(&PassLabels { kind: kind.name(), outcome: failure.name() }).inc();
     }
 
     /// Counts an exchange with a platform.

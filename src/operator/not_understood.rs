@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::context::{Context, lock};
-use super::error::{PassStop, api_error_message};
 use super::installation::is_managed_elsewhere;
-use super::object::{ParentRef, TenantObject, namespace};
+use super::pass_stop::{PassStop, api_error_message};
+use super::tenant_object::{ParentRef, TenantObject, namespace};
 use crate::object::{NotUnderstoodObject, ParsedObject, UnderstoodObject};
 
 /// Pause before an object is handled again that could not be handled, or that waits for something.
@@ -124,8 +124,8 @@ impl<K: TenantObject> NotUnderstoodStore<K> {
     }
 
     /// Forgets the objects of a namespace, or of all namespaces, that a list did not contain.
-    pub(crate) fn retain_listed(&self, space: Option<&str>, listed: &HashSet<ObjectRef<K>>) {
-        let is_elsewhere = |key: &ObjectRef<K>| space.is_some_and(|space| key.namespace.as_deref() != Some(space));
+    pub(crate) fn retain_listed(&self, namespace: Option<&str>, listed: &HashSet<ObjectRef<K>>) {
+        let is_elsewhere = |key: &ObjectRef<K>| namespace.is_some_and(|space| key.namespace.as_deref() != Some(space));
         lock(&self.objects).retain(|key, _| is_elsewhere(key) || listed.contains(key));
     }
 

@@ -10,16 +10,16 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
 
-use super::bulkheads::{PassPermit, PassQueue};
+use super::account_bulkheads::{PassPermit, PassQueueKey};
 use super::context::Context;
 use super::deletion;
-use super::dereference;
-use super::enqueue;
-use super::error::PassStop;
+use super::enqueue_related;
 use super::installation::{self, is_managed_elsewhere};
-use super::manage::manage_tenant;
-use super::object::{TenantObject, is_deleting};
+use super::pass_stop::PassStop;
+use super::reconcile_tenant::manage_tenant;
+use super::resolve_references;
 use super::status::{PassResult, publish_status};
+use super::tenant_object::{TenantObject, is_deleting};
 use crate::api::Reason;
 use crate::connect::{Trace, current_trace, with_new_trace};
 use crate::plan::{DriftHandling, PassOutcome};
@@ -38,7 +38,7 @@ const STALE_OUTCOME: &str = "Stale";
 const STALE_REPORTED_AFTER: u32 = 5;
 
 /// Waits for a permit and runs the pass over the object as it is then. No pass begins after shutdown was requested.
-pub(crate) async fn queue_pass<K: TenantObject>(
+pub(crate) async fn wait_and_reconcile<K: TenantObject>(
     object: Arc<K>,
     context: Arc<Context>,
     mut ending: watch::Receiver<bool>,
@@ -59,28 +59,28 @@ pub(crate) async fn queue_pass<K: TenantObject>(
 /// Waits in the queue of the object's account. If the account changes meanwhile, the pass waits in the new queue.
 async fn wait_for_permit<K: TenantObject>(object: Arc<K>, context: &Context) -> PassPermit {
     let key = ObjectRef::from_obj(object.as_ref());
-    let mut queue = dereference::pass_queue(object.as_ref(), context).await;
+    let mut queue = resolve_references::pass_queue_key(object.as_ref(), context).await;
     loop {
-        let mut entering = Box::pin(context.accounts.acquire_permit(&queue));
+        let mut acquiring = Box::pin(context.accounts.acquire_permit(&queue));
         let next = loop {
             // The permit is polled also while a Secret is read for the check, so that a permit is not granted to a
             // waiter that ignores it.
             tokio::select! {
                 biased;
-                leave = &mut entering => return leave,
-                now = recheck_queue(&key, context) => if let Some(next) = now.filter(|now| *now != queue) { break next },
+                leave = &mut acquiring => return leave,
+                now = wait_and_recompute_queue(&key, context) => if let Some(next) = now.filter(|now| *now != queue) { break next },
             }
         };
-        drop(entering);
+        drop(acquiring);
         queue = next;
     }
 }
 
 /// Waits a moment, then returns the queue that the object then belongs to; `None` if the object was removed.
-async fn recheck_queue<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<PassQueue> {
+async fn wait_and_recompute_queue<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<PassQueueKey> {
     tokio::time::sleep(QUEUE_RECHECK).await;
     let stored = K::kind_state(context).store.get(key)?;
-    Some(dereference::pass_queue(stored.as_ref(), context).await)
+    Some(resolve_references::pass_queue_key(stored.as_ref(), context).await)
 }
 
 /// Runs one pass over an object. It is bounded in time, and a panic becomes a condition of this object only.
@@ -105,7 +105,7 @@ async fn reconcile_object<K: TenantObject>(stored: Arc<K>, context: Arc<Context>
         K::kind_state(&context).with_memory(&object, |memory| std::mem::take(&mut memory.is_status_unwritten));
     let pause =
         is_unwritten.then(|| K::kind_state(&context).failure_backoff(&object, FAILURE_PAUSE.0, FAILURE_PAUSE.1));
-    K::kind_state(&context).forget_if_gone(&object);
+    K::kind_state(&context).remove_memory_if_deleted(&object);
     pause.map_or(action, Action::requeue)
 }
 
@@ -149,7 +149,7 @@ async fn run_bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Act
     tracing::info!(
         trace = id,
         kind = K::KIND.name(),
-        object = super::object::namespaced_name(object.as_ref()),
+        object = super::tenant_object::namespaced_name(object.as_ref()),
         generation = object.meta().generation.unwrap_or_default(),
         outcome,
         requests = requests.get(),
@@ -171,9 +171,9 @@ async fn publish_failure<K: TenantObject>(object: &Arc<K>, context: &Context, me
 
 async fn run_stages<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action, &'static str) {
     if is_managed_elsewhere(object.as_ref(), context) {
-        return installation::leave_to_other_installation(object.as_ref(), context);
+        return installation::report_other_installation(object.as_ref(), context);
     }
-    let mut facts = PassResult::default();
+    let mut pass_result = PassResult::default();
     let mut current = Arc::clone(&object);
     let now = crate::clock::now();
     let claimed = installation::claim_object(&mut current, now, context).await;
@@ -181,17 +181,17 @@ async fn run_stages<K: TenantObject>(object: Arc<K>, context: &Context) -> (Acti
         return deletion::run_deletion(current, context).await;
     }
     let managed = match claimed {
-        Ok(()) => Box::pin(manage_tenant(&mut current, now, context, &mut facts)).await,
+        Ok(()) => Box::pin(manage_tenant(&mut current, now, context, &mut pass_result)).await,
         Err(stop) => Err(stop),
     };
     let outcome = match managed {
         Ok(outcome) | Err(PassStop::Outcome(outcome)) => outcome,
         Err(PassStop::Stale) => return requeue_stale(&current, context).await,
     };
-    let published = publish_status(&current, &outcome, &facts, context).await;
-    enqueue::enqueue_clients_on_change(published.as_ref(), context);
-    enqueue::enqueue_hand_over_peers(published.as_ref(), facts.is_adopted, context);
-    (next_action(published.as_ref(), &outcome, context), enqueue::outcome_reason(&outcome).name())
+    let published = publish_status(&current, &outcome, &pass_result, context).await;
+    enqueue_related::enqueue_clients_on_change(published.as_ref(), context);
+    enqueue_related::enqueue_hand_over_parties(published.as_ref(), pass_result.is_adopted, context);
+    (next_action(published.as_ref(), &outcome, context), enqueue_related::outcome_reason(&outcome).name())
 }
 
 /// Longest wait for the end of a pause: a timer does not follow a clock that is set meanwhile.

@@ -31,8 +31,8 @@ const DRIFT_CHECK_LIMITS: (u32, Duration) = (3, Duration::from_mins(5));
 /// If the address cannot be bound.
 pub(crate) async fn serve_probes(address: SocketAddr, context: Arc<Context>) -> Result<JoinHandle<()>, std::io::Error> {
     let listener = TcpListener::bind(address).await?;
-    let heart = Heartbeat::default();
-    let beats = heart.clone();
+    let heartbeat = Heartbeat::default();
+    let beats = heartbeat.clone();
     tokio::spawn(async move {
         loop {
             beats.beat();
@@ -43,7 +43,7 @@ pub(crate) async fn serve_probes(address: SocketAddr, context: Arc<Context>) -> 
         .route("/healthz", get(answer_healthz))
         .route("/readyz", get(answer_readyz))
         .route("/metrics", get(answer_metrics))
-        .with_state(ProbeState { context, heartbeat: heart });
+        .with_state(ProbeState { context, heartbeat });
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the probes ended");
@@ -166,12 +166,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_heart_that_does_not_beat_is_stalled() {
-        let heart = Heartbeat::default();
-        assert!(!heart.is_stalled(), "before its first beat");
-        heart.beat();
+        let heartbeat = Heartbeat::default();
+        assert!(!heartbeat.is_stalled(), "before its first beat");
+        heartbeat.beat();
         tokio::time::advance(STALLED_AFTER).await;
-        assert!(!heart.is_stalled());
+        assert!(!heartbeat.is_stalled());
         tokio::time::advance(HEARTBEAT_INTERVAL).await;
-        assert!(heart.is_stalled());
+        assert!(heartbeat.is_stalled());
     }
 }

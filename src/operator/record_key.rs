@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::FIELD_MANAGER;
-use super::error::api_error_message;
+use super::pass_stop::api_error_message;
 use crate::plan::RecordKey;
 
 /// Name of the Secret.

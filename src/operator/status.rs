@@ -1,7 +1,7 @@
 //! Stage 6: writes the outcome to the object's status. This is the only place that builds a `metav1.Condition`.
 
 mod pass_result;
-mod reduced;
+mod reduced_status;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +15,10 @@ use serde_json::json;
 
 pub(crate) use self::pass_result::{PassInputs, PassResult};
 use super::context::Context;
-use super::error::api_error_message;
 use super::installation::is_managed_elsewhere;
 use super::not_understood::{self, read_understood};
-use super::object::{TenantObject, deletion_policy, is_deleting, management_mode, namespace};
+use super::pass_stop::api_error_message;
+use super::tenant_object::{TenantObject, deletion_policy, is_deleting, management_mode, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ConditionType, DeletionPolicy, DriftStatus, ManagementMode, NormalisedSetting, PlanStatus,
@@ -45,33 +45,41 @@ const WRITE_ATTEMPTS: usize = 20;
 pub(crate) async fn publish_status<K: TenantObject>(
     object: &Arc<K>,
     outcome: &PassOutcome,
-    facts: &PassResult,
+    pass_result: &PassResult,
     context: &Context,
 ) -> Arc<K> {
     // What this process wrote since the object was read must not be undone: the record of a termination is part of
     // status.
     let object = &K::kind_state(context).newest_version(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
-    let unmanaged = facts.no_longer_managed(&before, outcome);
+    let unmanaged = pass_result.unmanaged_settings_after(&before, outcome);
     let now = crate::clock::now();
-    let standing =
-        if facts.is_unconfirmed { PriorReadiness::NotReady } else { prior_readiness(object.as_ref(), &before, now) };
-    let report = conditions_for(&with_unmanaged_advice(outcome, &unmanaged), standing);
-    let mut after = next_status(object.as_ref(), &before, facts, outcome, &report, now);
+    let readiness = if pass_result.is_unconfirmed {
+        PriorReadiness::NotReady
+    } else {
+        prior_readiness(object.as_ref(), &before, now)
+    };
+    let report = conditions_for(&with_unmanaged_advice(outcome, &unmanaged), readiness);
+    let mut after = next_status(object.as_ref(), &before, pass_result, outcome, &report, now);
     if !matches!(outcome, PassOutcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
-    events::publish_pass_events(object, events::StatusTransition { before: &before, after: &after }, facts, context);
+    events::publish_pass_events(
+        object,
+        events::StatusTransition { before: &before, after: &after },
+        pass_result,
+        context,
+    );
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = reduced::write_status(object.as_ref(), &before, &after, context).await;
+    let written = reduced_status::write_status(object.as_ref(), &before, &after, context).await;
     K::kind_state(context).with_memory(object, |memory| memory.is_status_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
         // The next pass finds what was done by id or mark; only the status is late.
         tracing::warn!(
             trace = current_trace().id,
-            object = super::object::namespaced_name(object.as_ref()),
+            object = super::tenant_object::namespaced_name(object.as_ref()),
             error = api_error_message(&error),
             "status was not written"
         );
@@ -169,7 +177,7 @@ fn prior_readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Time
 fn next_status<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    facts: &PassResult,
+    pass_result: &PassResult,
     outcome: &PassOutcome,
     report: &StatusReport,
     now: Timestamp,
@@ -178,12 +186,12 @@ fn next_status<K: TenantObject>(
     let generation = object.meta().generation;
     after.observed_generation = generation;
     after.conditions = next_conditions(&before.conditions, report, generation, now);
-    let seen = facts.observed.as_ref().and_then(|observed| phase_of(observed.life));
+    let seen = pass_result.observed.as_ref().and_then(|observed| phase_of(observed.lifecycle));
     after.phase = report.phase.or(seen).or(before.phase).or(Some(TenantPhase::Pending));
     after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
-    after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
+    after.unique_id = pass_result.unique_id.clone().or_else(|| before.unique_id.clone());
     if after.unique_id.is_some() {
-        after.connection = facts.connection.clone().or_else(|| before.connection.clone());
+        after.connection = pass_result.connection.clone().or_else(|| before.connection.clone());
     }
     after.plan = match outcome {
         PassOutcome::AwaitingApproval(Proposal { hash, steps }) => {
@@ -191,34 +199,35 @@ fn next_status<K: TenantObject>(
         }
         _ => None,
     };
-    after.no_longer_managed = facts.no_longer_managed(before, outcome);
-    if let Some(clients) = &facts.client_counts {
+    after.no_longer_managed = pass_result.unmanaged_settings_after(before, outcome);
+    if let Some(clients) = &pass_result.client_counts {
         after.clients = Some(clients.clone());
     }
-    if let Some(observed) = &facts.observed {
-        describe_tenant(&mut after, observed, is_deleting(object));
+    if let Some(observed) = &pass_result.observed {
+        copy_observed_tenant(&mut after, observed, is_deleting(object));
     }
     if let PassOutcome::Settled(situation) = outcome {
         record_differences(&mut after, before, &situation.remaining_plan, now);
         // Only now: an edit that could not be applied must still count as an edit in the next pass.
-        if let Some(effective) = &facts.effective {
+        if let Some(effective) = &pass_result.effective {
             after.effective.clone_from(effective);
         }
-        after.image_advice.clone_from(&facts.settings.advice);
-        after.applied = Some(applied_settings(facts, &situation.remaining_plan));
-    } else if facts.applied.has_any() {
+        after.image_advice.clone_from(&pass_result.settings.advice);
+        after.applied = Some(applied_settings(pass_result, &situation.remaining_plan));
+    } else if pass_result.applied.has_any() {
         // What was written counts, also if a later step failed.
-        let WriteRecord { records, suspended_by_us, unconfirmed_marks: marks, .. } = facts.writes_after();
+        let WriteRecord { records, was_suspended_by_operator: suspended_by_us, unconfirmed_marks: marks, .. } =
+            pass_result.writes_after();
         let applied = after.applied.get_or_insert_default();
         applied.marks = (marks > 0).then_some(marks);
         applied.suspended = suspended_by_us.then_some(true);
         applied.write_only = write_only_settings(records.into_iter().filter(|(field, _)| field.is_write_only()));
     }
-    after.termination = next_termination(object, before, facts, now);
+    after.termination = next_termination(object, before, pass_result, now);
     if management_mode(object) == ManagementMode::Observe
         && matches!(outcome, PassOutcome::Refused(Reason::OwnedElsewhere, _))
     {
-        after = reduced::without_tenant_details(after);
+        after = reduced_status::without_tenant_details(after);
     }
     drop_legacy_digests(&mut after, outcome);
     fit_status_to_limits(&after)
@@ -237,7 +246,7 @@ fn drop_legacy_digests(after: &mut TenantStatus, outcome: &PassOutcome) {
     after.drift.retain(|one| !is_digest(&one.path, &one.desired));
 }
 
-fn describe_tenant(after: &mut TenantStatus, observed: &ObservedTenant, is_deleting: bool) {
+fn copy_observed_tenant(after: &mut TenantStatus, observed: &ObservedTenant, is_deleting: bool) {
     after.account_id.clone_from(&observed.account_id);
     // A deletion reads no branding, from which the addresses are derived.
     if !is_deleting {
@@ -263,12 +272,12 @@ fn describe_tenant(after: &mut TenantStatus, observed: &ObservedTenant, is_delet
     after.unavailable = (missing != UnavailableStatus::default()).then_some(missing);
 }
 
-fn record_differences(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Timestamp) {
+fn record_differences(after: &mut TenantStatus, before: &TenantStatus, remaining_plan: &Plan, now: Timestamp) {
     let since = |path: &str| {
         let known = before.drift.iter().find(|drift| drift.path == path);
         known.map_or_else(|| whole_seconds_text(now), |drift| drift.since.clone())
     };
-    after.drift = rest
+    after.drift = remaining_plan
         .differences
         .iter()
         .map(|difference| {
@@ -281,28 +290,31 @@ fn record_differences(after: &mut TenantStatus, before: &TenantStatus, rest: &Pl
             }
         })
         .collect();
-    after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
+    after.unsupported = remaining_plan.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
 fn write_only_settings(records: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
     records.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect()
 }
 
-fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
+fn applied_settings(pass_result: &PassResult, remaining_plan: &Plan) -> AppliedSettings {
     let WriteRecord {
         uid: _,
         key: _,
         applied_values: _,
         records,
         normalised_forms: echoes,
-        suspended_by_us,
+        was_suspended_by_operator: suspended_by_us,
         unconfirmed_marks: marks,
         passwords_set_before: _,
-    } = facts.writes_after();
+    } = pass_result.writes_after();
     let write_only = write_only_settings(records);
     // The normalised form of a value that is no longer declared has no meaning.
     let is_declared = |path: &str, declared: &str| {
-        facts.effective_settings().iter().any(|one| one.path == path && is_same_status_value(&one.value, declared))
+        pass_result
+            .effective_settings()
+            .iter()
+            .any(|one| one.path == path && is_same_status_value(&one.value, declared))
     };
     let normalised =
         echoes.into_iter().map(|(field, NormalisedForm { declared, shown: platform })| NormalisedSetting {
@@ -310,10 +322,12 @@ fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
             declared: to_status_value(declared),
             shown: to_status_value(platform),
         });
-    let is_as_declared = rest.differences.is_empty() && rest.deferred.is_empty() && rest.unreadable.is_empty();
+    let is_as_declared = remaining_plan.differences.is_empty()
+        && remaining_plan.deferred.is_empty()
+        && remaining_plan.unreadable.is_empty();
     AppliedSettings {
-        digest: facts.digest.clone().unwrap_or_default(),
-        revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
+        digest: pass_result.digest.clone().unwrap_or_default(),
+        revision: pass_result.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         normalised: normalised.filter(|one| is_declared(&one.path, &one.declared)).collect(),
         suspended: suspended_by_us.then_some(true),
@@ -326,15 +340,15 @@ fn applied_settings(facts: &PassResult, rest: &Plan) -> AppliedSettings {
 fn next_termination<K: TenantObject>(
     object: &K,
     before: &TenantStatus,
-    facts: &PassResult,
+    pass_result: &PassResult,
     now: Timestamp,
 ) -> Option<TerminationStatus> {
     let known = before.termination.clone();
     if deletion_policy(object) != DeletionPolicy::Terminate {
         return known.filter(|known| known.confirm_digest.is_some());
     }
-    let mut known = if facts.is_reattached { TerminationStatus::default() } else { known.unwrap_or_default() };
-    if let Some(observed) = &facts.observed {
+    let mut known = if pass_result.is_reattached { TerminationStatus::default() } else { known.unwrap_or_default() };
+    if let Some(observed) = &pass_result.observed {
         known.how_to_confirm = Some(confirmation_block(observed, known.how_to_confirm.as_deref(), now));
     }
     (known != TerminationStatus::default()).then_some(known)

@@ -1,7 +1,7 @@
 //! Watches: enqueue an object when something relevant to it changes.
 
-mod filter;
-mod merged;
+mod merged_watches;
+mod understood_filter;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,14 +22,14 @@ use kube::runtime::watcher::{Config, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 
-use filter::UnderstoodFilter;
-use merged::MergedWatches;
+use merged_watches::MergedWatches;
+use understood_filter::UnderstoodFilter;
 
 use super::FIELD_MANAGER;
 use super::context::Context;
-use super::enqueue;
+use super::enqueue_related;
 use super::installation::is_managed_elsewhere;
-use super::object::{TenantObject, has_finalizer, image_references, is_status_current, namespace};
+use super::tenant_object::{TenantObject, has_finalizer, image_references, is_status_current, namespace};
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 use crate::object::ParsedObject;
 
@@ -67,7 +67,7 @@ pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                K::kind_state(&context).forget_older_write(&object);
+                K::kind_state(&context).clear_superseded_write(&object);
                 let key = ObjectRef::from_obj(&object);
                 let now = WatchedState::of_object(&object, &context);
                 let before = seen.insert(key.clone(), now);
@@ -77,8 +77,8 @@ pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K
             }
             Ok(Event::Delete(object)) => {
                 seen.remove(&ObjectRef::from_obj(&object));
-                K::kind_state(&context).forget_object(&object);
-                enqueue::enqueue_deleting_partner(&object, &context);
+                K::kind_state(&context).remove_memory(&object);
+                enqueue_related::enqueue_deleting_partner(&object, &context);
             }
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => {
@@ -90,14 +90,14 @@ pub(crate) async fn watch_kind<K: TenantObject>(client: Client, writer: Writer<K
 }
 
 /// Returns an API for all namespaces, or one for each of the namespaces in the flags.
-pub(crate) fn namespaced_apis<K>(client: &Client, spaces: &[String]) -> Vec<(Option<String>, Api<K>)>
+pub(crate) fn namespaced_apis<K>(client: &Client, namespaces: &[String]) -> Vec<(Option<String>, Api<K>)>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    if spaces.is_empty() {
+    if namespaces.is_empty() {
         return vec![(None, Api::all(client.clone()))];
     }
-    spaces.iter().map(|space| (Some(space.clone()), Api::namespaced(client.clone(), space))).collect()
+    namespaces.iter().map(|space| (Some(space.clone()), Api::namespaced(client.clone(), space))).collect()
 }
 
 /// Keeps of the managed fields only the last writer, for the audit log: the rest is the larger part of an object.

@@ -76,11 +76,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let turn = is_watch.then(|| self.layer.next_start(request.uri().path()));
+        let start_at = is_watch.then(|| self.layer.next_start(request.uri().path()));
         // The request is sent when its future is polled, not when it is created.
         let sent = self.inner.call(request);
         Box::pin(async move {
-            if let Some(turn) = turn {
+            if let Some(turn) = start_at {
                 tokio::time::sleep_until(turn).await;
             }
             sent.await
@@ -94,16 +94,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn watches_that_end_at_once_are_begun_after_growing_pauses_and_others_at_once() {
-        let calm = WatchBackoffLayer::default();
+        let backoff = WatchBackoffLayer::default();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            let turn = calm.next_start("/clients");
-            pauses.push((turn - Instant::now()).as_millis());
-            tokio::time::sleep_until(turn).await;
+            let start_at = backoff.next_start("/clients");
+            pauses.push((start_at - Instant::now()).as_millis());
+            tokio::time::sleep_until(start_at).await;
         }
         assert_eq!(pauses, [0, 0, 250, 500, 1000, 2000, 4000, 4000]);
-        assert_eq!(calm.next_start("/partners"), Instant::now());
+        assert_eq!(backoff.next_start("/partners"), Instant::now());
         tokio::time::sleep(SHORT_WATCH).await;
-        assert_eq!(calm.next_start("/clients"), Instant::now());
+        assert_eq!(backoff.next_start("/clients"), Instant::now());
     }
 }

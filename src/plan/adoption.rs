@@ -6,7 +6,7 @@ use crate::wire::Mark;
 
 /// Who else owns a tenant, as far as this cluster can determine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum OwnerStatus {
     /// No other object.
     Nobody,
     /// An object of this cluster that no longer exists.
@@ -28,7 +28,7 @@ pub struct Ownership<'a> {
     /// Mark of the tenant.
     pub observed_mark: &'a ObservedMark,
     /// Who else owns the tenant.
-    pub owner: Owner,
+    pub owner: OwnerStatus,
 }
 
 /// Checks that the tenant may be adopted; `plan` is what would be written to it.
@@ -40,12 +40,12 @@ pub struct Ownership<'a> {
 pub fn check_adoption(
     adoption: &Adoption,
     mark: &Mark,
-    standing: Ownership<'_>,
+    ownership: Ownership<'_>,
     plan: &Plan,
 ) -> Result<(), (Reason, String)> {
     let Adoption { policy, unique_id, take_from } = adoption;
     let id = unique_id.as_deref().unwrap_or_default();
-    let Ownership { observed_mark: seen, owner } = standing;
+    let Ownership { observed_mark: seen, owner } = ownership;
     if *seen == ObservedMark::Unreadable {
         return Err((
             Reason::OwnedElsewhere,
@@ -53,10 +53,10 @@ pub fn check_adoption(
         ));
     }
     match owner {
-        Owner::Nobody | Owner::Gone | Owner::HandsOver => {}
-        Owner::OtherCluster if take_from.as_deref().is_some_and(|from| is_owner_named(from, seen)) => {}
-        Owner::OtherCluster => return Err((Reason::OwnedElsewhere, owned_in_another_cluster(id))),
-        Owner::KeepsTenant => {
+        OwnerStatus::Nobody | OwnerStatus::Gone | OwnerStatus::HandsOver => {}
+        OwnerStatus::OtherCluster if take_from.as_deref().is_some_and(|from| is_owner_named(from, seen)) => {}
+        OwnerStatus::OtherCluster => return Err((Reason::OwnedElsewhere, other_cluster_message(id))),
+        OwnerStatus::KeepsTenant => {
             let Mark { namespace, name, .. } = mark;
             return Err((
                 Reason::OwnedElsewhere,
@@ -65,7 +65,7 @@ pub fn check_adoption(
                 ),
             ));
         }
-        Owner::HasClients => {
+        OwnerStatus::HasClients => {
             return Err((
                 Reason::OwnedElsewhere,
                 format!(
@@ -91,7 +91,7 @@ pub fn check_adoption(
 }
 
 /// Returns the message that explains why a tenant owned by another cluster's object is not adopted.
-pub fn owned_in_another_cluster(id: &str) -> String {
+pub fn other_cluster_message(id: &str) -> String {
     format!(
         "tenant `{id}` carries the mark of an object that is not of this cluster: delete that object there with policy `Retain`, then have `adoption.takeFrom` set to `cluster/kind/namespace/name` of the tenant's `managedBy` on the platform, which needs the verb `take-over`"
     )
@@ -99,8 +99,8 @@ pub fn owned_in_another_cluster(id: &str) -> String {
 
 /// Returns whether `takeFrom` names the owner in a mark. Also accepts a mark that ends with the UID, as earlier
 /// releases showed it.
-fn is_owner_named(take_from: &str, seen: &ObservedMark) -> bool {
-    match seen {
+fn is_owner_named(take_from: &str, observed_mark: &ObservedMark) -> bool {
+    match observed_mark {
         ObservedMark::Full(mark) => take_from == mark.place() || take_from == mark.to_string(),
         ObservedMark::Short(short) => take_from == short || is_short_mark_of(short, take_from),
         ObservedMark::None | ObservedMark::Occupied | ObservedMark::Unreadable => false,
@@ -146,26 +146,34 @@ mod tests {
         }
     }
 
-    fn decide(adoption: &Adoption, seen: &ObservedMark, owner: Owner, plan: &Plan) -> Result<(), Reason> {
-        check_adoption(adoption, &mark("c1"), Ownership { observed_mark: seen, owner }, plan)
-            .map_err(|(reason, _)| reason)
+    fn decide(
+        adoption: &Adoption,
+        observed_mark: &ObservedMark,
+        owner: OwnerStatus,
+        plan: &Plan,
+    ) -> Result<(), Reason> {
+        check_adoption(adoption, &mark("c1"), Ownership { observed_mark, owner }, plan).map_err(|(reason, _)| reason)
     }
 
     #[test]
     fn only_an_identical_tenant_is_taken_over_where_that_is_asked() {
         let identical = Plan { steps: vec![PlanStep::Mark], ..Plan::default() };
         let policy = adoption(AdoptionPolicy::IfIdentical, None);
-        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &identical), Ok(()));
-        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &differing_plan()), Err(Reason::NotIdentical));
+        assert_eq!(decide(&policy, &ObservedMark::None, OwnerStatus::Nobody, &identical), Ok(()));
+        assert_eq!(
+            decide(&policy, &ObservedMark::None, OwnerStatus::Nobody, &differing_plan()),
+            Err(Reason::NotIdentical)
+        );
         let policy = adoption(AdoptionPolicy::Adopt, None);
-        assert_eq!(decide(&policy, &ObservedMark::None, Owner::Nobody, &differing_plan()), Ok(()));
+        assert_eq!(decide(&policy, &ObservedMark::None, OwnerStatus::Nobody, &differing_plan()), Ok(()));
     }
 
     #[test]
     fn an_owner_of_another_cluster_keeps_its_tenant_unless_it_is_named() {
         let (seen, plan) = (ObservedMark::Full(mark("c2")), Plan::default());
         let short = ObservedMark::Short(crate::plan::short_mark(&mark("c2")));
-        let decide = |seen, from| decide(&adoption(AdoptionPolicy::Adopt, from), seen, Owner::OtherCluster, &plan);
+        let decide =
+            |seen, from| decide(&adoption(AdoptionPolicy::Adopt, from), seen, OwnerStatus::OtherCluster, &plan);
         for from in [None, Some("c3/Client/ns/globex"), Some("c3/Client/ns/globex/u1"), Some("c2"), Some("")] {
             assert_eq!(decide(&seen, from), Err(Reason::OwnedElsewhere), "{from:?}");
             assert_eq!(decide(&short, from), Err(Reason::OwnedElsewhere), "{from:?}");
@@ -183,10 +191,10 @@ mod tests {
         let plain = adoption(AdoptionPolicy::Adopt, None);
         for policy in [&named, &plain] {
             for (owner, decided) in [
-                (Owner::KeepsTenant, Err(Reason::OwnedElsewhere)),
-                (Owner::HasClients, Err(Reason::OwnedElsewhere)),
-                (Owner::HandsOver, Ok(())),
-                (Owner::Gone, Ok(())),
+                (OwnerStatus::KeepsTenant, Err(Reason::OwnedElsewhere)),
+                (OwnerStatus::HasClients, Err(Reason::OwnedElsewhere)),
+                (OwnerStatus::HandsOver, Ok(())),
+                (OwnerStatus::Gone, Ok(())),
             ] {
                 assert_eq!(decide(policy, &seen, owner, &Plan::default()), decided, "{owner:?}");
             }
@@ -197,10 +205,10 @@ mod tests {
     fn a_refusal_names_nothing_of_the_other_object() {
         let other: Mark = "c9/Client/theirs/secret-project/0a1b2c3d".parse().unwrap();
         for seen in [ObservedMark::Full(other.clone()), ObservedMark::Short(crate::plan::short_mark(&other))] {
-            for owner in [Owner::KeepsTenant, Owner::HasClients, Owner::OtherCluster] {
-                let standing = Ownership { observed_mark: &seen, owner };
+            for owner in [OwnerStatus::KeepsTenant, OwnerStatus::HasClients, OwnerStatus::OtherCluster] {
+                let ownership = Ownership { observed_mark: &seen, owner };
                 let (_, said) =
-                    check_adoption(&adoption(AdoptionPolicy::Adopt, None), &mark("c1"), standing, &Plan::default())
+                    check_adoption(&adoption(AdoptionPolicy::Adopt, None), &mark("c1"), ownership, &Plan::default())
                         .unwrap_err();
                 for word in ["c9", "theirs", "secret-project", "0a1b2c3d", "tny:"] {
                     assert!(!said.contains(word), "`{said}` says `{word}`");
@@ -212,7 +220,7 @@ mod tests {
     #[test]
     fn never_means_never() {
         assert_eq!(
-            decide(&adoption(AdoptionPolicy::Never, None), &ObservedMark::None, Owner::Gone, &Plan::default()),
+            decide(&adoption(AdoptionPolicy::Never, None), &ObservedMark::None, OwnerStatus::Gone, &Plan::default()),
             Err(Reason::NotAdopted)
         );
     }

@@ -28,7 +28,7 @@ pub fn propose_plan(desired: &DesiredTenant, observed: Option<&ObservedTenant>, 
         })
         .collect();
     let identity = observed.map_or("", |observed| observed.unique_id.as_str());
-    let life = observed.map(|observed| format!("{:?}", observed.life));
+    let life = observed.map(|observed| format!("{:?}", observed.lifecycle));
     let text = serde_json::json!([identity, parent, desired.mark.to_string(), life, settings, steps]).to_string();
     Proposal { hash: Digest::of_bytes(text.as_bytes()).to_string(), steps }
 }
@@ -115,7 +115,7 @@ mod tests {
             served_images: [].into(),
             account_id: None,
             name: "A".into(),
-            life: crate::plan::LifecycleState::Active,
+            lifecycle: crate::plan::LifecycleState::Active,
             mark: crate::plan::ObservedMark::Full("c/Client/n/a/u".parse().unwrap()),
             values: [
                 (Field::City, crate::plan::ObservedValue::Value(Value::text(city))),

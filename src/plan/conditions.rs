@@ -87,7 +87,7 @@ impl PassOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledTenant {
     /// State on the platform.
-    pub life: LifecycleState,
+    pub lifecycle: LifecycleState,
     /// Desired state.
     pub desired_state: Option<TenantState>,
     /// Plan that is left after the read-back.
@@ -134,15 +134,15 @@ const TRANSIENT_CONDITIONS: [ConditionType; 5] = [
 ];
 
 impl StatusReport {
-    fn with_condition(mut self, kind: ConditionType, truth: ConditionStatus, reason: Reason, message: &str) -> Self {
-        self.set.push(ConditionState { kind, status: truth, reason, message: message.to_owned() });
+    fn with_condition(mut self, kind: ConditionType, status: ConditionStatus, reason: Reason, message: &str) -> Self {
+        self.set.push(ConditionState { kind, status, reason, message: message.to_owned() });
         self
     }
 
     /// Sets the given transient conditions to True and removes all other transient conditions.
-    fn with_transient_conditions(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
+    fn with_transient_conditions(mut self, conditions: &[(ConditionType, Reason, &str)]) -> Self {
         for kind in TRANSIENT_CONDITIONS {
-            match standing.iter().find(|(standing, _, _)| *standing == kind) {
+            match conditions.iter().find(|(standing, _, _)| *standing == kind) {
                 Some((_, reason, message)) => {
                     self = self.with_condition(kind, ConditionStatus::True, *reason, message);
                 }
@@ -167,7 +167,7 @@ pub enum PriorReadiness {
 }
 
 /// Builds the status report for the outcome of a pass.
-pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> StatusReport {
+pub fn conditions_for(outcome: &PassOutcome, prior: PriorReadiness) -> StatusReport {
     match outcome {
         PassOutcome::Settled(situation) => settled_report(situation),
         PassOutcome::Unresolved(reason, message) => not_ready_report(*reason, message).with_condition(
@@ -185,7 +185,7 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         PassOutcome::Paused(pause) => {
             let message = pause.message();
             // Tools treat an object without the Ready condition as reconciled.
-            let report = if standing == PriorReadiness::New {
+            let report = if prior == PriorReadiness::New {
                 StatusReport::default().with_condition(
                     ConditionType::Ready,
                     ConditionStatus::Unknown,
@@ -200,10 +200,8 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
         PassOutcome::AwaitingApproval(proposal) => awaiting_approval_report(proposal),
         PassOutcome::Refused(reason, message) => with_references_resolved(not_ready_report(*reason, message)),
         // A platform or an API server that is briefly unavailable does not make a tenant less ready.
-        PassOutcome::Failed(reason, message)
-            if matches!(standing, PriorReadiness::Ready | PriorReadiness::Unreadable) =>
-        {
-            unreadable_report(standing, *reason, message)
+        PassOutcome::Failed(reason, message) if matches!(prior, PriorReadiness::Ready | PriorReadiness::Unreadable) => {
+            unreadable_report(prior, *reason, message)
                 .with_condition(ConditionType::InSync, ConditionStatus::Unknown, *reason, message)
                 .with_transient_conditions(&[(ConditionType::Reconciling, *reason, message)])
         }
@@ -223,8 +221,8 @@ pub fn conditions_for(outcome: &PassOutcome, standing: PriorReadiness) -> Status
 }
 
 /// Reports Ready as Unknown after half an hour, because the state of the tenant is then no longer known.
-fn unreadable_report(standing: PriorReadiness, reason: Reason, message: &str) -> StatusReport {
-    if standing != PriorReadiness::Unreadable {
+fn unreadable_report(prior: PriorReadiness, reason: Reason, message: &str) -> StatusReport {
+    if prior != PriorReadiness::Unreadable {
         return StatusReport::default();
     }
     let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
@@ -247,21 +245,21 @@ fn awaiting_approval_report(proposal: &Proposal) -> StatusReport {
 }
 
 fn deletion_held_conditions(reason: Reason, message: &str) -> Vec<(ConditionType, Reason, &str)> {
-    let mut standing = vec![(ConditionType::DeletionBlocked, reason, message)];
+    let mut conditions = vec![(ConditionType::DeletionBlocked, reason, message)];
     if reason.needs_person() {
-        standing.push((ConditionType::Stalled, reason, message));
+        conditions.push((ConditionType::Stalled, reason, message));
     } else {
-        standing.push((ConditionType::Reconciling, reason, message));
+        conditions.push((ConditionType::Reconciling, reason, message));
     }
-    standing
+    conditions
 }
 
 fn not_ready_report(reason: Reason, message: &str) -> StatusReport {
-    let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
+    let conditions = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
     StatusReport::default()
         .with_condition(ConditionType::Ready, ConditionStatus::False, reason, message)
         .with_condition(ConditionType::InSync, ConditionStatus::Unknown, reason, message)
-        .with_transient_conditions(&[(standing, reason, message)])
+        .with_transient_conditions(&[(conditions, reason, message)])
 }
 
 fn with_references_resolved(report: StatusReport) -> StatusReport {
@@ -281,8 +279,8 @@ fn with_references_resolved(report: StatusReport) -> StatusReport {
 }
 
 /// Returns the phase for the platform's state of a tenant; `None` for a state that this release does not know.
-pub fn phase_of(life: LifecycleState) -> Option<TenantPhase> {
-    match life {
+pub fn phase_of(lifecycle: LifecycleState) -> Option<TenantPhase> {
+    match lifecycle {
         LifecycleState::Active => Some(TenantPhase::Active),
         LifecycleState::Suspended | LifecycleState::Inactive => Some(TenantPhase::Suspended),
         LifecycleState::Terminated => Some(TenantPhase::Terminated),

@@ -31,20 +31,20 @@ pub enum CreateDecision {
 
 impl CreateGuard {
     /// Records the intent that is on the object.
-    pub fn observe_intent(&mut self, there: &Intent, now: Duration, timeout: Duration) {
-        if self.nonce.as_ref() != Some(&there.nonce) && self.in_flight_until.is_none() {
+    pub fn observe_intent(&mut self, intent: &Intent, now: Duration, timeout: Duration) {
+        if self.nonce.as_ref() != Some(&intent.nonce) && self.in_flight_until.is_none() {
             self.in_flight_until = Some(now.saturating_add(timeout));
         }
     }
 
     /// Records that a create of this process was given up at `now` without an answer.
-    pub fn note_unanswered_create(&mut self, now: Duration, timeout: Duration) {
+    pub fn record_unanswered_create(&mut self, now: Duration, timeout: Duration) {
         self.in_flight_until = Some(now.saturating_add(timeout));
     }
 
     /// Records that this process has written an intent. If somebody had removed the previous intent, a create under
     /// that one may still be executed.
-    pub fn note_own_intent(&mut self, nonce: String, now: Duration) {
+    pub fn record_own_intent(&mut self, nonce: String, now: Duration) {
         self.nonce = Some(nonce);
         self.in_flight_until = self.in_flight_until.filter(|until| now < *until);
     }
@@ -59,16 +59,16 @@ impl CreateGuard {
     /// another parent or name is written again, so that the name that was sent can always be found.
     pub fn decide_create(
         &self,
-        there: Option<&Intent>,
+        intent: Option<&Intent>,
         (parent, name): (&str, &str),
-        looked: Duration,
+        looked_up_at: Duration,
     ) -> CreateDecision {
-        if self.is_create_in_flight(looked) {
+        if self.is_create_in_flight(looked_up_at) {
             return CreateDecision::Wait;
         }
         let is_own = |there: &Intent| Some(&there.nonce) == self.nonce.as_ref();
-        let stands = there.is_some_and(|there| is_own(there) && there.parent_id == parent && there.name == name);
-        if stands && self.in_flight_until.is_none() { CreateDecision::Create } else { CreateDecision::TakeOver }
+        let is_valid = intent.is_some_and(|there| is_own(there) && there.parent_id == parent && there.name == name);
+        if is_valid && self.in_flight_until.is_none() { CreateDecision::Create } else { CreateDecision::TakeOver }
     }
 }
 

@@ -8,7 +8,7 @@ mod confirmation;
 mod evidence;
 mod ledger;
 mod preconditions;
-mod termination;
+mod steps;
 
 pub use clock_skew::{ClockReading, ServerClocks};
 pub use confirmation::{confirm_digest, confirmation_block, confirmation_offered_until};
@@ -141,7 +141,7 @@ pub struct PartnerClients {
     /// connection.
     pub deleting: Vec<String>,
     /// Names of the Clients that exist under the Partner on the platform; `None` if they are not known.
-    pub live: Option<Vec<String>>,
+    pub active_tenants: Option<Vec<String>>,
 }
 
 /// State of the evidence, the record of the tenant before its termination.
@@ -194,9 +194,9 @@ pub struct DeletionContext {
 
 impl DeletionContext {
     /// Makes a context in which nothing is read except the deletion of the container.
-    pub fn new(going: ContainerDeletion) -> Self {
+    pub fn new(container: ContainerDeletion) -> Self {
         Self {
-            container: going,
+            container,
             tenant: DeletionTarget::NotRead,
             children: PartnerClients::default(),
             reference_broken: None,
@@ -257,19 +257,23 @@ pub enum DeletionStep {
 
 /// Returns the next step, decided from what was read since the step began. A time that must have passed before the
 /// tenant was read is compared with the start of the step, not with `now`.
-pub fn next_deletion_step(intent: &DeletionIntent<'_>, surroundings: &DeletionContext, now: Timestamp) -> DeletionStep {
-    let observed = match preconditions::check_preconditions(intent, surroundings, now) {
+pub fn next_deletion_step(
+    intent: &DeletionIntent<'_>,
+    deletion_context: &DeletionContext,
+    now: Timestamp,
+) -> DeletionStep {
+    let observed = match preconditions::check_preconditions(intent, deletion_context, now) {
         Ok(observed) => observed,
         Err(early) => return *early,
     };
     if is_cancelled(intent) {
-        return termination::cancel_step(intent, surroundings, observed, now);
+        return steps::cancel_step(intent, deletion_context, observed, now);
     }
     match intent.policy {
-        DeletionPolicy::Terminate => termination::terminate_step(intent, surroundings, observed, now),
-        DeletionPolicy::Retain => preconditions::hold_for_deleting_clients(&surroundings.children)
+        DeletionPolicy::Terminate => steps::terminate_step(intent, deletion_context, observed, now),
+        DeletionPolicy::Retain => preconditions::hold_for_deleting_clients(&deletion_context.children)
             .unwrap_or_else(|| release_step(Reason::Retained, "the tenant stays on the platform as it is".to_owned())),
-        DeletionPolicy::Suspend => termination::suspend_step(&surroundings.children, observed),
+        DeletionPolicy::Suspend => steps::suspend_step(&deletion_context.children, observed),
     }
 }
 
@@ -290,9 +294,9 @@ fn has_accepted_confirmation(intent: &DeletionIntent<'_>) -> bool {
 /// cancelled.
 fn is_cancelled(intent: &DeletionIntent<'_>) -> bool {
     let Some(accepted) = intent.record.confirm_digest.as_deref() else { return false };
-    let stands = intent.policy == DeletionPolicy::Terminate
+    let is_valid = intent.policy == DeletionPolicy::Terminate
         && intent.confirm.is_some_and(|confirm| confirm_digest(intent.uid, confirm) == accepted);
-    !stands || intent.record.cancelled_at.is_some()
+    !is_valid || intent.record.cancelled_at.is_some()
 }
 
 /// Returns whether the terminate call may have been sent.

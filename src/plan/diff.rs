@@ -29,7 +29,7 @@ const MAX_CLOCK_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 impl DesiredTenant {
     /// Removes a password reset whose moment is in the future. It must not block other changes, such as a suspension.
     #[must_use]
-    pub fn refuse_future_password_reset(mut self, now: Timestamp) -> Self {
+    pub fn drop_future_password_reset(mut self, now: Timestamp) -> Self {
         const FIELD: Field = Field::PasswordsSetBefore;
         let Some(Value::Text(moment)) = self.effective.value(FIELD) else { return self };
         if moment.parse::<Timestamp>().is_ok_and(|at| at > now + MAX_CLOCK_AHEAD) {
@@ -245,12 +245,12 @@ fn plan_update(plan: &mut Plan, desired: &DesiredTenant, observed: &ObservedTena
     if !observed.mark.is_exactly(&desired.mark) && observed.mark.can_be_written() && !plan.keeps_no_mark {
         plan.steps.push(PlanStep::Mark);
     }
-    if observed.life == LifecycleState::Unknown {
+    if observed.lifecycle == LifecycleState::Unknown {
         plan.unknown_state = Some(observed.unknown.state.clone().unwrap_or_default());
     }
-    let mut is_active = observed.life == LifecycleState::Active;
+    let mut is_active = observed.lifecycle == LifecycleState::Active;
     if desired.state == Some(TenantState::Active) && !is_active && plan.unknown_state.is_none() {
-        let may = observed.life == LifecycleState::Suspended || written.suspended_by_us;
+        let may = observed.lifecycle == LifecycleState::Suspended || written.was_suspended_by_operator;
         if may {
             plan.steps.push(PlanStep::Activate);
             is_active = true;

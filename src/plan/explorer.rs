@@ -26,7 +26,7 @@ pub(super) trait StateSpace {
     fn find_violation(&self, state: &Self::State) -> Option<&'static str>;
     /// Returns the next state if no more faults and edits occur; `Settled` at an end state, and `None` if the model
     /// does not check this.
-    fn settle(&self, state: &Self::State) -> Option<Settling<Self::State>>;
+    fn next_settling_state(&self, state: &Self::State) -> Option<Settling<Self::State>>;
 }
 
 /// How a state continues without faults and edits.
@@ -44,9 +44,9 @@ pub(super) struct Exploration<E> {
 
 /// Searches until it finds a violation or has visited all states. It keeps only digests of states: no collision is
 /// expected among a few million.
-pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::State)) -> Exploration<W::Event> {
+pub(super) fn explore_states<W: StateSpace>(model: &W, mut visit: impl FnMut(&W::State)) -> Exploration<W::Event> {
     let digest = BuildHasherDefault::<FoldHasher>::default();
-    let start = world.initial_state();
+    let start = model.initial_state();
     let mut known = HashSet::<u64, BuildHasherDefault<IdentityHasher>>::default();
     known.insert(digest.hash_one(&start));
     let mut settling = HashSet::<u64, BuildHasherDefault<IdentityHasher>>::default();
@@ -54,13 +54,13 @@ pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::S
     let mut open = VecDeque::from([(0, start)]);
     let mut all = Vec::new();
     while let Some((at, state)) = open.pop_front() {
-        see(&state);
+        visit(&state);
         assert!(ways.len() < MAX_STATES, "the world does not end");
-        let wrong = world.find_violation(&state).or_else(|| find_livelock(world, &state, &mut settling));
+        let wrong = model.find_violation(&state).or_else(|| find_livelock(model, &state, &mut settling));
         if let Some(wrong) = wrong {
             return Exploration { states: ways.len(), violation: Some((wrong, shortest_path(&ways, at))) };
         }
-        world.add_successors(&state, &mut all);
+        model.add_successors(&state, &mut all);
         for (event, next) in all.drain(..) {
             if known.insert(digest.hash_one(&next)) {
                 open.push_back((ways.len(), next));
@@ -74,7 +74,7 @@ pub(super) fn explore_states<W: StateSpace>(world: &W, mut see: impl FnMut(&W::S
 /// Follows the path without faults and edits until an end state, or until a state from which an end state is known to
 /// be reached.
 fn find_livelock<W: StateSpace>(
-    world: &W,
+    model: &W,
     state: &W::State,
     settling: &mut HashSet<u64, BuildHasherDefault<IdentityHasher>>,
 ) -> Option<&'static str> {
@@ -88,7 +88,7 @@ fn find_livelock<W: StateSpace>(
             return None;
         }
         way.push(known);
-        match world.settle(&at)? {
+        match model.next_settling_state(&at)? {
             Settling::Settled => {
                 settling.extend(way);
                 return None;
@@ -114,17 +114,19 @@ const MODEL_PAGE: &str = include_str!("../../docs/model.md");
 
 /// Prints the result of a search. Asserts that nothing was wrong and that the page lists the number of states, so that
 /// a part of the model that is lost by accident is noticed.
-pub(super) fn assert_no_violation<E: Debug>(name: &str, walk: &Exploration<E>) {
-    if let Some((wrong, way)) = &walk.violation {
+pub(super) fn assert_no_violation<E: Debug>(name: &str, exploration: &Exploration<E>) {
+    if let Some((wrong, way)) = &exploration.violation {
         panic!("{name}: {wrong}, after {} events: {way:?}", way.len());
     }
-    assert_row_on_page(&format!("| {name} | {} |", walk.states));
+    assert_row_on_page(&format!("| {name} | {} |", exploration.states));
 }
 
 /// Prints the shortest path from a defect to the violation, and asserts that the page lists both the violation and the
 /// length of the path.
-pub(super) fn assert_defect_found<E: Debug>(model: &str, mutant: impl Debug, walk: &Exploration<E>) {
-    let Some((wrong, way)) = &walk.violation else { panic!("{mutant:?} was not found in {} states", walk.states) };
+pub(super) fn assert_defect_found<E: Debug>(model: &str, mutant: impl Debug, exploration: &Exploration<E>) {
+    let Some((wrong, way)) = &exploration.violation else {
+        panic!("{mutant:?} was not found in {} states", exploration.states)
+    };
     println!("{mutant:?}: {wrong}, {} events: {way:?}", way.len());
     assert_row_on_page(&format!("| {model} | `{mutant:?}` | {wrong} | {} |", way.len()));
 }

@@ -66,7 +66,7 @@ struct FieldRow {
     kinds: &'static [TenantKind],
     rule: InheritanceRule,
     risk: Risk,
-    form: ValueType,
+    value_type: ValueType,
 }
 
 const BOTH: &[TenantKind] = &[TenantKind::Partner, TenantKind::Client];
@@ -74,7 +74,7 @@ const PARTNER: &[TenantKind] = &[TenantKind::Partner];
 const CLIENT: &[TenantKind] = &[TenantKind::Client];
 
 macro_rules! fields {
-    ($($name:ident: $path:literal, $kinds:ident, $rule:ident, $risk:ident, $form:ident;)+) => {
+    ($($name:ident: $path:literal, $kinds:ident, $rule:ident, $risk:ident, $value_type:ident;)+) => {
         /// A setting.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Field {
@@ -88,7 +88,7 @@ macro_rules! fields {
             const fn row(self) -> FieldRow {
                 match self {
                     $(Self::$name => FieldRow {
-                        path: $path, kinds: $kinds, rule: InheritanceRule::$rule, risk: Risk::$risk, form: ValueType::$form,
+                        path: $path, kinds: $kinds, rule: InheritanceRule::$rule, risk: Risk::$risk, value_type: ValueType::$value_type,
                     },)+
                 }
             }
@@ -168,7 +168,7 @@ impl Field {
 
     /// Returns the type of the value.
     pub const fn value_type(self) -> ValueType {
-        self.row().form
+        self.row().value_type
     }
 
     /// Returns whether a tenant of this kind has the setting.

@@ -98,13 +98,13 @@ pub enum LeaseDecision {
 /// Decides what to do about a record that this process has seen unchanged for some time.
 pub fn decide_lease(
     record: Option<&LeaseRecord>,
-    me: &str,
+    identity: &str,
     unchanged_for: Duration,
     terms: &LeaseTerms,
 ) -> LeaseDecision {
     let Some(record) = record else { return LeaseDecision::Acquire };
     let Some(holder) = &record.holder else { return LeaseDecision::Acquire };
-    if holder == me {
+    if holder == identity {
         return LeaseDecision::Renew;
     }
     // During an upgrade that changes the flags, the longer of both durations applies.
@@ -118,7 +118,7 @@ pub fn decide_lease(
 pub struct LeaderElector {
     identity: String,
     terms: LeaseTerms,
-    seen: Option<SeenRecord>,
+    last_seen: Option<SeenRecord>,
     leads_until: Option<Duration>,
 }
 
@@ -135,8 +135,8 @@ struct SeenRecord {
 
 impl LeaderElector {
     /// Makes an elector for an identity that no other process ever has.
-    pub const fn new(me: String, terms: LeaseTerms) -> Self {
-        Self { identity: me, terms, seen: None, leads_until: None }
+    pub const fn new(identity: String, terms: LeaseTerms) -> Self {
+        Self { identity, terms, last_seen: None, leads_until: None }
     }
 
     /// Returns the identity.
@@ -146,7 +146,7 @@ impl LeaderElector {
 
     /// Records that the lease, or its absence, was received at `now`, and decides what to do.
     pub fn observe_record(&mut self, answer: Option<LeaseRecord>, now: Duration) -> LeaseDecision {
-        let seen = match self.seen.take() {
+        let seen = match self.last_seen.take() {
             Some(seen) if seen.answer == answer => seen,
             before => {
                 let record = answer.clone().or_else(|| before.and_then(|before| before.record));
@@ -154,31 +154,31 @@ impl LeaderElector {
             }
         };
         let decision = decide_lease(seen.record.as_ref(), &self.identity, now.saturating_sub(seen.since), &self.terms);
-        self.seen = Some(seen);
+        self.last_seen = Some(seen);
         decision
     }
 
     /// Returns the holder in the last record that was seen.
     pub fn holder(&self) -> Option<&str> {
-        self.seen.as_ref()?.record.as_ref()?.holder.as_deref()
+        self.last_seen.as_ref()?.record.as_ref()?.holder.as_deref()
     }
 
     /// Returns the record that claims leadership, based on the last one seen.
-    pub fn claim_record(&self, wall: Timestamp) -> LeaseRecord {
-        self.next_record(Some(&self.identity), wall)
+    pub fn claim_record(&self, now: Timestamp) -> LeaseRecord {
+        self.next_record(Some(&self.identity), now)
     }
 
     /// Returns the record that releases leadership.
-    pub fn release_record(&self, wall: Timestamp) -> LeaseRecord {
-        self.next_record(None, wall)
+    pub fn release_record(&self, now: Timestamp) -> LeaseRecord {
+        self.next_record(None, now)
     }
 
-    fn next_record(&self, holder: Option<&str>, wall: Timestamp) -> LeaseRecord {
-        let before = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
+    fn next_record(&self, holder: Option<&str>, now: Timestamp) -> LeaseRecord {
+        let before = self.last_seen.as_ref().and_then(|seen| seen.record.as_ref());
         let former = before.and_then(|record| record.renewed);
         // If the clock stops or is set back, the renewal must still change the record.
         let renewed =
-            former.and_then(|former| former.checked_add(RENEW_TIME_STEP).ok()).map_or(wall, |least| least.max(wall));
+            former.and_then(|former| former.checked_add(RENEW_TIME_STEP).ok()).map_or(now, |least| least.max(now));
         let acquired = before.filter(|record| record.holder.as_deref() == holder).and_then(|record| record.acquired);
         let is_new = holder.is_some() && before.is_some_and(|record| record.holder.as_deref() != holder);
         let transitions = before.map_or(0, |record| record.transitions);

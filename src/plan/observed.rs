@@ -63,7 +63,7 @@ pub struct ObservedTenant {
     /// Name on the platform.
     pub name: String,
     /// Lifecycle state.
-    pub life: LifecycleState,
+    pub lifecycle: LifecycleState,
     /// Mark of the owner.
     pub mark: ObservedMark,
     /// Values of every field of the kind.

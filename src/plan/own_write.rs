@@ -97,15 +97,15 @@ pub struct ReadBack<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBackResult {
     /// The platform shows the written value.
-    Taken,
+    Shown,
     /// The platform does not show the write yet.
-    Late,
+    NotVisibleYet,
     /// The platform shows a normalised form; a later read must show the same form.
     Unconfirmed,
     /// The platform shows the same normalised form as directly after the write.
     Normalised,
     /// The platform shows another value and has not shown the written one since the write.
-    NotTaken,
+    Ignored,
     /// The platform showed the written value or a normalised form, and now shows another value: somebody changed it.
     Changed,
 }
@@ -115,7 +115,7 @@ pub enum ReadBackResult {
 pub struct OwnWrite {
     first: WriteAttempt,
     times: Vec<Timestamp>,
-    answer: Option<Value>,
+    normalised_form: Option<Value>,
     was_shown: bool,
 }
 
@@ -129,7 +129,7 @@ impl OwnWrite {
                 earlier.times.push(write.at);
                 earlier
             }
-            _ => Self { times: vec![write.at], first: write, answer: None, was_shown: false },
+            _ => Self { times: vec![write.at], first: write, normalised_form: None, was_shown: false },
         }
     }
 
@@ -153,11 +153,11 @@ impl OwnWrite {
     }
 
     /// Interprets a read of this property.
-    pub fn interpret_read(&mut self, part: TenantProperty, read: &ReadBack<'_>) -> ReadBackResult {
+    pub fn classify_read(&mut self, property: TenantProperty, read: &ReadBack<'_>) -> ReadBackResult {
         let ReadBack { value: seen, revision, at } = read;
         if **seen == self.first.declared {
             self.was_shown = true;
-            return ReadBackResult::Taken;
+            return ReadBackResult::Shown;
         }
         let is_former = self.first.value_before.as_ref() == Some(*seen);
         // A read whose revision is not higher than the revision before the write is older than the write; any other
@@ -170,17 +170,17 @@ impl OwnWrite {
         // for example by a restored backup.
         let may_be_late = revision.is_none() || !self.was_shown;
         if is_older && may_be_late && at.duration_since(self.first.at) < READ_LAG_LIMIT {
-            return ReadBackResult::Late;
+            return ReadBackResult::NotVisibleYet;
         }
         if self.was_shown {
             return ReadBackResult::Changed;
         }
-        if is_former || part.needs_exact_value() {
-            return ReadBackResult::NotTaken;
+        if is_former || property.needs_exact_value() {
+            return ReadBackResult::Ignored;
         }
-        match &self.answer {
+        match &self.normalised_form {
             None => {
-                self.answer = Some((*seen).clone());
+                self.normalised_form = Some((*seen).clone());
                 ReadBackResult::Unconfirmed
             }
             Some(answer) if answer == *seen => ReadBackResult::Normalised,
@@ -210,23 +210,23 @@ mod tests {
 
     fn interpret_text(
         own: &mut OwnWrite,
-        part: TenantProperty,
+        property: TenantProperty,
         text: &str,
         seconds: i64,
         revision: Option<i64>,
     ) -> ReadBackResult {
-        own.interpret_read(part, &ReadBack { value: &Value::text(text), revision, at: time_at(seconds) })
+        own.classify_read(property, &ReadBack { value: &Value::text(text), revision, at: time_at(seconds) })
     }
 
     #[test]
     fn an_old_value_is_late_for_two_minutes_and_then_not_taken() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, "1", 119, None), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut own, CITY, "1", 120, None), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 119, None), ReadBackResult::NotVisibleYet);
+        assert_eq!(interpret_text(&mut own, CITY, "1", 120, None), ReadBackResult::Ignored);
         own = OwnWrite::after_write(Some(own), write_attempt(120));
         assert_eq!(
             interpret_text(&mut own, CITY, "1", 121, None),
-            ReadBackResult::NotTaken,
+            ReadBackResult::Ignored,
             "the time counts from the first write"
         );
     }
@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn with_revisions_an_older_one_is_late_and_any_other_is_as_it_is() {
         let of = |revision| OwnWrite::after_write(None, WriteAttempt { revision, ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "other", 1, Some(5)), ReadBackResult::Late);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 1, Some(6)), ReadBackResult::NotTaken);
-        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 121, Some(5)), ReadBackResult::NotTaken);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "other", 1, Some(5)), ReadBackResult::NotVisibleYet);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 1, Some(6)), ReadBackResult::Ignored);
+        assert_eq!(interpret_text(&mut of(Some(5)), CITY, "1", 121, Some(5)), ReadBackResult::Ignored);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             for second in 1..3 {
                 assert_eq!(
                     interpret_text(&mut own, part, "5550100", second, None),
-                    ReadBackResult::NotTaken,
+                    ReadBackResult::Ignored,
                     "{}",
                     part.path()
                 );
@@ -267,10 +267,10 @@ mod tests {
     #[test]
     fn a_value_that_was_shown_and_differs_later_was_changed_by_somebody() {
         let mut own = OwnWrite::after_write(None, write_attempt(0));
-        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, None), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, None), ReadBackResult::Shown);
         assert_eq!(
             interpret_text(&mut own, CITY, "1", 2, None),
-            ReadBackResult::Late,
+            ReadBackResult::NotVisibleYet,
             "another server of the platform may be behind"
         );
         assert_eq!(interpret_text(&mut own, CITY, "1", 121, None), ReadBackResult::Changed);
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn with_revisions_what_was_shown_and_is_older_again_was_put_back() {
         let mut own = OwnWrite::after_write(None, WriteAttempt { revision: Some(5), ..write_attempt(0) });
-        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, Some(6)), ReadBackResult::Taken);
+        assert_eq!(interpret_text(&mut own, CITY, "555-0100", 1, Some(6)), ReadBackResult::Shown);
         assert_eq!(interpret_text(&mut own, CITY, "1", 2, Some(4)), ReadBackResult::Changed, "a backup was restored");
     }
 

@@ -68,7 +68,7 @@ pub struct WriteRecord {
     /// Normalised forms that the platform stores.
     pub normalised_forms: NormalisedForms,
     /// Whether the operator suspended the tenant.
-    pub suspended_by_us: bool,
+    pub was_suspended_by_operator: bool,
     /// Number of writes of the mark since the platform last showed it.
     pub unconfirmed_marks: i64,
     /// The latest "passwords set before" moment that was sent or was about to be sent.

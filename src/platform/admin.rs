@@ -8,9 +8,9 @@ use secrecy::ExposeSecret as _;
 
 use super::audit::{Actor, AuditAction, AuditEvent, Seal, append_event};
 use super::database_command::{TenantArg, with_store_and_seal};
-use super::hashing::{PasswordHashCost, PasswordHasher};
-use super::login_policy::source::RequestSource;
-use super::names::LoginName;
+use super::login_policy::request_source::RequestSource;
+use super::name_normalization::LoginName;
+use super::password_hashing::{PasswordHashCost, PasswordHasher};
 use super::people::defaults::administrator_role;
 use super::store::{NewPassword, NewPerson, Store, find_login_holder, insert_person, lock_tenant, set_person_roles};
 use super::{LoginConfig, PlatformStartError, credential, error, time};
@@ -145,9 +145,10 @@ impl CreateAdmin {
             AuditEvent::success(AuditAction::UserCreate, &unique_id),
         )
         .await?;
-        let said = NewAdminNotice { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::to_wire(until) };
+        let notice =
+            NewAdminNotice { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::to_wire(until) };
         // If stderr is closed, the explanation has no reader.
-        let _ = write!(std::io::stderr(), "{said}");
+        let _ = write!(std::io::stderr(), "{notice}");
         // Printed before the commit, because an account whose password nobody saw would only block its login name.
         writeln!(out, "password: {}", password.expose_secret())?;
         out.flush()?;

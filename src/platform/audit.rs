@@ -11,9 +11,9 @@ mod anchor;
 mod anchor_check;
 mod chain;
 mod command;
+mod denial_audit;
 mod denial_sampler;
-mod denied_requests;
-mod key;
+mod key_rotation;
 mod list;
 mod log_writer;
 mod seal;
@@ -24,13 +24,13 @@ pub(super) use actor::{Actor, RequestId};
 pub(super) use anchor_check::check_anchor;
 pub(super) use chain::{AuditRow, PrecedingRow, RowHash};
 pub use command::{AuditCommand, AuditError, export_log, verify_log};
+pub(super) use denial_audit::{audit_forbidden_requests, record_denial};
 pub(super) use denial_sampler::{
     Denial, DenialSampler, append_sampled_denial, record_omitted_denials, record_sampled_denial,
     run_omitted_denials_report,
 };
-pub(super) use denied_requests::{audit_forbidden_requests, record_denial};
-pub(super) use key::open_seal;
-pub use key::rotate_key;
+pub(super) use key_rotation::open_seal;
+pub use key_rotation::rotate_key;
 pub(super) use list::list_audit_log;
 pub(super) use log_writer::{PendingEntry, write_pending};
 pub(super) use seal::Seal;
@@ -92,15 +92,15 @@ pub(super) enum AuditAction {
     /// A person logged out.
     Logout,
     /// A second factor was verified, or refused.
-    Factor,
+    SecondFactorVerify,
     /// A second factor was refused because of too many wrong ones before it.
-    FactorLocked,
+    SecondFactorLocked,
     /// A person enrolled a second factor, or failed to.
-    FactorEnrol,
+    SecondFactorEnrol,
     /// A person's second factor was reset.
-    FactorReset,
+    SecondFactorReset,
     /// A person confirmed the own password again, or failed to.
-    PasswordProve,
+    PasswordReauth,
     /// A person accepted the consent form, or denied it.
     Consent,
     /// A user was created.
@@ -124,17 +124,17 @@ pub(super) enum AuditAction {
     /// A role was deleted.
     RoleDelete,
     /// A permission set was created.
-    SetCreate,
+    PermissionSetCreate,
     /// A permission set changed.
-    SetUpdate,
+    PermissionSetUpdate,
     /// A permission set was deleted.
-    SetDelete,
+    PermissionSetDelete,
     /// The key of the log was rotated.
     AuditKey,
     /// The rows before this one come from a version that sealed only the last row; this row covers them.
     AuditEpoch,
     /// The log was changed outside the platform.
-    AuditBroken,
+    AuditTampered,
     /// The database was restored from a backup.
     DatabaseRestore,
     /// Any other request, identified by its method and route.
@@ -169,11 +169,11 @@ impl AuditAction {
             Self::LoginLocked => "login.locked",
             Self::LoginIpDenied => "login.ip_denied",
             Self::Logout => "logout",
-            Self::Factor => "factor",
-            Self::FactorLocked => "factor.locked",
-            Self::FactorEnrol => "factor.enrol",
-            Self::FactorReset => "factor.reset",
-            Self::PasswordProve => "password.prove",
+            Self::SecondFactorVerify => "factor",
+            Self::SecondFactorLocked => "factor.locked",
+            Self::SecondFactorEnrol => "factor.enrol",
+            Self::SecondFactorReset => "factor.reset",
+            Self::PasswordReauth => "password.prove",
             Self::Consent => "consent",
             Self::UserCreate => "user.create",
             Self::UserUpdate => "user.update",
@@ -185,12 +185,12 @@ impl AuditAction {
             Self::RoleCreate => "role.create",
             Self::RoleUpdate => "role.update",
             Self::RoleDelete => "role.delete",
-            Self::SetCreate => "permissionSet.create",
-            Self::SetUpdate => "permissionSet.update",
-            Self::SetDelete => "permissionSet.delete",
+            Self::PermissionSetCreate => "permissionSet.create",
+            Self::PermissionSetUpdate => "permissionSet.update",
+            Self::PermissionSetDelete => "permissionSet.delete",
             Self::AuditKey => "audit.key",
             Self::AuditEpoch => "audit.epoch",
-            Self::AuditBroken => "audit.broken",
+            Self::AuditTampered => "audit.broken",
             Self::DatabaseRestore => "database.restore",
             Self::Request => "request",
         }

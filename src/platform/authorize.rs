@@ -12,9 +12,9 @@ use tokio::sync::SemaphorePermit;
 use super::audit::{self, Actor, AuditAction, AuditEvent, Denial, RequestId};
 use super::error::ApiError;
 use super::keyed_semaphore::KeyedPermit;
-use super::login_policy::source::RequestSource;
+use super::login_policy::request_source::RequestSource;
 use super::memory_budget::RequestMemory;
-use super::mfa::{CODE_HEADER, ReauthProof, RequiredAction, proof_of_request, required_method};
+use super::mfa::{CODE_HEADER, ReauthProof, RequiredAction, reauth_proof_of_request, required_method};
 use super::permission::{
     ApiRoute, CallerRelation, PermissionScope, ReauthPolicy, RouteOperation, find_route, missing_permission,
 };
@@ -63,10 +63,10 @@ impl RequestScope {
 
     /// Begins a write under the tenant of the path and locks that tenant until the commit. Returns 410 if the tenant's
     /// state does not allow the operation.
-    pub(super) async fn lock_tenant(&self, app: &App, act: TenantOperation) -> Result<LockedTenant, ApiError> {
-        let mut tx = app.store.begin_under(self.tenant()?.id).await?;
+    pub(super) async fn lock_tenant(&self, app: &App, operation: TenantOperation) -> Result<LockedTenant, ApiError> {
+        let mut tx = app.store.begin_for_tenant(self.tenant()?.id).await?;
         let tenant = lock_tenant(&mut tx, self.tenant()?.id).await?;
-        ensure_tenant_accepts(&tenant, act)?;
+        ensure_tenant_accepts(&tenant, operation)?;
         Ok(LockedTenant { tx, tenant })
     }
 
@@ -131,11 +131,11 @@ pub(super) async fn authorize_request(
     let now = time::now();
     let budget =
         app.limiter.as_ref().map(|limiter| limiter.charge_request(caller.audit_name(), charged, category, now));
-    let passed = match (budget.filter(|budget| !budget.granted), permitted) {
+    let passed = match (budget.filter(|budget| !budget.is_granted), permitted) {
         (Some(budget), _) => Err(ApiError::Throttled(budget.seconds_to_reset(now))),
         (None, Ok(reach)) => {
-            let place = RouteTarget { row, params: &params, tenant: tenant.as_deref() };
-            obtain_reauth_proof(&app, place, &caller, request.headers(), id.as_ref()).await.map(|proof| (reach, proof))
+            let place = RouteContext { row, params: &params, tenant: tenant.as_deref() };
+            verify_reauth(&app, place, &caller, request.headers(), id.as_ref()).await.map(|proof| (reach, proof))
         }
         (None, Err(error)) => Err(error),
     };
@@ -160,7 +160,7 @@ pub(super) async fn authorize_request(
         }
         Ok((reach, proof)) => {
             request.extensions_mut().insert(RequestScope { caller, tenant, reach, source, proof });
-            let _turn =
+            let _permit =
                 if category == RateLimitCategory::Pages { Some(acquire_reader(&app, root).await) } else { None };
             next.run(request).await
         }
@@ -323,13 +323,13 @@ fn ensure_no_required_action(person: &LoggedInPerson, tenant: &str, call: RouteO
 
 /// Route, path parameters and tenant of a request.
 #[derive(Clone, Copy)]
-struct RouteTarget<'a> {
+struct RouteContext<'a> {
     row: Option<&'a ApiRoute>,
     params: &'a RawPathParams,
     tenant: Option<&'a TenantRecord>,
 }
 
-impl RouteTarget<'_> {
+impl RouteContext<'_> {
     /// Returns whether the edited tenant requires a second factor of its people; false if the tenant does not exist.
     async fn requires_second_factor(&self, app: &App) -> Result<bool, ApiError> {
         let asks = |tenant: &TenantRecord| required_method(&tenant.settings, false).is_some();
@@ -343,24 +343,24 @@ impl RouteTarget<'_> {
 
 /// Obtains the fresh proof of a request if its route needs one. A save without any proof is refused before its body is
 /// read.
-async fn obtain_reauth_proof(
+async fn verify_reauth(
     app: &App,
-    place: RouteTarget<'_>,
+    target: RouteContext<'_>,
     caller: &Caller,
     headers: &HeaderMap,
     request: Option<&RequestId>,
 ) -> Result<ReauthProof, ApiError> {
-    let asks = place.row.map_or(ReauthPolicy::Never, |row| row.operation.reauth_policy());
+    let asks = target.row.map_or(ReauthPolicy::Never, |row| row.operation.reauth_policy());
     let asked = match asks {
         ReauthPolicy::Never => false,
-        ReauthPolicy::IfTenantRequiresFactor => caller.person().is_some() && place.requires_second_factor(app).await?,
+        ReauthPolicy::IfTenantRequiresFactor => caller.person().is_some() && target.requires_second_factor(app).await?,
         ReauthPolicy::IfGrantingPower | ReauthPolicy::Always => true,
     };
     if !asked {
         return Ok(ReauthProof::NotRequired);
     }
     let code = headers.get(CODE_HEADER).map(|code| code.to_str().unwrap_or_default());
-    let proof = proof_of_request(app, caller, code, request).await?;
+    let proof = reauth_proof_of_request(app, caller, code, request).await?;
     if asks != ReauthPolicy::IfGrantingPower {
         // For [`ReauthPolicy::IfGrantingPower`] the handler decides after it has read the body.
         proof.ensure_present(app).await?;

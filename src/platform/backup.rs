@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::audit::{Actor, AuditAction, AuditEvent, append_event, open_seal as open_log};
 use super::store::Store;
-use super::store::backup_copies;
+use super::store::sqlite_files;
 use super::{DATABASE_WAIT, PlatformStartError, error};
 
 /// A copy of the database.
@@ -84,7 +84,7 @@ impl Backup {
     /// Copies the database, whether or not the platform runs, and prints what else belongs to the backup.
     pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
         let how = "take `pg_dump --format=custom`, which copies it while the platform runs";
-        let from = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
+        let from = sqlite_files::database_file(database)?.ok_or(BackupError::Postgres(how))?;
         let Self { to } = self;
         // Both calls fail before anything is written: the first if the source does not exist, the second if the target
         // does.
@@ -93,7 +93,7 @@ impl Backup {
         let draft = sibling_path(to, ".part");
         let _ = std::fs::remove_file(&draft);
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error(&draft))?;
-        if let Err(error) = backup_copies::copy_database(&from, &draft).await {
+        if let Err(error) = sqlite_files::copy_database(&from, &draft).await {
             let _ = (std::fs::remove_file(&draft), std::fs::remove_file(to));
             return Err(error.into());
         }
@@ -118,7 +118,7 @@ impl Restore {
             return Ok(());
         };
         let how = "bring it back with `pg_restore`, and run this again without `--from`";
-        let file = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
+        let file = sqlite_files::database_file(database)?.ok_or(BackupError::Postgres(how))?;
         for taken in [file.clone(), sibling_path(&file, "-wal"), sibling_path(&file, "-shm")] {
             if taken.exists() {
                 let reason =
@@ -151,7 +151,7 @@ impl Restore {
             .map_err(file_error(draft))?;
         io::copy(&mut source, &mut target).map_err(file_error(draft))?;
         target.sync_all().map_err(file_error(draft))?;
-        if let Some(damage) = backup_copies::find_damage(draft).await? {
+        if let Some(damage) = sqlite_files::find_damage(draft).await? {
             return Err(file_error(from)(io::Error::other(format!("the copy is damaged: {damage}"))));
         }
         self.finish_restore(&draft.display().to_string(), key).await
@@ -161,10 +161,10 @@ impl Restore {
     async fn finish_restore(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
         // Otherwise the log would continue with a newly created key.
         File::open(key).map_err(file_error(key))?;
-        if let Some(file) = backup_copies::database_file(database)? {
+        if let Some(file) = sqlite_files::database_file(database)? {
             File::open(&file).map_err(file_error(&file))?;
         }
-        if !backup_copies::has_tenants(database).await? {
+        if !sqlite_files::has_tenants(database).await? {
             return Err(BackupError::Empty);
         }
         let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
@@ -177,8 +177,8 @@ impl Restore {
         let seal = open_log(store, Some(key)).await?;
         let provider = Box::pin(store.ensure_home_tenant(false)).await?;
         let mut tx = store.begin().await?;
-        backup_copies::skip_ids(&mut tx, self.skip_ids).await?;
-        let ended = backup_copies::forget_sessions(&mut tx).await?;
+        sqlite_files::skip_ids(&mut tx, self.skip_ids).await?;
+        let ended = sqlite_files::delete_all_sessions(&mut tx).await?;
         let event = AuditEvent::success(AuditAction::DatabaseRestore, "database");
         append_event(&seal, &mut tx, provider.id, &Actor::for_console(), event).await?;
         tx.commit().await?;
@@ -189,10 +189,10 @@ impl Restore {
 /// Rewrites a SQLite file without free space.
 pub(super) async fn compact_database(database: &str, mut out: impl Write) -> Result<(), BackupError> {
     let how = "it does this by itself";
-    let file = backup_copies::database_file(database)?.ok_or(BackupError::Postgres(how))?;
+    let file = sqlite_files::database_file(database)?.ok_or(BackupError::Postgres(how))?;
     let size = |file: &Path| std::fs::metadata(file).map(|file| file.len()).map_err(file_error(file));
     let before = size(&file)?;
-    backup_copies::compact_file(&file).await?;
+    sqlite_files::compact_file(&file).await?;
     writeln!(out, "`{}` had {before} bytes and has {}", file.display(), size(&file)?)?;
     Ok(())
 }

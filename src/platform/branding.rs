@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::audit::{Actor, AuditAction, AuditEvent, append_event};
 use super::authorize::RequestScope;
-use super::body::StrictJson;
-use super::bounds;
 use super::error::ApiError;
 use super::image::{self, BACKGROUND, FAV_ICON, ImageSlot, ImageUpload, LOGO};
+use super::json_body::StrictJson;
+use super::limits;
 use super::settings::{self, Problems};
 use super::store::{StoredImage, TenantLevel, TenantRecord, load_branding, lock_tenant, save_branding, save_tenant};
 use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use super::{App, pages, query};
+use super::{App, pages, query_string};
 use crate::wire::{Branding, ImageFile, ImagePaths};
 
 /// A picture that a request sets (with its bytes) or removes.
@@ -26,17 +26,17 @@ pub(super) async fn update_branding(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(mut change): StrictJson<Branding, { bounds::BRANDING }>,
+    StrictJson(mut change): StrictJson<Branding, { limits::MAX_BRANDING_BODY_BYTES }>,
 ) -> Result<Json<Value>, ApiError> {
     let tenant = branded_tenant(&scope)?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    if !app.extensions {
+    if !app.has_extensions {
         change.documentation_url = None;
     }
     // Pictures are checked before the write starts, because decoding takes long and a write blocks other writes.
-    let pictures = check_images(&app, &mut change, tenant.id).await?;
+    let pictures = process_images(&app, &mut change, tenant.id).await?;
     let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
-    let mut tx = app.store.begin_under(parent.id).await?;
+    let mut tx = app.store.begin_for_tenant(parent.id).await?;
     lock_tenant(&mut tx, parent.id).await?;
     let mut record = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&record, TenantOperation::Write)?;
@@ -52,7 +52,7 @@ pub(super) async fn update_branding(
     if next != before {
         scope.proof().consume(&mut tx).await?;
         save_branding(&mut tx, record.id, &next, &stored).await?;
-        save_tenant(&mut tx, &mut record, app.extensions, &scope.caller.author_name()).await?;
+        save_tenant(&mut tx, &mut record, app.has_extensions, &scope.caller.author_name()).await?;
         append_event(
             &app.seal,
             &mut tx,
@@ -75,7 +75,8 @@ pub(super) async fn read_branding(
     let tenant = branded_tenant(&scope)?;
     ensure_tenant_accepts(tenant, TenantOperation::Read)?;
     let mut own = tenant_branding_json(&app, tenant, app.store.branding(tenant.id).await?)?;
-    let cascade = match query::query_parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default() {
+    let cascade = match query_string::query_parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default()
+    {
         "" | "false" => false,
         "true" => true,
         _ => return Err(ApiError::field("cascade", "The value is true or false")),
@@ -101,7 +102,7 @@ fn branded_tenant(scope: &RequestScope) -> Result<&TenantRecord, ApiError> {
     Ok(tenant)
 }
 
-async fn check_images(app: &App, change: &mut Branding, org: i64) -> Result<Vec<ImageChange>, ApiError> {
+async fn process_images(app: &App, change: &mut Branding, org: i64) -> Result<Vec<ImageChange>, ApiError> {
     let wanted: [(ImageSlot, Option<ImageFile>); 3] =
         [(LOGO, change.logo.take()), (FAV_ICON, change.fav_icon.take()), (BACKGROUND, change.login_page_image.take())];
     let mut pictures = Vec::new();
@@ -115,8 +116,13 @@ async fn check_images(app: &App, change: &mut Branding, org: i64) -> Result<Vec<
             Some(file) if file.file.trim().is_empty() => pictures.push((place.name, None)),
             Some(file) => {
                 let held = image_slot(&mut there, place.name).as_ref().and_then(|paths| paths.sha256.clone());
-                pictures
-                    .push((place.name, Some(image::check_image(app, ImageUpload { place, file, org, held }).await?)));
+                pictures.push((
+                    place.name,
+                    Some(
+                        image::process_image(app, ImageUpload { slot: place, file, tenant: org, current_digest: held })
+                            .await?,
+                    ),
+                ));
             }
         }
     }
@@ -172,7 +178,7 @@ fn text_problem(name: &str, value: &str) -> Option<&'static str> {
                 .is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none())
     };
     match name {
-        _ if value.chars().count() > bounds::LONG_TEXT => Some("The text is longer than 1024 characters"),
+        _ if value.chars().count() > limits::MAX_LONG_TEXT_CHARS => Some("The text is longer than 1024 characters"),
         "subDomain" | "domain" if settings::host_name(value) != Some(value) => {
             Some("The text is not a part of a host name")
         }
@@ -199,8 +205,8 @@ fn tenant_branding_json(app: &App, tenant: &TenantRecord, branding: Branding<Ima
 }
 
 fn branding_json(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, ApiError> {
-    let warning = pages::contrast_warning(&branding).filter(|_| app.extensions);
-    if !app.extensions {
+    let warning = pages::contrast_warning(&branding).filter(|_| app.has_extensions);
+    if !app.has_extensions {
         let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
         images.into_iter().flatten().for_each(|image| (image.sha256, image.served_sha256) = (None, None));
         branding.documentation_url = None;

@@ -19,13 +19,13 @@ pub(super) use routes::{create, list, revoke, rotate};
 pub(super) use show_command::FirstCredential;
 
 /// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
-const KEY: usize = 32;
-const SECRET: usize = 64;
-const TOKEN: usize = 40;
+const KEY_CHARS: usize = 32;
+const SECRET_CHARS: usize = 64;
+const TOKEN_CHARS: usize = 40;
 /// Characters of a person's session key: more than 256 bits.
-const SESSION: usize = 44;
+const SESSION_KEY_CHARS: usize = 44;
 /// Characters of a first password.
-const PASSWORD: usize = 24;
+const GENERATED_PASSWORD_CHARS: usize = 24;
 
 /// An API credential of a tenant.
 #[derive(Serialize, Deserialize, Clone)]
@@ -48,7 +48,11 @@ impl std::fmt::Debug for Credential {
 impl Credential {
     /// Returns a new credential. The caller must store its hashes.
     pub(super) fn random(tenant_id: &str) -> Self {
-        Self { tenant_id: tenant_id.to_owned(), client_id: random_text(KEY), client_secret: random_text(SECRET) }
+        Self {
+            tenant_id: tenant_id.to_owned(),
+            client_id: random_text(KEY_CHARS),
+            client_secret: random_text(SECRET_CHARS),
+        }
     }
 
     /// Returns the hashes that the store keeps.
@@ -74,22 +78,22 @@ impl CredentialHashes {
 
 /// Returns a new secret.
 fn random_secret() -> String {
-    random_text(SECRET)
+    random_text(SECRET_CHARS)
 }
 
 /// Returns a new bearer token.
 pub(super) fn random_token() -> String {
-    random_text(TOKEN)
+    random_text(TOKEN_CHARS)
 }
 
 /// Returns a new key of a person's session.
 pub(super) fn random_session_key() -> String {
-    random_text(SESSION)
+    random_text(SESSION_KEY_CHARS)
 }
 
 /// Returns a new first password: long, and with the character classes that policies require.
 pub(super) fn random_password() -> SecretString {
-    format!("{}-a1A!", random_text(PASSWORD)).into()
+    format!("{}-a1A!", random_text(GENERATED_PASSWORD_CHARS)).into()
 }
 
 /// Returns a new version 4 UUID.

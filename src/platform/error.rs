@@ -108,23 +108,24 @@ impl From<sqlx::Error> for ApiError {
 
 /// Message for a lost connection to the database: the change may or may not be made, and the answer must not claim
 /// either.
-pub(super) const OUTCOME_UNKNOWN: &str =
+pub(super) const OUTCOME_UNKNOWN_MESSAGE: &str =
     "The database broke off; whether the change was made is not known, so read before you try again";
 
 /// Maps an error that occurs after the commit of a write, while its answer is read. The message must not say that
 /// nothing was changed.
 pub(super) fn answer_after_commit<T>(read: Result<T, ApiError>) -> Result<T, ApiError> {
     read.map_err(|error| match error {
-        ApiError::Unavailable(_) | ApiError::Internal => ApiError::Unavailable(CHANGE_MADE.to_owned()),
+        ApiError::Unavailable(_) | ApiError::Internal => ApiError::Unavailable(CHANGE_MADE_MESSAGE.to_owned()),
         error => error,
     })
 }
 
 /// Message for a request that exceeds the limits of bodies and answers that are held.
-pub(super) const FULL: &str = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; \
+pub(super) const MEMORY_FULL_MESSAGE: &str = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; \
                                nothing was done, try again with fewer at once";
 
-const CHANGE_MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
+const CHANGE_MADE_MESSAGE: &str =
+    "The change was made, and only its answer failed; read it, and do not send the change again";
 
 /// Returns the message of an error that a later attempt may not meet again. The transaction was committed or rolled
 /// back as a unit, so nothing is half done.
@@ -138,7 +139,7 @@ fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(SILENT),
         // The lost message may have been the answer to a commit.
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
-            return Some(OUTCOME_UNKNOWN);
+            return Some(OUTCOME_UNKNOWN_MESSAGE);
         }
         sqlx::Error::Database(database) => database,
         _ => return None,
@@ -154,7 +155,7 @@ fn database_error_message(error: &sqlx::Error) -> Option<&'static str> {
             "53100" => Some(FULL),
             "25006" => Some(READS),
             "57P03" => Some(SILENT),
-            code if code.starts_with("57P") || code.starts_with("08") => Some(OUTCOME_UNKNOWN),
+            code if code.starts_with("57P") || code.starts_with("08") => Some(OUTCOME_UNKNOWN_MESSAGE),
             _ => None,
         },
     }
@@ -239,7 +240,7 @@ impl IntoResponse for ApiError {
             Self::Denied(message) => oauth_error(StatusCode::FORBIDDEN, "access_denied", &message),
             Self::RevisionConflict(message) => platform_error(StatusCode::CONFLICT, code::INVALID, message),
             Self::MemoryLimitReached => {
-                let mut response = Self::Unavailable(FULL.to_owned()).into_response();
+                let mut response = Self::Unavailable(MEMORY_FULL_MESSAGE.to_owned()).into_response();
                 response.extensions_mut().insert(LoadShed);
                 response
             }

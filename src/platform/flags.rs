@@ -11,8 +11,8 @@ use clap::{Parser, Subcommand};
 use super::credential::{CredentialFiles, FirstCredential};
 use super::{
     AdminCommand, AdminError, AuditCommand, AuditError, Backup, BackupError, Config, CredentialCommand,
-    CredentialError, DATABASE_CONNECTIONS, DuoConfig, DuoDomain, IpNetwork, LoginConfig, NamesCommand, NamesError,
-    PRODUCT, PublicUrl, RateLimits, Restore, S3Key, backup,
+    CredentialError, DATABASE_CONNECTIONS, DEFAULT_PRODUCT_NAME, DuoConfig, DuoDomain, IpNetwork, LoginConfig,
+    NamesCommand, NamesError, PublicUrl, RateLimits, Restore, S3Key, backup,
 };
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `TENANTRY_LOG` sets their level.
@@ -47,7 +47,7 @@ pub struct PlatformFlags {
     #[arg(long, env = "TENANTRY_TRUSTED_PROXIES", value_delimiter = ',')]
     trusted_proxies: Vec<IpNetwork>,
     /// What the product is called where people read it
-    #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
+    #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = DEFAULT_PRODUCT_NAME)]
     product_name: String,
     /// Where the platform is reached, like `https://tenants.example.com`; Duo needs it, and the credential file names it
     #[arg(long, env = "TENANTRY_PUBLIC_URL", global = true)]

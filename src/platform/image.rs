@@ -21,9 +21,9 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 
 use super::App;
-use super::bounds::{self, PIXELS, SERVED, SIDE};
 use super::credential::hex;
 use super::error::ApiError;
+use super::limits::{self, MAX_DECODED_IMAGE_BYTES, MAX_IMAGE_SIDE, MAX_SERVED_IMAGE_BYTES};
 use super::memory_budget::{AlreadyCounted, RequestMemory, TrackedBytes};
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
@@ -45,46 +45,49 @@ pub(super) struct ImageSlot {
     /// Its member on the wire.
     pub(super) name: &'static str,
     /// Largest file in bytes.
-    most: usize,
+    max_bytes: usize,
     /// Whether the picture must be square.
     is_square: bool,
 }
 
 /// Logo of navigation bar and login page.
-pub(super) const LOGO: ImageSlot = ImageSlot { name: "logo", most: bounds::LOGO, is_square: false };
+pub(super) const LOGO: ImageSlot = ImageSlot { name: "logo", max_bytes: limits::MAX_LOGO_BYTES, is_square: false };
 /// Image of the browser tab.
-pub(super) const FAV_ICON: ImageSlot = ImageSlot { name: "favIcon", most: bounds::LOGO, is_square: true };
+pub(super) const FAV_ICON: ImageSlot =
+    ImageSlot { name: "favIcon", max_bytes: limits::MAX_LOGO_BYTES, is_square: true };
 /// Background of the login page.
 pub(super) const BACKGROUND: ImageSlot =
-    ImageSlot { name: "loginPageImage", most: bounds::BACKGROUND, is_square: false };
+    ImageSlot { name: "loginPageImage", max_bytes: limits::MAX_BACKGROUND_BYTES, is_square: false };
 
 /// A picture as a request sends it.
 pub(super) struct ImageUpload {
     /// The slot that shows it.
-    pub(super) place: ImageSlot,
+    pub(super) slot: ImageSlot,
     /// Its bytes.
     pub(super) file: ImageFile,
     /// Number of the tenant.
-    pub(super) org: i64,
+    pub(super) tenant: i64,
     /// Digest of the current picture.
-    pub(super) held: Option<String>,
+    pub(super) current_digest: Option<String>,
 }
 
 /// Checks a picture and encodes it again. The error names the field and says what is wrong with the picture.
-pub(super) async fn check_image(app: &App, sent: ImageUpload) -> Result<(StoredImage, ImagePaths), ApiError> {
-    let _turn = app.decoders.acquire().await.map_err(|_| ApiError::Internal)?;
-    let place = sent.place;
+pub(super) async fn process_image(app: &App, upload: ImageUpload) -> Result<(StoredImage, ImagePaths), ApiError> {
+    let _permit = app.decoders.acquire().await.map_err(|_| ApiError::Internal)?;
+    let place = upload.slot;
     // Decoding a full picture takes tens of milliseconds, which would block other requests.
-    tokio::task::spawn_blocking(move || examine_image(&sent))
+    tokio::task::spawn_blocking(move || decode_and_reencode(&upload))
         .await
         .map_err(|_| ApiError::Internal)?
         .map_err(|message| ApiError::field(format!("{}.file", place.name), message))
 }
 
-fn examine_image(ImageUpload { place, file, org, held }: &ImageUpload) -> Result<(StoredImage, ImagePaths), String> {
+fn decode_and_reencode(
+    ImageUpload { slot: place, file, tenant: org, current_digest: held }: &ImageUpload,
+) -> Result<(StoredImage, ImagePaths), String> {
     let bytes = STANDARD.decode(file.file.trim()).map_err(|_| "The file is not base64".to_owned())?;
-    if bytes.len() > place.most {
-        return Err(format!("The image has {} bytes; at most {} are taken", bytes.len(), place.most));
+    if bytes.len() > place.max_bytes {
+        return Err(format!("The image has {} bytes; at most {} are taken", bytes.len(), place.max_bytes));
     }
     let (format, content_type, extension) = match image::guess_format(&bytes) {
         Ok(ImageFormat::Png) => (ImageFormat::Png, "image/png", "png"),
@@ -101,11 +104,11 @@ fn examine_image(ImageUpload { place, file, org, held }: &ImageUpload) -> Result
             picture.height()
         ));
     }
-    let clean = encode_image(&picture, (format, place.most))?;
+    let clean = encode_image(&picture, (format, place.max_bytes))?;
     let name = place.name;
-    if clean.len() > SERVED {
+    if clean.len() > MAX_SERVED_IMAGE_BYTES {
         return Err(format!(
-            "The image has {} bytes when it is written again; at most {SERVED} are served: {}",
+            "The image has {} bytes when it is written again; at most {MAX_SERVED_IMAGE_BYTES} are served: {}",
             clean.len(),
             match format {
                 ImageFormat::Jpeg => "use fewer pixels",
@@ -123,16 +126,17 @@ fn examine_image(ImageUpload { place, file, org, held }: &ImageUpload) -> Result
         sha256: Some(sha256),
         served_sha256: Some(hex(&Sha256::digest(&clean))),
     };
-    Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(clean) }, paths))
+    Ok((StoredImage { slot: name, file, content_type, content: STANDARD.encode(clean) }, paths))
 }
 
 fn decode_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
     let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(PIXELS));
+    (limits.max_image_width, limits.max_image_height, limits.max_alloc) =
+        (Some(MAX_IMAGE_SIDE), Some(MAX_IMAGE_SIDE), Some(MAX_DECODED_IMAGE_BYTES));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     let wrong = |error| match error {
-        ImageError::Limits(_) => format!("The image is larger than {SIDE} pixels a side"),
+        ImageError::Limits(_) => format!("The image is larger than {MAX_IMAGE_SIDE} pixels a side"),
         _ => "The image is damaged".to_owned(),
     };
     // The size in the header is checked before anything is decoded.
@@ -143,11 +147,11 @@ fn decode_image(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Strin
         _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
     };
     let depth = bytes_per_pixel(format, u64::from(decoder.color_type().bytes_per_pixel()), orientation);
-    if u64::from(width) * u64::from(height) * depth > PIXELS {
+    if u64::from(width) * u64::from(height) * depth > MAX_DECODED_IMAGE_BYTES {
         return Err(format!(
             "The image has {width} x {height} pixels of {depth} bytes; at most {} MiB are taken, make it smaller or use 8 bits \
              a colour",
-            PIXELS >> 20
+            MAX_DECODED_IMAGE_BYTES >> 20
         ));
     }
     // The orientation goes with the other metadata of the camera, so the picture itself is turned.
@@ -193,14 +197,14 @@ fn encode_image(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> R
     written.map_err(|_| "The image cannot be written again".to_owned())
 }
 
-fn encode_jpeg(image: &DynamicImage, most: usize) -> Result<Vec<u8>, ImageError> {
+fn encode_jpeg(image: &DynamicImage, max: usize) -> Result<Vec<u8>, ImageError> {
     let (mut served, mut last) = (None, Vec::new());
     for quality in QUALITIES {
         let clean = encode_jpeg_at(image, quality)?;
-        if clean.len() <= most {
+        if clean.len() <= max {
             return Ok(clean);
         }
-        if quality <= FALLBACK_QUALITY && served.is_none() && clean.len() <= SERVED {
+        if quality <= FALLBACK_QUALITY && served.is_none() && clean.len() <= MAX_SERVED_IMAGE_BYTES {
             served = Some(clean);
         } else {
             last = clean;
@@ -275,7 +279,7 @@ impl ImageCache {
         app: &App,
         org: i64,
         file: &str,
-        account: &RequestMemory,
+        memory: &RequestMemory,
     ) -> Result<Option<Arc<TrackedBytes>>, ApiError> {
         let mut sent = self.0.lock().await;
         let key = (org, file.to_owned());
@@ -284,7 +288,7 @@ impl ImageCache {
         }
         sent.retain(|_, picture| picture.strong_count() > 0);
         let Some((_, content)) = app.store.image(org, file).await? else { return Ok(None) };
-        let hold = account.reserve_bytes(content.len())?;
+        let hold = memory.reserve_bytes(content.len())?;
         let bytes = STANDARD.decode(content).map_err(|_| ApiError::Internal)?.into();
         let picture = Arc::new(TrackedBytes { bytes, _hold: hold });
         sent.insert(key, Arc::downgrade(&picture));

@@ -17,7 +17,7 @@ type KeyMap<K> = Mutex<HashMap<K, KeyEntry>>;
 struct KeyEntry {
     semaphore: Arc<Semaphore>,
     /// How many tasks have or await a permit.
-    asked: usize,
+    users: usize,
 }
 
 /// A permit; dropping it releases it.
@@ -35,18 +35,18 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
     /// Waits for a permit. Tasks get permits in the order in which they ask.
     pub(super) async fn acquire(&self, key: K) -> KeyedPermit<K> {
-        let (mut keyed, semaphore) = self.register_waiter(key);
+        let (mut keyed, semaphore) = self.join_queue(key);
         // The semaphore is never closed. If it were, this would neither limit nor refuse a task.
         keyed.permit = semaphore.acquire_owned().await.ok();
         keyed
     }
 
     /// Counts the task before it waits, so that a task that gives up the wait is no longer counted.
-    fn register_waiter(&self, key: K) -> (KeyedPermit<K>, Arc<Semaphore>) {
+    fn join_queue(&self, key: K) -> (KeyedPermit<K>, Arc<Semaphore>) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || KeyEntry { semaphore: Arc::new(Semaphore::new(self.each)), asked: 0 };
+        let new = || KeyEntry { semaphore: Arc::new(Semaphore::new(self.each)), users: 0 };
         let found = keys.entry(key.clone()).or_insert_with(new);
-        found.asked += 1;
+        found.users += 1;
         (KeyedPermit { key, keys: Arc::clone(&self.keys), permit: None }, Arc::clone(&found.semaphore))
     }
 }
@@ -57,8 +57,8 @@ impl<K: Eq + Hash> Drop for KeyedPermit<K> {
         drop(self.permit.take());
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get_mut(&self.key) {
-            key.asked -= 1;
-            if key.asked == 0 {
+            key.users -= 1;
+            if key.users == 0 {
                 keys.remove(&self.key);
             }
         }

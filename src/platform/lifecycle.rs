@@ -9,7 +9,8 @@ use super::audit::{Actor, AuditAction, AuditEvent, append_to_parent_and_child};
 use super::authorize::RequestScope;
 use super::error::ApiError;
 use super::store::{
-    TenantLevel, deactivate_people, delete_tenant_credentials, end_sessions_under, living_child_settings, save_tenant,
+    TenantLevel, deactivate_people, delete_tenant_credentials, end_sessions_under, save_tenant,
+    unterminated_child_settings,
 };
 use super::tenant::lock_child;
 use super::tenant_availability::TenantOperation;
@@ -58,7 +59,7 @@ async fn apply_lifecycle(
     id: &str,
     action: LifecycleAction,
 ) -> Result<Json<()>, ApiError> {
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (parent, mut record) = lock_child(&mut tx, scope, id, TenantOperation::Lifecycle).await?;
     let (state, done) = match action {
         LifecycleAction::Activate => (wire::WireTenantState::Active, AuditAction::TenantActivate),
@@ -71,7 +72,7 @@ async fn apply_lifecycle(
     record.state = state;
     if action == LifecycleAction::Terminate {
         if record.kind == TenantLevel::Partner {
-            ensure_no_clients(living_child_settings(&mut tx, record.id).await?.len())?;
+            ensure_no_clients(unterminated_child_settings(&mut tx, record.id).await?.len())?;
         }
         record.terminated_at = Some(time::now().max(record.updated_at));
         delete_tenant_credentials(&mut tx, record.id).await?;
@@ -82,7 +83,7 @@ async fn apply_lifecycle(
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     scope.proof().consume(&mut tx).await?;
-    save_tenant(&mut tx, &mut record, app.extensions, &scope.caller.author_name()).await?;
+    save_tenant(&mut tx, &mut record, app.has_extensions, &scope.caller.author_name()).await?;
     append_to_parent_and_child(
         &app.seal,
         &mut tx,

@@ -2,13 +2,13 @@
 
 pub(super) mod ip_network;
 pub(super) mod password_policy;
-pub(super) mod source;
+pub(super) mod request_source;
 
 use super::App;
 use super::audit::{self, Actor, AuditAction, Denial, RequestId};
 use super::error::ApiError;
 use super::principal::Caller;
-use source::RequestSource;
+use request_source::RequestSource;
 
 /// Refuses a person whose source address the tenant does not allow. API credentials are not subject to the allowlist.
 pub(super) async fn ensure_source_ip_allowed(

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::bounds;
+use super::limits;
 
 /// Text that replaces an identity.
 pub(super) const MASK: &str = "****";
@@ -66,38 +66,38 @@ fn is_identity_name(name: &str) -> bool {
         || IDENTITY_PARTS.iter().any(|within| words.concat().contains(within))
 }
 
-fn collect_identities(value: &Value, identity: bool, known: &mut KnownIdentities) {
+fn collect_identities(value: &Value, is_identity: bool, known: &mut KnownIdentities) {
     match value {
-        Value::String(text) if identity && text.trim().len() > 1 => known.add(text.trim()),
-        Value::Array(list) => list.iter().for_each(|value| collect_identities(value, identity, known)),
+        Value::String(text) if is_identity && text.trim().len() > 1 => known.add(text.trim()),
+        Value::Array(list) => list.iter().for_each(|value| collect_identities(value, is_identity, known)),
         Value::Object(members) => {
             members
                 .iter()
-                .for_each(|(name, value)| collect_identities(value, identity || is_identity_name(name), known));
+                .for_each(|(name, value)| collect_identities(value, is_identity || is_identity_name(name), known));
         }
         _ => {}
     }
 }
 
-fn mask_value(value: Value, identity: bool, known: &KnownIdentities) -> Value {
+fn mask_value(value: Value, is_identity: bool, known: &KnownIdentities) -> Value {
     match value {
         Value::String(text) if text.is_empty() => Value::String(text),
-        Value::String(_) | Value::Number(_) if identity => Value::String(MASK.to_owned()),
+        Value::String(_) | Value::Number(_) if is_identity => Value::String(MASK.to_owned()),
         Value::String(text) => Value::String(mask_words(&text, known)),
-        Value::Array(list) => list.into_iter().map(|value| mask_value(value, identity, known)).collect(),
-        Value::Object(members) => Value::Object(mask_members(members, identity, known)),
+        Value::Array(list) => list.into_iter().map(|value| mask_value(value, is_identity, known)).collect(),
+        Value::Object(members) => Value::Object(mask_members(members, is_identity, known)),
         other => other,
     }
 }
 
 /// Masks member names too, because they can be addresses, for example in a map by host.
-fn mask_members(members: Map<String, Value>, identity: bool, known: &KnownIdentities) -> Map<String, Value> {
+fn mask_members(members: Map<String, Value>, is_identity: bool, known: &KnownIdentities) -> Map<String, Value> {
     let mut masked = Map::new();
     // Number of members for each masked name. Without it, two hosts would become one member. A number keeps the names
     // short if many of them have the same mask.
     let mut taken: HashMap<String, usize> = HashMap::new();
     for (name, value) in members {
-        let value = self::mask_value(value, identity || is_identity_name(&name), known);
+        let value = self::mask_value(value, is_identity || is_identity_name(&name), known);
         let shown = mask_words(&name, known);
         let mut unique = shown.clone();
         while masked.contains_key(&unique) {
@@ -118,7 +118,7 @@ fn mask_words(text: &str, known: &KnownIdentities) -> String {
         let (before, from) = rest.split_at(start);
         let (word, after) = from.split_at(from.find(|character| !is_word_char(character)).unwrap_or(from.len()));
         shown.push_str(before);
-        push_masked_word(&mut shown, word, known);
+        append_masked_word(&mut shown, word, known);
         rest = after;
     }
     shown.push_str(rest);
@@ -135,13 +135,13 @@ const SEPARATORS: [char; 4] = ['.', ':', '-', '_'];
 /// Masks a word, or the part of it that follows a separator: a word can begin with a label, as in `host:10.0.0.1` or
 /// `at-10.0.0.1`. Each part is examined once: if a rest of the word is an identity, so is the complete word. The
 /// exceptions are a known value, a MAC address in groups of four, and a host name after a colon.
-fn push_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
+fn append_masked_word(shown: &mut String, word: &str, known: &KnownIdentities) {
     let core = word.trim_matches(SEPARATORS);
     if core.is_empty() {
         shown.push_str(word);
         return;
     }
-    if word.len() > bounds::MASKED_WORD || is_identity_word(word) {
+    if word.len() > limits::MAX_ANALYSED_WORD_BYTES || is_identity_word(word) {
         shown.push_str(MASK);
         return;
     }

@@ -14,9 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::App;
-use super::bounds::{MEMORY_PER_OWNER, MEMORY_TOTAL, UNTRACKED_ANSWER};
 use super::error::ApiError;
-use super::login_policy::source::RequestSource;
+use super::limits::{MAX_BUFFERED_BYTES, MAX_BUFFERED_BYTES_PER_OWNER, UNTRACKED_ANSWER_BYTES};
+use super::login_policy::request_source::RequestSource;
 use super::metrics::PROBES;
 
 /// Owner of a share of the limit.
@@ -31,7 +31,7 @@ enum MemoryOwner {
 /// Bytes that are held now.
 #[derive(Default)]
 pub(super) struct MemoryBudget {
-    held: Mutex<MemoryUsage>,
+    usage: Mutex<MemoryUsage>,
 }
 
 #[derive(Default)]
@@ -44,53 +44,53 @@ struct MemoryUsage {
 
 /// Counts bytes until it is dropped.
 pub(super) struct MemoryReservation {
-    ledger: Arc<MemoryBudget>,
-    holders: Vec<MemoryOwner>,
+    budget: Arc<MemoryBudget>,
+    owners: Vec<MemoryOwner>,
     bytes: usize,
 }
 
 impl MemoryBudget {
     /// Reserves bytes. Returns `None` if one of the owners, or all together, would exceed the limit. A reservation
     /// larger than a share is granted if its owner holds nothing else, because otherwise it could never be granted.
-    fn reserve(self: &Arc<Self>, holders: &[MemoryOwner], bytes: usize) -> Option<MemoryReservation> {
-        let mut sums = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = |own: usize| own == 0 || own + bytes <= MEMORY_PER_OWNER;
-        let each = holders.iter().all(|holder| has_room(sums.by.get(holder).copied().unwrap_or_default()));
-        if !each || sums.all > 0 && sums.all + bytes > MEMORY_TOTAL {
+    fn reserve(self: &Arc<Self>, owners: &[MemoryOwner], bytes: usize) -> Option<MemoryReservation> {
+        let mut sums = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = |own: usize| own == 0 || own + bytes <= MAX_BUFFERED_BYTES_PER_OWNER;
+        let each = owners.iter().all(|holder| has_room(sums.by.get(holder).copied().unwrap_or_default()));
+        if !each || sums.all > 0 && sums.all + bytes > MAX_BUFFERED_BYTES {
             sums.refused += 1;
             if sums.refused.checked_ilog10().is_some_and(|power| 10_u64.pow(power) == sums.refused) {
-                tracing::warn!(?holders, bytes, held = sums.all, refused = sums.refused, "no memory for a request");
+                tracing::warn!(?owners, bytes, held = sums.all, refused = sums.refused, "no memory for a request");
             }
             return None;
         }
-        Some(self.add_reservation(&mut sums, holders, bytes))
+        Some(self.add_reservation(&mut sums, owners, bytes))
     }
 
     /// Counts bytes that are already in memory and can no longer be refused.
-    fn reserve_unconditionally(self: &Arc<Self>, holders: &[MemoryOwner], bytes: usize) -> MemoryReservation {
-        let mut sums = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        self.add_reservation(&mut sums, holders, bytes)
+    fn reserve_unconditionally(self: &Arc<Self>, owners: &[MemoryOwner], bytes: usize) -> MemoryReservation {
+        let mut sums = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.add_reservation(&mut sums, owners, bytes)
     }
 
     fn add_reservation(
         self: &Arc<Self>,
         sums: &mut MemoryUsage,
-        holders: &[MemoryOwner],
+        owners: &[MemoryOwner],
         bytes: usize,
     ) -> MemoryReservation {
         sums.all += bytes;
-        for holder in holders {
+        for holder in owners {
             *sums.by.entry(holder.clone()).or_default() += bytes;
         }
-        MemoryReservation { ledger: Arc::clone(self), holders: holders.to_vec(), bytes }
+        MemoryReservation { budget: Arc::clone(self), owners: owners.to_vec(), bytes }
     }
 }
 
 impl Drop for MemoryReservation {
     fn drop(&mut self) {
-        let mut sums = self.ledger.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = self.budget.usage.lock().unwrap_or_else(PoisonError::into_inner);
         sums.all = sums.all.saturating_sub(self.bytes);
-        for holder in &self.holders {
+        for holder in &self.owners {
             let Some(own) = sums.by.get_mut(holder) else { continue };
             *own = own.saturating_sub(self.bytes);
             if *own == 0 {
@@ -103,7 +103,7 @@ impl Drop for MemoryReservation {
 /// Memory that a request holds, from its head to its answer.
 #[derive(Clone)]
 pub(super) struct RequestMemory {
-    ledger: Arc<MemoryBudget>,
+    budget: Arc<MemoryBudget>,
     /// Owners known at this point.
     state: Arc<Mutex<RequestMemoryState>>,
 }
@@ -114,17 +114,17 @@ struct RequestMemoryState {
 }
 
 impl RequestMemory {
-    fn new(ledger: &Arc<MemoryBudget>, source: RequestSource) -> Self {
+    fn new(budget: &Arc<MemoryBudget>, source: RequestSource) -> Self {
         let open = RequestMemoryState { holders: vec![MemoryOwner::Network(source.network_key())], bodies: Vec::new() };
-        Self { ledger: Arc::clone(ledger), state: Arc::new(Mutex::new(open)) }
+        Self { budget: Arc::clone(budget), state: Arc::new(Mutex::new(open)) }
     }
 
     /// Returns the memory of a request whose source holds its complete share.
     #[cfg(test)]
-    pub(super) fn without_room() -> Self {
+    pub(super) fn new_exhausted() -> Self {
         let source = RequestSource::from_request(&axum::http::Extensions::new(), &axum::http::HeaderMap::new(), &[]);
         let account = Self::new(&Arc::default(), source);
-        assert!(account.reserve_body(MEMORY_PER_OWNER) && !account.reserve_body(1));
+        assert!(account.reserve_body(MAX_BUFFERED_BYTES_PER_OWNER) && !account.reserve_body(1));
         account
     }
 
@@ -137,7 +137,7 @@ impl RequestMemory {
     /// fits.
     pub(super) fn reserve_body(&self, bytes: usize) -> bool {
         let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let hold = self.ledger.reserve(&open.holders, bytes);
+        let hold = self.budget.reserve(&open.holders, bytes);
         let has_room = hold.is_some();
         open.bodies.extend(hold);
         has_room
@@ -146,7 +146,7 @@ impl RequestMemory {
     /// Reserves the bytes of data that is loaded for an answer.
     pub(super) fn reserve_bytes(&self, bytes: usize) -> Result<MemoryReservation, ApiError> {
         let open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.ledger.reserve(&open.holders, bytes).ok_or(ApiError::MemoryLimitReached)
+        self.budget.reserve(&open.holders, bytes).ok_or(ApiError::MemoryLimitReached)
     }
 
     fn reserve_answer(&self, bytes: usize, is_read: bool) -> Result<MemoryReservation, ApiError> {
@@ -154,7 +154,7 @@ impl RequestMemory {
             return self.reserve_bytes(bytes);
         }
         let open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.ledger.reserve_unconditionally(&open.holders, bytes))
+        Ok(self.budget.reserve_unconditionally(&open.holders, bytes))
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) async fn track_memory(State(app): State<Arc<App>>, mut request: Reque
     let response = next.run(request).await;
     let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let is_counted = response.extensions().get::<AlreadyCounted>().is_some() || is_probe;
-    let Some(length) = length.filter(|length| *length > UNTRACKED_ANSWER && !is_counted) else { return response };
+    let Some(length) = length.filter(|length| *length > UNTRACKED_ANSWER_BYTES && !is_counted) else { return response };
     match account.reserve_answer(length, is_read) {
         Ok(hold) => track_response(response, length, hold).await,
         Err(error) => error.into_response(),
@@ -202,8 +202,8 @@ async fn track_response(response: Response, length: usize, hold: MemoryReservati
 
 /// Returns the body length that a request declares, at most `limit`; `limit` if it declares none.
 pub(super) fn declared_length(request: &Request, limit: usize) -> usize {
-    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    said.unwrap_or(limit).min(limit)
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    declared.unwrap_or(limit).min(limit)
 }
 
 #[cfg(test)]
@@ -234,7 +234,7 @@ mod tests {
         let large = ledger.reserve(&[network(1)], 20 * mebibyte).unwrap();
         assert!(ledger.reserve(&[network(1)], 1).is_none());
         drop(large);
-        let sums = ledger.held.lock().unwrap();
+        let sums = ledger.usage.lock().unwrap();
         assert!(sums.all == 0 && sums.by.is_empty());
     }
 }

@@ -17,8 +17,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::RequestId;
 use super::error::{ApiError, LoadShed};
-use super::hashing::PasswordHasher;
-use super::login_policy::source::RequestSource;
+use super::login_policy::request_source::RequestSource;
+use super::password_hashing::PasswordHasher;
 use super::store::{PoolUsage, Store};
 use super::{App, time};
 
@@ -29,10 +29,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const DURATION_BUCKETS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
 /// Outcomes of a delivery attempt.
-pub(super) const ARRIVED: &str = "arrived";
+pub(super) const DELIVERED: &str = "arrived";
 pub(super) const FAILED: &str = "failed";
 pub(super) const GIVEN_UP: &str = "given_up";
-const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
+const OUTCOMES: [&str; 3] = [DELIVERED, FAILED, GIVEN_UP];
 
 /// Paths that are polled all the time. An access-log line for each would hide the other lines.
 pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];

@@ -4,19 +4,19 @@
 //! Required actions are computed at each request from the tenant's settings and the session's row. So a switch that is
 //! turned on also applies to open sessions.
 
-mod code;
 pub(super) mod duo;
 mod enrolment;
-mod fresh_proof;
+mod one_time_code;
+mod reauth_proof;
+mod secret_cipher;
 mod totp;
-mod vault;
 
-use code::consume_code;
 pub(super) use duo::DuoSettings;
 pub(super) use enrolment::{EnrolmentResult, begin_enrolment, confirm_enrolment};
-pub(super) use fresh_proof::{CODE_HEADER, ReauthProof, proof_of_request, verify_code};
+use one_time_code::consume_code;
+pub(super) use reauth_proof::{CODE_HEADER, ReauthProof, reauth_proof_of_request, verify_code};
+pub(super) use secret_cipher::SecretCipher;
 pub(super) use totp::{QrCodeSvg, otpauth_uri};
-pub(super) use vault::Vault;
 
 use super::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
 use super::error::ApiError;
@@ -132,11 +132,11 @@ impl VerificationMethod {
 pub(super) async fn complete_verification(
     app: &App,
     hash: &str,
-    how: VerificationMethod,
+    method: VerificationMethod,
     request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let mut tx = app.store.begin().await?;
-    let key = complete_verification_in(app, &mut tx, hash, how, request).await?;
+    let key = complete_verification_in(app, &mut tx, hash, method, request).await?;
     tx.commit().await?;
     Ok(key)
 }
@@ -146,7 +146,7 @@ async fn complete_verification_in(
     app: &App,
     tx: &mut Tx,
     hash: &str,
-    how: VerificationMethod,
+    method: VerificationMethod,
     request: Option<&RequestId>,
 ) -> Result<String, ApiError> {
     let key = credential::random_session_key();
@@ -154,7 +154,8 @@ async fn complete_verification_in(
     let proved = mark_session_verified(tx, hash, &credential::sha256_hex(&key), now, now + PROOF_LIFETIME).await?;
     let (unique_id, tenant) = proved.ok_or(ApiError::InvalidToken)?;
     let actor = Actor::for_user(&unique_id, request);
-    append_event(&app.seal, tx, tenant, &actor, AuditEvent::success(AuditAction::Factor, how.as_str())).await?;
+    append_event(&app.seal, tx, tenant, &actor, AuditEvent::success(AuditAction::SecondFactorVerify, method.as_str()))
+        .await?;
     Ok(key)
 }
 

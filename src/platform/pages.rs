@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
 use super::App;
-use super::error::{ApiError, FULL, LoadShed};
+use super::error::{ApiError, LoadShed, MEMORY_FULL_MESSAGE};
 use super::mfa::duo::CALLBACK;
 use theme::Theme;
 
@@ -50,19 +50,19 @@ pub(super) fn page_routes() -> Router<Arc<App>> {
 }
 
 /// Renders a complete HTML page.
-fn render_html(look: &Theme, place: &str, content: &Markup, scripted: bool) -> String {
+fn render_html(theme: &Theme, place: &str, content: &Markup, has_script: bool) -> String {
     let whole = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (look.title()) }
-                link rel="stylesheet" href=(look.stylesheet_path());
-                @if let Some(icon) = look.favicon() {
+                title { (theme.title()) }
+                link rel="stylesheet" href=(theme.stylesheet_path());
+                @if let Some(icon) = theme.favicon() {
                     link rel="icon" type=(icon.image_type) href=(icon.logo_path);
                 }
-                @if scripted { script src=(script::SCRIPT_PATH) defer {} }
+                @if has_script { script src=(script::SCRIPT_PATH) defer {} }
             }
             body class=(place) { (content) }
         }
@@ -71,19 +71,19 @@ fn render_html(look: &Theme, place: &str, content: &Markup, scripted: bool) -> S
 }
 
 /// Returns a page as a response.
-fn html_response(status: StatusCode, look: &Theme, place: &str, content: &Markup) -> Response {
-    (status, Html(render_html(look, place, content, false))).into_response()
+fn html_response(status: StatusCode, theme: &Theme, place: &str, content: &Markup) -> Response {
+    (status, Html(render_html(theme, place, content, false))).into_response()
 }
 
 /// Returns a page with the script of the copy buttons.
-fn html_response_with_script(look: &Theme, place: &str, content: &Markup) -> Response {
-    let mut response = Html(render_html(look, place, content, true)).into_response();
+fn html_response_with_script(theme: &Theme, place: &str, content: &Markup) -> Response {
+    let mut response = Html(render_html(theme, place, content, true)).into_response();
     response.extensions_mut().insert(script::NeedsScript);
     response
 }
 
 /// Returns a page with one sentence: the message that the API gives for the error.
-fn refusal_page(look: &Theme, error: ApiError) -> Response {
+fn error_page(theme: &Theme, error: ApiError) -> Response {
     let is_turned_away = matches!(error, ApiError::TooManyLogins | ApiError::MemoryLimitReached);
     let (status, sentence) = match error {
         ApiError::SourceIpNotAllowed(sentence) => (StatusCode::FORBIDDEN, sentence),
@@ -94,7 +94,7 @@ fn refusal_page(look: &Theme, error: ApiError) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
-        ApiError::MemoryLimitReached => (StatusCode::SERVICE_UNAVAILABLE, format!("{FULL}.")),
+        ApiError::MemoryLimitReached => (StatusCode::SERVICE_UNAVAILABLE, format!("{MEMORY_FULL_MESSAGE}.")),
         ApiError::RequestTimeout => {
             (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned())
         }
@@ -110,7 +110,7 @@ fn refusal_page(look: &Theme, error: ApiError) -> Response {
         }
     };
     let content = html! { main { p.refusal role="alert" { (sentence) } p.notes { a href="/" { "First page" } } } };
-    let mut response = html_response(status, look, "plain", &content);
+    let mut response = html_response(status, theme, "plain", &content);
     if is_turned_away {
         response.extensions_mut().insert(LoadShed);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
@@ -119,10 +119,10 @@ fn refusal_page(look: &Theme, error: ApiError) -> Response {
 }
 
 /// Returns the response of a handler, or the page of its refusal in the default theme.
-fn or_refusal_page(app: &App, answered: Result<Response, ApiError>) -> Response {
-    answered.unwrap_or_else(|error| match error {
+fn or_error_page(app: &App, result: Result<Response, ApiError>) -> Response {
+    result.unwrap_or_else(|error| match error {
         // The session ended before its page was rendered.
         ApiError::InvalidToken => Redirect::to("/login").into_response(),
-        error => refusal_page(&Theme::default_theme(app), error),
+        error => error_page(&Theme::default_theme(app), error),
     })
 }

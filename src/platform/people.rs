@@ -2,7 +2,7 @@
 
 pub(super) mod authentication;
 pub(super) mod defaults;
-pub(super) mod password;
+pub(super) mod password_rules;
 pub(super) mod permission_sets;
 mod privilege_limits;
 pub(super) mod profile;

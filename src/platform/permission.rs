@@ -1,14 +1,14 @@
 //! What people may do: the permissions, and one table of the permission that each route needs.
 
+mod permission_rule;
 mod route_operation;
 mod route_table;
-mod rule;
 
+pub use permission_rule::{CallerRelation, PermissionRule};
+pub(super) use permission_rule::{PermissionScope, missing_permission};
 pub use route_operation::{ReauthPolicy, RouteOperation};
 pub(super) use route_table::find_route;
 pub use route_table::{ApiRoute, HttpMethod, ROUTES, RouteRequirements};
-pub use rule::{CallerRelation, PermissionRule};
-pub(super) use rule::{PermissionScope, missing_permission};
 
 /// A level at which a permission can be granted, as roles and permission sets name it in `scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl RoleScope {
     pub const ALL: [Self; 3] = [Self::Provider, Self::Partner, Self::Client];
 
     /// Returns the word on the wire.
-    pub const fn wire(self) -> &'static str {
+    pub const fn wire_name(self) -> &'static str {
         match self {
             Self::Provider => "SP",
             Self::Partner => "MSP",
@@ -36,7 +36,7 @@ impl RoleScope {
 
     /// Returns the scope of a word; `None` if the word is unknown.
     pub fn from_wire(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.wire() == word)
+        Self::ALL.into_iter().find(|scope| scope.wire_name() == word)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         for scope in RoleScope::ALL {
             let every = Permissions::all_of_scope(scope);
             assert_eq!(Permissions::from_stored(&every.to_stored()), every);
-            assert_eq!(RoleScope::from_wire(scope.wire()), Some(scope));
+            assert_eq!(RoleScope::from_wire(scope.wire_name()), Some(scope));
         }
         for permission in Permission::ALL.iter().copied() {
             for kind in [permission.kind().to_owned(), permission.label() + " "] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::mfa::{FactorMethod, RequiredAction};
 use super::permission::{PermissionRule, Permissions, RoleScope, missing_permission};
-use super::store::CREDENTIAL_ID;
+use super::store::CREDENTIAL_ID_CHARS;
 
 /// The caller of a request, and its tenant.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Caller {
         match &self.principal {
             Principal::Credential => {
                 let key = self.key_hash.as_deref().unwrap_or_default();
-                format!("{}#{}", self.author_name(), key.get(..CREDENTIAL_ID).unwrap_or_default())
+                format!("{}#{}", self.author_name(), key.get(..CREDENTIAL_ID_CHARS).unwrap_or_default())
             }
             Principal::Person(person) => format!("user:{}", person.unique_id),
         }

@@ -35,7 +35,7 @@ pub(super) async fn purge_ended_tenants(app: &App, now: i64) -> Result<Vec<Strin
 /// platform on the same database was faster: each finds the same tenants, and under the lock all but one find the work
 /// done.
 async fn purge_tenant(app: &App, tenant: &TerminatedTenant, now: i64) -> Result<bool, ApiError> {
-    let mut tx = app.store.begin_long().await?;
+    let mut tx = app.store.begin_without_timeout().await?;
     if let Some(parent) = tenant.parent {
         lock_tenant(&mut tx, parent).await?;
     }

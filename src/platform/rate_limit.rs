@@ -62,7 +62,7 @@ pub(super) struct RateLimitDecision {
     /// UTC epoch seconds at which the full budget is available again.
     reset: i64,
     /// Whether the request may pass.
-    pub(super) granted: bool,
+    pub(super) is_granted: bool,
 }
 
 impl RateLimitDecision {
@@ -121,7 +121,7 @@ impl RateLimiter {
         let used = window.used.entry((caller, tenant, category)).or_default();
         let granted = *used < limit;
         *used += u32::from(granted);
-        RateLimitDecision { limit, remaining: limit - *used, reset: (start + MINUTE) / 1000, granted }
+        RateLimitDecision { limit, remaining: limit - *used, reset: (start + MINUTE) / 1000, is_granted: granted }
     }
 }
 
@@ -135,19 +135,19 @@ mod tests {
         let charge = |tenant, category, now| limiter.charge_request("ada".to_owned(), tenant, category, now);
         assert_eq!(
             charge(1, RateLimitCategory::Writes, 61_000),
-            RateLimitDecision { limit: 2, remaining: 1, reset: 120, granted: true }
+            RateLimitDecision { limit: 2, remaining: 1, reset: 120, is_granted: true }
         );
-        assert!(charge(1, RateLimitCategory::Writes, 62_000).granted);
-        assert!(!charge(1, RateLimitCategory::Writes, 63_000).granted);
-        assert!(charge(2, RateLimitCategory::Writes, 63_000).granted);
+        assert!(charge(1, RateLimitCategory::Writes, 62_000).is_granted);
+        assert!(!charge(1, RateLimitCategory::Writes, 63_000).is_granted);
+        assert!(charge(2, RateLimitCategory::Writes, 63_000).is_granted);
         assert!(
-            limiter.charge_request("bob".to_owned(), 1, RateLimitCategory::Writes, 63_000).granted,
+            limiter.charge_request("bob".to_owned(), 1, RateLimitCategory::Writes, 63_000).is_granted,
             "each caller has a budget"
         );
-        assert!(charge(1, RateLimitCategory::Refusals, 63_000).granted);
+        assert!(charge(1, RateLimitCategory::Refusals, 63_000).is_granted);
         assert_eq!(charge(1, RateLimitCategory::Writes, 63_000).seconds_to_reset(63_000), 57);
-        assert!(charge(1, RateLimitCategory::Pages, 63_000).granted);
-        assert!(charge(1, RateLimitCategory::Writes, 120_000).granted);
+        assert!(charge(1, RateLimitCategory::Pages, 63_000).is_granted);
+        assert!(charge(1, RateLimitCategory::Writes, 120_000).is_granted);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::audit::RequestId;
-use super::login_policy::source::RequestSource;
+use super::login_policy::request_source::RequestSource;
 use super::{App, time};
 
 /// Milliseconds for which equal refusals are counted together.
@@ -30,36 +30,36 @@ pub(super) struct RefusalCounter {
 #[derive(Default)]
 struct RefusalWindow {
     start: i64,
-    seen: HashMap<(String, String), SampleCounter>,
+    counters: HashMap<(String, String), SampleCounter>,
 }
 
 /// Counter of equal refusals within one minute.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SampleCounter {
-    seen: u64,
+    count: u64,
     /// Refusals since the last logged one.
-    left_out: u64,
+    omitted: u64,
 }
 
 impl SampleCounter {
     /// Counts a refusal. If it must be logged, returns how many before it were left out.
     pub(super) fn count_one(&mut self) -> Option<u64> {
-        self.seen += 1;
-        if self.seen <= FIRST_LINES || self.seen.is_multiple_of(SAMPLE_RATE) {
-            return Some(std::mem::take(&mut self.left_out));
+        self.count += 1;
+        if self.count <= FIRST_LINES || self.count.is_multiple_of(SAMPLE_RATE) {
+            return Some(std::mem::take(&mut self.omitted));
         }
-        self.left_out += 1;
+        self.omitted += 1;
         None
     }
 
     /// Begins a new minute. The number of refusals left out is kept for the next line.
-    pub(super) const fn start_minute(&mut self) {
-        self.seen = 0;
+    pub(super) const fn reset_for_minute(&mut self) {
+        self.count = 0;
     }
 
     /// Returns how many refusals were left out since the last logged one.
     pub(super) const fn omitted_count(self) -> u64 {
-        self.left_out
+        self.omitted
     }
 }
 
@@ -69,13 +69,13 @@ impl RefusalCounter {
         let start = now - now.rem_euclid(MINUTE);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start != start {
-            *window = RefusalWindow { start, seen: HashMap::new() };
+            *window = RefusalWindow { start, counters: HashMap::new() };
         }
         let mut key = (source.network_key(), what.to_owned());
-        if window.seen.len() >= MAX_KEYS && !window.seen.contains_key(&key) {
+        if window.counters.len() >= MAX_KEYS && !window.counters.contains_key(&key) {
             key = ("others".to_owned(), String::new());
         }
-        window.seen.entry(key).or_default().count_one()
+        window.counters.entry(key).or_default().count_one()
     }
 }
 

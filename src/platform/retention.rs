@@ -46,7 +46,7 @@ pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError>
     // The retention without the add-on; tenants with the add-on are checked again below.
     let shortest = now - i64::from(DEFAULT_DAYS) * 24 * 60 * 60 * 1000;
     for tenant in app.store.tenants_with_old_records(ASSETS, shortest).await? {
-        let mut tx = app.store.begin_long().await?;
+        let mut tx = app.store.begin_without_timeout().await?;
         let tenant = lock_tenant(&mut tx, tenant).await?;
         let count = erase_old_records(&mut tx, record_scope(&tenant, ASSETS, now)).await?;
         if count > 0 {
@@ -69,7 +69,7 @@ pub(super) async fn expire_records(app: &App, now: i64) -> Result<u64, ApiError>
 /// Erases rows of the audit log and of the login history whose retention has ended.
 pub(super) async fn trim_logs(app: &App, now: i64) -> Result<(), ApiError> {
     let before = now.saturating_sub(i64::try_from(app.log_retention.as_millis()).unwrap_or(i64::MAX));
-    let (rows, logins) = (audit::trim_logs_before(app, before).await?, app.store.forget_logins(before).await?);
+    let (rows, logins) = (audit::trim_logs_before(app, before).await?, app.store.delete_old_logins(before).await?);
     if rows + logins > 0 {
         tracing::info!(
             rows,

@@ -17,14 +17,14 @@ use super::people::{permission_sets, roles, user_actions, user_factor, user_list
 use super::permission::{ApiRoute, HttpMethod, ROUTES, RouteOperation};
 use super::server::MissingHost;
 use super::{
-    App, audit, authorize, bounds, branding, credential, extensions, image, lifecycle, memory_budget, metrics, pages,
-    records, reference_data, refusal_log, search, subscription, tenant, token,
+    App, audit, authorize, branding, credential, image, impact, lifecycle, limits, memory_budget, metrics, pages,
+    records, reference_data, refusal_log, subscription, tenant, tenant_search, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Builds the router of the platform.
 pub(super) fn build_router(app: &Arc<App>) -> Router {
-    let rows = ROUTES.iter().filter(|row| row.documented || app.extensions);
+    let rows = ROUTES.iter().filter(|row| row.is_documented || app.has_extensions);
     let api = rows.fold(Router::new(), |api, row| api.route(row.path, route_handler(row)));
     let api = api
         .method_not_allowed_fallback(method_not_allowed)
@@ -37,7 +37,7 @@ pub(super) fn build_router(app: &Arc<App>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(serve_readiness))
         .route("/metrics", get(metrics::serve_metrics));
-    if app.extensions {
+    if app.has_extensions {
         open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke_token)).merge(pages::page_routes());
     }
     let open = open.method_not_allowed_fallback(method_not_allowed);
@@ -55,21 +55,21 @@ fn route_handler(row: &ApiRoute) -> MethodRouter<Arc<App>> {
     match row.operation {
         RouteOperation::CreateTenant => on(method, tenant::create_tenant),
         RouteOperation::MinimalTenants => on(method, tenant::list_minimal),
-        RouteOperation::SearchTenants => on(method, search::search_tenants),
+        RouteOperation::SearchTenants => on(method, tenant_search::search_tenants),
         RouteOperation::ReadTenant => on(method, tenant::read_tenant),
         RouteOperation::UpdateTenant => on(method, tenant::update_tenant),
         RouteOperation::ActivateTenant => on(method, lifecycle::activate),
         RouteOperation::SuspendTenant => on(method, lifecycle::suspend),
         RouteOperation::TerminateTenant => on(method, lifecycle::terminate),
-        RouteOperation::ReadItself => on(method, tenant::read_itself),
-        RouteOperation::UpdateItself => on(method, tenant::update_itself),
+        RouteOperation::ReadOwnTenant => on(method, tenant::read_itself),
+        RouteOperation::UpdateOwnTenant => on(method, tenant::update_itself),
         RouteOperation::ReadBranding => on(method, branding::read_branding),
         RouteOperation::WriteBranding => on(method, branding::update_branding),
         RouteOperation::Countries => on(method, reference_data::list_countries),
         RouteOperation::Timezones => on(method, reference_data::list_timezones),
         RouteOperation::Channels => on(method, reference_data::list_channels),
         RouteOperation::Nocs => on(method, reference_data::list_nocs),
-        RouteOperation::Impact => on(method, extensions::count_impact),
+        RouteOperation::Impact => on(method, impact::count_impact),
         RouteOperation::CreateCredential => on(method, credential::create),
         RouteOperation::ListCredentials => on(method, credential::list),
         RouteOperation::RotateCredential => on(method, credential::rotate),
@@ -102,11 +102,11 @@ fn route_handler(row: &ApiRoute) -> MethodRouter<Arc<App>> {
         RouteOperation::ReadRole => on(method, roles::read_role),
         RouteOperation::UpdateRole => on(method, roles::update_role),
         RouteOperation::DeleteRole => on(method, roles::remove_role),
-        RouteOperation::ListSets => on(method, permission_sets::list_sets),
-        RouteOperation::CreateSet => on(method, permission_sets::create_set),
-        RouteOperation::ReadSet => on(method, permission_sets::read_set),
-        RouteOperation::UpdateSet => on(method, permission_sets::update_set),
-        RouteOperation::DeleteSet => on(method, permission_sets::remove_set),
+        RouteOperation::ListPermissionSets => on(method, permission_sets::list_sets),
+        RouteOperation::CreatePermissionSet => on(method, permission_sets::create_set),
+        RouteOperation::ReadPermissionSet => on(method, permission_sets::read_set),
+        RouteOperation::UpdatePermissionSet => on(method, permission_sets::update_set),
+        RouteOperation::DeletePermissionSet => on(method, permission_sets::remove_set),
     }
 }
 
@@ -147,7 +147,7 @@ async fn check_request_line(request: Request, next: Next) -> Response {
     if request.extensions().get::<MissingHost>().is_some() {
         return ApiError::field("host", "A request of HTTP/1.1 has the header Host exactly once").into_response();
     }
-    match bounds::check_uri(request.uri()) {
+    match limits::check_uri(request.uri()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
@@ -161,10 +161,10 @@ async fn limit_answer_time(request: Request, next: Next) -> Response {
     if exports && request.method() == Method::POST {
         return next.run(request).await;
     }
-    let answered = tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await;
+    let answered = tokio::time::timeout(limits::ANSWER_TIMEOUT, next.run(request)).await;
     answered.unwrap_or_else(|_| {
-        tracing::error!("no answer within {:?}", bounds::ANSWER_TIME);
-        ApiError::Unavailable(error::OUTCOME_UNKNOWN.to_owned()).into_response()
+        tracing::error!("no answer within {:?}", limits::ANSWER_TIMEOUT);
+        ApiError::Unavailable(error::OUTCOME_UNKNOWN_MESSAGE.to_owned()).into_response()
     })
 }
 
@@ -179,7 +179,7 @@ async fn serve_readiness(State(app): State<Arc<App>>) -> Result<&'static str, Ap
 
 async fn add_extension_header(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if app.extensions {
+    if app.has_extensions {
         let name = HeaderName::from_static(EXTENSIONS_HEADER);
         response.headers_mut().insert(name, HeaderValue::from_static("1"));
     }

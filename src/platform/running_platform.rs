@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::{App, Credential, audit, error, export, housekeeping};
 
 /// How long a stop waits for requests in flight.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A platform that serves requests.
 pub struct RunningPlatform {
@@ -44,11 +44,11 @@ impl RunningPlatform {
 
     /// Accepts no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
-        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
+        tracing::info!("the platform stops: requests in flight have {DRAIN_TIMEOUT:?}");
         self.stop.send_replace(true);
         self.jobs.iter().for_each(JoinHandle::abort);
-        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
-            tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
+        if tokio::time::timeout(DRAIN_TIMEOUT, &mut self.server).await.is_err() {
+            tracing::warn!("requests were still in flight after {DRAIN_TIMEOUT:?}; they are cut off");
             self.server.abort();
             // The connections end with the server, and their requests with them.
             let _ = (&mut self.server).await;
@@ -57,8 +57,8 @@ impl RunningPlatform {
             audit::record_omitted_denials(&self.app, i64::MAX).await;
             self.app.store.close().await;
         };
-        if tokio::time::timeout(DRAIN, close).await.is_err() {
-            tracing::warn!("the database was still busy after {DRAIN:?}");
+        if tokio::time::timeout(DRAIN_TIMEOUT, close).await.is_err() {
+            tracing::warn!("the database was still busy after {DRAIN_TIMEOUT:?}");
         }
         tracing::info!("the platform has stopped");
     }

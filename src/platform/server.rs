@@ -25,14 +25,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex as Turn, oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tower::Service as _;
 
 use self::connections::{ConnectionLimit, ConnectionSlot};
-use super::bounds::{HEAD, HEAD_TIME, WRITE_TIME};
 use super::error::{self, ApiError};
+use super::limits::{HEAD_TIMEOUT, MAX_HEAD_BYTES, WRITE_TIMEOUT};
 use super::login_policy::ip_network::IpNetwork;
 
 /// Pause after the system has no more files for a connection.
@@ -110,7 +110,7 @@ async fn serve_connection(
         }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
     let mut served =
         pin!(builder.serve_connection(TokioIo::new(StallTimeoutStream { stream, stalled: None }), service));
     let ended = tokio::select! {
@@ -132,7 +132,7 @@ async fn serve_connection(
 /// The requests of a connection, one at a time. Dropping this aborts those that run.
 #[derive(Default)]
 struct ConnectionRequests {
-    busy: Arc<Turn<()>>,
+    busy: Arc<Mutex<()>>,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
@@ -242,7 +242,7 @@ impl StallTimeoutStream {
             self.stalled = None;
             return done;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
         match stalled.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -300,14 +300,14 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::platform::body;
+    use crate::platform::json_body;
 
     /// Starts a server in which one route reads a body and another never ends its answer.
     async fn start_test_server() -> (SocketAddr, watch::Sender<bool>) {
         let endless =
             || async { Body::from_stream(futures::stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 1 << 16]))) };
         let read = |request: Request| async {
-            body::collect_body(request, 100)
+            json_body::collect_body(request, 100)
                 .await
                 .map_or_else(axum::response::IntoResponse::into_response, |_| ().into_response())
         };

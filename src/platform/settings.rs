@@ -2,25 +2,25 @@
 //!
 //! An absent member is unchanged, an empty text or list clears, an object merges member by member, a list replaces.
 
-mod access_endpoint;
-mod cutoff;
+mod api_endpoint;
 mod ip_allowlist;
 mod packages;
+mod password_cutoff;
 mod password_policy;
 
-use super::bounds;
 use super::error::{ApiError, field_error, quote};
+use super::limits;
 use super::reference_data;
 use super::store::{TenantLevel, TenantRecord};
 use crate::catalog;
 use crate::wire::{DuoSecurity, FieldError, IdRef, Mark, PasswordPolicy, Tenant, WireClientDetails};
 
-pub(super) use super::names::validate_name;
-pub(super) use access_endpoint::{api_server, host_name};
-pub(super) use cutoff::password_cutoff;
+pub(super) use super::name_normalization::validate_name;
+pub(super) use api_endpoint::{api_server, host_name};
 pub(super) use packages::{
-    add_ons_of, apply_add_on_switches, dropped_packages, has_add_on, packages_of, refuse_beyond_own,
+    add_ons_of, apply_add_on_switches, dropped_packages, ensure_within_own_packages, has_add_on, packages_of,
 };
+pub(super) use password_cutoff::password_cutoff;
 
 /// Problems found in a request.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl Problems {
 
     /// Adds a problem whose message is expensive: it is built only for problems that the answer names.
     pub(super) fn refuse_with(&mut self, name: impl Into<String>, message: impl FnOnce() -> String) {
-        if self.named.len() < bounds::PROBLEMS {
+        if self.named.len() < limits::MAX_REPORTED_PROBLEMS {
             self.named.push(field_error(name, message()));
         } else {
             self.more += 1;
@@ -87,9 +87,9 @@ pub(super) fn update_settings(
     let mut problems = Problems::default();
     let mut next = current.clone();
     merge_texts(&mut next, &mut change, &mut problems);
-    merge_switches(&mut next, &change);
-    cutoff::merge_cutoff(&mut next, change.change_passwords_set_before.take(), &mut problems);
-    merge_places(&mut next, &mut change, &mut problems);
+    merge_flags(&mut next, &change);
+    password_cutoff::merge_cutoff(&mut next, change.change_passwords_set_before.take(), &mut problems);
+    merge_location_fields(&mut next, &mut change, &mut problems);
     merge_references(&mut next, &change, &mut problems);
     if let Some(duo) = change.duo_security.take() {
         merge_duo(next.duo_security.get_or_insert_default(), duo, &mut problems);
@@ -144,16 +144,16 @@ pub(super) fn merge_text(current: &mut Option<String>, change: Option<String>) {
 
 fn merge_texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     for (name, most, slot, value) in [
-        ("extOrgId", bounds::NAME, &mut next.ext_org_id, change.ext_org_id.take()),
-        ("address", bounds::LONG_TEXT, &mut next.address, change.address.take()),
-        ("city", bounds::NAME, &mut next.city, change.city.take()),
-        ("state", bounds::NAME, &mut next.state, change.state.take()),
-        ("zip", bounds::ZIP, &mut next.zip, change.zip.take()),
-        ("phoneNumber", bounds::TELEPHONE, &mut next.phone_number, change.phone_number.take()),
-        ("phoneExtension", bounds::TELEPHONE, &mut next.phone_extension, change.phone_extension.take()),
-        ("mobileNumber", bounds::TELEPHONE, &mut next.mobile_number, change.mobile_number.take()),
-        ("notificationEmail", bounds::EMAIL, &mut next.notification_email, change.notification_email.take()),
-        ("altEmail", bounds::EMAIL, &mut next.alt_email, change.alt_email.take()),
+        ("extOrgId", limits::MAX_NAME_CHARS, &mut next.ext_org_id, change.ext_org_id.take()),
+        ("address", limits::MAX_LONG_TEXT_CHARS, &mut next.address, change.address.take()),
+        ("city", limits::MAX_NAME_CHARS, &mut next.city, change.city.take()),
+        ("state", limits::MAX_NAME_CHARS, &mut next.state, change.state.take()),
+        ("zip", limits::MAX_ZIP_CHARS, &mut next.zip, change.zip.take()),
+        ("phoneNumber", limits::MAX_TELEPHONE_CHARS, &mut next.phone_number, change.phone_number.take()),
+        ("phoneExtension", limits::MAX_TELEPHONE_CHARS, &mut next.phone_extension, change.phone_extension.take()),
+        ("mobileNumber", limits::MAX_TELEPHONE_CHARS, &mut next.mobile_number, change.mobile_number.take()),
+        ("notificationEmail", limits::MAX_EMAIL_CHARS, &mut next.notification_email, change.notification_email.take()),
+        ("altEmail", limits::MAX_EMAIL_CHARS, &mut next.alt_email, change.alt_email.take()),
     ] {
         let Some(value) = value else { continue };
         if value.chars().count() > most {
@@ -175,7 +175,7 @@ pub(super) fn is_email(text: &str) -> bool {
         && !text.chars().any(|character| character.is_whitespace() || character.is_control())
 }
 
-fn merge_switches(next: &mut Tenant, change: &Tenant) {
+fn merge_flags(next: &mut Tenant, change: &Tenant) {
     for (slot, value) in [
         (&mut next.rdp2swf_state, change.rdp2swf_state),
         (&mut next.enable_cli_recording, change.enable_cli_recording),
@@ -188,7 +188,7 @@ fn merge_switches(next: &mut Tenant, change: &Tenant) {
     }
 }
 
-fn merge_places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+fn merge_location_fields(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     match change.country.take() {
         None => {}
         Some(country) if country.trim().is_empty() => next.country = None,

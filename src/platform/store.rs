@@ -5,17 +5,14 @@
 //! can change.
 
 mod audit;
-pub(super) mod backup_copies;
 mod branding;
 mod credentials;
 mod defaults;
-mod duo;
-mod factors;
-mod lists;
+mod duo_states;
 mod login_attempts;
-mod names;
 mod paged_queries;
 mod people;
+mod permission_sets;
 mod pools;
 mod purge;
 #[cfg(test)]
@@ -25,11 +22,14 @@ mod records;
 mod roles;
 mod schedules;
 mod scrub;
+mod second_factors;
 mod sessions;
-mod sets;
-mod streams;
+pub(super) mod sqlite_files;
+mod tenant_lists;
 mod tenants;
 mod tx;
+mod unique_names;
+mod webhook_streams;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -47,24 +47,18 @@ pub(super) use audit::{
 };
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{
-    CREDENTIAL_ID, CredentialRecord, CredentialStatus, EndedToken, NewCredential, NewSecret, NewToken, ValidCredential,
-    count_active_credentials, count_all_credentials, credential_id, delete_tenant_credentials, end_token,
-    insert_credential, insert_token, revoke_credential, rotate_credential,
+    CREDENTIAL_ID_CHARS, CredentialRecord, CredentialStatus, EndedToken, NewCredential, NewSecret, NewToken,
+    ValidCredential, count_active_credentials, count_all_credentials, credential_id, delete_tenant_credentials,
+    end_token, insert_credential, insert_token, revoke_credential, rotate_credential,
 };
-pub(super) use duo::{save_duo_state, take_duo_state};
-pub(super) use factors::{
-    NewFactor, accept_consent, forget_factor, grant_fresh_proof, insert_factor, lock_factor, lock_pending_secret,
-    mark_session_verified, save_failed_codes, save_pending_secret, session_began_after, use_code_step, use_fresh_proof,
-    use_recovery_code,
-};
-pub(super) use lists::{ChildrenPage, TenantFilter, TenantOrder, fold_case, living_child_settings};
-pub(super) use login_attempts::{forget_all_attempts, forget_attempts};
-pub(super) use names::NameRecord;
+pub(super) use duo_states::{save_duo_state, take_duo_state};
+pub(super) use login_attempts::{delete_account_attempts, delete_attempts};
 pub(super) use paged_queries::{PageRange, Term, TermValue};
 pub(super) use people::{
     LoginCandidate, NewPassword, NewPerson, PersonRecord, PersonStatus, UserOrder, deactivate_people,
     find_login_holder, find_person, insert_person, rename_author, require_password_change, save_password, save_person,
 };
+pub(super) use permission_sets::{SetRecord, delete_set, find_set_by_name, save_set};
 pub(super) use pools::PoolConfig;
 pub(super) use purge::{TerminatedTenant, claim_purge, erase_tenant};
 pub(super) use readiness::{PoolUsage, Readiness};
@@ -80,25 +74,31 @@ pub(super) use schedules::{
     Schedule, ScheduleResponse, delete_schedule, finish_run, insert_schedule, tenant_schedules,
 };
 pub(super) use scrub::request_scrub;
+pub(super) use second_factors::{
+    NewFactor, accept_consent, delete_factor, grant_fresh_proof, insert_factor, lock_factor, lock_pending_secret,
+    mark_session_verified, save_failed_codes, save_pending_secret, session_began_after, use_code_step, use_fresh_proof,
+    use_recovery_code,
+};
 pub(super) use sessions::{
     NewSession, SessionCarrier, SessionClock, end_session, end_sessions_begun_before, end_sessions_of,
     end_sessions_under, insert_failed_login, simulate_failed_login, start_session,
 };
-pub(super) use sets::{SetRecord, delete_set, find_set_by_name, save_set};
-pub(super) use streams::{
-    Delivery, NewStream, WebhookStream, delete_stream, enqueue_delivery, insert_stream, tenant_streams,
-};
+pub(super) use tenant_lists::{ChildrenPage, TenantFilter, TenantOrder, fold_case, unterminated_child_settings};
 pub(super) use tenants::{
     NewTenant, TenantLevel, TenantRecord, find_child, find_formerly_marked, find_mark_holder, find_name_holder,
     insert_tenant, lock_tenant, save_tenant,
 };
 pub(super) use tx::Tx;
+pub(super) use unique_names::NameRecord;
+pub(super) use webhook_streams::{
+    Delivery, NewStream, WebhookStream, delete_stream, enqueue_delivery, insert_stream, tenant_streams,
+};
 
 /// The open database.
 pub(super) struct Store {
     readers: AnyPool,
     writer: AnyPool,
-    sqlite: bool,
+    is_sqlite: bool,
     /// Of the connections for writing on PostgreSQL, those that may wait for one tenant's row. SQLite has one writer.
     row_permits: Option<KeyedSemaphore<i64>>,
     /// How long each write waited for a permit of its tenant's row and then for its connection, in seconds.
@@ -149,7 +149,7 @@ impl Store {
         }
         let each = usize::try_from(pools.connections / TENANT_WRITE_SHARE).unwrap_or_default();
         let row_permits = (!sqlite).then(|| KeyedSemaphore::new(each));
-        let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAIT_BUCKETS) };
+        let store = Self { readers, writer, is_sqlite: sqlite, row_permits, waits: Histogram::new(WAIT_BUCKETS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
         store.write_name_claims().await?;
@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Opens an existing database for reading only: nothing is created, migrated or written.
-    pub(super) async fn open_to_read(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
+    pub(super) async fn open_read_only(database: &str, wait: Duration) -> Result<Self, PlatformStartError> {
         sqlx::any::install_default_drivers();
         let url = database_url(database)?;
         let sqlite = url.starts_with("sqlite:");
@@ -170,7 +170,13 @@ impl Store {
         let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
         let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         sqlx::query(begin).execute(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers, sqlite, row_permits: None, waits: Histogram::new(WAIT_BUCKETS) })
+        Ok(Self {
+            writer: readers.clone(),
+            readers,
+            is_sqlite: sqlite,
+            row_permits: None,
+            waits: Histogram::new(WAIT_BUCKETS),
+        })
     }
 
     /// Starts a write.
@@ -184,7 +190,7 @@ impl Store {
     /// Starts a write that locks a tenant's row first. While another write holds that row, other tenants still get a
     /// connection: writes beyond the tenant's share wait without one. Both waits together last at most as long as one
     /// wait for a connection.
-    pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
+    pub(super) async fn begin_for_tenant(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
         let Some(row_permits) = &self.row_permits else { return self.begin().await };
         let asked = Instant::now();
         let write = async {
@@ -197,9 +203,9 @@ impl Store {
     }
 
     /// Starts a write of the housekeeping, whose statements may take longer on PostgreSQL than those of a request.
-    pub(super) async fn begin_long(&self) -> Result<Tx, sqlx::Error> {
+    pub(super) async fn begin_without_timeout(&self) -> Result<Tx, sqlx::Error> {
         let mut tx = self.begin().await?;
-        if !self.sqlite {
+        if !self.is_sqlite {
             sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         }
         Ok(tx)

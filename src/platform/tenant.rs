@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use super::audit::{Actor, AuditAction, AuditEvent, append_event, append_to_parent_and_child};
 use super::authorize::RequestScope;
-use super::body::StrictJson;
-use super::bounds;
 use super::error::{ApiError, field_error, quote};
+use super::json_body::StrictJson;
+use super::limits;
 use super::login_policy::password_policy::is_change_newly_required;
 use super::mfa::duo;
 use super::settings::{self, Problems, password_policy_of};
 use super::store::{
     NewTenant, TenantLevel, TenantRecord, Tx, end_sessions_begun_before, end_sessions_under, find_child,
-    find_formerly_marked, find_mark_holder, find_name_holder, insert_tenant, living_child_settings, lock_tenant,
-    require_password_change, save_tenant,
+    find_formerly_marked, find_mark_holder, find_name_holder, insert_tenant, lock_tenant, require_password_change,
+    save_tenant, unterminated_child_settings,
 };
 use super::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use super::{App, tenant_response, time};
@@ -31,16 +31,16 @@ pub(super) async fn create_tenant(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+    StrictJson(mut change): StrictJson<Tenant, { limits::MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<CreatedTenant>, ApiError> {
-    drop_extensions(&app, &mut change);
+    strip_extensions_if_documented_only(&app, &mut change);
     let name = settings::validate_name(change.name.take().as_deref().unwrap_or_default())?;
     let mark = change.managed_by.take();
     mark.as_ref().map_or(Ok(()), settings::check_mark)?;
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let parent = lock_tenant(&mut tx, scope.tenant()?.id).await?;
     ensure_tenant_accepts(&parent, TenantOperation::Write)?;
-    if app.extensions {
+    if app.has_extensions {
         ensure_name_free(&mut tx, parent.id, &name, NO_TENANT).await?;
     }
     if let Some(mark) = &mark {
@@ -51,7 +51,7 @@ pub(super) async fn create_tenant(
     }
     let wanted = change.client_details.clone();
     let mut settings = settings::create_settings(&parent, change)?;
-    if app.extensions {
+    if app.has_extensions {
         settings::apply_add_on_switches(&Tenant::default(), wanted.as_ref(), &mut settings)?;
     }
     duo::seal_secret_key(&app.vault, &Tenant::default(), &mut settings)?;
@@ -59,7 +59,7 @@ pub(super) async fn create_tenant(
         kind: parent.kind.level_below(),
         parent: Some(parent.id),
         name: &name,
-        claim: app.extensions,
+        has_name_claim: app.has_extensions,
         mark: mark.as_ref(),
         settings: &settings,
         by: &scope.caller.author_name(),
@@ -83,10 +83,10 @@ pub(super) async fn update_tenant(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<RequestScope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+    StrictJson(mut change): StrictJson<Tenant, { limits::MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<Value>, ApiError> {
-    drop_extensions(&app, &mut change);
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    strip_extensions_if_documented_only(&app, &mut change);
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (parent, record) = lock_child(&mut tx, &scope, &id, TenantOperation::Write).await?;
     Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
@@ -97,20 +97,20 @@ pub(super) async fn update_itself(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(mut change): StrictJson<Tenant, { bounds::TENANT }>,
+    StrictJson(mut change): StrictJson<Tenant, { limits::MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<Value>, ApiError> {
-    drop_extensions(&app, &mut change);
+    strip_extensions_if_documented_only(&app, &mut change);
     // Only the owner of a tenant may change its mark.
     change.managed_by = None;
     let tenant = scope.tenant()?;
     let parent = tenant.parent.as_ref().ok_or(ApiError::Internal)?;
-    let mut tx = app.store.begin_under(parent.id).await?;
+    let mut tx = app.store.begin_for_tenant(parent.id).await?;
     let parent = lock_tenant(&mut tx, parent.id).await?;
     ensure_tenant_accepts(&parent, TenantOperation::Write)?;
-    let record = require_living_tenant(Some(lock_tenant(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
+    let record = require_not_terminated(Some(lock_tenant(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
     ensure_tenant_accepts(&record, TenantOperation::Write)?;
     if scope.caller.id == record.id {
-        settings::refuse_beyond_own(&record.settings, &change)?;
+        settings::ensure_within_own_packages(&record.settings, &change)?;
     }
     Box::pin(save_change(&app, &scope, &actor, TenantEdit { tx, parent, record, change })).await
 }
@@ -139,7 +139,7 @@ async fn save_change(
     }
     let wanted = change.client_details.clone();
     record.settings = settings::update_settings(record.kind, &record.settings, &parent.settings, change)?;
-    if app.extensions {
+    if app.has_extensions {
         settings::apply_add_on_switches(&before.settings, wanted.as_ref(), &mut record.settings)?;
     }
     duo::seal_secret_key(&app.vault, &before.settings, &mut record.settings)?;
@@ -162,7 +162,7 @@ async fn save_change(
         end_sessions_begun_before(&mut tx, record.id, at, time::now()).await?;
     }
     if is_changed {
-        save_tenant(&mut tx, &mut record, app.extensions, &scope.caller.author_name()).await?;
+        save_tenant(&mut tx, &mut record, app.has_extensions, &scope.caller.author_name()).await?;
         append_event(
             &app.seal,
             &mut tx,
@@ -173,7 +173,7 @@ async fn save_change(
         .await?;
         tx.commit().await?;
     }
-    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
+    Ok(Json(tenant_response::tenant_json(&record, app.has_extensions)?))
 }
 
 /// `GET .../clients/{client}` and `.../msps/{msp}`.
@@ -185,8 +185,8 @@ pub(super) async fn read_tenant(
     let parent = scope.tenant()?;
     ensure_tenant_accepts(parent, TenantOperation::Read)?;
     let record = app.store.find_child(parent.id, &id).await?;
-    let record = require_living_tenant(record, parent.kind.level_below(), &id)?;
-    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
+    let record = require_not_terminated(record, parent.kind.level_below(), &id)?;
+    Ok(Json(tenant_response::tenant_json(&record, app.has_extensions)?))
 }
 
 /// `GET /api/v2/tenants/{tenant}` for a partner and `GET /api/v2/tenants/client/{tenant}`: the tenant of the path itself.
@@ -195,8 +195,8 @@ pub(super) async fn read_itself(
     Extension(scope): Extension<RequestScope>,
 ) -> Result<Json<Value>, ApiError> {
     let record = scope.tenant()?;
-    let record = require_living_tenant(Some(record.clone()), record.kind, &record.unique_id)?;
-    Ok(Json(tenant_response::tenant_json(&record, app.extensions)?))
+    let record = require_not_terminated(Some(record.clone()), record.kind, &record.unique_id)?;
+    Ok(Json(tenant_response::tenant_json(&record, app.has_extensions)?))
 }
 
 /// `GET .../minimal`: a bare array.
@@ -207,7 +207,7 @@ pub(super) async fn list_minimal(
     let parent = scope.tenant()?;
     ensure_tenant_accepts(parent, TenantOperation::Read)?;
     let mut rows = app.store.list_minimal_tenants(parent.id, scope.client_scope()).await?;
-    if !app.extensions {
+    if !app.has_extensions {
         for row in &mut rows {
             row.managed_by = None;
         }
@@ -220,30 +220,30 @@ pub(super) async fn lock_child(
     tx: &mut Tx,
     scope: &RequestScope,
     id: &str,
-    act: TenantOperation,
+    operation: TenantOperation,
 ) -> Result<(TenantRecord, TenantRecord), ApiError> {
     let parent = lock_tenant(tx, scope.tenant()?.id).await?;
-    ensure_tenant_accepts(&parent, act)?;
+    ensure_tenant_accepts(&parent, operation)?;
     let kind = parent.kind.level_below();
-    let record = require_living_tenant(find_child(&mut **tx, parent.id, id).await?, kind, id)?;
+    let record = require_not_terminated(find_child(&mut **tx, parent.id, id).await?, kind, id)?;
     if kind != TenantLevel::Partner {
         return Ok((parent, record));
     }
     // The partner's own clients must not change either.
-    let record = require_living_tenant(Some(lock_tenant(tx, record.id).await?), kind, id)?;
+    let record = require_not_terminated(Some(lock_tenant(tx, record.id).await?), kind, id)?;
     Ok((parent, record))
 }
 
 /// Returns a tenant that exists and is not terminated. A terminated tenant is answered as if it did not exist.
-fn require_living_tenant(record: Option<TenantRecord>, kind: TenantLevel, id: &str) -> Result<TenantRecord, ApiError> {
+fn require_not_terminated(record: Option<TenantRecord>, kind: TenantLevel, id: &str) -> Result<TenantRecord, ApiError> {
     record
         .filter(|record| record.state != wire::WireTenantState::Terminated)
         .ok_or_else(|| ApiError::not_found(kind.noun(), id))
 }
 
 /// Removes the extensions under `--documented-only`, where they are unknown members.
-fn drop_extensions(app: &App, change: &mut Tenant) {
-    if !app.extensions {
+fn strip_extensions_if_documented_only(app: &App, change: &mut Tenant) {
+    if !app.has_extensions {
         settings::strip_extensions(change);
     }
 }
@@ -261,7 +261,7 @@ async fn rename_tenant(
     // A name that is older than the current rules can be sent back unchanged.
     let Some(name) = name.filter(|name| name.trim() != record.name) else { return Ok(()) };
     let name = settings::validate_name(&name)?;
-    if let Some(parent) = record.parent.as_ref().filter(|_| app.extensions) {
+    if let Some(parent) = record.parent.as_ref().filter(|_| app.has_extensions) {
         ensure_name_free(tx, parent.id, &name, record.id).await?;
     }
     record.name = name;
@@ -293,6 +293,6 @@ async fn ensure_unused_by_clients(tx: &mut Tx, before: &TenantRecord, after: &Te
         return Ok(());
     }
     let mut problems = Problems::default();
-    dropped.report_users(&living_child_settings(tx, after.id).await?, &mut problems);
+    dropped.report_users(&unterminated_child_settings(tx, after.id).await?, &mut problems);
     problems.finish()
 }

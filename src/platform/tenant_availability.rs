@@ -19,11 +19,11 @@ pub(super) enum TenantOperation {
 
 /// Returns 410 if the state of the tenant, or of the partner above it, does not accept the operation. A suspended
 /// tenant accepts reads and lifecycle calls, a terminated one only reads of its people.
-pub(super) fn ensure_tenant_accepts(tenant: &TenantRecord, act: TenantOperation) -> Result<(), ApiError> {
+pub(super) fn ensure_tenant_accepts(tenant: &TenantRecord, operation: TenantOperation) -> Result<(), ApiError> {
     let above = tenant.parent.as_ref().map(|parent| (parent.unique_id.as_str(), parent.state));
     let own = (tenant.unique_id.as_str(), tenant.state);
     for (id, state) in std::iter::once(own).chain(above) {
-        match (state, act) {
+        match (state, operation) {
             (
                 WireTenantState::Terminated,
                 TenantOperation::Read | TenantOperation::Lifecycle | TenantOperation::Write,

@@ -11,7 +11,7 @@ use crate::wire::{AccessEndpoint, DuoSecurity, PersonRef, Tenant, WireTenantStat
 
 /// Returns the complete object. Members that were never set are empty texts and `false`, as in the documented samples,
 /// so an absent member always means that the platform does not have it.
-pub(super) fn tenant_json(record: &TenantRecord, extensions: bool) -> Result<Value, ApiError> {
+pub(super) fn tenant_json(record: &TenantRecord, has_extensions: bool) -> Result<Value, ApiError> {
     let mut shown = record.settings.clone();
     fill_absent_members(&mut shown);
     fill_security(&mut shown, record);
@@ -27,11 +27,11 @@ pub(super) fn tenant_json(record: &TenantRecord, extensions: bool) -> Result<Val
     shown.terminated_time = record.terminated_at.map(time::to_wire);
     shown.created_by = Some(person_ref(record.created_by.clone()));
     shown.last_updated_by = Some(person_ref(record.updated_by.clone()));
-    if !extensions {
+    if !has_extensions {
         settings::strip_extensions(&mut shown);
     }
     let details = partner_details(&shown);
-    if record.kind == TenantLevel::Partner && !extensions {
+    if record.kind == TenantLevel::Partner && !has_extensions {
         (shown.packages, shown.add_ons) = (None, None);
     }
     let parent = record.parent.as_ref().filter(|_| record.kind == TenantLevel::Client);

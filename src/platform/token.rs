@@ -9,17 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::audit::{Actor, AuditAction, AuditEvent, Denial, RequestId, append_event, record_sampled_denial};
-use super::bounds::FORM;
 use super::credential::CredentialHashes;
 use super::error::ApiError;
-use super::login_policy::source::RequestSource;
+use super::limits::MAX_FORM_BYTES;
+use super::login_policy::request_source::RequestSource;
 use super::people::authentication::{self, LoginContext};
 use super::store::{EndedToken, NewToken, SessionCarrier, ValidCredential, end_token, insert_token};
-use super::{App, body, credential, time};
+use super::{App, credential, json_body, time};
 use crate::wire::{HiddenText, TokenRequest, TokenResponse};
 
 /// Lifetime of a token in seconds; the answer says one less, as the documented samples do.
-const LIFETIME: i64 = 7200;
+const TOKEN_LIFETIME: i64 = 7200;
 
 /// Issues a token for the tenant of the credential.
 pub(super) async fn issue_token(
@@ -31,7 +31,7 @@ pub(super) async fn issue_token(
     let request = read_token_request(request).await?;
     match request.grant_type.as_str() {
         "client_credentials" => token_for_credential(&app, &request, source, id.as_ref()).await,
-        "password" if app.extensions => {
+        "password" if app.has_extensions => {
             token_for_person(
                 &app,
                 request,
@@ -47,7 +47,7 @@ pub(super) async fn issue_token(
 /// credential's token. The answer is the same whether or not the token existed.
 pub(super) async fn revoke_token(State(app): State<Arc<App>>, request: Request) -> Result<(), ApiError> {
     let id = request.extensions().get::<RequestId>().cloned();
-    let bytes = body::collect_body(request, FORM).await?;
+    let bytes = json_body::collect_body(request, MAX_FORM_BYTES).await?;
     let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
     if let Some((_, token)) = token {
         authentication::log_out(&app, &token, id.as_ref()).await?;
@@ -70,13 +70,13 @@ async fn end_credential_token(app: &App, token: &str, id: Option<&RequestId>) ->
 async fn token_for_person(
     app: &App,
     request: TokenRequest,
-    via: LoginContext<'_>,
+    login: LoginContext<'_>,
 ) -> Result<Json<TokenResponse>, ApiError> {
-    let proved = authentication::authenticate(app, &request.username, request.password.0.into(), via).await?;
-    let proved = authentication::verify_second_factor(app, proved, &request.otp.0, via).await?;
-    let token = authentication::start_user_session(app, &proved, via, LIFETIME * 1000).await?;
+    let proved = authentication::authenticate(app, &request.username, request.password.0.into(), login).await?;
+    let proved = authentication::verify_second_factor(app, proved, &request.otp.0, login).await?;
+    let token = authentication::start_user_session(app, &proved, login, TOKEN_LIFETIME * 1000).await?;
     let scope = if proved.password_change_only { "password:change" } else { "global:manage" };
-    Ok(Json(token_response(token, scope, LIFETIME)))
+    Ok(Json(token_response(token, scope, TOKEN_LIFETIME)))
 }
 
 async fn token_for_credential(
@@ -92,10 +92,10 @@ async fn token_for_credential(
         return Err(record_refused_credential(app, key, source, id).await?);
     };
     let token = credential::random_token();
-    let latest = now + LIFETIME * 1000;
+    let latest = now + TOKEN_LIFETIME * 1000;
     let expires = expires_at.map_or(latest, |expires_at| latest.min(expires_at));
     let mut tx = app.store.begin().await?;
-    let new = NewToken { hash: &credential::sha256_hex(&token), of: &claimed, now, expires };
+    let new = NewToken { hash: &credential::sha256_hex(&token), credential: &claimed, now, expires };
     if !insert_token(&mut tx, &new).await? {
         drop(tx);
         return Err(record_refused_credential(app, key, source, id).await?);
@@ -150,7 +150,7 @@ async fn read_token_request(request: Request) -> Result<TokenRequest, ApiError> 
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let basic = parse_basic_header(request.headers());
-    let bytes = body::collect_body(request, FORM).await?;
+    let bytes = json_body::collect_body(request, MAX_FORM_BYTES).await?;
     let read = if json { serde_json::from_slice(&bytes).unwrap_or_default() } else { parse_form(&bytes) };
     Ok(match basic {
         Some(BasicCredential { client_id, client_secret }) => TokenRequest { client_id, client_secret, ..read },

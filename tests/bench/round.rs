@@ -42,8 +42,8 @@ pub struct RoundFigures {
 }
 
 /// Runs one round without data at the start.
-pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures> {
-    let folder = assets::target()?.join("bench").join(format!("{contender:?}"));
+pub fn run_round(subject: BenchSubject, tenants: usize) -> Result<RoundFigures> {
+    let folder = assets::target()?.join("bench").join(format!("{subject:?}"));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
     let control_plane = ControlPlane::start(
@@ -67,7 +67,7 @@ pub fn run_round(contender: BenchSubject, tenants: usize) -> Result<RoundFigures
     };
     declare_clients(&kubectl, 0..tenants)?;
     let before = read_server_counters(&kubectl, &tenancy)?;
-    let (wall, cpu, memory) = match contender {
+    let (wall, cpu, memory) = match subject {
         BenchSubject::Operator => run_operator(&folder, &options, tenants)?,
         BenchSubject::Generator => run_generator(&folder, &options, &platform, &partner)?,
     };

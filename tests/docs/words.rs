@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 }
 
 /// Every file below a folder of the repository with one of the endings, sorted.
-fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+fn collect_files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -25,7 +25,7 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
             if !["golden", "target", "node_modules", "proptest-regressions"].contains(&name) {
-                files(&path, endings, found);
+                collect_files(&path, endings, found);
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
             found.push(path);
@@ -36,7 +36,7 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
 fn all_files(endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in ROOTS {
-        files(&root().join(folder), endings, &mut found);
+        collect_files(&root().join(folder), endings, &mut found);
     }
     let top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     found.extend(
@@ -49,7 +49,7 @@ fn all_files(endings: &[&str]) -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
-fn names() -> Names {
+fn read_names() -> Names {
     let mut names = Names::default();
     for (path, text) in all_files(&[".rs"]) {
         names.read(&path, &text);
@@ -64,24 +64,24 @@ fn assert_none(what: &str, faults: &[String]) {
 
 #[test]
 fn functions_are_verbs_with_an_object_and_no_lone_past_participles() {
-    assert_none("functions are named by a past participle alone", &names().lone_participles());
+    assert_none("functions are named by a past participle alone", &read_names().lone_participles());
 }
 
 #[test]
 fn a_type_name_means_one_thing() {
-    assert_none("type names stand for more than one thing", &names().repeated_types());
+    assert_none("type names stand for more than one thing", &read_names().repeated_types());
 }
 
 #[test]
 fn what_travels_together_has_a_name() {
-    assert_none("parameters are tuples of three or more", &names().wide_tuples());
+    assert_none("parameters are tuples of three or more", &read_names().wide_tuples());
 }
 
 #[test]
 fn comments_and_docs_speak_plain_technical_english() {
     let mut faults = Vec::new();
     for (path, text) in all_files(&[".rs", ".md", ".sh", ".toml", ".go", ".py", ".yaml", ".tpl", "Makefile"]) {
-        faults.extend(prose::faults(&path, &text));
+        faults.extend(prose::dialect_lines(&path, &text));
     }
     assert_none("places in comments or docs hold words of the old dialect", &faults);
 }

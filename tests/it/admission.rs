@@ -34,7 +34,7 @@ pub(crate) fn shared_server() -> &'static AdmissionServer {
         let said = admin.run_for_output(&["apply", "--server-side", "-f", "charts/tenantry/policies/"], "").unwrap();
         assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
         let server = AdmissionServer { admin, editor, owner, control_plane };
-        server.wait_until_enforced();
+        server.wait_until_policies_enforced();
         server
     })
 }
@@ -54,9 +54,9 @@ fn grant_verbs(admin: &Kubectl, user: &str, verbs: &[&str]) {
 
 impl AdmissionServer {
     /// Waits until the policies are enforced, which happens a moment after they are applied.
-    fn wait_until_enforced(&self) {
-        let room = self.create_namespace("probe");
-        room.create_client("probe", &json!({"policy": "Terminate"}));
+    fn wait_until_policies_enforced(&self) {
+        let namespace = self.create_namespace("probe");
+        namespace.create_client("probe", &json!({"policy": "Terminate"}));
         let confirm = json!({"spec": {"deletion": {"confirm": confirmation("probe")}}}).to_string();
         let end = Instant::now() + Duration::from_mins(1);
         let take = json!({"spec": {"adoption": takeover_adoption("probe")}}).to_string();
@@ -66,7 +66,7 @@ impl AdmissionServer {
             (&self.editor, &["patch", "client/probe", "--type=merge", "--dry-run=server", "-p", &confirm]),
         ];
         for (who, args) in probes {
-            while room.run(who, args).is_ok() {
+            while namespace.run(who, args).is_ok() {
                 assert!(Instant::now() < end, "the policies do not come into force");
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -90,15 +90,15 @@ struct AdmissionNamespace<'a> {
 }
 
 impl AdmissionNamespace<'_> {
-    fn run(&self, who: &Kubectl, args: &[&str]) -> Result<String, String> {
+    fn run(&self, kubectl: &Kubectl, args: &[&str]) -> Result<String, String> {
         let whole: Vec<&str> = ["-n", &self.name].into_iter().chain(args.iter().copied()).collect();
-        who.run(&whole).map_err(|error| error.to_string())
+        kubectl.run(&whole).map_err(|error| error.to_string())
     }
 
-    fn assert_refused(&self, who: &Kubectl, args: &[&str], words: &[&str]) {
-        let said = self.run(who, args).expect_err("it was not refused");
+    fn assert_refused(&self, kubectl: &Kubectl, args: &[&str], words: &[&str]) {
+        let message = self.run(kubectl, args).expect_err("it was not refused");
         for word in words {
-            assert!(said.contains(word), "`{said}` does not say `{word}`");
+            assert!(message.contains(word), "`{message}` does not say `{word}`");
         }
     }
 
@@ -112,8 +112,8 @@ impl AdmissionNamespace<'_> {
         self.run(who, &["patch", &object, "--subresource=status", "--type=merge", "-p", &status]).unwrap();
     }
 
-    fn patch(&self, who: &Kubectl, name: &str, patch: &Value) -> Result<String, String> {
-        self.run(who, &["patch", &format!("client/{name}"), "--type=merge", "-p", &patch.to_string()])
+    fn patch(&self, kubectl: &Kubectl, name: &str, patch: &Value) -> Result<String, String> {
+        self.run(kubectl, &["patch", &format!("client/{name}"), "--type=merge", "-p", &patch.to_string()])
     }
 
     fn count_clients(&self) -> usize {
@@ -148,97 +148,104 @@ fn confirmed_deletion(name: &str) -> Value {
 #[test]
 fn a_delete_that_would_end_a_tenant_is_refused_without_a_confirmation_and_accepted_with_it() {
     let server = shared_server();
-    let room = server.create_namespace("single");
-    room.create_client("globex", &json!({"policy": "Terminate"}));
-    room.assert_refused(
+    let namespace = server.create_namespace("single");
+    namespace.create_client("globex", &json!({"policy": "Terminate"}));
+    namespace.assert_refused(
         &server.admin,
         &["delete", "client/globex"],
         &["howToConfirm", "`deletion.policy` to `Retain`"],
     );
-    room.patch(&server.admin, "globex", &json!({"spec": {"deletion": {"confirm": confirmation("globex")}}})).unwrap();
-    room.run(&server.admin, &["delete", "client/globex"]).unwrap();
-    room.create_client("kept", &json!({"policy": "Retain"}));
-    room.create_client("stopped", &json!({"policy": "Suspend"}));
-    room.create_client("unset", &json!({}));
-    room.run(&server.admin, &["delete", "clients", "--all"]).unwrap();
+    namespace
+        .patch(&server.admin, "globex", &json!({"spec": {"deletion": {"confirm": confirmation("globex")}}}))
+        .unwrap();
+    namespace.run(&server.admin, &["delete", "client/globex"]).unwrap();
+    namespace.create_client("kept", &json!({"policy": "Retain"}));
+    namespace.create_client("stopped", &json!({"policy": "Suspend"}));
+    namespace.create_client("unset", &json!({}));
+    namespace.run(&server.admin, &["delete", "clients", "--all"]).unwrap();
 }
 
 #[test]
 fn delete_all_ends_what_is_confirmed_and_no_other() {
     let server = shared_server();
-    let room = server.create_namespace("many");
+    let namespace = server.create_namespace("many");
     for name in ["one", "two"] {
-        room.create_client(name, &json!({"policy": "Terminate"}));
+        namespace.create_client(name, &json!({"policy": "Terminate"}));
     }
-    room.create_client("three", &confirmed_deletion("three"));
-    room.assert_refused(&server.admin, &["delete", "clients", "--all"], &["one", "two", "howToConfirm"]);
-    assert_eq!(room.count_clients(), 2);
+    namespace.create_client("three", &confirmed_deletion("three"));
+    namespace.assert_refused(&server.admin, &["delete", "clients", "--all"], &["one", "two", "howToConfirm"]);
+    assert_eq!(namespace.count_clients(), 2);
     // The API server's own way to delete many objects.
-    let path = format!("/apis/tenantry.dev/v1alpha1/namespaces/{}/clients", room.name);
-    room.assert_refused(&server.admin, &["delete", "--raw", &path], &["howToConfirm"]);
-    assert_eq!(room.count_clients(), 2);
+    let path = format!("/apis/tenantry.dev/v1alpha1/namespaces/{}/clients", namespace.name);
+    namespace.assert_refused(&server.admin, &["delete", "--raw", &path], &["howToConfirm"]);
+    assert_eq!(namespace.count_clients(), 2);
 }
 
 #[test]
 fn a_confirmation_of_another_tenant_is_none() {
     let server = shared_server();
-    let room = server.create_namespace("other");
+    let namespace = server.create_namespace("other");
     let mut wrong = confirmed_deletion("globex");
     wrong["confirm"]["uniqueId"] = json!("client_initech");
-    room.create_client("globex", &wrong);
-    room.assert_refused(&server.admin, &["delete", "client/globex"], &["client_initech", "client_globex", "uniqueId"]);
+    namespace.create_client("globex", &wrong);
+    namespace.assert_refused(
+        &server.admin,
+        &["delete", "client/globex"],
+        &["client_initech", "client_globex", "uniqueId"],
+    );
     let name = json!({"uniqueId": "client_globex", "name": "Initech"});
-    room.patch(&server.admin, "globex", &json!({"spec": {"deletion": {"confirm": name}}})).unwrap();
-    room.assert_refused(&server.admin, &["delete", "client/globex"], &["Initech", "globex GmbH", "confirm.name"]);
+    namespace.patch(&server.admin, "globex", &json!({"spec": {"deletion": {"confirm": name}}})).unwrap();
+    namespace.assert_refused(&server.admin, &["delete", "client/globex"], &["Initech", "globex GmbH", "confirm.name"]);
     // The tenant was renamed outside the cluster: the block to paste shows its current name.
     let status = json!({"status": {"termination": {"howToConfirm": "confirm:\n  name: \"Initech\"\n"}}}).to_string();
     let args = ["patch", "client/globex", "--subresource=status", "--type=merge", "-p", &status];
-    room.run(&server.admin, &args).unwrap();
-    room.run(&server.admin, &["delete", "client/globex"]).unwrap();
+    namespace.run(&server.admin, &args).unwrap();
+    namespace.run(&server.admin, &["delete", "client/globex"]).unwrap();
 }
 
 #[test]
 fn what_ends_no_tenant_is_not_refused() {
     let server = shared_server();
-    let room = server.create_namespace("harmless");
-    room.create_client("abandoned", &json!({"policy": "Terminate"}));
-    room.assert_refused(&server.admin, &["delete", "client/abandoned"], &["howToConfirm"]);
+    let namespace = server.create_namespace("harmless");
+    namespace.create_client("abandoned", &json!({"policy": "Terminate"}));
+    namespace.assert_refused(&server.admin, &["delete", "client/abandoned"], &["howToConfirm"]);
     let annotation = json!({"metadata": {"annotations": {"tenantry.dev/abandon": "client_abandoned"}}});
-    room.patch(&server.admin, "abandoned", &annotation).unwrap();
-    room.run(&server.admin, &["delete", "client/abandoned"]).unwrap();
+    namespace.patch(&server.admin, "abandoned", &annotation).unwrap();
+    namespace.run(&server.admin, &["delete", "client/abandoned"]).unwrap();
     let mut object = client_manifest("fresh", &json!({"policy": "Terminate"})).to_string();
-    room.server.admin.run_with(&["-n", &room.name, "create", "-f", "-"], &object).unwrap();
-    room.run(&server.admin, &["delete", "client/fresh"]).unwrap();
+    namespace.server.admin.run_with(&["-n", &namespace.name, "create", "-f", "-"], &object).unwrap();
+    namespace.run(&server.admin, &["delete", "client/fresh"]).unwrap();
     let mut observed = client_manifest("observed", &json!({"policy": "Terminate"}));
     observed["spec"]["management"] = json!({"mode": "Observe"});
     observed["spec"]["adoption"] = json!({"policy": "Never", "uniqueId": "client_7"});
     object = observed.to_string();
-    room.server.admin.run_with(&["-n", &room.name, "create", "-f", "-"], &object).unwrap();
+    namespace.server.admin.run_with(&["-n", &namespace.name, "create", "-f", "-"], &object).unwrap();
     let status = json!({"status": {"uniqueId": "client_7"}}).to_string();
     let args = ["patch", "client/observed", "--subresource=status", "--type=merge", "-p", &status];
-    room.run(&server.admin, &args).unwrap();
-    room.run(&server.admin, &["delete", "client/observed"]).unwrap();
+    namespace.run(&server.admin, &args).unwrap();
+    namespace.run(&server.admin, &["delete", "client/observed"]).unwrap();
 }
 
 #[test]
 fn the_deletion_of_a_namespace_passes() {
     let server = shared_server();
-    let room = server.create_namespace("going");
-    room.create_client("globex", &json!({"policy": "Terminate"}));
-    server.admin.run(&["delete", "namespace", &room.name, "--timeout=60s"]).unwrap();
+    let namespace = server.create_namespace("going");
+    namespace.create_client("globex", &json!({"policy": "Terminate"}));
+    server.admin.run(&["delete", "namespace", &namespace.name, "--timeout=60s"]).unwrap();
 }
 
 #[test]
 fn the_garbage_collector_passes() {
     let server = shared_server();
-    let room = server.create_namespace("collected");
-    let map = room.run(&server.admin, &["create", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]).unwrap();
-    room.create_client("globex", &json!({"policy": "Terminate"}));
+    let namespace = server.create_namespace("collected");
+    let map =
+        namespace.run(&server.admin, &["create", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]).unwrap();
+    namespace.create_client("globex", &json!({"policy": "Terminate"}));
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": map}]);
-    room.patch(&server.admin, "globex", &json!({"metadata": {"ownerReferences": owner}})).unwrap();
-    room.run(&server.admin, &["delete", "configmap", "owner"]).unwrap();
+    namespace.patch(&server.admin, "globex", &json!({"metadata": {"ownerReferences": owner}})).unwrap();
+    namespace.run(&server.admin, &["delete", "configmap", "owner"]).unwrap();
     let end = Instant::now() + Duration::from_mins(1);
-    while room.count_clients() > 0 {
+    while namespace.count_clients() > 0 {
         assert!(Instant::now() < end, "the collector is refused");
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -248,56 +255,56 @@ fn the_garbage_collector_passes() {
 #[test]
 fn only_who_holds_the_verb_confirms() {
     let server = shared_server();
-    let room = server.create_namespace("verb");
-    room.create_client("globex", &json!({"policy": "Terminate"}));
+    let namespace = server.create_namespace("verb");
+    namespace.create_client("globex", &json!({"policy": "Terminate"}));
     let confirm = json!({"spec": {"deletion": {"confirm": confirmation("globex")}}});
-    let said = room.patch(&server.editor, "globex", &confirm).unwrap_err();
+    let message = namespace.patch(&server.editor, "globex", &confirm).unwrap_err();
     for word in ["editor", "`terminate`", "`clients`", "`verb`", "leave `deletion.confirm`"] {
-        assert!(said.contains(word), "`{said}` does not say `{word}`");
+        assert!(message.contains(word), "`{message}` does not say `{word}`");
     }
-    room.patch(&server.owner, "globex", &confirm).unwrap();
+    namespace.patch(&server.owner, "globex", &confirm).unwrap();
     let other = json!({"spec": {"deletion": {"confirm": {"notAfter": "2031-01-01T00:00:00Z"}}}});
-    assert!(room.patch(&server.editor, "globex", &other).is_err(), "an editor changes a confirmation");
-    room.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
-    room.patch(&server.editor, "globex", &json!({"metadata": {"labels": {"team": "blue"}}})).unwrap();
+    assert!(namespace.patch(&server.editor, "globex", &other).is_err(), "an editor changes a confirmation");
+    namespace.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
+    namespace.patch(&server.editor, "globex", &json!({"metadata": {"labels": {"team": "blue"}}})).unwrap();
     // Withdrawing a confirmation is always allowed: it can only keep a tenant alive.
-    room.patch(&server.editor, "globex", &json!({"spec": {"deletion": {"confirm": null}}})).unwrap();
+    namespace.patch(&server.editor, "globex", &json!({"spec": {"deletion": {"confirm": null}}})).unwrap();
 }
 
 #[test]
 fn only_who_holds_the_verb_creates_what_is_confirmed() {
     let server = shared_server();
-    let room = server.create_namespace("born");
+    let namespace = server.create_namespace("born");
     let create = |who: &Kubectl, name: &str, deletion: &Value| {
         who.run_with(&["-n", "born", "create", "-f", "-"], &client_manifest(name, deletion).to_string())
     };
-    let said = create(&server.editor, "globex", &confirmed_deletion("globex")).unwrap_err().to_string();
-    assert!(said.contains("`terminate`"), "{said}");
+    let message = create(&server.editor, "globex", &confirmed_deletion("globex")).unwrap_err().to_string();
+    assert!(message.contains("`terminate`"), "{message}");
     create(&server.editor, "plain", &json!({"policy": "Terminate"})).unwrap();
     create(&server.owner, "globex", &confirmed_deletion("globex")).unwrap();
-    assert_eq!(room.count_clients(), 2);
+    assert_eq!(namespace.count_clients(), 2);
 }
 
 /// shows: security/credential/writer-with-policies
 #[test]
 fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
     let server = shared_server();
-    let room = server.create_namespace("taking");
-    room.create_client("globex", &json!({}));
+    let namespace = server.create_namespace("taking");
+    namespace.create_client("globex", &json!({}));
     let take = json!({"spec": {"adoption": takeover_adoption("globex")}});
-    let said = room.patch(&server.editor, "globex", &take).unwrap_err();
+    let message = namespace.patch(&server.editor, "globex", &take).unwrap_err();
     for word in ["editor", "`take-over`", "`clients`", "`taking`", "leave `adoption.takeFrom`"] {
-        assert!(said.contains(word), "`{said}` does not say `{word}`");
+        assert!(message.contains(word), "`{message}` does not say `{word}`");
     }
     // Adopting a tenant without another owner needs no extra permission.
     let plain = json!({"spec": {"adoption": {"policy": "Adopt", "uniqueId": "client_globex"}}});
-    room.patch(&server.editor, "globex", &plain).unwrap();
-    room.patch(&server.owner, "globex", &take).unwrap();
-    room.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
+    namespace.patch(&server.editor, "globex", &plain).unwrap();
+    namespace.patch(&server.owner, "globex", &take).unwrap();
+    namespace.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
     for more in [json!({"takeFrom": "other/Client/n/initech"}), json!({"takeFrom": "other/Client/n/globex/u1"})] {
-        assert!(room.patch(&server.editor, "globex", &json!({"spec": {"adoption": more}})).is_err(), "{more}");
+        assert!(namespace.patch(&server.editor, "globex", &json!({"spec": {"adoption": more}})).is_err(), "{more}");
     }
-    room.patch(&server.editor, "globex", &json!({"spec": {"adoption": {"takeFrom": null}}})).unwrap();
+    namespace.patch(&server.editor, "globex", &json!({"spec": {"adoption": {"takeFrom": null}}})).unwrap();
     let mut object = client_manifest("born", &json!({}));
     object["spec"]["adoption"] = takeover_adoption("born");
     let create = |who: &Kubectl| who.run_with(&["-n", "taking", "create", "-f", "-"], &object.to_string());
@@ -305,5 +312,5 @@ fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
     create(&server.owner).unwrap();
     // A permission that was used for one tenant does not apply to another.
     let other = json!({"spec": {"adoption": {"uniqueId": "client_globex"}}});
-    assert!(room.patch(&server.editor, "born", &other).is_err());
+    assert!(namespace.patch(&server.editor, "born", &other).is_err());
 }

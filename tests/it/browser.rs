@@ -4,11 +4,11 @@
 //! JSON (it turns on `serde_json/preserve_order` for the complete build), and the other has a dependency under the MPL.
 
 mod driver;
-mod looks;
-mod people;
-mod pictures;
+mod full_stack;
+mod login_theme;
+mod screenshots;
 mod session;
-mod whole;
+mod user_pages;
 
 use crate::platform::TestPlatform;
 

@@ -1,13 +1,13 @@
 //! Tests of the chart: its rendered manifests, how the API server accepts them, and how it works in a cluster.
 
-mod life;
-mod named;
+mod granted_rights;
+mod lifecycle;
+mod names_in_docs;
 mod page;
-mod people;
-mod rendered;
+pub(crate) mod release;
+mod rendering;
 mod scan;
-pub(crate) mod stage;
-mod used;
+mod user_roles;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -62,11 +62,11 @@ impl Helm {
             None => command.env("KUBECONFIG", self.home.join("no-kubeconfig")),
         };
         let output = command.output().unwrap();
-        let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+        let to_text = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
         if output.status.success() {
-            Ok(said(&output.stdout))
+            Ok(to_text(&output.stdout))
         } else {
-            Err(format!("`helm {}` failed: {}", args.join(" "), said(&output.stderr)))
+            Err(format!("`helm {}` failed: {}", args.join(" "), to_text(&output.stderr)))
         }
     }
 

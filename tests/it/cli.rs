@@ -1,14 +1,15 @@
 //! The kubectl plugin as people use it: the built program against a real control plane and a real platform.
 
-mod act;
-mod broken;
+mod broken_connections;
 mod cancel;
 mod check;
 mod complete;
 mod events;
-mod everything;
 mod export;
+mod export_and_adopt;
+mod export_any_tenant;
 mod golden;
+mod help_and_errors;
 mod krew;
 mod lint;
 mod list;
@@ -16,16 +17,15 @@ mod offline;
 mod outage;
 mod page;
 mod plan;
-mod promise;
+mod plan_accuracy;
 mod proxy;
 mod pull_request;
-mod refused;
+mod refusals;
 mod release;
 mod status;
 mod terminate;
 mod unmanaged;
-mod whole;
-mod words;
+mod write_commands;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,13 +57,13 @@ impl PluginRun {
 static NEXT_FOLDER: AtomicU32 = AtomicU32::new(1);
 
 /// A working folder for one test, with the plugin in it.
-pub(crate) struct PluginFolder {
+pub(crate) struct PluginRunner {
     /// The path.
     pub(crate) folder: PathBuf,
     kubeconfig: Option<PathBuf>,
 }
 
-impl PluginFolder {
+impl PluginRunner {
     /// Creates a working folder without a cluster.
     pub(crate) fn without_cluster() -> Self {
         let number = NEXT_FOLDER.fetch_add(1, Ordering::Relaxed);
@@ -72,8 +72,8 @@ impl PluginFolder {
     }
 
     /// Creates a working folder for the administrator of a cluster.
-    pub(crate) fn on_cluster_of(space: &TestNamespace<'_>) -> Self {
-        Self { kubeconfig: Some(space.world.control_plane.kubeconfig("admin")), ..Self::without_cluster() }
+    pub(crate) fn on_cluster_of(namespace: &TestNamespace<'_>) -> Self {
+        Self { kubeconfig: Some(namespace.world.control_plane.kubeconfig("admin")), ..Self::without_cluster() }
     }
 
     /// Writes a file into the folder.
@@ -85,8 +85,8 @@ impl PluginFolder {
     }
 
     /// Writes a file with the platform's connection, and returns its path.
-    pub(crate) fn write_connection_file(&self, space: &TestNamespace<'_>) -> String {
-        let data = space.credential();
+    pub(crate) fn write_connection_file(&self, namespace: &TestNamespace<'_>) -> String {
+        let data = namespace.credential();
         let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
         let text: String = ["url", "tenantId", "clientId", "clientSecret"].map(line).concat();
         self.write_file("platform.env", &text).display().to_string()

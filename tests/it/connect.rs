@@ -1,17 +1,17 @@
 //! The client of the tenancy API over real HTTP, against servers that misbehave on purpose.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
-mod again;
-mod dialects;
-pub(crate) mod fake;
+mod active_tenants;
+mod answer_forms;
+mod change_guard;
+pub(crate) mod fake_platform;
 mod faults;
-mod guard;
-mod limits;
-mod living;
-mod middle;
+mod http2_retries;
+mod intermediaries;
 pub(crate) mod proxy;
+mod rate_limits;
 #[cfg(feature = "platform")]
-mod real;
+mod real_platform;
 mod routes;
 mod tls;
 mod token;
@@ -23,7 +23,7 @@ use tenantry::connect::{Connection, Place, PlatformClient};
 use tenantry::plan::{Field, SettingChange, SettingsPayload, Value};
 use tenantry::wire::Mark;
 
-use fake::FakePlatform;
+use fake_platform::FakePlatform;
 
 /// Secret values that must never be printed.
 pub(crate) const SECRETS: [&str; 4] = ["key-of-the-client", "s3cr3t-of-the-client", "token-number-1", "duo-s3cr3t"];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenantry::api;
 
 use crate::assets;
-use crate::consoles::apart::{DEFINITIONS, strs};
+use crate::page_commands::external_commands::{DEFINITIONS, strs};
 use crate::reference;
 use crate::support::schema::{self, SchemaNode};
 use crate::support::{admin_kubectl, create_namespace, kubectl_apply};
@@ -56,8 +56,8 @@ fn the_api_server_takes_both_without_a_warning() {
     let mut again = DEFINITIONS.words("kubectl", &[]);
     again.extend(["--warnings-as-errors", "-o", "name"].map(str::to_owned));
     let output = admin_kubectl().run_for_output(&strs(&again), "").unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{stderr}");
     let names = String::from_utf8_lossy(&output.stdout);
     for plural in ["clients", "partners"] {
         assert!(
@@ -70,8 +70,8 @@ fn the_api_server_takes_both_without_a_warning() {
         let new = api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
         let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
         let output = admin_kubectl().run_for_output(&args, &new).unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && stderr.is_empty(), "{stderr}");
         assert!(String::from_utf8_lossy(&output.stdout).contains(".new.tenantry.dev"), "nothing new was tried");
     }
 }

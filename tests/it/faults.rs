@@ -1,17 +1,17 @@
 //! Tests of the faults between the operator and its two servers, and of the operator's promises in `docs/faults.md`.
 
+mod annotation_writer;
 mod backup;
-mod cluster;
 mod create;
 mod credentials;
-mod ending;
-mod identity;
+mod deletion;
+mod other_writers;
+mod ownership;
 mod page;
-mod pressure;
-mod replies;
 mod restart;
-mod silence;
-mod writer;
+mod throttling;
+mod unanswered_requests;
+mod wrong_answers;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -38,7 +38,7 @@ fn short_timeout(options: &mut crate::programs::OperatorOptions) {
 
 /// A namespace with a separate proxy to the platform.
 struct FaultSite<'a> {
-    space: TestNamespace<'a>,
+    namespace: TestNamespace<'a>,
     proxy: FaultProxy,
 }
 
@@ -48,37 +48,37 @@ fn new_site(prefix: &str, rules: Vec<FaultRule>) -> FaultSite<'static> {
 
 fn new_site_in<'a>(world: &'a TestWorld, prefix: &str, rules: Vec<FaultRule>) -> FaultSite<'a> {
     let proxy = world.start_proxy(rules);
-    FaultSite { space: world.namespace_behind(&proxy, prefix), proxy }
+    FaultSite { namespace: world.namespace_behind(&proxy, prefix), proxy }
 }
 
 /// Creates a site with the Partner `acme`. Returns the unique id too.
 fn site_with_partner(prefix: &str) -> (FaultSite<'static>, String) {
     let site = new_site(prefix, Vec::new());
-    site.space.apply_partner("acme", &json!({}));
-    let partner = site.space.wait_until_ready("partner/acme");
+    site.namespace.apply_partner("acme", &json!({}));
+    let partner = site.namespace.wait_until_ready("partner/acme");
     (site, partner)
 }
 
 /// Creates a site with the Partner `acme` and its Client `globex`. Returns their unique ids too.
 fn site_with_client(prefix: &str, spec: &Value) -> (FaultSite<'static>, String, String) {
     let (site, partner) = site_with_partner(prefix);
-    site.space.apply_client("globex", spec);
-    let client = site.space.wait_until_ready("client/globex");
+    site.namespace.apply_client("globex", spec);
+    let client = site.namespace.wait_until_ready("client/globex");
     (site, partner, client)
 }
 
 impl FaultSite<'_> {
     /// Returns the living clients of a partner, read from the platform directly.
     fn living_clients(&self, partner: &str) -> Vec<Value> {
-        self.space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
+        self.namespace.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
     }
 
     /// Asserts that `count` clients live under the partner, each with a different name and owner.
     fn assert_each_once(&self, partner: &str, count: usize) {
-        let living = self.living_clients(partner);
-        let names: BTreeSet<String> = living.iter().map(|one| one["name"].to_string()).collect();
-        let owners: BTreeSet<String> = living.iter().map(|one| one["managedBy"]["uid"].to_string()).collect();
-        assert_eq!((living.len(), names.len(), owners.len()), (count, count, count), "{living:?}");
+        let active_clients = self.living_clients(partner);
+        let names: BTreeSet<String> = active_clients.iter().map(|one| one["name"].to_string()).collect();
+        let owners: BTreeSet<String> = active_clients.iter().map(|one| one["managedBy"]["uid"].to_string()).collect();
+        assert_eq!((active_clients.len(), names.len(), owners.len()), (count, count, count), "{active_clients:?}");
     }
 
     /// Returns the number of requests that could have changed a tenant and whose path contains `path`.
@@ -89,17 +89,17 @@ impl FaultSite<'_> {
     /// Requests a pass and waits until it is done.
     fn reconcile_now(&self, object: &str, word: &str) {
         let annotation = format!("tenantry.dev/reconcile-requested-at={word}");
-        self.space.kubectl(&["annotate", "--overwrite", object, &annotation]);
-        self.space.wait_until(&format!("{object} was looked at"), || {
-            Ok(self.space.get(object).unwrap()["status"]["lastHandledReconcileAt"] == word)
+        self.namespace.kubectl(&["annotate", "--overwrite", object, &annotation]);
+        self.namespace.wait_until(&format!("{object} was looked at"), || {
+            Ok(self.namespace.get(object).unwrap()["status"]["lastHandledReconcileAt"] == word)
         });
     }
 
     /// Asserts that something does not happen for some time.
-    fn assert_never(&self, span: Duration, what: &str, comes: impl Fn() -> bool) {
+    fn assert_never(&self, span: Duration, what: &str, occurs: impl Fn() -> bool) {
         let end = Instant::now() + span;
         while Instant::now() < end {
-            assert!(!comes(), "{what}, in namespace {}", self.space.name);
+            assert!(!occurs(), "{what}, in namespace {}", self.namespace.name);
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -118,11 +118,11 @@ fn refused_credential_fault() -> ProxyFault {
 
 /// Returns the status of a Client's tenant, read from the platform directly.
 fn tenant_state(site: &FaultSite<'_>, partner: &str, client: &str) -> String {
-    site.space.read_client_tenant(partner, client)["status"].as_str().unwrap_or_default().to_owned()
+    site.namespace.read_client_tenant(partner, client)["status"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Returns whether a Client's tenant was terminated. Only a search for inactive tenants returns tombstones.
 fn is_tombstone(site: &FaultSite<'_>, partner: &str, client: &str) -> bool {
-    let dead = site.space.world.tenancy.list_tenants(&format!("{partner}/clients"), false).unwrap();
+    let dead = site.namespace.world.tenancy.list_tenants(&format!("{partner}/clients"), false).unwrap();
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")
 }

@@ -4,20 +4,20 @@
 //! account, and Flux as the user of its Kustomization.
 
 mod argo;
-mod endings;
+mod field_managers;
 pub(crate) mod flux;
 mod health;
 mod lua;
-mod managers;
 mod page;
 mod pushes;
+mod termination;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::assets;
 use crate::chart::Helm;
-use crate::chart::stage::ChartRelease;
+use crate::chart::release::ChartRelease;
 use crate::controlplane::ControlPlaneOptions;
 use crate::programs::{OperatorOptions, PlatformOptions};
 use crate::world::{TestNamespace, TestServers, TestWorld};
@@ -34,14 +34,14 @@ struct GitopsFixture {
 fn shared_fixture() -> &'static GitopsFixture {
     static STAGE: OnceLock<GitopsFixture> = OnceLock::new();
     STAGE.get_or_init(|| {
-        let ground =
+        let servers =
             TestServers::start("gitops", (ControlPlaneOptions::default(), &PlatformOptions::default())).unwrap();
-        let kubeconfig = ground.control_plane.kubeconfig("admin");
+        let kubeconfig = servers.control_plane.kubeconfig("admin");
         let helm = Helm::on_cluster(&kubeconfig, "gitops");
-        RELEASE.install_chart(&helm, Path::new("charts/tenantry"), &ground, &[]);
-        let operator = RELEASE.start_deployed_operator("gitops", &ground.control_plane, &ground.kubectl).unwrap();
-        let flux = FluxController::start("gitops", (&kubeconfig, &ground.kubectl)).unwrap();
-        let world = ground.into_world(operator, OperatorOptions::new(&kubeconfig, ""));
+        RELEASE.install_chart(&helm, Path::new("charts/tenantry"), &servers, &[]);
+        let operator = RELEASE.start_deployed_operator("gitops", &servers.control_plane, &servers.kubectl).unwrap();
+        let flux = FluxController::start("gitops", (&kubeconfig, &servers.kubectl)).unwrap();
+        let world = servers.into_world(operator, OperatorOptions::new(&kubeconfig, ""));
         GitopsFixture { world, flux }
     })
 }
@@ -52,7 +52,7 @@ fn example_path(path: &str) -> PathBuf {
 }
 
 /// Counts the tenants that were ever created under a Partner, including terminated ones.
-fn count_created_tenants(space: &TestNamespace<'_>, partner: &str) -> usize {
-    let list = |active| space.world.tenancy.list_tenants(&format!("{partner}/clients"), active).unwrap().len();
+fn count_created_tenants(namespace: &TestNamespace<'_>, partner: &str) -> usize {
+    let list = |active| namespace.world.tenancy.list_tenants(&format!("{partner}/clients"), active).unwrap().len();
     list(true) + list(false)
 }

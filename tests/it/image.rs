@@ -1,6 +1,6 @@
 //! The operator's image: its contents, its signature, and its start as on a node.
 
-mod started;
+mod container_start;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -81,8 +81,8 @@ impl OperatorImage {
 /// Runs a command. Returns its output, or its error output.
 fn run_command(command: &mut Command) -> Result<String, String> {
     let output = command.current_dir(assets::root()).output().map_err(|error| format!("{command:?}: {error}"))?;
-    let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
-    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+    let to_text = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+    if output.status.success() { Ok(to_text(&output.stdout)) } else { Err(to_text(&output.stderr)) }
 }
 
 /// Verifies a layout as the page on the image describes.
@@ -119,8 +119,8 @@ fn the_image_holds_the_operator_and_nothing_else() {
         commit => format!("commit {}", &commit[..12]),
     };
     let when = if day == "1970-01-01" { String::new() } else { format!(", {day}") };
-    let told = format!("{OPERATOR} {} ({of}{when})\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run_command(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), told);
+    let label = format!("{OPERATOR} {} ({of}{when})\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run_command(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), label);
     let own = assets::root().to_str().unwrap().as_bytes();
     assert!(!program.windows(own.len()).any(|bytes| bytes == own), "the program names a folder of this machine");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::assets;
 use crate::platform::TestFolder;
-use crate::shown;
+use crate::test_index;
 
 /// Returns the patches, in the order of their numbers.
 fn mutant_patches() -> Vec<PathBuf> {
@@ -36,7 +36,7 @@ fn patch_faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn each_mutant_fits_the_code_and_names_tests_that_exist() {
-    let (patches, tests) = (mutant_patches(), shown::all_test_names());
+    let (patches, tests) = (mutant_patches(), test_index::all_test_names());
     assert!(patches.len() >= 57, "{patches:?}");
     let faults: Vec<_> = patches.iter().map(|patch| (patch, patch_faults(patch, &tests))).collect();
     let faults: Vec<_> = faults.iter().filter(|(_, faults)| !faults.is_empty()).collect();
@@ -50,5 +50,5 @@ fn a_mutant_of_former_code_is_found() {
     let stale =
         "nothing\ntest: it::mutants::no_such_test\n\n--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-gone\n+new\n";
     fs::write(&patch, stale).unwrap();
-    assert_eq!(patch_faults(&patch, &shown::all_test_names()).len(), 2);
+    assert_eq!(patch_faults(&patch, &test_index::all_test_names()).len(), 2);
 }

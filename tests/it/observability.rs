@@ -1,7 +1,7 @@
 //! Tests of the monitoring of operator and platform: rules, dashboard and runbook name only what exists, and leave
 //! nothing out.
 
-mod names;
+mod metric_names;
 mod runbook;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::assets;
-use names::ExportedMetrics;
+use metric_names::ExportedMetrics;
 
 /// Reads a file of the project.
 fn read_file(path: &str) -> String {
@@ -53,9 +53,9 @@ impl MonitoredProgram {
 }
 
 /// Returns the alerts by name.
-fn alerts_by_name(of: MonitoredProgram) -> BTreeMap<String, Value> {
+fn alerts_by_name(program: MonitoredProgram) -> BTreeMap<String, Value> {
     let rules: Value =
-        serde_yaml::from_str(&read_file(&format!("charts/tenantry/observability/{}", of.alerts_file()))).unwrap();
+        serde_yaml::from_str(&read_file(&format!("charts/tenantry/observability/{}", program.alerts_file()))).unwrap();
     let groups = rules["groups"].as_array().unwrap().iter();
     let all = groups.flat_map(|group| group["rules"].as_array().unwrap().clone());
     all.map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
@@ -81,10 +81,12 @@ fn dashboard_expressions() -> Vec<(String, String)> {
 }
 
 /// Asserts that rules and dashboard use only metrics of this scrape, and that they use every exported one.
-pub(crate) fn check_against_scrape(scrape: &str, of: MonitoredProgram) {
-    let exported = ExportedMetrics::from_scrape(scrape, of);
-    let alerts = alerts_by_name(of).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
-    let shown = dashboard_expressions().into_iter().filter(|(_, expression)| expression.contains(of.metric_prefix()));
+pub(crate) fn check_against_scrape(scrape: &str, program: MonitoredProgram) {
+    let exported = ExportedMetrics::from_scrape(scrape, program);
+    let alerts =
+        alerts_by_name(program).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
+    let shown =
+        dashboard_expressions().into_iter().filter(|(_, expression)| expression.contains(program.metric_prefix()));
     let all: Vec<(String, String)> = alerts.chain(shown).collect();
     let faults: Vec<String> = all
         .iter()
@@ -93,7 +95,8 @@ pub(crate) fn check_against_scrape(scrape: &str, of: MonitoredProgram) {
         })
         .collect();
     assert!(faults.is_empty(), "{faults:#?}\n{scrape}");
-    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metric_names(expression, of)).collect();
+    let used: BTreeSet<String> =
+        all.iter().flat_map(|(_, expression)| metric_names::metric_names(expression, program)).collect();
     let unused: Vec<&String> =
         exported.families().filter(|name| !used.iter().any(|one| one.starts_with(*name))).collect();
     assert!(unused.is_empty(), "no panel and no alert shows {unused:?}");
@@ -142,8 +145,9 @@ fn each_alert_is_raised_in_one_test_and_not_raised_in_another() {
     }
 }
 
-fn check_each_alert_case(of: MonitoredProgram) {
-    let tests: Value = serde_yaml::from_str(&read_file(&format!("tests/observability/{}", of.alerts_file()))).unwrap();
+fn check_each_alert_case(program: MonitoredProgram) {
+    let tests: Value =
+        serde_yaml::from_str(&read_file(&format!("tests/observability/{}", program.alerts_file()))).unwrap();
     let mut raised = BTreeSet::new();
     let mut silent = BTreeSet::new();
     for case in tests["tests"].as_array().unwrap().iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()) {
@@ -155,7 +159,7 @@ fn check_each_alert_case(of: MonitoredProgram) {
             silent.insert(name)
         };
     }
-    let wanted: BTreeSet<String> = alerts_by_name(of).into_keys().collect();
+    let wanted: BTreeSet<String> = alerts_by_name(program).into_keys().collect();
     assert_eq!((&raised, &silent), (&wanted, &wanted));
 }
 

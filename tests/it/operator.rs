@@ -2,13 +2,13 @@
 
 mod authority;
 mod bad_input;
+mod credential_recovery;
 mod deletion;
-mod documented;
-mod healing;
-mod life;
+mod documented_only;
 mod limits;
 mod management;
 mod namespaces;
-mod newer;
+mod newer_definitions;
 mod proxy;
+mod reconcile;
 mod secrets;

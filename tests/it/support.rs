@@ -105,8 +105,8 @@ pub(crate) fn create_namespace(name: &str) -> String {
 pub(crate) fn kubectl_apply(namespace: &str, yaml: &str) -> std::result::Result<String, String> {
     let output =
         admin_kubectl().run_for_output(&["apply", "-n", namespace, "-f", "-"], yaml).expect("`kubectl` can be run");
-    let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
-    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+    let to_text = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+    if output.status.success() { Ok(to_text(&output.stdout)) } else { Err(to_text(&output.stderr)) }
 }
 
 /// Creates an empty folder of this process. The next run may remove it.

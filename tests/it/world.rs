@@ -1,7 +1,7 @@
 //! A control plane with platform and operator, and the actions of the tests.
 
-mod ground;
 mod options;
+mod servers;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -18,9 +18,9 @@ use crate::proxy::rules::FaultRule;
 use crate::support::test_folder;
 use crate::tenancy::TenancyApi;
 
-pub use ground::TestServers;
 use options::{allow_many_terminations, reserve_proxy_hosts};
 pub use options::{merge_json, use_short_lease};
+pub use servers::TestServers;
 
 /// Longest wait of a test. It is far longer than needed, since only the result counts.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -40,7 +40,7 @@ pub struct TestWorld {
     /// Flags of the operator, for starting another one.
     pub options: OperatorOptions,
     /// Hosts that the operator may use and that are not in use yet.
-    doors: Mutex<Vec<String>>,
+    free_proxy_hosts: Mutex<Vec<String>>,
     /// Whether other tests use it after one is done.
     is_shared: bool,
 }
@@ -88,33 +88,33 @@ impl TestWorld {
         with: (controlplane::ControlPlaneOptions, &PlatformOptions),
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
-        let ground = TestServers::start(name, with)?;
-        controlplane::install_kinds(&ground.kubectl)?;
-        ground.kubectl.run(&["create", "namespace", "tenantry-system"])?;
-        let mut options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), ground.platform.host());
+        let servers = TestServers::start(name, with)?;
+        controlplane::install_kinds(&servers.kubectl)?;
+        servers.kubectl.run(&["create", "namespace", "tenantry-system"])?;
+        let mut options = OperatorOptions::new(&servers.control_plane.kubeconfig("admin"), servers.platform.host());
         "1s".clone_into(&mut options.drift_interval);
         let doors = reserve_proxy_hosts()?;
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
-        let operator = programs::start_operator(&ground.folder, &options)?;
-        let world = ground.into_world(operator, options);
-        *world.doors.lock().map_err(|_| "the list of doors is lost after a panic")? = doors;
+        let operator = programs::start_operator(&servers.folder, &options)?;
+        let world = servers.into_world(operator, options);
+        *world.free_proxy_hosts.lock().map_err(|_| "the list of doors is lost after a panic")? = doors;
         Ok(world)
     }
 
     /// Starts a proxy in front of the platform, on a host that the operator may use.
     pub fn start_proxy(&self, rules: Vec<FaultRule>) -> FaultProxy {
-        let door = self.doors.lock().unwrap().pop().unwrap();
+        let door = self.free_proxy_hosts.lock().unwrap().pop().unwrap();
         FaultProxy::start(&door, self.platform.host(), rules).unwrap()
     }
 
     /// Creates a namespace whose Secret `platform` leads through a proxy.
     pub fn namespace_behind(&self, proxy: &FaultProxy, prefix: &str) -> TestNamespace<'_> {
-        let space = self.create_namespace(prefix);
-        let mut data = space.credential();
+        let namespace = self.create_namespace(prefix);
+        let mut data = namespace.credential();
         data["url"] = json!(proxy.url());
-        space.apply_secret("platform", &data);
-        space
+        namespace.apply_secret("platform", &data);
+        namespace
     }
 
     /// Starts another operator, with the options of the first and the permissions of a user.
@@ -138,10 +138,10 @@ impl TestWorld {
     pub fn create_namespace(&self, prefix: &str) -> TestNamespace<'_> {
         let name = format!("{prefix}-{}", NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
-        let leftovers = || Leftovers { kubectl: self.kubectl.clone(), namespace: name.clone() };
-        let space = TestNamespace { world: self, _leftovers: self.is_shared.then(leftovers), name };
-        space.apply_secret("platform", &space.credential());
-        space
+        let leftovers = || NamespaceCleanup { kubectl: self.kubectl.clone(), namespace: name.clone() };
+        let namespace = TestNamespace { world: self, _leftovers: self.is_shared.then(leftovers), name };
+        namespace.apply_secret("platform", &namespace.credential());
+        namespace
     }
 
     /// Returns the number of writes of Partners and Clients that the API server counted, including status.
@@ -190,17 +190,17 @@ pub struct TestNamespace<'a> {
     pub world: &'a TestWorld,
     /// Its name.
     pub name: String,
-    _leftovers: Option<Leftovers>,
+    _leftovers: Option<NamespaceCleanup>,
 }
 
 /// Deletes the objects of a finished test, whose drift would otherwise be checked each second while other tests run.
 /// After a failure they are kept for diagnosis.
-struct Leftovers {
+struct NamespaceCleanup {
     kubectl: Kubectl,
     namespace: String,
 }
 
-impl Drop for Leftovers {
+impl Drop for NamespaceCleanup {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _ = self.kubectl.run(&["-n", &self.namespace, "delete", "partners,clients", "--all", "--wait=false"]);

@@ -22,7 +22,7 @@ pub fn approve_ip_rule(demo: &mut Demo) -> Result<()> {
     demo.wait_for_condition("--for=condition=AwaitingApproval", &["client/initech"])?;
     demo.print_status("client/initech")?;
     demo.kubectl(&["get", "client/initech", "-o", "jsonpath={.status.plan}"])?;
-    demo.assert_holds("the IP rule is not applied yet", demo.tenancy.get(&path)?["whiteListedIps"] == before)?;
+    demo.assert_true("the IP rule is not applied yet", demo.tenancy.get(&path)?["whiteListedIps"] == before)?;
     let hash = demo.kubectl.read_json_path("client/initech", "{.status.plan.hash}")?;
     patch_spec(demo, "client/initech", &json!({"management": {"approval": {"approvedPlan": hash}}}))?;
     demo.wait_for_condition("--for=condition=Ready", &["client/initech"])?;
@@ -42,15 +42,15 @@ pub fn adopt_manual_tenant(demo: &mut Demo) -> Result<()> {
     print_line(format!("  POST /api/v2/tenants/{path} {tenant}"));
     demo.tenancy.change_tenant(&path, &tenant)?;
     let before = demo.tenancy.create_counts()?;
-    let living = demo.tenancy.list_tenants(&path, true)?;
-    let made = living.iter().find(|tenant| tenant["name"] == "Umbrella").ok_or("`Umbrella` is not listed")?;
+    let active_clients = demo.tenancy.list_tenants(&path, true)?;
+    let made = active_clients.iter().find(|tenant| tenant["name"] == "Umbrella").ok_or("`Umbrella` is not listed")?;
     made["uniqueId"].as_str().unwrap_or_default().clone_into(&mut demo.ids[3]);
     demo.kubectl(&["apply", "-f", "examples/adopt/umbrella.yaml"])?;
     demo.wait_for_condition("--for=condition=Stalled", &["client/umbrella"])?;
     let message =
         demo.kubectl.read_json_path("client/umbrella", "{.status.conditions[?(@.type==\"Ready\")].message}")?;
     print_block(&message);
-    demo.assert_holds("the message names the tenant", message.contains(&demo.ids[3]))?;
+    demo.assert_true("the message names the tenant", message.contains(&demo.ids[3]))?;
     let adoption = json!({"adoption": {"policy": "IfIdentical", "uniqueId": demo.ids[3]}});
     patch_spec(demo, "client/umbrella", &adoption)?;
     demo.wait_for_condition("--for=condition=Ready", &["client/umbrella"])?;

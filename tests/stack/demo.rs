@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::full_stack::StackAccess;
+use super::full_stack::StackConnectionInfo;
 use super::kubectl::Kubectl;
 use super::process::Result;
 use super::tenancy::{self, TenancyApi};
@@ -93,7 +93,7 @@ fn log_tail(log: &Path) -> String {
 }
 
 fn play_steps() -> Result<usize> {
-    let access = StackAccess::read(&supervisor::stack_folder()?)?;
+    let access = StackConnectionInfo::read(&supervisor::stack_folder()?)?;
     let key = (access.client_id.as_str(), access.client_secret.as_str());
     let mut demo = Demo {
         kubectl: Kubectl::new(&access.kubeconfig)?,
@@ -167,13 +167,13 @@ impl Demo {
         B: std::fmt::Debug + ?Sized,
     {
         if found == wanted {
-            return self.assert_holds(&format!("{what}: {wanted:?}"), true);
+            return self.assert_true(&format!("{what}: {wanted:?}"), true);
         }
         Err(format!("expected {what}: {wanted:?}, found {found:?}").into())
     }
 
     /// Asserts a fact.
-    pub fn assert_holds(&self, what: &str, is: bool) -> Result<()> {
+    pub fn assert_true(&self, what: &str, is: bool) -> Result<()> {
         if !is {
             return Err(format!("expected {what}").into());
         }
@@ -191,6 +191,6 @@ impl Demo {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        self.assert_holds(&format!("{what} (after {:.1?})", begin.elapsed()), true)
+        self.assert_true(&format!("{what} (after {:.1?})", begin.elapsed()), true)
     }
 }

@@ -35,7 +35,7 @@ impl RunningStack {
         let operator = programs::start_operator(folder, &options)?;
         let (login_name, login_password) = platform.one_time_login("admin", None)?;
         let PlatformCredential { url, tenant_id, client_id, client_secret } = platform.credential.clone();
-        let access = StackAccess {
+        let access = StackConnectionInfo {
             kubeconfig,
             login_url: format!("{url}/login"),
             login_name,
@@ -80,7 +80,7 @@ fn install_prerequisites(control_plane: &ControlPlane, credential: &PlatformCred
 }
 
 /// How to reach a running stack.
-pub struct StackAccess {
+pub struct StackConnectionInfo {
     /// Kubeconfig of the administrator.
     pub kubeconfig: PathBuf,
     /// URL of the platform.
@@ -101,7 +101,7 @@ pub struct StackAccess {
     pub login_password: String,
 }
 
-impl StackAccess {
+impl StackConnectionInfo {
     /// Writes `folder/env` for a shell (`. target/demo/env`).
     fn write(&self, folder: &Path) -> Result<()> {
         // `kubectl` is then available on a machine without it, and finds the plugin as `kubectl tenantry`.

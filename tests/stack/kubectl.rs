@@ -58,8 +58,8 @@ impl Kubectl {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("`kubectl {}` failed: {}", args.join(" "), said.trim()).into())
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(format!("`kubectl {}` failed: {}", args.join(" "), stderr.trim()).into())
     }
 
     /// Returns the value at a path such as `{.status.uniqueId}` in an object such as `client/globex`.

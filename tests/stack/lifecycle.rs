@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use super::demo::Demo;
-use super::full_stack::StackAccess;
+use super::full_stack::StackConnectionInfo;
 use super::process::Result;
 use super::tenancy::CreateCounts;
 use super::terminal::print_line;
@@ -46,7 +46,7 @@ pub fn check_ready(demo: &mut Demo) -> Result<()> {
     demo.assert_same("initech has its own add-ons", &sorted_members(&initech["addOns"]), &["Offline Alerts"])?;
     let branding = demo.tenancy.get(&format!("{}/customBranding", demo.ids[0]))?;
     demo.assert_same("the Partner's website title", &branding["applicationTitle"], "Acme Operations")?;
-    demo.assert_holds("the Partner's logo is on the platform", branding["logo"].is_object())?;
+    demo.assert_true("the Partner's logo is on the platform", branding["logo"].is_object())?;
     demo.assert_same(
         "creates of Partners and Clients",
         &demo.tenancy.create_counts()?,
@@ -59,7 +59,7 @@ pub fn check_list(demo: &mut Demo) -> Result<()> {
     let listed = demo.kubectl(&["get", "tenantry"])?;
     // The fourth tenant is created later.
     for id in &demo.ids[..3] {
-        demo.assert_holds(&format!("{id} is listed"), listed.contains(id.as_str()))?;
+        demo.assert_true(&format!("{id} is listed"), listed.contains(id.as_str()))?;
     }
     Ok(())
 }
@@ -67,12 +67,12 @@ pub fn check_list(demo: &mut Demo) -> Result<()> {
 /// Shows that a person can log in with the printed credentials, and must then choose a password.
 pub fn log_in(demo: &mut Demo) -> Result<()> {
     let folder = supervisor::stack_folder()?;
-    let access = StackAccess::read(&folder)?;
+    let access = StackConnectionInfo::read(&folder)?;
     print_line(format!("  {}", access.login_hint()));
     let mode = fs::metadata(folder.join("env"))?.permissions().mode() & 0o777;
     demo.assert_same("who may read the file that tells it", &format!("{mode:o}"), "600")?;
     let page = http::get(&access.login_url)?;
-    demo.assert_holds("there is a login page", page.status == 200 && page.body.contains("name=\"password\""))?;
+    demo.assert_true("there is a login page", page.status == 200 && page.body.contains("name=\"password\""))?;
     let form = Serializer::new(String::new())
         .append_pair("grant_type", "password")
         .append_pair("username", &access.login_name)

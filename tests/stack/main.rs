@@ -75,7 +75,7 @@ fn start_stack() -> Result<()> {
     print_line(format!("    . {}", folder.join("env").display()));
     print_line("    kubectl apply -k examples");
     print_line("    kubectl tenantry status");
-    print_line(full_stack::StackAccess::read(&folder)?.login_hint());
+    print_line(full_stack::StackConnectionInfo::read(&folder)?.login_hint());
     Ok(())
 }
 

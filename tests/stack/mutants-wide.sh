@@ -44,7 +44,7 @@ copy() {
 choose() {
   "$tools/cargo-mutants" mutants --list --json --diff \
     -f 'src/plan/**' -f 'src/plan.rs' -f 'src/operator/**' -f 'src/operator.rs' -f 'src/platform/people/**' \
-    -f 'src/platform/people.rs' -f 'src/platform/login/**' -f 'src/platform/login.rs' -f 'src/platform/store/**' \
+    -f 'src/platform/people.rs' -f 'src/platform/login_policy/**' -f 'src/platform/login_policy.rs' -f 'src/platform/store/**' \
     -f 'src/platform/store.rs' >"$chosen/all.json" || return 1
   python3 - "$chosen" "$sample" "$seed" <<'END'
 import json, pathlib, random, sys
@@ -64,7 +64,7 @@ END
 # The unit tests and the contract tests for a file. The tests of remedies start API servers and are left out.
 tests_of() {
   case $1 in
-    src/platform*) units=platform:: contract='platform:: --skip remedies::' ;;
+    src/platform*) units=platform:: contract='platform:: --skip status_advice:: --skip connect::' ;;
     *) units='plan:: operator:: object::' contract='sim:: connect::' ;;
   esac
 }
@@ -93,7 +93,7 @@ if ! grep -q '^0000 ' "$results"; then
   echo 'the code as it is'
   # Some contract tests start these programs.
   cargo build --quiet --bins
-  units='plan:: operator:: object:: platform::' contract='sim:: connect:: platform:: --skip remedies::'
+  units='plan:: operator:: object:: platform::' contract='sim:: connect:: platform:: --skip status_advice::'
   verdict=$(judge)
   [ "$verdict" = survived ] || { tail -n 40 "$work/log" >&2; echo "the code as it is: $verdict; mend that first" >&2; exit 1; }
   echo '0000 green' >>"$results"

@@ -23,10 +23,10 @@ part() {
 # Uses the profile that is fast enough for so many cases.
 played() { cargo test --quiet --profile measure --test it -- --nocapture "$1"; }
 
-long() { TENANTRY_STEPS=${STEPS:-200000} played sim::long; }
+long() { TENANTRY_STEPS=${STEPS:-200000} played sim::long_run; }
 random() { TENANTRY_CASES=${CASES:-20000} played sim::random; }
 fuzz() { TENANTRY_CASES=${FUZZ_CASES:-1000} played platform::fuzz; }
-strangers() { TENANTRY_CASES=${FUZZ_CASES:-200} played platform::people::strangers; }
+strangers() { TENANTRY_CASES=${FUZZ_CASES:-200} played platform::people::tenant_isolation; }
 unit() { cargo test --quiet --profile measure --lib; }
 mutants() { sh tests/stack/mutants.sh; }
 

@@ -41,5 +41,5 @@ done
 # Left out: tests that read the bytes of SQLite's file, fill its disk, lock it or corrupt it with their own trigger, and
 # tests that start their own servers.
 TENANTRY_TEST_POSTGRES=$address cargo test --test it -- platform:: \
-  --skip erased:: --skip failover:: --skip strangers:: --skip a_locked_database --skip a_full_disk --skip sim:: \
-  --skip remedies:: --skip an_answer_that_fails_behind_a_commit
+  --skip erasure:: --skip failover:: --skip tenant_isolation:: --skip a_locked_database --skip a_full_disk --skip sim:: \
+  --skip status_advice:: --skip connect:: --skip an_answer_that_fails_behind_a_commit

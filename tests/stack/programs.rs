@@ -187,8 +187,8 @@ pub fn one_time_login(
         command.env_remove(name);
     }
     let made = command.output()?;
-    let said = [made.stderr.as_slice(), &made.stdout].map(String::from_utf8_lossy).concat();
-    let word = |key: &str| said.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
+    let stderr = [made.stderr.as_slice(), &made.stdout].map(String::from_utf8_lossy).concat();
+    let word = |key: &str| stderr.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
     word("login:").zip(word("password:")).filter(|_| made.status.success()).ok_or_else(|| {
         format!("`tenantry-platform admin create` failed: {}", String::from_utf8_lossy(&made.stderr)).into()
     })

@@ -40,14 +40,14 @@ pub struct FaultProxy {
 
 struct ProxyShared {
     to: String,
-    book: Mutex<RuleBook>,
+    rules: Mutex<RuleBook>,
     /// Number of times that the endless responses were cut.
-    cuts: watch::Sender<u64>,
+    break_signal: watch::Sender<u64>,
 }
 
 impl ProxyShared {
     fn lock_rules(&self) -> MutexGuard<'_, RuleBook> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,7 +57,8 @@ impl FaultProxy {
         let listener = TcpListener::bind(listen).map_err(|error| format!("`{listen}` cannot be bound: {error}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(ProxyShared { to: to.to_owned(), book: Mutex::default(), cuts: watch::Sender::new(0) });
+        let shared =
+            Arc::new(ProxyShared { to: to.to_owned(), rules: Mutex::default(), break_signal: watch::Sender::new(0) });
         shared.lock_rules().set_rules(rules);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -95,7 +96,7 @@ impl FaultProxy {
 
     /// Breaks the connections of all endless responses, such as watches.
     pub fn break_streams(&self) {
-        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+        self.shared.break_signal.send_modify(|cuts| *cuts += 1);
     }
 
     /// Returns how often each rule was applied.
@@ -157,7 +158,7 @@ async fn serve_connection(mut stream: BufReader<TcpStream>, shared: Arc<ProxySha
             let asked = RequestView { method, target, headers, body: &body };
             let fault = shared.lock_rules().choose_fault(&asked);
             if request.has_endless_answer() && matches!(fault, ProxyFault::None) {
-                let mut cuts = shared.cuts.subscribe();
+                let mut cuts = shared.break_signal.subscribe();
                 tokio::select! {
                     _ = request.pipe_stream(&shared.to, &mut stream) => {}
                     _ = cuts.changed() => {}

@@ -58,7 +58,7 @@ pub fn check_readme(demo: &mut Demo) -> Result<()> {
         if mask(&printed) != mask(output) {
             return Err(format!("the README shows\n{output}\nand `{command}` prints\n{printed}").into());
         }
-        demo.assert_holds("it prints what the README shows", true)?;
+        demo.assert_true("it prints what the README shows", true)?;
     }
     demo.kubectl(&["wait", "--for=delete", "client/globex", &format!("--timeout={}s", STEP_TIMEOUT.as_secs())])?;
     Ok(())

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::demo::Demo;
-use super::full_stack::StackAccess;
+use super::full_stack::StackConnectionInfo;
 use super::lifecycle::patch_spec;
 use super::process::Result;
 use super::readme::run_shell;
@@ -24,7 +24,7 @@ pub fn check_plugin(demo: &mut Demo) -> Result<()> {
         let answer = run_shell(command)?;
         print_block(&answer);
         for word in words {
-            demo.assert_holds(&format!("the plugin says `{word}`"), answer.contains(word))?;
+            demo.assert_true(&format!("the plugin says `{word}`"), answer.contains(word))?;
         }
     }
     Ok(())
@@ -39,7 +39,7 @@ pub fn kill_and_recover(demo: &mut Demo) -> Result<()> {
         Command::new("sh").args(["-c", r#"kill -9 "$1""#, "sh", &before]).status()?;
         demo.assert_eventually(&format!("the {name} runs again"), || Ok(read_pid(name)? != before))?;
     }
-    let access = StackAccess::read(&supervisor::stack_folder()?)?;
+    let access = StackConnectionInfo::read(&supervisor::stack_folder()?)?;
     let is_up = |url: &str| http::get(url).is_ok_and(|answer| answer.status == 200);
     demo.assert_eventually("the platform answers", || Ok(is_up(&format!("{}/healthz", access.platform_url))))?;
     demo.assert_eventually("the operator answers", || Ok(is_up(&access.metrics_url)))?;

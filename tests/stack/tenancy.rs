@@ -66,8 +66,8 @@ impl TenancyApi {
     }
 
     /// Returns the tenants below a list such as `sp_1/msps` that are active, or those that are not.
-    pub fn list_tenants(&self, path: &str, active: bool) -> Result<Vec<Value>> {
-        let page = self.get(&format!("{path}/search?queryString=activeStatus:{active}&pageSize=100"))?;
+    pub fn list_tenants(&self, path: &str, is_active: bool) -> Result<Vec<Value>> {
+        let page = self.get(&format!("{path}/search?queryString=activeStatus:{is_active}&pageSize=100"))?;
         let results = page["results"].as_array();
         Ok(results.ok_or_else(|| format!("{path}/search answers without `results`: {page}"))?.clone())
     }

@@ -28,7 +28,7 @@ pub fn block_partner_deletion(demo: &mut Demo) -> Result<()> {
     let message = demo.kubectl.read_json_path("partner/acme", path)?;
     print_block(&message);
     let names = ["globex", "initech", "umbrella"];
-    demo.assert_holds("the message names who lives", names.iter().any(|name| message.contains(name)))?;
+    demo.assert_true("the message names who lives", names.iter().any(|name| message.contains(name)))?;
     let acme = demo.print_tenant(&demo.tenancy.partner_path(&demo.ids[0]))?;
     demo.assert_same("the Partner is alive", tenancy::tenant_state(&acme), "ACTIVE")
 }
@@ -69,7 +69,7 @@ pub fn terminate_clients(demo: &mut Demo) -> Result<()> {
     for id in &demo.ids[1..] {
         let answer = demo.tenancy.call("GET", &demo.client_path(id), None)?;
         print_line(format!("  platform: {id}: {} {}", answer.status, answer.body));
-        demo.assert_holds(&format!("{id} is gone"), [404, 410].contains(&answer.status))?;
+        demo.assert_true(&format!("{id} is gone"), [404, 410].contains(&answer.status))?;
     }
     // Checked now, because nothing below the Partner answers once it is gone too.
     assert_tombstones(demo, &format!("{}/clients", demo.ids[0]), &demo.ids[1..])
@@ -80,7 +80,7 @@ pub fn finish_partner_termination(demo: &mut Demo) -> Result<()> {
     demo.wait_for_condition("--for=delete", &["partner/acme"])?;
     let answer = demo.tenancy.call("GET", &demo.tenancy.partner_path(&demo.ids[0]), None)?;
     print_line(format!("  platform: {}: {} {}", demo.ids[0], answer.status, answer.body));
-    demo.assert_holds("the Partner is gone", [404, 410].contains(&answer.status))
+    demo.assert_true("the Partner is gone", [404, 410].contains(&answer.status))
 }
 
 /// Checks that there are tombstones, no active tenant, and no create other than the three at the start and the one made
@@ -111,7 +111,7 @@ fn assert_tombstones(demo: &Demo, path: &str, wanted: &[String]) -> Result<()> {
     wanted.sort_unstable();
     demo.assert_same("tombstones", &ids, &wanted)?;
     let ended = dead.iter().all(|tenant| tenancy::tenant_state(tenant) == "TERMINATED");
-    demo.assert_holds("all of them are terminated", ended)
+    demo.assert_true("all of them are terminated", ended)
 }
 
 /// Requests a termination and confirms it with the block in status.

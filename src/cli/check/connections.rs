@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::inventory::object_label;
 use crate::cli::object_arg::{AnyObject, list_objects};
 use crate::cli::object_platform::outcome_message;
-use crate::cli::references::{ReferenceError, References};
+use crate::cli::references::{ReferenceError, ReferenceReader};
 use crate::connect::PlatformClient;
 use crate::object::{TenantResource, connection_secret};
 
@@ -30,7 +30,7 @@ pub(super) async fn check_connections(
     if connections.is_empty() {
         report.add_unknown("connection", "no Partner and no Client names a Secret with a connection yet");
     }
-    let mut references = References::from_cluster_only(given);
+    let mut references = ReferenceReader::from_cluster_only(given);
     for (place, object) in connections {
         let (platform, by) = match &object {
             AnyObject::Partner(partner) => {

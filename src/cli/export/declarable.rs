@@ -26,7 +26,7 @@ impl DeclarableSchemas {
     }
 
     /// Returns why a setting cannot be declared with the platform's value, or `None` if it can.
-    pub(super) fn objection(&self, kind: TenantKind, field: Field, value: &Value) -> Option<String> {
+    pub(super) fn undeclarable_reason(&self, kind: TenantKind, field: Field, value: &Value) -> Option<String> {
         let json: Json = serde_json::from_str(&value.to_json()).unwrap_or_default();
         let mut schema = self.specs.get(&kind)?;
         for segment in field.path().split('.') {
@@ -39,8 +39,8 @@ impl DeclarableSchemas {
             // Ignore rules of the whole spec: they are about settings that are not part of this value.
             rules.iter().any(|rule| refusal.ends_with(rule)).then_some(refusal)
         };
-        let plain = schema_objection(schema, &json).or_else(|| rule_objection(field, &json)).or_else(refused);
-        plain.or_else(|| round_trip_objection(kind, field, value))
+        let plain = schema_error(schema, &json).or_else(|| rule_error(field, &json)).or_else(refused);
+        plain.or_else(|| round_trip_error(kind, field, value))
     }
 
     /// Returns the API server's refusal of a spec that holds only these settings.
@@ -97,7 +97,7 @@ fn rules_of(schema: &Json) -> Vec<&str> {
     sentences
 }
 
-fn schema_objection(schema: &Json, value: &Json) -> Option<String> {
+fn schema_error(schema: &Json, value: &Json) -> Option<String> {
     let limit = |key: &str| schema[key].as_u64();
     match value {
         Json::String(text) => {
@@ -122,14 +122,14 @@ fn schema_objection(schema: &Json, value: &Json) -> Option<String> {
             if limit("maxItems").is_some_and(|most| items.len() as u64 > most) {
                 return Some(format!("has {} entries, {} are taken", items.len(), schema["maxItems"]));
             }
-            items.iter().find_map(|item| schema_objection(&schema["items"], item))
+            items.iter().find_map(|item| schema_error(&schema["items"], item))
         }
         Json::Null | Json::Bool(_) | Json::Object(_) => None,
     }
 }
 
 /// Returns an objection that is not part of the schema but a rule of the definitions.
-fn rule_objection(field: Field, value: &Json) -> Option<String> {
+fn rule_error(field: Field, value: &Json) -> Option<String> {
     let text = value.as_str().unwrap_or_default();
     match field {
         Field::Name if text.trim() != text => Some("begins or ends with a blank".to_owned()),
@@ -149,7 +149,7 @@ fn rule_objection(field: Field, value: &Json) -> Option<String> {
 }
 
 /// Verifies that the operator reads the declared setting as the value on the platform.
-fn round_trip_objection(kind: TenantKind, field: Field, value: &Value) -> Option<String> {
+fn round_trip_error(kind: TenantKind, field: Field, value: &Value) -> Option<String> {
     let path = field.path();
     if path.starts_with("details.businessHours")
         || path.starts_with("security.access.duo.")

@@ -1,6 +1,6 @@
 //! Files of an export. Each begins with a header line, by which a later export knows what it may replace.
 
-mod earlier;
+mod earlier_export;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::manifest::YamlDocument;
 use crate::cli::yaml;
-use earlier::EarlierExport;
+use earlier_export::EarlierExport;
 
 /// The first line of every file.
 const HEADER_LINE: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
@@ -111,7 +111,7 @@ impl ExportFiles {
     ///
     /// # Errors
     /// Fails if the folder cannot be read.
-    pub(super) fn keep_earlier(&mut self, folder: &Path, partners: &BTreeSet<&str>) -> Result<(), Failure> {
+    pub(super) fn retain_earlier_files(&mut self, folder: &Path, partners: &BTreeSet<&str>) -> Result<(), Failure> {
         let mut earlier = EarlierExport::default();
         let failed = |error: &std::io::Error| Failure::new(format!("`{}` cannot be read: {error}", folder.display()));
         for path in find_yaml_files(folder).map_err(|error| failed(&error))? {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::declarable::{DeclarableSchemas, set_at_path, truncate_value};
-use super::new_tenant::NewTenantDefaults;
+use super::new_tenant_defaults::NewTenantDefaults;
 use crate::connect::{PlatformClient, TenantInspection};
 use crate::plan::{Field, LifecycleState, ObservedValue, TenantKind, Value, ValueType};
 
@@ -39,33 +39,33 @@ pub(super) struct SpecContext<'a> {
 /// Builds the spec that declares a tenant, without what its Partner's `defaults` already declare.
 pub(super) fn build_exported_spec(
     kind: TenantKind,
-    found: &TenantInspection,
+    inspection: &TenantInspection,
     defaults: &BTreeMap<Field, Value>,
-    frame: &SpecContext<'_>,
+    context: &SpecContext<'_>,
 ) -> ExportedSpec {
-    let SpecContext { schemas, images, unchosen } = *frame;
+    let SpecContext { schemas, images, unchosen } = *context;
     let mut written =
-        ExportedSpec { spec: json!({"details": {"name": found.observed.name}}), ..ExportedSpec::default() };
+        ExportedSpec { spec: json!({"details": {"name": inspection.observed.name}}), ..ExportedSpec::default() };
     for field in Field::ALL.iter().copied().filter(|field| field.is_available_for(kind)) {
-        match found.observed.values.get(&field) {
+        match inspection.observed.values.get(&field) {
             Some(ObservedValue::Value(Value::Image(_)))
-                if found.images.get(&field).is_some_and(|path| !PlatformClient::is_own_image_path(path)) =>
+                if inspection.images.get(&field).is_some_and(|path| !PlatformClient::is_own_image_path(path)) =>
             {
-                written.note_unreadable(field, found);
+                written.note_unreadable(field, inspection);
             }
             Some(ObservedValue::Value(value)) => {
                 let default = defaults.get(&field);
                 // If the Partner's defaults say otherwise, leaving it out would change it.
-                let is_left_out = default.is_none() && unchosen.omits(field, found);
+                let is_left_out = default.is_none() && unchosen.should_omit(field, inspection);
                 if default != Some(value) && !is_left_out {
                     written.add_setting(kind, field, value, default, schemas);
                 }
             }
-            Some(ObservedValue::Unreadable) => written.note_unreadable(field, found),
+            Some(ObservedValue::Unreadable) => written.note_unreadable(field, inspection),
             Some(ObservedValue::Unsupported) | None => {}
         }
     }
-    for (field, values) in &found.observed.unknown.values {
+    for (field, values) in &inspection.observed.unknown.values {
         let names = values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
         written.left_out.push(format!(
             "`{}` on the platform also holds {names}, which this version does not know: the operator keeps it",
@@ -74,13 +74,13 @@ pub(super) fn build_exported_spec(
     }
     written.drop_incomplete_groups();
     written.reference_images(images);
-    written
-        .left_out
-        .extend(found.unmapped.iter().map(|member| format!("`{member}` of the platform has no field in this version")));
-    if matches!(found.observed.life, LifecycleState::Suspended) {
+    written.left_out.extend(
+        inspection.unmapped.iter().map(|member| format!("`{member}` of the platform has no field in this version")),
+    );
+    if matches!(inspection.observed.lifecycle, LifecycleState::Suspended) {
         written.spec["tenantState"] = json!("Suspended");
     }
-    written.tidy_up(kind);
+    written.normalise_spec(kind);
     written
 }
 
@@ -112,7 +112,7 @@ impl ExportedSpec {
             (value, _, _) => serde_json::from_str(&value.to_json()).unwrap_or_default(),
         };
         if *value != Value::Cleared
-            && let Some(why) = schemas.objection(kind, field, value)
+            && let Some(why) = schemas.undeclarable_reason(kind, field, value)
         {
             return self.left_out.push(format!(
                 "`{}` {why}: the platform holds {}",
@@ -124,16 +124,16 @@ impl ExportedSpec {
         set_at_path(&mut self.spec, field.path(), empty);
     }
 
-    fn note_unreadable(&mut self, field: Field, found: &TenantInspection) {
+    fn note_unreadable(&mut self, field: Field, inspection: &TenantInspection) {
         if field.value_type() == ValueType::Secret {
             // Reported once, with the host name that shows whether Duo is in use.
             return;
         }
-        if let Some(form) = found.observed.unknown.unreadable.get(&field) {
+        if let Some(form) = inspection.observed.unknown.unreadable.get(&field) {
             let why = format!("`{}` cannot be read from the platform: {form}", field.path());
             return self.left_out.push(why);
         }
-        if found.images.contains_key(&field) {
+        if inspection.images.contains_key(&field) {
             let why = format!(
                 "`{}` is set on the platform, which shows its address and not its content: add the file by hand",
                 field.path()
@@ -208,7 +208,7 @@ impl ExportedSpec {
     }
 
     /// Removes empty members.
-    fn tidy_up(&mut self, kind: TenantKind) {
+    fn normalise_spec(&mut self, kind: TenantKind) {
         prune_empty_members(&mut self.spec);
         if kind == TenantKind::Client {
             // An add-on only needs its package beside it if packages are declared at all.
@@ -248,7 +248,7 @@ mod tests {
             served_images: BTreeMap::new(),
             account_id: None,
             name: "Globex".to_owned(),
-            life: LifecycleState::Active,
+            lifecycle: LifecycleState::Active,
             mark: ObservedMark::None,
             values: seen.into(),
             created: None,
@@ -262,11 +262,11 @@ mod tests {
         TenantInspection { observed, images, unmapped: Vec::new() }
     }
 
-    fn export_client_spec(found: &TenantInspection) -> ExportedSpec {
+    fn export_client_spec(inspection: &TenantInspection) -> ExportedSpec {
         let unchosen = NewTenantDefaults::new(false);
         build_exported_spec(
             TenantKind::Client,
-            found,
+            inspection,
             &BTreeMap::new(),
             &SpecContext { schemas: &DeclarableSchemas::new(), images: "images", unchosen },
         )

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{ProgressLine, print_note};
-use crate::cli::tenants;
+use crate::cli::tenant_rows;
 use crate::connect::{CallError, Place, PlatformClient, TenantInspection};
 use crate::plan::{Digest, Field, ImageRule, ObservedValue, TenantKind, UnknownAnswers, Value, judge_image};
 use crate::wire::WireTenantState;
@@ -78,7 +78,7 @@ pub(super) async fn read_all_partners(
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let failed = |error: &CallError| Failure::new(format!("platform `{}`: {error}", platform.host()));
-    let ids = match list_living_ids(platform, &place).await {
+    let ids = match list_unterminated_ids(platform, &place).await {
         Ok(ids) => ids,
         Err(CallError::Unsupported { .. } | CallError::NotFound { .. }) => {
             print_note(
@@ -137,8 +137,8 @@ async fn read_partner_tenants(
     Ok(Some(PartnerTenants { id: id.to_owned(), partner: own.found.pop(), clients, left_out: own.left_out }))
 }
 
-async fn list_living_ids(platform: &PlatformClient, place: &Place) -> Result<Vec<String>, CallError> {
-    let rows = tenants::list_tenant_rows(platform, place).await?;
+async fn list_unterminated_ids(platform: &PlatformClient, place: &Place) -> Result<Vec<String>, CallError> {
+    let rows = tenant_rows::list_tenant_rows(platform, place).await?;
     let mut living: Vec<_> = rows.values().filter(|row| row.status != Some(WireTenantState::Terminated)).collect();
     living.sort_by_key(|row| (row.id, row.unique_id.clone()));
     Ok(living.into_iter().map(|row| row.unique_id.clone()).collect())
@@ -166,7 +166,7 @@ impl TenantReads {
 
 async fn read_clients(platform: &PlatformClient, partner: &str) -> Result<TenantReads, CallError> {
     let place = Place::Clients { msp: partner.to_owned() };
-    let ids = list_living_ids(platform, &place).await?;
+    let ids = list_unterminated_ids(platform, &place).await?;
     let mut progress = ProgressLine::begin("clients read");
     let all = ids.len();
     let mut reads =
@@ -199,7 +199,7 @@ async fn read_tenant(platform: &PlatformClient, place: &Place, id: &str) -> Resu
                 observed.values.insert(*field, ObservedValue::Unreadable);
             }
             // Nothing is known about the image, and the files of an earlier export have it.
-            Err(error) if error.is_of_connection() => return Err(error),
+            Err(error) if error.is_connection_error() => return Err(error),
             // One refused or broken file must not keep a partner out of the export.
             Err(error) => {
                 observed.values.insert(*field, ObservedValue::Unreadable);

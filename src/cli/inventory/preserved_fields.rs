@@ -11,7 +11,7 @@ use crate::object::TenantResource;
 /// Field managers with which people edit single fields beside their manifests; a browser is that of a console. Fields
 /// of any other manager are assumed to go with the manifest: a tool that merges removes what it wrote. A plan that
 /// shows too much is noticed, one that hides a write is not.
-const BY_HAND: [&str; 4] = [FIELD_MANAGER, "kubectl-edit", "kubectl-patch", "Mozilla"];
+const MANUALLY_WRITTEN_FIELDS: [&str; 4] = [FIELD_MANAGER, "kubectl-edit", "kubectl-patch", "Mozilla"];
 
 /// Annotation in which a client-side apply keeps what it applied. The next apply removes what was there and is no
 /// longer in the manifest, no matter who wrote it since.
@@ -19,16 +19,19 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Adds to a declared object the fields of the cluster's object that an apply keeps. An apply only removes what an
 /// apply wrote.
-pub(super) fn preserve_cluster_fields<K: TenantResource>(declared: &mut K, there: &K) {
-    let is_by_hand =
-        |entry: &&ManagedFieldsEntry| entry.manager.as_deref().is_some_and(|manager| BY_HAND.contains(&manager));
-    let updates = there.managed_fields().iter().filter(|entry| entry.operation.as_deref() != Some("Apply"));
+pub(super) fn preserve_cluster_fields<K: TenantResource>(declared: &mut K, cluster_object: &K) {
+    let is_by_hand = |entry: &&ManagedFieldsEntry| {
+        entry.manager.as_deref().is_some_and(|manager| MANUALLY_WRITTEN_FIELDS.contains(&manager))
+    };
+    let updates = cluster_object.managed_fields().iter().filter(|entry| entry.operation.as_deref() != Some("Apply"));
     let (by_hand, merged): (Vec<_>, Vec<_>) = updates.partition(is_by_hand);
     let spec = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref()?.0.get("f:spec").cloned();
     let written: Vec<Value> = by_hand.into_iter().filter_map(spec).collect();
     let mut gone: Vec<Value> = merged.into_iter().filter_map(spec).collect();
-    gone.extend(last_applied(there));
-    let (Ok(mut object), Ok(there)) = (serde_json::to_value(&*declared), serde_json::to_value(there)) else { return };
+    gone.extend(last_applied(cluster_object));
+    let (Ok(mut object), Ok(there)) = (serde_json::to_value(&*declared), serde_json::to_value(cluster_object)) else {
+        return;
+    };
     for owned in &written {
         let fields = OwnedFields { owned, removed: gone.iter().collect() };
         copy_owned_members(&mut object["spec"], &there["spec"], &fields);
@@ -39,8 +42,8 @@ pub(super) fn preserve_cluster_fields<K: TenantResource>(declared: &mut K, there
 }
 
 /// Returns the spec of the last client-side apply, in the form of `managedFields`.
-fn last_applied<K: TenantResource>(there: &K) -> Option<Value> {
-    let applied: Value = serde_json::from_str(there.annotations().get(LAST_APPLIED)?).ok()?;
+fn last_applied<K: TenantResource>(cluster_object: &K) -> Option<Value> {
+    let applied: Value = serde_json::from_str(cluster_object.annotations().get(LAST_APPLIED)?).ok()?;
     applied.get("spec").map(fields)
 }
 

@@ -22,7 +22,7 @@ pub(super) fn find_misread_scalars(document: &YamlDocument, schema: &KindSchema,
         let ScalarPosition { line, column, is_null } = *scalar;
         schema.schema_at(path).filter(|node| node["type"] == "string" || is_int_or_string(node))?;
         let text = *lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
-        let word = if is_null { comment_value(text, path) } else { Some(word_at(text, column)) }?;
+        let word = if is_null { comment_value(text, path) } else { Some(token_at(text, column)) }?;
         let what = if is_null { "a comment" } else { yaml_1_1_meaning(&word)? };
         let message = format!("`{word}` without quotes is {what}: write `\"{word}\"`");
         Some(MisreadScalar { path: path.clone(), line, column, message })
@@ -39,7 +39,7 @@ fn comment_value(line: &str, path: &str) -> Option<String> {
 }
 
 /// Returns the plain word at a column; empty for quoted words, blocks, aliases and tags.
-fn word_at(line: &str, column: u64) -> String {
+fn token_at(line: &str, column: u64) -> String {
     let skipped = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
     let rest: String = line.chars().skip(skipped).collect();
     if rest.starts_with(['"', '\'', '|', '>', '*', '&', '!']) {
@@ -133,7 +133,7 @@ mod tests {
             ("  city: |", 9, ""),
             ("  city: *one", 9, ""),
         ] {
-            assert_eq!(word_at(line, column), word, "{line}");
+            assert_eq!(token_at(line, column), word, "{line}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::manifest::{DeclaredObject, Manifests, ObjectKey};
 use crate::connect::Connection;
 use crate::object::{
     NamespacePermission, ParentRef, SecretSnapshot, SpecSources, TenantResource, connection_secret, image_references,
-    namespace, namespace_not_allowed, namespace_permission, requested_adoption, resolve_desired_tenant,
+    namespace, namespace_not_allowed_outcome, namespace_permission, requested_adoption, resolve_desired_tenant,
     secret_references,
 };
 use crate::plan::{
@@ -26,16 +26,16 @@ const VALID_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x
 
 /// Adds the findings, and returns the names that the input does not hold.
 pub(super) fn check_manifests(manifests: &Manifests, findings: &mut Vec<LintFinding>) -> Vec<String> {
-    let mut judge = SemanticChecker { manifests, findings, unknown: BTreeSet::new(), claims: BTreeMap::new() };
+    let mut checker = SemanticChecker { manifests, findings, unknown: BTreeSet::new(), claims: BTreeMap::new() };
     for partner in &manifests.partners {
-        judge.check_object(partner, None);
-        judge.check_client_defaults(partner);
+        checker.check_object(partner, None);
+        checker.check_client_defaults(partner);
     }
     for client in &manifests.clients {
-        let partner = judge.partner_of(client);
-        judge.check_object(client, partner);
+        let partner = checker.partner_of(client);
+        checker.check_object(client, partner);
     }
-    judge.unknown.into_iter().collect()
+    checker.unknown.into_iter().collect()
 }
 
 struct SemanticChecker<'a> {
@@ -49,14 +49,14 @@ struct SemanticChecker<'a> {
 impl<'a> SemanticChecker<'a> {
     fn add_finding<K: TenantResource>(
         &mut self,
-        mistake: LintRule,
+        rule: LintRule,
         declared: &DeclaredObject<K>,
         path: &str,
         message: String,
     ) {
         let failure = Failure::new(message).about(object_label(&declared.object)).at(&declared.location_of(path));
         let path = (!path.is_empty()).then(|| path.to_owned());
-        self.findings.push(LintFinding { path, ..LintFinding::new(mistake, failure) });
+        self.findings.push(LintFinding { path, ..LintFinding::new(rule, failure) });
     }
 
     fn check_object<K: TenantResource>(&mut self, declared: &DeclaredObject<K>, partner: Option<&'a Partner>) {
@@ -79,7 +79,7 @@ impl<'a> SemanticChecker<'a> {
         }
         let sources = SpecSources { partner, references: &material, default_references: defaults_material };
         match resolve_desired_tenant(object, sources, "")
-            .map(|desired| desired.refuse_future_password_reset(crate::clock::now()))
+            .map(|desired| desired.drop_future_password_reset(crate::clock::now()))
         {
             Ok(desired) => self.add_invalid(declared, &desired.effective.refused, "spec"),
             Err(PassOutcome::Refused(_, message)) => {
@@ -153,7 +153,9 @@ impl<'a> SemanticChecker<'a> {
                 Some(partner)
             }
             NamespacePermission::Denied => {
-                if let PassOutcome::Unresolved(_, message) = namespace_not_allowed(&partner_namespace, &name, &own) {
+                if let PassOutcome::Unresolved(_, message) =
+                    namespace_not_allowed_outcome(&partner_namespace, &name, &own)
+                {
                     self.add_finding(LintRule::Reference, declared, "spec.partnerRef", message);
                 }
                 None

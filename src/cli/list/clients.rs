@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use super::{ListRow, partners_place};
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, ProgressLine};
-use crate::cli::tenants;
+use crate::cli::tenant_rows;
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::wire::{TenantSearchItem, WireTenantState};
 
@@ -24,7 +24,7 @@ impl<'a> PartnerFilter<'a> {
     }
 
     /// Returns the failure for a partner that no platform has.
-    pub(super) fn not_found_failure(&self) -> Option<Failure> {
+    pub(super) fn missing_partner_failure(&self) -> Option<Failure> {
         let wanted = self.wanted.filter(|_| !self.is_found)?;
         let message = format!(
             "there is no partner `{wanted}`: correct `--partner`, `kubectl tenantry list partners --status all` shows their names and ids"
@@ -49,15 +49,15 @@ struct ListedPartner {
 /// listed.
 pub(super) async fn list_clients(
     platform: &PlatformClient,
-    sought: &mut PartnerFilter<'_>,
+    filter: &mut PartnerFilter<'_>,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<ListRow>, CallError> {
-    let asked = select_partners(platform, sought, failures).await?;
+    let asked = select_partners(platform, filter, failures).await?;
     let mut progress = ProgressLine::begin("partners looked through");
     let mut rows = Vec::new();
     let answers = asked.iter().map(|asked| async move {
         let place = Place::Clients { msp: asked.id.clone() };
-        (asked, tenants::list_tenant_rows(platform, &place).await)
+        (asked, tenant_rows::list_tenant_rows(platform, &place).await)
     });
     let mut answers = futures::stream::iter(answers).buffer_unordered(CONCURRENT_LISTS);
     while let Some((ListedPartner { id, is_active }, answer)) = answers.next().await {
@@ -80,28 +80,28 @@ pub(super) async fn list_clients(
 /// Returns the partners to query: all that are not terminated, or the requested one.
 async fn select_partners(
     platform: &PlatformClient,
-    sought: &mut PartnerFilter<'_>,
+    filter: &mut PartnerFilter<'_>,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<ListedPartner>, CallError> {
-    let found = match tenants::list_tenant_rows(platform, &partners_place(platform)).await {
+    let found = match tenant_rows::list_tenant_rows(platform, &partners_place(platform)).await {
         Ok(found) => found,
         // If the API has no partners, the credential's own tenant is the only one, and another one is queried by its
         // id.
         Err(CallError::Unsupported { .. } | CallError::NotFound { .. }) => {
-            sought.is_found = true;
-            let id = sought.wanted.unwrap_or(platform.tenant_id()).to_owned();
+            filter.is_found = true;
+            let id = filter.wanted.unwrap_or(platform.tenant_id()).to_owned();
             return Ok(vec![ListedPartner { id, is_active: true }]);
         }
         Err(error) => return Err(error),
     };
     let mut asked = Vec::new();
-    let wanted: Vec<&TenantSearchItem> = found.values().filter(|item| sought.matches_item(item)).collect();
-    sought.is_found |= !wanted.is_empty();
+    let wanted: Vec<&TenantSearchItem> = found.values().filter(|item| filter.matches_item(item)).collect();
+    filter.is_found |= !wanted.is_empty();
     for item in wanted {
         let TenantSearchItem { unique_id: id, status, activated, .. } = item;
         if *status != Some(WireTenantState::Terminated) {
             asked.push(ListedPartner { id: id.clone(), is_active: *activated });
-        } else if sought.wanted.is_some() {
+        } else if filter.wanted.is_some() {
             let message = format!("partner `{id}` was terminated, and its clients with it: name another `--partner`");
             failures.push(Failure::new(message));
         }

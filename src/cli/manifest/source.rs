@@ -201,8 +201,8 @@ async fn build_kustomization(folder: &Path) -> Result<String, Failure> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("`kubectl kustomize {}` failed: {}", folder.display(), said.trim())))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(format!("`kubectl kustomize {}` failed: {}", folder.display(), stderr.trim())))
 }
 
 #[cfg(test)]

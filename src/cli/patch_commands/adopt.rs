@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ObjectPatch, patch_object, pause_notice, status_hint};
 use crate::api::AdoptionPolicy;
 use crate::cli::cluster::ClusterFlags;
-use crate::cli::complete;
+use crate::cli::completion_candidates;
 use crate::cli::failure::Failure;
 use crate::cli::object_arg::{AnyObject, ObjectArg, connect_required};
 use crate::cli::optimistic_patch::WriteFlags;
@@ -23,7 +23,7 @@ use crate::object::{TenantResource, unique_id};
 )]
 pub(crate) struct AdoptFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Unique id of the tenant, as `kubectl tenantry list` and `kubectl tenantry unmanaged` show it.
     #[arg(long, value_name = "ID")]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ObjectPatch, confirm_at_terminal, patch_object, pause_notice, status_hint};
 use crate::api::PlanStatus;
 use crate::cli::cluster::{Cluster, ClusterFlags};
-use crate::cli::complete;
+use crate::cli::completion_candidates;
 use crate::cli::failure::Failure;
 use crate::cli::inventory::object_label;
 use crate::cli::object_arg::{AnyObject, ObjectArg, connect_required};
@@ -25,7 +25,7 @@ use crate::object::TenantResource;
 )]
 pub(crate) struct ApproveFlags {
     /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
-    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Hash of the plan that was read before; another one is refused.
     #[arg(long, value_name = "HASH")]

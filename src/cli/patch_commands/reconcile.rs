@@ -10,7 +10,7 @@ use super::{ObjectPatch, patch_object, status_hint};
 use crate::api::{ConditionType, RECONCILE_REQUESTED_AT};
 use crate::cli::cluster::{Cluster, ClusterFlags};
 use crate::cli::failure::Failure;
-use crate::cli::inventory::{object_label, unsupported_failure};
+use crate::cli::inventory::{not_understood_failure, object_label};
 use crate::cli::leader::read_leaders;
 use crate::cli::object_arg::{AnyObject, connect_required};
 use crate::cli::optimistic_patch::{DryRun, WriteFlags};
@@ -124,7 +124,7 @@ impl ReconcileRequest {
             let Some(found) = objects.get_opt(&object.name_any()).await? else {
                 return output::print(&format!("{} has gone\n", object_label(object)));
             };
-            let found = found.into_understood().map_err(|other| unsupported_failure(K::KIND, &other))?;
+            let found = found.into_understood().map_err(|other| not_understood_failure(K::KIND, &other))?;
             if self.is_handled(last_handled_request(&found), last_handled_request(object)) {
                 return output::print(&format!("{}: {}\n", object_label(object), readiness_summary(&found)));
             }
@@ -144,11 +144,11 @@ impl ReconcileRequest {
 
 fn readiness_summary<K: TenantResource>(object: &K) -> String {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let told = [ConditionType::Paused, ConditionType::Ready].into_iter().find_map(|kind| {
+    let condition = [ConditionType::Paused, ConditionType::Ready].into_iter().find_map(|kind| {
         let found = conditions.iter().find(|one| one.type_ == kind.name());
         found.filter(|one| kind == ConditionType::Ready || one.status == "True")
     });
-    told.map_or_else(
+    condition.map_or_else(
         || "nothing is known of it yet".to_owned(),
         |one| {
             let message = if one.status == "True" && one.type_ == "Ready" { "" } else { one.message.as_str() };

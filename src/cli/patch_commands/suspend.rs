@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ObjectPatch, confirm_at_terminal, patch_object, pause_notice, status_hint};
 use crate::api::{ApprovalMode, ManagementMode, TenantState};
 use crate::cli::cluster::ClusterFlags;
-use crate::cli::complete;
+use crate::cli::completion_candidates;
 use crate::cli::failure::Failure;
 use crate::cli::inventory::object_label;
 use crate::cli::object_arg::{AnyObject, ObjectArg, connect_required};
@@ -25,7 +25,7 @@ use crate::plan::TenantKind;
 )]
 pub(crate) struct SuspendFlags {
     /// The object, as `partner/NAME` or `client/NAME`.
-    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     /// Do not ask.
     #[arg(short, long)]
@@ -41,7 +41,7 @@ pub(crate) struct SuspendFlags {
 #[command(after_help = "Example:\n  kubectl tenantry activate client/globex")]
 pub(crate) struct ActivateFlags {
     /// The object, as `partner/NAME` or `client/NAME`.
-    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
+    #[arg(value_name = "KIND/NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(completion_candidates::objects))]
     object: Vec<String>,
     #[command(flatten)]
     write: WriteFlags,

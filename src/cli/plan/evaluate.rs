@@ -8,19 +8,19 @@ use super::row::{PlanRow, PlannedAction, planned_requests};
 use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, Reason};
 use crate::cli::cluster::Cluster;
 use crate::cli::inventory::{Inventory, InventoryObject};
-use crate::cli::tenants::{TenantRows, observe_from_row};
-use crate::connect::{Freshness, Place, PlatformClient};
+use crate::cli::tenant_rows::{TenantRows, observe_from_row};
+use crate::connect::{ListFreshness, Place, PlatformClient};
 use crate::object::{
-    Lookup, ParentRef, TenantResource, adoption_target_not_found, check_own_connection, check_pinned_connection,
-    check_recorded_tenant, drift_policy, find_misspelt_value, is_adoption_recorded, is_deleting, load_image_digests,
-    lookup_tenant, management_mode, needs_branding, platform_error_outcome, read_living_tenant,
-    refuse_create_after_hand_over, refuse_foreign_tenant, refuse_hidden_extensions, refuse_under_deleting_partner,
-    requested_adoption, restrict_to_edits, tenant_of_other_namespace, unique_id,
+    Lookup, ParentRef, TenantResource, adoption_target_missing_outcome, check_own_connection, check_pinned_connection,
+    check_recorded_tenant, drift_policy, ensure_extensions_not_hidden, ensure_not_foreign, ensure_not_handed_over,
+    ensure_partner_not_deleting, find_misspelt_value, is_adoption_recorded, is_deleting, load_image_digests,
+    lookup_tenant, management_mode, needs_branding, other_namespace_outcome, platform_error_outcome,
+    read_unterminated_tenant, requested_adoption, restrict_to_edits, unique_id,
 };
 use crate::plan::{
-    DesiredTenant, EffectiveSettings, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, Owner, Ownership,
-    PassOutcome, Plan, PlanStep, Proposal, TenantKind, WriteRecord, check_adoption, diff, is_awaiting_approval,
-    needs_approval, propose_plan,
+    DesiredTenant, EffectiveSettings, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, OwnerStatus,
+    Ownership, PassOutcome, Plan, PlanStep, Proposal, TenantKind, WriteRecord, check_adoption, diff,
+    is_awaiting_approval, needs_approval, propose_plan,
 };
 
 /// The context of a tenant before it is read.
@@ -38,7 +38,7 @@ pub(super) struct EvaluationContext<'a> {
     /// Objects of the manifests and of the cluster.
     pub(super) ground: &'a Inventory,
     /// Whether a flag named the platform.
-    pub(super) is_given: bool,
+    pub(super) has_connection_override: bool,
     /// Earlier writes, as status records them.
     pub(super) written: &'a WriteRecord,
     /// Paths whose declared value differs from the one that was last applied.
@@ -57,12 +57,12 @@ pub(super) struct Evaluation {
 pub(super) async fn evaluate_object<K: TenantResource>(
     subject: &InventoryObject<K>,
     prepared: &PreparedObject,
-    site: &EvaluationContext<'_>,
-    keeps: Result<(), PassOutcome>,
+    context: &EvaluationContext<'_>,
+    client_use_check: Result<(), PassOutcome>,
 ) -> Evaluation {
     let object = &subject.object;
     let mut row = PlanRow::from_object(subject);
-    if let Err(outcome) = check_connection(object, site) {
+    if let Err(outcome) = check_connection(object, context) {
         return Evaluation { row: row.with_outcome(outcome), observed: None };
     }
     row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
@@ -71,28 +71,28 @@ pub(super) async fn evaluate_object<K: TenantResource>(
     if is_deleting(object) {
         return Evaluation { row: plan_deleting_object(object, row), observed: None };
     }
-    match resolve_tenant(object, &prepared.desired, site).await {
+    match resolve_tenant(object, &prepared.desired, context).await {
         Err(outcome) => Evaluation { row: row.with_outcome(outcome), observed: None },
         Ok(ResolvedTenant { observed, is_adopted }) => {
-            if let Err(outcome) = keeps {
+            if let Err(outcome) = client_use_check {
                 return Evaluation { row: row.with_outcome(outcome), observed };
             }
-            plan_steps(object, &prepared.desired, observed.as_ref(), is_adopted, site, &mut row).await;
+            plan_steps(object, &prepared.desired, observed.as_ref(), is_adopted, context, &mut row).await;
             Evaluation { row, observed }
         }
     }
 }
 
 /// Verifies that the object may use the connection.
-fn check_connection<K: TenantResource>(object: &K, site: &EvaluationContext<'_>) -> Result<(), PassOutcome> {
-    if site.is_given {
+fn check_connection<K: TenantResource>(object: &K, context: &EvaluationContext<'_>) -> Result<(), PassOutcome> {
+    if context.has_connection_override {
         return Ok(());
     }
-    let (host, account) = (site.platform.host(), site.platform.tenant_id());
+    let (host, account) = (context.platform.host(), context.platform.tenant_id());
     if matches!(object.parent(), ParentRef::Object(..)) {
-        check_own_connection(object, (&host, account), site.partner)?;
+        check_own_connection(object, (&host, account), context.partner)?;
     }
-    check_pinned_connection(object, &host, account, &site.place)
+    check_pinned_connection(object, &host, account, &context.place)
 }
 
 /// Plans an object whose Partner does not exist yet, so that its tenant cannot exist either.
@@ -103,7 +103,7 @@ pub(super) async fn plan_under_new_partner<K: TenantResource>(
     let mut row = PlanRow::from_object(subject);
     let PreparedObject { desired, notes, .. } = prepared;
     if let Some(id) = requested_adoption(&subject.object).and_then(|adoption| adoption.unique_id.as_deref()) {
-        return row.with_outcome(adoption_target_not_found(&subject.object, id));
+        return row.with_outcome(adoption_target_missing_outcome(&subject.object, id));
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
@@ -121,11 +121,11 @@ pub(super) async fn plan_under_new_partner<K: TenantResource>(
 /// Plans an object that is being deleted. The operator has already published what it does and what it waits for.
 fn plan_deleting_object<K: TenantResource>(object: &K, mut row: PlanRow) -> PlanRow {
     let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let told = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
+    let condition = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
         conditions.iter().find(|one| one.type_ == kind.name() && (kind == ConditionType::Ready || one.status == "True"))
     });
     row.action = PlannedAction::End;
-    row.message = Some(told.map_or_else(
+    row.message = Some(condition.map_or_else(
         || "the object is being deleted".to_owned(),
         |told| format!("the object is being deleted ({}): {}", told.reason, told.message),
     ));
@@ -138,10 +138,10 @@ async fn plan_steps<K: TenantResource>(
     desired: &DesiredTenant,
     observed: Option<&ObservedTenant>,
     is_adopted: bool,
-    site: &EvaluationContext<'_>,
+    context: &EvaluationContext<'_>,
     row: &mut PlanRow,
 ) {
-    let whole = diff(desired, observed, site.written);
+    let whole = diff(desired, observed, context.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
     add_notes(&whole, row);
     if management_mode(object) == ManagementMode::Observe {
@@ -152,11 +152,11 @@ async fn plan_steps<K: TenantResource>(
         return;
     }
     let mut plan = match (drift_policy(object), observed) {
-        (DriftPolicy::Report, Some(_)) => restrict_to_edits(whole, site.edited),
+        (DriftPolicy::Report, Some(_)) => restrict_to_edits(whole, context.edited),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
     };
     if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
-        && site.cluster.is_none()
+        && context.cluster.is_none()
     {
         drop_undecidable_changes(&mut plan, observed, row);
         if drift_policy(object) == DriftPolicy::Report {
@@ -164,7 +164,7 @@ async fn plan_steps<K: TenantResource>(
             row.notes.push(note.to_owned());
         }
     }
-    if let Err(message) = misspelling_message(&plan, desired, site.platform, &mut *row).await {
+    if let Err(message) = misspelling_message(&plan, desired, context.platform, &mut *row).await {
         *row = row.clone().into_refused(Reason::InvalidValue.name(), message);
         return;
     }
@@ -172,9 +172,9 @@ async fn plan_steps<K: TenantResource>(
     row.requests = planned_requests(&plan, desired, observed);
     // The hash covers the UID, which only the cluster assigns.
     let is_known = !desired.mark.uid.is_empty();
-    let proposal = is_known.then(|| propose_plan(desired, observed, &plan, site.place.parent_id()));
+    let proposal = is_known.then(|| propose_plan(desired, observed, &plan, context.place.parent_id()));
     apply_approval(object, &plan, proposal, row);
-    let is_stopped = site
+    let is_stopped = context
         .partner
         .and_then(|partner| partner.status.as_ref())
         .is_some_and(|status| status.phase == Some(crate::api::TenantPhase::Suspended));
@@ -279,38 +279,40 @@ struct ResolvedTenant {
 async fn resolve_tenant<K: TenantResource>(
     object: &K,
     desired: &DesiredTenant,
-    site: &EvaluationContext<'_>,
+    context: &EvaluationContext<'_>,
 ) -> Result<ResolvedTenant, PassOutcome> {
-    let extensions = has_extensions::<K>(site.platform).await?;
-    refuse_hidden_extensions(object, site.partner, (&site.platform.host(), extensions))?;
+    let extensions = has_extensions::<K>(context.platform).await?;
+    ensure_extensions_not_hidden(object, context.partner, (&context.platform.host(), extensions))?;
     if management_mode(object) == ManagementMode::Observe {
         let id = object.adoption().and_then(|adoption| adoption.unique_id.as_deref()).unwrap_or_default();
-        let observed = observe_tenant(object, id, (desired, site)).await?;
-        let asking = OwnershipQuery { observed: &observed, ours: &desired.mark, take_from: None, site };
+        let observed = observe_tenant(object, id, (desired, context)).await?;
+        let asking = OwnershipQuery { observed: &observed, ours: &desired.mark, take_from: None, site: context };
         if asking.is_owned_in_other_namespace::<K>().await {
-            return Err(tenant_of_other_namespace(id));
+            return Err(other_namespace_outcome(id));
         }
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
     if let Some(adoption) = requested_adoption(object) {
-        return resolve_adoption(object, adoption, desired, site).await;
+        return resolve_adoption(object, adoption, desired, context).await;
     }
     if let Some(id) = unique_id(object) {
-        let observed = observe_tenant(object, id, (desired, site)).await?;
+        let observed = observe_tenant(object, id, (desired, context)).await?;
         let is_unmarked = observed.mark == ObservedMark::None && extensions;
         check_recorded_tenant(object, &observed, is_unmarked, &desired.mark)?;
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
-    let id = match lookup_tenant(object, site.platform, &site.place, Freshness::Burst, &desired.mark.cluster).await? {
+    let id = match lookup_tenant(object, context.platform, &context.place, ListFreshness::Recent, &desired.mark.cluster)
+        .await?
+    {
         Lookup::NotFound => {
-            refuse_create_after_hand_over(object)?;
-            refuse_under_deleting_partner(site.partner)?;
+            ensure_not_handed_over(object)?;
+            ensure_partner_not_deleting(context.partner)?;
             return Ok(ResolvedTenant { observed: None, is_adopted: false });
         }
         Lookup::Owned(id) | Lookup::Reattach(id) => id,
     };
-    let observed = observe_tenant(object, &id, (desired, site)).await?;
-    refuse_foreign_tenant(object, &observed, &desired.mark)?;
+    let observed = observe_tenant(object, &id, (desired, context)).await?;
+    ensure_not_foreign(object, &observed, &desired.mark)?;
     Ok(ResolvedTenant { observed: Some(observed), is_adopted: false })
 }
 
@@ -318,22 +320,22 @@ async fn resolve_adoption<K: TenantResource>(
     object: &K,
     adoption: &Adoption,
     desired: &DesiredTenant,
-    site: &EvaluationContext<'_>,
+    context: &EvaluationContext<'_>,
 ) -> Result<ResolvedTenant, PassOutcome> {
     let id = adoption.unique_id.as_deref().unwrap_or_default();
-    let observed = observe_tenant(object, id, (desired, site)).await?;
+    let observed = observe_tenant(object, id, (desired, context)).await?;
     let ours = &desired.mark;
     let is_noted = is_adoption_recorded(object, &observed, ours);
     if is_noted && !observed.mark.is_foreign(ours) {
         return Ok(ResolvedTenant { observed: Some(observed), is_adopted: false });
     }
-    let owner = OwnershipQuery { observed: &observed, ours, take_from: adoption.take_from.as_deref(), site }
+    let owner = OwnershipQuery { observed: &observed, ours, take_from: adoption.take_from.as_deref(), site: context }
         .find_owner::<K>()
         .await;
-    if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
-        refuse_foreign_tenant(object, &observed, ours)?;
+    if object.hand_over().is_some() || is_noted && owner != OwnerStatus::HandsOver {
+        ensure_not_foreign(object, &observed, ours)?;
     }
-    let plan = diff(desired, Some(&observed), site.written);
+    let plan = diff(desired, Some(&observed), context.written);
     check_adoption(adoption, ours, Ownership { observed_mark: &observed.mark, owner }, &plan)
         .map_err(|(reason, message)| PassOutcome::Refused(reason, message))?;
     Ok(ResolvedTenant { observed: Some(observed), is_adopted: true })
@@ -351,14 +353,15 @@ async fn observe_tenant<K: TenantResource>(
 ) -> Result<ObservedTenant, PassOutcome> {
     let row = site.rows.as_ref().and_then(|rows| rows.get(id));
     if let Some(observed) = row.and_then(|row| observe_from_row(object, desired, row))
-        && observed.life != LifecycleState::Terminated
+        && observed.lifecycle != LifecycleState::Terminated
         && diff(desired, Some(&observed), site.written) == Plan::default()
     {
         return Ok(observed);
     }
     let failed = |error| platform_error_outcome(K::KIND, &error);
-    let read = read_living_tenant(site.platform, &site.place, (id, needs_branding(desired))).await.map_err(failed)?;
-    let mut observed = read.ok_or_else(|| adoption_target_not_found(object, id))?;
+    let read =
+        read_unterminated_tenant(site.platform, &site.place, (id, needs_branding(desired))).await.map_err(failed)?;
+    let mut observed = read.ok_or_else(|| adoption_target_missing_outcome(object, id))?;
     load_image_digests(site.platform, &mut observed, desired, site.written).await.map_err(failed)?;
     Ok(observed)
 }

@@ -15,9 +15,9 @@ const CLOSING_RESERVE_BYTES: usize = 2_000;
 const MAX_OBJECT_BYTES: usize = 8_000;
 
 /// Renders the plan as a comment on a pull request. What needs a person comes first, so that it is not cut.
-pub(super) fn render_markdown(planned: &PlanReport) -> String {
-    let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary_line(planned));
-    for FailedPlatform { message, objects: behind } in failed_platforms(planned).iter().take(MAX_FAILED_PLATFORMS) {
+pub(super) fn render_markdown(report: &PlanReport) -> String {
+    let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary_line(report));
+    for FailedPlatform { message, objects: behind } in failed_platforms(report).iter().take(MAX_FAILED_PLATFORMS) {
         let _ = write!(
             text,
             "\n* not looked at: {}: {}\n",
@@ -25,7 +25,7 @@ pub(super) fn render_markdown(planned: &PlanReport) -> String {
             escape_markdown(message)
         );
     }
-    let shown = planned.objects.iter().filter(|row| row.action != PlannedAction::Unknown);
+    let shown = report.objects.iter().filter(|row| row.action != PlannedAction::Unknown);
     let mut rows: Vec<&PlanRow> =
         shown.filter(|row| row.action != PlannedAction::Nothing || !row.notes.is_empty()).collect();
     rows.sort_by_key(|row| urgency(row));

@@ -4,11 +4,11 @@ use kube::{Api, ResourceExt as _};
 
 use super::evaluate::EvaluationContext;
 use crate::cli::inventory::InventoryObject;
-use crate::connect::{Freshness, Place};
+use crate::connect::{ListFreshness, Place};
 use crate::object::{
     ObjectName, OwnerSearchScope, ParentRef, ParsedObject, RequestedTenant, TenantResource, judge_hand_over, namespace,
 };
-use crate::plan::{ObservedTenant, Owner, TenantKind};
+use crate::plan::{ObservedTenant, OwnerStatus, TenantKind};
 use crate::wire::Mark;
 
 /// An object that claims a tenant.
@@ -26,7 +26,7 @@ pub(super) struct OwnershipQuery<'a> {
 impl OwnershipQuery<'_> {
     /// Finds the other owner of the tenant. An owner that cannot be read counts as an existing one that hands nothing
     /// over.
-    pub(super) async fn find_owner<K: TenantResource>(&self) -> Owner {
+    pub(super) async fn find_owner<K: TenantResource>(&self) -> OwnerStatus {
         let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
         let claimed = RequestedTenant {
@@ -37,18 +37,18 @@ impl OwnershipQuery<'_> {
             take_from: *take_from,
         };
         match claimed.owner_search_scope() {
-            OwnerSearchScope::SameObject => Owner::Nobody,
-            OwnerSearchScope::OtherCluster => Owner::OtherCluster,
-            OwnerSearchScope::AtPlace(mark) if mark.kind != K::KIND.name() => Owner::KeepsTenant,
-            OwnerSearchScope::AtPlace(mark) => self.ask_owner_at::<K>(mark_place(mark)).await,
+            OwnerSearchScope::SameObject => OwnerStatus::Nobody,
+            OwnerSearchScope::OtherCluster => OwnerStatus::OtherCluster,
+            OwnerSearchScope::AtPlace(mark) if mark.kind != K::KIND.name() => OwnerStatus::KeepsTenant,
+            OwnerSearchScope::AtPlace(mark) => self.check_owner_at::<K>(mark_place(mark)).await,
             OwnerSearchScope::AnyObject => {
                 let mut known = site.ground.objects_of_kind::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 match known.find(|subject| claimed.is_owned_by(&subject.object)) {
-                    Some(InventoryObject { object, .. }) => self.ask_living_owner(object).await,
+                    Some(InventoryObject { object, .. }) => self.check_existing_owner(object).await,
                     None => match claimed.take_from_object() {
                         None => claimed.owner_if_not_found(),
-                        Some(spot) => match self.ask_owner_at::<K>(spot).await {
-                            Owner::Gone => claimed.owner_if_not_found(),
+                        Some(spot) => match self.check_owner_at::<K>(spot).await {
+                            OwnerStatus::Gone => claimed.owner_if_not_found(),
                             answer => answer,
                         },
                     },
@@ -71,7 +71,7 @@ impl OwnershipQuery<'_> {
         match claimed.owner_search_scope() {
             OwnerSearchScope::SameObject | OwnerSearchScope::OtherCluster => false,
             OwnerSearchScope::AtPlace(mark) if mark.namespace == ours.namespace => false,
-            OwnerSearchScope::AtPlace(mark) => self.ask_owner_at::<K>(mark_place(mark)).await != Owner::Gone,
+            OwnerSearchScope::AtPlace(mark) => self.check_owner_at::<K>(mark_place(mark)).await != OwnerStatus::Gone,
             OwnerSearchScope::AnyObject => {
                 let mut known = site.ground.objects_of_kind::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 let owner = known.find(|subject| claimed.is_owned_by(&subject.object));
@@ -80,24 +80,24 @@ impl OwnershipQuery<'_> {
         }
     }
 
-    async fn ask_owner_at<K: TenantResource>(&self, spot: ObjectName<'_>) -> Owner {
-        let ObjectName { namespace, name } = spot;
+    async fn check_owner_at<K: TenantResource>(&self, object_name: ObjectName<'_>) -> OwnerStatus {
+        let ObjectName { namespace, name } = object_name;
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(subject) = self.site.ground.objects_of_kind::<K>().and_then(|subjects| subjects.get(&key)) {
-            return self.ask_living_owner(&subject.object).await;
+            return self.check_existing_owner(&subject.object).await;
         }
-        let Some(cluster) = self.site.cluster else { return Owner::KeepsTenant };
+        let Some(cluster) = self.site.cluster else { return OwnerStatus::KeepsTenant };
         let found = Api::<ParsedObject<K>>::namespaced(cluster.client.clone(), namespace).get_opt(name).await;
         match found.map(|found| found.map(ParsedObject::into_understood)) {
-            Ok(None) => Owner::Gone,
-            Ok(Some(Ok(owner))) => self.ask_living_owner(&owner).await,
-            Ok(Some(Err(_))) | Err(_) => Owner::KeepsTenant,
+            Ok(None) => OwnerStatus::Gone,
+            Ok(Some(Ok(owner))) => self.check_existing_owner(&owner).await,
+            Ok(Some(Err(_))) | Err(_) => OwnerStatus::KeepsTenant,
         }
     }
 
-    async fn ask_living_owner<K: TenantResource>(&self, owner: &K) -> Owner {
+    async fn check_existing_owner<K: TenantResource>(&self, owner: &K) -> OwnerStatus {
         match judge_hand_over(owner, self.ours) {
-            Owner::HandsOver if self.has_clients(owner).await => Owner::HasClients,
+            OwnerStatus::HandsOver if self.has_clients(owner).await => OwnerStatus::HasClients,
             answer => answer,
         }
     }
@@ -117,7 +117,7 @@ impl OwnershipQuery<'_> {
         let under = Place::Clients { msp: observed.unique_id.clone() };
         !site
             .platform
-            .list_active_tenants(&under, Freshness::Burst)
+            .list_live_tenants(&under, ListFreshness::Recent)
             .await
             .is_ok_and(|living| living.display_names().next().is_none())
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 
+use super::api_validation::KindDefinitions;
+use super::attach_by_mark::attach_by_mark;
 use super::evaluate::{Evaluation, EvaluationContext, evaluate_object, plan_under_new_partner};
-use super::offline::attach_by_mark;
 use super::prepare::{self, PrepareResult, PreparedObject};
-use super::refusals::KindDefinitions;
 use super::row::{PlanRow, PlannedAction};
 use crate::api::TenantPhase;
 use crate::cli::connection::ConnectionOverride;
@@ -16,11 +16,11 @@ use crate::cli::inventory::{Inventory, InventoryObject};
 use crate::cli::manifest::ObjectKey;
 use crate::cli::object_platform::is_connection_error;
 use crate::cli::output::ProgressLine;
-use crate::cli::references::{ReferenceError, References};
-use crate::cli::tenants::{self, TenantRows};
+use crate::cli::references::{ReferenceError, ReferenceReader};
+use crate::cli::tenant_rows::{self, TenantRows};
 use crate::connect::{CallError, Place, PlatformClient};
 use crate::object::{
-    ParentRef, TenantResource, effective_settings, platform_error_outcome, refuse_dropping_used_packages,
+    ParentRef, TenantResource, effective_settings, ensure_no_used_package_dropped, platform_error_outcome,
     resolve_place, unique_id,
 };
 use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome};
@@ -45,52 +45,52 @@ struct Planner {
     definitions: KindDefinitions,
     /// The planned action of each Partner.
     actions: BTreeMap<ObjectKey, PlannedAction>,
-    references: References,
+    references: ReferenceReader,
     options: PlanOptions,
     cluster_id: String,
     lists: BTreeMap<(String, Place), Option<TenantRows>>,
     /// Why a platform could not be reached, by the fingerprint of its connection. It is not queried again.
-    failed_platforms: BTreeMap<Digest, PassOutcome>,
+    errors_by_platform: BTreeMap<Digest, PassOutcome>,
     /// Partners that could not be evaluated, and why.
     unknown_partners: BTreeMap<ObjectKey, (Option<&'static str>, String)>,
 }
 
 /// Returns the rows of all selected objects, in the order of their names.
 pub(super) async fn plan_all_objects(
-    ground: Inventory,
-    given: ConnectionOverride,
+    inventory: Inventory,
+    connection_override: ConnectionOverride,
     options: &PlanOptions,
 ) -> Result<Vec<PlanRow>, Vec<Failure>> {
-    let cluster_id = resolve_cluster_id(&ground, options).await?;
-    let references = References::new(&ground, given);
+    let cluster_id = resolve_cluster_id(&inventory, options).await?;
+    let references = ReferenceReader::new(&inventory, connection_override);
     let options = PlanOptions { cluster_id: options.cluster_id.clone(), read_all: options.read_all };
-    let mut survey = Planner {
-        ground,
+    let mut planner = Planner {
+        ground: inventory,
         definitions: KindDefinitions::new(),
         actions: BTreeMap::new(),
         references,
         options,
         cluster_id,
         lists: BTreeMap::new(),
-        failed_platforms: BTreeMap::new(),
+        errors_by_platform: BTreeMap::new(),
         unknown_partners: BTreeMap::new(),
     };
-    let mut partners = survey.prepare_partners().await;
-    let mut clients = survey.prepare_clients().await;
+    let mut partners = planner.prepare_partners().await;
+    let mut clients = planner.prepare_clients().await;
     let mut progress = ProgressLine::begin("tenants looked at");
     let all = partners.len() + clients.len();
-    let mut rows = survey.evaluate_partners(&mut partners, &clients, &mut progress, all).await?;
-    rows.extend(survey.evaluate_clients(&mut clients, &mut progress, all).await?);
+    let mut rows = planner.evaluate_partners(&mut partners, &clients, &mut progress, all).await?;
+    rows.extend(planner.evaluate_clients(&mut clients, &mut progress, all).await?);
     rows.sort_by(|one, other| (&one.namespace, other.kind, &one.name).cmp(&(&other.namespace, one.kind, &other.name)));
     Ok(rows)
 }
 
 /// Returns the cluster id that the operator puts into its marks; empty if it is not known.
-async fn resolve_cluster_id(ground: &Inventory, options: &PlanOptions) -> Result<String, Failure> {
+async fn resolve_cluster_id(inventory: &Inventory, options: &PlanOptions) -> Result<String, Failure> {
     if let Some(id) = &options.cluster_id {
         return Ok(id.clone());
     }
-    let Some(cluster) = &ground.cluster else { return Ok(String::new()) };
+    let Some(cluster) = &inventory.cluster else { return Ok(String::new()) };
     cluster.cluster_id().await?.ok_or_else(|| {
         Failure::new("the id of the cluster cannot be read (the UID of namespace `kube-system`): say `--cluster-id`, as the operator was told")
     })
@@ -125,35 +125,35 @@ impl Planner {
 
     async fn evaluate_partners(
         &mut self,
-        prepareds: &mut PrepareResults,
+        prepared_objects: &mut PrepareResults,
         clients: &PrepareResults,
         progress: &mut ProgressLine,
         all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
-        let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
+        let places = prepared_objects.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
             (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
         });
         let places: Vec<_> = places.collect();
         self.list_places(&places).await;
-        self.attach_partners_by_mark(prepareds)?;
-        let mut judged = Vec::new();
-        for (key, prepared) in &*prepareds {
+        self.attach_partners_by_mark(prepared_objects)?;
+        let mut evaluations = Vec::new();
+        for (key, prepared) in &*prepared_objects {
             let Some(subject) = self.ground.partners.get(key) else { continue };
             let keeps =
                 prepared.as_ref().map_or(Ok(()), |prepared| self.check_client_use(key, &prepared.desired, clients));
-            judged.push(self.evaluate_one(subject, prepared, keeps));
+            evaluations.push(self.evaluate_one(subject, prepared, keeps));
         }
-        let judged = evaluate_all(judged, progress, all).await;
+        let evaluations = evaluate_all(evaluations, progress, all).await;
         let mut rows = Vec::new();
-        for (key, judged) in prepareds.keys().zip(judged) {
+        for (key, judged) in prepared_objects.keys().zip(evaluations) {
             let Evaluation { mut row, observed } = judged;
             if let Some(subject) = self.ground.partners.get(key) {
-                row = self.definitions.refuse_if_invalid(subject, row);
+                row = self.definitions.with_api_validation(subject, row);
             }
             if let Some(subject) = self.ground.partners.get_mut(key)
                 && let Some(observed) = observed
             {
-                let is_stopped = observed.life != LifecycleState::Active
+                let is_stopped = observed.lifecycle != LifecycleState::Active
                     && row.action != PlannedAction::Activate
                     && !row.requests.iter().any(|request| request.step == "activate");
                 let status = subject.object.status_mut().get_or_insert_default();
@@ -188,17 +188,17 @@ impl Planner {
             }
             std::sync::Arc::new(client)
         });
-        refuse_dropping_used_packages(desired, &planned.collect::<Vec<_>>())
+        ensure_no_used_package_dropped(desired, &planned.collect::<Vec<_>>())
     }
 
     async fn evaluate_clients(
         &mut self,
-        prepareds: &mut PrepareResults,
+        prepared_objects: &mut PrepareResults,
         progress: &mut ProgressLine,
         all: usize,
     ) -> Result<Vec<PlanRow>, Failure> {
         let mut places = Vec::new();
-        for (key, prepared) in &*prepareds {
+        for (key, prepared) in &*prepared_objects {
             if let (Ok(prepared), Some(subject)) = (prepared, self.ground.clients.get(key))
                 && let Ok(place) = self.tenant_place(&subject.object, prepared)
             {
@@ -206,17 +206,17 @@ impl Planner {
             }
         }
         self.list_places(&places).await;
-        self.attach_clients_by_mark(prepareds)?;
-        let mut judged = Vec::new();
-        for (key, prepared) in &*prepareds {
+        self.attach_clients_by_mark(prepared_objects)?;
+        let mut evaluations = Vec::new();
+        for (key, prepared) in &*prepared_objects {
             let Some(subject) = self.ground.clients.get(key) else { continue };
-            judged.push(self.evaluate_one(subject, prepared, Ok(())));
+            evaluations.push(self.evaluate_one(subject, prepared, Ok(())));
         }
-        let judged = evaluate_all(judged, progress, all).await;
-        let subjects = prepareds.keys().filter_map(|key| self.ground.clients.get(key));
+        let evaluations = evaluate_all(evaluations, progress, all).await;
+        let subjects = prepared_objects.keys().filter_map(|key| self.ground.clients.get(key));
         Ok(subjects
-            .zip(judged)
-            .map(|(subject, judged)| self.definitions.refuse_if_invalid(subject, judged.row))
+            .zip(evaluations)
+            .map(|(subject, judged)| self.definitions.with_api_validation(subject, judged.row))
             .collect())
     }
 
@@ -231,7 +231,7 @@ impl Planner {
     }
 
     /// Returns why the Partner of an object could not be evaluated.
-    fn unknown_partner<K: TenantResource>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
+    fn failed_partner<K: TenantResource>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
         let ParentRef::Object(namespace, name) = object.parent() else { return None };
         self.unknown_partners.get(&(namespace, name))
     }
@@ -240,7 +240,7 @@ impl Planner {
         &self,
         subject: &InventoryObject<K>,
         prepared: &PrepareResult,
-        keeps: Result<(), PassOutcome>,
+        client_use_check: Result<(), PassOutcome>,
     ) -> Evaluation {
         let alone = |row| Evaluation { row, observed: None };
         let stopped = |outcome| alone(PlanRow::from_object(subject).with_outcome(outcome));
@@ -251,11 +251,11 @@ impl Planner {
             }
             Ok(prepared) => prepared,
         };
-        if let Some(outcome) = self.failed_platforms.get(&prepared.platform.fingerprint()) {
+        if let Some(outcome) = self.errors_by_platform.get(&prepared.platform.fingerprint()) {
             return stopped(outcome.clone());
         }
         match self.tenant_place(&subject.object, prepared) {
-            Err(_) if let Some((reason, message)) = self.unknown_partner(&subject.object) => {
+            Err(_) if let Some((reason, message)) = self.failed_partner(&subject.object) => {
                 alone(PlanRow::from_object(subject).into_unknown(*reason, message.clone()))
             }
             Err(_) if self.has_new_partner(&subject.object) && unique_id(&subject.object).is_none() => {
@@ -271,11 +271,11 @@ impl Planner {
                     partner: self.ground.partner_of(&subject.object),
                     cluster: self.ground.cluster.as_ref(),
                     ground: &self.ground,
-                    is_given: self.references.is_connection_named(),
+                    has_connection_override: self.references.has_connection_override(),
                     written: &prepared.written,
                     edited: &prepared.edited,
                 };
-                Box::pin(evaluate_object(subject, prepared, &site, keeps)).await
+                Box::pin(evaluate_object(subject, prepared, &site, client_use_check)).await
             }
         }
     }
@@ -289,13 +289,14 @@ impl Planner {
         let is_needed = self.ground.cluster.is_none();
         for ((host, place), (count, platform)) in counts {
             let is_wanted = is_needed || count > MAX_UNLISTED_TENANTS && !self.options.read_all;
-            if !is_wanted || self.failed_platforms.contains_key(&platform.fingerprint()) {
+            if !is_wanted || self.errors_by_platform.contains_key(&platform.fingerprint()) {
                 continue;
             }
             match list_tenant_rows(platform, place).await {
                 Ok(rows) => drop(self.lists.insert((host, place.clone()), rows)),
                 Err(error) if is_connection_error(&error) => {
-                    self.failed_platforms.insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
+                    self.errors_by_platform
+                        .insert(platform.fingerprint(), platform_error_outcome(place.kind(), &error));
                 }
                 // Only this place cannot be listed: each of its objects is evaluated by its own read.
                 Err(_) => drop(self.lists.insert((host, place.clone()), None)),
@@ -303,11 +304,11 @@ impl Planner {
         }
     }
 
-    fn attach_partners_by_mark(&mut self, prepareds: &mut PrepareResults) -> Result<(), Failure> {
+    fn attach_partners_by_mark(&mut self, prepared_objects: &mut PrepareResults) -> Result<(), Failure> {
         if self.ground.cluster.is_some() {
             return Ok(());
         }
-        for (key, prepared) in prepareds {
+        for (key, prepared) in prepared_objects {
             let (Ok(prepared), Some(subject)) = (prepared, self.ground.partners.get_mut(key)) else { continue };
             let sp = prepared.platform.tenant_id().to_owned();
             let place = Place::Partners { sp };
@@ -318,11 +319,11 @@ impl Planner {
         Ok(())
     }
 
-    fn attach_clients_by_mark(&mut self, prepareds: &mut PrepareResults) -> Result<(), Failure> {
+    fn attach_clients_by_mark(&mut self, prepared_objects: &mut PrepareResults) -> Result<(), Failure> {
         if self.ground.cluster.is_some() {
             return Ok(());
         }
-        for (key, prepared) in prepareds {
+        for (key, prepared) in prepared_objects {
             let Ok(prepared) = prepared else { continue };
             let Some(mut subject) = self.ground.clients.remove(key) else { continue };
             let place = self.tenant_place(&subject.object, prepared);
@@ -342,7 +343,11 @@ impl Planner {
 
 /// Lists the rows of a place. Returns `None` if they prove nothing.
 async fn list_tenant_rows(platform: &PlatformClient, place: &Place) -> Result<Option<TenantRows>, CallError> {
-    if platform.has_extensions().await? { tenants::list_tenant_rows(platform, place).await.map(Some) } else { Ok(None) }
+    if platform.has_extensions().await? {
+        tenant_rows::list_tenant_rows(platform, place).await.map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<ObjectKey> {
@@ -351,12 +356,12 @@ fn selected_keys<K>(subjects: &BTreeMap<ObjectKey, InventoryObject<K>>) -> Vec<O
 
 /// Evaluates all objects, several at the same time, and keeps their order.
 async fn evaluate_all(
-    judged: Vec<impl Future<Output = Evaluation>>,
+    evaluations: Vec<impl Future<Output = Evaluation>>,
     progress: &mut ProgressLine,
     all: usize,
 ) -> Vec<Evaluation> {
     let mut done = Vec::new();
-    let mut judged = futures::stream::iter(judged).buffered(CONCURRENT_EVALUATIONS);
+    let mut judged = futures::stream::iter(evaluations).buffered(CONCURRENT_EVALUATIONS);
     while let Some(one) = judged.next().await {
         progress.count_one(all);
         done.push(one);

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use crate::api::{Partner, TenantClient};
 use crate::cli::failure::Failure;
 use crate::cli::inventory::{Inventory, InventoryObject, object_label};
-use crate::cli::references::{ReferenceError, References, has_namespace_labels};
+use crate::cli::references::{ReferenceError, ReferenceReader, has_namespace_labels};
 use crate::connect::PlatformClient;
 use crate::object::{
     NamespacePermission, ParentRef, SpecSources, TenantResource, active_pause, check_connection_tenant, edited_paths,
-    effective_settings, namespace, namespace_not_allowed, namespace_not_allowed_by_id, namespace_permission,
-    partner_not_found, partner_not_understood, partners_of_tenant, resolve_desired_tenant, write_record,
+    effective_settings, namespace, namespace_not_allowed_outcome, namespace_permission, partner_id_not_allowed_outcome,
+    partner_not_found_outcome, partner_not_understood_outcome, partners_of_tenant, resolve_desired_tenant,
+    write_record,
 };
 use crate::plan::{DesiredTenant, PassOutcome, WriteRecord};
 
@@ -35,11 +36,11 @@ pub(super) type PrepareResult = Result<PreparedObject, ReferenceError>;
 /// Prepares a Partner, and records for its Clients what it will have.
 pub(super) async fn prepare_partner(
     subject: &mut InventoryObject<Partner>,
-    ground: &Inventory,
-    references: &mut References,
+    inventory: &Inventory,
+    references: &mut ReferenceReader,
     cluster: &str,
 ) -> PrepareResult {
-    let prepared = prepare_object(&subject.object, None, ground, references, cluster).await?;
+    let prepared = prepare_object(&subject.object, None, inventory, references, cluster).await?;
     let status = subject.object.status_mut().get_or_insert_default();
     status.effective = effective_settings(&prepared.desired);
     Ok(prepared)
@@ -48,55 +49,55 @@ pub(super) async fn prepare_partner(
 /// Prepares a Client.
 pub(super) async fn prepare_client(
     subject: &InventoryObject<TenantClient>,
-    ground: &Inventory,
-    references: &mut References,
+    inventory: &Inventory,
+    references: &mut ReferenceReader,
     cluster: &str,
 ) -> PrepareResult {
     let mut notes = Vec::new();
-    if let Some(partner) = usable_partner(&subject.object, ground, &mut notes).await? {
-        return prepare_object(&subject.object, Some(partner), ground, references, cluster).await.map(
+    if let Some(partner) = usable_partner(&subject.object, inventory, &mut notes).await? {
+        return prepare_object(&subject.object, Some(partner), inventory, references, cluster).await.map(
             |mut prepared| {
                 prepared.notes.append(&mut notes);
                 prepared
             },
         );
     }
-    prepare_object(&subject.object, None, ground, references, cluster).await
+    prepare_object(&subject.object, None, inventory, references, cluster).await
 }
 
 async fn prepare_object<K: TenantResource>(
     object: &K,
     partner: Option<&Partner>,
-    ground: &Inventory,
-    references: &mut References,
+    inventory: &Inventory,
+    references: &mut ReferenceReader,
     cluster: &str,
 ) -> PrepareResult {
     if let Some(pause) = active_pause(object, crate::clock::now()) {
         return Err(PassOutcome::Paused(pause).into());
     }
-    let there = ground.cluster.as_ref();
+    let there = inventory.cluster.as_ref();
     let mut notes = Vec::new();
     let platform = references.platform_of(object, partner, there).await.map_err(|lack| with_object(lack, object))?;
     let partner = match object.parent() {
         ParentRef::Id(id) => {
-            if !references.is_connection_named() {
+            if !references.has_connection_override() {
                 check_connection_tenant(&id, platform.tenant_id())?;
             }
-            usable_partner_by_id(object, (&id, &platform), (ground, &mut notes)).await?
+            usable_partner_by_id(object, (&id, &platform), (inventory, &mut notes)).await?
         }
         ParentRef::Provider | ParentRef::Object(..) => partner,
     };
     let material = references.load_material(object, there).await?;
     let defaults_material = references.load_defaults_material(object, partner, there).await?;
     let sources = SpecSources { partner, references: &material, default_references: &defaults_material };
-    let desired = resolve_desired_tenant(object, sources, cluster)?.refuse_future_password_reset(crate::clock::now());
+    let desired = resolve_desired_tenant(object, sources, cluster)?.drop_future_password_reset(crate::clock::now());
     // Read before the Partner's status shows its planned state. Only the operator has the key of the records.
     let (written, edited) = (write_record(object, None), edited_paths(object, &effective_settings(&desired)));
     Ok(PreparedObject { desired, platform, notes, written, edited })
 }
 
-fn with_object<K: TenantResource>(lack: ReferenceError, object: &K) -> ReferenceError {
-    match lack {
+fn with_object<K: TenantResource>(error: ReferenceError, object: &K) -> ReferenceError {
+    match error {
         ReferenceError::Failure(failure) => ReferenceError::Failure(failure.about(object_label(object))),
         ReferenceError::Outcome(outcome) => ReferenceError::Outcome(outcome),
     }
@@ -105,21 +106,21 @@ fn with_object<K: TenantResource>(lack: ReferenceError, object: &K) -> Reference
 /// Returns the Partner of a Client if the Client may use it.
 async fn usable_partner<'a>(
     object: &TenantClient,
-    ground: &'a Inventory,
+    inventory: &'a Inventory,
     notes: &mut Vec<String>,
 ) -> Result<Option<&'a Partner>, ReferenceError> {
     let ParentRef::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
-    if let Some(other) = ground.unsupported_partner(&partner_namespace, &name) {
-        return Err(partner_not_understood(other).into());
+    if let Some(other) = inventory.unsupported_partner(&partner_namespace, &name) {
+        return Err(partner_not_understood_outcome(other).into());
     }
-    let Some(partner) = ground.partner_of(object) else {
-        return Err(partner_not_found(object, &partner_namespace, &name).into());
+    let Some(partner) = inventory.partner_of(object) else {
+        return Err(partner_not_found_outcome(object, &partner_namespace, &name).into());
     };
     let own = namespace(object);
-    if accepts_namespace(partner, &own, ground, notes).await? {
+    if accepts_namespace(partner, &own, inventory, notes).await? {
         Ok(Some(partner))
     } else {
-        Err(namespace_not_allowed(&partner_namespace, &name, &own).into())
+        Err(namespace_not_allowed_outcome(&partner_namespace, &name, &own).into())
     }
 }
 
@@ -134,7 +135,7 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
     let partners = partners_of_tenant(known, (id, &platform.host()));
     for partner in &partners {
         if !accepts_namespace(partner, &own, ground, notes).await? {
-            return Err(namespace_not_allowed_by_id(id, &own).into());
+            return Err(partner_id_not_allowed_outcome(id, &own).into());
         }
     }
     Ok(partners.into_iter().next())
@@ -144,10 +145,10 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
 async fn accepts_namespace(
     partner: &Partner,
     own: &str,
-    ground: &Inventory,
+    inventory: &Inventory,
     notes: &mut Vec<String>,
 ) -> Result<bool, Failure> {
-    match (namespace_permission(partner, own), &ground.cluster) {
+    match (namespace_permission(partner, own), &inventory.cluster) {
         (NamespacePermission::Allowed, _) => Ok(true),
         (NamespacePermission::Denied, _) => Ok(false),
         (NamespacePermission::IfLabelled(wanted), Some(cluster)) => has_namespace_labels(cluster, own, &wanted).await,

@@ -219,8 +219,8 @@ fn planned_setting(
     let origin = desired.effective.values.get(field).map(|(_, origin)| origin.name());
     PlannedSetting {
         path: field.path(),
-        from: observed.and_then(|observed| observed.value(*field)).map(to_public_json),
-        to: to_public_json(to),
+        from: observed.and_then(|observed| observed.value(*field)).map(to_redacted_json),
+        to: to_redacted_json(to),
         source: origin.unwrap_or_default(),
         risk: match risk {
             // A new tenant has no users who could be interrupted.
@@ -230,7 +230,7 @@ fn planned_setting(
     }
 }
 
-fn to_public_json(value: &Value) -> Json {
+fn to_redacted_json(value: &Value) -> Json {
     if let Value::Secret(_) = value {
         // Without the object's UID its digest has no salt, and a plan may be posted in public comments.
         return Json::from("(secret)");

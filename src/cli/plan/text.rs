@@ -11,12 +11,12 @@ use super::row::{PlanRow, PlannedAction, PlannedRequest, PlannedSetting};
 const MAX_NAMES: usize = 5;
 
 /// Renders the plan for a terminal.
-pub(super) fn render_text(planned: &PlanReport, with_unchanged: bool) -> String {
+pub(super) fn render_text(report: &PlanReport, with_unchanged: bool) -> String {
     let mut text = String::new();
-    for broken in failed_platforms(planned) {
+    for broken in failed_platforms(report) {
         let _ = writeln!(text, "not looked at: {}: {}", object_names(&broken.objects), broken.message);
     }
-    for row in planned.objects.iter().filter(|row| row.action != PlannedAction::Unknown) {
+    for row in report.objects.iter().filter(|row| row.action != PlannedAction::Unknown) {
         if row.action == PlannedAction::Nothing && row.notes.is_empty() && row.reason.is_none() && !with_unchanged {
             continue;
         }
@@ -37,7 +37,7 @@ pub(super) fn render_text(planned: &PlanReport, with_unchanged: bool) -> String 
     if !text.is_empty() {
         text.push('\n');
     }
-    let _ = writeln!(text, "Plan: {}.", summary_line(planned));
+    let _ = writeln!(text, "Plan: {}.", summary_line(report));
     text
 }
 
@@ -50,9 +50,9 @@ pub(super) struct FailedPlatform<'a> {
 }
 
 /// Returns the platforms that could not be reached, each once.
-pub(super) fn failed_platforms(planned: &PlanReport) -> Vec<FailedPlatform<'_>> {
+pub(super) fn failed_platforms(report: &PlanReport) -> Vec<FailedPlatform<'_>> {
     let mut all: Vec<FailedPlatform<'_>> = Vec::new();
-    for row in planned.objects.iter().filter(|row| row.action == PlannedAction::Unknown) {
+    for row in report.objects.iter().filter(|row| row.action == PlannedAction::Unknown) {
         let said = row.message.as_deref().unwrap_or_default();
         let message = row.reason.map_or_else(|| said.to_owned(), |reason| format!("{reason}: {said}"));
         match all.iter_mut().find(|broken| broken.message == message) {
@@ -115,14 +115,14 @@ fn previous_value(from: Option<&Json>) -> String {
     from.map_or_else(|| "(not shown)".to_owned(), Json::to_string)
 }
 
-pub(super) fn summary_line(planned: &PlanReport) -> String {
+pub(super) fn summary_line(report: &PlanReport) -> String {
     let mut parts: Vec<String> =
-        planned.summary.iter().map(|(action, count)| format!("{count} {}", action.summary_words())).collect();
+        report.summary.iter().map(|(action, count)| format!("{count} {}", action.summary_words())).collect();
     if parts.is_empty() {
         parts.push("no Partner and no Client".to_owned());
     }
-    if planned.ignored > 0 {
-        parts.push(format!("{} of other kinds ignored", planned.ignored));
+    if report.ignored > 0 {
+        parts.push(format!("{} of other kinds ignored", report.ignored));
     }
     parts.join(", ")
 }

@@ -55,11 +55,13 @@ pub(super) fn condition_meaning(condition: &Condition) -> &'static str {
 }
 
 /// Returns the tone of a condition. Of the conditions that are not good, only those that need a person are bad.
-pub(super) fn condition_tone<K: TenantResource>(object: &K, told: &Condition) -> Tone {
+pub(super) fn condition_tone<K: TenantResource>(object: &K, condition: &Condition) -> Tone {
     let is_stalled = find_condition(object, ConditionType::Stalled).is_some_and(|stalled| stalled.status == "True");
-    let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == told.type_) else { return Tone::Plain };
+    let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == condition.type_) else {
+        return Tone::Plain;
+    };
     let not_well = if is_stalled { Tone::Bad } else { Tone::Pending };
-    match (kind, told.status.as_str()) {
+    match (kind, condition.status.as_str()) {
         (
             ConditionType::Ready
             | ConditionType::InSync

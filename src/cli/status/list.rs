@@ -92,9 +92,9 @@ impl StatusRow {
     }
 
     /// Returns the rows of all objects of a kind.
-    pub(super) fn from_list<K: TenantResource>(every: &ObjectList<K>) -> Vec<Self> {
-        let others = every.unsupported.iter().map(|other| Self::from_unsupported(K::KIND.name(), other));
-        every.understood.iter().map(Self::from_object).chain(others).collect()
+    pub(super) fn from_list<K: TenantResource>(objects: &ObjectList<K>) -> Vec<Self> {
+        let others = objects.not_understood.iter().map(|other| Self::from_unsupported(K::KIND.name(), other));
+        objects.understood.iter().map(Self::from_object).chain(others).collect()
     }
 
     /// Returns the row of an object that this program does not understand.

@@ -17,7 +17,7 @@ use crate::cli::selection::ObjectScope;
 use crate::object::{ParsedObject, TenantResource};
 
 /// Shortest time between two warnings about interruptions.
-const TOLD_AGAIN: Duration = Duration::from_mins(1);
+const REPORT_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 /// A change that the watch reports.
 enum StatusChange {
@@ -47,12 +47,12 @@ impl StatusWatch<'_> {
         let clients = watch_changes::<TenantClient>(scope, cluster);
         let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
         let mut known: BTreeMap<String, StatusRow> = shown.into_iter().map(|row| (row.key(), row)).collect();
-        let mut told: Option<Instant> = None;
+        let mut reported_at: Option<Instant> = None;
         while let Some(change) = changes.next().await {
             let row = match change? {
                 StatusChange::Interrupted(why) => {
-                    if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
-                        told = Some(Instant::now());
+                    if reported_at.is_none_or(|told| told.elapsed() >= REPORT_AGAIN_AFTER) {
+                        reported_at = Some(Instant::now());
                         output::print_note(&format!(
                             "the watch was interrupted and begins again when the cluster answers: {why}"
                         ));
@@ -60,11 +60,11 @@ impl StatusWatch<'_> {
                     continue;
                 }
                 StatusChange::Resumed => {
-                    told = None;
+                    reported_at = None;
                     continue;
                 }
                 StatusChange::Gone(place) => {
-                    told = None;
+                    reported_at = None;
                     known.remove(&place);
                     output::print(&format!("{place} has gone\n"))?;
                     continue;
@@ -72,7 +72,7 @@ impl StatusWatch<'_> {
                 StatusChange::Updated(row) => *row,
             };
             // A watch that resumes where it broke off only shows that by its next object.
-            told = None;
+            reported_at = None;
             let before = known.insert(row.key(), row.clone());
             let is_shown =
                 !is_not_ready || row.needs_attention() || before.as_ref().is_some_and(StatusRow::needs_attention);

@@ -20,14 +20,14 @@ pub(super) struct ConsentFlags<'a> {
 /// Fails if the name differs, a consequence is not accepted, or there is no terminal.
 pub(super) fn obtain_consent<R: BufRead, W: Write>(
     tenant: &str,
-    given: &ConsentFlags<'_>,
+    flags: &ConsentFlags<'_>,
     person: Option<Prompt<R, W>>,
 ) -> Result<(), Failure> {
-    if let Some(name) = given.name {
+    if let Some(name) = flags.name {
         if name != tenant {
             return Err(wrong_name_failure(name, tenant));
         }
-        let missing = Acknowledgement::ALL.into_iter().find(|needed| !given.accepted.contains(needed));
+        let missing = Acknowledgement::ALL.into_iter().find(|needed| !flags.accepted.contains(needed));
         return missing.map_or(Ok(()), |missing| {
             let message =
                 format!("`--accept` lacks `{}` ({}): nothing is written", missing.name(), consequence_text(missing));

@@ -51,7 +51,7 @@ pub(super) async fn read_impact<K: TenantResource>(
     let ObjectPlatform { platform, place } = resolve_object_platform(object, flags, cluster).await?;
     let unanswered = |error: &crate::connect::CallError| platform_failure(object, error);
     let observed = platform.read_tenant(&place, id, true).await.map_err(|error| unanswered(&error))?;
-    let Some(observed) = observed.filter(|observed| observed.life != LifecycleState::Terminated) else {
+    let Some(observed) = observed.filter(|observed| observed.lifecycle != LifecycleState::Terminated) else {
         return Err(refused(format!(
             "tenant `{id}` is on the platform no more, so there is nothing to end: `kubectl delete` it"
         )));
@@ -67,8 +67,8 @@ pub(super) async fn read_impact<K: TenantResource>(
     let mut children = Vec::new();
     if K::KIND == TenantKind::Partner {
         let under = Place::Clients { msp: id.to_owned() };
-        let living = platform.list_children(&under).await.map_err(|error| unanswered(&error))?;
-        children.extend(living.display_names().map(|name| format!("client `{name}`")));
+        let active_children = platform.list_children(&under).await.map_err(|error| unanswered(&error))?;
+        children.extend(active_children.display_names().map(|name| format!("client `{name}`")));
         let own = (namespace(object), object.name_any());
         let objects = list_objects::<TenantClient>(cluster, None).await?;
         let names_it = |client: &&TenantClient| matches!(client.parent(), ParentRef::Object(namespace, name) if (&namespace, &name) == (&own.0, &own.1));
@@ -84,7 +84,7 @@ pub(super) async fn read_impact<K: TenantResource>(
             Some(ParentRef::Provider | ParentRef::Id(_)) => false,
             None => true,
         };
-        let others = objects.unsupported.iter().filter(may_name_it);
+        let others = objects.not_understood.iter().filter(may_name_it);
         children.extend(others.map(|client| format!("object `{}`, which is not understood", client.namespaced_name())));
     }
     Ok(TerminationImpact { observed, host: platform.host(), impact, children })
@@ -100,7 +100,7 @@ impl TerminationImpact {
             object_label(object),
             observed.name,
             observed.unique_id,
-            life_label(observed.life)
+            life_label(observed.lifecycle)
         );
         match impact {
             None => {
@@ -158,8 +158,8 @@ fn is_empty(value: &Json) -> bool {
     }
 }
 
-const fn life_label(life: LifecycleState) -> &'static str {
-    match life {
+const fn life_label(lifecycle: LifecycleState) -> &'static str {
+    match lifecycle {
         LifecycleState::Active => "in service",
         LifecycleState::Suspended => "suspended",
         LifecycleState::Inactive => "not in service",
@@ -184,7 +184,7 @@ pub(super) fn grace_period_text(seconds: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Field, ObservedValue as Answer, Value};
+    use crate::plan::{Field, ObservedValue, Value};
 
     fn render_impact(impact: Option<&[(&str, i64)]>) -> String {
         let observed = ObservedTenant {
@@ -192,11 +192,11 @@ mod tests {
             served_images: BTreeMap::new(),
             account_id: None,
             name: "Globex\u{1b}[2J".to_owned(),
-            life: LifecycleState::Suspended,
+            lifecycle: LifecycleState::Suspended,
             mark: ObservedMark::None,
             values: BTreeMap::from([
-                (Field::City, Answer::Value(Value::text("Berlin"))),
-                (Field::DuoSecretKey, Answer::Value(Value::text("hush"))),
+                (Field::City, ObservedValue::Value(Value::text("Berlin"))),
+                (Field::DuoSecretKey, ObservedValue::Value(Value::text("hush"))),
             ]),
             created: None,
             updated: None,

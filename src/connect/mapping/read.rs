@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::answer_members::ParsedAnswer;
 use super::field_location::{CatalogKind, FieldLocation, TenantMember, field_location, is_documented, member_names};
-use super::members::ParsedAnswer;
 use crate::api::Weekday;
 use crate::catalog::{AddOn, Package};
 use crate::connect::error::CallError;
@@ -33,7 +33,7 @@ pub(in crate::connect) fn to_observed(
     kind: TenantKind,
     mut tenant: ParsedAnswer<Tenant>,
     mut branding: ObservedBranding,
-    extensions: bool,
+    has_extensions: bool,
 ) -> Result<ObservedTenant, CallError> {
     let life = tenant_life(&tenant);
     let mut unknown = UnknownAnswers {
@@ -41,14 +41,14 @@ pub(in crate::connect) fn to_observed(
         ..UnknownAnswers::default()
     };
     let (mut seen, mut served) = (BTreeMap::new(), BTreeMap::new());
-    let mark = observed_mark(kind, &tenant, extensions);
+    let mark = observed_mark(kind, &tenant, has_extensions);
     let (url, api_endpoint) = tenant_addresses(kind, &tenant.known, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_available_for(kind)) {
         // A platform that has the field shows it even if it was never set.
         let lacks_moment = field == Field::PasswordsSetBefore
             && tenant.known.change_passwords_set_before.is_none()
             && tenant.unreadable_at("changePasswordsSetBefore").is_none();
-        if lacks_moment || !extensions && !is_documented(field, kind) {
+        if lacks_moment || !has_extensions && !is_documented(field, kind) {
             seen.insert(field, ObservedValue::Unsupported);
             continue;
         }
@@ -103,7 +103,7 @@ pub(in crate::connect) fn to_observed(
         unique_id,
         account_id: tenant.id.map(|id| id.to_string()),
         name,
-        life,
+        lifecycle: life,
         mark,
         created: tenant.created_time.as_deref().and_then(parse_time),
         updated: tenant.updated_time.as_deref().and_then(parse_time),
@@ -210,9 +210,9 @@ fn external_id_mark(external_id: &str) -> ObservedMark {
     ObservedMark::from_external_id(Some(external_id))
 }
 
-fn observed_mark(kind: TenantKind, tenant: &ParsedAnswer<Tenant>, extensions: bool) -> ObservedMark {
+fn observed_mark(kind: TenantKind, tenant: &ParsedAnswer<Tenant>, has_extensions: bool) -> ObservedMark {
     let external = ObservedMark::from_external_id(tenant.known.ext_org_id.as_deref());
-    let place = if extensions { "managedBy" } else { "extOrgId" };
+    let place = if has_extensions { "managedBy" } else { "extOrgId" };
     match (kind, &tenant.known.managed_by) {
         // The value belongs to somebody else and must not be overwritten.
         (TenantKind::Partner | TenantKind::Client, _) if tenant.unreadable_at(place).is_some() => {
@@ -220,8 +220,8 @@ fn observed_mark(kind: TenantKind, tenant: &ParsedAnswer<Tenant>, extensions: bo
         }
         (TenantKind::Partner | TenantKind::Client, Some(mark)) => ObservedMark::Full(mark.clone()),
         // The tenant was created while the platform did not report the extensions.
-        (TenantKind::Client, None) if extensions && matches!(external, ObservedMark::Short(_)) => external,
-        (TenantKind::Partner | TenantKind::Client, None) if extensions => ObservedMark::None,
+        (TenantKind::Client, None) if has_extensions && matches!(external, ObservedMark::Short(_)) => external,
+        (TenantKind::Partner | TenantKind::Client, None) if has_extensions => ObservedMark::None,
         (TenantKind::Client, None) => external,
         // The documented partner has no member for a mark.
         (TenantKind::Partner, None) => ObservedMark::Unreadable,

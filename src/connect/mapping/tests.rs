@@ -14,14 +14,14 @@ fn read_observed(
     kind: TenantKind,
     mut tenant: serde_json::Value,
     branding: &serde_json::Value,
-    extensions: bool,
+    has_extensions: bool,
 ) -> ObservedTenant {
     tenant["uniqueId"] = "x_1".into();
     tenant["name"] = "X".into();
-    let tenant = read_tenant(tenant.to_string().as_bytes(), extensions).unwrap();
+    let tenant = read_tenant(tenant.to_string().as_bytes(), has_extensions).unwrap();
     let branding =
-        ObservedBranding::Visible(Box::new(parse_branding(branding.to_string().as_bytes(), extensions).unwrap()));
-    to_observed(kind, tenant, branding, extensions).unwrap()
+        ObservedBranding::Visible(Box::new(parse_branding(branding.to_string().as_bytes(), has_extensions).unwrap()));
+    to_observed(kind, tenant, branding, has_extensions).unwrap()
 }
 
 fn read_value(field: Field, tenant: serde_json::Value) -> Value {
@@ -240,7 +240,7 @@ fn the_mark_is_read_from_its_place_and_is_nobodys_number() {
 /// shows: seeds/account/api-server, seeds/details/account-id
 #[test]
 fn life_times_and_addresses_are_read() {
-    let life = |tenant| read_observed(TenantKind::Client, tenant, &json!({}), true).life;
+    let life = |tenant| read_observed(TenantKind::Client, tenant, &json!({}), true).lifecycle;
     assert_eq!(life(json!({})), LifecycleState::Active);
     assert_eq!(life(json!({"activated": false})), LifecycleState::Inactive);
     assert_eq!(life(json!({"activated": false, "status": "SUSPENDED"})), LifecycleState::Suspended);
@@ -381,11 +381,11 @@ fn members_named_like_the_extensions_are_not_ours_where_the_platform_has_none() 
         &json!({"logo": {"logoPath": "/a.png", "sha256": "00"}}),
         false,
     );
-    assert_eq!((seen.life, seen.revision, &seen.mark), (LifecycleState::Active, None, &ObservedMark::Occupied));
+    assert_eq!((seen.lifecycle, seen.revision, &seen.mark), (LifecycleState::Active, None, &ObservedMark::Occupied));
     assert_eq!((&seen.values[&Field::Logo], seen.unknown), (&ObservedValue::Unreadable, UnknownAnswers::default()));
     let ours = read_observed(TenantKind::Client, body, &json!({}), true);
     assert_eq!(
-        (ours.life, ours.revision, &ours.mark),
+        (ours.lifecycle, ours.revision, &ours.mark),
         (LifecycleState::Terminated, Some(7), &ObservedMark::Unreadable)
     );
 }
@@ -398,11 +398,11 @@ fn a_state_that_is_not_known_is_kept_as_a_word() {
         (json!({"activated": "perhaps"}), "perhaps"),
     ] {
         let seen = read_observed(TenantKind::Client, body, &json!({}), true);
-        assert_eq!((seen.life, seen.unknown.state.as_deref()), (LifecycleState::Unknown, Some(word)));
+        assert_eq!((seen.lifecycle, seen.unknown.state.as_deref()), (LifecycleState::Unknown, Some(word)));
     }
     let told =
         read_observed(TenantKind::Client, json!({"status": "SUSPENDED", "activated": "perhaps"}), &json!({}), true);
-    assert_eq!((told.life, told.unknown), (LifecycleState::Suspended, UnknownAnswers::default()));
+    assert_eq!((told.lifecycle, told.unknown), (LifecycleState::Suspended, UnknownAnswers::default()));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(in crate::connect) fn tenant_body(
             continue;
         }
         let FieldLocation::Tenant(member) = field_location::<ImageFile>(*field) else {
-            return Err(no_wire_form(*field));
+            return Err(unmapped_value_error(*field));
         };
         MemberWriter { field: *field, payload, body: &mut body }.write_member(&member, to)?;
     }
@@ -48,7 +48,7 @@ pub(in crate::connect) fn branding_body(
             (FieldLocation::BrandingImage(of), Value::Image(_)) => *of(&mut body) = Some(image_file(*field, payload)?),
             (FieldLocation::BrandingImage(of), Value::Cleared) => *of(&mut body) = Some(ImageFile::default()),
             (FieldLocation::BrandingText(_) | FieldLocation::BrandingImage(_) | FieldLocation::Tenant(_), _) => {
-                return Err(no_wire_form(*field));
+                return Err(unmapped_value_error(*field));
             }
         }
     }
@@ -56,7 +56,7 @@ pub(in crate::connect) fn branding_body(
 }
 
 fn image_file(field: Field, payload: &SettingsPayload) -> Result<ImageFile, CallError> {
-    let (name, bytes) = payload.images.get(&field).ok_or_else(|| no_wire_form(field))?;
+    let (name, bytes) = payload.images.get(&field).ok_or_else(|| unmapped_value_error(field))?;
     Ok(ImageFile { name: name.clone(), file: base64::engine::general_purpose::STANDARD.encode(bytes) })
 }
 
@@ -69,7 +69,7 @@ struct MemberWriter<'a> {
 impl MemberWriter<'_> {
     fn write_member(self, member: &TenantMember, value: &Value) -> Result<(), CallError> {
         let Self { field, payload, body } = self;
-        let unfit = || no_wire_form(field);
+        let unfit = || unmapped_value_error(field);
         match (member, value) {
             (TenantMember::Text(of) | TenantMember::Host(of) | TenantMember::ExternalId(of), Value::Text(text)) => {
                 *of(body) = Some(text.clone());
@@ -107,7 +107,7 @@ impl MemberWriter<'_> {
     }
 }
 
-fn no_wire_form(field: Field) -> CallError {
+fn unmapped_value_error(field: Field) -> CallError {
     CallError::invalid_field(field.path(), "the value has no form on the wire")
 }
 

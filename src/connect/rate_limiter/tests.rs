@@ -22,99 +22,99 @@ fn test_deadline() -> Instant {
 }
 
 async fn send_and_answer(
-    pacer: &RequestRateLimiter,
-    wanted: RateLimitRequest,
+    limiter: &RequestRateLimiter,
+    request: RateLimitRequest,
     status: u16,
     pairs: &[(&'static str, &'static str)],
 ) {
-    pacer.acquire_permit(wanted, test_deadline()).await.unwrap().record_answer(status, &header_map(pairs));
+    limiter.acquire_permit(request, test_deadline()).await.unwrap().record_answer(status, &header_map(pairs));
 }
 
-async fn is_throttled(pacer: &RequestRateLimiter, wanted: RateLimitRequest) -> bool {
-    matches!(pacer.acquire_permit(wanted, test_deadline()).await, Err(CallError::Throttled { retry_at: Some(at) }) if at > Timestamp::now())
+async fn is_throttled(limiter: &RequestRateLimiter, request: RateLimitRequest) -> bool {
+    matches!(limiter.acquire_permit(request, test_deadline()).await, Err(CallError::Throttled { retry_at: Some(at) }) if at > Timestamp::now())
 }
 
 #[tokio::test]
 async fn what_cannot_be_sent_before_the_deadline_is_refused_at_once() {
-    let pacer = RequestRateLimiter::default();
-    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), 429, &[("retry-after", "60")]).await;
-    assert!(is_throttled(&pacer, rate_limit_request("msp_1", "create", WRITE)).await);
+    let limiter = RequestRateLimiter::default();
+    send_and_answer(&limiter, rate_limit_request("msp_1", "create", WRITE), 429, &[("retry-after", "60")]).await;
+    assert!(is_throttled(&limiter, rate_limit_request("msp_1", "create", WRITE)).await);
     assert!(
-        !is_throttled(&pacer, rate_limit_request("msp_2", "create", WRITE)).await,
+        !is_throttled(&limiter, rate_limit_request("msp_2", "create", WRITE)).await,
         "another tenant has a budget of its own"
     );
     assert!(
-        !is_throttled(&pacer, rate_limit_request("msp_1", "read", (BudgetCategory::Read, RequestPriority::Change)))
+        !is_throttled(&limiter, rate_limit_request("msp_1", "read", (BudgetCategory::Read, RequestPriority::Change)))
             .await
     );
 }
 
 #[tokio::test]
 async fn a_budget_is_the_one_of_the_bucket_that_answers_name() {
-    let pacer = RequestRateLimiter::default();
+    let limiter = RequestRateLimiter::default();
     let full = [("x-ratelimit-bucket", "tenants"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60")];
     let empty = [("x-ratelimit-bucket", "tenants"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")];
     let other = [("x-ratelimit-bucket", "other"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60")];
-    send_and_answer(&pacer, rate_limit_request("msp_1", "create", WRITE), 200, &full).await;
-    send_and_answer(&pacer, rate_limit_request("msp_1", "brand", WRITE), 200, &other).await;
-    send_and_answer(&pacer, rate_limit_request("msp_1", "update", WRITE), 200, &empty).await;
-    assert!(is_throttled(&pacer, rate_limit_request("msp_1", "create", WRITE)).await, "two paths share a bucket");
-    assert!(is_throttled(&pacer, rate_limit_request("msp_2", "create", WRITE)).await, "and so do two tenants");
-    assert!(!is_throttled(&pacer, rate_limit_request("msp_1", "brand", WRITE)).await, "another bucket has room");
-    assert!(!is_throttled(&pacer, rate_limit_request("msp_1", "suspend", WRITE)).await, "of this no bucket is known");
+    send_and_answer(&limiter, rate_limit_request("msp_1", "create", WRITE), 200, &full).await;
+    send_and_answer(&limiter, rate_limit_request("msp_1", "brand", WRITE), 200, &other).await;
+    send_and_answer(&limiter, rate_limit_request("msp_1", "update", WRITE), 200, &empty).await;
+    assert!(is_throttled(&limiter, rate_limit_request("msp_1", "create", WRITE)).await, "two paths share a bucket");
+    assert!(is_throttled(&limiter, rate_limit_request("msp_2", "create", WRITE)).await, "and so do two tenants");
+    assert!(!is_throttled(&limiter, rate_limit_request("msp_1", "brand", WRITE)).await, "another bucket has room");
+    assert!(!is_throttled(&limiter, rate_limit_request("msp_1", "suspend", WRITE)).await, "of this no bucket is known");
 }
 
 #[tokio::test]
 async fn requests_on_their_way_are_counted_in_the_bucket_that_their_answer_names() {
-    let pacer = RequestRateLimiter::default();
+    let limiter = RequestRateLimiter::default();
     let passes = [
-        pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap(),
-        pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap(),
+        limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap(),
+        limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap(),
     ];
     let one = header_map(&[("x-ratelimit-bucket", "a"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "60")]);
     for pass in passes {
         pass.record_answer(200, &one);
     }
-    let last = pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
+    let last = limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
     let soon = Instant::now() + Duration::from_millis(20);
     assert!(
-        pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), soon).await.is_err(),
+        limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), soon).await.is_err(),
         "the last one is on its way"
     );
     last.release_unsent();
     let soon = Instant::now() + Duration::from_millis(20);
-    assert!(pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), soon).await.is_ok());
+    assert!(limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), soon).await.is_ok());
 }
 
 /// shows: faults/54
 #[tokio::test]
 async fn after_503_with_retry_after_the_tenant_is_left_alone_and_the_others_are_not() {
-    let pacer = RequestRateLimiter::default();
-    send_and_answer(&pacer, rate_limit_request("client_1", "read", WRITE), 503, &[("retry-after", "60")]).await;
-    let Err(error) = pacer.acquire_permit(rate_limit_request("client_1", "update", WRITE), test_deadline()).await
+    let limiter = RequestRateLimiter::default();
+    send_and_answer(&limiter, rate_limit_request("client_1", "read", WRITE), 503, &[("retry-after", "60")]).await;
+    let Err(error) = limiter.acquire_permit(rate_limit_request("client_1", "update", WRITE), test_deadline()).await
     else {
         panic!("not held")
     };
     assert!(matches!(error, CallError::Unavailable { maybe_applied: false, .. }), "{error:?}");
     assert!(error.to_string().contains("no request before 20"), "{error}");
-    send_and_answer(&pacer, rate_limit_request("client_2", "read", WRITE), 200, &[]).await;
+    send_and_answer(&limiter, rate_limit_request("client_2", "read", WRITE), 200, &[]).await;
     for tenant in ["client_3", "client_4", "client_5"] {
-        send_and_answer(&pacer, rate_limit_request(tenant, "read", WRITE), 503, &[("retry-after", "60")]).await;
+        send_and_answer(&limiter, rate_limit_request(tenant, "read", WRITE), 503, &[("retry-after", "60")]).await;
     }
     assert!(
-        pacer.acquire_permit(rate_limit_request("client_2", "read", WRITE), test_deadline()).await.is_err(),
+        limiter.acquire_permit(rate_limit_request("client_2", "read", WRITE), test_deadline()).await.is_err(),
         "three in a row are the platform"
     );
 }
 
 #[tokio::test]
 async fn an_answer_ends_a_wait_for_a_window_that_was_impossible() {
-    let pacer = RequestRateLimiter::default();
-    let first = pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
-    let second = pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
+    let limiter = RequestRateLimiter::default();
+    let first = limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
+    let second = limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), test_deadline()).await.unwrap();
     first.record_answer(200, &header_map(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "99999")]));
     let later = Instant::now() + Duration::from_mins(10);
-    let waits = pacer.acquire_permit(rate_limit_request("msp_1", "create", WRITE), later);
+    let waits = limiter.acquire_permit(rate_limit_request("msp_1", "create", WRITE), later);
     let answers = async {
         tokio::task::yield_now().await;
         second.record_answer(200, &header_map(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "60")]));
@@ -125,10 +125,10 @@ async fn an_answer_ends_a_wait_for_a_window_that_was_impossible() {
 
 #[tokio::test]
 async fn budgets_that_say_nothing_any_more_are_forgotten() {
-    let pacer = RequestRateLimiter::default();
+    let limiter = RequestRateLimiter::default();
     for tenant in 0..3 * MAX_BUDGETS {
         drop(
-            pacer
+            limiter
                 .acquire_permit(
                     rate_limit_request(&tenant.to_string(), "read", (BudgetCategory::Read, RequestPriority::Change)),
                     test_deadline(),
@@ -137,5 +137,5 @@ async fn budgets_that_say_nothing_any_more_are_forgotten() {
                 .unwrap(),
         );
     }
-    assert!(pacer.lock_state().budgets.len() <= MAX_BUDGETS);
+    assert!(limiter.lock_state().budgets.len() <= MAX_BUDGETS);
 }

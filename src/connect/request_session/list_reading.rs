@@ -15,7 +15,7 @@ const MAX_PAGES: i64 = 1000;
 
 /// One reading of a list, from its first page to its last.
 #[derive(Default)]
-pub(in crate::connect) struct ListReading {
+pub(in crate::connect) struct PagedListRead {
     /// Includes the terminated tenants.
     rows: BTreeMap<String, TenantSearchItem>,
     unreadable: Vec<UnreadableRow>,
@@ -30,7 +30,7 @@ pub(in crate::connect) type AllRows = (BTreeMap<String, TenantSearchItem>, Vec<U
 /// The tenants of one name, or why they are not known.
 pub(in crate::connect) type NamedTenants = Result<Vec<ListedTenant>, String>;
 
-impl ListReading {
+impl PagedListRead {
     /// Checks that two readings show the same complete list.
     ///
     /// # Errors
@@ -105,8 +105,8 @@ impl RequestSession<'_> {
         &self,
         place: &Place,
         filter: Option<&str>,
-    ) -> Result<ListReading, CallError> {
-        let mut census = ListReading::default();
+    ) -> Result<PagedListRead, CallError> {
+        let mut census = PagedListRead::default();
         let mut page_no = 1;
         while page_no <= MAX_PAGES {
             let page = self.fetch_page(place, page_no, filter).await?;
@@ -123,11 +123,11 @@ impl RequestSession<'_> {
         name: &str,
     ) -> Result<NamedTenants, CallError> {
         let filters = name_filters(name);
-        let mut look = NameLookup::default();
-        while let Some((list, page_no)) = look.next_page() {
-            look.add_page(self.fetch_page(place, page_no, Some(&filters[list])).await?)?;
+        let mut lookup = NameLookup::default();
+        while let Some((list, page_no)) = lookup.next_page() {
+            lookup.add_page(self.fetch_page(place, page_no, Some(&filters[list])).await?)?;
         }
-        Ok(look.matching_tenants(name))
+        Ok(lookup.matching_tenants(name))
     }
 }
 
@@ -136,8 +136,8 @@ impl RequestSession<'_> {
 /// two of the four readings.
 #[derive(Default)]
 struct NameLookup {
-    readings: Vec<ListReading>,
-    reading: ListReading,
+    readings: Vec<PagedListRead>,
+    reading: PagedListRead,
     page_no: i64,
 }
 
@@ -206,8 +206,8 @@ mod tests {
         }
     }
 
-    fn read_pages(pages: &[TenantPage]) -> ListReading {
-        let mut census = ListReading::default();
+    fn read_pages(pages: &[TenantPage]) -> PagedListRead {
+        let mut census = PagedListRead::default();
         for (index, page) in pages.iter().enumerate() {
             census.add_page(page.clone(), index == 0);
         }
@@ -269,16 +269,16 @@ mod tests {
     }
 
     /// Runs a lookup while the events happen, each before the page of its number.
-    fn search_during(mut world: TwoListPlatform, events: &[(usize, ListEvent)]) -> NamedTenants {
-        let mut look = NameLookup::default();
+    fn search_during(mut platform: TwoListPlatform, events: &[(usize, ListEvent)]) -> NamedTenants {
+        let mut lookup = NameLookup::default();
         for number in 0.. {
             for (_, event) in events.iter().filter(|(at, _)| *at == number) {
-                world.apply_event(*event);
+                platform.apply_event(*event);
             }
-            let Some(asked) = look.next_page() else { break };
-            look.add_page(world.page(asked)).unwrap();
+            let Some(asked) = lookup.next_page() else { break };
+            lookup.add_page(platform.page(asked)).unwrap();
         }
-        look.matching_tenants("Globex")
+        lookup.matching_tenants("Globex")
     }
 
     /// Covers every platform of four tenants in two lists with pages of two, and up to three events at every position:

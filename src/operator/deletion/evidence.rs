@@ -10,10 +10,10 @@ use kube::api::{Api, PostParams};
 use super::{ReachedPlatform, operator_namespace};
 use crate::api::GROUP;
 use crate::operator::FIELD_MANAGER;
-use crate::operator::apply::stop_for_error;
+use crate::operator::apply_plan::stop_for_error;
 use crate::operator::context::Context;
-use crate::operator::error::{PassStop, api_error_message};
-use crate::operator::object::{TenantObject, uid, unique_id};
+use crate::operator::pass_stop::{PassStop, api_error_message};
+use crate::operator::tenant_object::{TenantObject, uid, unique_id};
 use crate::plan::{
     ConfirmationAuthor, DeletionIntent, Digest, EVIDENCE_KEY, EvidenceState, EvidenceStatement, build_evidence,
     evidence_names, is_evidence,

@@ -12,8 +12,8 @@ use super::operator_namespace;
 use crate::api::{FINALIZER, Partner};
 use crate::operator::FIELD_MANAGER;
 use crate::operator::context::Context;
-use crate::operator::error::api_error_message;
-use crate::operator::object::{TenantObject, uid};
+use crate::operator::pass_stop::api_error_message;
+use crate::operator::tenant_object::{TenantObject, uid};
 use crate::plan::{LedgerEntry, LedgerState, TenantKind, TerminationLedger};
 
 /// Name of the ConfigMap.

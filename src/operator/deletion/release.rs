@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::operator_namespace;
 use crate::connect::current_trace;
 use crate::operator::context::Context;
-use crate::operator::enqueue;
-use crate::operator::error::PassStop;
+use crate::operator::enqueue_related;
 use crate::operator::finalizer::remove_finalizer;
-use crate::operator::object::{TenantObject, namespaced_name};
+use crate::operator::pass_stop::PassStop;
 use crate::operator::status::{PassResult, publish_status};
+use crate::operator::tenant_object::{TenantObject, namespaced_name};
 use crate::plan::{ContainerDeletion, FinalizerRelease, PassOutcome};
 
 /// Removes our finalizer, and nobody else's.
@@ -43,6 +43,6 @@ pub(super) async fn release_object<K: TenantObject>(
     } else {
         context.events.publish(object, *reason, message);
     }
-    enqueue::enqueue_deleting_partner(object, context);
+    enqueue_related::enqueue_deleting_partner(object, context);
     Ok(())
 }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::facts::{DeletionFacts, WaitPolicy, gather_facts};
-use super::permit::{self, DecidedCall};
+use super::gather_facts::{DeletionReads, WaitPolicy, gather_facts};
+use super::send_permitted::{self, DecidedCall};
 use super::{DeletionAttempt, DeletionProgress, NextStep, ReachedPlatform, WaitingObject, evidence, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
-use crate::operator::apply::stop_for_error;
+use crate::operator::apply_plan::stop_for_error;
 use crate::operator::audit;
 use crate::operator::context::Context;
-use crate::operator::error::PassStop;
-use crate::operator::object::{
+use crate::operator::pass_stop::PassStop;
+use crate::operator::status::{write_if_unchanged, write_termination};
+use crate::operator::tenant_object::{
     TenantObject, active_pause, deletion_policy, intent, management_mode, mark_of, namespaced_name, requested_adoption,
     uid, unique_id,
 };
-use crate::operator::status::{write_if_unchanged, write_termination};
 use crate::plan::{
     DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep, DeletionTarget, EvidenceState,
     LedgerState, ObservedTenant, PassOutcome, TerminationLimits, next_deletion_step,
@@ -27,20 +27,20 @@ use crate::wire::Mark;
 /// Runs one step. A pause is judged by the time at which the step began.
 pub(super) async fn run_step<K: TenantObject>(
     object: &Arc<K>,
-    begun: Timestamp,
+    started_at: Timestamp,
     done: &mut DeletionAttempt,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
-    let walk = DeletionPass { started_at: begun, has_recorded: std::mem::take(&mut done.has_recorded) };
-    let DeletionFacts { deletion_context: mut surroundings, reached, ledger_map: book } =
+    let pass = DeletionPass { started_at, has_recorded: std::mem::take(&mut done.has_recorded) };
+    let DeletionReads { deletion_context: mut surroundings, platform: reached, ledger_map: book } =
         Box::pin(gather_facts(object.as_ref(), WaitPolicy::RateLimit, context)).await?;
-    let decide = |surroundings: &DeletionContext| decide_removal(object.as_ref(), surroundings, walk, context);
+    let decide = |surroundings: &DeletionContext| decide_deletion_step(object.as_ref(), surroundings, pass, context);
     let mut decided = decide(&surroundings);
     // If the evidence or ledger cannot be written, that is a further fact to decide on.
     match (&decided, &reached) {
         (DeletionStep::WriteEvidence(name), Some(reached)) => {
-            let said = DeletionInputs::of_object(object.as_ref(), context);
-            let intent = said.removal_intent(object.as_ref(), walk, context);
+            let inputs = DeletionInputs::of_object(object.as_ref(), context);
+            let intent = inputs.deletion_intent(object.as_ref(), pass, context);
             match evidence::write_evidence(name, object.as_ref(), &intent, reached, context).await? {
                 Ok(()) => return Ok(NextStep::Continue(None)),
                 Err(why) => surroundings.evidence = EvidenceState::Unusable(why),
@@ -56,29 +56,29 @@ pub(super) async fn run_step<K: TenantObject>(
         }
         _ => {}
     }
-    Box::pin(carry_out(object, decided, surroundings, reached, done, walk, context)).await
+    Box::pin(carry_out(object, decided, surroundings, reached, done, pass, context)).await
 }
 
 /// Carries out the decision.
 async fn carry_out<K: TenantObject>(
     object: &Arc<K>,
-    decided: DeletionStep,
-    surroundings: DeletionContext,
+    step: DeletionStep,
+    deletion_context: DeletionContext,
     reached: Option<ReachedPlatform>,
     done: &mut DeletionAttempt,
-    walk: DeletionPass,
+    pass: DeletionPass,
     context: &Context,
 ) -> Result<NextStep<K>, PassStop> {
-    let observed = match surroundings.tenant {
+    let observed = match deletion_context.tenant {
         DeletionTarget::Found(observed) | DeletionTarget::Unmarked(observed) => Some(*observed),
         _ => None,
     };
     let id = observed.as_ref().map(|observed| observed.unique_id.as_str()).or_else(|| unique_id(object.as_ref()));
     let id = id.unwrap_or_default().to_owned();
     let waits = |outcome, until| Ok(waiting_step(object, outcome, until, observed.as_ref()));
-    match (decided, reached) {
+    match (step, reached) {
         (DeletionStep::Release(release), _) => {
-            release::release_object(object, (&release, &surroundings.container), context).await?;
+            release::release_object(object, (&release, &deletion_context.container), context).await?;
             Ok(NextStep::Finish(DeletionProgress::Gone))
         }
         (DeletionStep::Hold(hold), _) => waits(PassOutcome::DeletionHeld(hold.reason, hold.message), None),
@@ -86,7 +86,7 @@ async fn carry_out<K: TenantObject>(
             waits(PassOutcome::Terminating(Reason::GracePeriod, grace_message(&id, time)), Some(time))
         }
         (DeletionStep::CheckAgainAt(time), _) => {
-            waits(PassOutcome::Terminating(Reason::Cancelled, doubt_message(&id, time)), Some(time))
+            waits(PassOutcome::Terminating(Reason::Cancelled, unknown_call_message(&id, time)), Some(time))
         }
         (DeletionStep::RecordProgress(termination), reached) => {
             let counted = with_impact(*termination, &id, reached.as_ref()).await;
@@ -102,9 +102,9 @@ async fn carry_out<K: TenantObject>(
             waits(PassOutcome::Terminating(Reason::Terminating, still_exists_message(&id, &accepted)), None)
         }
         (DeletionStep::Suspend | DeletionStep::Terminate(_), Some(reached)) => {
-            Box::pin(permit::send_if_still_decided(
+            Box::pin(send_permitted::acquire_slot_and_send(
                 object,
-                DecidedCall { reached: &reached, pass: walk },
+                DecidedCall { reached: &reached, pass },
                 done,
                 context,
             ))
@@ -144,7 +144,7 @@ fn grace_message(id: &str, time: Timestamp) -> String {
     )
 }
 
-fn doubt_message(id: &str, time: Timestamp) -> String {
+fn unknown_call_message(id: &str, time: Timestamp) -> String {
     format!(
         "the end of tenant `{id}` was cancelled after it may have been asked for: no further call is made, and at {time} it shows whether it still lives"
     )
@@ -203,7 +203,7 @@ impl DeletionInputs {
         Self { place: namespaced_name(object), uid: uid(object), mark: mark_of(object, &context.cluster), record }
     }
 
-    fn removal_intent<'a, K: TenantObject>(
+    fn deletion_intent<'a, K: TenantObject>(
         &'a self,
         object: &'a K,
         pass: DeletionPass,
@@ -242,14 +242,14 @@ fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
 }
 
-pub(super) fn decide_removal<K: TenantObject>(
+pub(super) fn decide_deletion_step<K: TenantObject>(
     object: &K,
-    surroundings: &DeletionContext,
+    deletion_context: &DeletionContext,
     pass: DeletionPass,
     context: &Context,
 ) -> DeletionStep {
-    let said = DeletionInputs::of_object(object, context);
-    next_deletion_step(&said.removal_intent(object, pass, context), surroundings, crate::clock::now())
+    let inputs = DeletionInputs::of_object(object, context);
+    next_deletion_step(&inputs.deletion_intent(object, pass, context), deletion_context, crate::clock::now())
 }
 
 /// Adds the impact of a termination when it is confirmed, while it can still be counted.

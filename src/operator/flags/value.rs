@@ -202,8 +202,8 @@ mod tests {
             assert!(!settings.allows_host(host), "{host}");
         }
         for wrong in ["https://acme.example", "acme.example/api", "a@b.example", "acme.example:port", "a b"] {
-            let said = self::parse_flags(&["--platform-hosts", wrong]).unwrap_err();
-            assert!(said.contains("--platform-hosts"), "{said}");
+            let message = self::parse_flags(&["--platform-hosts", wrong]).unwrap_err();
+            assert!(message.contains("--platform-hosts"), "{message}");
         }
         let none = self::parse_flags(&[]).unwrap();
         assert!(!none.allows_host("acme.example") && !none.allows_host(""));
@@ -236,15 +236,15 @@ mod tests {
             assert_eq!(moves.resolve_recorded(host, recorded), host, "{recorded:?}");
         }
         for wrong in ["old.example", "a.example=a.example", "a.example=b.example,a.example=c.example", "=b.example"] {
-            let said = parse_flags(&["--platform-moved", wrong]).unwrap_err();
-            assert!(said.contains("--platform-moved"), "{said}");
+            let message = parse_flags(&["--platform-moved", wrong]).unwrap_err();
+            assert!(message.contains("--platform-moved"), "{message}");
         }
     }
 
     #[test]
     fn a_wrong_proxy_is_refused_by_the_flag_and_never_repeats_its_login() {
-        let said = parse_flags(&["--platform-proxy", "socks5://key:s3cr3t@proxy:1080"]).unwrap_err();
-        assert!(said.contains("--platform-proxy") && !said.contains("s3cr3t"), "{said}");
+        let message = parse_flags(&["--platform-proxy", "socks5://key:s3cr3t@proxy:1080"]).unwrap_err();
+        assert!(message.contains("--platform-proxy") && !message.contains("s3cr3t"), "{message}");
         let right = parse_flags(&["--platform-proxy", "http://key:s3cr3t@proxy:3128"]).unwrap();
         assert!(!format!("{right:?}").contains("s3cr3t"));
     }

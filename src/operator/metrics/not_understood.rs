@@ -6,7 +6,7 @@ use prometheus_client::registry::Registry;
 
 use super::KindLabel;
 use crate::operator::context::Context;
-use crate::operator::object::TenantObject;
+use crate::operator::tenant_object::TenantObject;
 
 /// A gauge of the objects that newer releases wrote.
 #[derive(Default)]

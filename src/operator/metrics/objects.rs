@@ -9,7 +9,7 @@ use super::KindLabel;
 use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
 use crate::operator::context::{Context, KindState};
 use crate::operator::installation::is_managed_elsewhere;
-use crate::operator::object::{TenantObject, deletion_policy, is_deleting};
+use crate::operator::tenant_object::{TenantObject, deletion_policy, is_deleting};
 use crate::plan::{ConditionStatus, Field};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

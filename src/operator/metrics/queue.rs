@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use super::KindLabel;
 use crate::operator::context::Context;
-use crate::operator::object::TenantObject;
+use crate::operator::tenant_object::TenantObject;
 
 /// Gauges over the objects that wait for a pass.
 #[derive(Default)]

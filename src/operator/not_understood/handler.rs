@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::super::FIELD_MANAGER;
 use super::super::context::Context;
 use super::super::installation::names_other_installation;
-use super::super::object::{
+use super::super::status::next_conditions;
+use super::super::tenant_object::{
     ParentRef, TenantObject, TenantResource as _, deletion_policy, is_deleting, namespaced_name,
 };
-use super::super::status::next_conditions;
 use super::{HandlingResult, list_clients_under};
 use crate::api::{ABANDON, ConditionType, DeletionPolicy, FINALIZER, INTENT, Reason};
 use crate::object::{NotUnderstoodObject, ParsedObject, UnknownMember};
@@ -126,14 +126,14 @@ async fn write_conditions<K: TenantObject>(
             K::kind_state(context).not_understood.insert(*object);
         }
     });
-    if !is_overtaken(written)? {
+    if !is_write_conflict(written)? {
         publish_event::<K>(object, &before, &after, context);
     }
     Ok(HandlingResult::Done)
 }
 
 /// Returns whether a write came too late. The watch delivers the current object.
-fn is_overtaken(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
+fn is_write_conflict(written: Result<(), kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(()) => Ok(false),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(true),
@@ -175,7 +175,7 @@ async fn release_object<K: TenantObject>(
     }});
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let written = object_api::<K>(object, context).patch_metadata(object.name(), &params, &Patch::Merge(&patch)).await;
-    if !is_overtaken(written.map(drop))? {
+    if !is_write_conflict(written.map(drop))? {
         context.metrics.count_release(K::KIND, reason);
         context.events.publish_about(object_reference::<K>(object), reason, note);
         tracing::info!(

@@ -4,8 +4,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::api::{ClientCounts, ConnectionStatus, EffectiveSetting, TenantStatus, UnmanagedSetting};
 use crate::object::{effective_settings, find_unmanaged_settings, settings_digest};
-use crate::operator::apply::AppliedSteps;
-use crate::operator::dereference::TenantReferences;
+use crate::operator::apply_plan::AppliedSteps;
+use crate::operator::resolve_references::TenantReferences;
 use crate::plan::{
     DesiredTenant, EffectiveSettings, Field, NormalisedForms, ObservedMark, ObservedTenant, ObservedValue, PassOutcome,
     WriteRecord,
@@ -29,7 +29,7 @@ pub(crate) struct PassResult {
     /// The lock for creating under this name or adopting this tenant; held until status is written.
     pub(crate) create_lock: Option<OwnedMutexGuard<()>>,
     /// Normalised forms of written values, as this pass learnt them.
-    pub(crate) echoes: NormalisedForms,
+    pub(crate) normalised_forms: NormalisedForms,
     /// Whether something that must be exact was written and does not read back exactly.
     pub(crate) is_unconfirmed: bool,
     pub(super) effective: Option<Vec<EffectiveSetting>>,
@@ -79,7 +79,7 @@ impl PassResult {
     }
 
     /// Records the moment that is about to be sent.
-    pub(crate) fn record_sent_moment(&mut self, moment: String) {
+    pub(crate) fn set_sent_password_time(&mut self, moment: String) {
         self.former_writes.passwords_set_before = Some(moment);
     }
 
@@ -103,7 +103,11 @@ impl PassResult {
     }
 
     /// Returns the security settings that were declared before this pass and no longer are.
-    pub(super) fn no_longer_managed(&self, before: &TenantStatus, outcome: &PassOutcome) -> Vec<UnmanagedSetting> {
+    pub(super) fn unmanaged_settings_after(
+        &self,
+        before: &TenantStatus,
+        outcome: &PassOutcome,
+    ) -> Vec<UnmanagedSetting> {
         match (outcome, &self.observed) {
             (PassOutcome::Settled(_), Some(observed)) => find_unmanaged_settings(before, &self.settings, observed),
             _ => before.no_longer_managed.clone(),
@@ -133,8 +137,8 @@ impl PassResult {
         let fields: Vec<Field> =
             written.iter().map(|change| change.field).chain(self.served_images.iter().copied()).collect();
         let mut after = self.former_writes.after_writing(&fields, &self.settings, |field| self.is_hidden(field));
-        after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
-        after.normalised_forms.extend(self.echoes.clone());
+        after.was_suspended_by_operator = (after.was_suspended_by_operator || *is_suspended) && !is_activated;
+        after.normalised_forms.extend(self.normalised_forms.clone());
         after.unconfirmed_marks = self.mark_count_after();
         after
     }

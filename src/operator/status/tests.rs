@@ -52,7 +52,7 @@ impl AnswerSize {
             served_images: [].into(),
             account_id: Some(text.clone()),
             name: text.clone(),
-            life: LifecycleState::Active,
+            lifecycle: LifecycleState::Active,
             mark: ObservedMark::None,
             values: fields.map(|(number, field)| (field, self.seen_value(number, field))).collect(),
             created: Some(Timestamp::UNIX_EPOCH),
@@ -80,9 +80,9 @@ fn possible_outcomes(desired: Result<&DesiredTenant, PassOutcome>, observed: &Ob
             outcomes.push(PassOutcome::AwaitingApproval(propose_plan(desired, Some(observed), &plan, "msp_1")));
             let situation = |rest: Plan, writes| {
                 let crate::plan::EffectiveSettings { advice, refused, .. } = desired.effective.clone();
-                let life = observed.life;
+                let life = observed.lifecycle;
                 PassOutcome::Settled(Box::new(SettledTenant {
-                    life,
+                    lifecycle: life,
                     desired_state: None,
                     remaining_plan: rest,
                     advice,
@@ -127,15 +127,15 @@ fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String
     let observed = answer.observed_tenant(K::KIND);
     let mut faults = Vec::new();
     for outcome in possible_outcomes(desired.as_ref().map_err(Clone::clone), &observed) {
-        let mut facts = PassResult::from_observed(Some(observed.clone()));
+        let mut pass_result = PassResult::from_observed(Some(observed.clone()));
         if let Ok(desired) = &desired {
-            facts.effective = Some(effective_settings(desired));
-            facts.digest = Some(settings_digest(desired));
-            facts.settings = desired.effective.clone();
+            pass_result.effective = Some(effective_settings(desired));
+            pass_result.digest = Some(settings_digest(desired));
+            pass_result.settings = desired.effective.clone();
         }
         let before = object.status().cloned().unwrap_or_default();
         let report = conditions_for(&outcome, PriorReadiness::NotReady);
-        let after = next_status(&object, &before, &facts, &outcome, &report, Timestamp::UNIX_EPOCH);
+        let after = next_status(&object, &before, &pass_result, &outcome, &report, Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
         faults.extend(
             schema_misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")),
@@ -152,11 +152,11 @@ fn status_faults<K: TenantObject>(spec: &Json, answer: AnswerSize) -> Vec<String
     faults
 }
 
-fn faults_of_both_kinds(extent: DrawSize, answer: AnswerSize) -> Vec<String> {
+fn faults_of_both_kinds(size: DrawSize, answer: AnswerSize) -> Vec<String> {
     let spec = |kind: &str| {
         let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
         let crd = serde_json::to_value(crd).unwrap();
-        draw_value(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], "", extent)
+        draw_value(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], "", size)
     };
     let mut all = status_faults::<Partner>(&spec("Partner"), answer);
     all.extend(status_faults::<TenantClient>(&spec("Client"), answer));
@@ -215,7 +215,7 @@ fn status_names_the_modules_of_every_package_and_the_menus_and_permission_sets_o
             ..AnswerSize { characters: 1, entries: 0 }.observed_tenant(TenantKind::Client)
         };
         let mut status = TenantStatus::default();
-        describe_tenant(&mut status, &observed, false);
+        copy_observed_tenant(&mut status, &observed, false);
         status
     };
     let one = described(&["HybridDiscoveryAndMonitoring"]);

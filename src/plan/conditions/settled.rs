@@ -4,9 +4,15 @@ use super::{ConditionStatus, DriftHandling, SettledTenant, StatusReport, phase_o
 use crate::api::{ConditionType, Reason, TenantState};
 use crate::plan::{Field, InvalidSetting, LifecycleState, Plan};
 
-pub(super) fn settled_report(situation: &SettledTenant) -> StatusReport {
-    let SettledTenant { life, desired_state: wanted, remaining_plan: rest, advice, refused, drift_handling: writes } =
-        situation;
+pub(super) fn settled_report(settled: &SettledTenant) -> StatusReport {
+    let SettledTenant {
+        lifecycle: life,
+        desired_state: wanted,
+        remaining_plan: rest,
+        advice,
+        refused,
+        drift_handling: writes,
+    } = settled;
     let report = StatusReport { phase: phase_of(*life), ..with_references_resolved(StatusReport::default()) };
     if *writes == DriftHandling::Observes {
         let message = "the tenant is only observed, so nothing is written to it";
@@ -51,7 +57,7 @@ pub(super) fn settled_report(situation: &SettledTenant) -> StatusReport {
         let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
         return with_sync_conditions(report, ConditionStatus::False, Reason::Suspended, message, rest, *writes);
     }
-    let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK.to_owned());
+    let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK_MESSAGE.to_owned());
     let advice: Vec<String> = advice.iter().cloned().chain(unmarked).collect();
     let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
     match (life, wanted) {
@@ -82,45 +88,46 @@ pub(super) fn settled_report(situation: &SettledTenant) -> StatusReport {
     }
 }
 
-const KEEPS_NO_MARK: &str = "the platform does not show the mark that was written, so nothing there says whose the tenant is: set `adoption.uniqueId` where its deletion is to suspend or end it";
+const KEEPS_NO_MARK_MESSAGE: &str = "the platform does not show the mark that was written, so nothing there says whose the tenant is: set `adoption.uniqueId` where its deletion is to suspend or end it";
 
 fn with_sync_conditions(
     report: StatusReport,
     ready: ConditionStatus,
     reason: Reason,
     message: &str,
-    rest: &Plan,
-    writes: DriftHandling,
+    remaining_plan: &Plan,
+    drift_handling: DriftHandling,
 ) -> StatusReport {
     let report = report.with_condition(ConditionType::Ready, ready, reason, message);
-    let report = if !rest.is_empty() {
-        let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
+    let report = if !remaining_plan.is_empty() {
+        let fields: Vec<Field> = remaining_plan.differences.iter().map(|difference| difference.field).collect();
         let which = if fields.is_empty() { "its state".to_owned() } else { quote_paths(&fields) };
         report.with_condition(
             ConditionType::InSync,
             ConditionStatus::False,
             Reason::Drifted,
-            &format!("{which} differs on the platform and {}", describe_drift_handling(writes)),
+            &format!("{which} differs on the platform and {}", describe_drift_handling(drift_handling)),
         )
-    } else if !rest.unreadable.is_empty() {
+    } else if !remaining_plan.unreadable.is_empty() {
         let message = format!(
             "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
-            quote_paths(&rest.unreadable)
+            quote_paths(&remaining_plan.unreadable)
         );
         report.with_condition(ConditionType::InSync, ConditionStatus::Unknown, Reason::AnswerNotUnderstood, &message)
-    } else if !rest.deferred.is_empty() && rest.unknown_state.is_none() {
+    } else if !remaining_plan.deferred.is_empty() && remaining_plan.unknown_state.is_none() {
         let message = format!(
             "{} waits until the tenant is active again: set `tenantState` to `Active`",
-            quote_paths(&rest.deferred)
+            quote_paths(&remaining_plan.deferred)
         );
         report.with_condition(ConditionType::InSync, ConditionStatus::False, Reason::Suspended, &message)
-    } else if !rest.unsupported.is_empty() {
-        let message = format!("the platform cannot hold {}: remove it from the spec", quote_paths(&rest.unsupported));
+    } else if !remaining_plan.unsupported.is_empty() {
+        let message =
+            format!("the platform cannot hold {}: remove it from the spec", quote_paths(&remaining_plan.unsupported));
         report.with_condition(ConditionType::InSync, ConditionStatus::False, Reason::SettingNotSupported, &message)
-    } else if !rest.normalised.is_empty() {
+    } else if !remaining_plan.normalised.is_empty() {
         let message = format!(
             "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",
-            quote_paths(&rest.normalised)
+            quote_paths(&remaining_plan.normalised)
         );
         report.with_condition(ConditionType::InSync, ConditionStatus::True, Reason::NormalisedByPlatform, &message)
     } else {
@@ -134,7 +141,7 @@ fn with_sync_conditions(
     match ready {
         ConditionStatus::False => report.with_transient_conditions(&[(ConditionType::Stalled, reason, message)]),
         ConditionStatus::Unknown => report.with_transient_conditions(&[(ConditionType::Reconciling, reason, message)]),
-        ConditionStatus::True if !rest.is_empty() && writes == DriftHandling::Corrects => report
+        ConditionStatus::True if !remaining_plan.is_empty() && drift_handling == DriftHandling::Corrects => report
             .with_transient_conditions(&[(
                 ConditionType::Reconciling,
                 Reason::InProgress,
@@ -144,8 +151,8 @@ fn with_sync_conditions(
     }
 }
 
-const fn describe_drift_handling(writes: DriftHandling) -> &'static str {
-    match writes {
+const fn describe_drift_handling(drift_handling: DriftHandling) -> &'static str {
+    match drift_handling {
         DriftHandling::Corrects => "is about to be corrected",
         DriftHandling::Reports => "is left so, since `management.drift` is `Report`",
         DriftHandling::Observes => "is left so, since `management.mode` is `Observe`",

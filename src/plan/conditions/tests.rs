@@ -6,9 +6,9 @@ fn find_condition(report: &StatusReport, kind: ConditionType) -> Option<(Conditi
     report.set.iter().find(|state| state.kind == kind).map(|state| (state.status, state.reason))
 }
 
-fn settled_tenant(life: LifecycleState, wanted: Option<TenantState>) -> SettledTenant {
+fn settled_tenant(lifecycle: LifecycleState, wanted: Option<TenantState>) -> SettledTenant {
     SettledTenant {
-        life,
+        lifecycle,
         desired_state: wanted,
         remaining_plan: Plan::default(),
         advice: Vec::new(),

@@ -24,7 +24,7 @@ fn intent_with_nonce(nonce: &str) -> Intent {
 
 fn guard_with_intent(nonce: &str) -> CreateGuard {
     let mut creates = CreateGuard::default();
-    creates.note_own_intent(nonce.into(), time_at(0));
+    creates.record_own_intent(nonce.into(), time_at(0));
     creates
 }
 
@@ -58,7 +58,7 @@ fn the_intent_of_another_process_is_waited_for_once_and_then_taken_over() {
         creates.observe_intent(&intent_with_nonce("theirs"), time_at(60), TIMEOUT);
         assert_eq!(decide_under_intent(&creates, "theirs", time_at(69)), CreateDecision::Wait);
         assert_eq!(decide_under_intent(&creates, "theirs", time_at(70)), CreateDecision::TakeOver);
-        creates.note_own_intent("next".into(), time_at(70));
+        creates.record_own_intent("next".into(), time_at(70));
         assert_eq!(decide_under_intent(&creates, "next", time_at(70)), CreateDecision::Create);
     }
 }
@@ -66,7 +66,7 @@ fn the_intent_of_another_process_is_waited_for_once_and_then_taken_over() {
 #[test]
 fn a_create_that_was_given_up_is_waited_for_and_its_intent_put_on_anew() {
     let mut creates = guard_with_intent("mine");
-    creates.note_unanswered_create(time_at(10), TIMEOUT);
+    creates.record_unanswered_create(time_at(10), TIMEOUT);
     assert!(creates.is_create_in_flight(time_at(69)) && !creates.is_create_in_flight(time_at(70)));
     assert_eq!(decide_under_intent(&creates, "mine", time_at(69)), CreateDecision::Wait);
     assert_eq!(decide_under_intent(&creates, "mine", time_at(70)), CreateDecision::TakeOver);
@@ -75,9 +75,9 @@ fn a_create_that_was_given_up_is_waited_for_and_its_intent_put_on_anew() {
 #[test]
 fn a_create_is_waited_for_also_where_somebody_took_its_intent_away() {
     let mut creates = guard_with_intent("mine");
-    creates.note_unanswered_create(time_at(10), TIMEOUT);
-    creates.note_own_intent("next".into(), time_at(69));
+    creates.record_unanswered_create(time_at(10), TIMEOUT);
+    creates.record_own_intent("next".into(), time_at(69));
     assert_eq!(decide_under_intent(&creates, "next", time_at(69)), CreateDecision::Wait);
-    creates.note_own_intent("last".into(), time_at(70));
+    creates.record_own_intent("last".into(), time_at(70));
     assert_eq!(decide_under_intent(&creates, "last", time_at(70)), CreateDecision::Create);
 }

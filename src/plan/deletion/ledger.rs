@@ -81,10 +81,10 @@ fn is_within_window(entry: &LedgerEntry, now: Timestamp) -> bool {
 pub(super) fn check_ledger(
     intent: &DeletionIntent<'_>,
     id: &str,
-    booked: &LedgerState,
+    ledger_state: &LedgerState,
     now: Timestamp,
 ) -> Option<DeletionStep> {
-    let (ledger, open) = match booked {
+    let (ledger, open) = match ledger_state {
         LedgerState::Read { ledger, open } => (ledger, open),
         LedgerState::Unusable(why) => {
             let message = format!("nothing is ended that cannot be counted: {why}");

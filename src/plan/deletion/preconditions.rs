@@ -13,18 +13,20 @@ use crate::api::{ABANDON, DeletionPolicy, Reason};
 /// Returns the tenant to act on, `None` if the policy did not ask for it, or the step that precedes any policy.
 pub(super) fn check_preconditions<'a>(
     intent: &DeletionIntent<'_>,
-    surroundings: &'a DeletionContext,
+    deletion_context: &'a DeletionContext,
     now: Timestamp,
 ) -> Result<Option<&'a ObservedTenant>, Box<DeletionStep>> {
-    if let Some(early) = check_abandon_annotation(intent).or_else(|| check_container(intent, &surroundings.container)) {
+    if let Some(early) =
+        check_abandon_annotation(intent).or_else(|| check_container(intent, &deletion_context.container))
+    {
         return Err(Box::new(early));
     }
     let is_retain = intent.policy == DeletionPolicy::Retain;
-    if let Some(reason) = surroundings.reference_broken.as_ref().filter(|_| !is_retain) {
-        let message = format!("{reason}; or {}", describe_ways_out(intent, true));
+    if let Some(reason) = deletion_context.reference_broken.as_ref().filter(|_| !is_retain) {
+        let message = format!("{reason}; or {}", describe_alternatives(intent, true));
         return Err(Box::new(hold_step(Reason::NamespaceNotAllowed, message)));
     }
-    let observed = check_target(intent, &surroundings.tenant, now)?;
+    let observed = check_target(intent, &deletion_context.tenant, now)?;
     if intent.is_paused && !is_retain {
         let message =
             "the object is paused or only observed: set `management.mode` to `Manage` and remove `management.pausedUntil`, or set `deletion.policy` to `Retain`".to_owned();
@@ -42,8 +44,8 @@ fn check_abandon_annotation(intent: &DeletionIntent<'_>) -> Option<DeletionStep>
     })
 }
 
-fn check_container(intent: &DeletionIntent<'_>, going: &ContainerDeletion) -> Option<DeletionStep> {
-    match going {
+fn check_container(intent: &DeletionIntent<'_>, container: &ContainerDeletion) -> Option<DeletionStep> {
+    match container {
         ContainerDeletion::NotDeleting => None,
         ContainerDeletion::Namespace => {
             Some(release_step(Reason::Retained, "the namespace is being deleted, which never ends a tenant".to_owned()))
@@ -58,14 +60,14 @@ fn check_container(intent: &DeletionIntent<'_>, going: &ContainerDeletion) -> Op
             Reason::CannotTellWhy,
             format!(
                 "whether the namespace or the resource definition is being deleted cannot be told ({why}): grant the operator `get` on both, or {}",
-                describe_ways_out(intent, true)
+                describe_alternatives(intent, true)
             ),
         )),
     }
 }
 
 /// Describes how to release the tenant. If the operator suspended it, `Retain` needs the platform to activate it again.
-fn describe_ways_out(intent: &DeletionIntent<'_>, may_retain: bool) -> String {
+fn describe_alternatives(intent: &DeletionIntent<'_>, may_retain: bool) -> String {
     let annotate = format!("annotate the object with `{ABANDON}: {}`", intent.unique_id.unwrap_or("none"));
     if may_retain { format!("set `deletion.policy` to `Retain`, or {annotate}") } else { annotate }
 }
@@ -78,10 +80,10 @@ fn check_target<'a>(
 ) -> Result<Option<&'a ObservedTenant>, Box<DeletionStep>> {
     let early = match tenant {
         DeletionTarget::NotRead => return Ok(None),
-        DeletionTarget::Unmarked(observed) if observed.life == LifecycleState::Terminated => {
+        DeletionTarget::Unmarked(observed) if observed.lifecycle == LifecycleState::Terminated => {
             release_of_gone_tenant(intent, now)
         }
-        DeletionTarget::Found(observed) if observed.life == LifecycleState::Terminated => {
+        DeletionTarget::Found(observed) if observed.lifecycle == LifecycleState::Terminated => {
             release_of_gone_tenant(intent, now)
         }
         DeletionTarget::Unmarked(observed) if intent.has_adoption_id => return Ok(Some(observed)),
@@ -107,18 +109,18 @@ fn check_target<'a>(
             release_step(Reason::Retained, "the tenant stays on the platform as it is".to_owned())
         }
         DeletionTarget::Ambiguous(message) => {
-            hold_step(Reason::AmbiguousCreate, format!("{message}; or {}", describe_ways_out(intent, true)))
+            hold_step(Reason::AmbiguousCreate, format!("{message}; or {}", describe_alternatives(intent, true)))
         }
         DeletionTarget::NotOurs(id) => hold_step(
             Reason::OwnedElsewhere,
-            format!("tenant `{id}` does not carry this object's mark: {}", describe_ways_out(intent, true)),
+            format!("tenant `{id}` does not carry this object's mark: {}", describe_alternatives(intent, true)),
         ),
         DeletionTarget::Unmarked(observed) => hold_step(
             Reason::NotAdopted,
             format!(
                 "nothing on this platform shows that tenant `{0}` is this object's: set `adoption` to `{{policy: Adopt, uniqueId: {0}}}`, or {1}",
                 observed.unique_id,
-                describe_ways_out(intent, true)
+                describe_alternatives(intent, true)
             ),
         ),
     };
@@ -170,7 +172,7 @@ fn check_unreachable_tenant<'a>(
             release_step(Reason::Retained, "the tenant stays on the platform as it is".to_owned())
         }
         DeletionPolicy::Retain | DeletionPolicy::Suspend | DeletionPolicy::Terminate => {
-            hold_step(reason, format!("{message}; to let go without it {}", describe_ways_out(intent, may_retain)))
+            hold_step(reason, format!("{message}; to let go without it {}", describe_alternatives(intent, may_retain)))
         }
     }))
 }
@@ -187,7 +189,7 @@ pub(super) fn hold_for_deleting_clients(children: &PartnerClients) -> Option<Del
 
 /// Holds a Partner until it has no Clients: a Partner is terminated last.
 pub(super) fn hold_for_remaining_clients(children: &PartnerClients) -> Option<DeletionStep> {
-    let PartnerClients { objects, deleting: _, live } = children;
+    let PartnerClients { objects, deleting: _, active_tenants: live } = children;
     if !objects.is_empty() {
         let (verb, them) = if objects.len() == 1 { ("names", "it") } else { ("name", "them") };
         let counted = count_and_name(objects, "Client object", "Client objects");

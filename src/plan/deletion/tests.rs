@@ -35,13 +35,13 @@ fn valid_confirmation() -> Confirmation {
     }
 }
 
-fn found_tenant(life: LifecycleState) -> DeletionTarget {
+fn found_tenant(lifecycle: LifecycleState) -> DeletionTarget {
     DeletionTarget::Found(Box::new(ObservedTenant {
         unique_id: "client_2".into(),
         served_images: BTreeMap::new(),
         account_id: None,
         name: "Globex".into(),
-        life,
+        lifecycle,
         mark: ObservedMark::Full(mark()),
         values: BTreeMap::new(),
         created: None,
@@ -83,7 +83,7 @@ impl DeletionCase {
             pass: DeletionPass { started_at: now(), has_recorded: false },
             context: DeletionContext {
                 tenant: found_tenant(LifecycleState::Active),
-                children: PartnerClients { live: Some(Vec::new()), ..PartnerClients::default() },
+                children: PartnerClients { active_tenants: Some(Vec::new()), ..PartnerClients::default() },
                 ..DeletionContext::new(ContainerDeletion::NotDeleting)
             },
         }
@@ -332,9 +332,12 @@ fn an_edited_grace_period_can_only_lengthen_the_wait() {
 #[test]
 fn children_hold_a_termination_at_every_step() {
     for step in [TerminationStep::Confirmed, TerminationStep::Suspended, TerminationStep::Terminating] {
-        let live = PartnerClients { live: Some(vec!["Globex".into()]), ..PartnerClients::default() };
-        let declared =
-            PartnerClients { objects: vec!["ns/globex".into()], live: Some(Vec::new()), ..PartnerClients::default() };
+        let live = PartnerClients { active_tenants: Some(vec!["Globex".into()]), ..PartnerClients::default() };
+        let declared = PartnerClients {
+            objects: vec!["ns/globex".into()],
+            active_tenants: Some(Vec::new()),
+            ..PartnerClients::default()
+        };
         for children in [live, declared, PartnerClients::default()] {
             let mut case =
                 DeletionCase::new_termination().with_accepted_confirmation(step, Some("2026-11-22T11:30:00Z"));

@@ -15,13 +15,13 @@ fn desired_tenant(values: &[(Field, Value)], state: Option<TenantState>) -> Desi
     }
 }
 
-fn observed_tenant(values: &[(Field, ObservedValue)], life: LifecycleState) -> ObservedTenant {
+fn observed_tenant(values: &[(Field, ObservedValue)], lifecycle: LifecycleState) -> ObservedTenant {
     ObservedTenant {
         unique_id: "client_2".into(),
         served_images: [].into(),
         account_id: None,
         name: "Globex".into(),
-        life,
+        lifecycle,
         mark: ObservedMark::Full(mark()),
         values: values.iter().cloned().collect(),
         created: None,
@@ -73,7 +73,7 @@ fn steps_come_in_the_order_that_the_platform_needs() {
     );
     assert_eq!(names(&diff(&wanted, Some(&there), &WriteRecord::default())), ["update", "brand", "suspend"]);
     let back = DesiredTenant { state: Some(TenantState::Active), ..wanted };
-    let there = ObservedTenant { life: LifecycleState::Suspended, ..there };
+    let there = ObservedTenant { lifecycle: LifecycleState::Suspended, ..there };
     assert_eq!(names(&diff(&back, Some(&there), &WriteRecord::default())), ["activate", "update", "brand"]);
 }
 
@@ -92,7 +92,7 @@ fn what_cannot_be_told_from_ended_is_activated_only_if_we_suspended_it() {
     let there = observed_tenant(&[], LifecycleState::Inactive);
     let plan = diff(&wanted, Some(&there), &WriteRecord::default());
     assert!(plan.is_empty() && plan.is_inactive_without_reason);
-    let ours = WriteRecord { suspended_by_us: true, ..WriteRecord::default() };
+    let ours = WriteRecord { was_suspended_by_operator: true, ..WriteRecord::default() };
     assert_eq!(diff(&wanted, Some(&there), &ours).steps, [PlanStep::Activate]);
 }
 
@@ -168,7 +168,7 @@ fn in_a_state_that_is_not_known_nothing_is_written_that_depends_on_it() {
         unknown: UnknownAnswers { state: Some("MIGRATING".to_owned()), ..UnknownAnswers::default() },
         ..observed_tenant(&seen, LifecycleState::Unknown)
     };
-    let ours = WriteRecord { suspended_by_us: true, ..WriteRecord::default() };
+    let ours = WriteRecord { was_suspended_by_operator: true, ..WriteRecord::default() };
     for state in [None, Some(TenantState::Active), Some(TenantState::Suspended)] {
         let plan = diff(&desired_tenant(&settings, state), Some(&there), &ours);
         let update = PlanStep::Update(vec![SettingChange { field: Field::City, to: Value::text("Berlin") }]);
@@ -198,7 +198,7 @@ fn a_moment_is_refused_only_where_it_is_more_than_60_seconds_ahead() {
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let refused = |moment: &str| {
         let desired =
-            desired_tenant(&[(Field::PasswordsSetBefore, Value::text(moment))], None).refuse_future_password_reset(now);
+            desired_tenant(&[(Field::PasswordsSetBefore, Value::text(moment))], None).drop_future_password_reset(now);
         let is_kept = desired.effective.values.contains_key(&Field::PasswordsSetBefore);
         assert_eq!(desired.effective.refused.is_empty(), is_kept, "{moment}");
         !is_kept

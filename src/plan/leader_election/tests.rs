@@ -133,7 +133,7 @@ fn terms_that_would_let_two_lead_are_refused_with_the_flag_to_change() {
         (15, 10, 10, "`--retry-period`"),
         (3601, 10, 2, "`--lease-duration`"),
     ] {
-        let said = LeaseTerms::new(seconds(lease), seconds(renew), seconds(retry)).unwrap_err();
-        assert!(said.starts_with(flag), "{said}");
+        let message = LeaseTerms::new(seconds(lease), seconds(renew), seconds(retry)).unwrap_err();
+        assert!(message.starts_with(flag), "{message}");
     }
 }

@@ -13,8 +13,8 @@ use super::chain::random_request_id;
 use crate::platform::App;
 use crate::platform::authorize::RequestScope;
 use crate::platform::error::ApiError;
-use crate::platform::login_policy::source::RequestSource;
-use crate::platform::store::CREDENTIAL_ID;
+use crate::platform::login_policy::request_source::RequestSource;
+use crate::platform::store::CREDENTIAL_ID_CHARS;
 
 /// Header that returns the id of the request in the audit log.
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,7 +64,7 @@ impl Actor {
 
     /// The holder of a credential, by the hash of its key.
     pub(in crate::platform) fn for_credential_key(hash: &str, request: Option<&RequestId>) -> Self {
-        Self::with_name(format!("api#{}", hash.get(..CREDENTIAL_ID).unwrap_or_default()), request)
+        Self::with_name(format!("api#{}", hash.get(..CREDENTIAL_ID_CHARS).unwrap_or_default()), request)
     }
 
     /// A person, by id. A login name in the log would survive the masking of the person.

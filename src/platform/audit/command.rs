@@ -91,14 +91,14 @@ pub enum AuditError {
 }
 
 /// Opens an existing database. A mistyped path would otherwise create a new database with a valid log.
-pub(super) async fn open_existing_database(database: &str, reads: bool) -> Result<Store, AuditError> {
+pub(super) async fn open_existing_database(database: &str, is_read_only: bool) -> Result<Store, AuditError> {
     if !database.contains(':') && !Path::new(database).exists() {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
     }
     let wait = crate::platform::DATABASE_WAIT;
-    Ok(if reads {
-        Box::pin(Store::open_to_read(database, wait)).await?
+    Ok(if is_read_only {
+        Box::pin(Store::open_read_only(database, wait)).await?
     } else {
         Box::pin(Store::open(database, wait)).await?
     })
@@ -139,11 +139,11 @@ struct LogVerification<'a> {
     chains: BTreeMap<i64, String>,
     checkpoints: BTreeMap<i64, ChainHead>,
     purged: BTreeMap<i64, ChainHead>,
-    explained: ErasedRanges,
-    lost: MissingRows,
+    erased_ranges: ErasedRanges,
+    missing_rows: MissingRows,
     /// Sum of the heads read until now.
     sum: HeadSum,
-    made: BTreeSet<String>,
+    created_tenants: BTreeSet<String>,
     verified: VerificationReport,
 }
 
@@ -167,13 +167,24 @@ impl<'a> LogVerification<'a> {
             }
         }
         let (lost, sum, made) = (MissingRows::new(), HeadSum::default(), BTreeSet::new());
-        Ok(Self { store, seal, chains, checkpoints, purged, explained, lost, sum, made, verified })
+        Ok(Self {
+            store,
+            seal,
+            chains,
+            checkpoints,
+            purged,
+            erased_ranges: explained,
+            missing_rows: lost,
+            sum,
+            created_tenants: made,
+            verified,
+        })
     }
 
     /// Verifies one chain from its first row, or from the checkpoint of its erased rows.
     async fn verify_chain(&mut self, id: i64, unique_id: &str) -> Result<(), AuditError> {
         let start = self.checkpoints.get(&id).cloned().unwrap_or_default();
-        let mut walk = ChainVerifier::new(unique_id, self.seal, start.clone());
+        let mut verifier = ChainVerifier::new(unique_id, self.seal, start.clone());
         // Rows below the checkpoint are erased.
         let mut after = if start == ChainHead::default() { i64::MIN } else { start.number };
         loop {
@@ -182,20 +193,20 @@ impl<'a> LogVerification<'a> {
             after = last.sealed_row.row.number;
             self.verified.rows += rows.len();
             for row in &rows {
-                walk.verify_row(&row.sealed_row);
-                check_preceding_row(&self.explained, row, &mut self.lost);
+                verifier.verify_row(&row.sealed_row);
+                check_preceding_row(&self.erased_ranges, row, &mut self.missing_rows);
             }
         }
-        walk.verify_tenant_id(id);
+        verifier.verify_tenant_id(id);
         let head = self.store.head_of(id).await?;
-        walk.finish(id, head.as_ref());
+        verifier.finish(id, head.as_ref());
         if let Some(head) = &head {
             xor_into_sum(&mut self.sum, self.seal.head_share(id, head.number, &head.hash));
         }
         self.verified.chains += 1;
-        self.verified.findings.append(&mut walk.findings);
-        self.verified.notes.append(&mut walk.notes);
-        self.made.append(&mut walk.made);
+        self.verified.findings.append(&mut verifier.findings);
+        self.verified.notes.append(&mut verifier.notes);
+        self.created_tenants.append(&mut verifier.created_tenants);
         if self.purged.contains_key(&id) {
             let fault = "the log of a purged tenant is there again".to_owned();
             self.verified.findings.push(AuditFinding { tenant: unique_id.to_owned(), number: 1, fault });
@@ -206,7 +217,7 @@ impl<'a> LogVerification<'a> {
     /// Verifies the anchor, which connects the chains.
     async fn verify_anchor(&mut self) -> Result<(), AuditError> {
         let found: BTreeSet<String> = self.chains.values().cloned().collect();
-        for tenant in self.made.difference(&found) {
+        for tenant in self.created_tenants.difference(&found) {
             let fault = "the whole chain is missing".to_owned();
             self.verified.findings.push(AuditFinding { tenant: tenant.clone(), number: 1, fault });
         }
@@ -214,7 +225,7 @@ impl<'a> LogVerification<'a> {
         let anchor = stored.as_ref().and_then(|stored| Anchor::decrypt_stored(self.seal, stored));
         if let Some(Anchor { last, .. }) = &anchor {
             let hash = self.store.hash_of(last.tenant, last.number).await?;
-            self.explained.check_named_row(last, hash.as_ref(), &mut self.lost);
+            self.erased_ranges.check_named_row(last, hash.as_ref(), &mut self.missing_rows);
         }
         self.report_missing_rows().await?;
         let events = stored.as_ref().map_or(0, |stored| stored.events);
@@ -245,7 +256,7 @@ impl<'a> LogVerification<'a> {
     /// Reports chains that rows of other chains prove to have been longer. A chain with another fault is not reported
     /// twice.
     async fn report_missing_rows(&mut self) -> Result<(), AuditError> {
-        for (tenant, number) in &self.lost {
+        for (tenant, number) in &self.missing_rows {
             let name = tenant_display_name(self.store, *tenant).await?;
             if self.verified.findings.iter().any(|finding| finding.tenant == name) {
                 continue;

@@ -27,7 +27,7 @@ pub(in crate::platform) struct Denial<'a> {
 /// Counts of the attempts denied in the current minute, and of those that no row reports yet.
 #[derive(Default)]
 pub(in crate::platform) struct DenialSampler {
-    seen: Mutex<HashMap<DenialKey, DenialCount>>,
+    counts: Mutex<HashMap<DenialKey, DenialCount>>,
 }
 
 /// The properties in which equal attempts agree.
@@ -57,7 +57,7 @@ impl DenialKey {
 struct DenialCount {
     /// Start of the minute, in milliseconds.
     start: i64,
-    tally: SampleCounter,
+    sample_counter: SampleCounter,
     /// Actor of the last omitted attempt, with its request.
     last: Actor,
 }
@@ -73,7 +73,7 @@ impl DenialSampler {
     /// Counts a denied attempt. Returns the object of its row if it gets one.
     fn count_denial(&self, denial: Denial<'_>, now: i64) -> Option<String> {
         let start = now - now.rem_euclid(MINUTE);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = DenialKey::from_denial(denial);
         if seen.len() >= MAX_KEYS && !seen.contains_key(&key) {
             key = DenialKey::for_overflow(denial.tenant);
@@ -81,27 +81,31 @@ impl DenialSampler {
         let actor = denial.actor;
         let one = seen.entry(key).or_insert_with(|| DenialCount {
             start,
-            tally: SampleCounter::default(),
+            sample_counter: SampleCounter::default(),
             last: actor.clone(),
         });
         if one.start != start {
             one.start = start;
-            one.tally.start_minute();
+            one.sample_counter.reset_for_minute();
         }
-        let told = one.tally.count_one();
-        if told.is_none() {
+        let count = one.sample_counter.count_one();
+        if count.is_none() {
             one.last = actor.clone();
         }
-        told.map(|left_out| object_with_omitted(denial.object, left_out))
+        count.map(|left_out| object_with_omitted(denial.object, left_out))
     }
 
     /// Removes the counts of minutes that are over and returns their omissions.
     fn take_expired(&self, now: i64) -> Vec<OmittedDenials> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let over = seen.extract_if(|_, seen| now.saturating_sub(seen.start) >= MINUTE);
-        over.map(|(key, DenialCount { tally, last, .. })| OmittedDenials { key, last, count: tally.omitted_count() })
-            .filter(|left| left.count > 0)
-            .collect()
+        over.map(|(key, DenialCount { sample_counter: tally, last, .. })| OmittedDenials {
+            key,
+            last,
+            count: tally.omitted_count(),
+        })
+        .filter(|left| left.count > 0)
+        .collect()
     }
 }
 
@@ -135,8 +139,8 @@ pub(in crate::platform) async fn run_omitted_denials_report(app: Arc<App>) {
         let app = Arc::clone(&app);
         // This runs on a separate task: the shutdown cancels this loop, but counts that were already removed must be
         // written.
-        let told = tokio::spawn(async move { record_omitted_denials(&app, time::now()).await });
-        if let Err(error) = told.await {
+        let report = tokio::spawn(async move { record_omitted_denials(&app, time::now()).await });
+        if let Err(error) = report.await {
             tracing::error!(target: "audit", %error, "rows are lost");
         }
     }
@@ -155,7 +159,7 @@ pub(in crate::platform) async fn record_omitted_denials(app: &App, now: i64) {
 /// Writes nothing for a terminated tenant: its log is erased by the purge and must not begin again.
 async fn write_omitted_row(app: &App, OmittedDenials { key, last, count }: &OmittedDenials) -> Result<(), ApiError> {
     let DenialKey { tenant, actor, action, object: what, .. } = key;
-    let mut tx = app.store.begin_under(*tenant).await?;
+    let mut tx = app.store.begin_for_tenant(*tenant).await?;
     if lock_tenant(&mut tx, *tenant).await?.state == WireTenantState::Terminated {
         return Ok(());
     }
@@ -173,7 +177,7 @@ mod tests {
     }
 
     fn code_denial(actor: &Actor) -> Denial<'_> {
-        Denial { tenant: 1, actor, action: AuditAction::Factor, object: "code" }
+        Denial { tenant: 1, actor, action: AuditAction::SecondFactorVerify, object: "code" }
     }
 
     /// Returns how many attempts an object represents.
@@ -210,7 +214,7 @@ mod tests {
         for number in 0..MAX_KEYS + 50 {
             samples.count_denial(code_denial(&of(number)), 60_000);
         }
-        assert_eq!(samples.seen.lock().unwrap().len(), MAX_KEYS + 1);
+        assert_eq!(samples.counts.lock().unwrap().len(), MAX_KEYS + 1);
         let left: Vec<(String, u64)> =
             samples.take_expired(i64::MAX).into_iter().map(|left| (left.key.actor, left.count)).collect();
         assert_eq!(left, [("others".to_owned(), 30)]);

@@ -8,13 +8,13 @@ use axum::{Extension, Json};
 use serde::Serialize;
 
 use crate::platform::authorize::RequestScope;
-use crate::platform::bounds::LOG_PAGE;
 use crate::platform::error::ApiError;
+use crate::platform::limits::MAX_LOG_PAGE_ROWS;
 use crate::platform::people::user_lists::{parse_date_span, parse_terms};
-use crate::platform::search::Paging;
 use crate::platform::store::{SealedRow, Term, TermValue};
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use crate::platform::{App, query, time};
+use crate::platform::tenant_search::Paging;
+use crate::platform::{App, query_string, time};
 use crate::wire::PageEnvelope;
 
 /// Search keys.
@@ -61,7 +61,7 @@ pub(in crate::platform) async fn list_audit_log(
     ensure_tenant_accepts(tenant, TenantOperation::Read)?;
     let raw = raw.unwrap_or_default();
     let terms = parse_terms(&raw, SEARCH_KEYS, parse_term)?;
-    let paging = Paging::parse_with_max(&raw, LOG_PAGE)?;
+    let paging = Paging::parse_with_max(&raw, MAX_LOG_PAGE_ROWS)?;
     if !matches!(paging.order.as_str(), "" | "number" | "time") {
         return Err(ApiError::field("sortName", "The list sorts by number or time, which is the same order"));
     }
@@ -78,6 +78,6 @@ fn parse_term(key: &str, value: &str) -> Result<Term, ApiError> {
         "startDate" => Ok(Term("a.at >= ", TermValue::Number(parse_date_span(key, value)?.0))),
         "endDate" => Ok(Term("a.at < ", TermValue::Number(parse_date_span(key, value)?.1))),
         _ if matches!(value, "done" | "denied") => text("a.outcome = "),
-        _ => Err(query::query_error("outcome is done or denied")),
+        _ => Err(query_string::query_error("outcome is done or denied")),
     }
 }

@@ -144,7 +144,7 @@ impl LogWriter {
                  who can write the database"
             );
             let broken =
-                RowContent::new(tenant, &Actor::for_platform(), AuditEvent::denial(AuditAction::AuditBroken, "log"));
+                RowContent::new(tenant, &Actor::for_platform(), AuditEvent::denial(AuditAction::AuditTampered, "log"));
             last = self.append_after(tx, last, broken).await?;
         }
         last = self.append_after(tx, last, content).await?;

@@ -43,19 +43,19 @@ struct SealKey {
     key: Option<SecretString>,
     id: String,
     /// Highest event count of the anchor. A lower count means that somebody restored an older anchor.
-    seen: AtomicI64,
+    max_event_count: AtomicI64,
 }
 
 impl Seal {
     /// Uses no key.
     pub(in crate::platform) fn without_key() -> Self {
-        Self(Arc::new(SealKey { key: None, id: String::new(), seen: AtomicI64::new(0) }))
+        Self(Arc::new(SealKey { key: None, id: String::new(), max_event_count: AtomicI64::new(0) }))
     }
 
     pub(super) fn with_key(key: SecretString) -> Self {
         let id = hex(&hmac_or_hash(Some(&key), b"tenantry audit key"));
         let id = id.get(..KEY_ID_DIGITS).unwrap_or_default().to_owned();
-        Self(Arc::new(SealKey { key: Some(key), id, seen: AtomicI64::new(0) }))
+        Self(Arc::new(SealKey { key: Some(key), id, max_event_count: AtomicI64::new(0) }))
     }
 
     /// Reads the key of a file, which is created if missing. Also returns whether it was created.
@@ -102,11 +102,11 @@ impl Seal {
     /// Seals a statement about a row.
     pub(super) fn seal_statement(
         &self,
-        what: SealStatement,
+        statement: SealStatement,
         tenant: i64,
         ChainHead { number, hash, .. }: &ChainHead,
     ) -> String {
-        self.seal_text(&format!("{}/{tenant}/{number}/{hash}", what.as_str()))
+        self.seal_text(&format!("{}/{tenant}/{number}/{hash}", statement.as_str()))
     }
 
     fn seal_text(&self, text: &str) -> String {
@@ -124,8 +124,8 @@ impl Seal {
     }
 
     /// Verifies the seal of a statement.
-    pub(super) fn verifies_statement(&self, what: SealStatement, tenant: i64, head: &ChainHead) -> bool {
-        constant_time_eq(&self.seal_statement(what, tenant, head), &head.seal)
+    pub(super) fn verifies_statement(&self, statement: SealStatement, tenant: i64, head: &ChainHead) -> bool {
+        constant_time_eq(&self.seal_statement(statement, tenant, head), &head.seal)
     }
 
     /// Returns what a head adds to the sum of all heads. It cannot be computed without the key.
@@ -138,7 +138,7 @@ impl Seal {
 
     /// Remembers the anchor's event count. Returns `false` if it was higher before.
     pub(super) fn record_event_count(&self, events: i64) -> bool {
-        self.0.seen.fetch_max(events, Ordering::Relaxed) <= events
+        self.0.max_event_count.fetch_max(events, Ordering::Relaxed) <= events
     }
 }
 

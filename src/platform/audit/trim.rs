@@ -62,7 +62,7 @@ fn last_trimmable_row<'r>(
         let row = &kept.row;
         let follows = row.number == last.number + 1 && row.previous == last.hash && row.compute_hash() == kept.hash;
         let sealed = row.key_id != seal.key_id() || seal.verifies_row(kept);
-        if !follows || !sealed && row.beside.is_some() || row.action == AuditAction::AuditBroken.as_str() {
+        if !follows || !sealed && row.beside.is_some() || row.action == AuditAction::AuditTampered.as_str() {
             return Err(row.number);
         }
         let hash: RowHash = kept.hash.clone();

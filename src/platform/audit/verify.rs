@@ -67,13 +67,13 @@ pub(super) struct ErasedRanges {
 
 impl ErasedRanges {
     /// Checks a row that another row names. If it is missing and no erasure explains that, it is recorded as lost.
-    pub(super) fn check_named_row(&self, named: &PrecedingRow, found: Option<&String>, lost: &mut MissingRows) {
+    pub(super) fn check_named_row(&self, named: &PrecedingRow, found: Option<&String>, missing: &mut MissingRows) {
         let PrecedingRow { tenant, number, hash } = named;
         let is_explained = || self.numbers.get(tenant).is_some_and(|erased| erased >= number);
         if *tenant == 0 || found.is_some_and(|found| found == hash) || found.is_none() && is_explained() {
             return;
         }
-        let lowest = lost.entry(*tenant).or_insert(*number);
+        let lowest = missing.entry(*tenant).or_insert(*number);
         *lowest = (*lowest).min(*number);
     }
 }
@@ -87,18 +87,18 @@ pub(super) struct ChainVerifier<'a> {
     /// Faults found in the chain, up to the limit.
     pub(super) findings: Vec<AuditFinding>,
     /// Number of faults beyond the limit.
-    unnamed: u64,
+    omitted_findings: u64,
     /// Rows without our seal since the last epoch began. The row that begins an epoch covers the rows before it.
     unsealed: Vec<AuditFinding>,
     /// Rows from which another key is used.
     pub(super) notes: Vec<AuditFinding>,
     /// Tenants that were created and not purged according to this chain. Each must have a chain.
-    pub(super) made: BTreeSet<String>,
-    born: Option<CreationRow>,
+    pub(super) created_tenants: BTreeSet<String>,
+    creation_row: Option<TenantCreationRow>,
 }
 
 /// The row that begins a tenant's log, and the tenant's id in it.
-struct CreationRow {
+struct TenantCreationRow {
     number: i64,
     unique_id: String,
 }
@@ -108,7 +108,18 @@ impl<'a> ChainVerifier<'a> {
     pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: ChainHead) -> Self {
         let ChainHead { number, hash, .. } = start;
         let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tenant, seal, number, hash, findings, unnamed: 0, unsealed, notes, made: BTreeSet::new(), born: None }
+        Self {
+            tenant,
+            seal,
+            number,
+            hash,
+            findings,
+            omitted_findings: 0,
+            unsealed,
+            notes,
+            created_tenants: BTreeSet::new(),
+            creation_row: None,
+        }
     }
 
     fn new_finding(&self, number: i64, fault: impl Into<String>) -> AuditFinding {
@@ -119,7 +130,7 @@ impl<'a> ChainVerifier<'a> {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(self.new_finding(number, fault));
         } else {
-            self.unnamed += 1;
+            self.omitted_findings += 1;
         }
     }
 
@@ -137,8 +148,8 @@ impl<'a> ChainVerifier<'a> {
 
     /// Compares a row with its own hash and with the previous row. After a fault the verification continues from this
     /// row, so that each fault is reported once.
-    pub(super) fn verify_row(&mut self, kept: &SealedRow) {
-        let SealedRow { row, hash, seal: _ } = kept;
+    pub(super) fn verify_row(&mut self, sealed_row: &SealedRow) {
+        let SealedRow { row, hash, seal: _ } = sealed_row;
         self.add_gap_finding(row.number.saturating_sub(1));
         let follows = self.number.checked_add(1) == Some(row.number);
         let whole = row.compute_hash() == *hash;
@@ -147,7 +158,7 @@ impl<'a> ChainVerifier<'a> {
         } else if follows && row.previous != self.hash {
             self.add_finding(row.number, "the row does not follow the one before it");
         }
-        let sealed = row.key_id == self.seal.key_id() && self.seal.verifies_row(kept);
+        let sealed = row.key_id == self.seal.key_id() && self.seal.verifies_row(sealed_row);
         self.check_row_seal(row, whole, sealed && row.beside.is_some());
         self.number = row.number;
         self.hash.clone_from(hash);
@@ -168,7 +179,7 @@ impl<'a> ChainVerifier<'a> {
             };
             self.unsealed.push(self.new_finding(row.number, fault));
         }
-        if row.action == AuditAction::AuditBroken.as_str() {
+        if row.action == AuditAction::AuditTampered.as_str() {
             self.add_finding(row.number, "the log was changed behind the platform's back before this row");
         } else if row.action == AuditAction::AuditKey.as_str() && self.notes.len() < MAX_FINDINGS {
             let fault = "the log goes on with another key; what stands before it was not held against the former one";
@@ -181,13 +192,13 @@ impl<'a> ChainVerifier<'a> {
             return;
         }
         if *action == AuditAction::TenantCreate.as_str() {
-            self.made.insert(object.clone());
+            self.created_tenants.insert(object.clone());
             // The row also appears in the log of the parent tenant.
             if id_has_number(object, *tenant) {
-                self.born = Some(CreationRow { number: *number, unique_id: object.clone() });
+                self.creation_row = Some(TenantCreationRow { number: *number, unique_id: object.clone() });
             }
         } else if *action == AuditAction::TenantPurge.as_str() {
-            self.made.remove(object);
+            self.created_tenants.remove(object);
         }
     }
 
@@ -196,8 +207,8 @@ impl<'a> ChainVerifier<'a> {
     pub(super) fn verify_tenant_id(&mut self, id: i64) {
         let fault =
             "the table `tenant` was changed behind the platform's back, and the rows are those of another tenant";
-        match &self.born {
-            Some(CreationRow { number, unique_id }) if unique_id != self.tenant => {
+        match &self.creation_row {
+            Some(TenantCreationRow { number, unique_id }) if unique_id != self.tenant => {
                 self.add_finding(*number, format!("the log says that the tenant was made as `{unique_id}`: {fault}"));
             }
             // The service provider, or a tenant whose first rows are erased.
@@ -214,8 +225,8 @@ impl<'a> ChainVerifier<'a> {
     /// Checks that the chain ends where its head claims, after the last row.
     pub(super) fn finish(&mut self, id: i64, head: Option<&ChainHead>) {
         let mut unsealed = std::mem::take(&mut self.unsealed);
-        if self.unnamed > 0 {
-            let fault = format!("{} more faults of this log are not named", self.unnamed);
+        if self.omitted_findings > 0 {
+            let fault = format!("{} more faults of this log are not named", self.omitted_findings);
             unsealed.push(self.new_finding(self.number, fault));
         }
         let mut named = std::mem::take(&mut self.findings);
@@ -247,8 +258,8 @@ fn id_has_number(unique_id: &str, tenant: i64) -> bool {
 }
 
 /// Returns the finding for a statement without our seal.
-pub(super) fn unsealed_statement_finding(what: SealStatement, tenant: &str, number: i64) -> AuditFinding {
-    let fault = match what {
+pub(super) fn unsealed_statement_finding(statement: SealStatement, tenant: &str, number: i64) -> AuditFinding {
+    let fault = match statement {
         SealStatement::Checkpoint => "the checkpoint of what was erased does not have our seal",
         SealStatement::Purged => "the statement that the log was purged does not have our seal",
     };
@@ -257,11 +268,11 @@ pub(super) fn unsealed_statement_finding(what: SealStatement, tenant: &str, numb
 
 /// Compares the row that a row names as its predecessor in the whole log with the existing rows.
 pub(super) fn check_preceding_row(
-    explained: &ErasedRanges,
+    erased: &ErasedRanges,
     VerifiableRow { sealed_row: kept, preceding_hash: beside }: &VerifiableRow,
-    lost: &mut MissingRows,
+    missing: &mut MissingRows,
 ) {
     if let Some(named) = &kept.row.beside {
-        explained.check_named_row(named, beside.as_ref(), lost);
+        erased.check_named_row(named, beside.as_ref(), missing);
     }
 }

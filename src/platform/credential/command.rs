@@ -125,7 +125,7 @@ impl CredentialCommand {
         match self {
             Self::Show | Self::List(_) => {
                 // Read-only: neither the schema nor a row changes.
-                let store = Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?;
+                let store = Box::pin(Store::open_read_only(database, DATABASE_WAIT)).await?;
                 let done = match self {
                     Self::List(list) => list.run(&store, out).await,
                     _ => first.print(&store, out).await,
@@ -149,7 +149,7 @@ impl ListCredentials {
         writeln!(out, "TENANT\tID\tCREATED\tCREATED BY\tLAST USED\tEXPIRES\tDESCRIPTION")?;
         for record in store.list_credentials_of(self.tenant.as_deref()).await? {
             let CredentialRecord { tenant, key_hash, description, created_by, creator, .. } = &record;
-            let left = if creator.as_ref().is_some_and(|creator| !creator.active) { " (inactive)" } else { "" };
+            let left = if creator.as_ref().is_some_and(|creator| !creator.is_active) { " (inactive)" } else { "" };
             let (created, used) = (time(Some(record.created_at)), time(record.last_used_at));
             let (id, expires) = (credential_id(key_hash), time(record.expires_at));
             writeln!(out, "{tenant}\t{id}\t{created}\t{created_by}{left}\t{used}\t{expires}\t{description}")?;

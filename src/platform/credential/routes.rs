@@ -12,22 +12,22 @@ use serde::{Deserialize, Serialize};
 use super::{Credential, CredentialHashes, random_secret, sha256_hex};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::{LockedTenant, RequestScope};
-use crate::platform::bounds::{CREDENTIALS, FORM, NAME};
 use crate::platform::error::ApiError;
-use crate::platform::search::Paging;
+use crate::platform::limits::{MAX_CREDENTIALS, MAX_FORM_BYTES, MAX_NAME_CHARS};
 use crate::platform::settings::Problems;
 use crate::platform::store::{
     CredentialRecord, NewCredential, NewSecret, count_active_credentials, credential_id, insert_credential,
     revoke_credential, rotate_credential,
 };
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use crate::platform::{App, body, time};
+use crate::platform::tenant_search::Paging;
+use crate::platform::{App, json_body, time};
 use crate::wire::PageEnvelope;
 
 /// Milliseconds per day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Maximum lifetime of a credential in days.
-const LONGEST: i64 = 3650;
+const MAX_LIFETIME_DAYS: i64 = 3650;
 
 /// Body of a request about a credential.
 #[derive(Deserialize, Default)]
@@ -39,15 +39,20 @@ struct CredentialRequest {
 
 impl CredentialRequest {
     async fn read(request: Request) -> Result<Self, ApiError> {
-        let wanted: Self = body::read_optional_body(request, FORM).await?;
+        let wanted: Self = json_body::read_optional_body(request, MAX_FORM_BYTES).await?;
         let mut problems = Problems::default();
-        let is_wrong = |text: &String| text.chars().count() > NAME || text.chars().any(char::is_control);
+        let is_wrong = |text: &String| text.chars().count() > MAX_NAME_CHARS || text.chars().any(char::is_control);
         if wanted.description.as_ref().is_some_and(is_wrong) {
-            problems
-                .refuse("description", format!("The text is longer than {NAME} characters or has control characters"));
+            problems.refuse(
+                "description",
+                format!("The text is longer than {MAX_NAME_CHARS} characters or has control characters"),
+            );
         }
-        if wanted.expires_in_days.is_some_and(|days| !(1..=LONGEST).contains(&days)) {
-            problems.refuse("expiresInDays", format!("The number must be 1 to {LONGEST}; without it nothing expires"));
+        if wanted.expires_in_days.is_some_and(|days| !(1..=MAX_LIFETIME_DAYS).contains(&days)) {
+            problems.refuse(
+                "expiresInDays",
+                format!("The number must be 1 to {MAX_LIFETIME_DAYS}; without it nothing expires"),
+            );
         }
         problems.finish()?;
         Ok(wanted)
@@ -115,7 +120,7 @@ impl CredentialListItem {
             rotated_at,
             expires_at,
         } = record;
-        let status = creator.as_ref().map(|creator| if creator.active { "active" } else { "inactive" });
+        let status = creator.as_ref().map(|creator| if creator.is_active { "active" } else { "inactive" });
         Self {
             id: credential_id(&key_hash).to_owned(),
             description,
@@ -139,8 +144,8 @@ pub(in crate::platform) async fn create(
     let now = time::now();
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
     scope.proof().consume(&mut tx).await?;
-    if count_active_credentials(&mut tx, tenant.id).await? >= CREDENTIALS {
-        let message = format!("The tenant has {CREDENTIALS} credentials; revoke one that nobody uses");
+    if count_active_credentials(&mut tx, tenant.id).await? >= MAX_CREDENTIALS {
+        let message = format!("The tenant has {MAX_CREDENTIALS} credentials; revoke one that nobody uses");
         return Err(ApiError::field("body", message));
     }
     let credential = Credential::random(&tenant.unique_id);

@@ -53,15 +53,15 @@ impl DestinationAllowlist {
     }
 
     /// Returns the destination of a request if it equals an entry or lies below one.
-    pub(super) fn find(&self, asked: &str) -> Option<Destination> {
-        if let Some(path) = parse_folder(asked) {
+    pub(super) fn find(&self, requested: &str) -> Option<Destination> {
+        if let Some(path) = parse_folder(requested) {
             return self.0.iter().find_map(|entry| {
                 let AllowlistEntry::Folder(root) = entry else { return None };
                 let below = path.strip_prefix(root).ok()?.to_owned();
                 Some(Destination::Folder { root: root.clone(), below })
             });
         }
-        let url = parse_url(asked)?;
+        let url = parse_url(requested)?;
         let holds = |entry: &AllowlistEntry| matches!(entry, AllowlistEntry::Url(allowed) if is_below(&url, allowed));
         if !self.0.iter().any(holds) {
             return None;

@@ -17,9 +17,9 @@ use super::{bucket, schedule};
 use crate::catalog::{AddOn, DataCategory};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event, record_denial};
 use crate::platform::authorize::RequestScope;
-use crate::platform::body::StrictJson;
-use crate::platform::bounds;
 use crate::platform::error::{ApiError, quote};
+use crate::platform::json_body::StrictJson;
+use crate::platform::limits;
 use crate::platform::records::RecordView;
 use crate::platform::store::{ScheduleResponse, TenantRecord};
 use crate::platform::subscription::Subscription;
@@ -117,7 +117,7 @@ pub(in crate::platform) async fn export_batch(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(request): StrictJson<BatchRequest, { bounds::TENANT }>,
+    StrictJson(request): StrictJson<BatchRequest, { limits::MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<BatchResponse>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
@@ -127,7 +127,7 @@ pub(in crate::platform) async fn export_batch(
     let batch = Batch { data: requested_kinds(&data, &subscription)?, destination: place };
     let place = batch_destination(&app, &batch.destination)?;
     if let Some(when) = schedule {
-        let planned = schedule::PlannedExport { batch: &batch, when: &when };
+        let planned = schedule::PlannedExport { batch: &batch, schedule: &when };
         return Ok(Json(BatchResponse::Scheduled(schedule::create_schedule(&app, &scope, &actor, planned).await?)));
     }
     let files = match batch.write_files(&app, tenant, BatchRun { destination: place, now: time::now() }).await {
@@ -200,8 +200,8 @@ impl BatchJob<'_> {
         let shown = RecordView::new(self.tenant, &self.subscription);
         let (mut after, mut number, mut lines) = (i64::MIN, 1, JsonLines::default());
         loop {
-            let page = self.app.store.records_after(place, after, bounds::RECORD_PAGE).await?;
-            let full = i64::try_from(page.len()).is_ok_and(|rows| rows == bounds::RECORD_PAGE);
+            let page = self.app.store.records_after(place, after, limits::MAX_RECORD_PAGE_ROWS).await?;
+            let full = i64::try_from(page.len()).is_ok_and(|rows| rows == limits::MAX_RECORD_PAGE_ROWS);
             after = page.last().map_or(after, |datum| datum.id);
             for record in shown.render_all(category, page).await? {
                 if lines.is_full() {
@@ -262,7 +262,7 @@ impl JsonLines {
     }
 
     fn is_full(&self) -> bool {
-        self.records >= bounds::EXPORT_RECORDS || self.content.len() >= bounds::EXPORT_BYTES
+        self.records >= limits::MAX_EXPORT_FILE_RECORDS || self.content.len() >= limits::MAX_EXPORT_FILE_BYTES
     }
 }
 

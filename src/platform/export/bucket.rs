@@ -9,7 +9,7 @@ use url::Url;
 use super::Exports;
 
 /// Lifetime of a signature.
-const SIGNED: Duration = Duration::from_mins(1);
+const SIGNATURE_LIFETIME: Duration = Duration::from_mins(1);
 
 /// Writes an object. Returns its URL without the signature.
 pub(super) async fn put_object(
@@ -23,7 +23,7 @@ pub(super) async fn put_object(
     let bucket = Bucket::new(endpoint.clone(), UrlStyle::Path, bucket.to_owned(), s3.region.clone())
         .map_err(|error| error.to_string())?;
     let credentials = Credentials::new(s3.id.clone(), s3.secret.expose_secret().to_owned());
-    let signed = bucket.put_object(Some(&credentials), key).sign(SIGNED);
+    let signed = bucket.put_object(Some(&credentials), key).sign(SIGNATURE_LIFETIME);
     let place = signed[..url::Position::AfterPath].to_owned();
     let answer = exports.http.put(signed).body(content).send().await;
     // Errors of `reqwest` contain the URL, and with it the signature.

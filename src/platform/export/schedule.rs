@@ -21,16 +21,17 @@ use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accept
 use crate::platform::{App, time};
 
 /// Maximum number of schedules per tenant.
-const SCHEDULES: usize = 10;
+const MAX_SCHEDULES: usize = 10;
 /// Maximum interval between two runs: a year.
-const MOST_HOURS: i64 = 24 * 366;
+const MAX_INTERVAL_HOURS: i64 = 24 * 366;
 /// Milliseconds per hour.
 const HOUR: i64 = 60 * 60 * 1000;
 /// How long a process holds the lease of a run.
-const LEASE: i64 = HOUR;
+const RUN_LEASE: i64 = HOUR;
 /// Time limit of a run. It ends well before the lease does, so that no other process begins the run meanwhile.
 pub(in crate::platform) const RUN_TIMEOUT: Duration = Duration::from_mins(50);
-const _: () = assert!(RUN_TIMEOUT.as_millis() < LEASE.unsigned_abs() as u128, "a run must end before its lease does");
+const _: () =
+    assert!(RUN_TIMEOUT.as_millis() < RUN_LEASE.unsigned_abs() as u128, "a run must end before its lease does");
 
 /// Times of a scheduled batch export.
 #[derive(Deserialize, Clone, Debug)]
@@ -43,13 +44,16 @@ pub(in crate::platform) struct ScheduleRequest {
 
 impl ScheduleRequest {
     fn first_run(&self, now: i64) -> Result<i64, ApiError> {
-        if !(1..=MOST_HOURS).contains(&self.every_hours) {
-            return Err(ApiError::field("schedule.everyHours", format!("The number must be 1 to {MOST_HOURS}")));
+        if !(1..=MAX_INTERVAL_HOURS).contains(&self.every_hours) {
+            return Err(ApiError::field(
+                "schedule.everyHours",
+                format!("The number must be 1 to {MAX_INTERVAL_HOURS}"),
+            ));
         }
         let Some(start) = &self.start else { return Ok(now + self.every_hours * HOUR) };
         let wrong = || ApiError::field("schedule.start", "The text is not a time such as 2016-08-29T12:05:08+0000");
         let (at, _) = time::parse_span(start).ok_or_else(wrong)?;
-        if at > now + MOST_HOURS * HOUR {
+        if at > now + MAX_INTERVAL_HOURS * HOUR {
             return Err(ApiError::field("schedule.start", "The time is more than a year ahead"));
         }
         Ok(at.max(now))
@@ -61,7 +65,7 @@ pub(super) struct PlannedExport<'a> {
     /// What is exported; already validated.
     pub(super) batch: &'a Batch,
     /// When it runs.
-    pub(super) when: &'a ScheduleRequest,
+    pub(super) schedule: &'a ScheduleRequest,
 }
 
 /// Stores a schedule.
@@ -71,12 +75,12 @@ pub(super) async fn create_schedule(
     actor: &Actor,
     planned: PlannedExport<'_>,
 ) -> Result<ScheduleResponse, ApiError> {
-    let PlannedExport { batch, when } = planned;
+    let PlannedExport { batch, schedule: when } = planned;
     let next_at = when.first_run(time::now())?;
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(app, TenantOperation::Write).await?;
     Subscription::of_tenant(&tenant).ensure_add_on(AddOn::BatchExports)?;
-    if tenant_schedules(&mut tx, tenant.id).await?.len() >= SCHEDULES {
-        return Err(ApiError::field("schedule", format!("The tenant has {SCHEDULES} schedules; end one first")));
+    if tenant_schedules(&mut tx, tenant.id).await?.len() >= MAX_SCHEDULES {
+        return Err(ApiError::field("schedule", format!("The tenant has {MAX_SCHEDULES} schedules; end one first")));
     }
     let schedule = Schedule {
         id: next_number(&mut tx).await?,
@@ -137,7 +141,7 @@ pub(in crate::platform) async fn run_schedules(app: Arc<App>) {
 
 /// Runs every due export.
 pub(in crate::platform) async fn run_due_exports(app: &App, now: i64) -> Result<(), ApiError> {
-    while let Some(run) = app.store.claim_run(now, now + LEASE).await? {
+    while let Some(run) = app.store.claim_run(now, now + RUN_LEASE).await? {
         run_one_export(app, run, now).await?;
     }
     Ok(())
@@ -160,7 +164,7 @@ async fn run_one_export(app: &App, mut run: Schedule, now: i64) -> Result<(), Ap
     // Missed runs are not repeated: one run exports what they would have exported.
     run.next_at += ((now - run.next_at) / pause + 1) * pause;
     (run.last_at, run.last_outcome) = (Some(now), Some(outcome));
-    let mut tx = app.store.begin_under(run.tenant).await?;
+    let mut tx = app.store.begin_for_tenant(run.tenant).await?;
     let tenant = lock_tenant(&mut tx, run.tenant).await?;
     finish_run(&mut tx, &run).await?;
     let object = format!("{} {}", run.id, run.data);
@@ -182,7 +186,7 @@ fn failure_sentence(error: &ApiError) -> String {
 
 /// Writes the files of a schedule. The request is validated again, as if it were made now. Returns the number of files.
 async fn write_scheduled_files(app: &App, run: &Schedule, now: i64) -> Result<usize, ApiError> {
-    let mut tx = app.store.begin_under(run.tenant).await?;
+    let mut tx = app.store.begin_for_tenant(run.tenant).await?;
     let tenant = lock_tenant(&mut tx, run.tenant).await?;
     drop(tx);
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;

@@ -13,26 +13,26 @@ use super::webhook_signature::StreamSecret;
 use crate::catalog::AddOn;
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::{LockedTenant, RequestScope};
-use crate::platform::body::StrictJson;
-use crate::platform::bounds;
 use crate::platform::error::{ApiError, field_error};
-use crate::platform::metrics::{ARRIVED, FAILED, GIVEN_UP};
+use crate::platform::json_body::StrictJson;
+use crate::platform::limits;
+use crate::platform::metrics::{DELIVERED, FAILED, GIVEN_UP};
 use crate::platform::store::{
     Delivery, NewStream, TenantRecord, Tx, WebhookStream, delete_stream, enqueue_delivery, insert_stream, next_number,
     tenant_streams,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use crate::platform::{App, names, time};
+use crate::platform::{App, name_normalization, time};
 
 /// Attempts before a delivery is given up.
-const ATTEMPTS: i64 = 5;
+const MAX_ATTEMPTS: i64 = 5;
 /// Maximum number of concurrent deliveries.
 const MAX_CONCURRENT: i64 = 16;
 /// Maximum number of streams per tenant.
-const STREAMS: usize = 10;
+const MAX_STREAMS: usize = 10;
 /// How long a process holds the lease of a delivery, in milliseconds. It is longer than an attempt.
-const LEASE: i64 = 60_000;
+const DELIVERY_LEASE: i64 = 60_000;
 
 /// Body of a request that creates a stream.
 #[derive(Deserialize)]
@@ -54,13 +54,13 @@ pub(in crate::platform) async fn create_stream(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(request): StrictJson<StreamRequest, { bounds::TENANT }>,
+    StrictJson(request): StrictJson<StreamRequest, { limits::MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<CreatedStream>, ApiError> {
     let StreamRequest { name, url } = request;
-    if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
+    if name.trim().is_empty() || name.chars().count() > limits::MAX_NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ApiError::field("name", "The name must have 1 to 255 printable characters"));
     }
-    if let Some(why) = names::unreadable_character(&name) {
+    if let Some(why) = name_normalization::unreadable_character(&name) {
         return Err(ApiError::field("name", why));
     }
     let LockedTenant { mut tx, tenant } = scope.lock_tenant(&app, TenantOperation::Write).await?;
@@ -75,13 +75,13 @@ pub(in crate::platform) async fn create_stream(
         refusal.holder = Some(holder.id.clone());
         return Err(ApiError::Fields(vec![refusal]));
     }
-    if streams.len() >= STREAMS {
-        return Err(ApiError::field("name", format!("The tenant has {STREAMS} streams; end one first")));
+    if streams.len() >= MAX_STREAMS {
+        return Err(ApiError::field("name", format!("The tenant has {MAX_STREAMS} streams; end one first")));
     }
     let id = next_number(&mut tx).await?;
     let stream = WebhookStream::new(id, name.trim().to_owned(), url);
     let secret = StreamSecret::random();
-    let sealed = app.stream_vault.seal(&secret_owner(id), secret.bytes())?;
+    let sealed = app.stream_vault.encrypt_secret(&secret_owner(id), secret.bytes())?;
     insert_stream(&mut tx, tenant.id, id, NewStream { stream: &stream, sealed: &sealed }).await?;
     append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::ExportStream, &stream.id))
         .await?;
@@ -159,13 +159,13 @@ async fn deliver_due(app: &App) -> Result<usize, ApiError> {
     if !app.store.has_due_delivery(now).await? {
         return Ok(0);
     }
-    let claimed = app.store.claim_deliveries(now, now + LEASE, MAX_CONCURRENT).await?;
+    let claimed = app.store.claim_deliveries(now, now + DELIVERY_LEASE, MAX_CONCURRENT).await?;
     let tried = join_all(claimed.iter().map(|delivery| attempt_with_metrics(app, delivery))).await;
     for (delivery, arrived) in claimed.iter().zip(&tried) {
         let again = retry_delay(app, delivery.attempts);
-        let last = *arrived || delivery.attempts >= ATTEMPTS;
+        let last = *arrived || delivery.attempts >= MAX_ATTEMPTS;
         app.metrics.count_delivery(match (*arrived, last) {
-            (true, _) => ARRIVED,
+            (true, _) => DELIVERED,
             (false, true) => GIVEN_UP,
             (false, false) => FAILED,
         });
@@ -199,7 +199,7 @@ struct WebhookSignature {
 }
 
 fn sign_delivery(app: &App, delivery: &Delivery, sealed: &str) -> Option<WebhookSignature> {
-    let secret = StreamSecret::from_bytes(app.stream_vault.open(&secret_owner(delivery.stream), sealed)?);
+    let secret = StreamSecret::from_bytes(app.stream_vault.decrypt_secret(&secret_owner(delivery.stream), sealed)?);
     let timestamp = time::now() / 1000;
     let signature = secret.sign(&delivery.id.to_string(), timestamp, &delivery.document)?;
     Some(WebhookSignature { timestamp, signature })

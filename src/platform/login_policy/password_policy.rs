@@ -1,6 +1,6 @@
 //! Rules of a password policy. Time and facts are arguments: this module uses neither clock nor database.
 
-use crate::platform::bounds::PASSWORD;
+use crate::platform::limits::MAX_PASSWORD_CHARS;
 use crate::wire::PasswordPolicy;
 
 /// Milliseconds per minute and per day.
@@ -8,7 +8,7 @@ const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 /// How long an account stays locked for a source: PCI DSS 4.0.1, 8.3.4.
-const LOCKOUT: i64 = 30 * MINUTE;
+const LOCKOUT_DURATION: i64 = 30 * MINUTE;
 /// Number of passwords that may not be reused: PCI DSS 8.3.7, and the number of the documented field.
 const HISTORY_LENGTH: i64 = 4;
 
@@ -26,16 +26,16 @@ enum CharacterRule {
 /// The effective rules of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct PasswordRules {
-    least: i64,
-    needs: CharacterRule,
+    min_length: i64,
+    character_rule: CharacterRule,
     /// Days after which a password expires; never if `None`.
-    days: Option<i64>,
+    valid_days: Option<i64>,
     /// Whether only the current password is refused as the new one.
-    reuse: bool,
+    allows_reuse: bool,
     /// Failed logins until the account is locked; never if `None`.
-    attempts: Option<i64>,
+    max_attempts: Option<i64>,
     /// Whether a password that somebody else set may only be used to change it.
-    pub(in crate::platform) change_first: bool,
+    pub(in crate::platform) requires_first_change: bool,
 }
 
 /// Consecutive failed logins of an account from one source.
@@ -65,12 +65,12 @@ impl PasswordRules {
             _ => CharacterRule::Any,
         };
         Self {
-            least: min_password_length.unwrap_or_default(),
-            needs,
-            days: *password_validity,
-            reuse: *allow_last_four_passwords == Some(true),
-            attempts: *max_attempts_to_lockout,
-            change_first: *change_password_at_first_login != Some(false),
+            min_length: min_password_length.unwrap_or_default(),
+            character_rule: needs,
+            valid_days: *password_validity,
+            allows_reuse: *allow_last_four_passwords == Some(true),
+            max_attempts: *max_attempts_to_lockout,
+            requires_first_change: *change_password_at_first_login != Some(false),
         }
     }
 
@@ -78,15 +78,15 @@ impl PasswordRules {
     pub(in crate::platform) fn find_problems(&self, password: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         let length = password.chars().count();
-        if i64::try_from(length).is_ok_and(|length| length < self.least) {
-            wrong.push(format!("The password needs at least {} characters", self.least));
+        if i64::try_from(length).is_ok_and(|length| length < self.min_length) {
+            wrong.push(format!("The password needs at least {} characters", self.min_length));
         }
-        if length > PASSWORD {
-            wrong.push(format!("The password has more than {PASSWORD} characters"));
+        if length > MAX_PASSWORD_CHARS {
+            wrong.push(format!("The password has more than {MAX_PASSWORD_CHARS} characters"));
         }
         let has = |kind: fn(char) -> bool| password.chars().any(kind);
         let special = |letter: char| !letter.is_alphanumeric();
-        match self.needs {
+        match self.character_rule {
             CharacterRule::LettersAndDigits if !has(char::is_alphabetic) || !has(char::is_numeric) => {
                 wrong.push("The password needs letters and digits".to_owned());
             }
@@ -104,19 +104,19 @@ impl PasswordRules {
 
     /// Returns how many previous passwords, including the current one, a new password must differ from.
     pub(in crate::platform) fn history_length(&self) -> i64 {
-        if self.reuse { 1 } else { HISTORY_LENGTH }
+        if self.allows_reuse { 1 } else { HISTORY_LENGTH }
     }
 
     /// Returns whether a password set at `set_at` must be replaced.
     pub(in crate::platform) fn is_expired(&self, set_at: i64, now: i64) -> bool {
-        self.days.is_some_and(|days| now - set_at > days * DAY)
+        self.valid_days.is_some_and(|days| now - set_at > days * DAY)
     }
 
     /// Returns the count to store before a password is compared. Returns `None` while the account is locked for the
     /// source: nothing is stored then, so that further attempts do not extend the lock.
-    pub(in crate::platform) fn count_attempt(&self, before: FailedAttempts, now: i64) -> Option<FailedAttempts> {
-        let full = self.attempts.is_some_and(|most| before.failures >= most);
-        match (full, now - before.last < LOCKOUT) {
+    pub(in crate::platform) fn next_failed_attempts(&self, before: FailedAttempts, now: i64) -> Option<FailedAttempts> {
+        let full = self.max_attempts.is_some_and(|most| before.failures >= most);
+        match (full, now - before.last < LOCKOUT_DURATION) {
             (true, true) => None,
             (true, false) => Some(FailedAttempts { failures: 1, last: now }),
             (false, _) => Some(FailedAttempts { failures: before.failures + 1, last: now }),
@@ -178,22 +178,23 @@ mod tests {
         let start = 1_700_000_000_000;
         let mut attempts = FailedAttempts::default();
         for number in 1..=10 {
-            attempts =
-                pci_rules().count_attempt(attempts, start + number).expect("nobody is locked out by fewer than ten");
+            attempts = pci_rules()
+                .next_failed_attempts(attempts, start + number)
+                .expect("nobody is locked out by fewer than ten");
         }
         let tenth = start + 10;
         assert_eq!(attempts, FailedAttempts { failures: 10, last: tenth });
         for later in [1, 29 * MINUTE + 59 * SECOND] {
-            assert_eq!(pci_rules().count_attempt(attempts, tenth + later), None, "{later} ms later");
+            assert_eq!(pci_rules().next_failed_attempts(attempts, tenth + later), None, "{later} ms later");
         }
         let open = tenth + 30 * MINUTE;
-        assert_eq!(pci_rules().count_attempt(attempts, open), Some(FailedAttempts { failures: 1, last: open }));
+        assert_eq!(pci_rules().next_failed_attempts(attempts, open), Some(FailedAttempts { failures: 1, last: open }));
     }
 
     #[test]
     fn pci_dss_looks_four_passwords_back() {
         assert_eq!(pci_rules().history_length(), 4);
-        assert!(pci_rules().change_first);
+        assert!(pci_rules().requires_first_change);
     }
 
     /// shows: security/pci/8.2.8
@@ -229,11 +230,11 @@ mod tests {
         assert_eq!(custom_rules(|policy| policy.allow_last_four_passwords = Some(true)).history_length(), 1);
         assert_eq!(custom_rules(|policy| policy.allow_last_four_passwords = Some(false)).history_length(), 4);
         let once = custom_rules(|policy| policy.max_attempts_to_lockout = Some(1));
-        let failed = once.count_attempt(FailedAttempts::default(), 7).unwrap();
-        assert_eq!(once.count_attempt(failed, 8), None);
+        let failed = once.next_failed_attempts(FailedAttempts::default(), 7).unwrap();
+        assert_eq!(once.next_failed_attempts(failed, 8), None);
         let never = custom_rules(|_| ());
-        assert!(never.count_attempt(FailedAttempts { failures: 1000, last: 7 }, 8).is_some());
-        assert!(!custom_rules(|policy| policy.change_password_at_first_login = Some(false)).change_first);
+        assert!(never.next_failed_attempts(FailedAttempts { failures: 1000, last: 7 }, 8).is_some());
+        assert!(!custom_rules(|policy| policy.change_password_at_first_login = Some(false)).requires_first_change);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::code::{normalize_code, record_denied_code, recovery_hash};
+use super::one_time_code::{normalize_code, record_denied_code, recovery_hash};
 use super::{FactorOwner, VerificationMethod, complete_verification_in, totp};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, RequestId, append_event};
 use crate::platform::error::ApiError;
@@ -10,9 +10,9 @@ use crate::platform::store::{NewFactor, insert_factor, lock_pending_secret, save
 use crate::platform::{App, time};
 
 /// Number of recovery codes per person.
-const CODES: usize = 10;
+const RECOVERY_CODE_COUNT: usize = 10;
 /// Bytes of a recovery code: 120 bits, so that a fast hash protects it.
-const CODE: usize = 15;
+const RECOVERY_CODE_CHARS: usize = 15;
 
 /// Result of an enrolment.
 pub(in crate::platform) struct EnrolmentResult {
@@ -26,13 +26,13 @@ pub(in crate::platform) struct EnrolmentResult {
 pub(in crate::platform) async fn begin_enrolment(
     app: &App,
     hash: &str,
-    whose: FactorOwner<'_>,
+    owner: FactorOwner<'_>,
 ) -> Result<(SecretSlice<u8>, String), ApiError> {
-    let drawn = app.vault.random_bytes::<{ totp::SECRET }>()?;
-    let sealed = app.vault.seal(whose.unique_id, &drawn)?;
+    let drawn = app.vault.random_bytes::<{ totp::SECRET_BYTES }>()?;
+    let sealed = app.vault.encrypt_secret(owner.unique_id, &drawn)?;
     let mut tx = app.store.begin().await?;
     let before = lock_pending_secret(&mut tx, hash).await?.ok_or(ApiError::InvalidToken)?;
-    let opened = before.and_then(|before| app.vault.open(whose.unique_id, &before));
+    let opened = before.and_then(|before| app.vault.decrypt_secret(owner.unique_id, &before));
     let secret = if let Some(secret) = opened {
         secret
     } else {
@@ -49,32 +49,38 @@ pub(in crate::platform) async fn begin_enrolment(
 pub(in crate::platform) async fn confirm_enrolment(
     app: &App,
     hash: &str,
-    whose: FactorOwner<'_>,
+    owner: FactorOwner<'_>,
     code: &str,
     request: Option<&RequestId>,
 ) -> Result<Option<EnrolmentResult>, ApiError> {
     let now = time::now();
     let mut tx = app.store.begin().await?;
     let pending = lock_pending_secret(&mut tx, hash).await?.ok_or(ApiError::InvalidToken)?;
-    let secret = pending.as_deref().and_then(|pending| app.vault.open(whose.unique_id, pending));
+    let secret = pending.as_deref().and_then(|pending| app.vault.decrypt_secret(owner.unique_id, pending));
     let step = secret.map_or(Ok(None), |secret| totp::matching_step(&secret, &normalize_code(code), now))?;
     let codes = draw_recovery_codes(app)?;
     let hashes: Vec<String> = codes.iter().map(|code| recovery_hash(code)).collect();
     let made = match (step, pending) {
         (Some(last_step), Some(sealed)) => {
-            let new = NewFactor { person: whose.id, sealed: &sealed, last_step, now, recovery: &hashes };
+            let new = NewFactor { person: owner.id, sealed: &sealed, last_step, now, recovery: &hashes };
             insert_factor(&mut tx, &new).await?
         }
         _ => false,
     };
     let enrolled = if made {
         let key = complete_verification_in(app, &mut tx, hash, VerificationMethod::Totp, request).await?;
-        let actor = Actor::for_user(whose.unique_id, request);
-        append_event(&app.seal, &mut tx, whose.tenant, &actor, AuditEvent::success(AuditAction::FactorEnrol, "TOTP"))
-            .await?;
+        let actor = Actor::for_user(owner.unique_id, request);
+        append_event(
+            &app.seal,
+            &mut tx,
+            owner.tenant,
+            &actor,
+            AuditEvent::success(AuditAction::SecondFactorEnrol, "TOTP"),
+        )
+        .await?;
         Some(EnrolmentResult { key, codes })
     } else {
-        record_denied_code(app, &mut tx, whose, AuditAction::FactorEnrol, request).await?;
+        record_denied_code(app, &mut tx, owner, AuditAction::SecondFactorEnrol, request).await?;
         None
     };
     tx.commit().await?;
@@ -83,7 +89,9 @@ pub(in crate::platform) async fn confirm_enrolment(
 
 /// Draws recovery codes in readable form: groups of four letters and digits.
 fn draw_recovery_codes(app: &App) -> Result<Vec<String>, ApiError> {
-    (0..CODES).map(|_| Ok(group_code(&totp::to_base32(&app.vault.random_bytes::<CODE>()?)))).collect()
+    (0..RECOVERY_CODE_COUNT)
+        .map(|_| Ok(group_code(&totp::to_base32(&app.vault.random_bytes::<RECOVERY_CODE_CHARS>()?))))
+        .collect()
 }
 
 fn group_code(text: &str) -> String {
@@ -98,7 +106,7 @@ mod tests {
     /// shows: security/asvs/6.5.2, security/asvs/11.2.4
     #[test]
     fn a_recovery_code_has_120_bits_in_groups_of_four() {
-        let code = group_code(&totp::to_base32(&[0xff; CODE]));
+        let code = group_code(&totp::to_base32(&[0xff; RECOVERY_CODE_CHARS]));
         assert_eq!(code, "7777-7777-7777-7777-7777-7777");
         assert!(code.chars().filter(char::is_ascii_alphanumeric).count() * 5 >= 112);
     }

@@ -7,23 +7,23 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::platform::error::ApiError;
 
 /// Bytes of a secret: the 160 bits that RFC 4226 recommends.
-pub(super) const SECRET: usize = 20;
+pub(super) const SECRET_BYTES: usize = 20;
 /// Seconds per step.
-const STEP: u64 = 30;
+const STEP_SECONDS: u64 = 30;
 /// Tolerated clock difference in steps, in each direction.
-const SKEW: u16 = 1;
+const SKEW_STEPS: u16 = 1;
 /// Maximum characters of a title and of a login name in the URI. Twice the longest title and one name, each with
 /// four-byte characters and percent-encoded, stay below the 2,331 bytes of a QR code.
-const LABEL: usize = 48;
+const MAX_LABEL_CHARS: usize = 48;
 
 fn build_totp(secret: &SecretSlice<u8>, account: &str, issuer: &str) -> Result<Totp, ApiError> {
     // The URI separates the two with a colon, and a QR code limits its length.
-    let plain = |text: &str| text.chars().take(LABEL).collect::<String>().replace(':', " ");
+    let plain = |text: &str| text.chars().take(MAX_LABEL_CHARS).collect::<String>().replace(':', " ");
     Builder::new()
         .with_secret(secret.expose_secret())
         .with_digits(6)
-        .with_skew(SKEW)
-        .with_step_duration(STEP)
+        .with_skew(SKEW_STEPS)
+        .with_step_duration(STEP_SECONDS)
         .with_account_name(plain(account))
         .with_issuer(Some(plain(issuer)))
         .build()

@@ -14,7 +14,7 @@ use maud::html;
 
 use super::page_session::PageSession;
 use super::second_factor::{continue_after_factor, logout_form, with_session_cookie};
-use super::{html_response, or_refusal_page};
+use super::{html_response, or_error_page};
 use crate::platform::audit::{self, Actor, AuditAction, Denial, RequestId};
 use crate::platform::error::ApiError;
 use crate::platform::mfa::duo::{DuoError, DuoPrompt, DuoSettings};
@@ -26,36 +26,36 @@ use crate::platform::{App, time};
 const MAX_CODE_LENGTH: usize = 1024;
 
 /// Renders what `/factor` shows for Duo: a link, or why Duo cannot be used.
-pub(super) fn duo_offer_page(app: &App, visitor: &PageSession, duo: &DuoSettings) -> Result<Response, ApiError> {
-    let trouble = app.duo.configuration_error(duo);
+pub(super) fn duo_offer_page(app: &App, session: &PageSession, duo: &DuoSettings) -> Result<Response, ApiError> {
+    let error = app.duo.configuration_error(duo);
     let content = html! {
         main {
             div.layer { h1 { "Second factor" } }
             div.fields {
-                p { "Your organization asks for a second factor of " (visitor.person()?.login_name) " with Duo." }
-                @match trouble {
+                p { "Your organization asks for a second factor of " (session.person()?.login_name) " with Duo." }
+                @match error {
                     Some(trouble) => p.wrong role="alert" { (trouble.message()) },
                     None => p { a href="/factor/duo" { "Continue with Duo" } },
                 }
             }
-            (logout_form(visitor))
+            (logout_form(session))
         }
     };
-    Ok(html_response(trouble.map_or(StatusCode::OK, error_status), &visitor.theme, "login", &content))
+    Ok(html_response(error.map_or(StatusCode::OK, error_status), &session.theme, "login", &content))
 }
 
-fn error_status(trouble: DuoError) -> StatusCode {
-    if trouble.is_service_failure() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN }
+fn error_status(error: DuoError) -> StatusCode {
+    if error.is_service_failure() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN }
 }
 
 /// `GET /factor/duo`.
 pub(super) async fn start_duo(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal_page(&app, redirect_to_duo(&app, &parts).await)
+    or_error_page(&app, redirect_to_duo(&app, &parts).await)
 }
 
 /// `GET /factor/duo/callback`.
 pub(super) async fn finish_duo(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal_page(&app, handle_callback(&app, &parts).await)
+    or_error_page(&app, handle_callback(&app, &parts).await)
 }
 
 async fn redirect_to_duo(app: &App, parts: &Parts) -> Result<Response, ApiError> {
@@ -103,13 +103,13 @@ async fn handle_callback(app: &App, parts: &Parts) -> Result<Response, ApiError>
 
 /// Returns the session and the Duo settings of a person whose tenant uses Duo; otherwise a redirect.
 async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, DuoSettings), Response>, ApiError> {
-    let visitor =
+    let session =
         match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(Err(elsewhere)),
         };
-    match visitor.person()?.second_factor.clone() {
-        Some(FactorMethod::Duo(duo)) => Ok(Ok((visitor, duo))),
+    match session.person()?.second_factor.clone() {
+        Some(FactorMethod::Duo(duo)) => Ok(Ok((session, duo))),
         Some(FactorMethod::Totp) | None => Ok(Err(Redirect::to("/factor").into_response())),
     }
 }
@@ -118,7 +118,7 @@ async fn duo_session(app: &App, parts: &Parts) -> Result<Result<(PageSession, Du
 /// Duo is contacted.
 async fn verify_callback(
     app: &App,
-    visitor: &PageSession,
+    session: &PageSession,
     duo: DuoSettings,
     raw: &str,
 ) -> Result<Result<(), DuoError>, ApiError> {
@@ -126,7 +126,7 @@ async fn verify_callback(
     let value = |name| pairs.get(name).map_or("", AsRef::as_ref);
     let now = time::now();
     let mut tx = app.store.begin().await?;
-    let nonce = take_duo_state(&mut tx, &visitor.person()?.session_hash, value("state"), now).await?;
+    let nonce = take_duo_state(&mut tx, &session.person()?.session_hash, value("state"), now).await?;
     tx.commit().await?;
     let Some(nonce) = nonce else { return Ok(Err(DuoError::State)) };
     let code = ["duo_code", "code"].map(value).into_iter().find(|code| !code.is_empty()).unwrap_or_default();
@@ -137,25 +137,28 @@ async fn verify_callback(
         Ok(duo) => duo,
         Err(trouble) => return Ok(Err(trouble)),
     };
-    Ok(app.duo.exchange_code(&duo, code, &nonce, &visitor.person()?.login_name, now).await)
+    Ok(app.duo.exchange_code(&duo, code, &nonce, &session.person()?.login_name, now).await)
 }
 
 /// Renders the page for a person whom Duo did not authenticate, and writes the audit row.
 async fn duo_failure_page(
     app: &App,
-    visitor: &PageSession,
+    session: &PageSession,
     parts: &Parts,
-    trouble: DuoError,
+    error: DuoError,
 ) -> Result<Response, ApiError> {
-    let actor = Actor::with_name(visitor.caller.audit_name(), parts.extensions.get::<RequestId>());
-    let (tenant, object) = (visitor.caller.id, trouble.audit_object());
-    audit::record_sampled_denial(app, Denial { tenant, actor: &actor, action: AuditAction::Factor, object: &object })
-        .await;
+    let actor = Actor::with_name(session.caller.audit_name(), parts.extensions.get::<RequestId>());
+    let (tenant, object) = (session.caller.id, error.audit_object());
+    audit::record_sampled_denial(
+        app,
+        Denial { tenant, actor: &actor, action: AuditAction::SecondFactorVerify, object: &object },
+    )
+    .await;
     let content = html! {
         main {
-            p.refusal role="alert" { (trouble.message()) }
+            p.refusal role="alert" { (error.message()) }
             p.notes { a href="/factor" { "Start again" } }
         }
     };
-    Ok(html_response(error_status(trouble), &visitor.theme, "plain", &content))
+    Ok(html_response(error_status(error), &session.theme, "plain", &content))
 }

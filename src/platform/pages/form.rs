@@ -6,9 +6,9 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
-use crate::platform::bounds::FORM;
 use crate::platform::error::ApiError;
-use crate::platform::{body, credential, session};
+use crate::platform::limits::MAX_FORM_BYTES;
+use crate::platform::{credential, json_body, session};
 
 /// Cookie that binds a form to its browser before there is a session.
 pub(super) const FORM_COOKIE: &str = "__Host-tenantry-form";
@@ -35,7 +35,7 @@ pub(super) async fn read_form(request: Request, cookie: &str) -> Result<FormFiel
     if !session::is_same_site(request.headers()) {
         return Err(ApiError::CrossSiteRequest);
     }
-    let bytes = body::collect_body(request, FORM).await?;
+    let bytes = json_body::collect_body(request, MAX_FORM_BYTES).await?;
     let mut form = FormFields(url::form_urlencoded::parse(&bytes).into_owned().collect());
     let given = form.take_field(TOKEN_FIELD);
     if cookie.is_empty() || !credential::constant_time_eq(&given, &form_token(cookie)) {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::form::{self, TOKEN_FIELD};
 use super::menus::{MenuEntry, visible_entries};
 use super::page_session::PageSession;
-use super::{html_response, html_response_with_script, or_refusal_page};
+use super::{html_response, html_response_with_script, or_error_page};
 use crate::platform::audit::RequestId;
 use crate::platform::error::ApiError;
 use crate::platform::people::authentication::log_out as end;
@@ -20,38 +20,38 @@ use crate::platform::{App, session};
 
 /// `GET /`.
 pub(super) async fn show_home_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal_page(&app, render_home_page(&app, &parts).await)
+    or_error_page(&app, render_home_page(&app, &parts).await)
 }
 
 async fn render_home_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
+    let session = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let has = Subscription::of_tenant(&visitor.tenant);
+    let has = Subscription::of_tenant(&session.tenant);
     let content = html! {
-        (navigation(&visitor)?)
+        (navigation(&session)?)
         main {
             h1 { "Account details" }
             dl {
-                dt { "Name" } dd { (visitor.tenant.name) }
-                dt { "Unique Id" } dd { span data-copy="unique id" { (visitor.tenant.unique_id) } }
+                dt { "Name" } dd { (session.tenant.name) }
+                dt { "Unique Id" } dd { span data-copy="unique id" { (session.tenant.unique_id) } }
                 dt { "Packages" }
                 @for package in has.packages() { dd { (package.wire_name()) } }
-                (duo_details(&visitor))
+                (duo_details(&session))
             }
         }
     };
-    Ok(if visitor.tenant.settings.show_copy_clip_board == Some(true) {
-        html_response_with_script(&visitor.theme, "home", &content)
+    Ok(if session.tenant.settings.show_copy_clip_board == Some(true) {
+        html_response_with_script(&session.theme, "home", &content)
     } else {
-        html_response(StatusCode::OK, &visitor.theme, "home", &content)
+        html_response(StatusCode::OK, &session.theme, "home", &content)
     })
 }
 
 /// Renders the tenant's Duo settings. The secret key is on no page.
-fn duo_details(visitor: &PageSession) -> Markup {
-    let duo = visitor.tenant.settings.duo_security.as_ref();
+fn duo_details(session: &PageSession) -> Markup {
+    let duo = session.tenant.settings.duo_security.as_ref();
     let rows = [
         ("Duo integration key", duo.and_then(|duo| duo.integration_key.as_deref())),
         ("Duo API hostname", duo.and_then(|duo| duo.api_host_name.as_deref())),
@@ -60,17 +60,17 @@ fn duo_details(visitor: &PageSession) -> Markup {
 }
 
 /// Renders the navigation bar and the menus.
-pub(super) fn navigation(visitor: &PageSession) -> Result<Markup, ApiError> {
-    let look = &visitor.theme;
-    let entries = visible_entries(&Subscription::of_tenant(&visitor.tenant));
+pub(super) fn navigation(session: &PageSession) -> Result<Markup, ApiError> {
+    let theme = &session.theme;
+    let entries = visible_entries(&Subscription::of_tenant(&session.tenant));
     let of = |menu: &str| -> Vec<MenuEntry> { entries.iter().filter(|entry| entry.menu == menu).copied().collect() };
     Ok(html! {
         header.bar {
-            @if let Some(logo) = look.logo() { img src=(logo.logo_path) alt=""; }
-            span.name { (look.title()) }
-            span { (visitor.person()?.login_name) }
+            @if let Some(logo) = theme.logo() { img src=(logo.logo_path) alt=""; }
+            span.name { (theme.title()) }
+            span { (session.person()?.login_name) }
             form method="post" action="/logout" {
-                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&session.key));
                 button { "Log out" }
             }
         }
@@ -82,14 +82,14 @@ pub(super) fn navigation(visitor: &PageSession) -> Result<Markup, ApiError> {
                 }
             }
             a href="/password" { "Change password" }
-            @if let Some(url) = look.documentation_url() { a href=(url) rel="noopener noreferrer" { "Documentation" } }
+            @if let Some(url) = theme.documentation_url() { a href=(url) rel="noopener noreferrer" { "Documentation" } }
         }
     })
 }
 
 /// `POST /logout`.
 pub(super) async fn submit_logout(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal_page(&app, handle_logout(&app, request).await)
+    or_error_page(&app, handle_logout(&app, request).await)
 }
 
 async fn handle_logout(app: &App, request: Request) -> Result<Response, ApiError> {

@@ -10,14 +10,14 @@ use maud::{Markup, html};
 
 use super::form::{self, FORM_COOKIE, TOKEN_FIELD};
 use super::theme::Theme;
-use super::{html_response, or_refusal_page, refusal_page};
+use super::{error_page, html_response, or_error_page};
 use crate::platform::audit::RequestId;
 use crate::platform::error::ApiError;
-use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::request_source::RequestSource;
 use crate::platform::mfa::RequiredAction;
 use crate::platform::people::authentication::{LoginContext, authenticate, log_out, start_user_session};
 use crate::platform::store::SessionCarrier;
-use crate::platform::{App, credential, query, session};
+use crate::platform::{App, credential, query_string, session};
 
 /// Seconds for which a form stays valid.
 const FORM_LIFETIME: u64 = 12 * 60 * 60;
@@ -29,8 +29,8 @@ pub(super) async fn show_login_page(
     headers: HeaderMap,
 ) -> Response {
     let tenant =
-        query::query_parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
-    or_refusal_page(&app, render_login_page(&app, tenant, raw.as_deref(), &headers).await)
+        query_string::query_parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
+    or_error_page(&app, render_login_page(&app, tenant, raw.as_deref(), &headers).await)
 }
 
 /// `GET /login/{tenant}`.
@@ -40,12 +40,12 @@ pub(super) async fn show_tenant_login_page(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    or_refusal_page(&app, render_login_page(&app, Some(&tenant), raw.as_deref(), &headers).await)
+    or_error_page(&app, render_login_page(&app, Some(&tenant), raw.as_deref(), &headers).await)
 }
 
 /// `POST /login`.
 pub(super) async fn submit_login(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal_page(&app, handle_login(&app, None, request).await)
+    or_error_page(&app, handle_login(&app, None, request).await)
 }
 
 /// `POST /login/{tenant}`.
@@ -54,7 +54,7 @@ pub(super) async fn submit_tenant_login(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Response {
-    or_refusal_page(&app, handle_login(&app, Some(&tenant), request).await)
+    or_error_page(&app, handle_login(&app, Some(&tenant), request).await)
 }
 
 async fn render_login_page(
@@ -63,17 +63,17 @@ async fn render_login_page(
     raw: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let look = Theme::for_tenant_id(app, tenant).await?;
-    let denied = query::query_parameter(raw.unwrap_or_default(), "consent") == Some("denied");
+    let theme = Theme::for_tenant_id(app, tenant).await?;
+    let denied = query_string::query_parameter(raw.unwrap_or_default(), "consent") == Some("denied");
     let word = denied.then_some("You denied the consent form, so you were logged out. Log in again to accept it.");
     let cookie = form::find_cookie(headers, FORM_COOKIE).map_or_else(credential::random_session_key, str::to_owned);
-    let mut response = html_response(StatusCode::OK, &look, "login", &login_form(&look, &cookie, word));
+    let mut response = html_response(StatusCode::OK, &theme, "login", &login_form(&theme, &cookie, word));
     form::set_cookie(&mut response, FORM_COOKIE, &cookie, "Strict", FORM_LIFETIME);
     Ok(response)
 }
 
 async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Result<Response, ApiError> {
-    let look = Theme::for_tenant_id(app, tenant).await?;
+    let theme = Theme::for_tenant_id(app, tenant).await?;
     let source = RequestSource::from_request(request.extensions(), request.headers(), &app.proxies);
     let cookie = form::find_cookie(request.headers(), FORM_COOKIE).unwrap_or_default().to_owned();
     let before = session::session_key(request.headers()).map(str::to_owned);
@@ -82,9 +82,9 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
     let mut form = match form::read_form(request, &cookie).await {
         Ok(form) => form,
         Err(ApiError::CrossSiteRequest) if session::is_same_site(&headers) => {
-            return retry_login_page(app, &look, &headers, FormRejection::Expired).await;
+            return retry_login_page(app, &theme, &headers, FormRejection::Expired).await;
         }
-        Err(ApiError::Fields(_)) => return retry_login_page(app, &look, &headers, FormRejection::TooLong).await,
+        Err(ApiError::Fields(_)) => return retry_login_page(app, &theme, &headers, FormRejection::TooLong).await,
         Err(error) => return Err(error),
     };
     let (name, password) = (form.take_field("login"), form.take_field("password"));
@@ -95,12 +95,12 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
             let wrong = "The login name or the password is wrong.";
             return Ok(html_response(
                 StatusCode::UNAUTHORIZED,
-                &look,
+                &theme,
                 "login",
-                &login_form(&look, &cookie, Some(wrong)),
+                &login_form(&theme, &cookie, Some(wrong)),
             ));
         }
-        Err(error) => return Ok(refusal_page(&look, error)),
+        Err(error) => return Ok(error_page(&theme, error)),
     };
     let lifetime = app.login.lifetime;
     let key =
@@ -108,8 +108,8 @@ async fn handle_login(app: &App, tenant: Option<&str>, request: Request) -> Resu
     if let Some(before) = before {
         log_out(app, &before, id.as_ref()).await?;
     }
-    let owes = session::required_action(app, &key).await?;
-    let mut response = Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response();
+    let next_action = session::required_action(app, &key).await?;
+    let mut response = Redirect::to(next_action.map_or("/", RequiredAction::page_path)).into_response();
     form::set_cookie(&mut response, session::SESSION_COOKIE, &key, "Lax", lifetime.as_secs());
     form::set_cookie(&mut response, FORM_COOKIE, "", "Strict", 0);
     Ok(response)
@@ -128,15 +128,15 @@ enum FormRejection {
 /// in another tab. Otherwise shows a new form with the reason.
 async fn retry_login_page(
     app: &App,
-    look: &Theme,
+    theme: &Theme,
     headers: &HeaderMap,
-    why: FormRejection,
+    rejection: FormRejection,
 ) -> Result<Response, ApiError> {
     if session::find_session(app, headers).await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
     let kept = form::find_cookie(headers, FORM_COOKIE);
-    let (status, word) = match (why, kept) {
+    let (status, word) = match (rejection, kept) {
         (FormRejection::TooLong, _) => {
             (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. A password has at most 1,024 characters.")
         }
@@ -148,27 +148,27 @@ async fn retry_login_page(
         ),
     };
     let cookie = kept.map_or_else(credential::random_session_key, str::to_owned);
-    let mut response = html_response(status, look, "login", &login_form(look, &cookie, Some(word)));
+    let mut response = html_response(status, theme, "login", &login_form(theme, &cookie, Some(word)));
     form::set_cookie(&mut response, FORM_COOKIE, &cookie, "Strict", FORM_LIFETIME);
     Ok(response)
 }
 
-fn login_form(look: &Theme, cookie: &str, wrong: Option<&str>) -> Markup {
+fn login_form(theme: &Theme, cookie: &str, wrong: Option<&str>) -> Markup {
     html! {
         main {
             div.layer {
-                @if let Some(logo) = look.logo() { img src=(logo.logo_path) alt=(look.title()); }
-                h1 { (look.header()) }
-                @if let Some(text) = &look.branding.login_page_sub_header_text { p { (text) } }
+                @if let Some(logo) = theme.logo() { img src=(logo.logo_path) alt=(theme.title()); }
+                h1 { (theme.header()) }
+                @if let Some(text) = &theme.branding.login_page_sub_header_text { p { (text) } }
             }
-            form.fields method="post" action=(look.login_path()) {
+            form.fields method="post" action=(theme.login_path()) {
                 @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
                 input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(cookie));
                 label { "Login name" input name="login" autocomplete="username" required autofocus; }
                 label { "Password" input name="password" type="password" autocomplete="current-password" required; }
                 button { "Log in" }
             }
-            @if let Some(url) = look.documentation_url() {
+            @if let Some(url) = theme.documentation_url() {
                 p.notes { a href=(url) rel="noopener noreferrer" { "Documentation" } }
             }
         }

@@ -22,8 +22,8 @@ const ENTRIES: [MenuEntry; 4] = [
 ];
 
 /// Returns the entries that a tenant sees.
-pub(super) fn visible_entries(has: &Subscription) -> Vec<MenuEntry> {
-    let hidden = has.hidden_menus();
+pub(super) fn visible_entries(subscription: &Subscription) -> Vec<MenuEntry> {
+    let hidden = subscription.hidden_menus();
     let is_gone = |entry: &MenuEntry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());
     ENTRIES.into_iter().filter(|entry| !is_gone(entry)).collect()
 }

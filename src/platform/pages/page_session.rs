@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::theme::Theme;
 use crate::platform::error::ApiError;
-use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::request_source::RequestSource;
 use crate::platform::mfa::RequiredAction;
 use crate::platform::principal::{Caller, LoggedInPerson};
 use crate::platform::store::TenantRecord;
@@ -28,8 +28,8 @@ impl PageSession {
         let Some((key, caller)) = session::find_session(app, headers).await? else { return Ok(None) };
         login_policy::ensure_source_ip_allowed(app, &caller, source, extensions.get()).await?;
         let tenant = app.store.find_visible_tenant(caller.id, &caller.unique_id).await?.ok_or(ApiError::Internal)?;
-        let look = Theme::for_tenant(app, &tenant).await?;
-        Ok(Some(Self { caller, tenant, theme: look, key: key.to_owned() }))
+        let theme = Theme::for_tenant(app, &tenant).await?;
+        Ok(Some(Self { caller, tenant, theme, key: key.to_owned() }))
     }
 
     /// Returns the session if the person may open the page: the page serves the person's required action, or there is

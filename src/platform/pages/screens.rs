@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::home::navigation;
 use super::page_session::PageSession;
-use super::{html_response, or_refusal_page, refusal_page};
+use super::{error_page, html_response, or_error_page};
 use crate::catalog::{DataCategory, NOT_SUBSCRIBED};
 use crate::platform::authorize::{can_reach_tenant, is_allowed};
 use crate::platform::error::ApiError;
@@ -21,7 +21,7 @@ use crate::platform::records::newest_records;
 use crate::platform::store::{TenantLevel, TenantRecord};
 use crate::platform::subscription::{PackageScreen, Subscription};
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use crate::platform::{App, query};
+use crate::platform::{App, query_string};
 
 const SCREENS: [(&str, PackageScreen); 3] = [
     ("alerts", PackageScreen::Alerts),
@@ -41,50 +41,50 @@ pub(super) async fn show_screen_page(
     Path(screen): Path<String>,
     parts: Parts,
 ) -> Response {
-    or_refusal_page(&app, render_screen_page(&app, &screen, &parts).await)
+    or_error_page(&app, render_screen_page(&app, &screen, &parts).await)
 }
 
 async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
+    let session = match PageSession::open_page(app, &parts.extensions, &parts.headers, None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
     let Some((_, screen)) = SCREENS.into_iter().find(|(path, _)| *path == screen) else {
-        return Ok(refusal_page(&visitor.theme, ApiError::not_found("Screen", screen)));
+        return Ok(error_page(&session.theme, ApiError::not_found("Screen", screen)));
     };
-    let asked = query::query_parameter(parts.uri.query().unwrap_or_default(), "tenant");
+    let asked = query_string::query_parameter(parts.uri.query().unwrap_or_default(), "tenant");
     let tenant = match asked.filter(|asked| !asked.is_empty()) {
-        None => visitor.tenant.clone(),
+        None => session.tenant.clone(),
         Some(id) => {
-            let found = app.store.find_visible_tenant(visitor.caller.id, id).await?;
-            match found.filter(|found| can_reach_tenant(&visitor.caller, found)) {
+            let found = app.store.find_visible_tenant(session.caller.id, id).await?;
+            match found.filter(|found| can_reach_tenant(&session.caller, found)) {
                 // Name and packages of a tenant below are only shown to people who may read it.
                 Some(tenant)
-                    if tenant.id == visitor.caller.id || is_allowed(&visitor.caller, &tenant, TENANT_ROUTE)? =>
+                    if tenant.id == session.caller.id || is_allowed(&session.caller, &tenant, TENANT_ROUTE)? =>
                 {
                     tenant
                 }
-                Some(_) | None => return Ok(refusal_page(&visitor.theme, ApiError::not_found("Tenant", id))),
+                Some(_) | None => return Ok(error_page(&session.theme, ApiError::not_found("Tenant", id))),
             }
         }
     };
     if let Err(error) = ensure_tenant_accepts(&tenant, TenantOperation::Read) {
-        return Ok(refusal_page(&visitor.theme, error));
+        return Ok(error_page(&session.theme, error));
     }
     if tenant.kind == TenantLevel::ServiceProvider {
         let content = html! {
-            (navigation(&visitor)?)
+            (navigation(&session)?)
             main {
                 h1 { (screen.title()) }
                 form method="get" { label { "Unique id of a partner or client" input name="tenant" required; } button { "Show" } }
             }
         };
-        return Ok(html_response(StatusCode::OK, &visitor.theme, "home", &content));
+        return Ok(html_response(StatusCode::OK, &session.theme, "home", &content));
     }
     let has = Subscription::of_tenant(&tenant);
-    let records = records_table(app, &visitor, &tenant, screen.record_category(), &has).await?;
+    let records = records_table(app, &session, &tenant, screen.record_category(), &has).await?;
     let content = html! {
-        (navigation(&visitor)?)
+        (navigation(&session)?)
         main {
             h1 { (screen.title()) " of " (tenant.name) }
             @for (package, modules) in screen.modules_by_package() {
@@ -101,18 +101,20 @@ async fn render_screen_page(app: &App, screen: &str, parts: &Parts) -> Result<Re
         }
     };
     let whole = has.screen_modules(screen).1.is_empty();
-    Ok(html_response(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.theme, "home", &content))
+    Ok(html_response(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &session.theme, "home", &content))
 }
 
 /// Renders the newest records of a category, if the tenant has it and the person may see it.
 async fn records_table(
     app: &App,
-    visitor: &PageSession,
+    session: &PageSession,
     tenant: &TenantRecord,
     category: DataCategory,
-    has: &Subscription,
+    subscription: &Subscription,
 ) -> Result<Markup, ApiError> {
-    if !has.has_package(category.package_requirement().package) || !is_allowed(&visitor.caller, tenant, LIST_ROUTE)? {
+    if !subscription.has_package(category.package_requirement().package)
+        || !is_allowed(&session.caller, tenant, LIST_ROUTE)?
+    {
         return Ok(html! {});
     }
     let (newest, total) = newest_records(app, tenant, category).await?;

@@ -11,10 +11,10 @@ use maud::{Markup, html};
 
 use super::form::{self, TOKEN_FIELD};
 use super::page_session::PageSession;
-use super::{duo, html_response, or_refusal_page};
+use super::{duo, html_response, or_error_page};
 use crate::platform::audit::RequestId;
 use crate::platform::error::ApiError;
-use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::request_source::RequestSource;
 use crate::platform::mfa::{
     EnrolmentResult, FactorMethod, FactorOwner, QrCodeSvg, ReauthProof, RequiredAction, begin_enrolment,
     confirm_enrolment, otpauth_uri, verify_session_code,
@@ -30,70 +30,70 @@ const CODE_REJECTED: &str = "This code was not taken. Each code is good once, an
 
 /// `GET /factor`.
 pub(super) async fn show_factor_page(State(app): State<Arc<App>>, parts: Parts) -> Response {
-    or_refusal_page(&app, render_factor_page(&app, &parts).await)
+    or_error_page(&app, render_factor_page(&app, &parts).await)
 }
 
 /// `POST /factor`.
 pub(super) async fn submit_factor(State(app): State<Arc<App>>, request: Request) -> Response {
-    or_refusal_page(&app, handle_factor(&app, request).await)
+    or_error_page(&app, handle_factor(&app, request).await)
 }
 
 async fn render_factor_page(app: &App, parts: &Parts) -> Result<Response, ApiError> {
-    let visitor =
+    let session =
         match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
-    if needs_password_first(app, &visitor).await? {
-        return password_form_page(&visitor, StatusCode::OK);
+    if needs_password_first(app, &session).await? {
+        return password_form_page(&session, StatusCode::OK);
     }
-    match &visitor.person()?.second_factor {
-        None => password_form_page(&visitor, StatusCode::OK),
-        Some(FactorMethod::Duo(duo)) => duo::duo_offer_page(app, &visitor, duo),
-        Some(FactorMethod::Totp) => code_form_page(app, &visitor, StatusCode::OK).await,
+    match &session.person()?.second_factor {
+        None => password_form_page(&session, StatusCode::OK),
+        Some(FactorMethod::Duo(duo)) => duo::duo_offer_page(app, &session, duo),
+        Some(FactorMethod::Totp) => code_form_page(app, &session, StatusCode::OK).await,
     }
 }
 
 async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let visitor =
+    let session =
         match PageSession::open_page(app, &parts.extensions, &parts.headers, Some(RequiredAction::Factor)).await? {
             Ok(visitor) => visitor,
             Err(elsewhere) => return Ok(elsewhere),
         };
     let id = parts.extensions.get::<RequestId>().cloned();
     let source = RequestSource::from_request(&parts.extensions, &parts.headers, &app.proxies);
-    let mut form = form::read_form(Request::from_parts(parts, body), &visitor.key).await?;
+    let mut form = form::read_form(Request::from_parts(parts, body), &session.key).await?;
     let code = form.take_field("code");
-    let person = visitor.person()?;
-    let begins = needs_password_first(app, &visitor).await?;
+    let person = session.person()?;
+    let begins = needs_password_first(app, &session).await?;
     if person.second_factor.is_none() || begins {
         let password = form.take_field("password");
         if begins && password.is_empty() {
-            return password_form_page(&visitor, StatusCode::OK);
+            return password_form_page(&session, StatusCode::OK);
         }
         let via = LoginContext { carrier: SessionCarrier::Cookie, source, request: id.as_ref() };
-        return match reauthenticate(app, &visitor.caller, password.into(), via).await? {
-            false => password_form_page(&visitor, StatusCode::UNAUTHORIZED),
+        return match reauthenticate(app, &session.caller, password.into(), via).await? {
+            false => password_form_page(&session, StatusCode::UNAUTHORIZED),
             true if begins => Ok(Redirect::to("/factor").into_response()),
-            true => Ok(confirmation_page(&visitor)),
+            true => Ok(confirmation_page(&session)),
         };
     }
     if !matches!(person.second_factor, Some(FactorMethod::Totp)) {
         return Ok(Redirect::to("/factor").into_response());
     }
-    let (hash, whose) = (person.session_hash.as_str(), factor_owner(&visitor)?);
+    let (hash, whose) = (person.session_hash.as_str(), factor_owner(&session)?);
     if app.store.has_factor(person.id).await? {
         return match verify_session_code(app, hash, whose, &code, id.as_ref()).await? {
-            None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
-            Some(key) => Ok(with_session_cookie(app, continue_after_factor(app, &visitor, &key).await?, &key)),
+            None => code_form_page(app, &session, StatusCode::UNAUTHORIZED).await,
+            Some(key) => Ok(with_session_cookie(app, continue_after_factor(app, &session, &key).await?, &key)),
         };
     }
     match confirm_enrolment(app, hash, whose, &code, id.as_ref()).await? {
-        None => code_form_page(app, &visitor, StatusCode::UNAUTHORIZED).await,
+        None => code_form_page(app, &session, StatusCode::UNAUTHORIZED).await,
         Some(EnrolmentResult { key, codes }) => Ok(with_session_cookie(
             app,
-            html_response(StatusCode::OK, &visitor.theme, "plain", &recovery_codes_page(&codes)),
+            html_response(StatusCode::OK, &session.theme, "plain", &recovery_codes_page(&codes)),
             &key,
         )),
     }
@@ -102,8 +102,8 @@ async fn handle_factor(app: &App, request: Request) -> Result<Response, ApiError
 /// Returns whether the password must come before the factor: when a person enrols a factor, or uses Duo, in a session
 /// that is not fresh from a login. Otherwise a stolen session could enrol the thief's factor and then prove everything
 /// with it.
-async fn needs_password_first(app: &App, visitor: &PageSession) -> Result<bool, ApiError> {
-    let person = visitor.person()?;
+async fn needs_password_first(app: &App, session: &PageSession) -> Result<bool, ApiError> {
+    let person = session.person()?;
     let has_one = match &person.second_factor {
         None => true,
         Some(FactorMethod::Totp) => app.store.has_factor(person.id).await?,
@@ -119,9 +119,9 @@ async fn needs_password_first(app: &App, visitor: &PageSession) -> Result<bool, 
     }
 }
 
-fn factor_owner(visitor: &PageSession) -> Result<FactorOwner<'_>, ApiError> {
-    let person = visitor.person()?;
-    Ok(FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: visitor.caller.id })
+fn factor_owner(session: &PageSession) -> Result<FactorOwner<'_>, ApiError> {
+    let person = session.person()?;
+    Ok(FactorOwner { id: person.id, unique_id: &person.unique_id, tenant: session.caller.id })
 }
 
 /// Sets the cookie with the new session key.
@@ -131,47 +131,51 @@ pub(super) fn with_session_cookie(app: &App, mut response: Response, key: &str) 
 }
 
 /// After a login, redirects to the next required action or the start page. Otherwise shows that the save may follow.
-pub(super) async fn continue_after_factor(app: &App, visitor: &PageSession, key: &str) -> Result<Response, ApiError> {
-    if visitor.person()?.required_action.is_some() {
-        let owes = session::required_action(app, key).await?;
-        return Ok(Redirect::to(owes.map_or("/", RequiredAction::page_path)).into_response());
+pub(super) async fn continue_after_factor(
+    app: &App,
+    page_session: &PageSession,
+    key: &str,
+) -> Result<Response, ApiError> {
+    if page_session.person()?.required_action.is_some() {
+        let next_action = session::required_action(app, key).await?;
+        return Ok(Redirect::to(next_action.map_or("/", RequiredAction::page_path)).into_response());
     }
-    Ok(confirmation_page(visitor))
+    Ok(confirmation_page(page_session))
 }
 
-fn confirmation_page(visitor: &PageSession) -> Response {
+fn confirmation_page(session: &PageSession) -> Response {
     let content = html! {
         main { p.notes role="status" { "Confirmed. Save the account settings within two minutes. " a href="/" { "First page" } } }
     };
-    html_response(StatusCode::OK, &visitor.theme, "plain", &content)
+    html_response(StatusCode::OK, &session.theme, "plain", &content)
 }
 
 /// Renders the form for the password of a person without a second factor.
-fn password_form_page(visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
+fn password_form_page(session: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
     let content = html! {
         main {
             div.layer { h1 { "Confirm it is you" } }
             form.fields method="post" action="/factor" {
                 @if status != StatusCode::OK { p.wrong role="alert" { "The password is wrong." } }
                 p { "Enter your password before you save what decides about access." }
-                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
-                input hidden name="username" autocomplete="username" value=(visitor.person()?.login_name);
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&session.key));
+                input hidden name="username" autocomplete="username" value=(session.person()?.login_name);
                 label { "Password" input name="password" type="password" autocomplete="current-password" required autofocus; }
                 button { "Confirm" }
             }
-            (logout_form(visitor))
+            (logout_form(session))
         }
     };
-    Ok(html_response(status, &visitor.theme, "login", &content))
+    Ok(html_response(status, &session.theme, "login", &content))
 }
 
 /// Renders the form for a code, or the enrolment, with a message if a code was rejected.
-async fn code_form_page(app: &App, visitor: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
-    let person = visitor.person()?;
+async fn code_form_page(app: &App, session: &PageSession, status: StatusCode) -> Result<Response, ApiError> {
+    let person = session.person()?;
     let lesson = if app.store.has_factor(person.id).await? {
         html! { p { "Enter the code that your authenticator app shows, or a recovery code." } }
     } else {
-        enrolment_instructions(app, visitor).await?
+        enrolment_instructions(app, session).await?
     };
     let content = html! {
         main {
@@ -179,22 +183,22 @@ async fn code_form_page(app: &App, visitor: &PageSession, status: StatusCode) ->
             form.fields method="post" action="/factor" {
                 @if status != StatusCode::OK { p.wrong role="alert" { (CODE_REJECTED) } }
                 (lesson)
-                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+                input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&session.key));
                 label { "Code" input name="code" autocomplete="one-time-code" required autofocus; }
                 button { "Confirm" }
             }
-            (logout_form(visitor))
+            (logout_form(session))
         }
     };
-    Ok(html_response(status, &visitor.theme, "login", &content))
+    Ok(html_response(status, &session.theme, "login", &content))
 }
 
 /// Renders the secret as a QR code and as text.
-async fn enrolment_instructions(app: &App, visitor: &PageSession) -> Result<Markup, ApiError> {
-    let person = visitor.person()?;
-    let (secret, text) = begin_enrolment(app, &person.session_hash, factor_owner(visitor)?).await?;
+async fn enrolment_instructions(app: &App, session: &PageSession) -> Result<Markup, ApiError> {
+    let person = session.person()?;
+    let (secret, text) = begin_enrolment(app, &person.session_hash, factor_owner(session)?).await?;
     let QrCodeSvg { size, path } =
-        QrCodeSvg::from_text(&otpauth_uri(&secret, &person.login_name, visitor.theme.title())?)?;
+        QrCodeSvg::from_text(&otpauth_uri(&secret, &person.login_name, session.theme.title())?)?;
     let frame = format!("0 0 {size} {size}");
     Ok(html! {
         p { "Your organization asks for a second factor. Scan this picture with an authenticator app, then enter the code that it shows." }
@@ -221,10 +225,10 @@ fn recovery_codes_page(codes: &[String]) -> Markup {
 }
 
 /// Renders the logout form, for a person who cannot prove anything.
-pub(super) fn logout_form(visitor: &PageSession) -> Markup {
+pub(super) fn logout_form(session: &PageSession) -> Markup {
     html! {
         form.notes method="post" action="/logout" {
-            input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&visitor.key));
+            input type="hidden" name=(TOKEN_FIELD) value=(form::form_token(&session.key));
             button { "Log out" }
         }
     }

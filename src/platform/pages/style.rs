@@ -28,15 +28,15 @@ pub(super) async fn serve_stylesheet(
     Extension(account): Extension<RequestMemory>,
     Path(file): Path<String>,
 ) -> Response {
-    super::or_refusal_page(&app, render_stylesheet(&app, &file, &account).await)
+    super::or_error_page(&app, render_stylesheet(&app, &file, &account).await)
 }
 
-async fn render_stylesheet(app: &App, file: &str, account: &RequestMemory) -> Result<Response, ApiError> {
+async fn render_stylesheet(app: &App, file: &str, memory: &RequestMemory) -> Result<Response, ApiError> {
     let tenant = file.strip_suffix(".css").ok_or_else(|| ApiError::not_found("Stylesheet", file))?;
-    let look = Theme::for_tenant_id(app, Some(tenant).filter(|name| *name != "default")).await?;
-    let mut text = format!("{BASE}\n{}", colour_rules(&look));
-    if let Some(image) = look.branding.login_page_image.as_ref().filter(|image| is_image_path(&image.logo_path)) {
-        text += &background_rule(&image.logo_path, is_small_image(app, image, account).await?);
+    let theme = Theme::for_tenant_id(app, Some(tenant).filter(|name| *name != "default")).await?;
+    let mut text = format!("{BASE}\n{}", colour_rules(&theme));
+    if let Some(image) = theme.branding.login_page_image.as_ref().filter(|image| is_image_path(&image.logo_path)) {
+        text += &background_rule(&image.logo_path, is_small_image(app, image, memory).await?);
     }
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
@@ -45,9 +45,9 @@ async fn render_stylesheet(app: &App, file: &str, account: &RequestMemory) -> Re
     Ok((headers, text).into_response())
 }
 
-fn colour_rules(look: &Theme) -> String {
+fn colour_rules(theme: &Theme) -> String {
     let colour = |text: &Option<String>| text.as_deref().and_then(Colour::parse);
-    let branding = &look.branding;
+    let branding = &theme.branding;
     let layer = colour(&branding.login_page_background_color)
         .or_else(|| Colour::parse(DEFAULT_LAYER_COLOUR))
         .unwrap_or(Colour::BLACK);
@@ -67,8 +67,8 @@ fn colour_rules(look: &Theme) -> String {
 }
 
 /// Returns the rule for a background image. An overlay darkens the image, so that text on it is readable.
-fn background_rule(path: &str, small: bool) -> String {
-    let shape = if small { "repeat; background-size: auto" } else { "no-repeat; background-size: cover" };
+fn background_rule(path: &str, is_small: bool) -> String {
+    let shape = if is_small { "repeat; background-size: auto" } else { "no-repeat; background-size: cover" };
     format!(
         ".login {{ background-image: linear-gradient(rgba(0, 0, 0, 0.45), rgba(0, 0, 0, 0.45)), url(\"{path}\"); \
          background-repeat: {shape}; }}\n"
@@ -80,11 +80,11 @@ fn is_image_path(path: &str) -> bool {
     path.starts_with("/images/org/") && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte))
 }
 
-async fn is_small_image(app: &App, image: &ImagePaths, account: &RequestMemory) -> Result<bool, ApiError> {
+async fn is_small_image(app: &App, image: &ImagePaths, memory: &RequestMemory) -> Result<bool, ApiError> {
     let mut parts = image.logo_path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
-    let Some(picture) = app.image_cache.load_image(app, org, file, account).await? else { return Ok(true) };
+    let Some(picture) = app.image_cache.load_image(app, org, file, memory).await? else { return Ok(true) };
     let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| ApiError::Internal)?;
     Ok(size.width < RECOMMENDED_SIZE.0 || size.height < RECOMMENDED_SIZE.1)
 }

@@ -33,7 +33,7 @@ impl Theme {
     /// Loads the theme of a tenant named before a login. An unknown tenant gets the default theme.
     pub(super) async fn for_tenant_id(app: &App, unique_id: Option<&str>) -> Result<Self, ApiError> {
         let Some(id) = unique_id else { return Ok(Self::default_theme(app)) };
-        match app.store.find_living_tenant(id).await? {
+        match app.store.find_unterminated_tenant(id).await? {
             Some(tenant) => Self::for_tenant(app, &tenant).await,
             None => Ok(Self::default_theme(app)),
         }

@@ -6,17 +6,17 @@ use crate::platform::audit::{
     Actor, AuditAction, AuditEvent, Denial, RequestId, append_event, append_sampled_denial, record_sampled_denial,
 };
 use crate::platform::error::ApiError;
-use crate::platform::hashing::QueueSlot;
 use crate::platform::keyed_semaphore::KeyedPermit;
 use crate::platform::login_policy::ip_network::is_ip_allowed;
 use crate::platform::login_policy::password_policy::PasswordRules;
-use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::request_source::RequestSource;
 use crate::platform::login_policy::source_ip_error;
 use crate::platform::mfa::{FactorMethod, FactorOwner, PROOF_LIFETIME, verify_code};
-use crate::platform::names::login_key;
+use crate::platform::name_normalization::login_key;
+use crate::platform::password_hashing::QueueSlot;
 use crate::platform::principal::Caller;
 use crate::platform::store::{
-    LoginCandidate, NewSession, SessionCarrier, end_session, forget_attempts, grant_fresh_proof, insert_failed_login,
+    LoginCandidate, NewSession, SessionCarrier, delete_attempts, end_session, grant_fresh_proof, insert_failed_login,
     simulate_failed_login, start_session,
 };
 use crate::platform::{App, credential, settings, time};
@@ -66,22 +66,22 @@ pub(in crate::platform) async fn begin_attempt(
     account: &AttemptKey,
     rules: &PasswordRules,
 ) -> Result<LoginAttempt, ApiError> {
-    let turn = app.password_checks.acquire(account.clone()).await;
+    let permit = app.password_checks.acquire(account.clone()).await;
     let open = app.store.count_login_attempt(&account.0, &account.1, rules, time::now()).await?;
-    Ok(LoginAttempt { is_counted: open, permit: turn })
+    Ok(LoginAttempt { is_counted: open, permit })
 }
 
 /// Compares a password. The attempt does not count if the comparison could not run.
 pub(in crate::platform) async fn verify_password(
     app: &App,
     (account, source): &AttemptKey,
-    place: QueueSlot,
+    slot: QueueSlot,
     password: SecretString,
     stored: Option<String>,
 ) -> Result<bool, ApiError> {
-    let same = app.hasher.verify(place, password, stored).await;
+    let same = app.hasher.verify(slot, password, stored).await;
     if same.is_err() {
-        app.store.take_back_attempt(account, source).await?;
+        app.store.uncount_attempt(account, source).await?;
     }
     same
 }
@@ -93,9 +93,9 @@ pub(in crate::platform) async fn authenticate(
     app: &App,
     login_name: &str,
     password: SecretString,
-    via: LoginContext<'_>,
+    login: LoginContext<'_>,
 ) -> Result<AuthenticatedUser, ApiError> {
-    let source = via.source;
+    let source = login.source;
     // This comes first: a request without a slot costs neither a row nor a query.
     let place = app.hasher.reserve_slot(source)?;
     let candidate = app.store.find_login_candidate(login_name).await?;
@@ -106,11 +106,11 @@ pub(in crate::platform) async fn authenticate(
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
     let same = verify_password(app, &account, place, password, stored).await?;
     let now = time::now();
-    let good = |person: &LoginCandidate| person.in_service && person.password_until.is_none_or(|until| until > now);
+    let good = |person: &LoginCandidate| person.is_in_service && person.password_until.is_none_or(|until| until > now);
     match candidate {
         Some(person) if open && same && good(&person) => {
             if !is_ip_allowed(person.ip_allowlist.as_deref(), source.address()) {
-                record_failed_login(app, via, Some((&person, AuditAction::LoginIpDenied))).await?;
+                record_failed_login(app, login, Some((&person, AuditAction::LoginIpDenied))).await?;
                 tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
                 return Err(source_ip_error(app));
             }
@@ -120,14 +120,14 @@ pub(in crate::platform) async fn authenticate(
         }
         other => {
             let action = if open { AuditAction::Login } else { AuditAction::LoginLocked };
-            record_failed_login(app, via, other.as_ref().map(|person| (person, action))).await?;
+            record_failed_login(app, login, other.as_ref().map(|person| (person, action))).await?;
             // The number of log lines per account and source is limited, like that of rows, so that nobody can fill the
             // disk from outside.
             if let Some(left_out) = app.failed_logins.count_refusal((source, &account.0), now) {
                 let person = other.as_ref().map_or("unknown", |person| &person.unique_id);
                 // This part of the hash is enough to distinguish two names, and does not log what a person mistyped.
                 let name = account.0.get(..12).unwrap_or_default();
-                let request = via.request.map_or("", |id| &id.0);
+                let request = login.request.map_or("", |id| &id.0);
                 tracing::info!(target: "refused", person, name, %source, locked = !open, request, left_out, "a login failed");
             }
             Err(ApiError::BadLogin)
@@ -139,42 +139,43 @@ pub(in crate::platform) async fn authenticate(
 /// does not count as a wrong code, and neither counts as a wrong password.
 pub(in crate::platform) async fn verify_second_factor(
     app: &App,
-    mut proved: AuthenticatedUser,
+    mut user: AuthenticatedUser,
     otp: &str,
-    via: LoginContext<'_>,
+    login: LoginContext<'_>,
 ) -> Result<AuthenticatedUser, ApiError> {
-    let Some(method) = &proved.person.second_factor else { return Ok(proved) };
-    let LoginCandidate { id, unique_id, tenant, .. } = &proved.person;
+    let Some(method) = &user.person.second_factor else { return Ok(user) };
+    let LoginCandidate { id, unique_id, tenant, .. } = &user.person;
     let how = match method {
         FactorMethod::Totp if !otp.trim().is_empty() => {
             let whose = FactorOwner { id: *id, unique_id, tenant: *tenant };
-            verify_code(app, whose, otp, via.request).await?
+            verify_code(app, whose, otp, login.request).await?
         }
         FactorMethod::Totp | FactorMethod::Duo(_) => {
-            let actor = Actor::for_user(unique_id, via.request);
-            let denial = Denial { tenant: *tenant, actor: &actor, action: AuditAction::Factor, object: "token" };
+            let actor = Actor::for_user(unique_id, login.request);
+            let denial =
+                Denial { tenant: *tenant, actor: &actor, action: AuditAction::SecondFactorVerify, object: "token" };
             record_sampled_denial(app, denial).await;
             None
         }
     };
     if how.is_none() {
-        app.store.take_back_attempt(&proved.account.0, &proved.account.1).await?;
-        drop(proved.permit);
+        app.store.uncount_attempt(&user.account.0, &user.account.1).await?;
+        drop(user.permit);
         return Err(ApiError::SecondFactorRequired);
     }
-    proved.factor_at = Some(time::now());
-    Ok(proved)
+    user.factor_at = Some(time::now());
+    Ok(user)
 }
 
 /// Records a denied login in the history and in the audit log, which samples frequent ones.
 async fn record_failed_login(
     app: &App,
-    via: LoginContext<'_>,
-    whom: Option<(&LoginCandidate, AuditAction)>,
+    login: LoginContext<'_>,
+    candidate: Option<(&LoginCandidate, AuditAction)>,
 ) -> Result<(), ApiError> {
-    let LoginContext { carrier, source, request } = via;
+    let LoginContext { carrier, source, request } = login;
     let mut tx = app.store.begin().await?;
-    let kept = match whom {
+    let kept = match candidate {
         Some((person, action)) => {
             let actor = Actor::for_user(&person.unique_id, request);
             let denial = Denial { tenant: person.tenant, actor: &actor, action, object: carrier.as_str() };
@@ -193,7 +194,7 @@ async fn record_failed_login(
 /// Starts a session for an authenticated person. Returns the session key, of which only the hash is stored.
 pub(in crate::platform) async fn start_user_session(
     app: &App,
-    proved: &AuthenticatedUser,
+    user: &AuthenticatedUser,
     LoginContext { carrier, source, request }: LoginContext<'_>,
     lifetime: i64,
 ) -> Result<String, ApiError> {
@@ -202,13 +203,13 @@ pub(in crate::platform) async fn start_user_session(
     let new = NewSession {
         hash: &credential::sha256_hex(&key),
         public_id: &credential::random_token(),
-        person: proved.person.id,
-        proof: &proved.person.password_hash,
+        person: user.person.id,
+        proof: &user.person.password_hash,
         carrier,
-        limited: proved.password_change_only,
-        factor_at: proved.factor_at,
+        is_limited: user.password_change_only,
+        factor_at: user.factor_at,
         source: &source.to_string(),
-        account: (&proved.account.0, &proved.account.1),
+        account: (&user.account.0, &user.account.1),
         now,
         expires: now + lifetime,
     };
@@ -216,7 +217,7 @@ pub(in crate::platform) async fn start_user_session(
     if !start_session(&mut tx, &new).await? {
         return Err(ApiError::BadLogin);
     }
-    let LoginCandidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
+    let LoginCandidate { unique_id, tenant, tenant_unique_id, .. } = &user.person;
     let actor = Actor::for_user(unique_id, request);
     append_event(&app.seal, &mut tx, *tenant, &actor, AuditEvent::success(AuditAction::Login, carrier.as_str()))
         .await?;
@@ -231,26 +232,26 @@ pub(in crate::platform) async fn reauthenticate(
     app: &App,
     caller: &Caller,
     password: SecretString,
-    via: LoginContext<'_>,
+    login: LoginContext<'_>,
 ) -> Result<bool, ApiError> {
     let person = caller.person().ok_or(ApiError::Internal)?;
-    let place = app.hasher.reserve_slot(via.source)?;
+    let place = app.hasher.reserve_slot(login.source)?;
     let candidate =
         app.store.find_login_candidate(&person.login_name).await?.filter(|candidate| candidate.id == person.id);
     let candidate = candidate.ok_or(ApiError::InvalidToken)?;
-    let account = (account_hash(&person.login_name), via.source.network_key());
+    let account = (account_hash(&person.login_name), login.source.network_key());
     let LoginAttempt { is_counted: open, permit: _turn } = begin_attempt(app, &account, &candidate.rules).await?;
     let same = verify_password(app, &account, place, password, Some(candidate.password_hash)).await?;
     let good = open && same;
     let mut tx = app.store.begin().await?;
-    let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, via.request));
+    let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, login.request));
     if good {
         grant_fresh_proof(&mut tx, &person.session_hash, time::now() + PROOF_LIFETIME).await?;
-        forget_attempts(&mut tx, (&account.0, &account.1)).await?;
-        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::PasswordProve, "session"))
+        delete_attempts(&mut tx, (&account.0, &account.1)).await?;
+        append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::PasswordReauth, "session"))
             .await?;
     } else {
-        let denial = Denial { tenant, actor: &actor, action: AuditAction::PasswordProve, object: "session" };
+        let denial = Denial { tenant, actor: &actor, action: AuditAction::PasswordReauth, object: "session" };
         append_sampled_denial(app, &mut tx, denial).await?;
     }
     tx.commit().await?;

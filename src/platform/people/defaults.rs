@@ -23,7 +23,7 @@ enum GrantContents {
     /// A set with every permission of its scope.
     Everything,
     /// A set with these permissions.
-    These(&'static [Permission]),
+    Listed(&'static [Permission]),
     /// A role with these sets.
     Sets(&'static [i64]),
 }
@@ -33,7 +33,7 @@ impl BuiltInGrant {
     pub(in crate::platform) fn permissions(&self) -> Permissions {
         match self.gives {
             GrantContents::Everything => Permissions::all_of_scope(self.scope),
-            GrantContents::These(permissions) => permissions.iter().copied().collect(),
+            GrantContents::Listed(permissions) => permissions.iter().copied().collect(),
             GrantContents::Sets(_) => Permissions::default(),
         }
     }
@@ -42,7 +42,7 @@ impl BuiltInGrant {
     pub(in crate::platform) fn sets(&self) -> &'static [i64] {
         match self.gives {
             GrantContents::Sets(sets) => sets,
-            GrantContents::Everything | GrantContents::These(_) => &[],
+            GrantContents::Everything | GrantContents::Listed(_) => &[],
         }
     }
 }
@@ -54,7 +54,7 @@ const fn row(id: i64, scope: RoleScope, (name, description): NameAndDescription,
     BuiltInGrant { id, scope, name, description, gives }
 }
 
-use GrantContents::{Everything, Sets, These};
+use GrantContents::{Everything, Listed, Sets};
 use RoleScope::{Client, Partner, Provider};
 
 /// The permission sets. The names for partners and clients come from the public API's samples.
@@ -64,14 +64,14 @@ const SETS: &[BuiltInGrant] = &[
         2,
         Provider,
         ("Service Provider View", "Sees everything and changes nothing"),
-        These(&[MspView, ClientView, DeviceView, UsersView, RolesView]),
+        Listed(&[MspView, ClientView, DeviceView, UsersView, RolesView]),
     ),
     row(11, Partner, ("Partner Administrator", "Everything"), Everything),
     row(
         12,
         Partner,
         ("Var Administrator", "Runs clients and their people"),
-        These(&[
+        Listed(&[
             ClientView,
             ClientCreate,
             ClientManage,
@@ -84,25 +84,25 @@ const SETS: &[BuiltInGrant] = &[
             RolesManage,
         ]),
     ),
-    row(13, Partner, ("VAR User", "Sees clients and their devices"), These(&[ClientView, DeviceView])),
+    row(13, Partner, ("VAR User", "Sees clients and their devices"), Listed(&[ClientView, DeviceView])),
     row(
         14,
         Partner,
         ("Auditor Manage", "Sees everything and edits clients"),
-        These(&[ClientView, ClientEdit, DeviceView, UsersView, RolesView]),
+        Listed(&[ClientView, ClientEdit, DeviceView, UsersView, RolesView]),
     ),
     row(
         15,
         Partner,
         ("Auditor View", "Sees everything and changes nothing"),
-        These(&[ClientView, DeviceView, UsersView, RolesView]),
+        Listed(&[ClientView, DeviceView, UsersView, RolesView]),
     ),
-    row(16, Partner, ("Technician", "Works on devices"), These(&[ClientView, DeviceView, DeviceManage])),
-    row(17, Partner, ("Dispatcher", "Sees clients, devices and people"), These(&[ClientView, DeviceView, UsersView])),
+    row(16, Partner, ("Technician", "Works on devices"), Listed(&[ClientView, DeviceView, DeviceManage])),
+    row(17, Partner, ("Dispatcher", "Sees clients, devices and people"), Listed(&[ClientView, DeviceView, UsersView])),
     row(31, Client, ("Client Administrator", "Everything"), Everything),
-    row(32, Client, ("Client User", "Works on devices"), These(&[DeviceView, DeviceManage])),
-    row(33, Client, ("Customer", "Sees devices and people"), These(&[DeviceView, UsersView])),
-    row(34, Client, ("End User View", "Sees devices"), These(&[DeviceView])),
+    row(32, Client, ("Client User", "Works on devices"), Listed(&[DeviceView, DeviceManage])),
+    row(33, Client, ("Customer", "Sees devices and people"), Listed(&[DeviceView, UsersView])),
+    row(34, Client, ("End User View", "Sees devices"), Listed(&[DeviceView])),
     row(35, Client, ("Full Client Permissions", "Everything"), Everything),
 ];
 
@@ -129,14 +129,14 @@ const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
 pub(in crate::platform) fn all_sets() -> impl Iterator<Item = BuiltInGrant> {
     let of_packages = [(Partner, 101), (Client, 201)].into_iter().flat_map(|(scope, first)| {
         let numbered = (first..).zip(OF_PACKAGES);
-        numbered.map(move |(id, (name, description, gives))| row(id, scope, (name, description), These(gives)))
+        numbered.map(move |(id, (name, description, gives))| row(id, scope, (name, description), Listed(gives)))
     });
     SETS.iter().copied().chain(of_packages)
 }
 
 /// Returns the numbers of the sets that a tenant lacks because a package is missing.
-pub(in crate::platform) fn withheld_sets(has: &Subscription) -> Vec<i64> {
-    let names = has.withheld_permission_sets();
+pub(in crate::platform) fn withheld_sets(subscription: &Subscription) -> Vec<i64> {
+    let names = subscription.withheld_permission_sets();
     all_sets().filter(|set| set.id > 100 && names.contains(&set.name)).map(|set| set.id).collect()
 }
 

@@ -9,15 +9,15 @@ use super::privilege_limits;
 use crate::platform::App;
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::{LockedTenant, RequestScope};
-use crate::platform::body::StrictJson;
-use crate::platform::bounds::TENANT;
 use crate::platform::error::{ApiError, quote};
+use crate::platform::json_body::StrictJson;
+use crate::platform::limits::MAX_JSON_BODY_BYTES;
 use crate::platform::permission::{self, Permission, Permissions};
 use crate::platform::principal::{ClientScope, Grant};
-use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::{SetRecord, TenantRecord, delete_set, find_set_by_name, lock_tenant, save_set};
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::platform::tenant_search::Paging;
 use crate::wire::{PageEnvelope, PermissionRef, PermissionSet};
 
 /// `GET .../permissionSets`.
@@ -54,16 +54,16 @@ pub(in crate::platform) async fn create_set(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
+    StrictJson(change): StrictJson<PermissionSet, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let fresh = SetRecord {
         id: 0,
         unique_id: String::new(),
-        default: false,
+        is_default: false,
         name: String::new(),
         description: String::new(),
         permissions: Permissions::default(),
-        withheld: false,
+        is_withheld: false,
     };
     write_set(&app, &scope, &actor, fresh, change).await
 }
@@ -74,7 +74,7 @@ pub(in crate::platform) async fn update_set(
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
     Path((_, id)): Path<(String, String)>,
-    StrictJson(change): StrictJson<PermissionSet, { TENANT }>,
+    StrictJson(change): StrictJson<PermissionSet, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<PermissionSet>, ApiError> {
     let set = find_own_set(&app, &scope, &id).await?;
     write_set(&app, &scope, &actor, set, change).await
@@ -94,8 +94,14 @@ pub(in crate::platform) async fn remove_set(
         let message = format!("The permission set is in use by {}; take it out there first", roles.join(", "));
         return Err(ApiError::field("uniqueId", message));
     }
-    append_event(&app.seal, &mut tx, tenant.id, &actor, AuditEvent::success(AuditAction::SetDelete, &set.unique_id))
-        .await?;
+    append_event(
+        &app.seal,
+        &mut tx,
+        tenant.id,
+        &actor,
+        AuditEvent::success(AuditAction::PermissionSetDelete, &set.unique_id),
+    )
+    .await?;
     tx.commit().await?;
     Ok(Json(()))
 }
@@ -125,7 +131,7 @@ async fn write_set(
     }
     // Any role may use the set, possibly one with access to all clients.
     ensure_can_give(scope, set.permissions)?;
-    let mut tx = app.store.begin_under(tenant.id).await?;
+    let mut tx = app.store.begin_for_tenant(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
     if let Some(holder) = find_set_by_name(&mut tx, &tenant, &set.name, set.id).await? {
@@ -135,7 +141,7 @@ async fn write_set(
     if gives && set.permissions.allows_administration() {
         scope.proof().consume(&mut tx).await?;
     }
-    let done = if set.id == 0 { AuditAction::SetCreate } else { AuditAction::SetUpdate };
+    let done = if set.id == 0 { AuditAction::PermissionSetCreate } else { AuditAction::PermissionSetUpdate };
     save_set(&mut tx, &tenant, &mut set).await?;
     append_event(&app.seal, &mut tx, tenant.id, actor, AuditEvent::success(done, &set.unique_id)).await?;
     tx.commit().await?;
@@ -151,7 +157,7 @@ async fn find_own_set(app: &App, scope: &RequestScope, id: &str) -> Result<SetRe
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
     let set = find_set(app, tenant, id).await?;
-    if set.default {
+    if set.is_default {
         let message = "A default permission set is neither changed nor deleted; create one of your own";
         return Err(ApiError::field("uniqueId", message));
     }
@@ -176,7 +182,7 @@ pub(super) fn check_scope(tenant: &TenantRecord, scope: Option<&str>, problems: 
                 "The scope {} does not fit {}, whose people have scope {}; send that one or none",
                 quote(scope),
                 tenant.unique_id,
-                own.wire()
+                own.wire_name()
             );
             problems.refuse("scope", message);
         }
@@ -203,7 +209,7 @@ fn parse_permissions(tenant: &TenantRecord, permissions: &[PermissionRef], probl
                     "There is no permission {} of {} with scope {}; there are {}",
                     quote(r#type),
                     quote(name),
-                    scope.wire(),
+                    scope.wire_name(),
                     labels.join(", ")
                 )
             });
@@ -221,7 +227,7 @@ fn set_response(tenant: &TenantRecord, set: &SetRecord) -> PermissionSet {
         unique_id: Some(set.unique_id.clone()),
         name: Some(set.name.clone()),
         description: Some(set.description.clone()),
-        scope: Some(tenant.kind.role_scope().wire().to_owned()),
+        scope: Some(tenant.kind.role_scope().wire_name().to_owned()),
         permissions: Some(set.permissions.iter().map(member).collect()),
     }
 }

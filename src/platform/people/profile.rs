@@ -1,9 +1,9 @@
 //! The profile members that a request sets in a user: checked one by one, merged, and every problem reported.
 
 use crate::catalog;
-use crate::platform::bounds;
 use crate::platform::error::{ApiError, quote};
-use crate::platform::names::{LoginName, unreadable_in_person_name};
+use crate::platform::limits;
+use crate::platform::name_normalization::{LoginName, unreadable_in_person_name};
 use crate::platform::reference_data;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::PersonRecord;
@@ -68,9 +68,9 @@ impl UserProfile {
 
     fn merge_texts(&mut self, change: &User, problems: &mut Problems) {
         for (name, most, slot, value) in [
-            ("firstName", bounds::NAME, &mut self.first_name, &change.first_name),
-            ("lastName", bounds::NAME, &mut self.last_name, &change.last_name),
-            ("email", bounds::EMAIL, &mut self.email, &change.email),
+            ("firstName", limits::MAX_NAME_CHARS, &mut self.first_name, &change.first_name),
+            ("lastName", limits::MAX_NAME_CHARS, &mut self.last_name, &change.last_name),
+            ("email", limits::MAX_EMAIL_CHARS, &mut self.email, &change.email),
         ] {
             let Some(value) = value else { continue };
             // A text from before the current rules may be sent back unchanged.
@@ -81,15 +81,15 @@ impl UserProfile {
         }
         let rest = &mut self.rest;
         for (name, most, slot, value) in [
-            ("designation", bounds::NAME, &mut rest.designation, &change.designation),
-            ("address", bounds::LONG_TEXT, &mut rest.address, &change.address),
-            ("city", bounds::NAME, &mut rest.city, &change.city),
-            ("state", bounds::NAME, &mut rest.state, &change.state),
-            ("zip", bounds::ZIP, &mut rest.zip, &change.zip),
-            ("country", bounds::NAME, &mut rest.country, &change.country),
-            ("altEmail", bounds::EMAIL, &mut rest.alt_email, &change.alt_email),
-            ("phoneNumber", bounds::TELEPHONE, &mut rest.phone_number, &change.phone_number),
-            ("mobileNumber", bounds::TELEPHONE, &mut rest.mobile_number, &change.mobile_number),
+            ("designation", limits::MAX_NAME_CHARS, &mut rest.designation, &change.designation),
+            ("address", limits::MAX_LONG_TEXT_CHARS, &mut rest.address, &change.address),
+            ("city", limits::MAX_NAME_CHARS, &mut rest.city, &change.city),
+            ("state", limits::MAX_NAME_CHARS, &mut rest.state, &change.state),
+            ("zip", limits::MAX_ZIP_CHARS, &mut rest.zip, &change.zip),
+            ("country", limits::MAX_NAME_CHARS, &mut rest.country, &change.country),
+            ("altEmail", limits::MAX_EMAIL_CHARS, &mut rest.alt_email, &change.alt_email),
+            ("phoneNumber", limits::MAX_TELEPHONE_CHARS, &mut rest.phone_number, &change.phone_number),
+            ("mobileNumber", limits::MAX_TELEPHONE_CHARS, &mut rest.mobile_number, &change.mobile_number),
         ] {
             let Some(value) = value else { continue };
             if slot.as_deref() != Some(value.trim()) && note_text_problem(name, most, value, problems) {
@@ -115,10 +115,10 @@ impl UserProfile {
 }
 
 /// Reports a problem of a text.
-fn note_text_problem(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool {
+fn note_text_problem(name: &str, max: usize, value: &str, problems: &mut Problems) -> bool {
     let value = value.trim();
-    let message = if value.chars().count() > most {
-        format!("The text is longer than {most} characters")
+    let message = if value.chars().count() > max {
+        format!("The text is longer than {max} characters")
     } else if value.chars().any(char::is_control) {
         "The text has control characters".to_owned()
     } else if let Some(why) = unreadable_in_person_name(value) {
@@ -151,8 +151,8 @@ fn time_zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
 }
 
 fn check_notifications(list: &[UserNotification], problems: &mut Problems) {
-    if list.len() > bounds::NOTIFICATIONS {
-        let message = format!("The list has {} rows; at most {} are taken", list.len(), bounds::NOTIFICATIONS);
+    if list.len() > limits::MAX_NOTIFICATIONS {
+        let message = format!("The list has {} rows; at most {} are taken", list.len(), limits::MAX_NOTIFICATIONS);
         return problems.refuse("userNotifications", message);
     }
     for (index, row) in list.iter().enumerate() {
@@ -168,7 +168,7 @@ fn check_notifications(list: &[UserNotification], problems: &mut Problems) {
             if value.trim().is_empty() && name != "notifyInputType" {
                 problems.refuse(field, "The text is required");
             } else {
-                note_text_problem(&field, bounds::NAME, value, problems);
+                note_text_problem(&field, limits::MAX_NAME_CHARS, value, problems);
             }
         }
     }

@@ -14,12 +14,11 @@ use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::App;
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::{LockedTenant, RequestScope};
-use crate::platform::body::StrictJson;
-use crate::platform::bounds::TENANT;
 use crate::platform::error::{ApiError, answer_after_commit, quote};
+use crate::platform::json_body::StrictJson;
+use crate::platform::limits::MAX_JSON_BODY_BYTES;
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{ClientScope, Grant};
-use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::{
     RoleContent, RoleRecord, SetRecord, TenantLevel, TenantRecord, Term, TermValue, Tx, delete_role, find_role_by_name,
@@ -27,6 +26,7 @@ use crate::platform::store::{
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
+use crate::platform::tenant_search::Paging;
 use crate::wire::{ClientRef, PageEnvelope, PermissionSetRef, Role, UserRef};
 
 /// `POST .../roles`.
@@ -34,7 +34,7 @@ pub(in crate::platform) async fn create_role(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
-    StrictJson(change): StrictJson<Role, { TENANT }>,
+    StrictJson(change): StrictJson<Role, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<Role>, ApiError> {
     write_role(&app, &scope, &actor, None, change).await
 }
@@ -45,7 +45,7 @@ pub(in crate::platform) async fn update_role(
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
     Path((_, id)): Path<(String, String)>,
-    StrictJson(change): StrictJson<Role, { TENANT }>,
+    StrictJson(change): StrictJson<Role, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<Role>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
     // Nobody changes a role that gives more than they have.
@@ -73,7 +73,7 @@ pub(in crate::platform) async fn remove_role(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, ApiError> {
     let role = find_role(&app, scope.tenant()?, &id).await?;
-    if role.default {
+    if role.is_default {
         return Err(ApiError::field("uniqueId", "A default role is not deleted; take its users out instead"));
     }
     privilege_limits::ensure_can_give_roles(&app, &scope, &[role.id]).await?;
@@ -136,7 +136,7 @@ async fn write_role(
 ) -> Result<Json<Role>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    let default = role.as_ref().is_some_and(|role| role.default);
+    let default = role.as_ref().is_some_and(|role| role.is_default);
     let Role { permissions, clients, all_clients, users, .. } = &change;
     let moves =
         role.is_none() || permissions.is_some() || clients.is_some() || all_clients.is_some() || users.is_some();
@@ -147,7 +147,7 @@ async fn write_role(
     let (wanted, gives) = merge_role(app, tenant, role.as_ref(), change).await?;
     let gives_power = moves && gives.permissions.allows_administration();
     privilege_limits::ensure_within_caller(scope, &[gives], "to give")?;
-    let mut tx = app.store.begin_under(tenant.id).await?;
+    let mut tx = app.store.begin_for_tenant(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
     if let Some(base) = base {
@@ -231,10 +231,10 @@ async fn merge_role(
 ) -> Result<(DesiredRole, Grant), ApiError> {
     let mut problems = Problems::default();
     let before = role.map_or(-1, |role| role.id);
-    refuse_unsupported(&change, &mut problems);
+    check_supported_members(&change, &mut problems);
     check_scope(tenant, change.scope.as_deref(), &mut problems);
-    if role.is_some_and(|role| role.default) {
-        refuse_default_changes(&change, &mut problems);
+    if role.is_some_and(|role| role.is_default) {
+        check_default_role_unchanged(&change, &mut problems);
     }
     let description = match &change.description {
         Some(text) => check_description(text, &mut problems),
@@ -242,7 +242,7 @@ async fn merge_role(
     };
     let all_clients = reaches_all_clients(tenant, role, &change, &mut problems);
     let clients = match &change.clients {
-        Some(clients) => find_living_clients(app, tenant, clients, &mut problems).await?,
+        Some(clients) => find_unterminated_clients(app, tenant, clients, &mut problems).await?,
         None if change.all_clients == Some(true) => Vec::new(),
         None => app.store.clients_of_role(before).await?.into_iter().map(|(id, _)| id).collect(),
     };
@@ -257,8 +257,8 @@ async fn merge_role(
         match by_id.get(id) {
             // A withheld set that the role already has stays. It gives nothing, and works again once the package is
             // back.
-            Some(set) if set.withheld && change.permissions.is_none() => {}
-            Some(set) if set.withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
+            Some(set) if set.is_withheld && change.permissions.is_none() => {}
+            Some(set) if set.is_withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
             Some(set) => permissions = permissions.union(set.permissions),
             None => problems.refuse_with(format!("permissions[{index}].id"), || {
                 format!("The tenant has no permission set {id}; GET .../permissionSets lists them")
@@ -267,7 +267,7 @@ async fn merge_role(
     }
     let users = match &change.users {
         None => None,
-        Some(users) => Some(find_living_users(app, tenant, users, &mut problems).await?),
+        Some(users) => Some(find_unterminated_users(app, tenant, users, &mut problems).await?),
     };
     problems.finish()?;
     let name = match (change.name, role) {
@@ -283,7 +283,7 @@ async fn merge_role(
 }
 
 /// Refuses members that would limit a role but have no effect on this platform.
-fn refuse_unsupported(change: &Role, problems: &mut Problems) {
+fn check_supported_members(change: &Role, problems: &mut Problems) {
     for (name, list) in [
         ("devices", &change.devices),
         ("deviceGroups", &change.device_groups),
@@ -297,7 +297,7 @@ fn refuse_unsupported(change: &Role, problems: &mut Problems) {
 }
 
 /// Refuses changes of a default role other than those of its users.
-fn refuse_default_changes(change: &Role, problems: &mut Problems) {
+fn check_default_role_unchanged(change: &Role, problems: &mut Problems) {
     let Role { name, description, scope: _, clients, all_clients, permissions, .. } = change;
     for (member, there) in [
         ("name", name.is_some()),
@@ -330,11 +330,11 @@ fn reaches_all_clients(
     if change.all_clients == Some(true) && some {
         problems.refuse("clients", "The role reaches all clients; send allClients false, or no clients");
     }
-    let before = role.is_some_and(|role| role.all_clients);
+    let before = role.is_some_and(|role| role.reaches_all_clients);
     change.all_clients.unwrap_or(before && !some)
 }
 
-async fn find_living_clients(
+async fn find_unterminated_clients(
     app: &App,
     tenant: &TenantRecord,
     clients: &[ClientRef],
@@ -344,7 +344,7 @@ async fn find_living_clients(
         return Ok(Vec::new());
     }
     let wanted: Vec<&str> = clients.iter().map(|client| client.unique_id.as_str()).collect();
-    let living = app.store.living_child_numbers(tenant.id, &wanted).await?;
+    let living = app.store.unterminated_child_numbers(tenant.id, &wanted).await?;
     for (index, unique_id) in wanted.iter().enumerate().filter(|(_, unique_id)| !living.contains_key(**unique_id)) {
         problems.refuse_with(format!("clients[{index}].uniqueId"), || {
             format!("The partner has no client {}; GET .../clients/minimal lists them", quote(unique_id))
@@ -353,14 +353,14 @@ async fn find_living_clients(
     Ok(living.into_values().collect())
 }
 
-async fn find_living_users(
+async fn find_unterminated_users(
     app: &App,
     tenant: &TenantRecord,
     wanted: &[UserRef],
     problems: &mut Problems,
 ) -> Result<Vec<i64>, ApiError> {
     let wanted: Vec<&str> = wanted.iter().map(|user| user.id.as_str()).collect();
-    let living = app.store.living_person_numbers(tenant.id, &wanted).await?;
+    let living = app.store.unterminated_person_numbers(tenant.id, &wanted).await?;
     for (index, id) in wanted.iter().enumerate().filter(|(_, id)| !living.contains_key(**id)) {
         problems.refuse_with(format!("users[{index}].id"), || {
             format!("The tenant has no user {}; GET .../users/minimal lists them", quote(id))
@@ -383,11 +383,11 @@ fn role_list_item(tenant: &TenantRecord, role: &RoleRecord) -> Role {
         unique_id: Some(role.unique_id.clone()),
         name: Some(role.name.clone()),
         description: Some(role.description.clone()),
-        scope: Some(tenant.kind.role_scope().wire().to_owned()),
-        all_clients: Some(role.all_clients),
+        scope: Some(tenant.kind.role_scope().wire_name().to_owned()),
+        all_clients: Some(role.reaches_all_clients),
         all_devices: Some(true),
         all_credentials: Some(true),
-        default_role: Some(role.default),
+        default_role: Some(role.is_default),
         ..Role::default()
     }
 }

@@ -7,18 +7,18 @@ use axum::{Extension, Json};
 use secrecy::SecretString;
 
 use super::authentication::{account_hash, begin_attempt, verify_password};
-use super::users::{lock_tenant_and_person, require_living_person};
-use super::{password, privilege_limits};
+use super::users::{lock_tenant_and_person, require_person_not_terminated};
+use super::{password_rules, privilege_limits};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::RequestScope;
-use crate::platform::body::{self, StrictJson};
-use crate::platform::bounds::FORM;
 use crate::platform::error::{ApiError, field_error, quote};
-use crate::platform::hashing::TypedPassword;
-use crate::platform::names;
+use crate::platform::json_body::{self, StrictJson};
+use crate::platform::limits::MAX_FORM_BYTES;
+use crate::platform::name_normalization;
+use crate::platform::password_hashing::TypedPassword;
 use crate::platform::settings::Problems;
 use crate::platform::store::{
-    NewPassword, PersonRecord, PersonStatus, end_sessions_of, forget_all_attempts, forget_attempts, forget_factor,
+    NewPassword, PersonRecord, PersonStatus, delete_account_attempts, delete_attempts, delete_factor, end_sessions_of,
     rename_author, request_scrub, save_password, save_person, set_person_roles,
 };
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
@@ -31,31 +31,31 @@ type ScopeAndActor = (Extension<RequestScope>, Actor);
 /// `POST .../users/{user}/ACTIVATE`.
 pub(in crate::platform) async fn activate(
     app: State<Arc<App>>,
-    who: ScopeAndActor,
+    scope_and_actor: ScopeAndActor,
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, PersonStatus::Active, request).await
+    change_user_status(&app, &scope_and_actor, &path.0.1, PersonStatus::Active, request).await
 }
 
 /// `POST .../users/{user}/DEACTIVATE`.
 pub(in crate::platform) async fn deactivate(
     app: State<Arc<App>>,
-    who: ScopeAndActor,
+    scope_and_actor: ScopeAndActor,
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, PersonStatus::Inactive, request).await
+    change_user_status(&app, &scope_and_actor, &path.0.1, PersonStatus::Inactive, request).await
 }
 
 /// `POST .../users/{user}/TERMINATE`: cannot be undone.
 pub(in crate::platform) async fn terminate(
     app: State<Arc<App>>,
-    who: ScopeAndActor,
+    scope_and_actor: ScopeAndActor,
     path: UserPath,
     request: Request,
 ) -> Result<Json<()>, ApiError> {
-    apply_status(&app, &who, &path.0.1, PersonStatus::Terminated, request).await
+    change_user_status(&app, &scope_and_actor, &path.0.1, PersonStatus::Terminated, request).await
 }
 
 /// How much of a terminated user's data is masked.
@@ -66,7 +66,7 @@ enum UserMask {
 }
 
 async fn read_action(request: Request) -> Result<(UserAction, Option<UserMask>), ApiError> {
-    let body: UserAction = body::read_optional_body(request, FORM).await?;
+    let body: UserAction = json_body::read_optional_body(request, MAX_FORM_BYTES).await?;
     let mut problems = Problems::default();
     let mask = match body.mask_type.as_deref() {
         None | Some("") => None,
@@ -87,7 +87,7 @@ async fn read_action(request: Request) -> Result<(UserAction, Option<UserMask>),
 }
 
 /// Changes the status of a user. The response is 200 with `null`, even if the user already has the status.
-async fn apply_status(
+async fn change_user_status(
     app: &App,
     (scope, actor): &ScopeAndActor,
     id: &str,
@@ -97,15 +97,15 @@ async fn apply_status(
     let (body, mask) = read_action(request).await?;
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    let before = require_living_person(app.store.find_person(tenant.id, id).await?, id)?;
+    let before = require_person_not_terminated(app.store.find_person(tenant.id, id).await?, id)?;
     privilege_limits::ensure_can_change_person(app, scope, &before).await?;
     let by = scope.caller.author_name();
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (tenant, mut person) = lock_tenant_and_person(&mut tx, scope, id).await?;
     let may = privilege_limits::ensure_can_change_person(app, scope, &person).await?;
     // This also applies to an active person: activation is how a locked account is unlocked.
     let is_let_in =
-        status == PersonStatus::Active && forget_all_attempts(&mut tx, &account_hash(&person.login_name)).await?;
+        status == PersonStatus::Active && delete_account_attempts(&mut tx, &account_hash(&person.login_name)).await?;
     if person.status == status {
         if is_let_in {
             let event = AuditEvent::success(AuditAction::UserActivate, &person.unique_id);
@@ -125,7 +125,7 @@ async fn apply_status(
     person.reason = reason;
     if status == PersonStatus::Terminated {
         set_person_roles(&mut tx, person.id, &[]).await?;
-        forget_factor(&mut tx, person.id).await?;
+        delete_factor(&mut tx, person.id).await?;
         let login_name = person.login_name.clone();
         if let Some(mask) = mask {
             mask_person(&mut person, mask);
@@ -190,22 +190,26 @@ pub(in crate::platform) async fn change_password(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): ScopeAndActor,
     Path((_, id)): UserPath,
-    StrictJson(change): StrictJson<PasswordChange, { FORM }>,
+    StrictJson(change): StrictJson<PasswordChange, { MAX_FORM_BYTES }>,
 ) -> Result<Json<()>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    let person = require_living_person(app.store.find_person(tenant.id, &id).await?, &id)?;
+    let person = require_person_not_terminated(app.store.find_person(tenant.id, &id).await?, &id)?;
     if scope.caller.person().is_some_and(|caller| caller.id != person.id) {
         return Err(ApiError::MissingPermission("to change somebody else's password".to_owned()));
     }
-    let rules = password::rules_of_tenant(tenant);
+    let rules = password_rules::rules_of_tenant(tenant);
     let PasswordChange { current_password, new_password, confirm_password } = change;
-    let wanted = names::normalize_password(&new_password.0);
+    let wanted = name_normalization::normalize_password(&new_password.0);
     let about = [&*person.login_name, &person.first_name, &person.last_name, &person.email, &tenant.name];
     let wrong = wanted.as_deref().map_or_else(
-        || vec![password::NOT_ACCEPTABLE.to_owned()],
+        || vec![password_rules::UNACCEPTABLE_PASSWORD_MESSAGE.to_owned()],
         |wanted| {
-            rules.find_problems(wanted).into_iter().chain(password::guessability_problem(wanted, &about)).collect()
+            rules
+                .find_problems(wanted)
+                .into_iter()
+                .chain(password_rules::guessability_problem(wanted, &about))
+                .collect()
         },
     );
     check_password_change(wrong, [&current_password.0, &new_password.0, &confirm_password.0])?;
@@ -230,11 +234,11 @@ pub(in crate::platform) async fn change_password(
     }
     if app.hasher.matches_any(TypedPassword::new(new_password.0.into()), last, source).await? {
         // The current password was correct: rejecting the new one is not a failed login.
-        app.store.take_back_attempt(&account.0, &account.1).await?;
+        app.store.uncount_attempt(&account.0, &account.1).await?;
         return Err(ApiError::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (tenant, person) = lock_tenant_and_person(&mut tx, &scope, &id).await?;
     if factor.is_some() {
         scope.proof().consume(&mut tx).await?;
@@ -243,7 +247,7 @@ pub(in crate::platform) async fn change_password(
         return Err(ApiError::field("currentPassword", "The password was changed by another request in the meantime"));
     }
     end_sessions_of(&mut tx, person.id, time::now()).await?;
-    forget_attempts(&mut tx, (&account.0, &account.1)).await?;
+    delete_attempts(&mut tx, (&account.0, &account.1)).await?;
     append_event(
         &app.seal,
         &mut tx,

@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 
 use super::privilege_limits;
-use super::users::{lock_tenant_and_person, require_living_person};
+use super::users::{lock_tenant_and_person, require_person_not_terminated};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::RequestScope;
 use crate::platform::error::ApiError;
 use crate::platform::mfa::required_method;
 use crate::platform::settings::Problems;
-use crate::platform::store::{PersonRecord, TenantRecord, end_sessions_of, forget_factor};
+use crate::platform::store::{PersonRecord, TenantRecord, delete_factor, end_sessions_of};
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
 use crate::platform::{App, time};
 use crate::wire::{TwoFactor, User};
@@ -27,20 +27,20 @@ pub(in crate::platform) async fn reset_factor(
 ) -> Result<Json<()>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    let before = require_living_person(app.store.find_person(tenant.id, &id).await?, &id)?;
+    let before = require_person_not_terminated(app.store.find_person(tenant.id, &id).await?, &id)?;
     privilege_limits::ensure_can_change_person(&app, &scope, &before).await?;
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (tenant, person) = lock_tenant_and_person(&mut tx, &scope, &id).await?;
     privilege_limits::ensure_can_change_person(&app, &scope, &person).await?;
     scope.proof().consume(&mut tx).await?;
-    forget_factor(&mut tx, person.id).await?;
+    delete_factor(&mut tx, person.id).await?;
     end_sessions_of(&mut tx, person.id, time::now()).await?;
     append_event(
         &app.seal,
         &mut tx,
         tenant.id,
         &actor,
-        AuditEvent::success(AuditAction::FactorReset, &person.unique_id),
+        AuditEvent::success(AuditAction::SecondFactorReset, &person.unique_id),
     )
     .await?;
     tx.commit().await?;

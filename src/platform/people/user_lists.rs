@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State as Held};
+use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 
 use super::users::user_list_item;
 use crate::platform::authorize::RequestScope;
 use crate::platform::error::{ApiError, quote};
-use crate::platform::names::login_key;
-use crate::platform::search::Paging;
+use crate::platform::name_normalization::login_key;
 use crate::platform::store::{TenantRecord, Term, TermValue, UserOrder};
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
-use crate::platform::{App, query, time};
+use crate::platform::tenant_search::Paging;
+use crate::platform::{App, query_string, time};
 use crate::wire::{LoginHistoryEntry, PageEnvelope, User, WireTenantState};
 
 /// `GET .../users/minimal`: a bare array of the users who are not terminated.
 pub(in crate::platform) async fn list_minimal_users(
-    Held(app): Held<Arc<App>>,
+    State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
 ) -> Result<Json<Vec<User>>, ApiError> {
     let tenant = scope.tenant()?;
@@ -46,13 +46,16 @@ const USER_KEYS: &[&str] = &[
 
 /// `GET .../users/search`: includes tombstones, since only `status` selects.
 pub(in crate::platform) async fn search_users(
-    Held(app): Held<Arc<App>>,
+    State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<PageEnvelope<User>>, ApiError> {
     let tenant = scope.tenant()?;
     // The documentation promises that all users of a terminated tenant become inactive, so the list must stay readable.
-    ensure_tenant_accepts(tenant, if app.extensions { TenantOperation::ReadPeople } else { TenantOperation::Read })?;
+    ensure_tenant_accepts(
+        tenant,
+        if app.has_extensions { TenantOperation::ReadPeople } else { TenantOperation::Read },
+    )?;
     let raw = raw.unwrap_or_default();
     let terms = parse_terms(&raw, USER_KEYS, user_term)?;
     let paging = Paging::parse(&raw)?;
@@ -93,7 +96,12 @@ fn user_term(key: &str, value: &str) -> Result<Term, ApiError> {
         _ => match value {
             "active" => text("status = ", "ACTIVE"),
             "inactive" => text("status <> ", "ACTIVE"),
-            _ => return Err(query::query_error(format!("status {} is neither active nor inactive", quote(value)))),
+            _ => {
+                return Err(query_string::query_error(format!(
+                    "status {} is neither active nor inactive",
+                    quote(value)
+                )));
+            }
         },
     })
 }
@@ -103,7 +111,7 @@ const LOGIN_KEYS: &[&str] = &["id", "loginName", "startLoginDate", "endLoginDate
 
 /// `GET .../users/loginHistory/search`.
 pub(in crate::platform) async fn search_logins(
-    Held(app): Held<Arc<App>>,
+    State(app): State<Arc<App>>,
     Extension(scope): Extension<RequestScope>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<PageEnvelope<LoginHistoryEntry>>, ApiError> {
@@ -128,7 +136,7 @@ fn login_term(key: &str, value: &str) -> Result<Term, ApiError> {
         "endLogoutDate" => Term("l.logout_at < ", TermValue::Number(parse_date_span(key, value)?.1)),
         _ => {
             let number =
-                value.parse().map_err(|_| query::query_error(format!("id {} is not a number", quote(value))))?;
+                value.parse().map_err(|_| query_string::query_error(format!("id {} is not a number", quote(value))))?;
             Term("l.id = ", TermValue::Number(number))
         }
     })
@@ -140,11 +148,11 @@ pub(in crate::platform) fn parse_terms(
     keys: &[&str],
     term: impl Fn(&str, &str) -> Result<Term, ApiError>,
 ) -> Result<Vec<Term>, ApiError> {
-    let text = query::query_parameter(raw, "queryString").unwrap_or_default();
-    query::parse_pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
+    let text = query_string::query_parameter(raw, "queryString").unwrap_or_default();
+    query_string::parse_pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
 }
 
 /// Returns the first millisecond of a date or time, and the one after its last.
 pub(in crate::platform) fn parse_date_span(key: &str, value: &str) -> Result<(i64, i64), ApiError> {
-    time::parse_span(value).ok_or_else(|| query::not_a_date_error(key, value))
+    time::parse_span(value).ok_or_else(|| query_string::not_a_date_error(key, value))
 }

@@ -9,20 +9,20 @@ use secrecy::SecretString;
 
 use super::authentication::account_hash;
 use super::profile::{self, UserProfile};
-use super::{password, privilege_limits, user_factor};
+use super::{password_rules, privilege_limits, user_factor};
 use crate::platform::audit::{Actor, AuditAction, AuditEvent, append_event};
 use crate::platform::authorize::RequestScope;
-use crate::platform::body::StrictJson;
-use crate::platform::bounds::TENANT;
 use crate::platform::error::{ApiError, answer_after_commit, field_error, quote};
-use crate::platform::hashing::TypedPassword;
-use crate::platform::login_policy::source::RequestSource;
-use crate::platform::names::{self, login_key};
+use crate::platform::json_body::StrictJson;
+use crate::platform::limits::MAX_JSON_BODY_BYTES;
+use crate::platform::login_policy::request_source::RequestSource;
+use crate::platform::name_normalization::{self, login_key};
+use crate::platform::password_hashing::TypedPassword;
 use crate::platform::permission::Permissions;
 use crate::platform::settings::Problems;
 use crate::platform::store::{
-    NewPassword, NewPerson, PersonRecord, PersonStatus, TenantRecord, Tx, end_sessions_of, find_login_holder,
-    find_person, forget_all_attempts, insert_person, lock_tenant, save_password, save_person, set_person_roles,
+    NewPassword, NewPerson, PersonRecord, PersonStatus, TenantRecord, Tx, delete_account_attempts, end_sessions_of,
+    find_login_holder, find_person, insert_person, lock_tenant, save_password, save_person, set_person_roles,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::tenant_availability::{TenantOperation, ensure_tenant_accepts};
@@ -38,7 +38,7 @@ const EXTERNAL: &str = "EXTERNAL";
 pub(in crate::platform) async fn create_user(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<RequestScope>, Actor),
-    StrictJson(mut change): StrictJson<User, { TENANT }>,
+    StrictJson(mut change): StrictJson<User, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<User>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
@@ -62,7 +62,7 @@ pub(in crate::platform) async fn create_user(
     // with it.
     let given = given.map_or_else(credential::random_password, |given| given.normal);
     let password = hash_given_password(&app, tenant, scope.source(), given).await?;
-    let mut tx = app.store.begin_under(tenant.id).await?;
+    let mut tx = app.store.begin_for_tenant(tenant.id).await?;
     let tenant = lock_tenant(&mut tx, tenant.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
     ensure_login_free(&mut tx, login_name).await?;
@@ -97,7 +97,7 @@ pub(in crate::platform) async fn read_user(
 ) -> Result<Json<User>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Read)?;
-    let person = require_living_person(app.store.find_person(tenant.id, &id).await?, &id)?;
+    let person = require_person_not_terminated(app.store.find_person(tenant.id, &id).await?, &id)?;
     user_response(&app, tenant, &person).await.map(Json)
 }
 
@@ -107,14 +107,14 @@ pub(in crate::platform) async fn update_user(
     Extension(scope): Extension<RequestScope>,
     actor: Actor,
     Path((_, id)): Path<(String, String)>,
-    StrictJson(mut change): StrictJson<User, { TENANT }>,
+    StrictJson(mut change): StrictJson<User, { MAX_JSON_BODY_BYTES }>,
 ) -> Result<Json<User>, ApiError> {
     let tenant = scope.tenant()?;
     ensure_tenant_accepts(tenant, TenantOperation::Write)?;
-    let before = require_living_person(app.store.find_person(tenant.id, &id).await?, &id)?;
+    let before = require_person_not_terminated(app.store.find_person(tenant.id, &id).await?, &id)?;
     privilege_limits::ensure_can_change_person(&app, &scope, &before).await?;
     let mut problems = Problems::default();
-    refuse_login_change(change.login_name.take(), &before, &mut problems);
+    check_login_name_unchanged(change.login_name.take(), &before, &mut problems);
     if change.auth_type.as_deref().is_some_and(|wanted| wanted != auth_type(&before)) {
         problems.refuse("authType", "It cannot be changed; terminate this user and create another");
     }
@@ -135,12 +135,13 @@ pub(in crate::platform) async fn update_user(
         Some(given) => {
             scope.proof().ensure_present(&app).await?;
             let RequestedPassword { normal, typed } = given;
-            let last = app.store.last_passwords(before.id, password::rules_of_tenant(tenant).history_length()).await?;
+            let last =
+                app.store.last_passwords(before.id, password_rules::rules_of_tenant(tenant).history_length()).await?;
             ensure_not_reused(&app, last, typed, scope.source()).await?;
             Some(hash_given_password(&app, tenant, scope.source(), normal).await?)
         }
     };
-    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
+    let mut tx = app.store.begin_for_tenant(scope.tenant()?.id).await?;
     let (tenant, mut person) = lock_tenant_and_person(&mut tx, &scope, &id).await?;
     privilege_limits::ensure_can_change_person(&app, &scope, &person).await?;
     if let Some(roles) = &roles {
@@ -172,7 +173,7 @@ pub(in crate::platform) async fn update_user(
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
         // A locked account can log in with the new password.
-        forget_all_attempts(&mut tx, &account_hash(&person.login_name)).await?;
+        delete_account_attempts(&mut tx, &account_hash(&person.login_name)).await?;
         done.push(AuditAction::PasswordSet);
     }
     for done in done {
@@ -190,17 +191,17 @@ pub(super) async fn lock_tenant_and_person(
 ) -> Result<(TenantRecord, PersonRecord), ApiError> {
     let tenant = lock_tenant(tx, scope.tenant()?.id).await?;
     ensure_tenant_accepts(&tenant, TenantOperation::Write)?;
-    let person = require_living_person(find_person(&mut **tx, tenant.id, id).await?, id)?;
+    let person = require_person_not_terminated(find_person(&mut **tx, tenant.id, id).await?, id)?;
     Ok((tenant, person))
 }
 
 /// Returns a person who is not terminated. For a tombstone the error is the same as for an unknown person.
-pub(super) fn require_living_person(person: Option<PersonRecord>, id: &str) -> Result<PersonRecord, ApiError> {
+pub(super) fn require_person_not_terminated(person: Option<PersonRecord>, id: &str) -> Result<PersonRecord, ApiError> {
     person.filter(|person| person.status != PersonStatus::Terminated).ok_or_else(|| ApiError::not_found("User", id))
 }
 
 /// Refuses a changed login name: logs and histories identify a person by it.
-fn refuse_login_change(name: Option<String>, person: &PersonRecord, problems: &mut Problems) {
+fn check_login_name_unchanged(name: Option<String>, person: &PersonRecord, problems: &mut Problems) {
     if name.is_some_and(|name| login_key(&name) != login_key(&person.login_name)) {
         problems.refuse("loginName", "A login name cannot be changed; terminate this user and create another");
     }
@@ -234,25 +235,25 @@ struct RequestedPassword {
 fn parse_password(
     tenant: &TenantRecord,
     is_external: bool,
-    given: Option<HiddenText>,
+    new_password: Option<HiddenText>,
     about: [&str; 4],
     problems: &mut Problems,
 ) -> Option<RequestedPassword> {
-    let HiddenText(given) = given.filter(|HiddenText(given)| !given.is_empty())?;
+    let HiddenText(given) = new_password.filter(|HiddenText(given)| !given.is_empty())?;
     if is_external {
         problems.refuse("password", "The user is authenticated elsewhere and has no password here; leave it out");
         return None;
     }
     let [login_name, first_name, last_name, email] = about;
     let about = [login_name, first_name, last_name, email, &tenant.name];
-    let Some(normal) = names::normalize_password(&given) else {
-        problems.refuse("password", password::NOT_ACCEPTABLE);
+    let Some(normal) = name_normalization::normalize_password(&given) else {
+        problems.refuse("password", password_rules::UNACCEPTABLE_PASSWORD_MESSAGE);
         return None;
     };
-    for message in password::rules_of_tenant(tenant)
+    for message in password_rules::rules_of_tenant(tenant)
         .find_problems(&normal)
         .into_iter()
-        .chain(password::guessability_problem(&normal, &about))
+        .chain(password_rules::guessability_problem(&normal, &about))
     {
         problems.refuse("password", message);
     }
@@ -263,10 +264,10 @@ fn parse_password(
 async fn ensure_not_reused(
     app: &App,
     last: Vec<String>,
-    given: TypedPassword,
+    password: TypedPassword,
     source: RequestSource,
 ) -> Result<(), ApiError> {
-    if app.hasher.matches_any(given, last, source).await? {
+    if app.hasher.matches_any(password, last, source).await? {
         return Err(ApiError::field("password", "The user had this password before; choose another"));
     }
     Ok(())
@@ -277,11 +278,11 @@ async fn hash_given_password(
     app: &App,
     tenant: &TenantRecord,
     source: RequestSource,
-    given: SecretString,
+    new_password: SecretString,
 ) -> Result<NewPassword, ApiError> {
-    let must_change = password::rules_of_tenant(tenant).change_first;
-    let until = must_change.then(|| time::now() + password::INVITATION);
-    Ok(NewPassword { hash: app.hasher.hash(given, source).await?, until, must_change })
+    let must_change = password_rules::rules_of_tenant(tenant).requires_first_change;
+    let until = must_change.then(|| time::now() + password_rules::INVITATION_LIFETIME);
+    Ok(NewPassword { hash: app.hasher.hash(new_password, source).await?, until, must_change })
 }
 
 /// The roles that a request names.
@@ -359,7 +360,7 @@ pub(super) fn user_list_item(tenant: &TenantRecord, person: &PersonRecord) -> Us
         last_name: Some(person.last_name.clone()),
         email: Some(person.email.clone()),
         auth_type: Some(auth_type(person).to_owned()),
-        status: Some(person.status.wire().to_owned()),
+        status: Some(person.status.wire_name().to_owned()),
         org_id: Some(tenant.unique_id.clone()),
         organization_name: Some(tenant.name.clone()),
         created_time: Some(time::to_wire(person.created_at)),

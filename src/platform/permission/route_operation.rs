@@ -12,8 +12,8 @@ pub enum RouteOperation {
     ActivateTenant,
     SuspendTenant,
     TerminateTenant,
-    ReadItself,
-    UpdateItself,
+    ReadOwnTenant,
+    UpdateOwnTenant,
     ReadBranding,
     WriteBranding,
     Countries,
@@ -53,11 +53,11 @@ pub enum RouteOperation {
     ReadRole,
     UpdateRole,
     DeleteRole,
-    ListSets,
-    CreateSet,
-    ReadSet,
-    UpdateSet,
-    DeleteSet,
+    ListPermissionSets,
+    CreatePermissionSet,
+    ReadPermissionSet,
+    UpdatePermissionSet,
+    DeletePermissionSet,
 }
 
 /// When a person must authenticate again. This never applies to an API credential.
@@ -78,7 +78,7 @@ impl RouteOperation {
     pub const fn reauth_policy(self) -> ReauthPolicy {
         match self {
             Self::UpdateTenant
-            | Self::UpdateItself
+            | Self::UpdateOwnTenant
             | Self::WriteBranding
             | Self::ActivateTenant
             | Self::SuspendTenant
@@ -92,13 +92,13 @@ impl RouteOperation {
             | Self::ChangePassword
             | Self::CreateRole
             | Self::UpdateRole
-            | Self::CreateSet
-            | Self::UpdateSet => ReauthPolicy::IfGrantingPower,
+            | Self::CreatePermissionSet
+            | Self::UpdatePermissionSet => ReauthPolicy::IfGrantingPower,
             Self::CreateTenant
             | Self::MinimalTenants
             | Self::SearchTenants
             | Self::ReadTenant
-            | Self::ReadItself
+            | Self::ReadOwnTenant
             | Self::ReadBranding
             | Self::Countries
             | Self::Timezones
@@ -127,9 +127,9 @@ impl RouteOperation {
             | Self::SearchRoles
             | Self::ReadRole
             | Self::DeleteRole
-            | Self::ListSets
-            | Self::ReadSet
-            | Self::DeleteSet => ReauthPolicy::Never,
+            | Self::ListPermissionSets
+            | Self::ReadPermissionSet
+            | Self::DeletePermissionSet => ReauthPolicy::Never,
         }
     }
 }

@@ -37,18 +37,18 @@ impl HttpMethod {
 pub struct RouteRequirements {
     own: PermissionRule,
     own_client: PermissionRule,
-    above_partner: PermissionRule,
-    above_client: PermissionRule,
+    provider: PermissionRule,
+    parent_of_client: PermissionRule,
 }
 
 impl RouteRequirements {
     /// Returns the rule for a relation.
-    pub const fn rule_for(&self, position: CallerRelation) -> PermissionRule {
-        match position {
+    pub const fn rule_for(&self, relation: CallerRelation) -> PermissionRule {
+        match relation {
             CallerRelation::Own => self.own,
             CallerRelation::OwnClient => self.own_client,
-            CallerRelation::Provider => self.above_partner,
-            CallerRelation::ParentOfClient => self.above_client,
+            CallerRelation::Provider => self.provider,
+            CallerRelation::ParentOfClient => self.parent_of_client,
         }
     }
 }
@@ -63,7 +63,7 @@ pub struct ApiRoute {
     /// Its path.
     pub path: &'static str,
     /// Whether the public API documents it; the others are absent under `--documented-only`.
-    pub documented: bool,
+    pub is_documented: bool,
     /// The permissions that a person needs.
     pub requirements: RouteRequirements,
 }
@@ -87,7 +87,7 @@ const MANAGE_ROLES: PermissionGroups = &[&[RolesManage]];
 
 /// Requires the same rule for every relation.
 const fn same_rule(rule: PermissionRule) -> RouteRequirements {
-    RouteRequirements { own: rule, own_client: rule, above_partner: rule, above_client: rule }
+    RouteRequirements { own: rule, own_client: rule, provider: rule, parent_of_client: rule }
 }
 
 const fn each_group(groups: PermissionGroups) -> RouteRequirements {
@@ -105,7 +105,7 @@ const fn rules_by_relation(
     above_partner: PermissionRule,
     above_client: PermissionRule,
 ) -> RouteRequirements {
-    RouteRequirements { own, own_client, above_partner, above_client }
+    RouteRequirements { own, own_client, provider: above_partner, parent_of_client: above_client }
 }
 
 const fn documented_route(
@@ -114,7 +114,7 @@ const fn documented_route(
     path: &'static str,
     needs: RouteRequirements,
 ) -> ApiRoute {
-    ApiRoute { operation: call, method: verb, path, documented: true, requirements: needs }
+    ApiRoute { operation: call, method: verb, path, is_documented: true, requirements: needs }
 }
 
 const fn extension_route(
@@ -123,7 +123,7 @@ const fn extension_route(
     path: &'static str,
     needs: RouteRequirements,
 ) -> ApiRoute {
-    ApiRoute { operation: call, method: verb, path, documented: false, requirements: needs }
+    ApiRoute { operation: call, method: verb, path, is_documented: false, requirements: needs }
 }
 
 const ADMINISTER_USERS_VIEW: PermissionGroups = &[&[Administration], &[UsersView]];
@@ -252,10 +252,10 @@ pub const ROUTES: &[ApiRoute] = &[
     extension_route(C::ActivateTenant, Post, msps!("/{msp}/activate"), each_group(MANAGE_PARTNERS)),
     extension_route(C::SuspendTenant, Post, msps!("/{msp}/suspend"), each_group(MANAGE_PARTNERS)),
     extension_route(C::TerminateTenant, Post, msps!("/{msp}/terminate"), each_group(END_PARTNERS)),
-    documented_route(C::ReadItself, Get, "/api/v2/tenants/{tenant}", ITSELF),
-    documented_route(C::ReadItself, Get, "/api/v2/tenants/{tenant}/", ITSELF),
-    documented_route(C::ReadItself, Get, "/api/v2/tenants/client/{tenant}", ITSELF),
-    extension_route(C::UpdateItself, Post, "/api/v2/tenants/{tenant}", SET_ITSELF),
+    documented_route(C::ReadOwnTenant, Get, "/api/v2/tenants/{tenant}", ITSELF),
+    documented_route(C::ReadOwnTenant, Get, "/api/v2/tenants/{tenant}/", ITSELF),
+    documented_route(C::ReadOwnTenant, Get, "/api/v2/tenants/client/{tenant}", ITSELF),
+    extension_route(C::UpdateOwnTenant, Post, "/api/v2/tenants/{tenant}", SET_ITSELF),
     documented_route(C::ReadBranding, Get, "/api/v2/tenants/{tenant}/customBranding", SEE_BRANDING),
     documented_route(C::WriteBranding, Put, "/api/v2/tenants/{tenant}/customBranding", SET_BRANDING),
     documented_route(C::Countries, Get, "/api/v2/cfg/countries", same_rule(PermissionRule::Anybody)),
@@ -265,15 +265,20 @@ pub const ROUTES: &[ApiRoute] = &[
     extension_route(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
     // Such a credential can do everything under its tenant. So only a person with every permission may create, rotate
     // or revoke one.
-    extension_route(C::CreateCredential, Post, credentials!(""), same_rule(PermissionRule::Everything)),
-    extension_route(C::ListCredentials, Get, credentials!(""), same_rule(PermissionRule::Everything)),
+    extension_route(C::CreateCredential, Post, credentials!(""), same_rule(PermissionRule::AllPermissions)),
+    extension_route(C::ListCredentials, Get, credentials!(""), same_rule(PermissionRule::AllPermissions)),
     extension_route(
         C::RotateCredential,
         Post,
         credentials!("/{credential}/rotate"),
-        same_rule(PermissionRule::Everything),
+        same_rule(PermissionRule::AllPermissions),
     ),
-    extension_route(C::RevokeCredential, Delete, credentials!("/{credential}"), same_rule(PermissionRule::Everything)),
+    extension_route(
+        C::RevokeCredential,
+        Delete,
+        credentials!("/{credential}"),
+        same_rule(PermissionRule::AllPermissions),
+    ),
     extension_route(C::SearchAudit, Get, "/api/v2/tenants/{tenant}/audit", SEE_LOG),
     extension_route(C::ReadSubscription, Get, "/api/v2/tenants/{tenant}/subscription", ITSELF),
     extension_route(C::CreateRecord, Post, records!(""), SET_DATA),
@@ -303,11 +308,11 @@ pub const ROUTES: &[ApiRoute] = &[
     documented_route(C::ReadRole, Get, roles!("/{role}"), SEE_ROLES),
     documented_route(C::UpdateRole, Post, roles!("/{role}"), RUN_ROLES),
     documented_route(C::DeleteRole, Delete, roles!("/{role}"), RUN_ROLES),
-    documented_route(C::ListSets, Get, sets!(""), SEE_ROLES),
-    extension_route(C::CreateSet, Post, sets!(""), RUN_ROLES),
-    extension_route(C::ReadSet, Get, sets!("/{set}"), SEE_ROLES),
-    extension_route(C::UpdateSet, Put, sets!("/{set}"), RUN_ROLES),
-    extension_route(C::DeleteSet, Delete, sets!("/{set}"), RUN_ROLES),
+    documented_route(C::ListPermissionSets, Get, sets!(""), SEE_ROLES),
+    extension_route(C::CreatePermissionSet, Post, sets!(""), RUN_ROLES),
+    extension_route(C::ReadPermissionSet, Get, sets!("/{set}"), SEE_ROLES),
+    extension_route(C::UpdatePermissionSet, Put, sets!("/{set}"), RUN_ROLES),
+    extension_route(C::DeletePermissionSet, Delete, sets!("/{set}"), RUN_ROLES),
 ];
 
 /// Returns the row of a request.

@@ -32,9 +32,9 @@ fn is_valid_part(text: &str) -> bool {
 
 /// Refuses an account that is already registered, if the partner of either side has the setting. The error does not
 /// name the holder, who may be another partner's customer.
-pub(super) async fn ensure_account_free(tx: &mut Tx, tenant: &TenantRecord, datum: &Record) -> Result<(), ApiError> {
-    let Some(account) = &datum.cloud_account else { return Ok(()) };
-    let holders = account_holder_settings(tx, account, datum.id).await?;
+pub(super) async fn ensure_account_free(tx: &mut Tx, tenant: &TenantRecord, record: &Record) -> Result<(), ApiError> {
+    let Some(account) = &record.cloud_account else { return Ok(()) };
+    let holders = account_holder_settings(tx, account, record.id).await?;
     let blocks = |partner: &Tenant| partner.block_duplicate_cloud_accounts == Some(true);
     let own = match &tenant.parent {
         Some(partner) if tenant.kind == TenantLevel::Client => &partner.settings,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NO_RECORD, PreparedRecord, RecordTarget, note_change};
+use super::{NO_RECORD, PreparedRecord, RecordTarget, append_audit_and_event};
 use crate::catalog::{AddOn, DataCategory};
 use crate::platform::audit::{Actor, AuditAction};
 use crate::platform::error::ApiError;
@@ -19,13 +19,13 @@ const NAME: usize = 180;
 
 /// An alert to be raised, prepared before the write that stores it.
 pub(super) struct OfflineAlert {
-    datum: Record,
+    record: Record,
     prepared: PreparedRecord,
 }
 
 /// The resource that changed, and the target of its write.
 pub(super) struct AlertSource<'a> {
-    pub(super) place: &'a RecordTarget,
+    pub(super) target: &'a RecordTarget,
     /// Its number.
     pub(super) resource: i64,
 }
@@ -43,30 +43,30 @@ impl OfflineAlert {
         if category != DataCategory::Resources || !turns || !subscription.has_add_on(AddOn::OfflineAlerts) {
             return Ok(None);
         }
-        let datum = alert_record(&after.name, time::now());
-        let prepared = PreparedRecord::new(tenant, subscription, (DataCategory::Alerts, &datum)).await?;
-        Ok(Some(Self { datum, prepared }))
+        let record = alert_record(&after.name, time::now());
+        let prepared = PreparedRecord::new(tenant, subscription, (DataCategory::Alerts, &record)).await?;
+        Ok(Some(Self { record, prepared }))
     }
 
     /// Stores the alert together with its resource. An alert of the same name is not stored twice.
-    pub(super) async fn raise(self, app: &App, tx: &mut Tx, of: AlertSource<'_>) -> Result<(), ApiError> {
-        let Self { mut datum, prepared } = self;
-        let AlertSource { place: resources, resource } = of;
+    pub(super) async fn raise(self, app: &App, tx: &mut Tx, source: AlertSource<'_>) -> Result<(), ApiError> {
+        let Self { record: mut datum, prepared } = self;
+        let AlertSource { target: resources, resource } = source;
         let place = RecordTarget {
             tenant: resources.tenant.clone(),
             subscription: resources.subscription.clone(),
             category: DataCategory::Alerts,
-            shelf: retention::record_scope(&resources.tenant, DataCategory::Alerts, time::now()),
+            record_scope: retention::record_scope(&resources.tenant, DataCategory::Alerts, time::now()),
         };
-        if find_record_id_by_name(tx, place.shelf, &datum.name, NO_RECORD).await?.is_some() {
+        if find_record_id_by_name(tx, place.record_scope, &datum.name, NO_RECORD).await?.is_some() {
             return Ok(());
         }
         datum.id = next_number(tx).await?;
         datum.members.insert("resourceId".to_owned(), json!(resource.to_string()));
-        insert_record(tx, place.shelf, &datum).await?;
+        insert_record(tx, place.record_scope, &datum).await?;
         let mut shown = prepared.into_json(&place, &datum)?;
         shown["resourceId"] = json!(resource.to_string());
-        note_change(app, tx, &place, &datum, &shown, &Actor::for_platform(), AuditAction::RecordCreate).await
+        append_audit_and_event(app, tx, &place, &datum, &shown, &Actor::for_platform(), AuditAction::RecordCreate).await
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::platform) struct RecordView {
 
 /// The content of a record that its tenant wrote: masked, and without the members that the platform writes.
 #[derive(Clone, Debug)]
-pub(in crate::platform) struct RecordContents {
+pub(in crate::platform) struct RenderedRecord {
     name: Value,
     members: Map<String, Value>,
 }
@@ -38,10 +38,10 @@ impl RecordView {
     pub(in crate::platform) async fn render_all(
         &self,
         category: DataCategory,
-        data: Vec<Record>,
+        records: Vec<Record>,
     ) -> Result<Vec<Value>, ApiError> {
         let shown = self.clone();
-        let make = move || data.into_iter().map(|datum| shown.render(category, datum)).collect();
+        let make = move || records.into_iter().map(|datum| shown.render(category, datum)).collect();
         tokio::task::spawn_blocking(make).await.map_err(|_| ApiError::Internal)
     }
 
@@ -49,50 +49,50 @@ impl RecordView {
     pub(in crate::platform) async fn prepare_contents(
         &self,
         category: DataCategory,
-        datum: &Record,
-    ) -> Result<RecordContents, ApiError> {
-        let (shown, datum) = (self.clone(), datum.clone());
+        record: &Record,
+    ) -> Result<RenderedRecord, ApiError> {
+        let (shown, datum) = (self.clone(), record.clone());
         tokio::task::spawn_blocking(move || shown.build_contents(category, datum.name, datum.members))
             .await
             .map_err(|_| ApiError::Internal)
     }
 
     /// Renders a record.
-    fn render(&self, category: DataCategory, mut datum: Record) -> Value {
-        let (name, members) = (std::mem::take(&mut datum.name), std::mem::take(&mut datum.members));
-        self.render_contents(self.build_contents(category, name, members), category, &datum)
+    fn render(&self, category: DataCategory, mut record: Record) -> Value {
+        let (name, members) = (std::mem::take(&mut record.name), std::mem::take(&mut record.members));
+        self.render_contents(self.build_contents(category, name, members), category, &record)
     }
 
-    fn build_contents(&self, category: DataCategory, name: String, mut members: Map<String, Value>) -> RecordContents {
+    fn build_contents(&self, category: DataCategory, name: String, mut members: Map<String, Value>) -> RenderedRecord {
         if category == DataCategory::Alerts {
             let area = self.problem_area(&members);
             members.extend(area.map(|area| ("problemArea".to_owned(), area)));
         }
         if !self.masks {
-            return RecordContents { name: name.into(), members };
+            return RenderedRecord { name: name.into(), members };
         }
         // The name of a resource is its host name.
         let own = if category == DataCategory::Resources { "hostName" } else { "name" };
         let mut whole = masking::mask_record(json!({ own: name, "members": members }));
         let members = whole["members"].take();
-        RecordContents { name: whole[own].take(), members: members.as_object().cloned().unwrap_or_default() }
+        RenderedRecord { name: whole[own].take(), members: members.as_object().cloned().unwrap_or_default() }
     }
 
     /// Adds the members that the platform writes.
     pub(in crate::platform) fn render_contents(
         &self,
-        contents: RecordContents,
+        contents: RenderedRecord,
         category: DataCategory,
-        datum: &Record,
+        record: &Record,
     ) -> Value {
-        let RecordContents { name, mut members } = contents;
+        let RenderedRecord { name, mut members } = contents;
         let written = [
             ("name", name),
-            ("id", json!(datum.id.to_string())),
+            ("id", json!(record.id.to_string())),
             ("tenantId", json!(self.tenant)),
             ("category", json!(category.segment())),
-            ("time", json!(time::to_wire(datum.at))),
-            ("revision", json!(datum.revision)),
+            ("time", json!(time::to_wire(record.at))),
+            ("revision", json!(record.revision)),
         ];
         members.extend(written.map(|(member, value)| (member.to_owned(), value)));
         Value::Object(members)

@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::platform::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, PROBES, RESERVED_FILES};
+use crate::platform::limits::{
+    MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_PROBE_CONNECTIONS, RESERVED_FILE_DESCRIPTORS,
+};
 use crate::platform::login_policy::ip_network::IpNetwork;
 
 /// The limit, and the open connections.
 pub(super) struct ConnectionLimit {
     most: usize,
     proxies: Vec<IpNetwork>,
-    taken: Mutex<OpenConnections>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Default)]
@@ -41,13 +43,13 @@ struct ConnectionEntry {
 impl ConnectionLimit {
     pub(super) fn new(proxies: Vec<IpNetwork>) -> Self {
         // The database, the logs and deliveries need files too.
-        let most =
-            max_open_files().map_or(CONNECTIONS, |files| files.saturating_sub(RESERVED_FILES).clamp(8, CONNECTIONS));
-        Self { most, proxies, taken: Mutex::default() }
+        let most = max_open_files()
+            .map_or(MAX_CONNECTIONS, |files| files.saturating_sub(RESERVED_FILE_DESCRIPTORS).clamp(8, MAX_CONNECTIONS));
+        Self { most, proxies, open: Mutex::default() }
     }
 
     fn lock_open(&self) -> MutexGuard<'_, OpenConnections> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Acquires a slot for a connection. If all slots are taken, it closes the connection that has waited longest
@@ -59,13 +61,13 @@ impl ConnectionLimit {
         let network = network_of(address);
         let mut taken = self.lock_open();
         let own = taken.by_network.get(&network).copied().unwrap_or_default();
-        let has_share = is_trusted || own < CONNECTIONS_OF_ADDRESS.min(self.most / 2);
+        let has_share = is_trusted || own < MAX_CONNECTIONS_PER_ADDRESS.min(self.most / 2);
         let has_place = |taken: &mut OpenConnections| {
-            let most = self.most + PROBES;
+            let most = self.most + MAX_PROBE_CONNECTIONS;
             taken.all < self.most
-                || taken.end_longest_waiting(false)
+                || taken.close_longest_waiting(false)
                 || taken.all < most
-                || taken.end_longest_waiting(true)
+                || taken.close_longest_waiting(true)
         };
         if !has_share || !has_place(&mut taken) {
             taken.count_rejected(network);
@@ -80,7 +82,7 @@ impl ConnectionLimit {
             is_released: AtomicBool::new(false),
             reassigned: Notify::new(),
         });
-        let slot = ConnectionSlot { limit: Arc::clone(self), place, wait_number: Mutex::new(None) };
+        let slot = ConnectionSlot { limit: Arc::clone(self), entry: place, wait_number: Mutex::new(None) };
         drop(taken);
         slot.mark_waiting();
         Some(slot)
@@ -88,25 +90,25 @@ impl ConnectionLimit {
 }
 
 impl OpenConnections {
-    /// Closes the connection that has waited longest, among probe slots if `of_probes`. Its slot is free immediately.
-    fn end_longest_waiting(&mut self, of_probes: bool) -> bool {
-        let turn = self.waiting.iter().find(|(_, place)| place.only_probes == of_probes).map(|(turn, _)| *turn);
-        let Some(place) = turn.and_then(|turn| self.waiting.remove(&turn)) else { return false };
+    /// Closes the connection that has waited longest, among probe slots if `is_for_probes`. Its slot is free immediately.
+    fn close_longest_waiting(&mut self, is_for_probes: bool) -> bool {
+        let waiting = self.waiting.iter().find(|(_, place)| place.only_probes == is_for_probes).map(|(turn, _)| *turn);
+        let Some(place) = waiting.and_then(|turn| self.waiting.remove(&turn)) else { return false };
         self.release(&place);
         place.reassigned.notify_one();
         self.count_rejected(place.network);
         true
     }
 
-    fn release(&mut self, place: &ConnectionEntry) {
-        if place.is_released.swap(true, Ordering::Relaxed) {
+    fn release(&mut self, entry: &ConnectionEntry) {
+        if entry.is_released.swap(true, Ordering::Relaxed) {
             return;
         }
         self.all = self.all.saturating_sub(1);
-        if let Some(own) = self.by_network.get_mut(&place.network) {
+        if let Some(own) = self.by_network.get_mut(&entry.network) {
             *own = own.saturating_sub(1);
             if *own == 0 {
-                self.by_network.remove(&place.network);
+                self.by_network.remove(&entry.network);
             }
         }
     }
@@ -125,7 +127,7 @@ impl OpenConnections {
 /// The slot of one connection.
 pub(super) struct ConnectionSlot {
     limit: Arc<ConnectionLimit>,
-    place: Arc<ConnectionEntry>,
+    entry: Arc<ConnectionEntry>,
     /// Its number among the waiting connections.
     wait_number: Mutex<Option<u64>>,
 }
@@ -133,19 +135,19 @@ pub(super) struct ConnectionSlot {
 impl ConnectionSlot {
     /// Returns whether the connection may only send health probes.
     pub(super) fn is_probe_only(&self) -> bool {
-        self.place.only_probes
+        self.entry.only_probes
     }
 
     /// Marks the connection as waiting for a request head.
     pub(super) fn mark_waiting(&self) {
         let mut taken = self.limit.lock_open();
-        if self.place.is_released.load(Ordering::Relaxed) {
+        if self.entry.is_released.load(Ordering::Relaxed) {
             return;
         }
-        let turn = taken.next;
+        let number = taken.next;
         taken.next += 1;
-        taken.waiting.insert(turn, Arc::clone(&self.place));
-        *self.wait_number.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+        taken.waiting.insert(number, Arc::clone(&self.entry));
+        *self.wait_number.lock().unwrap_or_else(PoisonError::into_inner) = Some(number);
     }
 
     /// Marks the connection as busy after a complete request head. Returns `false` if the slot was reassigned just
@@ -155,12 +157,12 @@ impl ConnectionSlot {
         if let Some(turn) = self.wait_number.lock().unwrap_or_else(PoisonError::into_inner).take() {
             taken.waiting.remove(&turn);
         }
-        !self.place.is_released.load(Ordering::Relaxed)
+        !self.entry.is_released.load(Ordering::Relaxed)
     }
 
     /// Waits until the slot is reassigned to another connection.
     pub(super) async fn wait_until_reassigned(&self) {
-        self.place.reassigned.notified().await;
+        self.entry.reassigned.notified().await;
     }
 }
 
@@ -168,7 +170,7 @@ impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.mark_busy();
         let mut taken = self.limit.lock_open();
-        taken.release(&self.place);
+        taken.release(&self.entry);
     }
 }
 
@@ -191,9 +193,9 @@ fn max_open_files() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn limit_of(most: usize) -> Arc<ConnectionLimit> {
+    fn limit_of(max: usize) -> Arc<ConnectionLimit> {
         let mut limit = ConnectionLimit::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        limit.most = most;
+        limit.most = max;
         Arc::new(limit)
     }
 
@@ -239,11 +241,11 @@ mod tests {
         let last = take("203.0.113.8").unwrap();
         assert!(!busy.mark_busy() && last.mark_busy());
         let probes: Vec<ConnectionSlot> =
-            (0..2 * PROBES).filter_map(|last| take(&format!("203.0.112.{last}"))).collect();
-        assert_eq!(probes.len(), 2 * PROBES, "of those for probes the longest waiting gives way too");
+            (0..2 * MAX_PROBE_CONNECTIONS).filter_map(|last| take(&format!("203.0.112.{last}"))).collect();
+        assert_eq!(probes.len(), 2 * MAX_PROBE_CONNECTIONS, "of those for probes the longest waiting gives way too");
         assert!(probes.iter().all(ConnectionSlot::is_probe_only));
-        assert_eq!(limit.lock_open().all, 4 + PROBES);
-        assert_eq!(probes.iter().filter(|slot| slot.mark_busy()).count(), PROBES);
+        assert_eq!(limit.lock_open().all, 4 + MAX_PROBE_CONNECTIONS);
+        assert_eq!(probes.iter().filter(|slot| slot.mark_busy()).count(), MAX_PROBE_CONNECTIONS);
         assert!(take("203.0.111.1").is_none(), "all are busy");
         drop((busy, held, next, last, probes));
         assert!(limit.lock_open().all == 0 && limit.lock_open().by_network.is_empty());

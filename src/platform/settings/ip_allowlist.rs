@@ -4,13 +4,13 @@ use crate::platform::error::quote;
 use crate::platform::login_policy::ip_network::IpNetwork;
 
 /// Maximum number of entries.
-const MOST: usize = 1024;
+const MAX_ENTRIES: usize = 1024;
 
 /// Returns the list with trimmed entries, or a message about the first invalid entry.
 pub(super) fn normalize_allowlist(list: &str) -> Result<String, String> {
     let entries: Vec<&str> = list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
-    if entries.len() > MOST {
-        return Err(format!("The list has {} entries; at most {MOST} are taken", entries.len()));
+    if entries.len() > MAX_ENTRIES {
+        return Err(format!("The list has {} entries; at most {MAX_ENTRIES} are taken", entries.len()));
     }
     if let Some(wrong) = entries.iter().find(|entry| entry.parse::<IpNetwork>().is_err()) {
         return Err(format!(

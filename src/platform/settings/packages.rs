@@ -6,7 +6,7 @@ use crate::platform::error::{ApiError, quote};
 use crate::wire::{Tenant, WireClientDetails};
 
 /// Maximum number of names in a list; there are fewer names than that.
-const MOST: usize = 64;
+const MAX_NAMES: usize = 64;
 
 /// Merges packages and add-ons, in that order, into a tenant. Each list replaces the stored one. Removing a package
 /// removes its add-ons.
@@ -38,13 +38,18 @@ pub(super) fn merge_packages(
     add_ons.retain(|add_on| packages.contains(&add_on.package()));
     let add_ons = filter_in_order(&AddOn::ALL, |add_on| add_ons.contains(add_on));
     if let Some(partner) = bound.filter(|_| checks) {
-        refuse_beyond_partner(&packages, &add_ons, partner, problems);
+        check_within_partner_packages(&packages, &add_ons, partner, problems);
     }
     next.packages = Some(packages.into_iter().map(|package| package.wire_name().to_owned()).collect());
     next.add_ons = Some(add_ons.into_iter().map(|add_on| add_on.wire_name().to_owned()).collect());
 }
 
-fn refuse_beyond_partner(wanted: &[Package], wanted_add_ons: &[AddOn], partner: &Tenant, problems: &mut Problems) {
+fn check_within_partner_packages(
+    wanted: &[Package],
+    wanted_add_ons: &[AddOn],
+    partner: &Tenant,
+    problems: &mut Problems,
+) {
     let (has, has_add_ons) = (packages_of(partner), add_ons_of(partner));
     for package in wanted.iter().filter(|package| !has.contains(package)) {
         let name = package.wire_name();
@@ -58,8 +63,8 @@ fn refuse_beyond_partner(wanted: &[Package], wanted_add_ons: &[AddOn], partner: 
 }
 
 fn parse_names<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
-    if names.len() > MOST {
-        problems.refuse(field, format!("The list has {} names; at most {MOST} are taken", names.len()));
+    if names.len() > MAX_NAMES {
+        problems.refuse(field, format!("The list has {} names; at most {MAX_NAMES} are taken", names.len()));
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -93,7 +98,7 @@ pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
 }
 
 /// Refuses packages and add-ons that a tenant tries to give itself.
-pub(in crate::platform) fn refuse_beyond_own(own: &Tenant, change: &Tenant) -> Result<(), ApiError> {
+pub(in crate::platform) fn ensure_within_own_packages(own: &Tenant, change: &Tenant) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     let (has, has_add_ons) = (packages_of(own), add_ons_of(own));
     for package in change.packages.iter().flatten().filter_map(|name| Package::from_wire(name)) {
@@ -118,7 +123,7 @@ struct AddOnSwitch {
     slot: fn(&mut WireClientDetails) -> &mut Option<bool>,
 }
 
-const SWITCHES: [AddOnSwitch; 2] = [
+const ADD_ON_SWITCHES: [AddOnSwitch; 2] = [
     AddOnSwitch {
         field: "clientDetails.smsVoiceNotification",
         add_on: AddOn::SMSAndVoice,
@@ -140,7 +145,9 @@ pub(in crate::platform) fn apply_add_on_switches(
 ) -> Result<(), ApiError> {
     let mut problems = Problems::default();
     let (had, has) = (add_ons_of(before), add_ons_of(next));
-    for AddOnSwitch { field, add_on, slot } in SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on)) {
+    for AddOnSwitch { field, add_on, slot } in
+        ADD_ON_SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on))
+    {
         let mut wanted = wanted.cloned().unwrap_or_default();
         let was_on = before.client_details.clone().is_some_and(|mut details| *slot(&mut details) == Some(true));
         if *slot(&mut wanted) == Some(true) && (!was_on || had.contains(&add_on)) {

@@ -34,14 +34,14 @@ pub(super) fn merge_policy(
         max_attempts_to_lockout: change.max_attempts_to_lockout.or(base.max_attempts_to_lockout),
     };
     if default == Some(true) {
-        refuse_edited_default(&next, problems);
+        check_default_policy_unedited(&next, problems);
     } else {
         check_ranges(&next, problems);
     }
     next
 }
 
-fn refuse_edited_default(next: &PasswordPolicy, problems: &mut Problems) {
+fn check_default_policy_unedited(next: &PasswordPolicy, problems: &mut Problems) {
     let fixed = pci_dss_policy();
     for (name, same) in [
         ("minPasswordLength", next.min_password_length == fixed.min_password_length),

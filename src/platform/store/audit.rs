@@ -109,8 +109,8 @@ pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Op
 }
 
 /// Inserts a row and moves the head to it.
-pub(in crate::platform) async fn insert_row(tx: &mut Tx, kept: &SealedRow) -> Result<(), sqlx::Error> {
-    let SealedRow { row, hash, seal } = kept;
+pub(in crate::platform) async fn insert_row(tx: &mut Tx, sealed_row: &SealedRow) -> Result<(), sqlx::Error> {
+    let SealedRow { row, hash, seal } = sealed_row;
     let AuditRow { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
         row;
     sqlx::query(
@@ -377,14 +377,14 @@ impl Store {
         &self,
         tenant: i64,
         after: i64,
-        most: i64,
+        max: i64,
     ) -> Result<Vec<VerifiableRow>, sqlx::Error> {
         let text = format!(
             "SELECT {COLUMNS}, b.hash AS beside_found FROM audit a \
              LEFT JOIN audit b ON b.tenant_id = a.beside_tenant AND b.number = a.beside_number \
              WHERE a.tenant_id = $1 AND a.number > $2 ORDER BY a.number LIMIT $3"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(after).bind(most);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(after).bind(max);
         let rows = rows.fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
@@ -404,14 +404,14 @@ impl Store {
         &self,
         tenant: i64,
         terms: &[Term],
-        part: PageRange,
+        range: PageRange,
     ) -> Result<(Vec<SealedRow>, i64), ApiError> {
         let listed = ListQuery {
             columns: COLUMNS,
             from: "FROM audit a WHERE a.tenant_id = $1",
             order: ("a.number", "a.number"),
         };
-        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, range).await?;
         Ok((rows.iter().map(read_sealed_row).collect::<Result<_, _>>()?, total))
     }
 }

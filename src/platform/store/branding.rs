@@ -13,7 +13,7 @@ use crate::wire::{Branding, ImagePaths};
 /// An image as stored.
 pub(in crate::platform) struct StoredImage {
     /// `logo`, `favIcon` or `loginPageImage`.
-    pub(in crate::platform) place: &'static str,
+    pub(in crate::platform) slot: &'static str,
     /// Last segment of its URL path.
     pub(in crate::platform) file: String,
     /// `image/png` or `image/jpeg`.
@@ -118,7 +118,7 @@ pub(in crate::platform) async fn save_branding(
         let Some(image) = image else { continue };
         sqlx::query("INSERT INTO image (tenant_id, place, file, content_type, content) VALUES ($1, $2, $3, $4, $5)")
             .bind(tenant)
-            .bind(image.place)
+            .bind(image.slot)
             .bind(&image.file)
             .bind(image.content_type)
             .bind(&image.content)

@@ -49,7 +49,7 @@ pub(in crate::platform) struct CredentialRecord {
 pub(in crate::platform) struct Creator {
     pub(in crate::platform) login_name: String,
     /// Whether the person may log in.
-    pub(in crate::platform) active: bool,
+    pub(in crate::platform) is_active: bool,
 }
 
 /// Status of a credential file's key and secret in a database.
@@ -78,7 +78,7 @@ pub(in crate::platform) struct NewToken<'a> {
     /// SHA-256 of the token.
     pub(in crate::platform) hash: &'a str,
     /// The credential that was verified.
-    pub(in crate::platform) of: &'a CredentialHashes,
+    pub(in crate::platform) credential: &'a CredentialHashes,
     pub(in crate::platform) now: i64,
     pub(in crate::platform) expires: i64,
 }
@@ -101,14 +101,14 @@ pub(in crate::platform) struct ValidCredential {
 
 /// Returns the id of a credential in the audit log and in responses: the first digits of its key's hash.
 pub(in crate::platform) fn credential_id(key_hash: &str) -> &str {
-    key_hash.get(..CREDENTIAL_ID).unwrap_or_default()
+    key_hash.get(..CREDENTIAL_ID_CHARS).unwrap_or_default()
 }
 
 /// Number of digits of the key's hash in a credential id.
-pub(in crate::platform) const CREDENTIAL_ID: usize = 12;
+pub(in crate::platform) const CREDENTIAL_ID_CHARS: usize = 12;
 
 /// Matches credentials that are valid at `$2`.
-const GOOD: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+const VALID_CREDENTIAL_CONDITION: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
 
 macro_rules! credentials {
     ($rest:literal) => {
@@ -130,7 +130,9 @@ impl Store {
         now: i64,
     ) -> Result<Option<ValidCredential>, sqlx::Error> {
         let CredentialHashes { key, secret } = claimed;
-        let text = format!("SELECT secret_hash, tenant_id, expires_at FROM credential WHERE key_hash = $1 AND {GOOD}");
+        let text = format!(
+            "SELECT secret_hash, tenant_id, expires_at FROM credential WHERE key_hash = $1 AND {VALID_CREDENTIAL_CONDITION}"
+        );
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(key).bind(now).fetch_optional(&self.readers).await?;
         let (stored, held) = match row {
             Some(row) => {
@@ -172,7 +174,7 @@ impl Store {
         let text = format!(
             "SELECT k.hash, k.key_hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
              WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED' \
-             AND k.key_hash IN (SELECT key_hash FROM credential WHERE {GOOD})"
+             AND k.key_hash IN (SELECT key_hash FROM credential WHERE {VALID_CREDENTIAL_CONDITION})"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(hash).bind(now).fetch_optional(&self.readers).await?;
         let Some(row) =
@@ -214,7 +216,7 @@ impl Store {
 fn read_credential(row: &AnyRow) -> Result<CredentialRecord, sqlx::Error> {
     let status: Option<String> = row.try_get("status")?;
     let creator = match (row.try_get::<Option<String>, _>("login_name")?, status) {
-        (Some(login_name), Some(status)) => Some(Creator { login_name, active: status == "ACTIVE" }),
+        (Some(login_name), Some(status)) => Some(Creator { login_name, is_active: status == "ACTIVE" }),
         _ => None,
     };
     Ok(CredentialRecord {
@@ -288,7 +290,7 @@ async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
 /// Stores a token, records the use of its credential and deletes expired tokens. Returns `false`, and stores nothing,
 /// if the credential was revoked or its secret was replaced since it was verified.
 pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
-    let NewToken { hash, of: CredentialHashes { key, secret }, now, expires } = new;
+    let NewToken { hash, credential: CredentialHashes { key, secret }, now, expires } = new;
     let used = sqlx::query(
         "UPDATE credential SET last_used_at = $3 WHERE key_hash = $1 AND secret_hash = $2 AND revoked_at IS NULL",
     );

@@ -36,7 +36,7 @@ fn bind_identity<'q>(query: BoundQuery<'q>, row: &BuiltInGrant, prefix: &str) ->
     query
         .bind(row.id)
         .bind(format!("{prefix}-00000000-0000-4000-8000-{:012}", row.id))
-        .bind(row.scope.wire())
+        .bind(row.scope.wire_name())
         .bind(row.name)
         .bind(row.name.to_lowercase())
         .bind(row.description)

@@ -36,7 +36,7 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
         let before = FailedAttempts { failures: row.try_get("failures")?, last: row.try_get("last_at")? };
-        let Some(after) = rules.count_attempt(before, now) else {
+        let Some(after) = rules.next_failed_attempts(before, now) else {
             // Commits as usual, so that a locked account takes as long as an open one.
             tx.commit().await?;
             return Ok(false);
@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Reverts the count of an attempt whose password was never compared.
-    pub(in crate::platform) async fn take_back_attempt(&self, account: &str, source: &str) -> Result<(), ApiError> {
+    pub(in crate::platform) async fn uncount_attempt(&self, account: &str, source: &str) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE login_attempt SET failures = failures - 1 WHERE account = $1 AND source = $2 AND failures > 0",
@@ -70,13 +70,13 @@ impl Store {
 
 /// Deletes the failures of an account from every source, when an administrator unlocks the person. Returns whether
 /// there were any.
-pub(in crate::platform) async fn forget_all_attempts(tx: &mut Tx, account: &str) -> Result<bool, ApiError> {
+pub(in crate::platform) async fn delete_account_attempts(tx: &mut Tx, account: &str) -> Result<bool, ApiError> {
     let gone = sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account).execute(&mut **tx).await?;
     Ok(gone.rows_affected() > 0)
 }
 
 /// Deletes the failures of an account from one source, after a successful login.
-pub(in crate::platform) async fn forget_attempts(tx: &mut Tx, (account, source): (&str, &str)) -> Result<(), ApiError> {
+pub(in crate::platform) async fn delete_attempts(tx: &mut Tx, (account, source): (&str, &str)) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM login_attempt WHERE account = $1 AND source = $2")
         .bind(account)
         .bind(source)

@@ -35,7 +35,7 @@ pub(super) struct ListQuery<'a> {
 /// Direction and range of one page.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct PageRange {
-    pub(in crate::platform) descending: bool,
+    pub(in crate::platform) is_descending: bool,
     pub(in crate::platform) size: i64,
     pub(in crate::platform) offset: i64,
 }
@@ -96,17 +96,17 @@ pub(super) async fn add_pairs(
 /// Returns one page, and the total count.
 pub(super) async fn select_page(
     readers: &AnyPool,
-    listed: ListQuery<'_>,
+    list_query: ListQuery<'_>,
     tenant: i64,
     terms: &[Term],
-    part: PageRange,
+    range: PageRange,
 ) -> Result<(Vec<AnyRow>, i64), ApiError> {
-    let ListQuery { columns, from, order: (order, decides) } = listed;
+    let ListQuery { columns, from, order: (order, decides) } = list_query;
     let conditions: Vec<String> =
         terms.iter().zip(2..).map(|(Term(condition, _), number)| format!(" AND {condition}${number}")).collect();
     let conditions = conditions.concat();
     let count = format!("SELECT COUNT(*) AS total {from}{conditions}");
-    let direction = if part.descending { "DESC" } else { "ASC" };
+    let direction = if range.is_descending { "DESC" } else { "ASC" };
     let (limit, offset) = (terms.len() + 2, terms.len() + 3);
     let rows = format!(
         "SELECT {columns} {from}{conditions} ORDER BY {order} {direction}, {decides} {direction} \
@@ -121,6 +121,6 @@ pub(super) async fn select_page(
         };
     }
     let total = count.fetch_one(readers).await?.try_get("total")?;
-    let rows = rows.bind(part.size).bind(part.offset).fetch_all(readers).await?;
+    let rows = rows.bind(range.size).bind(range.offset).fetch_all(readers).await?;
     Ok((rows, total))
 }

@@ -12,7 +12,7 @@ use super::{Store, Tx};
 use crate::platform::error::ApiError;
 use crate::platform::login_policy::password_policy::PasswordRules;
 use crate::platform::mfa::{self, FactorMethod};
-use crate::platform::names::{former_login_key, login_key, masked_login_key};
+use crate::platform::name_normalization::{former_login_key, login_key, masked_login_key};
 use crate::platform::{settings, time};
 use crate::wire::{Tenant, User, WireTenantState};
 
@@ -39,7 +39,7 @@ impl PersonStatus {
     }
 
     /// Returns the word on the wire, which has only two values.
-    pub(in crate::platform) const fn wire(self) -> &'static str {
+    pub(in crate::platform) const fn wire_name(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Inactive | Self::Terminated => "inactive",
@@ -119,7 +119,7 @@ pub(in crate::platform) struct LoginCandidate {
     /// The second factor that a login requires.
     pub(in crate::platform) second_factor: Option<FactorMethod>,
     /// Whether the person is active and the tenant and all tenants above it are in service.
-    pub(in crate::platform) in_service: bool,
+    pub(in crate::platform) is_in_service: bool,
 }
 
 const COLUMNS: &str =
@@ -184,7 +184,7 @@ impl Store {
     }
 
     /// Maps the given unique ids to numbers, for people who exist and are not terminated.
-    pub(in crate::platform) async fn living_person_numbers(
+    pub(in crate::platform) async fn unterminated_person_numbers(
         &self,
         tenant: i64,
         wanted: &[&str],
@@ -197,7 +197,7 @@ impl Store {
     }
 
     /// Counts the people of a tenant who are not terminated.
-    pub(in crate::platform) async fn count_living_people(&self, tenant: i64) -> Result<i64, ApiError> {
+    pub(in crate::platform) async fn count_unterminated_people(&self, tenant: i64) -> Result<i64, ApiError> {
         let count = sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED'");
         Ok(count.bind(tenant).fetch_one(&self.readers).await?)
     }
@@ -208,11 +208,11 @@ impl Store {
         tenant: i64,
         terms: &[Term],
         order: UserOrder,
-        part: PageRange,
+        range: PageRange,
     ) -> Result<(Vec<PersonRecord>, i64), ApiError> {
         let listed =
             ListQuery { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
-        let (rows, total) = select_page(&self.readers, listed, tenant, terms, part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, terms, range).await?;
         Ok((rows.iter().map(read_person).collect::<Result<_, _>>()?, total))
     }
 
@@ -265,18 +265,18 @@ impl Store {
             rules: PasswordRules::from_policy(&settings::password_policy_of(above.as_ref().unwrap_or(&own))),
             second_factor: mfa::required_method(&own, wants_own_factor(&row)?),
             ip_allowlist: own.white_listed_ips,
-            in_service,
+            is_in_service: in_service,
         }))
     }
 
     /// Returns the hashes of a person's last passwords, including the current one.
-    pub(in crate::platform) async fn last_passwords(&self, person: i64, most: i64) -> Result<Vec<String>, ApiError> {
+    pub(in crate::platform) async fn last_passwords(&self, person: i64, max: i64) -> Result<Vec<String>, ApiError> {
         let today = sqlx::query_scalar("SELECT password_hash FROM person WHERE id = $1");
         let mut hashes: Vec<String> = today.bind(person).fetch_all(&self.readers).await?;
         let before = sqlx::query_scalar(
             "SELECT password_hash FROM password_history WHERE person_id = $1 ORDER BY replaced_at DESC LIMIT $2",
         );
-        hashes.extend(before.bind(person).bind(most - 1).fetch_all(&self.readers).await?);
+        hashes.extend(before.bind(person).bind(max - 1).fetch_all(&self.readers).await?);
         Ok(hashes)
     }
 }

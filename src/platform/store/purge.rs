@@ -71,7 +71,7 @@ pub(in crate::platform) async fn claim_purge(tx: &mut Tx, tenant: i64, now: i64)
 /// Erases all rows of a tenant whose purge was claimed. A tombstone of ids and dates remains. The UIDs of the objects
 /// that owned the tenant are kept for ever, so that a late create is refused.
 pub(in crate::platform) async fn erase_tenant(tx: &mut Tx, tenant: &TerminatedTenant) -> Result<(), ApiError> {
-    forget_login_attempts(tx, tenant.id).await?;
+    delete_login_attempts(tx, tenant.id).await?;
     // The audit rows are erased before the commit locks the anchor, because all writes wait for the anchor.
     sqlx::query("DELETE FROM audit WHERE tenant_id = $1").bind(tenant.id).execute(&mut **tx).await?;
     for (table, column, owner) in DEPENDENT_TABLES {
@@ -94,7 +94,7 @@ pub(in crate::platform) async fn erase_tenant(tx: &mut Tx, tenant: &TerminatedTe
 
 /// Deletes the failed login counts of a tenant's people. The count is keyed by the hash of the login name, so it would
 /// confirm a guessed name.
-async fn forget_login_attempts(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
+async fn delete_login_attempts(tx: &mut Tx, tenant: i64) -> Result<(), ApiError> {
     let names = sqlx::query_scalar("SELECT login_name FROM person WHERE tenant_id = $1");
     let names: Vec<String> = names.bind(tenant).fetch_all(&mut **tx).await?;
     for name in names {

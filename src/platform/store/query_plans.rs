@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::people::{AUTHOR_UPDATES, REQUIRE_PASSWORD_CHANGE};
-use super::sessions::{UNDER, delete_sessions_sql, note_logout_sql};
+use super::sessions::{PERSONS_OF_TENANT_CONDITION, delete_sessions_sql, note_logout_sql};
 use super::{PoolConfig, Store};
 
 #[tokio::test]
@@ -13,7 +13,11 @@ async fn no_statement_about_what_is_below_a_tenant_passes_over_a_whole_table() {
     let file = folder.join("t.db");
     let store = Store::open_with(file.to_str().unwrap(), PoolConfig::default()).await.unwrap();
     let mut statements: Vec<String> = AUTHOR_UPDATES.iter().map(|text| (*text).to_owned()).collect();
-    statements.extend([REQUIRE_PASSWORD_CHANGE.to_owned(), note_logout_sql(UNDER), delete_sessions_sql(UNDER)]);
+    statements.extend([
+        REQUIRE_PASSWORD_CHANGE.to_owned(),
+        note_logout_sql(PERSONS_OF_TENANT_CONDITION),
+        delete_sessions_sql(PERSONS_OF_TENANT_CONDITION),
+    ]);
     for statement in statements {
         let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
         let rows = plan.fetch_all(&store.readers).await.unwrap();

@@ -20,7 +20,7 @@ pub(in crate::platform) struct Readiness(Mutex<Option<CachedReadiness>>);
 #[derive(Clone, Copy)]
 struct CachedReadiness {
     at: Instant,
-    ready: bool,
+    is_ready: bool,
 }
 
 /// Number of open and idle connections of a pool.
@@ -36,14 +36,14 @@ impl Readiness {
     pub(in crate::platform) async fn is_ready(&self, store: &Store) -> bool {
         let mut last = self.0.lock().await;
         if let Some(found) = last.filter(|found| found.at.elapsed() < CACHE_TIME) {
-            return found.ready;
+            return found.is_ready;
         }
         let answered = tokio::time::timeout(ANSWER_TIMEOUT, store.can_write()).await;
         let ready = matches!(answered, Ok(Ok(true)));
         if !ready {
             tracing::warn!(?answered, "the database cannot be written; `/readyz` says so");
         }
-        *last = Some(CachedReadiness { at: Instant::now(), ready });
+        *last = Some(CachedReadiness { at: Instant::now(), is_ready: ready });
         ready
     }
 }
@@ -52,7 +52,7 @@ impl Store {
     /// Checks whether a write would be kept. On SQLite it really writes: a full disk refuses nothing before that.
     async fn can_write(&self) -> Result<bool, ApiError> {
         let mut tx = self.begin().await?;
-        if self.sqlite {
+        if self.is_sqlite {
             let write = "INSERT INTO counter (name, value) VALUES ('probe', 1) \
                          ON CONFLICT (name) DO UPDATE SET value = counter.value + 1";
             sqlx::query(write).execute(&mut *tx).await?;

@@ -9,8 +9,8 @@ use sqlx::{AnyExecutor, Row as _};
 use super::paged_queries::{self, ListQuery, PageRange, Term, select_page};
 use super::{Store, Tx};
 use crate::catalog::DataCategory;
-use crate::platform::bounds::{RECORD, RECORD_PAGE_BYTES};
 use crate::platform::error::ApiError;
+use crate::platform::limits::{MAX_RECORD_BYTES, MAX_RECORD_PAGE_BYTES};
 use crate::wire::Tenant;
 
 /// A record as stored.
@@ -54,59 +54,67 @@ impl Store {
     /// Returns at most `most` records of a scope with numbers greater than `after`, in order of the numbers.
     pub(in crate::platform) async fn records_after(
         &self,
-        of: RecordScope,
+        record_scope: RecordScope,
         after: i64,
-        most: i64,
+        max: i64,
     ) -> Result<Vec<Record>, ApiError> {
-        let RecordScope { tenant, category, since } = of;
+        let RecordScope { tenant, category, since } = record_scope;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3 AND id > $4 \
              ORDER BY id LIMIT $5"
         )));
-        let rows = rows.bind(tenant).bind(category.segment()).bind(since).bind(after).bind(most);
+        let rows = rows.bind(tenant).bind(category.segment()).bind(since).bind(after).bind(max);
         rows.fetch_all(&self.readers).await?.iter().map(read_record).collect()
     }
 
     /// Returns one page of a scope, and the total count.
     pub(in crate::platform) async fn record_page(
         &self,
-        of: RecordScope,
-        part: PageRange,
+        record_scope: RecordScope,
+        range: PageRange,
     ) -> Result<(Vec<Record>, i64), ApiError> {
-        let RecordScope { tenant, category, since } = of;
+        let RecordScope { tenant, category, since } = record_scope;
         let listed = ListQuery { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
         let category = paged_queries::TermValue::Text(category.segment().to_owned());
-        let lengths = self.record_lengths(of, part).await?;
+        let lengths = self.record_lengths(record_scope, range).await?;
         if count_fitting(&lengths) < lengths.len() {
             return Err(page_too_large(lengths.iter().sum()));
         }
         let terms = [Term("category = ", category), Term("at >= ", paged_queries::TermValue::Number(since))];
-        let (rows, total) = select_page(&self.readers, listed, tenant, &terms, part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant, &terms, range).await?;
         Ok((rows.iter().map(read_record).collect::<Result<_, _>>()?, total))
     }
 
     /// Returns how many records of a page fit into one response, at least one.
-    pub(in crate::platform) async fn fitting_count(&self, of: RecordScope, part: PageRange) -> Result<i64, ApiError> {
-        let fitting = count_fitting(&self.record_lengths(of, part).await?).max(1);
-        Ok(i64::try_from(fitting).unwrap_or(part.size))
+    pub(in crate::platform) async fn fitting_count(
+        &self,
+        record_scope: RecordScope,
+        range: PageRange,
+    ) -> Result<i64, ApiError> {
+        let fitting = count_fitting(&self.record_lengths(record_scope, range).await?).max(1);
+        Ok(i64::try_from(fitting).unwrap_or(range.size))
     }
 
     /// Returns the size in bytes of each record of a page, without reading the records.
-    async fn record_lengths(&self, of: RecordScope, part: PageRange) -> Result<Vec<usize>, ApiError> {
-        let RecordScope { tenant, category, since } = of;
-        let direction = if part.descending { "DESC" } else { "ASC" };
+    async fn record_lengths(&self, record_scope: RecordScope, range: PageRange) -> Result<Vec<usize>, ApiError> {
+        let RecordScope { tenant, category, since } = record_scope;
+        let direction = if range.is_descending { "DESC" } else { "ASC" };
         let lengths = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT CAST(octet_length(document) AS BIGINT) FROM record \
              WHERE tenant_id = $1 AND category = $2 AND at >= $3 ORDER BY id {direction} LIMIT $4 OFFSET $5"
         )));
-        let lengths = lengths.bind(tenant).bind(category.segment()).bind(since).bind(part.size).bind(part.offset);
+        let lengths = lengths.bind(tenant).bind(category.segment()).bind(since).bind(range.size).bind(range.offset);
         let lengths: Vec<i64> = lengths.fetch_all(&self.readers).await?;
         Ok(lengths.into_iter().map(|bytes| usize::try_from(bytes).unwrap_or_default()).collect())
     }
 
     /// Returns one record.
-    pub(in crate::platform) async fn find_record(&self, of: RecordScope, id: i64) -> Result<Option<Record>, ApiError> {
-        select_record(&self.readers, of, id).await
+    pub(in crate::platform) async fn find_record(
+        &self,
+        record_scope: RecordScope,
+        id: i64,
+    ) -> Result<Option<Record>, ApiError> {
+        select_record(&self.readers, record_scope, id).await
     }
 
     /// Counts a tenant's records per category. Categories without records are absent.
@@ -134,28 +142,28 @@ fn count_fitting(lengths: &[usize]) -> usize {
     let mut sum = 0;
     let fits = |bytes: &&usize| {
         sum += **bytes;
-        sum <= RECORD_PAGE_BYTES
+        sum <= MAX_RECORD_PAGE_BYTES
     };
     lengths.iter().take_while(fits).count().max(lengths.len().min(1))
 }
 
 fn page_too_large(bytes: usize) -> ApiError {
-    let fits = RECORD_PAGE_BYTES / RECORD;
+    let fits = MAX_RECORD_PAGE_BYTES / MAX_RECORD_BYTES;
     ApiError::field(
         "pageSize",
         format!(
-            "The records of this page have {bytes} bytes, and a page at most {RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
-             {fits} always fit, and 1 where a record has more than {RECORD} bytes"
+            "The records of this page have {bytes} bytes, and a page at most {MAX_RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
+             {fits} always fit, and 1 where a record has more than {MAX_RECORD_BYTES} bytes"
         ),
     )
 }
 
 async fn select_record<'e>(
     executor: impl AnyExecutor<'e>,
-    shelf: RecordScope,
+    record_scope: RecordScope,
     id: i64,
 ) -> Result<Option<Record>, ApiError> {
-    let RecordScope { tenant, category, since } = shelf;
+    let RecordScope { tenant, category, since } = record_scope;
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3 AND id = $4"
     )));
@@ -166,10 +174,10 @@ async fn select_record<'e>(
 /// Reads one record. The caller holds the lock of the tenant.
 pub(in crate::platform) async fn lock_record(
     tx: &mut Tx,
-    shelf: RecordScope,
+    record_scope: RecordScope,
     id: i64,
 ) -> Result<Option<Record>, ApiError> {
-    select_record(&mut **tx, shelf, id).await
+    select_record(&mut **tx, record_scope, id).await
 }
 
 /// Returns the next record number. It locks the counter until the commit, so that cloud accounts are compared one write
@@ -183,13 +191,13 @@ pub(in crate::platform) async fn next_number(tx: &mut Tx) -> Result<i64, ApiErro
 /// job to erase it.
 pub(in crate::platform) async fn find_record_id_by_name(
     tx: &mut Tx,
-    shelf: RecordScope,
+    record_scope: RecordScope,
     name: &str,
     except: i64,
 ) -> Result<Option<i64>, ApiError> {
     let id =
         sqlx::query_scalar("SELECT id FROM record WHERE tenant_id = $1 AND category = $2 AND name = $3 AND id <> $4");
-    let id = id.bind(shelf.tenant).bind(shelf.category.segment()).bind(name).bind(except);
+    let id = id.bind(record_scope.tenant).bind(record_scope.category.segment()).bind(name).bind(except);
     Ok(id.fetch_optional(&mut **tx).await?)
 }
 
@@ -211,17 +219,17 @@ pub(in crate::platform) async fn account_holder_settings(
 /// Stores a new record.
 pub(in crate::platform) async fn insert_record(
     tx: &mut Tx,
-    shelf: RecordScope,
-    datum: &Record,
+    record_scope: RecordScope,
+    record: &Record,
 ) -> Result<(), ApiError> {
-    let Record { id, name, at, revision, members, cloud_account } = datum;
+    let Record { id, name, at, revision, members, cloud_account } = record;
     sqlx::query(
         "INSERT INTO record (id, tenant_id, category, name, at, revision, document, cloud_account) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(id)
-    .bind(shelf.tenant)
-    .bind(shelf.category.segment())
+    .bind(record_scope.tenant)
+    .bind(record_scope.category.segment())
     .bind(name)
     .bind(at)
     .bind(revision)
@@ -233,8 +241,8 @@ pub(in crate::platform) async fn insert_record(
 }
 
 /// Stores the changes of a record.
-pub(in crate::platform) async fn save_record(tx: &mut Tx, datum: &Record) -> Result<(), ApiError> {
-    let Record { id, name, at, revision, members, cloud_account } = datum;
+pub(in crate::platform) async fn save_record(tx: &mut Tx, record: &Record) -> Result<(), ApiError> {
+    let Record { id, name, at, revision, members, cloud_account } = record;
     sqlx::query("UPDATE record SET name = $1, at = $2, revision = $3, document = $4, cloud_account = $5 WHERE id = $6")
         .bind(name)
         .bind(at)
@@ -248,8 +256,8 @@ pub(in crate::platform) async fn save_record(tx: &mut Tx, datum: &Record) -> Res
 }
 
 /// Erases the records of a scope that are past the retention period. Returns how many.
-pub(in crate::platform) async fn erase_old_records(tx: &mut Tx, shelf: RecordScope) -> Result<u64, ApiError> {
-    let RecordScope { tenant, category, since } = shelf;
+pub(in crate::platform) async fn erase_old_records(tx: &mut Tx, record_scope: RecordScope) -> Result<u64, ApiError> {
+    let RecordScope { tenant, category, since } = record_scope;
     let erased = sqlx::query("DELETE FROM record WHERE tenant_id = $1 AND category = $2 AND at < $3");
     let erased = erased.bind(tenant).bind(category.segment()).bind(since).execute(&mut **tx).await?;
     Ok(erased.rows_affected())

@@ -22,10 +22,10 @@ pub(in crate::platform) struct RoleRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
     /// Whether this is a built-in role: every tenant of its scope has it and nobody can change it.
-    pub(in crate::platform) default: bool,
+    pub(in crate::platform) is_default: bool,
     pub(in crate::platform) name: String,
     pub(in crate::platform) description: String,
-    pub(in crate::platform) all_clients: bool,
+    pub(in crate::platform) reaches_all_clients: bool,
 }
 
 /// The content of a tenant's own role.
@@ -47,10 +47,10 @@ fn read_role_row(row: &AnyRow) -> Result<RoleRecord, ApiError> {
     Ok(RoleRecord {
         id: row.try_get("id")?,
         unique_id: row.try_get("unique_id")?,
-        default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
+        is_default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
         name: row.try_get("name")?,
         description: row.try_get("description")?,
-        all_clients: row.try_get::<i64, _>("all_clients")? != 0,
+        reaches_all_clients: row.try_get::<i64, _>("all_clients")? != 0,
     })
 }
 
@@ -126,7 +126,7 @@ async fn insert_role(tx: &mut Tx, tenant: &TenantRecord) -> Result<i64, ApiError
     .bind(id)
     .bind(&unique_id)
     .bind(tenant.id)
-    .bind(tenant.kind.role_scope().wire())
+    .bind(tenant.kind.role_scope().wire_name())
     .execute(&mut **tx)
     .await?;
     Ok(id)
@@ -208,19 +208,19 @@ impl Store {
     pub(in crate::platform) async fn grants_of_person(
         &self,
         person: i64,
-        has: &Subscription,
+        subscription: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
         let roles = "IN (SELECT role_id FROM role_person WHERE person_id = $1)";
-        select_grants(&self.readers, roles, person, &withheld_sets(has)).await
+        select_grants(&self.readers, roles, person, &withheld_sets(subscription)).await
     }
 
     /// Returns the grants of one role, limited to the tenant's subscription.
     pub(in crate::platform) async fn grants_of_role(
         &self,
         role: i64,
-        has: &Subscription,
+        subscription: &Subscription,
     ) -> Result<Vec<Grant>, ApiError> {
-        select_grants(&self.readers, "= $1", role, &withheld_sets(has)).await
+        select_grants(&self.readers, "= $1", role, &withheld_sets(subscription)).await
     }
 
     /// Lists the roles that people of a tenant can have: its own, and the default ones of its level.
@@ -235,12 +235,12 @@ impl Store {
         &self,
         tenant: &TenantRecord,
         (terms, by_name): (&[Term], bool),
-        part: PageRange,
+        range: PageRange,
     ) -> Result<(Vec<RoleRecord>, i64), ApiError> {
         let from = format!("FROM role {}", tenant_condition(tenant.kind));
         let order = if by_name { "name_key" } else { "id" };
         let listed = ListQuery { columns: COLUMNS, from: &from, order: (order, "id") };
-        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, range).await?;
         Ok((rows.iter().map(read_role_row).collect::<Result<_, _>>()?, total))
     }
 

@@ -14,7 +14,7 @@ use super::{Store, Tx};
 use crate::platform::error::ApiError;
 
 /// Pages that one step reads, and pages that one step returns to the file system.
-const STEP: i64 = 256;
+const PAGES_PER_STEP: i64 = 256;
 
 /// Number of pages, 64 GiB, from which the first byte of a page may belong to a page number.
 const MAX_PAGES: i64 = 1 << 24;
@@ -51,7 +51,7 @@ impl Store {
 
     /// Scrubs the erasures that were counted in `seen`.
     async fn scrub_up_to(&self, seen: i64) -> Result<(), ApiError> {
-        if self.sqlite {
+        if self.is_sqlite {
             for _ in 0..PASSES {
                 if !self.overwrite_gaps().await? {
                     return Ok(());
@@ -93,11 +93,12 @@ impl Store {
         let mut from = 1;
         while from <= pages {
             let seen = self.read_pages(from).await?;
-            let dirty: Vec<DatabasePage> = seen.into_iter().filter(|page| !gap_of(page, has_maps).is_empty()).collect();
+            let dirty: Vec<DatabasePage> =
+                seen.into_iter().filter(|page| !unused_range(page, has_maps).is_empty()).collect();
             if !dirty.is_empty() {
                 self.overwrite_pages(&dirty, has_maps).await?;
             }
-            from += STEP;
+            from += PAGES_PER_STEP;
         }
         Ok(true)
     }
@@ -107,23 +108,23 @@ impl Store {
             "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
              SELECT p.pgno AS number, p.data AS bytes FROM n CROSS JOIN sqlite_dbpage p ON p.pgno = n.i",
         );
-        let rows = rows.bind(from).bind(from + STEP - 1).fetch_all(&self.readers).await?;
+        let rows = rows.bind(from).bind(from + PAGES_PER_STEP - 1).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| Ok(DatabasePage { number: row.try_get("number")?, bytes: row.try_get("bytes")? }))
             .collect()
     }
 
     /// Overwrites the gaps of pages that did not change since they were read. A later pass handles the changed ones.
-    async fn overwrite_pages(&self, seen: &[DatabasePage], has_maps: bool) -> Result<(), ApiError> {
+    async fn overwrite_pages(&self, pages: &[DatabasePage], has_maps: bool) -> Result<(), ApiError> {
         let mut tx = self.begin().await?;
         // Takes the write lock first, so that pages do not change after they are read.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
-        for page in seen {
+        for page in pages {
             let now = sqlx::query_scalar("SELECT data FROM sqlite_dbpage WHERE pgno = $1").bind(page.number);
             let now: Option<Vec<u8>> = now.fetch_optional(&mut *tx).await?;
             if now.as_ref() == Some(&page.bytes) {
                 let mut clean = page.bytes.clone();
-                clean[gap_of(page, has_maps)].fill(0);
+                clean[unused_range(page, has_maps)].fill(0);
                 let save = sqlx::query("UPDATE sqlite_dbpage SET data = $1 WHERE pgno = $2");
                 save.bind(clean).bind(page.number).execute(&mut *tx).await?;
             }
@@ -138,7 +139,7 @@ impl Store {
             let mut connection = self.writer.acquire().await?;
             let free = |row: sqlx::any::AnyRow| row.try_get::<i64, _>(0);
             let before = free(connection.fetch_one("PRAGMA freelist_count").await?)?;
-            connection.execute(AssertSqlSafe(format!("PRAGMA incremental_vacuum({STEP})"))).await?;
+            connection.execute(AssertSqlSafe(format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})"))).await?;
             let left = free(connection.fetch_one("PRAGMA freelist_count").await?)?;
             if left == 0 || left >= before {
                 return Ok(());
@@ -170,7 +171,7 @@ impl Store {
 ///
 /// The first byte decides. A tree page has one of four kinds there. On any other page it is the highest byte of a page
 /// number, which is 0 below 64 GiB. In a pointer map it is 1 to 5, and what follows is not a list of cells.
-fn gap_of(page: &DatabasePage, has_maps: bool) -> Range<usize> {
+fn unused_range(page: &DatabasePage, has_maps: bool) -> Range<usize> {
     const NONE: Range<usize> = 0..0;
     let bytes = &page.bytes;
     let header = if page.number == 1 { 100 } else { 0 };
@@ -217,10 +218,10 @@ mod tests {
 
     #[test]
     fn the_gap_lies_between_the_list_of_cells_and_the_first_cell() {
-        let gap_of = |page: &DatabasePage| gap_of(page, true);
+        let gap_of = |page: &DatabasePage| unused_range(page, true);
         assert_eq!((gap_of(&test_page(13, 3)), gap_of(&test_page(10, 3))), (12..50, 12..50));
         assert_eq!((gap_of(&test_page(5, 3)), gap_of(&test_page(2, 3))), (16..50, 16..50));
-        assert_eq!(super::gap_of(&test_page(5, 2), false), 16..50, "a file without maps");
+        assert_eq!(super::unused_range(&test_page(5, 2), false), 16..50, "a file without maps");
         for none in [test_page(0, 3), test_page(1, 3), test_page(3, 3), test_page(5, 2), test_page(2, 15)] {
             assert_eq!(gap_of(&none), 0..0, "{}", none.number);
         }

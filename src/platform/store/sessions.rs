@@ -3,14 +3,14 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::login_attempts::forget_attempts;
+use super::login_attempts::delete_attempts;
 use super::paged_queries::{ListQuery, PageRange, Term, select_page};
 use super::tenants::{TenantLevel, TenantRecord};
 use super::{Store, Tx};
 use crate::platform::credential::constant_time_eq;
 use crate::platform::error::ApiError;
 use crate::platform::login_policy::password_policy;
-use crate::platform::login_policy::source::RequestSource;
+use crate::platform::login_policy::request_source::RequestSource;
 use crate::platform::mfa::{self, PendingActions};
 use crate::platform::permission::RoleScope;
 use crate::platform::principal::{Caller, LoggedInPerson, Principal};
@@ -49,7 +49,7 @@ pub(in crate::platform) struct NewSession<'a> {
     pub(in crate::platform) proof: &'a str,
     pub(in crate::platform) carrier: SessionCarrier,
     /// Whether the session may only change the password.
-    pub(in crate::platform) limited: bool,
+    pub(in crate::platform) is_limited: bool,
     /// When a second factor was verified together with the password.
     pub(in crate::platform) factor_at: Option<i64>,
     /// Source address of the login.
@@ -206,7 +206,7 @@ impl Store {
         &self,
         tenant: &TenantRecord,
         terms: &[Term],
-        part: PageRange,
+        range: PageRange,
     ) -> Result<(Vec<LoginHistoryEntry>, i64), ApiError> {
         let listed = ListQuery {
             columns: "l.id, l.session_id, l.source_ip, l.status, l.login_type, l.logout_type, l.login_at, l.logout_at, \
@@ -214,7 +214,7 @@ impl Store {
             from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
             order: ("l.login_at", "l.id"),
         };
-        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, part).await?;
+        let (rows, total) = select_page(&self.readers, listed, tenant.id, terms, range).await?;
         Ok((rows.iter().map(|row| read_login(row, tenant)).collect::<Result<_, _>>()?, total))
     }
 }
@@ -232,7 +232,7 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     .bind(new.public_id)
     .bind(new.person)
     .bind(new.carrier.as_str())
-    .bind(i64::from(new.limited))
+    .bind(i64::from(new.is_limited))
     .bind(new.now)
     .bind(new.expires)
     .bind(new.proof)
@@ -243,14 +243,14 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
         return Ok(false);
     }
     insert_login(tx, new.person, Some(new.public_id), new.carrier, "SUCCESS", new.source, new.now).await?;
-    forget_attempts(tx, new.account).await?;
+    delete_attempts(tx, new.account).await?;
     Ok(true)
 }
 
 impl Store {
     /// Deletes logins before a time and returns how many. It deletes in batches, so that other writes can run in
     /// between.
-    pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, ApiError> {
+    pub(in crate::platform) async fn delete_old_logins(&self, before: i64) -> Result<u64, ApiError> {
         let mut erased = 0;
         loop {
             let mut tx = self.begin().await?;
@@ -315,13 +315,13 @@ pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: 
 
 /// Matches people of a tenant and of the two levels below it. There is one subquery per level, so that each can use an
 /// index.
-pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.tenant_id IN (\
+pub(super) const PERSONS_OF_TENANT_CONDITION: &str = "person_id IN (SELECT u.id FROM person u WHERE u.tenant_id IN (\
      SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1 UNION ALL \
      SELECT c.id FROM tenant p JOIN tenant c ON c.parent_id = p.id WHERE p.parent_id = $1))";
 
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), ApiError> {
-    end_sessions_where(tx, UNDER, tenant, "FORCED", now).await
+    end_sessions_where(tx, PERSONS_OF_TENANT_CONDITION, tenant, "FORCED", now).await
 }
 
 /// Like [`end_sessions_under`], but only for sessions that began before a time.
@@ -332,7 +332,7 @@ pub(in crate::platform) async fn end_sessions_begun_before(
     now: i64,
 ) -> Result<(), ApiError> {
     // `moment` is a number, so no text of a request enters the statement.
-    let begun = format!("created_at < {moment} AND {UNDER}");
+    let begun = format!("created_at < {moment} AND {PERSONS_OF_TENANT_CONDITION}");
     end_sessions_where(tx, &begun, tenant, "FORCED", now).await
 }
 

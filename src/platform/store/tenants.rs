@@ -5,7 +5,7 @@ use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
 use crate::platform::error::ApiError;
-use crate::platform::names::name_claim;
+use crate::platform::name_normalization::name_claim;
 use crate::platform::permission::RoleScope;
 use crate::platform::time;
 use crate::wire::{Mark, Tenant, WireTenantState};
@@ -104,7 +104,7 @@ pub(in crate::platform) struct NewTenant<'a> {
     pub(in crate::platform) kind: TenantLevel,
     pub(in crate::platform) parent: Option<i64>,
     pub(in crate::platform) name: &'a str,
-    pub(in crate::platform) claim: bool,
+    pub(in crate::platform) has_name_claim: bool,
     pub(in crate::platform) mark: Option<&'a Mark>,
     pub(in crate::platform) settings: &'a Tenant,
     pub(in crate::platform) by: &'a str,
@@ -168,7 +168,7 @@ fn mark_place(mark: &Mark) -> String {
 
 /// Parses a number that a path may give instead of a unique id. Returns -1, which no tenant has, if it is not a number.
 /// Ids with a NUL are rejected earlier: PostgreSQL cannot even compare with them.
-fn parse_number(id: &str) -> i64 {
+fn parse_tenant_number(id: &str) -> i64 {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { id.parse().unwrap_or(-1) } else { -1 }
 }
 
@@ -187,7 +187,7 @@ impl Store {
             "WHERE (t.unique_id = $1 OR t.id = $2) AND (t.id = $3 OR t.parent_id = $3 OR p.parent_id = $3)"
         ))
         .bind(id)
-        .bind(parse_number(id))
+        .bind(parse_tenant_number(id))
         .bind(caller)
         .fetch_optional(&self.readers)
         .await?;
@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Returns a tenant that is not terminated, for any caller: the theme of its login page is public.
-    pub(in crate::platform) async fn find_living_tenant(
+    pub(in crate::platform) async fn find_unterminated_tenant(
         &self,
         unique_id: &str,
     ) -> Result<Option<TenantRecord>, ApiError> {
@@ -256,7 +256,7 @@ async fn create_first_tenant(
 ) -> Result<TenantRecord, ApiError> {
     let name = if kind == TenantLevel::Partner { "First Partner" } else { "Service Provider" };
     let settings = crate::platform::settings::initial_settings(kind);
-    let new = NewTenant { kind, parent, name, claim: false, mark: None, settings: &settings, by };
+    let new = NewTenant { kind, parent, name, has_name_claim: false, mark: None, settings: &settings, by };
     let (id, _) = insert_tenant(tx, &new).await?;
     find_by_id(&mut **tx, id).await?.ok_or(ApiError::Internal)
 }
@@ -273,7 +273,7 @@ pub(in crate::platform) async fn find_child<'e>(
     let row = sqlx::query(record!("WHERE t.parent_id = $1 AND (t.unique_id = $2 OR t.id = $3)"))
         .bind(parent)
         .bind(id)
-        .bind(parse_number(id))
+        .bind(parse_tenant_number(id))
         .fetch_optional(executor)
         .await?;
     row.as_ref().map(read_tenant).transpose()
@@ -356,7 +356,7 @@ pub(in crate::platform) async fn insert_tenant(tx: &mut Tx, new: &NewTenant<'_>)
     .bind(new.kind.column())
     .bind(new.parent)
     .bind(new.name)
-    .bind(new.claim.then(|| name_claim(new.name)))
+    .bind(new.has_name_claim.then(|| name_claim(new.name)))
     .bind(new.mark.map(mark_place))
     .bind(new.mark.map(|mark| mark.uid.clone()))
     .bind(serde_json::to_string(new.settings)?)
@@ -375,7 +375,7 @@ pub(in crate::platform) async fn insert_tenant(tx: &mut Tx, new: &NewTenant<'_>)
 pub(in crate::platform) async fn save_tenant(
     tx: &mut Tx,
     record: &mut TenantRecord,
-    claims: bool,
+    has_name_claim: bool,
     by: &str,
 ) -> Result<(), ApiError> {
     mark_updated(record, by);
@@ -384,7 +384,7 @@ pub(in crate::platform) async fn save_tenant(
          updated_at = $7, updated_by = $8, terminated_at = $9 WHERE id = $10",
     )
     .bind(&record.name)
-    .bind(claims.then(|| name_claim(&record.name)))
+    .bind(has_name_claim.then(|| name_claim(&record.name)))
     .bind(record.state.word())
     .bind(record.mark.as_ref().map(mark_place))
     .bind(record.mark.as_ref().map(|mark| mark.uid.clone()))

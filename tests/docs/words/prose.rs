@@ -29,7 +29,7 @@ const DIALECT: &[(&str, &str)] = &[
 ];
 
 /// The lines of a file that hold such a word in a comment or in prose.
-pub(crate) fn faults(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn dialect_lines(path: &str, text: &str) -> Vec<String> {
     let is_markdown = has_ending(path, &["md"]);
     let mut is_sample = false;
     let mut found = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn faults(path: &str, text: &str) -> Vec<String> {
             let is_quote = path == "docs/seeds.md" && line.starts_with('|');
             if is_sample || is_quote || line.starts_with("    ") { "" } else { line }
         } else {
-            comment(path, line)
+            comment_text(path, line)
         };
         // Text in backticks is a name, an output or a command.
         let plain: String = prose.split('`').step_by(2).collect::<Vec<_>>().join(" ");
@@ -62,7 +62,7 @@ fn has_ending(path: &str, endings: &[&str]) -> bool {
 }
 
 /// The comment of a line of code, or nothing.
-fn comment<'a>(path: &str, line: &'a str) -> &'a str {
+fn comment_text<'a>(path: &str, line: &'a str) -> &'a str {
     let start = if has_ending(path, &["rs", "go"]) { "//" } else { "#" };
     // A line that begins with a string may hold an address in it.
     match line.find(start) {

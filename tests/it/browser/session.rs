@@ -356,11 +356,11 @@ impl BrowserSession {
 
     /// Asserts that no page caused a console message: no policy violation and no failed resource.
     #[track_caller]
-    pub(super) fn assert_console_quiet(&self) -> impl Future<Output = ()> {
+    pub(super) fn assert_no_console_messages(&self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            let said = self.console_messages().await;
-            assert!(said.is_empty(), "{caller}: {said:#?}");
+            let messages = self.console_messages().await;
+            assert!(messages.is_empty(), "{caller}: {messages:#?}");
         }
     }
 }

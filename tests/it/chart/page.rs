@@ -65,26 +65,26 @@ fn each_helm_install_of_the_page_is_taken_by_the_chart() {
 
 #[test]
 fn the_manifest_of_the_install_page_makes_its_tenants() {
-    let space = TestWorld::shared_world().create_namespace("install");
+    let namespace = TestWorld::shared_world().create_namespace("install");
     let page = read_file("docs/install.md");
     let manifest = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let data = space.credential();
+    let data = namespace.credential();
     let of = |key: &str| format!("--from-literal={key}={}", data[key].as_str().unwrap());
     let literals = ["url", "tenantId", "clientId", "clientSecret"].map(of);
     assert!(literals.iter().all(|one| page.contains(one.rsplit_once('=').unwrap().0)), "{page}");
-    space.kubectl(&["delete", "secret", "platform"]);
+    namespace.kubectl(&["delete", "secret", "platform"]);
     let create = ["create", "secret", "generic", "platform"];
     let literals: Vec<&str> = literals.iter().map(String::as_str).collect();
-    space.kubectl(&[&create[..], &literals].concat());
+    namespace.kubectl(&[&create[..], &literals].concat());
     // The platform allows a tenant name once, and the cluster a namespace.
-    let mut manifest = manifest.replace("namespace: acme", &format!("namespace: {}", space.name));
+    let mut manifest = manifest.replace("namespace: acme", &format!("namespace: {}", namespace.name));
     for (name, own) in [("Acme Managed Services", "acme"), ("Globex", "globex")] {
-        manifest = manifest.replace(&format!("name: {name}\n"), &format!("name: {}\n", space.tenant_name(own)));
+        manifest = manifest.replace(&format!("name: {name}\n"), &format!("name: {}\n", namespace.tenant_name(own)));
     }
-    let output = space.world.kubectl.run_for_output(&["apply", "-f", "-"], &manifest).unwrap();
+    let output = namespace.world.kubectl.run_for_output(&["apply", "-f", "-"], &manifest).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for object in ["partner/acme", "client/globex"] {
-        space.wait_until_ready(object);
+        namespace.wait_until_ready(object);
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Helm;
-use crate::consoles::apart::SCAN;
+use crate::page_commands::external_commands::SCAN;
 use crate::{assets, support};
 
 /// Returns the checks that fail for the manifests, and how many passed.
@@ -20,9 +20,9 @@ fn scan_manifests(name: &str, text: &str) -> (BTreeSet<String>, u64) {
     let mut command = Command::new(program);
     command.args(["--framework", "kubernetes", "--output", "json", "--skip-download", "--soft-fail", "-f"]).arg(&file);
     let output = command.env("HOME", &folder).env("LOG_LEVEL", "ERROR").current_dir(&folder).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found: Value = serde_json::from_str(&said)
-        .unwrap_or_else(|error| panic!("{error}: {said} {}", String::from_utf8_lossy(&output.stderr)));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found: Value = serde_json::from_str(&stdout)
+        .unwrap_or_else(|error| panic!("{error}: {stdout} {}", String::from_utf8_lossy(&output.stderr)));
     let failed = found["results"]["failed_checks"].as_array().unwrap();
     let ids = failed.iter().map(|check| check["check_id"].as_str().unwrap().to_owned()).collect();
     (ids, found["summary"]["passed"].as_u64().unwrap())

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PluginFolder, PluginRun};
+use super::{PluginRun, PluginRunner};
 use crate::world::{TestNamespace, TestWorld};
 
 /// Returns result and message of each check with this name.
@@ -14,12 +14,12 @@ fn results_of_check(checked: &Value, what: &str) -> Vec<(String, String)> {
 
 #[test]
 fn what_is_there_is_told_from_what_is_missing() {
-    let space = TestWorld::shared_world().create_namespace("checked");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_partner("acme", &json!({}));
-    space.wait_until_ready("partner/acme");
+    let namespace = TestWorld::shared_world().create_namespace("checked");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.wait_until_ready("partner/acme");
     let check =
-        |args: &[&str]| -> PluginRun { desk.run(&[&["check", "-n", &space.name, "-o", "json"], args].concat()) };
+        |args: &[&str]| -> PluginRun { plugin.run(&[&["check", "-n", &namespace.name, "-o", "json"], args].concat()) };
     let ran = check(&[]);
     let checked = ran.json();
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -33,25 +33,25 @@ fn what_is_there_is_told_from_what_is_missing() {
     let rights = results_of_check(&ran.json(), "rights");
     assert_eq!((ran.code, rights[0].0.as_str()), (2, "Wrong"));
     assert!(rights[0].1.contains("patch `clients.tenantry.dev/status`"), "{rights:?}");
-    space.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
-    let data = space.credential();
+    namespace.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    let data = namespace.credential();
     let wrong = json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": "x", "clientSecret": "y"});
-    space.apply_secret("wrong", &wrong);
-    space.apply_partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
+    namespace.apply_secret("wrong", &wrong);
+    namespace.apply_partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
     let ran = check(&[]);
     let checked = ran.json();
     assert_eq!(ran.code, 2);
-    let missing = format!("Secret `{0}/nowhere` of Partner `{0}/lost`", space.name);
+    let missing = format!("Secret `{0}/nowhere` of Partner `{0}/lost`", namespace.name);
     assert!(results_of_check(&checked, "connection")[0].1.starts_with(&missing), "{checked}");
     let refused = results_of_check(&checked, "platform").into_iter().find(|(result, _)| result == "Wrong").unwrap();
     assert!(refused.1.contains("refuses the credential"), "{checked}");
-    let text = desk.run(&["check", "-n", &space.name]).out;
+    let text = plugin.run(&["check", "-n", &namespace.name]).out;
     assert!(text.contains("\nWRONG    connection   Secret `"), "{text}");
 }
 
 /// Creates the permissions that the chart grants to an operator for all namespaces, with these verbs on status and on
 /// the definitions.
-fn create_operator_rights(space: &TestNamespace<'_>, status: &[&str], definitions: &[&str]) {
+fn create_operator_rights(namespace: &TestNamespace<'_>, status: &[&str], definitions: &[&str]) {
     let granted = |group: &str, resources: Value, verbs: Value| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let watched = json!(["get", "list", "watch"]);
     let mut rules = vec![
@@ -71,44 +71,46 @@ fn create_operator_rights(space: &TestNamespace<'_>, status: &[&str], definition
             rules.push(granted(group, resources, json!(verbs)));
         }
     }
-    let named = |kind: &str| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": space.name}});
+    let named = |kind: &str| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": namespace.name}});
     let mut role = named("ClusterRole");
     role["rules"] = json!(rules);
-    space.apply(&role);
+    namespace.apply(&role);
     let mut binding = named("ClusterRoleBinding");
-    binding["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": space.name});
-    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": "operator", "namespace": space.name}]);
-    space.apply(&binding);
+    binding["roleRef"] =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": namespace.name});
+    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": "operator", "namespace": namespace.name}]);
+    namespace.apply(&binding);
 }
 
 #[test]
 fn a_right_that_an_operator_for_all_namespaces_lacks_is_wrong() {
-    let space = TestWorld::shared_world().create_namespace("rights");
-    let account = format!("{}/operator", space.name);
-    let desk = PluginFolder::on_cluster_of(&space);
+    let namespace = TestWorld::shared_world().create_namespace("rights");
+    let account = format!("{}/operator", namespace.name);
+    let plugin = PluginRunner::on_cluster_of(&namespace);
     let check = |result: &str, said: &str| {
-        space.wait_until(&format!("the rights are {result}"), || {
-            let ran = desk.run(&["check", "-n", &space.name, "-o", "json", "--operator-service-account", &account]);
-            let found = results_of_check(&ran.json(), "rights");
+        namespace.wait_until(&format!("the rights are {result}"), || {
+            let run =
+                plugin.run(&["check", "-n", &namespace.name, "-o", "json", "--operator-service-account", &account]);
+            let found = results_of_check(&run.json(), "rights");
             let is_so = found[0].0 == result && found[0].1.contains(said);
-            Ok(is_so && found.len() == 1 && (result != "Wrong" || ran.code == 2))
+            Ok(is_so && found.len() == 1 && (result != "Wrong" || run.code == 2))
         });
     };
-    create_operator_rights(&space, &[], &["get"]);
+    create_operator_rights(&namespace, &[], &["get"]);
     check("Wrong", "may not patch `partners.tenantry.dev/status` in every namespace: give it");
-    create_operator_rights(&space, &["patch"], &[]);
+    create_operator_rights(&namespace, &["patch"], &[]);
     let definition = |name: &str| format!("get `customresourcedefinitions.apiextensions.k8s.io {name}.tenantry.dev`");
     check("Wrong", &format!("may not {}, {}: give it", definition("partners"), definition("clients")));
-    create_operator_rights(&space, &["patch"], &["get"]);
+    create_operator_rights(&namespace, &["patch"], &["get"]);
     check("Well", "may do everything");
-    space.kubectl(&["delete", "clusterrole,clusterrolebinding", &space.name]);
+    namespace.kubectl(&["delete", "clusterrole,clusterrolebinding", &namespace.name]);
 }
 
 #[test]
 fn colours_stand_where_they_are_asked_for_and_in_no_pipe() {
-    let space = TestWorld::shared_world().create_namespace("coloured");
-    let desk = PluginFolder::on_cluster_of(&space);
-    let check = |args: &[&str]| desk.run(&[&["check", "-n", &space.name], args].concat()).out;
+    let namespace = TestWorld::shared_world().create_namespace("coloured");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    let check = |args: &[&str]| plugin.run(&[&["check", "-n", &namespace.name], args].concat()).out;
     let (plain, coloured) = (check(&[]), check(&["--color", "always"]));
     assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[32mok     \u{1b}[0m"), "{plain}{coloured}");
     assert!(!check(&["--color", "always", "-o", "json"]).contains('\u{1b}'));

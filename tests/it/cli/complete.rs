@@ -5,29 +5,29 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::PluginFolder;
+use super::PluginRunner;
 use crate::assets;
 use crate::world::TestWorld;
 
 /// Runs a program with the plugin and the script for kubectl on its PATH.
-fn run_with_plugin_on_path(desk: &PluginFolder, program: &Path, args: &[&str]) -> String {
+fn run_with_plugin_on_path(plugin: &PluginRunner, program: &Path, args: &[&str]) -> String {
     let own = assets::own_program("kubectl-tenantry").unwrap();
-    let folders = [own.parent().unwrap(), &desk.folder, Path::new("/usr/bin"), Path::new("/bin")];
+    let folders = [own.parent().unwrap(), &plugin.folder, Path::new("/usr/bin"), Path::new("/bin")];
     let path = std::env::join_paths(folders).unwrap();
-    let output = desk.command(program).args(args).env("PATH", path).output().unwrap();
+    let output = plugin.command(program).args(args).env("PATH", path).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
 fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
-    let space = TestWorld::shared_world().create_namespace("completed");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({}));
+    let namespace = TestWorld::shared_world().create_namespace("completed");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({}));
     let complete = |words: &[&str]| {
-        let ran = desk.run(&[&["__complete"], words].concat());
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?}");
-        ran.out
+        let run = plugin.run(&[&["__complete"], words].concat());
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{words:?}");
+        run.out
     };
     let values =
         |text: &str| -> Vec<String> { text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect() };
@@ -35,7 +35,7 @@ fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
     assert!(complete(&["susp"]).starts_with("suspend\tTake a tenant out of service"));
     assert_eq!(values(&complete(&["list", "cl"])), ["clients", ":4"]);
     assert_eq!(values(&complete(&["pause", "--unt"])), ["--until", ":4"]);
-    let ns = space.name.as_str();
+    let ns = namespace.name.as_str();
     assert_eq!(values(&complete(&["status", "-n", ns, ""])), ["partner/acme", "client/globex", ":4"]);
     assert_eq!(values(&complete(&["status", "-n", ns, "tclient/"])), ["tclient/globex", ":4"]);
     assert_eq!(values(&complete(&["terminate", "-n", ns, "client", ""])), ["globex", ":4"]);
@@ -44,13 +44,13 @@ fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
     // A completion prints no errors.
     assert_eq!(complete(&["status", "--server", "https://127.0.0.1:1", "-n", ns, "client/"]), ":4\n");
     // kubectl finds the script by its name, and shows its output.
-    let script = desk.write_file("kubectl_complete-tenantry", &desk.run(&["completion", "kubectl"]).out);
+    let script = plugin.write_file("kubectl_complete-tenantry", &plugin.run(&["completion", "kubectl"]).out);
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let words = ["__complete", "tenantry", "status", "-n", ns, "client/"];
-    assert_eq!(run_with_plugin_on_path(&desk, &assets::kubectl().unwrap(), &words), "client/globex\n:4\n");
-    desk.write_file("bash", &desk.run(&["completion", "bash"]).out);
+    assert_eq!(run_with_plugin_on_path(&plugin, &assets::kubectl().unwrap(), &words), "client/globex\n:4\n");
+    plugin.write_file("bash", &plugin.run(&["completion", "bash"]).out);
     let bash = format!(
         "source bash; COMP_WORDS=(kubectl-tenantry status -n {ns} cl); COMP_CWORD=4; _kubectl_tenantry; echo \"${{COMPREPLY[@]}}\""
     );
-    assert_eq!(run_with_plugin_on_path(&desk, Path::new("/bin/bash"), &["-c", &bash]), "client/globex\n");
+    assert_eq!(run_with_plugin_on_path(&plugin, Path::new("/bin/bash"), &["-c", &bash]), "client/globex\n");
 }

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::PluginFolder;
+use super::PluginRunner;
+use super::export_and_adopt::folder_contents;
 use super::golden::{compare_with_golden, mask_output};
-use super::whole::folder_contents;
-use crate::encoders::upload_body;
+use crate::encoded_images::upload_body;
 use crate::programs::PlatformOptions;
 use crate::world::{TestNamespace, TestWorld};
 
 /// Creates a partner with clients, some of whose values cannot be declared.
-fn create_undeclarable_tenants(space: &TestNamespace<'_>) -> String {
-    let tenancy = &space.world.tenancy;
+fn create_undeclarable_tenants(test_namespace: &TestNamespace<'_>) -> String {
+    let tenancy = &test_namespace.world.tenancy;
     let create = |path: &str, body: &serde_json::Value| {
         let answer = tenancy.call("POST", path, Some(body)).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -20,7 +20,7 @@ fn create_undeclarable_tenants(space: &TestNamespace<'_>) -> String {
     let duo = json!({"integrationKey": "DI", "secretKey": "geheim", "apiHostName": "api.duo.example"});
     let partner = create(
         &format!("{}/msps", tenancy.provider_id()),
-        &json!({"name": format!("Odd {}", space.name), "packages": ["Event and Incident Management"], "duoSecurity": duo}),
+        &json!({"name": format!("Odd {}", test_namespace.name), "packages": ["Event and Incident Management"], "duoSecurity": duo}),
     );
     let common = json!({"timeZone": "Europe/Berlin", "country": "Germany", "whiteListedIps": "198.51.100.7"});
     for more in [
@@ -40,7 +40,7 @@ fn create_undeclarable_tenants(space: &TestNamespace<'_>) -> String {
 #[test]
 fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
     let space = TestWorld::shared_world().create_namespace("odd");
-    let desk = PluginFolder::without_cluster();
+    let desk = PluginRunner::without_cluster();
     let connection = desk.write_connection_file(&space);
     let partner = create_undeclarable_tenants(&space);
     let own = [(space.name.as_str(), "SPACE")];
@@ -81,7 +81,7 @@ fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
 #[test]
 fn what_every_new_tenant_has_is_not_written_as_if_somebody_had_chosen_it() {
     let space = TestWorld::shared_world().create_namespace("bare");
-    let desk = PluginFolder::without_cluster();
+    let desk = PluginRunner::without_cluster();
     let connection = desk.write_connection_file(&space);
     let tenancy = &space.world.tenancy;
     let create = |path: &str, body: serde_json::Value| {
@@ -112,7 +112,7 @@ fn what_every_new_tenant_has_is_not_written_as_if_somebody_had_chosen_it() {
 #[test]
 fn what_stands_in_the_way_of_an_export_is_named() {
     let space = TestWorld::shared_world().create_namespace("way");
-    let desk = PluginFolder::on_cluster_of(&space);
+    let desk = PluginRunner::on_cluster_of(&space);
     let connection = desk.write_connection_file(&space);
     let own = [(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")];
     compare_with_golden("export/no-connection", &desk.run(&["export", "--offline"]), &own);
@@ -138,7 +138,7 @@ fn an_exported_client_with_images_is_taken_over_by_one_mark_where_no_digest_is_s
     let images = json!({"logo": upload_body(0), "favIcon": upload_body(1), "loginPageImage": upload_body(2)});
     assert_eq!(world.tenancy.call("PUT", &branding, Some(&images)).unwrap().status, 200);
     space.apply_secret("platform", &space.credential());
-    let desk = PluginFolder::on_cluster_of(&space);
+    let desk = PluginRunner::on_cluster_of(&space);
     let connection = desk.write_connection_file(&space);
     let ran = desk.run(&["export", "--connection", &connection, "-n", &space.name, "-o", "tenants"]);
     assert!(ran.code == 0 && !ran.err.contains("branding"), "{ran:?}");

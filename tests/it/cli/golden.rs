@@ -62,13 +62,13 @@ fn mask_digests(text: &str) -> String {
 }
 
 /// Returns the names of this test for [`mask_output`].
-pub(super) fn test_specific_names<'a>(space: &'a TestNamespace<'_>) -> Vec<(&'a str, &'a str)> {
-    vec![(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")]
+pub(super) fn test_specific_names<'a>(namespace: &'a TestNamespace<'_>) -> Vec<(&'a str, &'a str)> {
+    vec![(namespace.name.as_str(), "SPACE"), (namespace.world.platform.host(), "PLATFORM")]
 }
 
 /// Compares a run with its golden file.
-pub(super) fn compare_with_golden(name: &str, ran: &PluginRun, own: &[(&str, &str)]) {
-    let PluginRun { code, out, err } = ran;
+pub(super) fn compare_with_golden(name: &str, run: &PluginRun, own: &[(&str, &str)]) {
+    let PluginRun { code, out, err } = run;
     let text = mask_output(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);
     let file = assets::root().join("tests/it/golden").join(format!("{name}.txt"));
     if crate::support::writes_golden_files() {

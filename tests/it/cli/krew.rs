@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::PluginFolder;
+use super::PluginRunner;
 use crate::assets;
 
 #[test]
@@ -49,7 +49,7 @@ fn a_release_fills_in_a_manifest_that_krew_takes() {
 
 #[test]
 fn the_manifest_names_verbs_that_exist() {
-    let help = PluginFolder::without_cluster().run(&["--help"]).out;
+    let help = PluginRunner::without_cluster().run(&["--help"]).out;
     for verb in ["version", "lint"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{verb} "))), "{verb}: {help}");
     }

@@ -5,28 +5,28 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::PluginFolder;
+use super::PluginRunner;
 use super::golden::compare_with_golden;
+use crate::api_validation::{ApiRejection, DryRunServer, all_specs};
 use crate::assets;
-use crate::rules::{ApiRejection, DryRunServer, all_specs};
 
 /// Paths of an object with errors.
 type ErrorPaths = BTreeSet<String>;
 
 /// Runs `lint` on many objects at once. Returns the paths of the findings for each.
 fn lint_objects(objects: &[(String, Value)]) -> BTreeMap<usize, ErrorPaths> {
-    let desk = PluginFolder::without_cluster();
+    let plugin = PluginRunner::without_cluster();
     let mut text = String::new();
     for (number, (kind, spec)) in objects.iter().enumerate() {
         let object = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind,
                             "metadata": {"name": format!("tried-{number}")}, "spec": spec});
         let _ = write!(text, "---\n{object}\n");
     }
-    desk.write_file("objects.yaml", &text);
-    let ran = desk.run(&["lint", "-f", "objects.yaml", "-o", "json"]);
-    assert_eq!(ran.code, 1, "{}", ran.err);
+    plugin.write_file("objects.yaml", &text);
+    let run = plugin.run(&["lint", "-f", "objects.yaml", "-o", "json"]);
+    assert_eq!(run.code, 1, "{}", run.err);
     let mut places: BTreeMap<usize, ErrorPaths> = BTreeMap::new();
-    for finding in ran.json()["findings"].as_array().unwrap() {
+    for finding in run.json()["findings"].as_array().unwrap() {
         // The API server does not check what the operator's own stages do, or that names are unique.
         if !["schema", "rule", "quotes"].contains(&finding["rule"].as_str().unwrap()) {
             continue;
@@ -163,59 +163,59 @@ items:
 
 #[test]
 fn what_is_wrong_is_named_by_file_line_and_object_in_each_form() {
-    let desk = PluginFolder::without_cluster();
-    desk.write_file("tenants/wrong.yaml", EVERY_MISTAKE);
-    desk.write_file("tenants/unfit.yaml", INCONSISTENT_OBJECTS);
-    desk.write_file("tenants/no yaml.yaml", "kind: [\n");
-    desk.write_file("tenants/deeper/wrong.yml", "kind: Client\n");
+    let plugin = PluginRunner::without_cluster();
+    plugin.write_file("tenants/wrong.yaml", EVERY_MISTAKE);
+    plugin.write_file("tenants/unfit.yaml", INCONSISTENT_OBJECTS);
+    plugin.write_file("tenants/no yaml.yaml", "kind: [\n");
+    plugin.write_file("tenants/deeper/wrong.yml", "kind: Client\n");
     for form in ["text", "json", "sarif"] {
-        let ran = desk.run(&["lint", "-f", "./tenants", "-R", "-o", form]);
-        compare_with_golden(&format!("lint/wrong-{form}"), &ran, &[(env!("CARGO_PKG_VERSION"), "VERSION")]);
+        let run = plugin.run(&["lint", "-f", "./tenants", "-R", "-o", form]);
+        compare_with_golden(&format!("lint/wrong-{form}"), &run, &[(env!("CARGO_PKG_VERSION"), "VERSION")]);
     }
 }
 
 #[test]
 fn a_list_of_locked_defaults_and_packages_is_judged_with_the_partner() {
-    let desk = PluginFolder::without_cluster();
+    let plugin = PluginRunner::without_cluster();
     let sound = INCONSISTENT_OBJECTS
         .replace(", country: Atlantis", "")
         .replace("country: Lemuria, ", "")
         .replace("Mars/Phobos", "Europe/Paris");
-    desk.write_file("tenants.yaml", &sound);
-    compare_with_golden("lint/beyond-the-partner", &desk.run(&["lint", "-f", "tenants.yaml"]), &[]);
+    plugin.write_file("tenants.yaml", &sound);
+    compare_with_golden("lint/beyond-the-partner", &plugin.run(&["lint", "-f", "tenants.yaml"]), &[]);
 }
 
 #[test]
 fn the_examples_are_clean() {
-    let desk = PluginFolder::without_cluster();
+    let plugin = PluginRunner::without_cluster();
     let examples = assets::root().join("examples").display().to_string();
     let own = [(examples.as_str(), "examples")];
-    compare_with_golden("lint/clean", &desk.run(&["lint", "-f", &examples]), &own);
-    compare_with_golden("lint/clean-kustomized", &desk.run(&["lint", "-k", &examples, "-o", "json"]), &own);
+    compare_with_golden("lint/clean", &plugin.run(&["lint", "-f", &examples]), &own);
+    compare_with_golden("lint/clean-kustomized", &plugin.run(&["lint", "-k", &examples, "-o", "json"]), &own);
     compare_with_golden(
         "lint/clean-sarif",
-        &desk.run(&["lint", "-f", &examples, "-o", "sarif"]),
+        &plugin.run(&["lint", "-f", &examples, "-o", "sarif"]),
         &[(env!("CARGO_PKG_VERSION"), "VERSION")],
     );
 }
 
 #[test]
 fn files_of_a_folder_that_hold_no_tenantry_object_are_passed_over_and_counted() {
-    let desk = PluginFolder::without_cluster();
+    let plugin = PluginRunner::without_cluster();
     let examples = assets::root().join("examples").display().to_string();
     let own = [(examples.as_str(), "examples")];
-    compare_with_golden("lint/clean-recursive", &desk.run(&["lint", "-f", &examples, "-R"]), &own);
+    compare_with_golden("lint/clean-recursive", &plugin.run(&["lint", "-f", &examples, "-R"]), &own);
     // A file that is named directly is expected to hold an object.
     let workflow = format!("{examples}/pull-request/workflow.yaml");
-    compare_with_golden("lint/no-object", &desk.run(&["lint", "-f", &workflow]), &own);
+    compare_with_golden("lint/no-object", &plugin.run(&["lint", "-f", &workflow]), &own);
     // An object with a misspelt member is not skipped.
-    desk.write_file("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
-    desk.write_file("tenants/notes.yaml", "todo: [nothing]\n");
-    let ran = desk.run(&["lint", "-f", "tenants"]);
-    assert!(ran.code == 1 && ran.out.contains("client.yaml:1: this object has no `apiVersion`"), "{ran:?}");
-    assert!(ran.err.contains("1 file holds no Tenantry object"), "{ran:?}");
-    let ran = desk.run(&["plan", "-f", &format!("{examples}/gitops"), "-R", "--offline"]);
-    assert!(ran.err.contains("note: 6 files hold no Tenantry object") && !ran.err.contains("strict.yaml"), "{ran:?}");
+    plugin.write_file("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
+    plugin.write_file("tenants/notes.yaml", "todo: [nothing]\n");
+    let run = plugin.run(&["lint", "-f", "tenants"]);
+    assert!(run.code == 1 && run.out.contains("client.yaml:1: this object has no `apiVersion`"), "{run:?}");
+    assert!(run.err.contains("1 file holds no Tenantry object"), "{run:?}");
+    let run = plugin.run(&["plan", "-f", &format!("{examples}/gitops"), "-R", "--offline"]);
+    assert!(run.err.contains("note: 6 files hold no Tenantry object") && !run.err.contains("strict.yaml"), "{run:?}");
 }
 
 /// A base and a patch for it, which holds less than an object must.
@@ -235,34 +235,34 @@ spec:
 
 #[test]
 fn of_a_patch_of_a_kustomization_only_what_it_holds_is_judged() {
-    let desk = PluginFolder::without_cluster();
-    desk.write_file("prod/kustomization.yaml", OVERLAY);
-    desk.write_file(
+    let plugin = PluginRunner::without_cluster();
+    plugin.write_file("prod/kustomization.yaml", OVERLAY);
+    plugin.write_file(
         "prod/client.yaml",
         &format!("{PATCH}  partnerRef: {{name: acme}}\n").replace("city: Bonn", "name: Globex"),
     );
-    desk.write_file("prod/city.yaml", PATCH);
-    desk.write_file("prod/operations.yaml", "- {op: remove, path: /spec/details/city}\n");
-    desk.write_file("removed.yaml", &PATCH.replace("spec:", "$patch: delete\nspec:"));
-    compare_with_golden("lint/patched", &desk.run(&["lint", "-f", ".", "-R"]), &[]);
-    assert_eq!(desk.run(&["lint", "-f", "prod/city.yaml"]).code, 0, "its kustomization stands beside it");
-    desk.write_file("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
-    compare_with_golden("lint/patched-wrongly", &desk.run(&["lint", "-f", "prod"]), &[]);
+    plugin.write_file("prod/city.yaml", PATCH);
+    plugin.write_file("prod/operations.yaml", "- {op: remove, path: /spec/details/city}\n");
+    plugin.write_file("removed.yaml", &PATCH.replace("spec:", "$patch: delete\nspec:"));
+    compare_with_golden("lint/patched", &plugin.run(&["lint", "-f", ".", "-R"]), &[]);
+    assert_eq!(plugin.run(&["lint", "-f", "prod/city.yaml"]).code, 0, "its kustomization stands beside it");
+    plugin.write_file("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
+    compare_with_golden("lint/patched-wrongly", &plugin.run(&["lint", "-f", "prod"]), &[]);
     // Without a kustomization that lists it as a patch it counts as an object with missing members.
-    desk.write_file("alone.yaml", PATCH);
-    let ran = desk.run(&["lint", "-f", "alone.yaml"]);
-    assert!(ran.code == 1 && ran.out.contains("spec.details.name: Required value"), "{ran:?}");
+    plugin.write_file("alone.yaml", PATCH);
+    let run = plugin.run(&["lint", "-f", "alone.yaml"]);
+    assert!(run.code == 1 && run.out.contains("spec.details.name: Required value"), "{run:?}");
 }
 
 #[test]
 fn what_cannot_be_read_is_an_error() {
-    let desk = PluginFolder::without_cluster();
-    compare_with_golden("lint/nothing-named", &desk.run(&["lint"]), &[]);
-    compare_with_golden("lint/no-such-file", &desk.run(&["lint", "-f", "nowhere.yaml"]), &[]);
-    compare_with_golden("lint/unknown-form", &desk.run(&["lint", "-f", "-", "-o", "xml"]), &[]);
+    let plugin = PluginRunner::without_cluster();
+    compare_with_golden("lint/nothing-named", &plugin.run(&["lint"]), &[]);
+    compare_with_golden("lint/no-such-file", &plugin.run(&["lint", "-f", "nowhere.yaml"]), &[]);
+    compare_with_golden("lint/unknown-form", &plugin.run(&["lint", "-f", "-", "-o", "xml"]), &[]);
     compare_with_golden(
         "lint/stdin",
-        &desk.run_with(&["lint", "-f", "-"], "apiVersion: tenantry.dev/v1alpha1\nkind: Client\nspec: {}\n"),
+        &plugin.run_with(&["lint", "-f", "-"], "apiVersion: tenantry.dev/v1alpha1\nkind: Client\nspec: {}\n"),
         &[],
     );
 }

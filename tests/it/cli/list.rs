@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::PluginFolder;
-use crate::connect::fake::{FakePlatform, FakeReply, FakeRequest};
+use super::PluginRunner;
+use crate::connect::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use crate::world::TestWorld;
 
 fn listed_names(listed: &Value) -> Vec<&str> {
@@ -18,21 +18,22 @@ fn listed_names(listed: &Value) -> Vec<&str> {
 /// shows: seeds/details/search, seeds/termination/search, seeds/filter/active, seeds/filter/inactive, seeds/filter/all
 #[test]
 fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
-    let space = TestWorld::shared_world().create_namespace("listed");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_partner("acme", &json!({}));
-    let partner = space.wait_until_ready("partner/acme");
+    let namespace = TestWorld::shared_world().create_namespace("listed");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace.apply_partner("acme", &json!({}));
+    let partner = namespace.wait_until_ready("partner/acme");
     let clients = format!("{partner}/clients");
     for name in ["Globex", "Initech", "Hooli", "Umbrella"] {
-        space.world.tenancy.change_tenant(&clients, &json!({"name": name})).unwrap();
+        namespace.world.tenancy.change_tenant(&clients, &json!({"name": name})).unwrap();
     }
-    let living = space.world.tenancy.list_tenants(&clients, true).unwrap();
-    let id = |name: &str| living.iter().find(|one| one["name"] == name).unwrap()["uniqueId"].as_str().unwrap();
+    let active_clients = namespace.world.tenancy.list_tenants(&clients, true).unwrap();
+    let id = |name: &str| active_clients.iter().find(|one| one["name"] == name).unwrap()["uniqueId"].as_str().unwrap();
     for (name, verb) in [("Hooli", "suspend"), ("Umbrella", "terminate")] {
-        space.world.tenancy.change_tenant(&format!("{clients}/{}/{verb}", id(name)), &json!({})).unwrap();
+        namespace.world.tenancy.change_tenant(&format!("{clients}/{}/{verb}", id(name)), &json!({})).unwrap();
     }
-    let list =
-        |args: &[&str]| desk.run(&[&["list", "clients", "--partner", &partner, "-n", &space.name], args].concat());
+    let list = |args: &[&str]| {
+        plugin.run(&[&["list", "clients", "--partner", &partner, "-n", &namespace.name], args].concat())
+    };
     let ran = list(&[]);
     let rows: Vec<Vec<&str>> =
         ran.out.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect()).collect();
@@ -52,39 +53,48 @@ fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
         let ran = list(&[args, &["-o", "json"]].concat());
         assert_eq!(listed_names(&ran.json()), expected, "{args:?}: {ran:?}");
     }
-    let by_file = desk.write_connection_file(&space);
-    let name = space.tenant_name("acme").to_uppercase();
-    let ran = desk.run(&["list", "partners", "--connection", &by_file, "--search", &name, "-o", "json"]);
-    let listed = ran.json();
-    assert_eq!(listed[0]["uniqueId"], partner.as_str(), "{ran:?}");
-    let owner = format!("Partner/{}/acme", space.name);
+    let by_file = plugin.write_connection_file(&namespace);
+    let name = namespace.tenant_name("acme").to_uppercase();
+    let run = plugin.run(&["list", "partners", "--connection", &by_file, "--search", &name, "-o", "json"]);
+    let listed = run.json();
+    assert_eq!(listed[0]["uniqueId"], partner.as_str(), "{run:?}");
+    let owner = format!("Partner/{}/acme", namespace.name);
     assert!(listed[0]["declaredBy"].as_str().unwrap().contains(&owner), "{listed}");
-    assert_eq!(desk.run(&["list", "partners", "--partner", "x"]).code, 1);
+    assert_eq!(plugin.run(&["list", "partners", "--partner", "x"]).code, 1);
 }
 
 #[test]
 fn a_second_credential_of_an_account_that_is_refused_hides_nothing() {
-    let space = TestWorld::shared_world().create_namespace("twice-listed");
-    let desk = PluginFolder::on_cluster_of(&space);
-    let data = space.credential();
+    let namespace = TestWorld::shared_world().create_namespace("twice-listed");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    let data = namespace.credential();
     let wrong =
         json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": data["clientId"], "clientSecret": "x"});
-    space.apply_secret("wrong", &wrong);
-    space.apply_partner("acme", &json!({}));
-    space.wait_until_ready("partner/acme");
+    namespace.apply_secret("wrong", &wrong);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.wait_until_ready("partner/acme");
     for name in ["aaa", "zzz"] {
-        space.apply_partner(name, &json!({"connectionSecretRef": {"name": "wrong"}}));
+        namespace.apply_partner(name, &json!({"connectionSecretRef": {"name": "wrong"}}));
     }
-    let ran = desk.run(&["list", "partners", "-n", &space.name, "--search", &space.tenant_name("acme"), "-o", "json"]);
-    assert_eq!((ran.code, listed_names(&ran.json())), (1, vec![space.tenant_name("acme").as_str()]), "{ran:?}");
+    let run = plugin.run(&[
+        "list",
+        "partners",
+        "-n",
+        &namespace.name,
+        "--search",
+        &namespace.tenant_name("acme"),
+        "-o",
+        "json",
+    ]);
+    assert_eq!((run.code, listed_names(&run.json())), (1, vec![namespace.tenant_name("acme").as_str()]), "{run:?}");
     for name in ["aaa", "zzz"] {
-        assert!(ran.err.contains(&format!("Partner `{}/{name}`: ", space.name)), "{ran:?}");
+        assert!(run.err.contains(&format!("Partner `{}/{name}`: ", namespace.name)), "{run:?}");
     }
-    assert!(!ran.err.contains("/acme`"), "{ran:?}");
+    assert!(!run.err.contains("/acme`"), "{run:?}");
 }
 
 /// Starts a server that closes each connection at once, and counts them.
-fn cut_off() -> (String, Arc<AtomicUsize>) {
+fn start_closing_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (url, count) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
@@ -99,7 +109,7 @@ fn cut_off() -> (String, Arc<AtomicUsize>) {
 #[test]
 fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
     let space = TestWorld::shared_world().create_namespace("away-listed");
-    let (url, connections) = cut_off();
+    let (url, connections) = start_closing_server();
     let mut data = space.credential();
     data["url"] = json!(url);
     for number in 0..40 {
@@ -108,7 +118,7 @@ fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
         let spec = json!({"connectionSecretRef": {"name": format!("away-{number}")}});
         space.apply_partner(&format!("away-{number}"), &spec);
     }
-    let ran = PluginFolder::on_cluster_of(&space).run(&["list", "partners", "-n", &space.name]);
+    let ran = PluginRunner::on_cluster_of(&space).run(&["list", "partners", "-n", &space.name]);
     let said = ran.err.matches("the platform is not available").count();
     assert_eq!((ran.code, said), (1, 40), "{ran:?}");
     let asked = connections.load(Ordering::Relaxed);
@@ -118,7 +128,7 @@ fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
 #[test]
 fn a_partner_that_does_not_exist_is_an_error_and_one_that_was_ended_is_said() {
     let space = TestWorld::shared_world().create_namespace("no-partner");
-    let desk = PluginFolder::on_cluster_of(&space);
+    let desk = PluginRunner::on_cluster_of(&space);
     space.apply_partner("acme", &json!({}));
     let partner = space.wait_until_ready("partner/acme");
     let list = |named: &str| desk.run(&["list", "clients", "--partner", named, "-n", &space.name]);
@@ -156,7 +166,7 @@ async fn start_documented_platform(partners: Option<&'static str>) -> FakePlatfo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_listed_of_a_partner_that_only_may_have_ended_or_that_is_named() {
-    let desk = PluginFolder::without_cluster();
+    let desk = PluginRunner::without_cluster();
     for (partners, args) in [(Some("msp_1"), &[][..]), (None, &["--partner", "msp_1"])] {
         let fake = start_documented_platform(partners).await;
         desk.write_file("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
@@ -173,7 +183,7 @@ async fn clients_are_listed_of_a_partner_that_only_may_have_ended_or_that_is_nam
 #[test]
 fn a_connection_that_is_broken_hides_nothing_of_the_others() {
     let space = TestWorld::shared_world().create_namespace("half-listed");
-    let desk = PluginFolder::on_cluster_of(&space);
+    let desk = PluginRunner::on_cluster_of(&space);
     space.apply_partner("acme", &json!({}));
     space.wait_until_ready("partner/acme");
     space.apply_partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::PluginFolder;
+use super::PluginRunner;
 use crate::assets;
 use crate::process::{ChildProcess, ProgramCommand, free_port};
 use crate::proxy::FaultProxy;
@@ -23,8 +23,8 @@ fn read_lines(from: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// Starts the plugin in the background.
-fn spawn_plugin(desk: &PluginFolder, args: &[&str]) -> Child {
-    let mut command = desk.command(&assets::own_program("kubectl-tenantry").unwrap());
+fn spawn_plugin(plugin: &PluginRunner, args: &[&str]) -> Child {
+    let mut command = plugin.command(&assets::own_program("kubectl-tenantry").unwrap());
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -34,12 +34,12 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     let name = world.create_namespace("watched").name.clone();
     let mut all: Vec<String> = Vec::new();
     let (mut running, out, err) = {
-        let space = TestNamespace::existing(&world, name.clone());
-        space.apply_partner("acme", &json!({}));
-        space.wait_until_ready("partner/acme");
-        let mut running = spawn_plugin(&PluginFolder::on_cluster_of(&space), &["status", "-w", "-n", &name]);
+        let namespace = TestNamespace::existing(&world, name.clone());
+        namespace.apply_partner("acme", &json!({}));
+        namespace.wait_until_ready("partner/acme");
+        let mut running = spawn_plugin(&PluginRunner::on_cluster_of(&namespace), &["status", "-w", "-n", &name]);
         let (out, err) = (read_lines(running.stdout.take().unwrap()), read_lines(running.stderr.take().unwrap()));
-        space.wait_until("the list is there", || {
+        namespace.wait_until("the list is there", || {
             all.extend(out.try_iter());
             Ok(all.iter().any(|line| line.contains("leads in namespace")))
         });
@@ -57,9 +57,9 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     let kubectl = world.kubectl.clone();
     let limit = Duration::from_mins(1);
     world.control_plane.apiserver().wait_until(limit, || kubectl.run(&["get", "--raw", "/readyz"]).is_ok()).unwrap();
-    let space = TestNamespace::existing(&world, name);
-    space.merge_patch("partner/acme", &json!({"spec": {"details": {"country": "Atlantis"}}}));
-    space.wait_until("the change is shown", || {
+    let namespace = TestNamespace::existing(&world, name);
+    namespace.merge_patch("partner/acme", &json!({"spec": {"details": {"country": "Atlantis"}}}));
+    namespace.wait_until("the change is shown", || {
         all.extend(out.try_iter());
         Ok(all.last().is_some_and(|line| line.contains("InvalidValue")))
     });
@@ -71,12 +71,12 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
 }
 
 /// Starts `kubectl proxy`, which speaks TLS with the API server, and the fault proxy in front of it.
-fn way(space: &TestNamespace<'_>) -> (FaultProxy, ChildProcess, std::path::PathBuf) {
+fn kubeconfig_through_proxy(namespace: &TestNamespace<'_>) -> (FaultProxy, ChildProcess, std::path::PathBuf) {
     let (port, folder) = (free_port().unwrap().to_string(), crate::support::test_folder("watch-way").unwrap());
     let mut kubectl =
         ProgramCommand::new("kubectl-proxy", assets::kubectl().unwrap(), folder.join("kubectl-proxy.log"))
             .args(["proxy", "--port", &port, "--kubeconfig"])
-            .args([space.world.control_plane.kubeconfig("admin")])
+            .args([namespace.world.control_plane.kubeconfig("admin")])
             .start()
             .unwrap();
     let through = format!("127.0.0.1:{port}");
@@ -99,10 +99,10 @@ fn a_watch_whose_connection_breaks_says_so_each_time() {
     let space = TestWorld::shared_world().create_namespace("watched-twice");
     space.apply_partner("acme", &json!({}));
     space.wait_until_ready("partner/acme");
-    let (proxy, _kubectl, kubeconfig) = way(&space);
+    let (proxy, _kubectl, kubeconfig) = kubeconfig_through_proxy(&space);
     let kubeconfig = kubeconfig.display().to_string();
     let mut running = spawn_plugin(
-        &PluginFolder::on_cluster_of(&space),
+        &PluginRunner::on_cluster_of(&space),
         &["status", "-w", "-n", &space.name, "--kubeconfig", &kubeconfig],
     );
     let (out, err) = (read_lines(running.stdout.take().unwrap()), read_lines(running.stderr.take().unwrap()));
@@ -149,7 +149,7 @@ fn two_people_who_ask_for_a_look_at_the_same_time_both_see_it() {
         let asked = || {
             space.get("partner/acme").unwrap()["metadata"]["annotations"]["tenantry.dev/reconcile-requested-at"].clone()
         };
-        let ask = || spawn_plugin(&PluginFolder::on_cluster_of(&space), &["reconcile", "partner/acme", "-n", &name]);
+        let ask = || spawn_plugin(&PluginRunner::on_cluster_of(&space), &["reconcile", "partner/acme", "-n", &name]);
         let first = ask();
         space.wait_until("the first asks", || Ok(asked().is_string()));
         let before = asked();

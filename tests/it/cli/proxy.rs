@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::PluginFolder;
+use super::PluginRunner;
 use crate::assets;
 use crate::connect::proxy::RecordingProxy;
 use crate::proxy::FaultProxy;
@@ -29,7 +29,7 @@ fn unreachable_credential(space: &TestNamespace<'_>) -> serde_json::Value {
 #[test]
 fn the_plugin_reaches_a_platform_through_the_proxy_that_a_flag_names() {
     let space = TestWorld::shared_world().create_namespace("forward");
-    let desk = PluginFolder::on_cluster_of(&space);
+    let desk = PluginRunner::on_cluster_of(&space);
     let proxy = FaultProxy::start("127.0.0.1:0", space.world.platform.host(), Vec::new()).unwrap();
     let data = unreachable_credential(&space);
     let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
@@ -69,11 +69,11 @@ fn status_behind(between: &RecordingProxy, space: &TestNamespace<'_>, no_proxy: 
 async fn a_cluster_is_reached_through_the_proxy_of_the_environment_as_kubectl_reaches_it() {
     let world = tokio::task::block_in_place(TestWorld::shared_world);
     // A separate namespace: elsewhere other tests create objects with connections that cannot be used.
-    let space = tokio::task::block_in_place(|| world.create_namespace("behind-proxy"));
+    let namespace = tokio::task::block_in_place(|| world.create_namespace("behind-proxy"));
     let between = RecordingProxy::new().await;
-    let direct = tokio::task::block_in_place(|| status_behind(&between, &space, "127.0.0.1"));
+    let direct = tokio::task::block_in_place(|| status_behind(&between, &namespace, "127.0.0.1"));
     assert_eq!(between.request_lines(), [""; 0], "`NO_PROXY` counts");
-    let behind = tokio::task::block_in_place(|| status_behind(&between, &space, ""));
+    let behind = tokio::task::block_in_place(|| status_behind(&between, &namespace, ""));
     assert_eq!(direct.is_empty(), behind.is_empty());
     let tunnel = format!("CONNECT {} HTTP/1.1", world.control_plane.url().trim_start_matches("https://"));
     let lines = between.request_lines();
@@ -82,10 +82,10 @@ async fn a_cluster_is_reached_through_the_proxy_of_the_environment_as_kubectl_re
 
 #[test]
 fn an_address_of_a_proxy_that_is_none_is_refused_without_its_login() {
-    let desk = PluginFolder::without_cluster();
+    let desk = PluginRunner::without_cluster();
     desk.write_file("platform.env", &format!("url={UNREACHABLE_URL}\ntenantId=sp_1\nclientId=a\nclientSecret=b\n"));
     let wrong = "socks5://key:s3cr3t@proxy.example";
-    let ran = desk.run(&["export", "--connection", "platform.env", "--offline", "--platform-proxy", wrong]);
-    assert!(ran.code != 0 && ran.err.contains("`--platform-proxy` is no address of a proxy"), "{ran:?}");
-    assert!(!ran.err.contains("s3cr3t") && !ran.out.contains("s3cr3t"), "{ran:?}");
+    let run = desk.run(&["export", "--connection", "platform.env", "--offline", "--platform-proxy", wrong]);
+    assert!(run.code != 0 && run.err.contains("`--platform-proxy` is no address of a proxy"), "{run:?}");
+    assert!(!run.err.contains("s3cr3t") && !run.out.contains("s3cr3t"), "{run:?}");
 }

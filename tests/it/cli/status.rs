@@ -6,14 +6,14 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::golden::{compare_with_golden, test_specific_names};
-use super::{PluginFolder, PluginRun};
+use super::{PluginRun, PluginRunner};
 use crate::process::Result;
 use crate::world::{TestNamespace, TestWorld};
 
 /// Returns the holder of the Lease.
-fn lease_holder(space: &TestNamespace<'_>) -> String {
+fn lease_holder(namespace: &TestNamespace<'_>) -> String {
     let path = "{.spec.holderIdentity}";
-    space
+    namespace
         .world
         .kubectl
         .run(&["-n", "tenantry-system", "get", "lease", "tenantry-operator", "-o", &format!("jsonpath={path}")])
@@ -21,45 +21,46 @@ fn lease_holder(space: &TestNamespace<'_>) -> String {
 }
 
 /// Masks the time of the last write.
-fn mask_write_time(ran: PluginRun) -> PluginRun {
+fn mask_write_time(run: PluginRun) -> PluginRun {
     let line = |line: &str| {
         if line.starts_with("  written ") { "  written     TIME\n".to_owned() } else { format!("{line}\n") }
     };
-    PluginRun { out: ran.out.lines().map(line).collect(), ..ran }
+    PluginRun { out: run.out.lines().map(line).collect(), ..run }
 }
 
 #[test]
 fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
-    let space = TestWorld::shared_world().create_namespace("screen");
-    let desk = PluginFolder::on_cluster_of(&space);
-    let own = test_specific_names(&space);
-    let leader = lease_holder(&space);
-    let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
+    let namespace = TestWorld::shared_world().create_namespace("screen");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    let own = test_specific_names(&namespace);
+    let leader = lease_holder(&namespace);
+    let status = |args: &[&str]| plugin.run(&[&["status", "-n", &namespace.name], args].concat());
     compare_with_golden("status/nothing-there", &status(&[]), &own);
     let defaults = json!({"timezone": "Europe/Berlin", "packages": ["EventAndIncidentManagement"]});
     // 2 x 1 pixels.
     let logo = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII=";
-    space.apply_partner(
+    namespace.apply_partner(
         "acme",
         &json!({
             "packages": ["EventAndIncidentManagement"], "clients": {"defaults": defaults},
             "branding": {"logo": {"inline": logo}},
         }),
     );
-    space.apply_client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
-    space.apply_client("initech", &json!({"details": {"country": "Atlantis"}}));
-    let partner = space.wait_until_ready("partner/acme");
-    let client = space.wait_until_ready("client/globex");
-    space.wait_until_not_ready("client/initech", "InvalidValue");
-    let tenant = space.client_path(&partner, &client);
-    space.world.tenancy.change_tenant(&tenant, &json!({"city": "Munich"})).unwrap();
-    space.wait_until("the drift is seen", || Ok(!space.get("client/globex").unwrap()["status"]["drift"].is_null()));
-    space.wait_until("the clients are counted", || {
-        let counts = space.get("partner/acme").unwrap()["status"]["clients"].clone();
+    namespace.apply_client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
+    namespace.apply_client("initech", &json!({"details": {"country": "Atlantis"}}));
+    let partner = namespace.wait_until_ready("partner/acme");
+    let client = namespace.wait_until_ready("client/globex");
+    namespace.wait_until_not_ready("client/initech", "InvalidValue");
+    let tenant = namespace.client_path(&partner, &client);
+    namespace.world.tenancy.change_tenant(&tenant, &json!({"city": "Munich"})).unwrap();
+    namespace
+        .wait_until("the drift is seen", || Ok(!namespace.get("client/globex").unwrap()["status"]["drift"].is_null()));
+    namespace.wait_until("the clients are counted", || {
+        let counts = namespace.get("partner/acme").unwrap()["status"]["clients"].clone();
         Ok(counts == json!({"declared": 2, "live": 1, "unmanaged": 0}))
     });
     let text = |object: &str, path: &str| {
-        space.world.kubectl.run(&["-n", &space.name, "get", object, "-o", &format!("jsonpath={path}")]).unwrap()
+        namespace.world.kubectl.run(&["-n", &namespace.name, "get", object, "-o", &format!("jsonpath={path}")]).unwrap()
     };
     let accounts =
         ["partner/acme", "client/globex"].map(|object| format!("(account {})", text(object, "{.status.accountId}")));
@@ -87,17 +88,18 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     let screen = status(&["globex", "-o", "json"]).json();
     assert_eq!(screen["drift"][0]["observed"], json!("\"Munich\""));
     assert_eq!(screen["uniqueId"], json!(client));
-    let all = desk.run(&["status", "-A", "-o", "json"]).json();
-    let is_ours = |row: &&serde_json::Value| row["namespace"] == space.name.as_str();
+    let all = plugin.run(&["status", "-A", "-o", "json"]).json();
+    let is_ours = |row: &&serde_json::Value| row["namespace"] == namespace.name.as_str();
     assert_eq!(all.as_array().unwrap().iter().filter(is_ours).count(), 3);
 }
 
 #[test]
 fn what_cannot_be_shown_is_said() {
-    let space = TestWorld::shared_world().create_namespace("unshown");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_client_without_partner("twin", &json!({"partnerUniqueId": "msp_0", "management": {"mode": "Paused"}}));
-    space.apply_partner("twin", &json!({"management": {"mode": "Paused"}}));
+    let namespace = TestWorld::shared_world().create_namespace("unshown");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace
+        .apply_client_without_partner("twin", &json!({"partnerUniqueId": "msp_0", "management": {"mode": "Paused"}}));
+    namespace.apply_partner("twin", &json!({"management": {"mode": "Paused"}}));
     for (name, args) in [
         ("no-such-object", &["status", "client/nobody"][..]),
         ("which-kind", &["status", "twin"]),
@@ -107,27 +109,27 @@ fn what_cannot_be_shown_is_said() {
     ] {
         compare_with_golden(
             &format!("status/{name}"),
-            &desk.run(&[args, &["-n", &space.name]].concat()),
-            &test_specific_names(&space),
+            &plugin.run(&[args, &["-n", &namespace.name]].concat()),
+            &test_specific_names(&namespace),
         );
     }
 }
 
 #[test]
 fn the_few_that_are_not_ready_are_found_among_many() {
-    let space = TestWorld::shared_world().create_namespace("few");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_partner("acme", &json!({}));
+    let namespace = TestWorld::shared_world().create_namespace("few");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace.apply_partner("acme", &json!({}));
     for name in ["globex", "initech"] {
-        space.apply_client(name, &json!({}));
+        namespace.apply_client(name, &json!({}));
     }
-    space.apply_client("broken", &json!({"details": {"country": "Atlantis"}}));
+    namespace.apply_client("broken", &json!({"details": {"country": "Atlantis"}}));
     for object in ["partner/acme", "client/globex", "client/initech"] {
-        space.wait_until_ready(object);
+        namespace.wait_until_ready(object);
     }
-    space.wait_until_not_ready("client/broken", "InvalidValue");
-    space.kubectl(&["label", "client/globex", "client/broken", "team=a"]);
-    let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
+    namespace.wait_until_not_ready("client/broken", "InvalidValue");
+    namespace.kubectl(&["label", "client/globex", "client/broken", "team=a"]);
+    let status = |args: &[&str]| plugin.run(&[&["status", "-n", &namespace.name], args].concat());
     let names = |args: &[&str]| -> Vec<String> {
         let rows = status(&[args, &["-o", "json"]].concat()).json();
         rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
@@ -147,29 +149,29 @@ fn the_few_that_are_not_ready_are_found_among_many() {
 
 #[test]
 fn a_watched_list_shows_an_object_again_when_it_changes() {
-    let space = TestWorld::shared_world().create_namespace("watched");
-    let desk = PluginFolder::on_cluster_of(&space);
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({}));
-    space.wait_until_ready("partner/acme");
-    space.wait_until_ready("client/globex");
-    let mut command = desk.command(&crate::assets::own_program("kubectl-tenantry").unwrap());
-    command.args(["status", "-w", "-n", &space.name]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let namespace = TestWorld::shared_world().create_namespace("watched");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({}));
+    namespace.wait_until_ready("partner/acme");
+    namespace.wait_until_ready("client/globex");
+    let mut command = plugin.command(&crate::assets::own_program("kubectl-tenantry").unwrap());
+    command.args(["status", "-w", "-n", &namespace.name]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = command.spawn().unwrap();
     let lines = BufReader::new(running.stdout.take().unwrap()).lines();
     let (send, seen) = std::sync::mpsc::channel();
     std::thread::spawn(move || lines.map_while(std::result::Result::ok).try_for_each(|line| send.send(line)));
     let mut all: Vec<String> = Vec::new();
     let mut until = |what: &str, is_so: &dyn Fn(&[String]) -> bool| {
-        space.wait_until(what, || -> Result<bool> {
+        namespace.wait_until(what, || -> Result<bool> {
             all.extend(seen.try_iter());
             Ok(is_so(&all))
         });
     };
     until("the list is there", &|all| all.iter().any(|line| line.contains("leads in namespace")));
-    space.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Atlantis"}}}));
+    namespace.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Atlantis"}}}));
     until("the change is shown", &|all| all.last().unwrap().contains("InvalidValue"));
-    space.delete("client/globex");
+    namespace.delete("client/globex");
     until("the end is shown", &|all| all.last().unwrap().ends_with("/globex has gone"));
     running.kill().unwrap();
     running.wait().unwrap();

@@ -2,22 +2,22 @@
 
 use serde_json::json;
 
-use super::PluginFolder;
+use super::PluginRunner;
 use super::golden::compare_with_golden;
 use crate::world::TestWorld;
 
 #[test]
 fn what_nobody_claims_and_what_is_gone_is_listed() {
     let world = TestWorld::start("unmanaged", |_| {}).unwrap();
-    let space = world.create_namespace("claims");
-    let desk = PluginFolder::on_cluster_of(&space);
-    let connection = desk.write_connection_file(&space);
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({}));
-    let partner = space.wait_until_ready("partner/acme");
-    let globex = space.wait_until_ready("client/globex");
-    let ran = desk.run(&["unmanaged"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    let namespace = world.create_namespace("claims");
+    let plugin = PluginRunner::on_cluster_of(&namespace);
+    let connection = plugin.write_connection_file(&namespace);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({}));
+    let partner = namespace.wait_until_ready("partner/acme");
+    let globex = namespace.wait_until_ready("client/globex");
+    let run = plugin.run(&["unmanaged"]);
+    assert_eq!(run.code, 0, "{run:?}");
     let create = |path: &str, name: &str| {
         let answer = world.tenancy.call("POST", path, Some(&json!({"name": name}))).unwrap();
         answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
@@ -28,37 +28,37 @@ fn what_nobody_claims_and_what_is_gone_is_listed() {
     world.tenancy.change_tenant(&format!("{other}/clients/{under}/suspend"), &json!({})).unwrap();
     // A manifest that is not applied yet claims one of them.
     let claim = json!({
-        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "clicked", "namespace": space.name},
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "clicked", "namespace": namespace.name},
         "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Clicked"}, "adoption": {"policy": "Adopt", "uniqueId": clicked}},
     });
-    desk.write_file("claim.json", &claim.to_string());
-    let own = [(space.name.as_str(), "SPACE")];
-    compare_with_golden("unmanaged/tenants", &desk.run(&["unmanaged"]), &own);
+    plugin.write_file("claim.json", &claim.to_string());
+    let own = [(namespace.name.as_str(), "SPACE")];
+    compare_with_golden("unmanaged/tenants", &plugin.run(&["unmanaged"]), &own);
     compare_with_golden(
         "unmanaged/tenants-yaml",
-        &desk.run(&["unmanaged", "-o", "yaml", "--connection", &connection]),
+        &plugin.run(&["unmanaged", "-o", "yaml", "--connection", &connection]),
         &own,
     );
-    assert_eq!(desk.run(&["unmanaged", "-A"]), desk.run(&["unmanaged"]));
-    assert_eq!(desk.run(&["unmanaged", "-A", "-n", &space.name]), desk.run(&["unmanaged"]));
-    let ran = desk.run(&["unmanaged", "-f", "claim.json", "-o", "json"]);
+    assert_eq!(plugin.run(&["unmanaged", "-A"]), plugin.run(&["unmanaged"]));
+    assert_eq!(plugin.run(&["unmanaged", "-A", "-n", &namespace.name]), plugin.run(&["unmanaged"]));
+    let run = plugin.run(&["unmanaged", "-f", "claim.json", "-o", "json"]);
     let ids: Vec<String> =
-        ran.json()["tenants"].as_array().unwrap().iter().map(|one| one["uniqueId"].to_string()).collect();
-    assert_eq!((ran.code, ids), (2, vec![json!(other).to_string(), json!(under).to_string()]));
+        run.json()["tenants"].as_array().unwrap().iter().map(|one| one["uniqueId"].to_string()).collect();
+    assert_eq!((run.code, ids), (2, vec![json!(other).to_string(), json!(under).to_string()]));
     world.tenancy.change_tenant(&format!("{partner}/clients/{globex}/terminate"), &json!({})).unwrap();
-    compare_with_golden("unmanaged/gone", &desk.run(&["unmanaged", "-f", "claim.json"]), &own);
+    compare_with_golden("unmanaged/gone", &plugin.run(&["unmanaged", "-f", "claim.json"]), &own);
 }
 
 #[test]
 fn without_objects_and_without_a_connection_there_is_nothing_to_ask() {
-    let desk = PluginFolder::without_cluster();
-    compare_with_golden("unmanaged/nothing", &desk.run(&["unmanaged"]), &[]);
-    desk.write_file("platform.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
-    desk.write_file("none.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
-    compare_with_golden("unmanaged/no-connection", &desk.run(&["unmanaged", "-f", "none.yaml"]), &[]);
+    let plugin = PluginRunner::without_cluster();
+    compare_with_golden("unmanaged/nothing", &plugin.run(&["unmanaged"]), &[]);
+    plugin.write_file("platform.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    plugin.write_file("none.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
+    compare_with_golden("unmanaged/no-connection", &plugin.run(&["unmanaged", "-f", "none.yaml"]), &[]);
     compare_with_golden(
         "unmanaged/no-platform",
-        &desk.run(&["unmanaged", "-f", "none.yaml", "--connection", "platform.env"]),
+        &plugin.run(&["unmanaged", "-f", "none.yaml", "--connection", "platform.env"]),
         &[],
     );
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tenantry::connect::{CallError, PlatformClient};
 
-use super::fake::{FakePlatform, FakeReply, FakeRequest};
+use super::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
 
 async fn read_client(platform: &PlatformClient) -> Result<bool, CallError> {
@@ -22,8 +22,8 @@ fn success_reply(_: FakeRequest) -> FakeReply {
 
 /// Runs a read and a write against a server that always answers the same. Returns both results, and how often each was
 /// sent.
-async fn read_and_write(said: fn() -> FakeReply) -> (Result<bool, CallError>, Result<(), CallError>, [usize; 2]) {
-    let fake = FakePlatform::new(move |_| said()).await;
+async fn read_and_write(reply: fn() -> FakeReply) -> (Result<bool, CallError>, Result<(), CallError>, [usize; 2]) {
+    let fake = FakePlatform::new(move |_| reply()).await;
     let platform = super::client_for_url(&fake.url, Duration::from_millis(1500));
     let read = read_client(&platform).await;
     let reads = fake.requests().len();
@@ -65,7 +65,7 @@ async fn a_write_that_was_carried_out_and_not_answered_may_have_been_applied_and
         .create_tenant(&clients_place(), &city_change(), &no_payload(), &test_mark())
         .await
         .unwrap_err();
-    assert!(created.maybe_applied() && fake.requests().len() == 1, "{created}");
+    assert!(created.may_have_been_applied() && fake.requests().len() == 1, "{created}");
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn every_call_ends_by_its_deadline() {
 async fn an_answer_without_end_is_cut_off_at_the_limit() {
     let (read, written, _) = read_and_write(|| FakeReply::Endless).await;
     assert!(matches!(&read, Err(CallError::Malformed { message }) if message.contains("1048576")), "{read:?}");
-    assert!(matches!(&written, Err(error) if error.maybe_applied()), "{written:?}");
+    assert!(matches!(&written, Err(error) if error.may_have_been_applied()), "{written:?}");
     let fake = FakePlatform::new(|_| FakeReply::text(200, &" ".repeat((1 << 20) + 1))).await;
     assert!(matches!(
         fake.client_of_fake().read_tenant(&clients_place(), "client_1", false).await,
@@ -106,8 +106,11 @@ async fn an_answer_without_end_is_cut_off_at_the_limit() {
         (0..20_000).map(|n| json!({"uniqueId": format!("client_{n}"), "name": "x".repeat(60)})).collect();
     let list = serde_json::Value::from(rows);
     let fake = FakePlatform::new(move |_| FakeReply::json(200, &list)).await;
-    let living =
-        fake.client_of_fake().list_active_tenants(&clients_place(), tenantry::connect::Freshness::Now).await.unwrap();
+    let living = fake
+        .client_of_fake()
+        .list_live_tenants(&clients_place(), tenantry::connect::ListFreshness::Current)
+        .await
+        .unwrap();
     assert_eq!(living.rows.len(), 20_000);
 }
 

@@ -9,7 +9,7 @@ use tenantry::connect::{Connection, PlatformClient, ProxyAddress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::fake::{FakePlatform, FakeReply};
+use super::fake_platform::{FakePlatform, FakeReply};
 use super::{clients_place, connection_secret, tls};
 
 /// A proxy that records the head of each request and forwards it.

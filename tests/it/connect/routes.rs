@@ -1,15 +1,15 @@
 //! The request that each call sends, with and without the extensions.
 
 use serde_json::{Value, json};
-use tenantry::connect::{CallError, Freshness, PlatformClient};
+use tenantry::connect::{CallError, ListFreshness, PlatformClient};
 use tenantry::plan::{Field, LifecycleState, SettingChange, Value as Setting, short_mark};
 
-use super::fake::{FakePlatform, FakeReply, FakeRequest};
+use super::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
 
-fn reply_to(asked: &FakeRequest) -> FakeReply {
-    let id = if asked.path.contains("msp_7") { "msp_7" } else { "client_7" };
-    match asked.path.rsplit('/').next().unwrap() {
+fn reply_to(request: &FakeRequest) -> FakeReply {
+    let id = if request.path.contains("msp_7") { "msp_7" } else { "client_7" };
+    match request.path.rsplit('/').next().unwrap() {
         "minimal" => FakeReply::json(200, &json!([])),
         search if search.starts_with("search") => FakeReply::json(200, &json!({"results": [], "totalResults": 0})),
         "suspend" | "activate" | "terminate" => FakeReply::text(200, "null"),
@@ -84,14 +84,17 @@ async fn without_them_a_partner_is_only_read_and_the_mark_takes_an_empty_externa
     assert_eq!(last_request(&fake).1, json!({"extOrgId": short_mark(&test_mark())}));
     assert_eq!(platform.read_impact("client_7").await, Ok(None));
     let partner = platform.read_tenant(&partners_place(), "msp_7", false).await.unwrap().unwrap();
-    assert_eq!((last_request(&fake).0.as_str(), partner.life), ("GET /api/v2/tenants/msp_7", LifecycleState::Active));
+    assert_eq!(
+        (last_request(&fake).0.as_str(), partner.lifecycle),
+        ("GET /api/v2/tenants/msp_7", LifecycleState::Active)
+    );
     let count = fake.requests().len();
     for error in [
         platform.create_tenant(&partners_place(), &city_change(), &no_payload(), &test_mark()).await.unwrap_err(),
         platform.update_tenant(&partners_place(), "msp_7", &city_change(), &no_payload()).await.unwrap_err(),
         platform.write_mark(&partners_place(), "msp_7", &test_mark()).await.unwrap_err(),
         platform.suspend_tenant(&partners_place(), "msp_7").await.unwrap_err(),
-        platform.list_active_tenants(&partners_place(), Freshness::Now).await.unwrap_err(),
+        platform.list_live_tenants(&partners_place(), ListFreshness::Current).await.unwrap_err(),
         platform.list_page(&partners_place(), 1).await.unwrap_err(),
     ] {
         assert!(matches!(error, CallError::Unsupported { .. }), "{error}");

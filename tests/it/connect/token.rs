@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::json;
 use tenantry::connect::CallError;
 
-use super::fake::{FakePlatform, FakeReply, FakeRequest, extended_token};
+use super::fake_platform::{FakePlatform, FakeReply, FakeRequest, extended_token};
 use super::{SECRETS, city_change, clients_place, no_payload, test_mark};
 
 /// Answers reads of clients, but refuses the first token.

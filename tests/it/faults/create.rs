@@ -9,8 +9,8 @@ use crate::proxy::rules::{CannedAnswer, FaultRule, FaultTiming, ProxyFault};
 fn create_with_fault(prefix: &str, fault: ProxyFault) -> (FaultSite<'static>, usize) {
     let (site, partner) = site_with_partner(prefix);
     site.proxy.set_rules(vec![FaultRule::new("POST", "/clients$", fault).with_timing(FaultTiming::Nth(1))]);
-    site.space.apply_client("globex", &json!({}));
-    site.space.wait_until_ready("client/globex");
+    site.namespace.apply_client("globex", &json!({}));
+    site.namespace.wait_until_ready("client/globex");
     site.assert_each_once(&partner, 1);
     assert_eq!(site.proxy.fault_counts(), [1], "the fault did not come about");
     let creates = site.proxy.count_requests("POST", "/clients$");
@@ -60,13 +60,13 @@ fn a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arrive() {
 fn a_partner_whose_create_was_not_answered_is_found_again_and_not_repeated() {
     let site =
         new_site("sp", vec![FaultRule::new("POST", "/msps$", ProxyFault::DropAfter).with_timing(FaultTiming::Nth(1))]);
-    site.space.apply_partner("acme", &json!({}));
-    site.space.wait_until_ready("partner/acme");
+    site.namespace.apply_partner("acme", &json!({}));
+    site.namespace.wait_until_ready("partner/acme");
     assert_eq!((site.proxy.fault_counts(), site.proxy.count_requests("POST", "/msps$")), (vec![1], 1));
-    let name = site.space.tenant_name("acme");
-    let path = format!("{}/msps", site.space.world.tenancy.provider_id());
-    let living = site.space.world.tenancy.get(&format!("{path}/minimal")).unwrap();
-    assert_eq!(living.as_array().unwrap().iter().filter(|one| one["name"] == *name).count(), 1);
+    let name = site.namespace.tenant_name("acme");
+    let path = format!("{}/msps", site.namespace.world.tenancy.provider_id());
+    let active_clients = site.namespace.world.tenancy.get(&format!("{path}/minimal")).unwrap();
+    assert_eq!(active_clients.as_array().unwrap().iter().filter(|one| one["name"] == *name).count(), 1);
 }
 
 /// shows: faults/38
@@ -76,14 +76,14 @@ fn after_a_failed_branding_step_the_create_is_not_repeated() {
     site.proxy.set_rules(vec![
         FaultRule::new("PUT", "/customBranding$", status_fault(503)).with_timing(FaultTiming::First(2)),
     ]);
-    site.space.apply_client("globex", &json!({"branding": {"websiteTitle": "Globex Console"}}));
-    let message = site.space.wait_until_not_ready("client/globex", "PlatformUnavailable");
+    site.namespace.apply_client("globex", &json!({"branding": {"websiteTitle": "Globex Console"}}));
+    let message = site.namespace.wait_until_not_ready("client/globex", "PlatformUnavailable");
     assert!(message.contains("503"), "{message}");
-    let client = site.space.wait_until_ready("client/globex");
+    let client = site.namespace.wait_until_ready("client/globex");
     site.assert_each_once(&partner, 1);
     let creates = site.proxy.count_requests("POST", "/clients$");
     let updates = site.proxy.count_requests("POST", &format!("/clients/{client}$"));
     assert_eq!((creates, updates, site.proxy.count_requests("PUT", "/customBranding$")), (1, 0, 3));
-    let branding = site.space.world.tenancy.get(&format!("{client}/customBranding")).unwrap();
+    let branding = site.namespace.world.tenancy.get(&format!("{client}/customBranding")).unwrap();
     assert!(branding.to_string().contains("Globex Console"), "{branding}");
 }

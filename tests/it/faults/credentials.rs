@@ -10,14 +10,14 @@ use crate::world::TestWorld;
 
 /// Returns the data of a Secret whose URL is the site's proxy.
 fn proxied_secret_data(site: &FaultSite<'_>) -> Value {
-    let mut data = site.space.credential();
+    let mut data = site.namespace.credential();
     data["url"] = json!(site.proxy.url());
     data
 }
 
 /// Creates another credential of the service provider. Returns the data of its Secret.
 fn new_credential_data(site: &FaultSite<'_>) -> Value {
-    let tenancy = &site.space.world.tenancy;
+    let tenancy = &site.namespace.world.tenancy;
     let answer = tenancy.call("POST", &format!("{}/credentials", tenancy.provider_id()), None).unwrap();
     let made = answer.json().unwrap();
     let mut data = proxied_secret_data(site);
@@ -47,20 +47,21 @@ fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_on
     });
     let world = world.unwrap();
     let site = super::new_site_in(&world, "rotate", Vec::new());
-    site.space.apply_partner("acme", &json!({}));
-    site.space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (site.space.wait_until_ready("partner/acme"), site.space.wait_until_ready("client/globex"));
+    site.namespace.apply_partner("acme", &json!({}));
+    site.namespace.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) =
+        (site.namespace.wait_until_ready("partner/acme"), site.namespace.wait_until_ready("client/globex"));
     let new = new_credential_data(&site);
-    let old = site.space.credential()["clientId"].as_str().unwrap().to_owned();
+    let old = site.namespace.credential()["clientId"].as_str().unwrap().to_owned();
     let asked = count_token_requests(&site);
     // The account revokes the old key: its token is invalid, and it gets no other one.
     site.proxy.set_rules(vec![
         FaultRule::new("POST", "/oauth/token", refused_credential_fault()).with_body(&old),
         FaultRule::new("", "/api/", refused_credential_fault()),
     ]);
-    site.space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    let message = site.space.wait_until_not_ready("client/globex", "CredentialsRefused");
-    let space = &site.space.name;
+    site.namespace.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    let message = site.namespace.wait_until_not_ready("client/globex", "CredentialsRefused");
+    let space = &site.namespace.name;
     for word in [format!("Secret `{space}/platform`"), format!("Partner `{space}/acme`"), "host `127.0.0.1".to_owned()]
     {
         assert!(message.contains(&word), "`{message}` does not say `{word}`");
@@ -69,11 +70,12 @@ fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_on
     let tried = count_token_requests(&site) - asked;
     assert!(tried <= 1, "{tried} tries with the refused key");
     site.proxy.set_rules(vec![FaultRule::new("POST", "/oauth/token", refused_credential_fault()).with_body(&old)]);
-    site.space.apply_secret("platform", &new);
-    site.space
-        .wait_until("the new key is used", || Ok(site.space.read_client_tenant(&partner, &client)["city"] == "Bonn"));
-    site.space.wait_until_ready("client/globex");
-    site.space.wait_until_ready("partner/acme");
+    site.namespace.apply_secret("platform", &new);
+    site.namespace.wait_until("the new key is used", || {
+        Ok(site.namespace.read_client_tenant(&partner, &client)["city"] == "Bonn")
+    });
+    site.namespace.wait_until_ready("client/globex");
+    site.namespace.wait_until_ready("partner/acme");
     assert_eq!(
         (count_token_requests_with(&site, &new["clientId"]), count_token_requests(&site) - asked),
         (1, tried + 1),
@@ -88,25 +90,25 @@ fn without_its_secret_an_object_waits_uses_no_other_credential_and_goes_on_when_
     let (site, partner, client) = site_with_client("emptied", &json!({"deletion": {"policy": "Suspend"}}));
     let mut empty = proxied_secret_data(&site);
     empty["clientSecret"] = json!("");
-    site.space.apply_secret("platform", &empty);
-    assert!(site.space.wait_until_not_ready("client/globex", "CredentialsUnavailable").contains("`clientSecret`"));
-    site.space.kubectl(&["delete", "secret", "platform"]);
-    site.space.wait_until("the Secret is missed", || {
-        let ready = site.space.condition("client/globex", "Ready");
+    site.namespace.apply_secret("platform", &empty);
+    assert!(site.namespace.wait_until_not_ready("client/globex", "CredentialsUnavailable").contains("`clientSecret`"));
+    site.namespace.kubectl(&["delete", "secret", "platform"]);
+    site.namespace.wait_until("the Secret is missed", || {
+        let ready = site.namespace.condition("client/globex", "Ready");
         Ok(ready.is_some_and(|(_, _, message)| message.contains("does not exist")))
     });
     let asked = site.proxy.seen_requests().len();
-    site.space.delete("client/globex");
-    site.space.wait_until("the deletion waits", || {
-        let blocked = site.space.condition("client/globex", "DeletionBlocked");
+    site.namespace.delete("client/globex");
+    site.namespace.wait_until("the deletion waits", || {
+        let blocked = site.namespace.condition("client/globex", "DeletionBlocked");
         Ok(blocked.is_some_and(|(_, reason, _)| reason == "CredentialsUnavailable"))
     });
     assert_eq!(tenant_state(&site, &partner, &client), "ACTIVE");
     assert_eq!(site.proxy.seen_requests().len(), asked, "the platform was asked without the Secret");
-    site.space.apply_secret("platform", &proxied_secret_data(&site));
-    site.space.wait_until_gone("client/globex");
+    site.namespace.apply_secret("platform", &proxied_secret_data(&site));
+    site.namespace.wait_until_gone("client/globex");
     assert_eq!(tenant_state(&site, &partner, &client), "SUSPENDED");
-    site.space.wait_until_ready("partner/acme");
+    site.namespace.wait_until_ready("partner/acme");
 }
 
 /// Creates a site whose first tokens are all the same one, which the test knows and which lives for `seconds`.
@@ -119,8 +121,8 @@ fn site_with_fixed_token(prefix: &str, seconds: u32) -> (FaultSite<'static>, Str
         .into();
     let answer = ProxyFault::Answer(CannedAnswer { status: 200, headers, body, after: false });
     let site = super::new_site(prefix, vec![FaultRule::new("POST", "/oauth/token", answer)]);
-    site.space.apply_partner("acme", &json!({}));
-    let partner = site.space.wait_until_ready("partner/acme");
+    site.namespace.apply_partner("acme", &json!({}));
+    let partner = site.namespace.wait_until_ready("partner/acme");
     (site, partner, token)
 }
 
@@ -139,9 +141,9 @@ fn request_token(world: &TestWorld) -> String {
 /// Creates `count` clients.
 fn create_clients(site: &FaultSite<'_>, partner: &str, count: usize) {
     for number in 0..count {
-        site.space.apply_client(&format!("c{number}"), &json!({}));
+        site.namespace.apply_client(&format!("c{number}"), &json!({}));
     }
-    site.space.wait_until("all are there", || Ok(site.living_clients(partner).len() == count));
+    site.namespace.wait_until("all are there", || Ok(site.living_clients(partner).len() == count));
     site.assert_each_once(partner, count);
 }
 
@@ -177,5 +179,5 @@ fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_fo
     ]);
     create_clients(&site, &partner, 20);
     assert_eq!(count_token_requests(&site) - asked, 1);
-    assert_eq!(site.space.condition("partner/acme", "CredentialsValid").unwrap().0, "True");
+    assert_eq!(site.namespace.condition("partner/acme", "CredentialsValid").unwrap().0, "True");
 }

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::shown::table::{DocsPage, DocsRow};
-use crate::shown::{TestEntry, all_tests};
+use crate::test_index::docs_table::{DocsPage, DocsRow};
+use crate::test_index::{TestEntry, all_tests};
 
 /// The scenarios, in order. 39 to 42 are about the platform alone.
 const SCENARIOS: RangeInclusive<u32> = 1..=85;

@@ -18,8 +18,8 @@ fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
     let mut world = TestWorld::start("kills", short_timeout).unwrap();
     let proxy = {
         let site = new_site_in(&world, "kills", Vec::new());
-        site.space.apply_partner("acme", &json!({}));
-        site.space.wait_until_ready("partner/acme");
+        site.namespace.apply_partner("acme", &json!({}));
+        site.namespace.wait_until_ready("partner/acme");
         // Intent written and nothing sent; sent and not answered; answered and not recorded.
         site.proxy.set_rules(vec![
             FaultRule::new("POST", "/clients$", ProxyFault::Hang).with_body("before of"),
@@ -27,11 +27,11 @@ fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
             FaultRule::new("GET", "/clients/client_", ProxyFault::Hang).with_timing(FaultTiming::Nth(1)),
         ]);
         for name in ["before", "during", "after"] {
-            site.space.apply_client(name, &json!({}));
+            site.namespace.apply_client(name, &json!({}));
         }
-        site.space.wait_until("each meets its fault", || Ok(site.proxy.fault_counts() == [1, 1, 1]));
+        site.namespace.wait_until("each meets its fault", || Ok(site.proxy.fault_counts() == [1, 1, 1]));
         for name in ["before", "during", "after"] {
-            let object = site.space.get(&format!("client/{name}")).unwrap();
+            let object = site.namespace.get(&format!("client/{name}")).unwrap();
             assert!(object["metadata"]["finalizers"].is_array(), "{name} has no finalizer");
             assert!(object["status"]["uniqueId"].is_null(), "{name} is recorded already");
         }
@@ -41,11 +41,11 @@ fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
     proxy.set_rules(Vec::new());
     world.operator.restart().unwrap();
     let name = world.kubectl.run(&["get", "partners", "-A", "-o", "jsonpath={.items[0].metadata.namespace}"]).unwrap();
-    let site = super::FaultSite { space: crate::world::TestNamespace::existing(&world, name), proxy };
+    let site = super::FaultSite { namespace: crate::world::TestNamespace::existing(&world, name), proxy };
     for name in ["before", "during", "after"] {
-        site.space.wait_until_ready(&format!("client/{name}"));
+        site.namespace.wait_until_ready(&format!("client/{name}"));
     }
-    let partner = site.space.wait_until_ready("partner/acme");
+    let partner = site.namespace.wait_until_ready("partner/acme");
     site.assert_each_once(&partner, 3);
     assert_eq!(world.tenancy.create_counts().unwrap().clients, 3);
 }
@@ -55,11 +55,11 @@ fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
 fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     let mut world = TestWorld::start("restarted", |_| {}).unwrap();
     let (name, partner, client) = {
-        let space = world.create_namespace("restarted");
-        space.apply_partner("acme", &json!({}));
-        space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
-        let ids = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-        (space.name.clone(), ids.0, ids.1)
+        let namespace = world.create_namespace("restarted");
+        namespace.apply_partner("acme", &json!({}));
+        namespace.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+        let ids = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+        (namespace.name.clone(), ids.0, ids.1)
     };
     let pid = world.operator.pid();
     world.control_plane.apiserver().kill().unwrap();
@@ -70,13 +70,15 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     let kubectl = world.kubectl.clone();
     let limit = Duration::from_mins(1);
     world.control_plane.apiserver().wait_until(limit, || kubectl.run(&["get", "--raw", "/readyz"]).is_ok()).unwrap();
-    let space = crate::world::TestNamespace::existing(&world, name);
-    space.wait_until("the drift is put right", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Berlin"));
-    space.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
-    space.apply_client("initech", &json!({}));
-    space.wait_until_ready("client/initech");
-    space.wait_until_ready("client/globex");
-    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Hamburg");
+    let namespace = crate::world::TestNamespace::existing(&world, name);
+    namespace.wait_until("the drift is put right", || {
+        Ok(namespace.read_client_tenant(&partner, &client)["city"] == "Berlin")
+    });
+    namespace.merge_patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
+    namespace.apply_client("initech", &json!({}));
+    namespace.wait_until_ready("client/initech");
+    namespace.wait_until_ready("client/globex");
+    assert_eq!(namespace.read_client_tenant(&partner, &client)["city"], "Hamburg");
     assert_eq!(world.operator.pid(), pid);
     assert_eq!(world.tenancy.create_counts().unwrap().clients, 2);
 }

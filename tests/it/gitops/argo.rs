@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{example_path, lua, shared_fixture};
-use crate::consoles::apart::{ARGO_CONFIG, strs};
+use crate::page_commands::external_commands::{ARGO_CONFIG, strs};
 use crate::world::TestNamespace;
 
 /// Returns the value of a key in the example's ConfigMap.
@@ -32,8 +32,8 @@ fn offered_actions(object: &Value) -> Vec<String> {
 }
 
 /// Runs an action as Argo CD does: its script, and its changes as a merge patch.
-fn run_action(space: &TestNamespace<'_>, object: &str, name: &str) {
-    let before = space.get(object).unwrap();
+fn run_action(namespace: &TestNamespace<'_>, object: &str, name: &str) {
+    let before = namespace.get(object).unwrap();
     assert!(
         offered_actions(&before).contains(&name.to_owned()),
         "{name} is not offered: {:?}",
@@ -43,34 +43,35 @@ fn run_action(space: &TestNamespace<'_>, object: &str, name: &str) {
     let action = definitions.iter().find(|definition| definition["name"] == name).unwrap();
     let patch = lua::merge_patch(&before, &lua::run_script(action["action.lua"].as_str().unwrap(), &before));
     assert!(patch.as_object().unwrap().keys().all(|key| ["metadata", "spec"].contains(&key.as_str())), "{patch}");
-    space.merge_patch(object, &patch);
+    namespace.merge_patch(object, &patch);
 }
 
 #[test]
 fn health_follows_the_conditions_of_each_situation() {
-    let stage = shared_fixture();
-    let space = stage.world.create_namespace("argo-health");
-    space.apply_client("early", &json!({}));
-    space.wait_until_not_ready("client/early", "PartnerNotFound");
-    let early = space.get("client/early").unwrap();
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({"tenantState": "Suspended"}));
-    space.apply_client("stalled", &json!({"details": {"timezone": "Mars/Olympus"}}));
-    space.apply_client("paused", &json!({"management": {"mode": "Paused"}}));
-    space.apply_client("drifts", &json!({"details": {"city": "Bonn"}, "management": {"drift": "Report"}}));
-    space.apply_client("asks", &json!({"management": {"approval": {"mode": "Manual"}}}));
-    let partner = space.wait_until_ready("partner/acme");
-    let drifts = space.client_path(&partner, &space.wait_until_ready("client/drifts"));
-    space.world.tenancy.change_tenant(&drifts, &json!({"city": "Bremen"})).unwrap();
-    space.wait_until_ready("client/early");
-    space.wait_until_ready("client/globex");
-    space.wait_until_not_ready("client/stalled", "InvalidValue");
+    let fixture = shared_fixture();
+    let namespace = fixture.world.create_namespace("argo-health");
+    namespace.apply_client("early", &json!({}));
+    namespace.wait_until_not_ready("client/early", "PartnerNotFound");
+    let early = namespace.get("client/early").unwrap();
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({"tenantState": "Suspended"}));
+    namespace.apply_client("stalled", &json!({"details": {"timezone": "Mars/Olympus"}}));
+    namespace.apply_client("paused", &json!({"management": {"mode": "Paused"}}));
+    namespace.apply_client("drifts", &json!({"details": {"city": "Bonn"}, "management": {"drift": "Report"}}));
+    namespace.apply_client("asks", &json!({"management": {"approval": {"mode": "Manual"}}}));
+    let partner = namespace.wait_until_ready("partner/acme");
+    let drifts = namespace.client_path(&partner, &namespace.wait_until_ready("client/drifts"));
+    namespace.world.tenancy.change_tenant(&drifts, &json!({"city": "Bremen"})).unwrap();
+    namespace.wait_until_ready("client/early");
+    namespace.wait_until_ready("client/globex");
+    namespace.wait_until_not_ready("client/stalled", "InvalidValue");
     for (object, kind) in [("client/paused", "Paused"), ("client/asks", "AwaitingApproval")] {
-        space.wait_until(kind, || Ok(space.condition(object, kind).is_some_and(|(status, ..)| status == "True")));
+        namespace
+            .wait_until(kind, || Ok(namespace.condition(object, kind).is_some_and(|(status, ..)| status == "True")));
     }
-    let differs = || Ok(space.condition("client/drifts", "InSync").is_some_and(|(status, ..)| status == "False"));
-    space.wait_until("the drift is reported", differs);
-    let get = |object: &str| space.get(object).unwrap();
+    let differs = || Ok(namespace.condition("client/drifts", "InSync").is_some_and(|(status, ..)| status == "False"));
+    namespace.wait_until("the drift is reported", differs);
+    let get = |object: &str| namespace.get(object).unwrap();
     let mut unseen = get("client/early");
     unseen["metadata"]["generation"] = json!(unseen["metadata"]["generation"].as_i64().unwrap() + 1);
     let mut new = unseen.clone();
@@ -95,32 +96,32 @@ fn health_follows_the_conditions_of_each_situation() {
 
 #[test]
 fn actions_do_what_they_say() {
-    let stage = shared_fixture();
-    let space = stage.world.create_namespace("argo-actions");
-    space.apply_partner("acme", &json!({"security": {"passwordPolicy": {"pciDSS": {}}}}));
-    space.apply_client("globex", &json!({"deletion": {"policy": "Terminate"}}));
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    let on_platform = || space.read_client_tenant(&partner, &client)["status"].clone();
-    assert_eq!(offered_actions(&space.get("client/globex").unwrap()), ["reconcile", "suspend"]);
+    let fixture = shared_fixture();
+    let namespace = fixture.world.create_namespace("argo-actions");
+    namespace.apply_partner("acme", &json!({"security": {"passwordPolicy": {"pciDSS": {}}}}));
+    namespace.apply_client("globex", &json!({"deletion": {"policy": "Terminate"}}));
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    let on_platform = || namespace.read_client_tenant(&partner, &client)["status"].clone();
+    assert_eq!(offered_actions(&namespace.get("client/globex").unwrap()), ["reconcile", "suspend"]);
 
-    run_action(&space, "partner/acme", "reconcile");
-    space.wait_until("it is acknowledged", || {
-        let found = space.get("partner/acme").unwrap();
+    run_action(&namespace, "partner/acme", "reconcile");
+    namespace.wait_until("it is acknowledged", || {
+        let found = namespace.get("partner/acme").unwrap();
         let asked = &found["metadata"]["annotations"]["tenantry.dev/reconcile-requested-at"];
         Ok(asked.is_string() && found["status"]["lastHandledReconcileAt"] == *asked)
     });
-    run_action(&space, "client/globex", "suspend");
-    space.wait_until("it is suspended", || Ok(on_platform() == "SUSPENDED"));
-    assert_eq!(offered_actions(&space.get("client/globex").unwrap()), ["activate", "reconcile"]);
-    run_action(&space, "client/globex", "activate");
-    space.wait_until("it is active", || Ok(on_platform() == "ACTIVE"));
+    run_action(&namespace, "client/globex", "suspend");
+    namespace.wait_until("it is suspended", || Ok(on_platform() == "SUSPENDED"));
+    assert_eq!(offered_actions(&namespace.get("client/globex").unwrap()), ["activate", "reconcile"]);
+    run_action(&namespace, "client/globex", "activate");
+    namespace.wait_until("it is active", || Ok(on_platform() == "ACTIVE"));
 
-    space.merge_patch("client/globex", &space.offered_confirmation("client/globex", 3600));
-    assert!(offered_actions(&space.get("client/globex").unwrap()).contains(&"cancel-termination".to_owned()));
-    space.delete("client/globex");
-    space.wait_until("it is suspended for its end", || Ok(on_platform() == "SUSPENDED"));
-    run_action(&space, "client/globex", "cancel-termination");
-    space.wait_until_gone("client/globex");
+    namespace.merge_patch("client/globex", &namespace.offered_confirmation("client/globex", 3600));
+    assert!(offered_actions(&namespace.get("client/globex").unwrap()).contains(&"cancel-termination".to_owned()));
+    namespace.delete("client/globex");
+    namespace.wait_until("it is suspended for its end", || Ok(on_platform() == "SUSPENDED"));
+    run_action(&namespace, "client/globex", "cancel-termination");
+    namespace.wait_until_gone("client/globex");
     assert_eq!(on_platform(), "ACTIVE");
 }
 

@@ -59,7 +59,7 @@ impl FluxController {
     /// Creates a repository with the tenants of the examples. The namespace does not follow it yet.
     pub(crate) fn repository<'a>(&'a self, space: &'a TestNamespace<'a>) -> GitRepository<'a> {
         let folder = self.folder.join(&space.name);
-        let repository = GitRepository { flux: self, space, folder, push_count: Cell::default() };
+        let repository = GitRepository { flux: self, namespace: space, folder, push_count: Cell::default() };
         fs::create_dir_all(repository.file_path("")).unwrap();
         for entry in fs::read_dir(example_path("tenants")).unwrap() {
             repository.restore_file(entry.unwrap().file_name().to_str().unwrap());
@@ -71,7 +71,7 @@ impl FluxController {
 /// A repository that one namespace follows.
 pub(crate) struct GitRepository<'a> {
     flux: &'a FluxController,
-    space: &'a TestNamespace<'a>,
+    namespace: &'a TestNamespace<'a>,
     folder: PathBuf,
     push_count: Cell<u32>,
 }
@@ -84,9 +84,9 @@ impl GitRepository<'_> {
     /// Returns a file of the examples with this namespace, and with tenant names that no other test uses.
     fn adapted_example(&self, path: &str) -> String {
         let text = fs::read_to_string(example_path(path)).unwrap();
-        let text = text.replace("namespace: acme", &format!("namespace: {}", self.space.name));
-        let text = text.replace("Acme Managed Services", &self.space.tenant_name("acme"));
-        text.replace("Globex GmbH", &self.space.tenant_name("globex"))
+        let text = text.replace("namespace: acme", &format!("namespace: {}", self.namespace.name));
+        let text = text.replace("Acme Managed Services", &self.namespace.tenant_name("acme"));
+        text.replace("Globex GmbH", &self.namespace.tenant_name("globex"))
     }
 
     /// Restores a file to its state in the examples.
@@ -115,7 +115,7 @@ impl GitRepository<'_> {
             if object["kind"] == "Kustomization" {
                 merge_json(&mut object, &json!({"spec": {"interval": "2s", "retryInterval": "1s"}}));
             }
-            self.space.apply(&object);
+            self.namespace.apply(&object);
         }
     }
 
@@ -137,7 +137,7 @@ impl GitRepository<'_> {
             Sha256::digest(fs::read(&archive).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
         let revision = format!("main@sha1:{number:040x}");
         let now = "2026-01-01T00:00:00Z";
-        let path = format!("{}/{name}", self.space.name);
+        let path = format!("{}/{name}", self.namespace.name);
         let stored = json!({"status": {
             "observedGeneration": 1,
             "artifact": {
@@ -148,7 +148,7 @@ impl GitRepository<'_> {
                 "type": "Ready", "status": "True", "reason": "Succeeded", "message": "stored", "lastTransitionTime": now,
             }],
         }});
-        self.space.kubectl(&[
+        self.namespace.kubectl(&[
             "patch",
             "gitrepository/tenants",
             "--subresource=status",
@@ -199,14 +199,14 @@ impl GitRepository<'_> {
     /// Requests another try now, as `flux reconcile` does.
     pub(crate) fn request_reconcile(&self) {
         let asked = format!("reconcile.fluxcd.io/requestedAt={}", self.push_count.get());
-        self.space.kubectl(&["annotate", "kustomization/tenants", "--overwrite", &asked]);
+        self.namespace.kubectl(&["annotate", "kustomization/tenants", "--overwrite", &asked]);
     }
 
     /// Waits for a state of the Kustomization's status and its condition Ready. Returns that condition.
     fn wait_for_status(&self, what: &str, is_so: impl Fn(&Value, &Value) -> bool) -> Value {
         let mut ready = Value::Null;
-        self.space.wait_until(what, || {
-            let found = self.space.get("kustomizations.kustomize.toolkit.fluxcd.io/tenants").unwrap_or_default();
+        self.namespace.wait_until(what, || {
+            let found = self.namespace.get("kustomizations.kustomize.toolkit.fluxcd.io/tenants").unwrap_or_default();
             let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
             ready = conditions.into_iter().find(|one| one["type"] == "Ready").unwrap_or_default();
             if is_so(&found["status"], &ready) { Ok(true) } else { Err(ready.to_string().into()) }
@@ -219,7 +219,7 @@ impl Drop for GitRepository<'_> {
     /// Removes the Kustomization, so that Flux does not apply it every two seconds while other tests run.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.space.kubectl(&["delete", "kustomization", "tenants", "--wait=false"]);
+            self.namespace.kubectl(&["delete", "kustomization", "tenants", "--wait=false"]);
         }
     }
 }

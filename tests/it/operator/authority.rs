@@ -8,73 +8,73 @@ use crate::world::{TestNamespace, TestWorld, merge_json};
 
 /// A ServiceAccount with a Role on Clients of its own namespace.
 struct ForeignServiceAccount<'a> {
-    space: TestNamespace<'a>,
+    namespace: TestNamespace<'a>,
     user: String,
 }
 
 impl ForeignServiceAccount<'_> {
     fn in_new_namespace(prefix: &str) -> ForeignServiceAccount<'static> {
-        let space = TestWorld::shared_world().create_namespace(prefix);
+        let namespace = TestWorld::shared_world().create_namespace(prefix);
         let name = "thief";
         let meta = json!({"name": name});
         let rule = json!({"apiGroups": ["tenantry.dev"], "resources": ["clients"], "verbs": ["get", "create", "patch", "update", "delete"]});
-        space.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}));
+        namespace.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}));
         let rbac = "rbac.authorization.k8s.io/v1";
-        space.apply(&json!({"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": [rule]}));
-        space.apply(&json!({
+        namespace.apply(&json!({"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": [rule]}));
+        namespace.apply(&json!({
             "apiVersion": rbac, "kind": "RoleBinding", "metadata": meta,
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": space.name}],
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace.name}],
         }));
-        let user = format!("system:serviceaccount:{}:{name}", space.name);
-        ForeignServiceAccount { space, user }
+        let user = format!("system:serviceaccount:{}:{name}", namespace.name);
+        ForeignServiceAccount { namespace, user }
     }
 
     fn run(&self, namespace: &str, args: &[&str], input: &str) -> Result<String, String> {
         let whole: Vec<&str> = ["--as", &self.user, "-n", namespace].into_iter().chain(args.iter().copied()).collect();
-        let kubectl = &self.space.world.kubectl;
+        let kubectl = &self.namespace.world.kubectl;
         let said = if input.is_empty() { kubectl.run(&whole) } else { kubectl.run_with(&whole, input) };
         said.map_err(|error| error.to_string())
     }
 
     /// Creates a Client as this account.
     fn client(&self, name: &str, spec: &Value) {
-        let mut whole = json!({"details": {"name": self.space.tenant_name(name)}});
+        let mut whole = json!({"details": {"name": self.namespace.tenant_name(name)}});
         merge_json(&mut whole, spec);
         let object = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name}, "spec": whole,
         });
-        self.run(&self.space.name, &["create", "-f", "-"], &object.to_string()).unwrap();
+        self.run(&self.namespace.name, &["create", "-f", "-"], &object.to_string()).unwrap();
     }
 
     fn patch(&self, name: &str, spec: &Value) {
         let patch = json!({"spec": spec}).to_string();
-        self.run(&self.space.name, &["patch", "client", name, "--type=merge", "-p", &patch], "").unwrap();
+        self.run(&self.namespace.name, &["patch", "client", name, "--type=merge", "-p", &patch], "").unwrap();
     }
 
     /// Waits until the operator has evaluated the current generation of the Client. Returns the message of Ready.
     fn wait_until_refused(&self, name: &str, reason: &str) -> String {
         let object = format!("client/{name}");
-        self.space.wait_until(&format!("{object} is refused as it is now"), || {
-            let found = self.space.get(&object).unwrap_or_default();
+        self.namespace.wait_until(&format!("{object} is refused as it is now"), || {
+            let found = self.namespace.get(&object).unwrap_or_default();
             Ok(found["status"]["observedGeneration"] == found["metadata"]["generation"])
         });
-        self.space.wait_until_not_ready(&object, reason)
+        self.namespace.wait_until_not_ready(&object, reason)
     }
 }
 
 /// Creates a Partner that accepts Clients from every namespace, in a new namespace.
 fn open_partner(prefix: &str, spec: &Value) -> (TestNamespace<'static>, String) {
-    let space = TestWorld::shared_world().create_namespace(prefix);
+    let namespace = TestWorld::shared_world().create_namespace(prefix);
     let mut whole = json!({"clients": {"allowedNamespaces": {"from": "All"}}});
     merge_json(&mut whole, spec);
-    space.apply_partner("acme", &whole);
-    let id = space.wait_until_ready("partner/acme");
-    (space, id)
+    namespace.apply_partner("acme", &whole);
+    let id = namespace.wait_until_ready("partner/acme");
+    (namespace, id)
 }
 
-fn partner_ref(space: &TestNamespace<'_>) -> Value {
-    json!({"partnerRef": {"name": "acme", "namespace": space.name}})
+fn partner_ref(namespace: &TestNamespace<'_>) -> Value {
+    json!({"partnerRef": {"name": "acme", "namespace": namespace.name}})
 }
 
 fn merge_spec(mut spec: Value, more: &Value) -> Value {
@@ -106,9 +106,9 @@ fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour
     let owner = TestWorld::shared_world().create_namespace("neighbour");
     owner.apply_client("globex", &merge_spec(partner_ref(&home), &json!({"details": {"city": "Berlin"}})));
     let id = owner.wait_until_ready("client/globex");
-    let thief = ForeignServiceAccount::in_new_namespace("stranger");
-    assert!(thief.run(&owner.name, &["get", "client", "globex"], "").unwrap_err().contains("forbidden"));
-    assert!(thief.run(&thief.space.name, &["get", "secrets"], "").unwrap_err().contains("forbidden"));
+    let stranger = ForeignServiceAccount::in_new_namespace("stranger");
+    assert!(stranger.run(&owner.name, &["get", "client", "globex"], "").unwrap_err().contains("forbidden"));
+    assert!(stranger.run(&stranger.namespace.name, &["get", "secrets"], "").unwrap_err().contains("forbidden"));
     let before = owner.read_client_tenant(&partner, &id);
     let uid = owner.get("client/globex").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
     let status = owner.get("client/globex").unwrap()["status"].clone();
@@ -117,8 +117,8 @@ fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour
         "tenantState": "Suspended", "details": {"name": "Stolen"},
         "security": {"access": {"allowedIPs": ["203.0.113.66"]}},
     });
-    thief.client("mine", &merge_spec(merge_spec(partner_ref(&home), &stolen), &adoption_spec(&id)));
-    let message = thief.wait_until_refused("mine", "OwnedElsewhere");
+    stranger.client("mine", &merge_spec(merge_spec(partner_ref(&home), &stolen), &adoption_spec(&id)));
+    let message = stranger.wait_until_refused("mine", "OwnedElsewhere");
     assert!(message.contains(&id) && message.contains("its owner must set `handOver:"), "{message}");
     let cluster = before["managedBy"]["cluster"].as_str().unwrap();
     for secret in [uid.as_str(), owner.name.as_str(), "globex", cluster] {
@@ -127,11 +127,11 @@ fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour
     // `takeFrom` is wrong in each form: without the UID, with a correctly guessed UID, and with another cluster.
     let place = format!("{cluster}/Client/{}/globex", owner.name);
     for from in [place.clone(), format!("{place}/{uid}"), format!("elsewhere/Client/{}/globex", owner.name)] {
-        thief.patch("mine", &json!({"adoption": {"takeFrom": from}}));
-        thief.wait_until_refused("mine", "OwnedElsewhere");
+        stranger.patch("mine", &json!({"adoption": {"takeFrom": from}}));
+        stranger.wait_until_refused("mine", "OwnedElsewhere");
     }
-    thief.patch("mine", &json!({"adoption": {"policy": "IfIdentical"}}));
-    thief.wait_until_refused("mine", "OwnedElsewhere");
+    stranger.patch("mine", &json!({"adoption": {"policy": "IfIdentical"}}));
+    stranger.wait_until_refused("mine", "OwnedElsewhere");
 
     assert_eq!(owner.read_client_tenant(&partner, &id), before, "something was written to the neighbour's tenant");
     assert_eq!(owner.wait_until_ready("client/globex"), id);
@@ -251,10 +251,10 @@ fn a_tenant_whose_owner_is_gone_is_taken_by_its_id() {
 }
 
 /// Returns the data of a Secret with a partner's own credential.
-fn partner_credential(space: &TestNamespace<'_>, partner: &str) -> Value {
-    let answer = space.world.tenancy.call("POST", &format!("{partner}/credentials"), None).unwrap();
+fn partner_credential(namespace: &TestNamespace<'_>, partner: &str) -> Value {
+    let answer = namespace.world.tenancy.call("POST", &format!("{partner}/credentials"), None).unwrap();
     let made = answer.json().unwrap();
-    let url = space.credential()["url"].clone();
+    let url = namespace.credential()["url"].clone();
     json!({"url": url, "tenantId": partner, "clientId": made["clientId"], "clientSecret": made["clientSecret"]})
 }
 
@@ -265,37 +265,38 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
     let locks = json!({"defaults": {"country": "Germany"}, "locked": ["country"]});
     home.apply_partner("acme", &json!({"packages": [], "clients": locks}));
     let id = home.wait_until_ready("partner/acme");
-    let thief = ForeignServiceAccount::in_new_namespace("bypass");
+    let stranger = ForeignServiceAccount::in_new_namespace("bypass");
     let by_id =
         |more: &Value| merge_spec(json!({"partnerUniqueId": id, "connectionSecretRef": {"name": "platform"}}), more);
     // The provider's connection is in the namespace for another purpose.
-    thief.client("provider", &by_id(&json!({})));
-    let message = thief.wait_until_refused("provider", "ConnectionMismatch");
+    stranger.client("provider", &by_id(&json!({})));
+    let message = stranger.wait_until_refused("provider", "ConnectionMismatch");
     assert!(message.contains(&id) && message.contains("credential of"), "{message}");
     assert_eq!(count_clients(&home.world.tenancy, &id), 0);
 
     // With the right connection, the Partner object still decides which Clients it accepts. The message does not name
     // it.
-    thief.space.apply_secret("own", &partner_credential(&home, &id));
+    stranger.namespace.apply_secret("own", &partner_credential(&home, &id));
     let own = |more: &Value| merge_spec(by_id(&json!({"connectionSecretRef": {"name": "own"}})), more);
-    thief.client("guest", &own(&json!({})));
-    let message = thief.wait_until_refused("guest", "NamespaceNotAllowed");
+    stranger.client("guest", &own(&json!({})));
+    let message = stranger.wait_until_refused("guest", "NamespaceNotAllowed");
     assert!(message.contains(&id) && !message.contains(&home.name) && !message.contains("acme"), "{message}");
     assert_eq!(count_clients(&home.world.tenancy, &id), 0);
 
-    thief.run(&thief.space.name, &["delete", "client", "guest"], "").unwrap();
-    let expressions = json!([{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [thief.space.name]}]);
+    stranger.run(&stranger.namespace.name, &["delete", "client", "guest"], "").unwrap();
+    let expressions =
+        json!([{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [stranger.namespace.name]}]);
     let allowed = json!({"from": "Selector", "selector": {"matchExpressions": expressions}});
     home.merge_patch("partner/acme", &json!({"spec": {"clients": {"allowedNamespaces": allowed}}}));
     home.wait_until_ready("partner/acme");
-    thief.client("france", &own(&json!({"details": {"country": "France"}})));
-    thief.wait_until_refused("france", "PolicyViolation");
-    thief.client("greedy", &own(&json!({"packages": ["RemediationAndAutomation"]})));
-    thief.wait_until_refused("greedy", "PackageNotAvailable");
+    stranger.client("france", &own(&json!({"details": {"country": "France"}})));
+    stranger.wait_until_refused("france", "PolicyViolation");
+    stranger.client("greedy", &own(&json!({"packages": ["RemediationAndAutomation"]})));
+    stranger.wait_until_refused("greedy", "PackageNotAvailable");
     assert_eq!(count_clients(&home.world.tenancy, &id), 0);
     // A Client that satisfies all rules is created with the Partner's defaults.
-    thief.client("fits", &own(&json!({})));
-    let client = thief.space.wait_until_ready("client/fits");
+    stranger.client("fits", &own(&json!({})));
+    let client = stranger.namespace.wait_until_ready("client/fits");
     assert_eq!(home.read_client_tenant(&id, &client)["country"], "Germany");
 }
 
@@ -303,27 +304,27 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
 #[test]
 fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
     let (home, partner) = open_partner("landlord", &json!({}));
-    let thief = ForeignServiceAccount::in_new_namespace("lender");
+    let stranger = ForeignServiceAccount::in_new_namespace("lender");
     let own = |secret: &str| merge_spec(partner_ref(&home), &json!({"connectionSecretRef": {"name": secret}}));
     // The provider's connection has far more permissions than the Partner's own.
-    thief.client("globex", &own("platform"));
-    let message = thief.wait_until_refused("globex", "ConnectionMismatch");
+    stranger.client("globex", &own("platform"));
+    let message = stranger.wait_until_refused("globex", "ConnectionMismatch");
     assert!(message.contains(&partner) && message.contains("or remove `connectionSecretRef`"), "{message}");
     assert_eq!(count_clients(&home.world.tenancy, &partner), 0);
 
-    thief.space.apply_secret("own", &partner_credential(&home, &partner));
-    thief.patch("globex", &json!({"connectionSecretRef": {"name": "own"}}));
-    let id = thief.space.wait_until_ready("client/globex");
+    stranger.namespace.apply_secret("own", &partner_credential(&home, &partner));
+    stranger.patch("globex", &json!({"connectionSecretRef": {"name": "own"}}));
+    let id = stranger.namespace.wait_until_ready("client/globex");
     assert_eq!(count_clients(&home.world.tenancy, &partner), 1);
     // A Client that was created with the Partner's connection switches to its own, and keeps its tenant.
-    thief.client("initech", &partner_ref(&home));
-    let other = thief.space.wait_until_ready("client/initech");
-    thief.patch("initech", &json!({"connectionSecretRef": {"name": "platform"}}));
-    thief.wait_until_refused("initech", "ConnectionMismatch");
-    thief.patch("initech", &json!({"connectionSecretRef": {"name": "own"}, "details": {"city": "Bonn"}}));
-    assert_eq!(thief.space.wait_until_ready("client/initech"), other);
+    stranger.client("initech", &partner_ref(&home));
+    let other = stranger.namespace.wait_until_ready("client/initech");
+    stranger.patch("initech", &json!({"connectionSecretRef": {"name": "platform"}}));
+    stranger.wait_until_refused("initech", "ConnectionMismatch");
+    stranger.patch("initech", &json!({"connectionSecretRef": {"name": "own"}, "details": {"city": "Bonn"}}));
+    assert_eq!(stranger.namespace.wait_until_ready("client/initech"), other);
     assert_eq!(home.read_client_tenant(&partner, &other)["city"], "Bonn");
-    assert_eq!(thief.space.wait_until_ready("client/globex"), id);
+    assert_eq!(stranger.namespace.wait_until_ready("client/globex"), id);
     assert_eq!(count_clients(&home.world.tenancy, &partner), 2);
 }
 
@@ -342,11 +343,11 @@ fn a_stranger_who_only_observes_is_shown_nothing_of_a_neighbour_s_tenant() {
         )
     };
     let guess = json!({"details": {"city": "Bonn"}, "security": {"access": {"allowedIPs": ["203.0.113.66"]}}});
-    let thief = ForeignServiceAccount::in_new_namespace("spy");
-    thief.client("mine", &observes(&guess));
-    let message = thief.wait_until_refused("mine", "OwnedElsewhere");
+    let stranger = ForeignServiceAccount::in_new_namespace("spy");
+    stranger.client("mine", &observes(&guess));
+    let message = stranger.wait_until_refused("mine", "OwnedElsewhere");
     assert!(message.contains("another namespace") && !message.contains(&owner.name), "{message}");
-    let status = thief.space.get("client/mine").unwrap()["status"].to_string();
+    let status = stranger.namespace.get("client/mine").unwrap()["status"].to_string();
     for secret in ["Berlin", "198.51.100.7", "drift"] {
         assert!(!status.contains(secret), "`{secret}` in {status}");
     }
@@ -357,14 +358,16 @@ fn a_stranger_who_only_observes_is_shown_nothing_of_a_neighbour_s_tenant() {
     // A tenant without an owner in this cluster may be observed before it is adopted.
     owner.delete("client/globex");
     owner.wait_until_gone("client/globex");
-    thief.run(&thief.space.name, &["annotate", "client/mine", "tenantry.dev/reconcile-requested-at=now"], "").unwrap();
-    thief.space.wait_until_ready("client/mine");
-    assert!(thief.space.get("client/mine").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
+    stranger
+        .run(&stranger.namespace.name, &["annotate", "client/mine", "tenantry.dev/reconcile-requested-at=now"], "")
+        .unwrap();
+    stranger.namespace.wait_until_ready("client/mine");
+    assert!(stranger.namespace.get("client/mine").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
     // Once it has an owner again, the shown difference is removed.
     owner.apply_client("heir", &merge_spec(merge_spec(partner_ref(&home), &settings), &adoption_spec(&id)));
     owner.wait_until_ready("client/heir");
-    thief.patch("mine", &json!({"details": {"city": "Kiel"}}));
-    thief.wait_until_refused("mine", "OwnedElsewhere");
-    let status = thief.space.get("client/mine").unwrap()["status"].to_string();
+    stranger.patch("mine", &json!({"details": {"city": "Kiel"}}));
+    stranger.wait_until_refused("mine", "OwnedElsewhere");
+    let status = stranger.namespace.get("client/mine").unwrap()["status"].to_string();
     assert!(!status.contains("Berlin") && !status.contains("198.51.100.7"), "{status}");
 }

@@ -8,13 +8,13 @@ use crate::world::{TestNamespace, TestWorld};
 const IMAGE: &str = "iVBORw0KGgo=";
 
 fn assert_partner_refused(prefix: &str, spec: &Value, reason: &str, words: &[&str]) -> TestNamespace<'static> {
-    let space = TestWorld::shared_world().create_namespace(prefix);
-    space.apply_partner("acme", spec);
-    let message = space.wait_until_not_ready("partner/acme", reason);
+    let namespace = TestWorld::shared_world().create_namespace(prefix);
+    namespace.apply_partner("acme", spec);
+    let message = namespace.wait_until_not_ready("partner/acme", reason);
     for word in words {
         assert!(message.contains(word), "`{message}` does not say `{word}`");
     }
-    space
+    namespace
 }
 
 #[test]
@@ -29,25 +29,25 @@ fn a_secret_that_is_not_there_heals_when_it_comes() {
 
 #[test]
 fn a_secret_without_a_key_names_the_key() {
-    let space = TestWorld::shared_world().create_namespace("nokey");
-    let mut data = space.credential();
+    let namespace = TestWorld::shared_world().create_namespace("nokey");
+    let mut data = namespace.credential();
     data.as_object_mut().unwrap().remove("tenantId");
-    space.apply_secret("half", &data);
-    space.apply_partner("acme", &json!({"connectionSecretRef": {"name": "half"}}));
-    assert!(space.wait_until_not_ready("partner/acme", "CredentialsUnavailable").contains("`tenantId`"));
-    space.apply_secret("half", &space.credential());
-    space.wait_until_ready("partner/acme");
+    namespace.apply_secret("half", &data);
+    namespace.apply_partner("acme", &json!({"connectionSecretRef": {"name": "half"}}));
+    assert!(namespace.wait_until_not_ready("partner/acme", "CredentialsUnavailable").contains("`tenantId`"));
+    namespace.apply_secret("half", &namespace.credential());
+    namespace.wait_until_ready("partner/acme");
 }
 
 /// shows: security/credential/platform-credential
 #[test]
 fn a_host_that_is_not_allowed_is_never_talked_to() {
-    let space = TestWorld::shared_world().create_namespace("host");
-    let mut data = space.credential();
+    let test_namespace = TestWorld::shared_world().create_namespace("host");
+    let mut data = test_namespace.credential();
     data["url"] = json!("https://metadata.internal.example");
-    space.apply_secret("evil", &data);
-    space.apply_partner("acme", &json!({"connectionSecretRef": {"name": "evil"}}));
-    let message = space.wait_until_not_ready("partner/acme", "HostNotAllowed");
+    test_namespace.apply_secret("evil", &data);
+    test_namespace.apply_partner("acme", &json!({"connectionSecretRef": {"name": "evil"}}));
+    let message = test_namespace.wait_until_not_ready("partner/acme", "HostNotAllowed");
     assert!(message.contains("metadata.internal.example") && message.contains("--platform-hosts"), "{message}");
 }
 
@@ -88,7 +88,7 @@ fn a_misspelt_country_is_named_as_in_the_spec_with_the_one_that_was_meant() {
     let words = ["`spec.details.country`", "`Germny`", "did you mean `Germany`?"];
     let space = assert_partner_refused("germny", &spec, "InvalidValue", &words);
     assert!(!space.wait_until_not_ready("partner/acme", "InvalidValue").contains("/api/"), "no route of the platform");
-    let desk = crate::cli::PluginFolder::on_cluster_of(&space);
+    let desk = crate::cli::PluginRunner::on_cluster_of(&space);
     let ran = desk.run(&["plan", "-n", &space.name, "partner/acme"]);
     for word in words {
         assert!(ran.out.contains(word), "`{word}` is not in {ran:?}");

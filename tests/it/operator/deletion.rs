@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use crate::world::{TestNamespace, TestWorld};
 
 fn create_partner_and_client(prefix: &str, deletion: &Value) -> (TestNamespace<'static>, String, String) {
-    let space = TestWorld::shared_world().create_namespace(prefix);
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({"deletion": deletion}));
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    (space, partner, client)
+    let namespace = TestWorld::shared_world().create_namespace(prefix);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({"deletion": deletion}));
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    (namespace, partner, client)
 }
 
-fn tenant_state(space: &TestNamespace<'_>, partner: &str, client: &str) -> Value {
-    space.read_client_tenant(partner, client)["status"].clone()
+fn tenant_state(namespace: &TestNamespace<'_>, partner: &str, client: &str) -> Value {
+    namespace.read_client_tenant(partner, client)["status"].clone()
 }
 
 /// Returns whether a client is a tombstone. Only a search for inactive tenants returns tombstones.
-fn is_tombstone(space: &TestNamespace<'_>, partner: &str, client: &str) -> bool {
+fn is_tombstone(namespace: &TestNamespace<'_>, partner: &str, client: &str) -> bool {
     let path = format!("{partner}/clients");
-    let dead = space.world.tenancy.list_tenants(&path, false).unwrap();
+    let dead = namespace.world.tenancy.list_tenants(&path, false).unwrap();
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")
 }
 
@@ -139,6 +139,6 @@ fn a_tenant_that_has_gone_from_the_platform_is_never_created_again() {
     assert!(space.wait_until_not_ready("client/globex", "TenantMissing").contains(&client));
     space.delete("client/globex");
     space.wait_until_gone("client/globex");
-    let living = space.world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
-    assert!(living.is_empty(), "{living:?}");
+    let active_clients = space.world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
+    assert!(active_clients.is_empty(), "{active_clients:?}");
 }

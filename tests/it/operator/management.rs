@@ -6,19 +6,19 @@ use crate::world::{TestNamespace, TestWorld};
 
 /// Creates a Partner that is Ready and a tenant under it that no object declares.
 fn partner_with_undeclared_tenant(prefix: &str, tenant: &Value) -> (TestNamespace<'static>, String, String) {
-    let space = TestWorld::shared_world().create_namespace(prefix);
-    space.apply_partner("acme", &json!({}));
-    let partner = space.wait_until_ready("partner/acme");
-    let mut body = json!({"name": space.tenant_name("globex"), "city": "Bonn"});
+    let namespace = TestWorld::shared_world().create_namespace(prefix);
+    namespace.apply_partner("acme", &json!({}));
+    let partner = namespace.wait_until_ready("partner/acme");
+    let mut body = json!({"name": namespace.tenant_name("globex"), "city": "Bonn"});
     crate::world::merge_json(&mut body, tenant);
-    space.world.tenancy.change_tenant(&format!("{partner}/clients"), &body).unwrap();
-    let living = space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap();
-    let id = living[0]["uniqueId"].as_str().unwrap().to_owned();
-    (space, partner, id)
+    namespace.world.tenancy.change_tenant(&format!("{partner}/clients"), &body).unwrap();
+    let active_clients = namespace.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap();
+    let id = active_clients[0]["uniqueId"].as_str().unwrap().to_owned();
+    (namespace, partner, id)
 }
 
-fn count_clients(space: &TestNamespace<'_>, partner: &str) -> usize {
-    space.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().len()
+fn count_clients(namespace: &TestNamespace<'_>, partner: &str) -> usize {
+    namespace.world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().len()
 }
 
 #[test]
@@ -45,25 +45,25 @@ fn a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs() {
 
 #[test]
 fn a_name_of_another_object_of_the_namespace_says_whose_it_is_and_how_the_tenant_moves() {
-    let space = TestWorld::shared_world().create_namespace("twins");
-    space.apply_partner("acme", &json!({}));
-    space.wait_until_ready("partner/acme");
-    space.apply_client("globex", &json!({}));
-    let id = space.wait_until_ready("client/globex");
-    let name = space.tenant_name("globex");
-    space.apply_client("twin", &json!({"details": {"name": name}}));
-    let message = space.wait_until_not_ready("client/twin", "NameTaken");
+    let namespace = TestWorld::shared_world().create_namespace("twins");
+    namespace.apply_partner("acme", &json!({}));
+    namespace.wait_until_ready("partner/acme");
+    namespace.apply_client("globex", &json!({}));
+    let id = namespace.wait_until_ready("client/globex");
+    let name = namespace.tenant_name("globex");
+    namespace.apply_client("twin", &json!({"details": {"name": name}}));
+    let message = namespace.wait_until_not_ready("client/twin", "NameTaken");
     for word in [
         format!("tenant `{id}`"),
-        format!("belongs to Client `{}/globex`", space.name),
+        format!("belongs to Client `{}/globex`", namespace.name),
         "`handOver: {name: twin}`".to_owned(),
     ] {
         assert!(message.contains(&word), "`{message}` does not say `{word}`");
     }
     // The remedy in the message works.
-    space.merge_patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
-    space.merge_patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
-    assert_eq!(space.wait_until_ready("client/twin"), id);
+    namespace.merge_patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
+    namespace.merge_patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
+    assert_eq!(namespace.wait_until_ready("client/twin"), id);
 }
 
 #[test]
@@ -124,104 +124,105 @@ fn observe_writes_nothing_anywhere_and_promotion_runs_adoption() {
 
 #[test]
 fn paused_does_nothing_and_goes_on_where_it_was() {
-    let space = TestWorld::shared_world().create_namespace("paused");
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    space.merge_patch(
+    let namespace = TestWorld::shared_world().create_namespace("paused");
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    namespace.merge_patch(
         "client/globex",
         &json!({"spec": {"management": {"mode": "Paused"}, "details": {"city": "Bonn"}}}),
     );
-    space.wait_until("it says so", || {
-        Ok(space.condition("client/globex", "Paused").is_some_and(|(status, ..)| status == "True"))
+    namespace.wait_until("it says so", || {
+        Ok(namespace.condition("client/globex", "Paused").is_some_and(|(status, ..)| status == "True"))
     });
-    assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True", "Ready keeps its value");
+    assert_eq!(namespace.condition("client/globex", "Ready").unwrap().0, "True", "Ready keeps its value");
     std::thread::sleep(std::time::Duration::from_millis(2500));
-    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Berlin");
-    space.merge_patch("client/globex", &json!({"spec": {"management": {"mode": "Manage"}}}));
-    space.wait_until("the edit is there", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Bonn"));
-    space.wait_until_ready("client/globex");
-    assert_eq!(space.condition("client/globex", "Paused"), None);
+    assert_eq!(namespace.read_client_tenant(&partner, &client)["city"], "Berlin");
+    namespace.merge_patch("client/globex", &json!({"spec": {"management": {"mode": "Manage"}}}));
+    namespace.wait_until("the edit is there", || Ok(namespace.read_client_tenant(&partner, &client)["city"] == "Bonn"));
+    namespace.wait_until_ready("client/globex");
+    assert_eq!(namespace.condition("client/globex", "Paused"), None);
 }
 
 #[test]
 fn reported_drift_is_shown_and_left_while_an_edit_is_written() {
-    let space = TestWorld::shared_world().create_namespace("report");
-    space.apply_partner("acme", &json!({}));
+    let namespace = TestWorld::shared_world().create_namespace("report");
+    namespace.apply_partner("acme", &json!({}));
     let spec = json!({"details": {"city": "Berlin", "state": "Berlin"}, "management": {"drift": "Report"}});
-    space.apply_client("globex", &spec);
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    space.world.tenancy.change_tenant(&space.client_path(&partner, &client), &json!({"city": "Bonn"})).unwrap();
-    space.wait_until("it is shown", || {
-        Ok(space.get("client/globex").unwrap()["status"]["drift"][0]["observed"] == "\"Bonn\"")
+    namespace.apply_client("globex", &spec);
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    namespace.world.tenancy.change_tenant(&namespace.client_path(&partner, &client), &json!({"city": "Bonn"})).unwrap();
+    namespace.wait_until("it is shown", || {
+        Ok(namespace.get("client/globex").unwrap()["status"]["drift"][0]["observed"] == "\"Bonn\"")
     });
-    assert_eq!(space.condition("client/globex", "Ready").unwrap().0, "True");
-    space.merge_patch("client/globex", &json!({"spec": {"details": {"state": "Brandenburg"}}}));
-    space.wait_until("the edit is written", || {
-        Ok(space.read_client_tenant(&partner, &client)["state"] == "Brandenburg")
+    assert_eq!(namespace.condition("client/globex", "Ready").unwrap().0, "True");
+    namespace.merge_patch("client/globex", &json!({"spec": {"details": {"state": "Brandenburg"}}}));
+    namespace.wait_until("the edit is written", || {
+        Ok(namespace.read_client_tenant(&partner, &client)["state"] == "Brandenburg")
     });
-    space.wait_until_ready("client/globex");
-    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Bonn", "only what was edited is written");
-    assert_eq!(space.get("client/globex").unwrap()["status"]["drift"][0]["path"], "details.city");
+    namespace.wait_until_ready("client/globex");
+    assert_eq!(namespace.read_client_tenant(&partner, &client)["city"], "Bonn", "only what was edited is written");
+    assert_eq!(namespace.get("client/globex").unwrap()["status"]["drift"][0]["path"], "details.city");
 }
 
 #[test]
 fn a_risky_plan_waits_for_its_hash_and_a_changed_world_needs_another() {
-    let space = TestWorld::shared_world().create_namespace("approval");
-    space.apply_partner("acme", &json!({}));
+    let namespace = TestWorld::shared_world().create_namespace("approval");
+    namespace.apply_partner("acme", &json!({}));
     let spec = json!({"management": {"approval": {"mode": "ManualIfRisky"}}, "details": {"city": "Berlin"}});
-    space.apply_client("globex", &spec);
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    space.merge_patch("client/globex", &json!({"spec": {"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}}));
+    namespace.apply_client("globex", &spec);
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    namespace.merge_patch("client/globex", &json!({"spec": {"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}}));
     let hash = |space: &TestNamespace<'_>| {
         space.get("client/globex").unwrap()["status"]["plan"]["hash"].as_str().unwrap_or_default().to_owned()
     };
-    space.wait_until("a plan waits", || Ok(!hash(&space).is_empty()));
-    let (status, reason, _) = space.condition("client/globex", "Ready").unwrap();
+    namespace.wait_until("a plan waits", || Ok(!hash(&namespace).is_empty()));
+    let (status, reason, _) = namespace.condition("client/globex", "Ready").unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "ApprovalNeeded"));
-    assert_eq!(space.condition("client/globex", "AwaitingApproval").unwrap().0, "True");
-    let first = hash(&space);
-    let path = space.client_path(&partner, &client);
-    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
-    space.wait_until("another plan waits", || Ok(hash(&space) != first && !hash(&space).is_empty()));
-    space.merge_patch("client/globex", &json!({"spec": {"management": {"approval": {"approvedPlan": first}}}}));
+    assert_eq!(namespace.condition("client/globex", "AwaitingApproval").unwrap().0, "True");
+    let first = hash(&namespace);
+    let path = namespace.client_path(&partner, &client);
+    namespace.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+    namespace.wait_until("another plan waits", || Ok(hash(&namespace) != first && !hash(&namespace).is_empty()));
+    namespace.merge_patch("client/globex", &json!({"spec": {"management": {"approval": {"approvedPlan": first}}}}));
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    assert_eq!(space.read_client_tenant(&partner, &client)["whiteListedIps"].as_str().unwrap_or_default(), "");
-    let approve = json!({"spec": {"management": {"approval": {"approvedPlan": hash(&space)}}}});
-    space.merge_patch("client/globex", &approve);
-    space.wait_until("it is written", || {
-        Ok(space.read_client_tenant(&partner, &client)["whiteListedIps"] == "10.0.0.1")
+    assert_eq!(namespace.read_client_tenant(&partner, &client)["whiteListedIps"].as_str().unwrap_or_default(), "");
+    let approve = json!({"spec": {"management": {"approval": {"approvedPlan": hash(&namespace)}}}});
+    namespace.merge_patch("client/globex", &approve);
+    namespace.wait_until("it is written", || {
+        Ok(namespace.read_client_tenant(&partner, &client)["whiteListedIps"] == "10.0.0.1")
     });
-    space.wait_until_ready("client/globex");
-    assert_eq!(space.get("client/globex").unwrap()["status"]["plan"], Value::Null);
+    namespace.wait_until_ready("client/globex");
+    assert_eq!(namespace.get("client/globex").unwrap()["status"]["plan"], Value::Null);
 }
 
 #[test]
 fn a_setting_that_somebody_keeps_changing_back_is_fought_over_three_times_and_then_reported() {
-    let space = TestWorld::shared_world().create_namespace("fight");
-    space.apply_partner("acme", &json!({}));
-    space.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    let path = space.client_path(&partner, &client);
+    let namespace = TestWorld::shared_world().create_namespace("fight");
+    namespace.apply_partner("acme", &json!({}));
+    namespace.apply_client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    let path = namespace.client_path(&partner, &client);
     for _ in 0..3 {
-        space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
-        space.wait_until("it is put right", || Ok(space.read_client_tenant(&partner, &client)["city"] == "Berlin"));
+        namespace.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+        namespace
+            .wait_until("it is put right", || Ok(namespace.read_client_tenant(&partner, &client)["city"] == "Berlin"));
     }
-    space.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
-    let message = space.wait_until_not_ready("client/globex", "ConflictingWriter");
+    namespace.world.tenancy.change_tenant(&path, &json!({"city": "Bonn"})).unwrap();
+    let message = namespace.wait_until_not_ready("client/globex", "ConflictingWriter");
     assert!(message.contains("`details.city`"), "{message}");
-    assert_eq!(space.read_client_tenant(&partner, &client)["city"], "Bonn");
+    assert_eq!(namespace.read_client_tenant(&partner, &client)["city"], "Bonn");
 }
 
 #[test]
 fn a_locked_default_holds() {
-    let space = TestWorld::shared_world().create_namespace("locked");
+    let namespace = TestWorld::shared_world().create_namespace("locked");
     let clients = json!({"defaults": {"country": "Germany"}, "locked": ["country"]});
-    space.apply_partner("acme", &json!({"clients": clients}));
-    space.wait_until_ready("partner/acme");
-    space.apply_client("globex", &json!({"details": {"country": "France"}}));
-    let message = space.wait_until_not_ready("client/globex", "PolicyViolation");
+    namespace.apply_partner("acme", &json!({"clients": clients}));
+    namespace.wait_until_ready("partner/acme");
+    namespace.apply_client("globex", &json!({"details": {"country": "France"}}));
+    let message = namespace.wait_until_not_ready("client/globex", "PolicyViolation");
     assert!(message.contains("details.country") && message.contains("Germany"), "{message}");
-    space.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Germany"}}}));
-    space.wait_until_ready("client/globex");
+    namespace.merge_patch("client/globex", &json!({"spec": {"details": {"country": "Germany"}}}));
+    namespace.wait_until_ready("client/globex");
 }

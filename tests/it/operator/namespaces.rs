@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use crate::cli::PluginFolder;
-use crate::consoles::apart::{RELEASE_OF_A_NAMESPACE, strs};
+use crate::cli::PluginRunner;
+use crate::page_commands::external_commands::{RELEASE_OF_A_NAMESPACE, strs};
 use crate::world::{TestNamespace, TestWorld};
 
 const HOME: &str = "tenantry-system";
 
 /// Returns the manifests of a Role and its `RoleBinding` in one namespace.
-fn role_manifest(space: &str) -> String {
+fn role_manifest(namespace: &str) -> String {
     format!(
         r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {{name: operator, namespace: {space}}}
+metadata: {{name: operator, namespace: {namespace}}}
 rules:
 - {{apiGroups: [tenantry.dev], resources: [partners, clients], verbs: [get, list, watch, patch]}}
 - {{apiGroups: [tenantry.dev], resources: [partners/status, clients/status], verbs: [patch, update]}}
@@ -25,7 +25,7 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {{name: operator, namespace: {space}}}
+metadata: {{name: operator, namespace: {namespace}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
 subjects: [{{kind: ServiceAccount, name: operator, namespace: {HOME}}}]
 ---
@@ -80,8 +80,8 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
     second.merge_patch("client/globex", &second.offered_confirmation("client/globex", 0));
     second.delete("client/globex");
     second.wait_until_gone("client/globex");
-    let living = world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
-    assert!(living.is_empty(), "{living:?}");
+    let active_clients = world.tenancy.list_tenants(&format!("{partner}/clients"), true).unwrap();
+    assert!(active_clients.is_empty(), "{active_clients:?}");
     assert!(other.get("partner/acme").unwrap()["status"]["uniqueId"].is_null(), "it looked where it was not told to");
 }
 
@@ -89,10 +89,10 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
 fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released() {
     let mut world = TestWorld::start("rights-gone", |_| {}).unwrap();
     let [first, second, _] = limit_to_namespaces(&mut world).map(|name| TestNamespace::existing(&world, name));
-    let desk = PluginFolder::on_cluster_of(&first);
+    let plugin = PluginRunner::on_cluster_of(&first);
     let release = |space: &TestNamespace<'_>| {
         let page = RELEASE_OF_A_NAMESPACE.words("kubectl tenantry", &[("acme", &space.name)]);
-        let ran = desk.run(&[&strs(&page)[..], &["--yes"]].concat());
+        let ran = plugin.run(&[&strs(&page)[..], &["--yes"]].concat());
         assert_eq!(ran.code, 0, "{ran:?}");
     };
     let finalizers = |space: &TestNamespace<'_>| space.get("partner/acme").unwrap()["metadata"]["finalizers"].clone();

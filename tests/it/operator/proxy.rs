@@ -14,9 +14,9 @@ fn the_operator_reaches_its_platform_through_the_proxy_that_a_flag_names() {
         between = Some(proxy);
     });
     let (world, between) = (world.unwrap(), between.unwrap());
-    let space = world.create_namespace("between");
-    space.apply_partner("acme", &json!({}));
-    space.wait_until_ready("partner/acme");
+    let namespace = world.create_namespace("between");
+    namespace.apply_partner("acme", &json!({}));
+    namespace.wait_until_ready("partner/acme");
     let asked: Vec<String> = between.seen_requests().into_iter().map(|seen| seen.target).collect();
     let platform = format!("http://{}/", world.platform.host());
     // A token, a create and a read.

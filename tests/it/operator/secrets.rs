@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::hex::sha256;
+use crate::digests::sha256;
 use crate::world::{TestNamespace, TestWorld};
 
 fn duo_access(secret: &str) -> Value {
@@ -14,15 +14,15 @@ fn duo_access(secret: &str) -> Value {
 }
 
 /// Returns what status shows of the secret key.
-fn shown_secret_key(space: &TestNamespace<'_>, object: &str) -> String {
-    let object = space.get(object).unwrap();
+fn shown_secret_key(namespace: &TestNamespace<'_>, object: &str) -> String {
+    let object = namespace.get(object).unwrap();
     let effective = object["status"]["effective"].as_array().cloned().unwrap_or_default();
     let found = effective.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
     found.map(|one| one["value"].as_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-fn write_only_record(space: &TestNamespace<'_>, object: &str) -> Value {
-    let object = space.get(object).unwrap();
+fn write_only_record(namespace: &TestNamespace<'_>, object: &str) -> Value {
+    let object = namespace.get(object).unwrap();
     let records = object["status"]["applied"]["writeOnly"].as_array().cloned().unwrap_or_default();
     let found = records.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
     found.map(|one| one["digest"].clone()).unwrap_or_default()
@@ -31,27 +31,31 @@ fn write_only_record(space: &TestNamespace<'_>, object: &str) -> Value {
 /// shows: faults/66
 #[test]
 fn a_rotated_key_behind_the_defaults_reaches_the_client() {
-    let space = TestWorld::shared_world().create_namespace("rotate");
+    let namespace = TestWorld::shared_world().create_namespace("rotate");
     let keys = |skey: &str| json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": skey});
-    space.apply_referenced_secret("duo", &keys("old"));
-    space.apply_partner("acme", &json!({"clients": {"defaults": {"access": duo_access("duo")}}}));
-    space.apply_client("globex", &json!({}));
-    let (partner, client) = (space.wait_until_ready("partner/acme"), space.wait_until_ready("client/globex"));
-    let (before, first) = (shown_secret_key(&space, "client/globex"), write_only_record(&space, "client/globex"));
-    let revision = || space.read_client_tenant(&partner, &client)["revision"].as_i64().unwrap();
+    namespace.apply_referenced_secret("duo", &keys("old"));
+    namespace.apply_partner("acme", &json!({"clients": {"defaults": {"access": duo_access("duo")}}}));
+    namespace.apply_client("globex", &json!({}));
+    let (partner, client) = (namespace.wait_until_ready("partner/acme"), namespace.wait_until_ready("client/globex"));
+    let (before, first) =
+        (shown_secret_key(&namespace, "client/globex"), write_only_record(&namespace, "client/globex"));
+    let revision = || namespace.read_client_tenant(&partner, &client)["revision"].as_i64().unwrap();
     let written = revision();
-    space.apply_referenced_secret("duo", &keys("new"));
-    space.wait_until("the new key is written and recorded", || Ok(write_only_record(&space, "client/globex") != first));
+    namespace.apply_referenced_secret("duo", &keys("new"));
+    namespace.wait_until("the new key is written and recorded", || {
+        Ok(write_only_record(&namespace, "client/globex") != first)
+    });
     assert!(revision() > written, "the tenant was changed");
-    assert_ne!(shown_secret_key(&space, "client/globex"), before);
-    space.wait_until_ready("client/globex");
+    assert_ne!(shown_secret_key(&namespace, "client/globex"), before);
+    namespace.wait_until_ready("client/globex");
 }
 
 /// Returns everything that `kubectl` shows of Clients and events to a ServiceAccount.
-fn read_as_account(space: &TestNamespace<'_>, who: &str) -> String {
-    let user = format!("--as=system:serviceaccount:{}:{who}", space.name);
-    let objects = space.kubectl(&["get", "clients.tenantry.dev,events.v1.events.k8s.io", "-o", "yaml", &user]);
-    let refused = space.world.kubectl.run(&["-n", &space.name, "get", "secrets", &user]).unwrap_err().to_string();
+fn read_as_account(namespace: &TestNamespace<'_>, who: &str) -> String {
+    let user = format!("--as=system:serviceaccount:{}:{who}", namespace.name);
+    let objects = namespace.kubectl(&["get", "clients.tenantry.dev,events.v1.events.k8s.io", "-o", "yaml", &user]);
+    let refused =
+        namespace.world.kubectl.run(&["-n", &namespace.name, "get", "secrets", &user]).unwrap_err().to_string();
     assert!(refused.contains("forbidden"), "{refused}");
     objects
 }
@@ -70,44 +74,44 @@ fn digests_of_guess(value: &str, uid: &str) -> Vec<String> {
 /// shows: faults/67, security/credential/writer
 #[test]
 fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
-    let space = TestWorld::shared_world().create_namespace("thief");
-    let (role, account) = ("--role=thief", format!("--serviceaccount={}:thief", space.name));
-    space.kubectl(&["create", "serviceaccount", "thief"]);
+    let namespace = TestWorld::shared_world().create_namespace("thief");
+    let (role, account) = ("--role=thief", format!("--serviceaccount={}:thief", namespace.name));
+    namespace.kubectl(&["create", "serviceaccount", "thief"]);
     let verbs = "--verb=get,list,watch,create,update,patch,delete";
-    space.kubectl(&["create", "role", "thief", verbs, "--resource=clients.tenantry.dev,events.events.k8s.io"]);
-    space.kubectl(&["create", "rolebinding", "thief", role, &account]);
-    space.apply_partner("acme", &json!({}));
-    space.wait_until_ready("partner/acme");
-    space.apply_secret("db", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
-    space.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
-    let thief = |name: &str, secret: &str| {
+    namespace.kubectl(&["create", "role", "thief", verbs, "--resource=clients.tenantry.dev,events.events.k8s.io"]);
+    namespace.kubectl(&["create", "rolebinding", "thief", role, &account]);
+    namespace.apply_partner("acme", &json!({}));
+    namespace.wait_until_ready("partner/acme");
+    namespace.apply_secret("db", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    namespace.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    let stranger = |name: &str, secret: &str| {
         let object = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
             "spec": {
-                "partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)},
+                "partnerRef": {"name": "acme"}, "details": {"name": namespace.tenant_name(name)},
                 "management": {"approval": {"mode": "Manual"}}, "security": {"access": duo_access(secret)},
             },
         });
-        let user = format!("--as=system:serviceaccount:{}:thief", space.name);
-        let args = ["-n", &space.name, "apply", "--server-side", "-f", "-", &user];
-        space.world.kubectl.run_with(&args, &object.to_string()).unwrap();
+        let user = format!("--as=system:serviceaccount:{}:thief", namespace.name);
+        let args = ["-n", &namespace.name, "apply", "--server-side", "-f", "-", &user];
+        namespace.world.kubectl.run_with(&args, &object.to_string()).unwrap();
     };
-    thief("refused", "db");
-    let message = space.wait_until_not_ready("client/refused", "ReferenceNotAllowed");
+    stranger("refused", "db");
+    let message = namespace.wait_until_not_ready("client/refused", "ReferenceNotAllowed");
     assert!(message.contains("key `skey` of Secret `db`"), "{message}");
-    thief("planned", "allowed");
-    let plan = || space.get("client/planned").unwrap()["status"]["plan"].clone();
-    space.wait_until("the plan waits", || Ok(plan()["hash"].is_string()));
+    stranger("planned", "allowed");
+    let plan = || namespace.get("client/planned").unwrap()["status"]["plan"].clone();
+    namespace.wait_until("the plan waits", || Ok(plan()["hash"].is_string()));
     let steps = |version: &str| format!("from what is not shown to \"allowed/skey@{version}\"");
     let version = |name: &str| {
-        let secret = space.get(&format!("secret/{name}")).unwrap();
+        let secret = namespace.get(&format!("secret/{name}")).unwrap();
         secret["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
     };
     let first = plan();
     assert!(first.to_string().contains(&steps(&version("allowed")).replace('"', "\\\"")), "{first}");
-    let seen = read_as_account(&space, "thief");
+    let seen = read_as_account(&namespace, "thief");
     for object in ["client/planned", "client/refused"] {
-        let uid = space.get(object).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+        let uid = namespace.get(object).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
         for guess in digests_of_guess("sunshine42", &uid) {
             assert!(!seen.contains(&guess), "{object} tells {guess}");
         }
@@ -115,13 +119,13 @@ fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
     assert!(!seen.contains("sunshine42"));
     // With another value, only the version differs.
     let before = version("allowed");
-    space.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
+    namespace.apply_referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
     let mut asked = 0;
-    space.wait_until("the plan names the new version", || {
+    namespace.wait_until("the plan names the new version", || {
         // The operator does not read a Secret again that it has just read.
         asked += 1;
         let annotation = format!("tenantry.dev/reconcile-requested-at={asked}");
-        space.kubectl(&["annotate", "client/planned", "--overwrite", &annotation]);
+        namespace.kubectl(&["annotate", "client/planned", "--overwrite", &annotation]);
         Ok(plan().to_string().contains(&version("allowed")))
     });
     let without = |plan: &Value, version: &str| plan["steps"].to_string().replace(version, "");

@@ -113,12 +113,12 @@ async fn every_change_of_data_and_every_export_is_a_row() {
     platform.sp.send(reqwest::Method::DELETE, &path, Vec::new()).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
     platform.running.as_ref().unwrap().run_maintenance(later).await.unwrap();
-    let told = row_summaries(&audit_rows(&platform, &acme).await);
-    let actions: Vec<&str> = told[1..].iter().map(|row| row.split(' ').next().unwrap()).collect();
+    let rows = row_summaries(&audit_rows(&platform, &acme).await);
+    let actions: Vec<&str> = rows[1..].iter().map(|row| row.split(' ').next().unwrap()).collect();
     let all = ["record.create", "record.update", "export.batch", "export.stream", "export.streamEnd", "record.expire"];
-    assert_eq!(actions, all, "{told:?}");
-    assert!(told[1..].iter().all(|row| row.ends_with(" done")), "{told:?}");
-    assert!(told[2].contains(&format!("resources/{id}")), "{told:?}");
+    assert_eq!(actions, all, "{rows:?}");
+    assert!(rows[1..].iter().all(|row| row.ends_with(" done")), "{rows:?}");
+    assert!(rows[2].contains(&format!("resources/{id}")), "{rows:?}");
 }
 
 /// shows: security/asvs/16.2.5
@@ -136,10 +136,13 @@ async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     assert_eq!(reqwest::Client::new().post(url).form(&form).send().await.unwrap().status(), 401);
 
     let rows = audit_rows(&platform, &acme).await;
-    let told = row_summaries(&rows);
-    assert!(told[1].starts_with("credential.create ") && told[2] == "token.issue token done", "{told:?}");
-    assert_eq!(told[3], format!("request GET /api/v2/tenants/{{tenant}}/clients/minimal {other} denied"));
-    assert_eq!(told[4], r"request GET /api/v2/tenants/{tenant}/impact x\u{a}\u{1b}[31m\u{202e}y denied");
+    let summaries = row_summaries(&rows);
+    assert!(
+        summaries[1].starts_with("credential.create ") && summaries[2] == "token.issue token done",
+        "{summaries:?}"
+    );
+    assert_eq!(summaries[3], format!("request GET /api/v2/tenants/{{tenant}}/clients/minimal {other} denied"));
+    assert_eq!(summaries[4], r"request GET /api/v2/tenants/{tenant}/impact x\u{a}\u{1b}[31m\u{202e}y denied");
     assert!(rows[3]["actor"].as_str().unwrap().starts_with(&format!("api@{acme}#")));
     // The stranger's attempt is not in the log of the tenant that it was about. Otherwise strangers could fill other
     // tenants' logs.

@@ -8,7 +8,9 @@ use serde_json::json;
 use tenantry::platform::{self, Config, verify_audit};
 
 use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
-use crate::consoles::apart::{Apart, BACKUP_OF_SQLITE, DUMP, LOAD, RESTORE_OF_POSTGRES, RESTORE_OF_SQLITE, strs};
+use crate::page_commands::external_commands::{
+    BACKUP_OF_SQLITE, DUMP, ExternalCommand, LOAD, RESTORE_OF_POSTGRES, RESTORE_OF_SQLITE, strs,
+};
 
 fn run_platform_program(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tenantry-platform")).args(arguments).output().unwrap()
@@ -20,8 +22,8 @@ fn file_mode(file: &Path) -> u32 {
 
 /// Runs a command of the documentation page, with some words replaced and further arguments appended.
 #[track_caller]
-fn of_page(apart: &Apart, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
-    let words = apart.words(name, others);
+fn run_page_command(command: &ExternalCommand, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
+    let words = command.words(name, others);
     let of_ours = env!("CARGO_BIN_EXE_tenantry-platform");
     let ran = Command::new(if name == "tenantry-platform" { of_ours } else { name }).args(&words).args(more).output();
     let ran = ran.unwrap();
@@ -36,8 +38,8 @@ fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
     let copy = copy.to_str().unwrap();
     if database.starts_with("postgres") {
         let copied = ("/backup/tenantry-2026-11-29.dump", copy);
-        of_page(&DUMP, ("pg_dump", &[copied, ("\"$URL\"", &database)]), &[]);
-        of_page(&LOAD, ("pg_restore", &[copied, ("\"$URL\"", &back)]), &[]);
+        run_page_command(&DUMP, ("pg_dump", &[copied, ("\"$URL\"", &database)]), &[]);
+        run_page_command(&LOAD, ("pg_restore", &[copied, ("\"$URL\"", &back)]), &[]);
         let refused = run_platform_program(&["backup", "--to", copy, "--database", &database]);
         assert!(
             !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("pg_dump"),
@@ -46,7 +48,7 @@ fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
         return;
     }
     let places = [("/data/tenantry.db", database.as_str()), ("/backup/tenantry-2026-11-29.db", copy)];
-    let said = of_page(&BACKUP_OF_SQLITE, ("tenantry-platform", &places), &["--audit-key", key]);
+    let said = run_page_command(&BACKUP_OF_SQLITE, ("tenantry-platform", &places), &["--audit-key", key]);
     assert!(said.contains(key), "it says what else is needed");
     assert_eq!((file_mode(Path::new(copy)), file_mode(&from.path("t.db"))), (0o600, 0o600));
     let again = run_platform_program(&["backup", "--to", copy, "--database", &database]);
@@ -96,7 +98,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
         ("/backup/tenantry-2026-11-29.db", copy.to_str().unwrap()),
         ("/keys/audit.key", key),
     ];
-    of_page(apart, ("tenantry-platform", &places), &[]);
+    run_page_command(apart, ("tenantry-platform", &places), &[]);
     if is_sqlite {
         assert_eq!(file_mode(&after.path("t.db")), 0o600);
         let again = run_platform_program(&strs(&apart.words("tenantry-platform", &places)));
@@ -189,9 +191,9 @@ async fn of_two_platforms_on_one_database_one_purges_each_tenant() {
     clients.sort();
     assert_eq!(purged, clients);
     let log = super::audit::audit_rows(&platform, &partner).await;
-    let mut told: Vec<&str> =
+    let mut rows: Vec<&str> =
         log.iter().filter(|row| row["action"] == "tenant.purge").map(|row| row["object"].as_str().unwrap()).collect();
-    told.sort_unstable();
-    assert_eq!(told, clients);
+    rows.sort_unstable();
+    assert_eq!(rows, clients);
     second.stop().await;
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::TestPlatform;
-use crate::hex::sha256;
+use crate::digests::sha256;
 
 /// Encodes a picture of one colour.
 fn encode_picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
@@ -130,7 +130,8 @@ async fn an_image_of_another_encoder_is_served_clean_and_under_its_own_digest() 
         let bytes = std::fs::read(crate::assets::root().join("examples/brand").join(name)).unwrap();
         (name, bytes)
     });
-    let all = crate::encoders::ENCODED_PICTURES.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).chain(brand);
+    let all =
+        crate::encoded_images::ENCODED_PICTURES.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).chain(brand);
     for (name, bytes) in all {
         let read = platform.sp.put(&path, json!({ "logo": image_file(&bytes) })).await.json();
         let clean = load_served_image(&platform, &read["logo"]).await;
@@ -153,7 +154,7 @@ async fn an_image_of_another_encoder_is_served_clean_and_under_its_own_digest() 
 async fn an_image_that_was_stored_before_digests_of_what_is_served_gets_one_at_the_start() {
     let mut platform = TestPlatform::start().await;
     let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
-    let read = platform.sp.put(&path, json!({ "logo": crate::encoders::upload_body(0) })).await.json();
+    let read = platform.sp.put(&path, json!({ "logo": crate::encoded_images::upload_body(0) })).await.json();
     platform.execute_sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
     platform.restart(|_| ()).await;
     // The digest is stored: no request loads the image to compute it.
@@ -165,7 +166,7 @@ async fn an_image_that_was_stored_before_digests_of_what_is_served_gets_one_at_t
 async fn a_branding_is_changed_and_shown_while_its_image_cannot_be_read() {
     let platform = TestPlatform::start().await;
     let path = format!("/tenants/{}/customBranding", platform.create_partner("Acme").await);
-    platform.sp.put(&path, json!({ "logo": crate::encoders::upload_body(0) })).await.json();
+    platform.sp.put(&path, json!({ "logo": crate::encoded_images::upload_body(0) })).await.json();
     platform.execute_sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
     platform.execute_sql("UPDATE image SET content = '!'").await;
     let answer = platform.sp.put(&path, json!({ "applicationTitle": "Acme" })).await;

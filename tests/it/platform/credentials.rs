@@ -74,13 +74,13 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
     // A credential of another tenant is not found under this tenant.
     let own = listed(&platform.sp.get(&format!("/tenants/{}/credentials", platform.sp_id)).await.json());
     delete(&platform.sp, &format!("{list}/{}", text_member(&own[0], "id"))).await.assert_error(404, "Credential");
-    let told: Vec<String> = super::audit::audit_rows(&platform, &partner)
+    let rows: Vec<String> = super::audit::audit_rows(&platform, &partner)
         .await
         .iter()
         .map(|row| format!("{} {}", text_member(row, "action"), text_member(row, "object")))
         .collect();
     for done in ["credential.create", "credential.rotate", "credential.revoke"] {
-        assert!(told.contains(&format!("{done} {id}")), "{done}: {told:?}");
+        assert!(rows.contains(&format!("{done} {id}")), "{done}: {rows:?}");
     }
 }
 
@@ -339,8 +339,8 @@ async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url(
     assert!(String::from_utf8(moved.stdout).unwrap().starts_with("url=https://moved.example\n"));
 
     let refused = |output: &Output, words: &str| {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && output.stdout.is_empty() && said.contains(words), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty() && stderr.contains(words), "{output:?}");
     };
     refused(
         &show_credential(&folder, &[("TENANTRY_CREDENTIAL_FILE", "other.json")]),
@@ -405,5 +405,5 @@ async fn tokens_are_given_while_credentials_and_people_end_without_a_deadlock() 
         secret = text_member(&rotated.json(), "clientSecret");
         platform.sp.post_empty(&format!("{user}/ACTIVATE")).await.json();
     }
-    assert_eq!(super::evidence::count_deadlocks(&platform).await, 0);
+    assert_eq!(super::audit_anchor::count_deadlocks(&platform).await, 0);
 }

@@ -43,7 +43,7 @@ impl ReceivedExport {
 pub(super) struct ExportReceiver {
     seen: Arc<Mutex<Vec<ReceivedExport>>>,
     /// The statuses to answer first.
-    first: Arc<Mutex<Vec<StatusCode>>>,
+    first_statuses: Arc<Mutex<Vec<StatusCode>>>,
     /// How long each answer takes.
     pub(super) pause: Arc<Mutex<Duration>>,
 }
@@ -52,7 +52,8 @@ impl ExportReceiver {
     /// Starts the receiver. Returns it and its URL.
     pub(super) async fn start(first: &[u16]) -> (Self, String) {
         let stand_in = Self::default();
-        *stand_in.first.lock().unwrap() = first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
+        *stand_in.first_statuses.lock().unwrap() =
+            first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(receive_export).with_state(stand_in.clone());
@@ -84,7 +85,7 @@ async fn receive_export(
     stand_in.seen.lock().unwrap().push(ReceivedExport { method, uri: uri.to_string(), headers, body });
     let pause = *stand_in.pause.lock().unwrap();
     tokio::time::sleep(pause).await;
-    let status = stand_in.first.lock().unwrap().pop().unwrap_or(StatusCode::OK);
+    let status = stand_in.first_statuses.lock().unwrap().pop().unwrap_or(StatusCode::OK);
     let mut headers = HeaderMap::new();
     if status.is_redirection() {
         headers.insert("location", "/elsewhere".parse().unwrap());
@@ -265,7 +266,7 @@ async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     }
     assert!(!answer.text.contains("X-Amz") && !seen[0].uri.contains("top-secret"));
     for failure in [StatusCode::FORBIDDEN, StatusCode::TEMPORARY_REDIRECT] {
-        bucket.first.lock().unwrap().push(failure);
+        bucket.first_statuses.lock().unwrap().push(failure);
         assert_eq!(platform.sp.post(&exports, request.clone()).await.status, 503);
     }
     assert_eq!(bucket.wait_for_requests(3).await.len(), 3, "a redirect is not followed");
@@ -378,7 +379,7 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     );
 
     // A delivery that never succeeds is abandoned after five attempts.
-    *hook.first.lock().unwrap() = vec![StatusCode::BAD_GATEWAY; 5];
+    *hook.first_statuses.lock().unwrap() = vec![StatusCode::BAD_GATEWAY; 5];
     platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A3" })).await.json();
     hook.wait_for_requests(8).await;
     platform.sp.post(&records_path(&acme, DataCategory::Alerts), json!({ "name": "A4" })).await.json();

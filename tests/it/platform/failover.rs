@@ -13,9 +13,9 @@ use sqlx::{Any, AnyPool, Transaction};
 use tenantry::catalog::DataCategory;
 use tenantry::platform::{self, Config, RunningPlatform};
 
-use super::held::create_caller;
 use super::people::{PASSWORD, user_body};
 use super::records::records_path;
+use super::slow_clients::create_caller;
 use super::{ApiCaller, ApiResponse, CHEAP_HASH};
 use server::PostgresServer;
 
@@ -72,21 +72,21 @@ async fn create_partner(sp: &ApiCaller, name: &str) -> ApiResponse {
 /// The results of a series of writes.
 #[derive(Default)]
 struct WriteOutcomes {
-    made: Vec<String>,
-    not_made: Vec<String>,
+    created: Vec<String>,
+    refused: Vec<String>,
 }
 
 impl WriteOutcomes {
     /// Records an answer. An error must say that nothing was changed, or that the result is unknown.
     fn record_answer(&mut self, name: String, answer: &ApiResponse) {
         if answer.status == 200 {
-            self.made.push(name);
+            self.created.push(name);
             return;
         }
         assert_eq!(answer.status, 503, "{}", answer.text);
         assert_eq!(answer.headers["retry-after"], "1");
         if answer.text.contains("nothing was changed") {
-            self.not_made.push(name);
+            self.refused.push(name);
         } else {
             assert!(answer.text.contains("is not known"), "{}", answer.text);
         }
@@ -95,8 +95,8 @@ impl WriteOutcomes {
     async fn assert_outcomes(&self, sp: &ApiCaller) {
         let there = sp.get("/tenants/sp_1/msps/minimal").await.text;
         let is = |name: &&String| there.contains(&format!("\"{name}\""));
-        let lost: Vec<_> = self.made.iter().filter(|name| !is(name)).collect();
-        let false_words: Vec<_> = self.not_made.iter().filter(is).collect();
+        let lost: Vec<_> = self.created.iter().filter(|name| !is(name)).collect();
+        let false_words: Vec<_> = self.refused.iter().filter(is).collect();
         assert!(
             lost.is_empty() && false_words.is_empty(),
             "lost {lost:?}, made in spite of the answer {false_words:?}"
@@ -105,14 +105,14 @@ impl WriteOutcomes {
 }
 
 /// Sends twenty writes after the failure, none of which may fail. Then verifies all recorded outcomes.
-async fn assert_writes_succeed(sp: &ApiCaller, told: &mut WriteOutcomes) {
+async fn assert_writes_succeed(sp: &ApiCaller, outcomes: &mut WriteOutcomes) {
     for number in 0..20 {
         let name = format!("after {number}.");
         let answer = create_partner(sp, &name).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        told.record_answer(name, &answer);
+        outcomes.record_answer(name, &answer);
     }
-    told.assert_outcomes(sp).await;
+    outcomes.assert_outcomes(sp).await;
 }
 
 /// shows: faults/39
@@ -125,27 +125,27 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     // From now on a commit is acknowledged only when the standby has it.
     primary.execute_sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
     primary.execute_sql("SELECT pg_reload_conf()").await;
-    let mut told = WriteOutcomes::default();
+    let mut outcomes = WriteOutcomes::default();
     for number in 0..40 {
         let name = format!("before {number}.");
         let answer = create_partner(&sp, &name).await;
-        told.record_answer(name, &answer);
+        outcomes.record_answer(name, &answer);
     }
-    assert_eq!(told.made.len(), 40);
+    assert_eq!(outcomes.created.len(), 40);
     let writer = {
         let sp = sp.clone();
         tokio::spawn(async move {
-            let mut told = WriteOutcomes::default();
+            let mut outcomes = WriteOutcomes::default();
             for number in 0.. {
                 let name = format!("during {number}.");
                 let answer = create_partner(&sp, &name).await;
                 let refused = answer.status != 200;
-                told.record_answer(name, &answer);
+                outcomes.record_answer(name, &answer);
                 if refused {
                     break;
                 }
             }
-            told
+            outcomes
         })
     };
     primary.kill();
@@ -155,12 +155,12 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     // The address moves while the standby is still read-only.
     to.store(standby.port, Ordering::SeqCst);
     let early = create_partner(&sp, "early.").await;
-    told.record_answer("early.".to_owned(), &early);
+    outcomes.record_answer("early.".to_owned(), &early);
     assert_eq!((early.status.as_u16(), probe_status(&sp, "/readyz").await), (503, 503));
     assert!(early.text.contains("only reads"), "{}", early.text);
     standby.promote();
     wait_for_status(&sp, "/readyz", 200).await;
-    assert_writes_succeed(&sp, &mut told).await;
+    assert_writes_succeed(&sp, &mut outcomes).await;
     during.assert_outcomes(&sp).await;
     running.stop().await;
 }
@@ -170,7 +170,7 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
 async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
     let server = PostgresServer::start_primary();
     let (running, sp) = start_platform(server.port).await;
-    let mut told = WriteOutcomes::default();
+    let mut outcomes = WriteOutcomes::default();
     assert_eq!((create_partner(&sp, "A.").await.status.as_u16(), probe_status(&sp, "/readyz").await), (200, 200));
     server.execute_sql("ALTER ROLE tests SET default_transaction_read_only = on").await;
     server
@@ -183,19 +183,19 @@ async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
         let name = format!("refused {number}.");
         let answer = create_partner(&sp, &name).await;
         assert!(answer.text.contains("only reads") && !answer.text.contains("disk"), "{}", answer.text);
-        told.record_answer(name, &answer);
+        outcomes.record_answer(name, &answer);
     }
-    assert_eq!((told.not_made.len(), probe_status(&sp, "/healthz").await), (10, 200));
+    assert_eq!((outcomes.refused.len(), probe_status(&sp, "/healthz").await), (10, 200));
     assert_eq!(sp.get("/tenants/sp_1/msps/minimal").await.status, 200, "what is there can be read");
     server.execute_sql("BEGIN READ WRITE; ALTER ROLE tests RESET default_transaction_read_only; COMMIT").await;
     for number in 0..20 {
         let name = format!("again {number}.");
         let answer = create_partner(&sp, &name).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        told.record_answer(name, &answer);
+        outcomes.record_answer(name, &answer);
     }
     wait_for_status(&sp, "/readyz", 200).await;
-    told.assert_outcomes(&sp).await;
+    outcomes.assert_outcomes(&sp).await;
     running.stop().await;
 }
 
@@ -204,9 +204,9 @@ async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
 async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_later() {
     let server = PostgresServer::start_primary();
     let (running, sp) = start_platform(server.port).await;
-    let mut told = WriteOutcomes::default();
+    let mut outcomes = WriteOutcomes::default();
     let first = create_partner(&sp, "A.").await;
-    told.record_answer("A.".to_owned(), &first);
+    outcomes.record_answer("A.".to_owned(), &first);
     server.freeze();
     let names: Vec<String> = (0..12).map(|number| format!("frozen {number}.")).collect();
     let answers = futures::future::join_all(names.iter().map(|name| create_partner(&sp, name))).await;
@@ -216,10 +216,10 @@ async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_late
     server.thaw();
     wait_for_status(&sp, "/readyz", 200).await;
     for (name, answer) in names.into_iter().zip(&answers) {
-        told.record_answer(name, answer);
+        outcomes.record_answer(name, answer);
     }
-    assert_eq!(told.not_made.len(), 12);
-    assert_writes_succeed(&sp, &mut told).await;
+    assert_eq!(outcomes.refused.len(), 12);
+    assert_writes_succeed(&sp, &mut outcomes).await;
     running.stop().await;
 }
 

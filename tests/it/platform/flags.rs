@@ -9,12 +9,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenantry::catalog::DataCategory;
 
-use super::durable::PlatformProgram;
+use super::cpu_cost::read_credential;
+use super::durability::PlatformProgram;
 use super::exports::ExportReceiver;
 use super::login::pages::HttpBrowser;
 use super::people::{CHOSEN_PASSWORD, PASSWORD, change_password, user_body};
 use super::records::{EVENTS, records_path};
-use super::work::read_credential;
 use super::{ApiCaller, TestFolder};
 
 /// The program in a folder.

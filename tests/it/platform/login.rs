@@ -1,16 +1,16 @@
 //! Tests of logins: the source address, the password, and the pages.
 
-mod address;
-mod again;
 mod clipboard;
-mod codes;
 mod consent;
 mod dead_ends;
+mod denial_sampling;
 mod duo;
 mod enrolment;
-mod factor;
-mod grant;
+mod one_time_codes;
 pub(super) mod pages;
-mod policy;
-mod sampled;
+mod password_policy;
+mod reauthentication;
 mod screens;
+mod second_factor;
+mod source_ip;
+mod token_grant;

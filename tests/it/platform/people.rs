@@ -1,17 +1,17 @@
 //! Tests of users: their passwords, their logins and their permissions.
 
-mod admin;
-mod audited;
+mod audit_rows;
 mod defaults;
+mod docs_page;
 mod external;
+mod first_admin;
 mod names;
-mod page;
+mod permission_table;
 pub(super) mod permissions;
 mod roles;
 mod sessions;
-mod strangers;
+mod tenant_isolation;
 mod users;
-mod walk;
 
 use serde_json::{Value, json};
 

@@ -321,8 +321,11 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
     assert_eq!(rows(counted).await, 3);
     platform.running.as_ref().unwrap().run_maintenance(now + 400 * 24 * 3_600_000).await.unwrap();
     assert_eq!(rows(counted).await, 0);
-    let told = super::audit::audit_rows(&platform, &long).await;
-    assert!(told.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{told:?}");
+    let summaries = super::audit::audit_rows(&platform, &long).await;
+    assert!(
+        summaries.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"),
+        "{summaries:?}"
+    );
 }
 
 /// shows: seeds/access/duplicate-refused

@@ -1,10 +1,10 @@
 //! A model of the API server for the requests of the operator and of people in a simulation. Anything else panics, so
 //! that nothing is modelled by accident. `replay` compares it with the real one.
 
-pub(crate) mod answer;
-mod change;
+pub(crate) mod responses;
 mod target;
 mod watch;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch::{Receiver, Sender};
 
-use super::ask::{SimReply, SimRequest};
-use answer::error_status;
+use super::request::{SimReply, SimRequest};
+use responses::error_status;
 use target::PathTarget;
 pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, EVENTS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 pub(crate) use watch::WatchState;
@@ -115,33 +115,33 @@ impl SimCluster {
     }
 
     /// Carries out a request. Watches begin with [`Self::begin_watch`].
-    pub(crate) fn carry_out(&mut self, ask: &SimRequest, at: Timestamp) -> SimReply {
-        if self.is_full && ask.method != Method::GET {
+    pub(crate) fn carry_out(&mut self, request: &SimRequest, at: Timestamp) -> SimReply {
+        if self.is_full && request.method != Method::GET {
             return error_status(
                 500,
                 "",
                 "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded",
             );
         }
-        let target = PathTarget::from_path(&ask.path);
-        let reply = match (&ask.method, target) {
-            (_, PathTarget::Group) => self.list_resources(ask),
+        let target = PathTarget::from_path(&request.path);
+        let reply = match (&request.method, target) {
+            (_, PathTarget::Group) => self.list_resources(request),
             (method, target) if self.is_unserved(&target) => {
                 let _ = method;
                 error_status(404, "NotFound", "the server could not find the requested resource")
             }
             (&Method::GET, PathTarget::All { resource, namespace }) => {
-                self.list(ask, resource, namespace.as_deref(), self.version)
+                self.list(request, resource, namespace.as_deref(), self.version)
             }
             (&Method::POST, PathTarget::All { resource, namespace }) => {
-                self.create(resource, &namespace.unwrap_or_default(), ask.json(), at)
+                self.create(resource, &namespace.unwrap_or_default(), request.json(), at)
             }
-            (&Method::GET, PathTarget::One(key)) => answer::object_reply(ask, &key, self.get(&key)),
-            (&Method::PUT, PathTarget::One(key)) => self.replace(&key, ask.json(), at),
-            (&Method::PATCH, PathTarget::One(key)) => self.merge_patch(ask, &key, at),
-            (&Method::PATCH, PathTarget::Status(key)) => self.apply_status(ask, &key, at),
+            (&Method::GET, PathTarget::One(key)) => responses::object_reply(request, &key, self.get(&key)),
+            (&Method::PUT, PathTarget::One(key)) => self.replace(&key, request.json(), at),
+            (&Method::PATCH, PathTarget::One(key)) => self.merge_patch(request, &key, at),
+            (&Method::PATCH, PathTarget::Status(key)) => self.apply_status(request, &key, at),
             (&Method::DELETE, PathTarget::One(key)) => self.delete(&key, at),
-            (method, target) => panic!("not modelled: {method} {target:?}: {}", ask.log_line()),
+            (method, target) => panic!("not modelled: {method} {target:?}: {}", request.log_line()),
         };
         self.remove_empty_owners(at);
         reply
@@ -157,7 +157,7 @@ impl SimCluster {
 
     /// Returns objects whose namespace or kind is being deleted.
     fn objects_to_delete(&self) -> Vec<SimObjectKey> {
-        let is_going = |key: &SimObjectKey| self.get(key).is_some_and(change::is_deleting);
+        let is_going = |key: &SimObjectKey| self.get(key).is_some_and(writes::is_deleting);
         let goes = |key: &&SimObjectKey| {
             !key.namespace.is_empty() && is_going(&SimObjectKey::new(NAMESPACES, "", &key.namespace))
                 || is_going(&SimObjectKey::new(DEFINITIONS, "", &key.resource.definition()))
@@ -168,7 +168,7 @@ impl SimCluster {
     /// Removes namespaces and kinds that are being deleted once they are empty.
     fn remove_empty_owners(&mut self, at: Timestamp) {
         let going = |resource: Resource| {
-            let all = self.all(resource).filter(|(_, object)| change::is_deleting(object));
+            let all = self.all(resource).filter(|(_, object)| writes::is_deleting(object));
             all.map(|(key, _)| key.clone()).collect::<Vec<_>>()
         };
         let (namespaces, definitions) = (going(NAMESPACES), going(DEFINITIONS));
@@ -191,15 +191,19 @@ impl SimCluster {
             && self.get(&SimObjectKey::new(DEFINITIONS, "", &resource.definition())).is_none()
     }
 
-    fn list_resources(&self, ask: &SimRequest) -> SimReply {
-        assert_eq!((&ask.method, ask.path.as_str()), (&Method::GET, "/apis/tenantry.dev/v1alpha1"), "not modelled");
+    fn list_resources(&self, request: &SimRequest) -> SimReply {
+        assert_eq!(
+            (&request.method, request.path.as_str()),
+            (&Method::GET, "/apis/tenantry.dev/v1alpha1"),
+            "not modelled"
+        );
         let mut served = Vec::new();
         for resource in [PARTNERS, CLIENTS] {
             let Some(definition) = self.get(&SimObjectKey::new(DEFINITIONS, "", &resource.definition())) else {
                 continue;
             };
             let mut verbs = vec!["delete", "deletecollection", "get", "list", "watch"];
-            if !change::is_deleting(definition) {
+            if !writes::is_deleting(definition) {
                 verbs.extend(["patch", "create", "update"]);
             }
             served.push(json!({
@@ -217,7 +221,13 @@ impl SimCluster {
     }
 
     /// Returns a list at a version.
-    pub(crate) fn list(&self, ask: &SimRequest, resource: Resource, namespace: Option<&str>, version: u64) -> SimReply {
+    pub(crate) fn list(
+        &self,
+        request: &SimRequest,
+        resource: Resource,
+        namespace: Option<&str>,
+        version: u64,
+    ) -> SimReply {
         let keys = self
             .history
             .iter()
@@ -227,21 +237,21 @@ impl SimCluster {
         let objects = keys.into_iter().filter_map(|key| {
             if version == self.version { self.objects.get(key).cloned() } else { self.object_at_version(key, version) }
         });
-        let chosen: Vec<Arc<Value>> = objects.filter(|object| answer::is_selected(ask, object)).collect();
-        answer::list_reply(ask, resource, &chosen, version)
+        let chosen: Vec<Arc<Value>> = objects.filter(|object| responses::is_selected(request, object)).collect();
+        responses::list_reply(request, resource, &chosen, version)
     }
 
     /// Begins a watch from the version that the request names. Returns an error response if that is not possible.
-    pub(crate) fn begin_watch(&self, ask: &SimRequest) -> Result<WatchState, SimReply> {
-        let target = PathTarget::from_path(&ask.path);
+    pub(crate) fn begin_watch(&self, request: &SimRequest) -> Result<WatchState, SimReply> {
+        let target = PathTarget::from_path(&request.path);
         if self.is_unserved(&target) {
             return Err(error_status(404, "NotFound", "the server could not find the requested resource"));
         }
-        let from = ask.parameter("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let from = request.parameter("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
         if from < self.oldest_version {
-            return Err(answer::expired_watch());
+            return Err(responses::expired_watch());
         }
-        let seconds = ask.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(290);
+        let seconds = request.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(290);
         Ok(WatchState::new(target.resource(), from, seconds))
     }
 
@@ -253,9 +263,9 @@ impl SimCluster {
 
 impl SimCluster {
     /// Returns a list of a server that is behind.
-    pub(crate) fn stale_list(&self, ask: &SimRequest, version: u64) -> SimReply {
-        match PathTarget::from_path(&ask.path) {
-            PathTarget::All { resource, namespace } => self.list(ask, resource, namespace.as_deref(), version),
+    pub(crate) fn stale_list(&self, request: &SimRequest, version: u64) -> SimReply {
+        match PathTarget::from_path(&request.path) {
+            PathTarget::All { resource, namespace } => self.list(request, resource, namespace.as_deref(), version),
             target => panic!("not a list: {target:?}"),
         }
     }

@@ -7,13 +7,13 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry::api;
 
+use super::actions::SimActor;
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
-use super::deeds::SimActor;
-use super::life::{run_life, settings, settings_with};
-use super::people::merge_spec;
-use super::seam::{OperatorLife, SimWorld};
-use super::settle::{condition, is_ready, new_default_world};
-use super::sweep::scenarios;
+use super::crash_sweep::scenarios;
+use super::exchange::{OperatorLife, SimWorld};
+use super::idle::{condition, is_ready, new_default_world};
+use super::operator_life::{run_life, settings, settings_with};
+use super::user_actions::merge_spec;
 
 /// Settings whose description promises a default, and the test that omits them.
 const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
@@ -22,7 +22,7 @@ const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Client.spec.adoption.policy", "an_object_takes_nothing_over_that_it_does_not_name"),
     (
         "Client.spec.branding",
-        "it::operator::life::what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where",
+        "it::operator::reconcile::what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where",
     ),
     ("Client.spec.connectionSecretRef", "what_a_client_leaves_out_comes_from_its_partner"),
     ("Client.spec.deletion", "a_deleted_object_leaves_its_tenant_in_service"),
@@ -32,7 +32,7 @@ const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Client.spec.details.timezone", "what_a_client_leaves_out_comes_from_its_partner"),
     (
         "Client.spec.handOver.namespace",
-        "object::hand_over::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
+        "object::owner_search::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
     ),
     ("Client.spec.management", "an_object_is_written_corrected_and_not_asked_about"),
     ("Client.spec.management.approval.mode", "an_object_is_written_corrected_and_not_asked_about"),
@@ -82,7 +82,7 @@ fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
     assert!(missing.is_empty(), "no test leaves these out: {missing:#?}");
     let stale: Vec<&&str> = shown.iter().filter(|path| !found.contains(**path)).collect();
     assert!(stale.is_empty(), "no definition promises these: {stale:#?}");
-    let tests = crate::shown::all_test_names();
+    let tests = crate::test_index::all_test_names();
     for (path, test) in DEFAULTS_WITH_TEST {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::defaults::{test}") };
         assert!(tests.contains(&name), "{path}: there is no test `{name}`");
@@ -113,7 +113,7 @@ async fn wait_until_ready(world: &SimWorld, key: &SimObjectKey) {
 fn run_script(world: &SimWorld, script: impl AsyncFnOnce()) {
     assert!(run_life(world, &OperatorLife::new(1), settings(), script()).is_some());
     let violations = world.lock().oracle.violations.clone();
-    assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().story.join("\n"));
+    assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().log.join("\n"));
 }
 
 #[test]
@@ -183,13 +183,13 @@ fn an_object_takes_nothing_over_that_it_does_not_name() {
                     &json!({"adoption": adoption}),
                 ),
             );
-            let is_told = |world: &SimWorld| {
+            let is_reported = |world: &SimWorld| {
                 world
                     .object(&globex())
                     .and_then(|object| condition(&object, "Ready"))
                     .is_some_and(|(_, why)| why == "NameTaken")
             };
-            world.wait_until("the name is taken", is_told).await;
+            world.wait_until("the name is taken", is_reported).await;
             world.delete(&globex());
             world.wait_until("the object is gone", |world| world.object(&globex()).is_none()).await;
         }
@@ -264,13 +264,13 @@ fn the_default_connection_serves_partners_of_its_namespaces_alone() {
         let beta = SimActor::Beta.key();
         world.create(&beta, &spec);
         wait_until_ready(&world, &beta).await;
-        let is_told = |world: &SimWorld| {
+        let is_reported = |world: &SimWorld| {
             world
                 .object(&acme())
                 .and_then(|object| condition(&object, "Ready"))
                 .is_some_and(|(_, why)| why == "NoConnection")
         };
-        world.wait_until("another namespace is not served", is_told).await;
+        world.wait_until("another namespace is not served", is_reported).await;
         tokio::time::sleep(Duration::from_mins(30)).await;
         assert_eq!(world.tenants().len(), 1);
     });

@@ -14,12 +14,12 @@ use tenantry::plan::{Field, TenantKind};
 
 use rows::{FieldMapping, ROUNDS, client_rows, inheriting_client_rows, partner_rows};
 
-use super::ask::{SimRequest, SimServer};
 use super::cluster::{CLIENTS, PARTNERS, SECRETS, SimObjectKey};
-use super::life::{run_life, settings};
-use super::people::merge_spec;
-use super::seam::{OperatorLife, RequestFate, SimWorld};
-use super::settle::{is_ready, new_default_world};
+use super::exchange::{OperatorLife, RequestFate, SimWorld};
+use super::idle::{is_ready, new_default_world};
+use super::operator_life::{run_life, settings};
+use super::request::{SimRequest, SimServer};
+use super::user_actions::merge_spec;
 use crate::support::schema;
 
 fn set_at_path(spec: &mut Value, path: &str, value: &Value) {
@@ -55,8 +55,8 @@ fn client_defaults_block(rows: &[FieldMapping], round: usize) -> Value {
 type DuoWrites = Arc<Mutex<BTreeMap<String, Value>>>;
 
 fn watch_duo(world: &SimWorld) -> DuoWrites {
-    let duos = DuoWrites::default();
-    let seen = Arc::clone(&duos);
+    let duo_writes = DuoWrites::default();
+    let seen = Arc::clone(&duo_writes);
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         let body = ask.json();
         if ask.side == SimServer::Platform && ask.is_write() && body["duoSecurity"].is_object() {
@@ -69,15 +69,22 @@ fn watch_duo(world: &SimWorld) -> DuoWrites {
         }
         RequestFate::Pass
     });
-    duos
+    duo_writes
 }
 
 /// Compares what the platform shows with the table.
-fn compare_with_platform(world: &SimWorld, key: &SimObjectKey, rows: &[FieldMapping], round: usize, duos: &DuoWrites) {
+fn compare_with_platform(
+    world: &SimWorld,
+    key: &SimObjectKey,
+    rows: &[FieldMapping],
+    round: usize,
+    duo_writes: &DuoWrites,
+) {
     let tenant = world.tenant(key).unwrap();
     let shown = world.console(Method::GET, &SimWorld::tenant_path(&tenant), &Value::Null).json_body();
     let branding = world.console(Method::GET, &format!("{}/customBranding", tenant.id), &Value::Null).json_body();
-    let duo = duos.lock().unwrap().get(if round == 0 { &tenant.name } else { &tenant.id }).cloned().unwrap_or_default();
+    let duo =
+        duo_writes.lock().unwrap().get(if round == 0 { &tenant.name } else { &tenant.id }).cloned().unwrap_or_default();
     let all = merge_spec(shown, &json!({"branding": branding, "duo": duo}));
     let mut wrong = Vec::new();
     for row in rows {
@@ -109,7 +116,7 @@ fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
     );
     let (of_partner, of_client, of_heir) = (partner_rows(), client_rows(), inheriting_client_rows());
     let world = new_default_world();
-    let duos = watch_duo(&world);
+    let duo_writes = watch_duo(&world);
     for round in 0..ROUNDS {
         let data = ["ikey", "skey"].map(|key| (key.to_owned(), json!(STANDARD.encode(format!("{key}{round}")))));
         let labels = json!({"tenantry.dev/allow-reference": "true"});
@@ -140,7 +147,7 @@ fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
             // The Client that inherits is reconciled after its Partner, and its spec does not show when.
             tokio::time::sleep(std::time::Duration::from_mins(1)).await;
             for (key, rows) in [(&partner, &of_partner), (&client, &of_client), (&heir, &of_heir)] {
-                compare_with_platform(&world, key, rows, round, &duos);
+                compare_with_platform(&world, key, rows, round, &duo_writes);
             }
         }
         let standard =

@@ -8,29 +8,29 @@ use jiff::Timestamp;
 use serde_json::json;
 use tenantry::operator::OperatorFlags;
 
-use super::ask::{SimRequest, SimServer};
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
-use super::life::{run_life, settings_with};
-use super::seam::{OperatorLife, RequestFate, SimWorld};
-use super::settle::{condition, is_ready, new_default_world};
-use super::sweep::scenarios;
+use super::crash_sweep::scenarios;
+use super::exchange::{OperatorLife, RequestFate, SimWorld};
+use super::idle::{condition, is_ready, new_default_world};
+use super::operator_life::{run_life, settings_with};
+use super::request::{SimRequest, SimServer};
 
 /// A test for each flag: here, or where a real process or a real API server shows the effect.
 const FLAGS_WITH_TEST: [(&str, &str); 21] = [
-    ("account-concurrency", "it::sim::bulkheads::without_bulkheads_the_same_count_shows_who_waits"),
+    ("account-concurrency", "it::sim::isolation::without_bulkheads_the_same_count_shows_who_waits"),
     ("cluster-id", "the_cluster_id_is_in_every_mark"),
     ("concurrency", "as_many_passes_as_allowed_wait_for_a_slow_platform"),
-    ("context", "operator::servers::tests::the_context_that_is_named_is_used"),
+    ("context", "operator::server_clients::tests::the_context_that_is_named_is_used"),
     ("default-connection", "it::sim::defaults::the_default_connection_serves_partners_of_its_namespaces_alone"),
     (
         "default-connection-namespaces",
         "it::sim::defaults::the_default_connection_serves_partners_of_its_namespaces_alone",
     ),
     ("drift-interval", "drift_is_looked_for_at_the_interval"),
-    ("kubeconfig", "it::operator::life::a_partner_and_its_clients_are_made_in_any_order_of_applying"),
+    ("kubeconfig", "it::operator::reconcile::a_partner_and_its_clients_are_made_in_any_order_of_applying"),
     (
         "lease-duration",
-        "it::lease::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
+        "it::leader_election::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
     ),
     ("listen", "it::faults::restart::without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come"),
     ("max-client-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
@@ -41,17 +41,20 @@ const FLAGS_WITH_TEST: [(&str, &str); 21] = [
         "it::operator::namespaces::with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else",
     ),
     ("pass-timeout", "a_pass_is_given_up_after_its_time"),
-    ("platform-moved", "it::sim::moved::a_platform_that_moved_keeps_its_objects_only_where_the_flag_names_both_hosts"),
+    (
+        "platform-moved",
+        "it::sim::host_change::a_platform_that_moved_keeps_its_objects_only_where_the_flag_names_both_hosts",
+    ),
     ("platform-proxy", "it::operator::proxy::the_operator_reaches_its_platform_through_the_proxy_that_a_flag_names"),
-    ("platform-hosts", "it::remedies::platform::a_host_that_is_not_allowed_is_corrected"),
+    ("platform-hosts", "it::status_advice::platform::a_host_that_is_not_allowed_is_corrected"),
     (
         "renew-deadline",
-        "it::lease::cut_off::a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more",
+        "it::leader_election::lost_lease::a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more",
     ),
     ("request-timeout", "a_request_is_given_up_after_its_time"),
     (
         "retry-period",
-        "it::lease::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
+        "it::leader_election::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
     ),
 ];
 
@@ -63,7 +66,7 @@ fn every_flag_is_followed_to_its_effect_by_a_test() {
         command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)).collect();
     let shown: BTreeSet<&str> = FLAGS_WITH_TEST.iter().map(|(flag, _)| *flag).collect();
     assert_eq!(flags, shown, "a test for each flag, and none for another");
-    let tests = crate::shown::all_test_names();
+    let tests = crate::test_index::all_test_names();
     for (flag, test) in FLAGS_WITH_TEST {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::flags::{test}") };
         assert!(tests.contains(&name), "{flag}: there is no test `{name}`");
@@ -82,7 +85,7 @@ fn globex() -> SimObjectKey {
 fn run_script_with_flags(world: &SimWorld, flags: &[&str], script: impl AsyncFnOnce()) {
     assert!(run_life(world, &OperatorLife::new(1), settings_with(flags), script()).is_some());
     let violations = world.lock().oracle.violations.clone();
-    assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().story.join("\n"));
+    assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().log.join("\n"));
 }
 
 fn create_partner(world: &SimWorld) {
@@ -166,13 +169,13 @@ fn as_many_passes_as_allowed_wait_for_a_slow_platform() {
         let world = new_default_world();
         run_script_with_flags(&world, flags, async || {
             let looks: std::sync::Arc<std::sync::Mutex<Vec<Timestamp>>> = std::sync::Arc::default();
-            let noted = std::sync::Arc::clone(&looks);
+            let recorded = std::sync::Arc::clone(&looks);
             world.lock().fates = Box::new(move |_, ask: &SimRequest| {
                 let is_create = ask.side == SimServer::Platform && ask.is_write() && ask.path.ends_with("/msps");
                 if !is_create {
                     return RequestFate::Pass;
                 }
-                noted.lock().unwrap().push(tenantry::clock::now());
+                recorded.lock().unwrap().push(tenantry::clock::now());
                 RequestFate::SlowReply(Duration::from_secs(30))
             });
             for name in ["one", "two"] {

@@ -7,12 +7,12 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry::operator::OperatorFlags;
 
-use super::ask::{SimRequest, SimServer};
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
-use super::life::{OPERATOR_NAMESPACE, run_life, run_operator, settings, settings_with};
-use super::seam::{OperatorLife, RequestFate, SimWorld};
-use super::settle::{is_ready, new_default_world};
-use super::sweep::scenarios;
+use super::crash_sweep::scenarios;
+use super::exchange::{OperatorLife, RequestFate, SimWorld};
+use super::idle::{is_ready, new_default_world};
+use super::operator_life::{OPERATOR_NAMESPACE, run_life, run_operator, settings, settings_with};
+use super::request::{SimRequest, SimServer};
 
 /// Namespace of the second installation.
 const OTHER_NAMESPACE: &str = "other-system";
@@ -40,14 +40,14 @@ struct InstallationWrites(Arc<Mutex<Vec<(usize, String)>>>, Arc<Mutex<usize>>);
 impl InstallationWrites {
     fn recording(world: &SimWorld) -> Self {
         let writes = Self::default();
-        let noted = writes.clone();
+        let recorded = writes.clone();
         world.lock().fates = Box::new(move |(life, _), ask| {
             let is_event = ask.method == Method::POST && ask.path.ends_with("/events");
             if is_event && String::from_utf8_lossy(&ask.body).contains("ManagedElsewhere") {
-                *noted.1.lock().unwrap() += 1;
+                *recorded.1.lock().unwrap() += 1;
             }
             if is_work(ask) {
-                noted.0.lock().unwrap().push((life, ask.log_line()));
+                recorded.0.lock().unwrap().push((life, ask.log_line()));
             }
             RequestFate::Pass
         });
@@ -69,11 +69,12 @@ impl InstallationWrites {
     }
 }
 
-fn is_work(ask: &SimRequest) -> bool {
-    let is_read = ask.method == Method::GET || ask.path.ends_with("/search") || ask.path.contains("/oauth/");
+fn is_work(request: &SimRequest) -> bool {
+    let is_read =
+        request.method == Method::GET || request.path.ends_with("/search") || request.path.contains("/oauth/");
     let is_own =
-        [OPERATOR_NAMESPACE, OTHER_NAMESPACE].iter().any(|home| ask.path.contains(&format!("/namespaces/{home}/")));
-    let is_object = ask.side == SimServer::Platform || ask.path.contains("/tenantry.dev/");
+        [OPERATOR_NAMESPACE, OTHER_NAMESPACE].iter().any(|home| request.path.contains(&format!("/namespaces/{home}/")));
+    let is_object = request.side == SimServer::Platform || request.path.contains("/tenantry.dev/");
     is_object && !is_read && !is_own
 }
 
@@ -91,7 +92,7 @@ fn is_object_ready(world: &SimWorld, key: &SimObjectKey) -> bool {
 
 fn assert_no_violations(world: &SimWorld) {
     let state = world.lock();
-    assert!(state.oracle.violations.is_empty(), "{:#?}\n{}", state.oracle.violations, state.story.join("\n"));
+    assert!(state.oracle.violations.is_empty(), "{:#?}\n{}", state.oracle.violations, state.log.join("\n"));
 }
 
 /// Creates a Partner and a Client by the first installation.
@@ -113,7 +114,7 @@ fn spawn_second_installation(
     let (world, life) = (world.clone(), life.clone());
     tokio::spawn(async move {
         let ended = run_operator(&world, &life, settings).await;
-        world.lock().add_story_line(tenantry::clock::now(), format!(" ! the second installation ended: {ended:?}"));
+        world.lock().add_log_line(tenantry::clock::now(), format!(" ! the second installation ended: {ended:?}"));
     })
 }
 

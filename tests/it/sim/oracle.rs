@@ -1,9 +1,9 @@
 //! Judges every request by the state of the two servers and by the requests before it, and by nothing else.
 
 mod counts;
-mod ends;
-pub(super) mod rules;
+pub(super) mod owner_spec;
 mod siblings;
+mod terminations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tenantry::api::FINALIZER;
 
-use super::ask::{SimReply, SimRequest, SimServer};
 use super::cluster::{CLIENTS, LEASES, PARTNERS, Resource, SimCluster, SimObjectKey};
-use super::life::OPERATOR_NAMESPACE;
-use super::newer::{MAX_PASS_TIME, newer_since};
+use super::lasting_faults::DelayedRead;
+use super::newer_release::{MAX_PASS_TIME, newer_since};
+use super::operator_life::OPERATOR_NAMESPACE;
 use super::platform::SimTenant;
-use super::troubles::ShownRead;
-pub(crate) use ends::AcceptedConfirmation;
+use super::request::{SimReply, SimRequest, SimServer};
+pub(crate) use terminations::AcceptedConfirmation;
 
 /// The last read of each object or tenant by a life, and the state that it showed.
 type LastReads<T> = BTreeMap<(usize, String), T>;
@@ -33,7 +33,7 @@ pub(crate) struct Oracle {
     /// Tenant ids that an operator created, by the UID of the object.
     pub(crate) created: BTreeMap<String, Vec<String>>,
     /// Tenants that an operator terminated.
-    pub(crate) ended: BTreeSet<String>,
+    pub(crate) terminated: BTreeSet<String>,
     /// Number of changes that an operator requested, except the lease and events.
     pub(crate) writes: usize,
     /// Time of the last one.
@@ -43,28 +43,28 @@ pub(crate) struct Oracle {
     /// Counts of event reasons.
     pub(crate) events: BTreeMap<String, usize>,
     /// Whether a list of the platform lacked a tenant. Then its refusal of a second create replaces the lookup.
-    pub(crate) has_left_out: bool,
+    pub(crate) has_omitted_tenant: bool,
     /// Number of requests of each life.
-    pub(crate) asked: BTreeMap<usize, usize>,
+    pub(crate) request_counts: BTreeMap<usize, usize>,
     /// Lives that are running.
-    pub(crate) alive: BTreeSet<usize>,
+    pub(crate) running_lives: BTreeSet<usize>,
     /// Since when the clocks of the servers and the operator's differ by more than a minute.
-    pub(crate) apart_since: Option<Timestamp>,
+    pub(crate) clocks_differ_since: Option<Timestamp>,
     /// What the next answer showed of its tenant, if it was outdated.
-    pub(crate) shown_late: Option<ShownRead>,
+    pub(crate) shown_late: Option<DelayedRead>,
     /// Events of the run, and the objects concerned.
     pub(crate) occurred: BTreeMap<&'static str, BTreeSet<String>>,
     /// Value of the Secret that each tenant was last given.
     pub(crate) keys: BTreeMap<String, String>,
     /// When the mark of each tenant last moved.
-    moved: BTreeMap<String, Timestamp>,
+    mark_moved_at: BTreeMap<String, Timestamp>,
     holders: BTreeMap<usize, String>,
     /// Namespace of the Lease of each life.
-    homes: BTreeMap<usize, String>,
+    lease_namespaces: BTreeMap<usize, String>,
     /// The leader, and since when it leads.
     leader: Option<(String, Timestamp)>,
     /// The life that last became the leader.
-    led: Option<usize>,
+    leading_life_number: Option<usize>,
     suspended_since: BTreeMap<String, Timestamp>,
     accepted: BTreeMap<String, AcceptedConfirmation>,
     /// Version of the cluster when a life last read each object.
@@ -82,9 +82,9 @@ enum RequestSubject<'a> {
     Nothing,
 }
 
-fn subject_of_request(ask: &SimRequest) -> RequestSubject<'_> {
-    let parts: Vec<&str> = ask.path.trim_start_matches("/api/v2/tenants/").split('/').collect();
-    match (&ask.method, parts.as_slice()) {
+fn subject_of_request(request: &SimRequest) -> RequestSubject<'_> {
+    let parts: Vec<&str> = request.path.trim_start_matches("/api/v2/tenants/").split('/').collect();
+    match (&request.method, parts.as_slice()) {
         (&Method::GET, [_, "msps" | "clients", id]) => RequestSubject::Read(id),
         (&Method::POST, [_, "msps" | "clients"]) => RequestSubject::Create,
         (&Method::POST, [_, "msps" | "clients", id]) => RequestSubject::Update(id),
@@ -115,13 +115,13 @@ fn object_of_path(path: &str) -> Option<(SimObjectKey, bool)> {
 }
 
 impl Oracle {
-    fn add_violation(&mut self, at: Timestamp, ask: &SimRequest, what: impl AsRef<str>) {
-        self.violations.push(format!("{at}: {}: {}", ask.log_line(), what.as_ref()));
+    fn add_violation(&mut self, at: Timestamp, request: &SimRequest, what: impl AsRef<str>) {
+        self.violations.push(format!("{at}: {}: {}", request.log_line(), what.as_ref()));
     }
 
     /// Checks a request of an operator before it is carried out.
     pub(crate) fn check_request(&mut self, (life, ask): (usize, &SimRequest), cluster: &SimCluster, at: Timestamp) {
-        *self.asked.entry(life).or_default() += 1;
+        *self.request_counts.entry(life).or_default() += 1;
         if !ask.is_write() {
             return;
         }
@@ -129,7 +129,7 @@ impl Oracle {
             if let Some(holder) = ask.json()["spec"]["holderIdentity"].as_str() {
                 self.holders.insert(life, holder.to_owned());
                 let home = ask.path.split('/').skip_while(|part| *part != "namespaces").nth(1);
-                self.homes.insert(life, home.unwrap_or_default().to_owned());
+                self.lease_namespaces.insert(life, home.unwrap_or_default().to_owned());
             }
             return;
         }
@@ -137,7 +137,7 @@ impl Oracle {
             self.writes += 1;
             self.last_write = Some(at);
         }
-        let home = self.homes.get(&life).map_or(OPERATOR_NAMESPACE, String::as_str);
+        let home = self.lease_namespaces.get(&life).map_or(OPERATOR_NAMESPACE, String::as_str);
         let lease = cluster.get(&SimObjectKey::new(LEASES, home, "tenantry-operator"));
         let holder = lease.and_then(|lease| lease["spec"]["holderIdentity"].as_str());
         if holder.is_none() || holder != self.holders.get(&life).map(String::as_str) {
@@ -148,31 +148,31 @@ impl Oracle {
         }
     }
 
-    fn check_change_request(&mut self, life: usize, ask: &SimRequest, cluster: &SimCluster, at: Timestamp) {
-        let (RequestSubject::Update(id) | RequestSubject::Act(id, _)) = subject_of_request(ask) else { return };
+    fn check_change_request(&mut self, life: usize, request: &SimRequest, cluster: &SimCluster, at: Timestamp) {
+        let (RequestSubject::Update(id) | RequestSubject::Act(id, _)) = subject_of_request(request) else { return };
         let key = (life, id.to_owned());
         let seen = self.seen.get(&key).or_else(|| self.tenants.get(id)).cloned();
         let Some(tenant) = seen else {
-            return self.add_violation(at, ask, "a change of a tenant that never was");
+            return self.add_violation(at, request, "a change of a tenant that never was");
         };
         let owner = tenant.place.as_deref().and_then(key_of_place);
         let was_there = owner.as_ref().is_some_and(|owner| cluster.has_existed(owner));
         if !was_there && !cluster.was_adopted(id) {
-            self.add_violation(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
+            self.add_violation(at, request, format!("a change of a tenant of somebody else: {tenant:?}"));
         }
-        if let Some(fault) = self.foreign_change(life, ask, &tenant, cluster, at) {
-            self.add_violation(at, ask, fault);
+        if let Some(fault) = self.foreign_change(life, request, &tenant, cluster, at) {
+            self.add_violation(at, request, fault);
         }
-        if let Some(fault) = self.forbidden_change(ask, &tenant, cluster, at) {
-            self.add_violation(at, ask, fault);
+        if let Some(fault) = self.forbidden_change(request, &tenant, cluster, at) {
+            self.add_violation(at, request, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
         if newer.is_some_and(|since| at.duration_since(since) > MAX_PASS_TIME) {
-            self.add_violation(at, ask, "a change of a tenant whose object is not understood");
+            self.add_violation(at, request, "a change of a tenant whose object is not understood");
         }
-        if matches!(subject_of_request(ask), RequestSubject::Act(_, "terminate")) {
+        if matches!(subject_of_request(request), RequestSubject::Act(_, "terminate")) {
             for fault in self.termination_faults(life, &tenant, cluster, at) {
-                self.add_violation(at, ask, fault);
+                self.add_violation(at, request, fault);
             }
         }
     }
@@ -181,7 +181,7 @@ impl Oracle {
     pub(crate) fn record_reply(
         &mut self,
         life: usize,
-        ask: &SimRequest,
+        request: &SimRequest,
         reply: &SimReply,
         cluster: &SimCluster,
         tenants: Option<Vec<SimTenant>>,
@@ -195,9 +195,9 @@ impl Oracle {
         if life == 0 {
             return;
         }
-        match ask.side {
-            SimServer::Platform => self.record_platform_reply(life, ask, reply, shown, at),
-            SimServer::Cluster => self.record_cluster_reply(life, ask, reply, cluster, at),
+        match request.side {
+            SimServer::Platform => self.record_platform_reply(life, request, reply, shown, at),
+            SimServer::Cluster => self.record_cluster_reply(life, request, reply, cluster, at),
         }
     }
 
@@ -215,13 +215,13 @@ impl Oracle {
     fn record_platform_reply(
         &mut self,
         life: usize,
-        ask: &SimRequest,
+        request: &SimRequest,
         reply: &SimReply,
-        shown: Option<ShownRead>,
+        shown: Option<DelayedRead>,
         at: Timestamp,
     ) {
-        self.record_written_settings(ask, reply, at);
-        match subject_of_request(ask) {
+        self.record_written_settings(request, reply, at);
+        match subject_of_request(request) {
             RequestSubject::Read(id) => {
                 let now = shown.map_or_else(|| self.tenants.get(id).cloned(), |shown| shown.tenant);
                 match now.filter(|_| reply.is_success()) {
@@ -229,16 +229,16 @@ impl Oracle {
                     None => self.seen.remove(&(life, id.to_owned())),
                 };
             }
-            RequestSubject::Create => self.record_create_reply(ask, reply, at),
+            RequestSubject::Create => self.record_create_reply(request, reply, at),
             RequestSubject::Act(id, "terminate") if reply.is_success() => {
-                self.ended.insert(id.to_owned());
+                self.terminated.insert(id.to_owned());
             }
             RequestSubject::Update(_) | RequestSubject::Act(..) | RequestSubject::Nothing => {}
         }
     }
 
-    fn record_create_reply(&mut self, ask: &SimRequest, reply: &SimReply, at: Timestamp) {
-        let uid = ask.json()["managedBy"]["uid"].as_str().unwrap_or_default().to_owned();
+    fn record_create_reply(&mut self, request: &SimRequest, reply: &SimReply, at: Timestamp) {
+        let uid = request.json()["managedBy"]["uid"].as_str().unwrap_or_default().to_owned();
         let value = reply.json_body();
         if reply.is_success() {
             let id = value["uniqueId"].as_str().unwrap_or_default().to_owned();
@@ -246,55 +246,56 @@ impl Oracle {
             made.push(id);
             if made.len() > 1 {
                 let made = made.clone();
-                self.add_violation(at, ask, format!("more than one tenant was made for one object: {made:?}"));
+                self.add_violation(at, request, format!("more than one tenant was made for one object: {made:?}"));
             }
             return;
         }
         let holder = value[0]["holder"].as_str().and_then(|holder| self.tenants.get(holder));
-        if self.has_left_out {
+        if self.has_omitted_tenant {
             return;
         }
         if let Some(holder) = holder.filter(|holder| holder.state != "TERMINATED" && holder.uid.as_ref() == Some(&uid))
         {
             let holder = holder.id.clone();
-            self.add_violation(at, ask, format!("a second create for an object whose tenant `{holder}` lives"));
+            self.add_violation(at, request, format!("a second create for an object whose tenant `{holder}` lives"));
         }
     }
 
     fn record_cluster_reply(
         &mut self,
         life: usize,
-        ask: &SimRequest,
+        request: &SimRequest,
         reply: &SimReply,
         cluster: &SimCluster,
         at: Timestamp,
     ) {
-        if ask.method == Method::GET {
-            self.read.insert((life, ask.path.clone()), cluster.version());
+        if request.method == Method::GET {
+            self.read.insert((life, request.path.clone()), cluster.version());
             return;
         }
-        if ask.is_lease() && reply.is_success() {
-            let holder = ask.json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+        if request.is_lease() && reply.is_success() {
+            let holder = request.json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
             if self.leader.as_ref().is_none_or(|(leader, _)| *leader != holder) {
-                if self.led.is_some_and(|before| before != life && self.alive.contains(&before)) {
+                if self.leading_life_number.is_some_and(|before| before != life && self.running_lives.contains(&before))
+                {
                     self.occurred.entry("changes of the leader").or_default().insert(holder.clone());
                 }
-                self.led = Some(life);
+                self.leading_life_number = Some(life);
                 self.leader = Some((holder, at));
             }
         }
-        if ask.is_event() && reply.is_success() {
-            *self.events.entry(ask.json()["reason"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        if request.is_event() && reply.is_success() {
+            *self.events.entry(request.json()["reason"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
-        let Some((key, is_status)) = object_of_path(&ask.path).filter(|_| reply.is_success()) else { return };
+        let Some((key, is_status)) = object_of_path(&request.path).filter(|_| reply.is_success()) else { return };
         let after = reply.json_body();
         if is_status {
             self.record_status(&after, cluster);
-            self.check_status_write(life, &key, &after, ask, at);
-        } else if ask.json()["metadata"]["finalizers"].is_array() && !has_finalizer(&after) {
+            self.check_status_write(life, &key, &after, request, at);
+        } else if request.json()["metadata"]["finalizers"].is_array() && !has_finalizer(&after) {
             let version = cluster.version().saturating_sub(1);
             if let Some(before) = cluster.object_at_version(&key, version).filter(|before| has_finalizer(before)) {
-                self.check_finalizer_removal(life, &key, before.as_ref(), ask, cluster, at);
+                self.check_finalizer_removal(life, &key, before.as_ref(), request, cluster, at);
             }
         }
     }
@@ -302,12 +303,12 @@ impl Oracle {
     /// Returns since when nothing was written, or `None` if no running operator leads.
     pub(crate) fn quiet_since(&self) -> Option<Timestamp> {
         let (_, since) = self.leader.as_ref()?;
-        self.leading_life().filter(|life| self.alive.contains(life))?;
+        self.leading_life().filter(|life| self.running_lives.contains(life))?;
         Some(self.last_write.map_or(*since, |last| last.max(*since)))
     }
 
     /// Forgets an operator that ended by itself. Its successor leads once it has acquired the lease.
-    pub(crate) fn forget_holder(&mut self, life: usize) {
+    pub(crate) fn clear_lease_holder(&mut self, life: usize) {
         self.holders.remove(&life);
     }
 

@@ -16,7 +16,7 @@ use sqlx::{AnyPool, Row};
 use tenantry::platform::{Config, Credential, router_for_simulation};
 use tower::ServiceExt;
 
-use super::ask::{SimReply, SimRequest};
+use super::request::{SimReply, SimRequest};
 
 /// A tenant in the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,8 +84,8 @@ impl SimPlatform {
     }
 
     /// Carries out a request at a time.
-    pub(crate) fn carry_out(&self, ask: &SimRequest, at: Timestamp) -> SimReply {
-        self.run_job(|answer| PlatformJob::Ask(at, Box::new(ask.clone()), answer))
+    pub(crate) fn carry_out(&self, request: &SimRequest, at: Timestamp) -> SimReply {
+        self.run_job(|answer| PlatformJob::Ask(at, Box::new(request.clone()), answer))
     }
 
     /// Returns every tenant, including terminated ones.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
-use super::deeds::{ActionWeights, SimAction, any_action};
-use super::life::{run_life_with_standby, wide_settings};
-use super::seam::{ClockOffsets, OperatorLife, RequestFate, SimState, SimWorld};
-use super::settle::{new_two_account_world, wait_until_idle_restored};
-use super::troubles::LastingFault;
-use super::weather::FaultRates;
+use super::actions::{ActionWeights, SimAction, any_action};
+use super::exchange::{ClockOffsets, OperatorLife, RequestFate, SimState, SimWorld};
+use super::idle::{new_two_account_world, wait_until_idle_restored};
+use super::lasting_faults::LastingFault;
+use super::operator_life::{run_life_with_standby, wide_settings};
+use super::random_faults::FaultRates;
 use crate::support::random_cases;
 
 /// Time in which an operator that terminates tenants without a deletion would have shown itself.
@@ -24,30 +24,31 @@ const TAKEOVER_TIME: Duration = Duration::from_mins(36);
 /// A run.
 #[derive(Clone, Debug)]
 pub(crate) struct RandomRun {
-    pub(crate) deeds: Vec<(SimAction, Duration)>,
-    pub(crate) weather: FaultRates,
+    pub(crate) actions: Vec<(SimAction, Duration)>,
+    pub(crate) fault_rates: FaultRates,
     /// Delay of watches.
-    pub(crate) lag: Duration,
+    pub(crate) watch_delay: Duration,
     /// Number of versions by which a list after a restart is behind.
-    pub(crate) behind: u64,
+    pub(crate) list_lag: u64,
     /// Whether a second operator runs, which leads if the first one cannot.
-    pub(crate) is_doubled: bool,
+    pub(crate) has_second_operator: bool,
     /// Whether the platform normalises values.
     pub(crate) normalises: bool,
 }
 
-pub(crate) fn any_run(odds: ActionWeights, steps: std::ops::Range<usize>) -> impl Strategy<Value = RandomRun> {
-    let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
+pub(crate) fn any_run(weights: ActionWeights, steps: std::ops::Range<usize>) -> impl Strategy<Value = RandomRun> {
+    let fault_rates =
+        (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
     let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
     let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
     let kind = (prop::bool::weighted(0.4), prop::bool::weighted(0.4));
-    (prop::collection::vec(any_action(odds), steps), weather, lag, behind, kind).prop_map(
+    (prop::collection::vec(any_action(weights), steps), fault_rates, lag, behind, kind).prop_map(
         |(deeds, (seed, faults, crashes), lag, behind, (is_doubled, normalises))| RandomRun {
-            deeds,
-            weather: FaultRates { seed, faults, crashes },
-            lag: Duration::from_millis(lag),
-            behind,
-            is_doubled,
+            actions: deeds,
+            fault_rates: FaultRates { seed, faults, crashes },
+            watch_delay: Duration::from_millis(lag),
+            list_lag: behind,
+            has_second_operator: is_doubled,
             normalises,
         },
     )
@@ -58,9 +59,9 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
     let world = new_two_account_world();
     {
         let mut state = world.lock();
-        state.fates = run.weather.fate_chooser();
-        state.troubles.normalises = run.normalises;
-        state.lag = run.lag;
+        state.fates = run.fault_rates.fate_chooser();
+        state.lasting_faults.normalises = run.normalises;
+        state.watch_delay = run.watch_delay;
     }
     let (next, mut lives) = (Cell::new(0), 0);
     loop {
@@ -69,20 +70,20 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
         {
             let mut state = world.lock();
             let version = state.cluster.version();
-            state.list_at = (lives > 1 && run.behind > 0 && next.get() < run.deeds.len())
-                .then(|| version.saturating_sub(run.behind).max(110).min(version));
+            state.list_at = (lives > 1 && run.list_lag > 0 && next.get() < run.actions.len())
+                .then(|| version.saturating_sub(run.list_lag).max(110).min(version));
         }
         let done = run_life_with_standby(
             &world,
             &life,
-            run.is_doubled,
+            run.has_second_operator,
             wide_settings(),
             perform_actions(&world, &life, run, &next),
         );
         if done.is_some() {
             return world;
         }
-        if lives > 40 + run.deeds.len() {
+        if lives > 40 + run.actions.len() {
             world.lock().oracle.violations.push("it crashes for ever".to_owned());
             return world;
         }
@@ -90,10 +91,10 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
 }
 
 async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun, next: &Cell<usize>) {
-    while let Some((deed, pause)) = run.deeds.get(next.get()) {
+    while let Some((deed, pause)) = run.actions.get(next.get()) {
         next.set(next.get() + 1);
-        world.lock().add_story_line(tenantry::clock::now(), format!(" * {deed:?}"));
-        world.perform(deed);
+        world.lock().add_log_line(tenantry::clock::now(), format!(" * {deed:?}"));
+        world.perform_action(deed);
         if matches!(deed, SimAction::Crash) {
             life.end();
             std::future::pending::<()>().await;
@@ -101,7 +102,7 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun,
         if let SimAction::ConsentAndWithdraw(who, waits) = deed {
             world.consent_and_withdraw(*who, *waits).await;
         }
-        if matches!(deed, SimAction::Trouble(LastingFault::LoseLease)) && run.is_doubled {
+        if matches!(deed, SimAction::BeginFault(LastingFault::LoseLease)) && run.has_second_operator {
             tokio::time::sleep(TAKEOVER_TIME).await;
         }
         tokio::time::sleep(*pause).await;
@@ -127,13 +128,13 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun,
 fn stop_faults(world: &SimWorld) {
     let now = tenantry::clock::now();
     let mut state = world.lock();
-    state.add_story_line(now, " * calm");
+    state.add_log_line(now, " * calm");
     state.fates = Box::new(|_, _| RequestFate::Pass);
-    state.lag = Duration::ZERO;
+    state.watch_delay = Duration::ZERO;
     state.list_at = None;
-    state.ahead = ClockOffsets::default();
-    state.oracle.apart_since = None;
-    state.troubles.end_all();
+    state.clock_offsets = ClockOffsets::default();
+    state.oracle.clocks_differ_since = None;
+    state.lasting_faults.end_all();
     drop(state);
     world.restore_prerequisites();
     for namespace in ["a", "b"] {
@@ -148,7 +149,7 @@ pub(crate) fn check_run(world: &SimWorld) -> Result<(), String> {
         return Ok(());
     }
     let state = world.lock();
-    Err(format!("{faults:#?}\n{}", state.story.join("\n")))
+    Err(format!("{faults:#?}\n{}", state.log.join("\n")))
 }
 
 fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Value = RandomRun>) {
@@ -156,7 +157,7 @@ fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Valu
     let requests = Cell::new(0);
     let outcome = TestRunner::new(config).run(&strategy, |run| {
         let world = play_run(&run);
-        requests.set(requests.get() + world.lock().asked);
+        requests.set(requests.get() + world.lock().request_count);
         check_run(&world).map_err(TestCaseError::fail)
     });
     println!("{name}: {} requests", requests.get());
@@ -166,7 +167,7 @@ fn check_random_runs(name: &'static str, seed: u64, strategy: impl Strategy<Valu
 }
 
 const ODDS: ActionWeights =
-    ActionWeights { terminations: 13, faults: 4, neighbours: 12, flawless: 6, unconfirmed: 6, quiet: 4 };
+    ActionWeights { terminations: 13, faults: 4, neighbours: 12, flawless: 6, unconfirmed: 6, medium_pause: 4 };
 
 /// Two thousand cases in two halves, so that a machine with two cores runs them in half the time.
 const CASES_PER_HALF: u32 = 1_000;

@@ -10,12 +10,12 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use super::ask::{SimReply, SimRequest};
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
-use super::life::{OPERATOR_NAMESPACE, run_life, settings};
-use super::seam::{OperatorLife, RecordedEvent, SimWorld};
-use super::settle::new_recorded_world;
-use super::sweep::scenarios;
+use super::crash_sweep::scenarios;
+use super::exchange::{OperatorLife, RecordedEvent, SimWorld};
+use super::idle::new_recorded_world;
+use super::operator_life::{OPERATOR_NAMESPACE, run_life, settings};
+use super::request::{SimReply, SimRequest};
 use crate::support;
 
 /// The names of the model's namespaces, UIDs and versions on the real API server.
@@ -123,7 +123,7 @@ impl RealCluster {
     }
 
     /// Records the real identifiers of an object in the model.
-    fn learn_identifiers(&mut self, model: &Value, real: &Value) {
+    fn record_identifiers(&mut self, model: &Value, real: &Value) {
         // A list has a version too, but is not an object.
         if model["metadata"]["uid"].is_null() {
             return;
@@ -173,18 +173,18 @@ impl RealCluster {
         (model != real).then(|| format!("\n   {model}\nand really\n   {real}"))
     }
 
-    async fn replay_request(&mut self, ask: &SimRequest, reply: &SimReply) -> Option<String> {
-        if ask.path == "/api/v1/namespaces" {
+    async fn replay_request(&mut self, request: &SimRequest, reply: &SimReply) -> Option<String> {
+        if request.path == "/api/v1/namespaces" {
             return None;
         }
         let model = reply.json_body();
-        let (status, real) = self.send(ask).await;
-        self.learn_identifiers(&model, &real);
-        if ask.is_event() {
+        let (status, real) = self.send(request).await;
+        self.record_identifiers(&model, &real);
+        if request.is_event() {
             return (status != reply.status).then(|| format!("status {} and really {status}: {real}", reply.status));
         }
         // The answer about a removed object is only a status.
-        if ask.method == Method::DELETE && model["kind"] == "Status" {
+        if request.method == Method::DELETE && model["kind"] == "Status" {
             return (status != reply.status).then(|| format!("status {} and really {status}", reply.status));
         }
         self.difference((&model, reply.status), (&real, status))
@@ -194,13 +194,13 @@ impl RealCluster {
     async fn wait_for_controllers(&mut self, objects: &[(SimObjectKey, Value)]) {
         for (key, model) in objects.iter().filter(|(key, _)| [PARTNERS, CLIENTS].contains(&key.resource)) {
             let path = key.resource.path(&key.namespace, &key.name);
-            let ask = SimRequest::from_person(super::ask::SimServer::Cluster, Method::GET, &path, &Value::Null);
+            let request = SimRequest::from_person(super::request::SimServer::Cluster, Method::GET, &path, &Value::Null);
             for _ in 0..600 {
-                let (_, real) = self.send(&ask).await;
+                let (_, real) = self.send(&request).await;
                 if real["metadata"]["deletionTimestamp"].is_string()
                     == model["metadata"]["deletionTimestamp"].is_string()
                 {
-                    self.learn_identifiers(model, &real);
+                    self.record_identifiers(model, &real);
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -10,15 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::ask::{SimRequest, SimServer};
-use super::cluster::answer::error_status;
+use super::cluster::responses::error_status;
 use super::cluster::{CLIENTS, PARTNERS, SECRETS, SimObjectKey};
-use super::life::{OPERATOR_NAMESPACE, run_life, settings};
-use super::people::merge_spec;
-use super::seam::{OperatorLife, RequestFate, SimWorld};
-use super::settle::{condition, is_ready, new_default_world, wait_until_idle};
-use super::sweep::scenarios;
-use crate::hex::{hex, sha256};
+use super::crash_sweep::scenarios;
+use super::exchange::{OperatorLife, RequestFate, SimWorld};
+use super::idle::{condition, is_ready, new_default_world, wait_until_idle};
+use super::operator_life::{OPERATOR_NAMESPACE, run_life, settings};
+use super::request::{SimRequest, SimServer};
+use super::user_actions::merge_spec;
+use crate::digests::{hex, sha256};
 
 const LABEL: &str = "tenantry.dev/allow-reference";
 
@@ -39,16 +39,16 @@ fn duo_access(secret: &str) -> Value {
     }})
 }
 
-fn secret_data(skey: &str) -> Value {
-    json!({"ikey": STANDARD.encode("DIXXXXXXXXXXXXXXXXXX"), "skey": STANDARD.encode(skey)})
+fn secret_data(secret_key: &str) -> Value {
+    json!({"ikey": STANDARD.encode("DIXXXXXXXXXXXXXXXXXX"), "skey": STANDARD.encode(secret_key)})
 }
 
 impl SimWorld {
     /// Creates a Secret with keys of Duo, with or without the label.
-    fn create_duo_secret(&self, name: &str, skey: &str, is_allowed: bool) {
+    fn create_duo_secret(&self, name: &str, secret_key: &str, is_allowed: bool) {
         let labels = if is_allowed { json!({LABEL: "true"}) } else { json!({}) };
         let metadata = json!({"name": name, "namespace": "a", "labels": labels});
-        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": secret_data(skey)});
+        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": secret_data(secret_key)});
         assert!(self.kubectl(Method::POST, &SECRETS.path("a", ""), &body).is_success());
     }
 
@@ -80,10 +80,10 @@ type DuoWriteLog = Arc<Mutex<Vec<(String, Value)>>>;
 
 fn record_writes(world: &SimWorld) -> DuoWriteLog {
     let writes = DuoWriteLog::default();
-    let noted = Arc::clone(&writes);
+    let recorded = Arc::clone(&writes);
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         if ask.side == SimServer::Platform && ask.is_write() {
-            noted.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
+            recorded.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
         }
         RequestFate::Pass
     });
@@ -101,7 +101,7 @@ fn take_written_keys(writes: &DuoWriteLog) -> Vec<String> {
 
 fn assert_no_faults(world: &SimWorld) {
     let faults = world.idle_faults();
-    assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().story.join("\n"));
+    assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().log.join("\n"));
 }
 
 /// shows: faults/66
@@ -124,14 +124,14 @@ fn a_rotated_secret_behind_the_defaults_reaches_each_client_that_inherits_it_onc
         assert_eq!(take_written_keys(&writes), ["old", "old", "old"]);
         world.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"data": secret_data("new")}));
         wait_until_idle(&world, 2).await;
-        assert_eq!(take_written_keys(&writes), ["new", "new", "new"], "{}", world.lock().story.join("\n"));
+        assert_eq!(take_written_keys(&writes), ["new", "new", "new"], "{}", world.lock().log.join("\n"));
         // A change that leaves the value as it is costs a status write and no platform write.
         world.patch(&SimObjectKey::new(SECRETS, "a", "duo"), &json!({"metadata": {"labels": {"team": "msp"}}}));
         let before = world.lock().oracle.writes;
         wait_until_idle(&world, 2).await;
         assert_eq!(take_written_keys(&writes), Vec::<String>::new());
         let written = world.lock().oracle.writes - before;
-        assert!(written <= 4, "{written} writes after a label:\n{}", world.lock().story.join("\n"));
+        assert!(written <= 4, "{written} writes after a label:\n{}", world.lock().log.join("\n"));
         let shown = shown_secret_key(&world.object(&client_key("globex")).unwrap());
         let version =
             world.object(&SimObjectKey::new(SECRETS, "a", "duo")).unwrap()["metadata"]["resourceVersion"].clone();
@@ -150,10 +150,10 @@ fn shown_secret_key(object: &Value) -> String {
 
 /// Collects everything that a person may read who may read all but Secrets, after a Client used a Secret with this
 /// value in each way that the operator reports.
-fn collect_operator_output(skey: &str) -> String {
+fn collect_operator_output(secret_key: &str) -> String {
     let world = new_default_world();
-    world.create_duo_secret("db", skey, true);
-    world.create_duo_secret("private", skey, false);
+    world.create_duo_secret("db", secret_key, true);
+    world.create_duo_secret("private", secret_key, false);
     let done = run_life(&world, &OperatorLife::new(1), settings(), async {
         let clients = json!({"clients": {"defaults": {"access": duo_access("db")}, "locked": ["access"]}});
         world.create(&acme(), &scenarios::partner_spec(&clients));
@@ -297,7 +297,7 @@ fn a_lost_key_of_the_records_writes_each_setting_once_and_nothing_else() {
     let duo = json!({"integrationKey": "DIXXXXXXXXXXXXXXXXXX", "secretKey": "one"});
     assert_eq!(all[0].1, duo);
     // The key, the write, and the status with the new records.
-    assert_eq!(world.lock().oracle.writes - before, 3, "{}", world.lock().story.join("\n"));
+    assert_eq!(world.lock().oracle.writes - before, 3, "{}", world.lock().log.join("\n"));
     run_life(&world, &OperatorLife::new(4), settings(), wait_until_idle(&world, 1));
     assert_eq!(take_written_keys(&writes), Vec::<String>::new());
     assert_no_faults(&world);
@@ -313,10 +313,10 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
     assert_eq!(made["immutable"], true);
     // The second one read before the first had created it.
     let mut is_first = true;
-    let noted = Arc::clone(&writes);
+    let recorded = Arc::clone(&writes);
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         if ask.side == SimServer::Platform && ask.is_write() {
-            noted.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
+            recorded.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
         }
         if ask.path.ends_with("/secrets/tenantry-record-key") && std::mem::take(&mut is_first) {
             return RequestFate::Replaced(Box::new((
@@ -329,11 +329,11 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
     run_life(&world, &OperatorLife::new(2), settings(), wait_until_idle(&world, 1));
     let refused = world
         .lock()
-        .story
+        .log
         .iter()
         .filter(|line| line.contains("/tenantry-system/secrets") && line.ends_with(" -> 409"))
         .count();
-    assert_eq!(refused, 1, "{}", world.lock().story.join("\n"));
+    assert_eq!(refused, 1, "{}", world.lock().log.join("\n"));
     assert_eq!(world.object(&record_key()).unwrap(), made);
     assert_eq!(take_written_keys(&writes), Vec::<String>::new());
     assert_no_faults(&world);
@@ -344,11 +344,11 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
 fn without_the_key_of_the_records_all_goes_on_and_the_key_that_comes_writes_nothing() {
     let world = new_default_world();
     let writes = record_writes(&world);
-    let noted = Arc::clone(&writes);
+    let recorded = Arc::clone(&writes);
     let is_refused = |ask: &SimRequest| ask.path.contains(&format!("/namespaces/{OPERATOR_NAMESPACE}/secrets"));
     world.lock().fates = Box::new(move |_, ask: &SimRequest| {
         if ask.side == SimServer::Platform && ask.is_write() {
-            noted.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
+            recorded.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
         }
         if is_refused(ask) {
             RequestFate::Replaced(Box::new((error_status(403, "Forbidden", "no"), false)))

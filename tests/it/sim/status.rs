@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::ask::{SimReply, SimServer};
-use super::cluster::answer::error_status;
+use super::cluster::responses::error_status;
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
-use super::life::{run_life, settings};
-use super::seam::{OperatorLife, RequestFate, SimWorld};
-use super::settle::{condition, is_ready, new_default_world};
-use super::sweep::scenarios::{client_spec, confirmed_deletion, partner_spec};
+use super::crash_sweep::scenarios::{client_spec, confirmed_deletion, partner_spec};
+use super::exchange::{OperatorLife, RequestFate, SimWorld};
+use super::idle::{condition, is_ready, new_default_world};
+use super::operator_life::{run_life, settings};
+use super::request::{SimReply, SimServer};
 
 fn acme() -> SimObjectKey {
     SimObjectKey::new(PARTNERS, "a", "acme")

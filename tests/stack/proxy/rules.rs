@@ -138,13 +138,13 @@ impl FaultRule {
         Self { body: body.to_owned(), ..self }
     }
 
-    fn matches_request(&self, asked: &RequestView<'_>) -> bool {
-        let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
-        self.method.as_ref().is_none_or(|method| method == asked.method)
+    fn matches_request(&self, request: &RequestView<'_>) -> bool {
+        let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
+        self.method.as_ref().is_none_or(|method| method == request.method)
             && format!("^{path}$").contains(&self.path)
             && query.contains(&self.query)
-            && (self.header.is_empty() || asked.headers.iter().any(|line| line.contains(&self.header)))
-            && asked.body.contains(&self.body)
+            && (self.header.is_empty() || request.headers.iter().any(|line| line.contains(&self.header)))
+            && request.body.contains(&self.body)
     }
 }
 
@@ -201,7 +201,7 @@ pub struct RuleBook {
     rules: Vec<(FaultRule, RuleCount)>,
     seen: Vec<SeenRequest>,
     /// Number of requests with a fault.
-    struck: u64,
+    fault_count: u64,
     /// Numbers of those whose response is not finished.
     open: BTreeSet<u64>,
 }
@@ -227,10 +227,10 @@ impl RuleBook {
     }
 
     /// Returns the fault of a request.
-    pub fn choose_fault(&mut self, asked: &RequestView<'_>) -> ProxyFault {
+    pub fn choose_fault(&mut self, request: &RequestView<'_>) -> ProxyFault {
         let mut fault = None;
         for (rule, count) in &mut self.rules {
-            if !rule.matches_request(asked) {
+            if !rule.matches_request(request) {
                 continue;
             }
             count.matched += 1;
@@ -245,9 +245,9 @@ impl RuleBook {
         }
         self.seen.push(SeenRequest {
             at: Instant::now(),
-            method: asked.method.to_owned(),
-            target: asked.target.to_owned(),
-            body: asked.body.to_owned(),
+            method: request.method.to_owned(),
+            target: request.target.to_owned(),
+            body: request.body.to_owned(),
             is_faulty: !matches!(fault, ProxyFault::None),
         });
         fault
@@ -255,9 +255,9 @@ impl RuleBook {
 
     /// Records that a request with a fault is being answered. Returns its number.
     pub fn begin(&mut self) -> u64 {
-        self.struck += 1;
-        self.open.insert(self.struck);
-        self.struck
+        self.fault_count += 1;
+        self.open.insert(self.fault_count);
+        self.fault_count
     }
 
     /// Records that its response has ended or the client has closed the connection.
@@ -296,11 +296,11 @@ mod tests {
     use super::*;
 
     fn fault_pattern(rules: Vec<FaultRule>, targets: &[&str]) -> Vec<bool> {
-        let mut book = RuleBook::default();
-        book.set_rules(rules);
+        let mut rule_book = RuleBook::default();
+        rule_book.set_rules(rules);
         let headers = ["authorization: Bearer one".to_owned()];
         let ask = |target| RequestView { method: "POST", target, headers: &headers, body: "{\"name\":\"Globex\"}" };
-        targets.iter().map(|target| !matches!(book.choose_fault(&ask(target)), ProxyFault::None)).collect()
+        targets.iter().map(|target| !matches!(rule_book.choose_fault(&ask(target)), ProxyFault::None)).collect()
     }
 
     #[test]

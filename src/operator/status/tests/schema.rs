@@ -29,7 +29,7 @@ impl DrawSize {
 
 /// Draws a value from a schema. Patterns and rules are ignored, except where the value would otherwise never be
 /// accepted.
-pub(super) fn draw_value(schema: &Value, path: &str, extent: DrawSize) -> Value {
+pub(super) fn draw_value(schema: &Value, path: &str, size: DrawSize) -> Value {
     match path.rsplit('.').next().unwrap_or_default() {
         "country" => return json!("Germany"),
         "timezone" => return json!("Europe/Berlin"),
@@ -38,54 +38,54 @@ pub(super) fn draw_value(schema: &Value, path: &str, extent: DrawSize) -> Value 
         _ => {}
     }
     if let Some(words) = schema["enum"].as_array() {
-        let number = extent.draw_number(path, words.len() as u64);
+        let number = size.draw_number(path, words.len() as u64);
         return words[usize::try_from(number).unwrap()].clone();
     }
     // A rule accepts only texts there.
     let either = schema["x-kubernetes-int-or-string"] == true;
     match schema["type"].as_str().unwrap_or(if either { "string" } else { "object" }) {
         "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
-        "string" => json!(draw_text(schema, path, extent)),
+        "string" => json!(draw_text(schema, path, size)),
         "integer" => {
             let (low, high) = (schema["minimum"].as_u64().unwrap_or(0), schema["maximum"].as_u64().unwrap_or(1 << 40));
-            json!(low + extent.draw_number(path, high - low + 1))
+            json!(low + size.draw_number(path, high - low + 1))
         }
-        "boolean" => json!(extent.draw_number(path, 2) == 1),
-        "array" => draw_array(schema, path, extent),
-        _ => draw_object(schema, path, extent),
+        "boolean" => json!(size.draw_number(path, 2) == 1),
+        "array" => draw_array(schema, path, size),
+        _ => draw_object(schema, path, size),
     }
 }
 
-fn draw_text(schema: &Value, path: &str, extent: DrawSize) -> String {
+fn draw_text(schema: &Value, path: &str, size: DrawSize) -> String {
     let bound = |name: &str| schema[name].as_u64();
     let (low, high) = (bound("minLength").unwrap_or(0), bound("maxLength").unwrap_or(64));
-    let length = low + extent.draw_number(path, high - low + 1);
+    let length = low + size.draw_number(path, high - low + 1);
     let kinds = ["x", "\u{1}", "\"", "語", "😀"];
-    let kind = kinds[usize::try_from(extent.draw_number(&format!("{path}?"), 5)).unwrap()];
+    let kind = kinds[usize::try_from(size.draw_number(&format!("{path}?"), 5)).unwrap()];
     kind.repeat(usize::try_from(length).unwrap())
 }
 
-fn draw_array(schema: &Value, path: &str, extent: DrawSize) -> Value {
+fn draw_array(schema: &Value, path: &str, size: DrawSize) -> Value {
     let most = schema["maxItems"].as_u64().unwrap_or(16);
     let items = &schema["items"];
     if let Some(words) = items["enum"].as_array() {
-        return words.iter().take(usize::try_from(extent.draw_number(path, most + 1)).unwrap()).cloned().collect();
+        return words.iter().take(usize::try_from(size.draw_number(path, most + 1)).unwrap()).cloned().collect();
     }
     if items["type"] == "object" {
-        let number = extent.draw_number(path, most + 1);
-        return (0..number).map(|number| draw_value(items, &format!("{path}[{number}]"), extent)).collect();
+        let number = size.draw_number(path, most + 1);
+        return (0..number).map(|number| draw_value(items, &format!("{path}[{number}]"), size)).collect();
     }
     let width = usize::try_from(items["maxLength"].as_u64().unwrap_or(8)).unwrap();
-    (0..extent.draw_number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
+    (0..size.draw_number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
 }
 
-fn draw_object(schema: &Value, path: &str, extent: DrawSize) -> Value {
+fn draw_object(schema: &Value, path: &str, size: DrawSize) -> Value {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut members = Map::new();
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
-        let is_there = required.contains(&name.as_str()) || extent.draw_number(&format!("{path}!"), 5) > 0;
-        let value = if is_there { draw_value(member, &path, extent) } else { Value::Null };
+        let is_there = required.contains(&name.as_str()) || size.draw_number(&format!("{path}!"), 5) > 0;
+        let value = if is_there { draw_value(member, &path, size) } else { Value::Null };
         if !value.is_null() {
             members.insert(name.clone(), value);
         }

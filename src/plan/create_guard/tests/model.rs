@@ -3,7 +3,7 @@
 
 mod identification;
 mod pass;
-mod worlds;
+mod scenarios;
 
 use super::*;
 use crate::plan::explorer::{LeaseModel, Settling, StateSpace};
@@ -167,7 +167,7 @@ enum CreateEvent {
     GivesUp(u8, CreateCall),
     /// The complete pass is abandoned.
     PassGivenUp(u8, CreateCall),
-    Dies(u8),
+    Crashes(u8),
     HandsOver(u8),
     /// The process has lost the lease and exits.
     Ends(u8),
@@ -219,7 +219,7 @@ impl CreateModel {
             let operator = &mut next.operators[usize::from(process)];
             operator.activity = CreateActivity::Idle;
             if matches!(request, CreateCall::Create { .. }) && !self.has_mutant(CreateMutant::NoWaitForOwnCreate) {
-                operator.creates.note_unanswered_create(NOW, TICK * u32::from(REQUEST_TICKS));
+                operator.creates.record_unanswered_create(NOW, TICK * u32::from(REQUEST_TICKS));
             }
             all.push((CreateEvent::GivesUp(process, request), next));
             let mut next = state.clone();
@@ -228,7 +228,7 @@ impl CreateModel {
             let operator = &mut next.operators[usize::from(process)];
             operator.activity = CreateActivity::Idle;
             if matches!(request, CreateCall::Create { .. }) && !self.has_mutant(CreateMutant::PassGivenUpUnnoted) {
-                operator.creates.note_unanswered_create(NOW, TICK * u32::from(REQUEST_TICKS));
+                operator.creates.record_unanswered_create(NOW, TICK * u32::from(REQUEST_TICKS));
             }
             all.push((CreateEvent::PassGivenUp(process, request), next));
         }
@@ -236,7 +236,7 @@ impl CreateModel {
             let mut next = state.clone();
             next.crashes -= 1;
             next.stop_process(process);
-            all.push((CreateEvent::Dies(process), next.clone()));
+            all.push((CreateEvent::Crashes(process), next.clone()));
             if state.lease.is_held_by(process) && self.operators > 1 {
                 next.lease = LeaseModel::Free;
                 all.push((CreateEvent::HandsOver(process), next));
@@ -314,7 +314,7 @@ impl StateSpace for CreateModel {
     }
 
     /// Lets the leader work. When it has nothing to do, time passes until no request is pending and nothing waits.
-    fn settle(&self, state: &CreateState) -> Option<Settling<CreateState>> {
+    fn next_settling_state(&self, state: &CreateState) -> Option<Settling<CreateState>> {
         let mut all = Vec::new();
         let has_lost =
             |process: &u8| state.operators[usize::from(*process)].has_led && !state.lease.is_held_by(*process);

@@ -6,7 +6,7 @@ mod environment;
 mod mutant;
 mod operator_steps;
 mod oracle;
-mod worlds;
+mod scenarios;
 
 use super::*;
 use crate::plan::explorer::{LeaseModel, Settling, StateSpace};
@@ -228,11 +228,11 @@ enum DeletionEvent {
     Decides(u8, ModelDecision),
     GetsSlot(u8),
     ReadsAgain(u8),
-    Hears(u8),
+    ReceivesReread(u8),
     Sends(u8, DeletionCall),
     Answered(u8, DeletionCall),
     GivesUp(u8, DeletionCall),
-    Dies(u8),
+    Crashes(u8),
     HandsOver(u8),
     Ends(u8),
     CarriedOutLate(DeletionCall),
@@ -302,7 +302,7 @@ impl DeletionModel {
             if self.has_mutant(DeletionMutant::BreakerForgottenOnRestart) {
                 next.context.ledger = ModelLedger::default();
             }
-            all.push((DeletionEvent::Dies(process), next.clone()));
+            all.push((DeletionEvent::Crashes(process), next.clone()));
             if state.lease.is_held_by(process) && self.operators > 1 {
                 next.lease = LeaseModel::Free;
                 all.push((DeletionEvent::HandsOver(process), next));
@@ -385,7 +385,7 @@ impl StateSpace for DeletionModel {
     }
 
     /// Lets the leader work. While the leader waits for a time, or a request is pending, time passes.
-    fn settle(&self, state: &DeletionState) -> Option<Settling<DeletionState>> {
+    fn next_settling_state(&self, state: &DeletionState) -> Option<Settling<DeletionState>> {
         if self.mutant.is_some() {
             return None;
         }

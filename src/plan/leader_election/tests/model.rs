@@ -8,7 +8,7 @@ use super::*;
 
 /// Bounds of the model.
 #[derive(Clone, Copy)]
-struct LeaseBounds {
+struct ElectionBounds {
     terms: LeaseTerms,
     /// Seconds until the model ends.
     end: u64,
@@ -24,7 +24,7 @@ const CHANGES: usize = 2;
 const CLOCKS: [Duration; 2] = [seconds(0), seconds(86_400)];
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct LeaseWorld {
+struct ElectionState {
     now: u64,
     record: Option<LeaseRecord>,
     version: u8,
@@ -67,14 +67,14 @@ enum LeaseEvent {
     Reads(usize),
     LearnsWhatItRead(usize, LeaseDecision),
     ServerCarriesOutChangeOf(usize),
-    LearnsThatItLeads(usize),
+    BecomesLeader(usize),
     WaitsNoLonger(usize),
-    LetsGoAndComesBack(usize),
-    DiesAndComesBack(usize),
+    ReleasesAndRestarts(usize),
+    CrashesAndRestarts(usize),
 }
 
-impl LeaseWorld {
-    fn new(bounds: LeaseBounds) -> Self {
+impl ElectionState {
+    fn new(bounds: ElectionBounds) -> Self {
         let process =
             |index| LeaseProcess { elector: new_elector(index, 1, bounds), life: 1, activity: LeaseActivity::Idle };
         Self { now: 0, record: None, version: 0, processes: [process(0), process(1)], changes: Vec::new() }
@@ -89,7 +89,7 @@ impl LeaseWorld {
     }
 
     /// Returns every possible next event and state.
-    fn successors(&self, bounds: LeaseBounds) -> Vec<(LeaseEvent, Self)> {
+    fn successors(&self, bounds: ElectionBounds) -> Vec<(LeaseEvent, Self)> {
         let mut all = Vec::new();
         if self.now < bounds.end {
             all.push((LeaseEvent::SecondPasses, Self { now: self.now + 1, ..self.clone() }));
@@ -99,7 +99,7 @@ impl LeaseWorld {
         }
         for index in [0, 1] {
             if self.processes[index].life < bounds.lives[index] {
-                all.push((LeaseEvent::DiesAndComesBack(index), self.with_process_restarted(index, bounds)));
+                all.push((LeaseEvent::CrashesAndRestarts(index), self.with_process_restarted(index, bounds)));
             }
             // A process that has lost leadership exits and does nothing else.
             if !self.processes[index].elector.has_lost_leadership(self.clock_of(index)) {
@@ -109,7 +109,7 @@ impl LeaseWorld {
         all
     }
 
-    fn add_process_steps(&self, index: usize, bounds: LeaseBounds, all: &mut Vec<(LeaseEvent, Self)>) {
+    fn add_process_steps(&self, index: usize, bounds: ElectionBounds, all: &mut Vec<(LeaseEvent, Self)>) {
         let now = self.clock_of(index);
         let mut next = self.clone();
         let process = &mut next.processes[index];
@@ -131,7 +131,7 @@ impl LeaseWorld {
                     let record = process.elector.release_record(wall_time(0));
                     let mut gone = next.with_process_restarted(index, bounds);
                     gone.changes.push(LeaseWrite { by: (index, next.processes[index].life), sent: None, record });
-                    all.push((LeaseEvent::LetsGoAndComesBack(index), gone));
+                    all.push((LeaseEvent::ReleasesAndRestarts(index), gone));
                 }
                 if may_write && !matches!(decision, LeaseDecision::Wait(_)) {
                     let process = &mut next.processes[index];
@@ -148,7 +148,7 @@ impl LeaseWorld {
             LeaseActivity::Granted(sent) => {
                 process.elector.confirm_claim(sent, now);
                 process.activity = LeaseActivity::Idle;
-                all.push((LeaseEvent::LearnsThatItLeads(index), next));
+                all.push((LeaseEvent::BecomesLeader(index), next));
             }
         }
     }
@@ -169,7 +169,7 @@ impl LeaseWorld {
         next
     }
 
-    fn with_process_restarted(&self, index: usize, bounds: LeaseBounds) -> Self {
+    fn with_process_restarted(&self, index: usize, bounds: ElectionBounds) -> Self {
         let mut next = self.clone();
         let life = next.processes[index].life + 1;
         next.processes[index] =
@@ -178,7 +178,7 @@ impl LeaseWorld {
     }
 }
 
-fn new_elector(index: usize, life: u8, bounds: LeaseBounds) -> LeaderElector {
+fn new_elector(index: usize, life: u8, bounds: ElectionBounds) -> LeaderElector {
     LeaderElector::new(format!("{index}{life}"), bounds.terms)
 }
 
@@ -191,8 +191,8 @@ struct LeaseExploration {
     two_leaders: Option<Vec<LeaseEvent>>,
 }
 
-fn explore_lease(bounds: LeaseBounds) -> LeaseExploration {
-    let mut states = vec![LeaseWorld::new(bounds)];
+fn explore_lease(bounds: ElectionBounds) -> LeaseExploration {
+    let mut states = vec![ElectionState::new(bounds)];
     let mut ways: Vec<(usize, LeaseEvent)> = vec![(0, LeaseEvent::SecondPasses)];
     // Only digests of states are kept: no collision is expected among about 100,000.
     let digest = BuildHasherDefault::<DefaultHasher>::default();
@@ -233,29 +233,30 @@ fn terms(lease: u64, renew: u64) -> LeaseTerms {
     LeaseTerms { lease_duration: seconds(lease), renew_deadline: seconds(renew), retry_period: seconds(1) }
 }
 
-fn assert_never_two_leaders(bounds: LeaseBounds) -> BTreeMap<String, usize> {
-    let walk = explore_lease(bounds);
-    println!("{} states, led by {:?}", walk.states, walk.led);
-    assert_eq!(walk.two_leaders, None);
-    walk.led
+fn assert_never_two_leaders(bounds: ElectionBounds) -> BTreeMap<String, usize> {
+    let exploration = explore_lease(bounds);
+    println!("{} states, led by {:?}", exploration.states, exploration.led);
+    assert_eq!(exploration.two_leaders, None);
+    exploration.led
 }
 
 /// shows: faults/25
 #[test]
 fn in_no_order_of_renewals_and_takeovers_do_two_processes_lead_at_once() {
-    let led = assert_never_two_leaders(LeaseBounds { terms: terms(3, 2), end: 4, writes: 3, lives: [1, 1] });
+    let led = assert_never_two_leaders(ElectionBounds { terms: terms(3, 2), end: 4, writes: 3, lives: [1, 1] });
     assert_eq!(led.len(), 2, "{led:?}");
 }
 
 #[test]
 fn in_no_order_of_deaths_and_returns_do_two_processes_lead_at_once() {
-    let led = assert_never_two_leaders(LeaseBounds { terms: terms(3, 2), end: 4, writes: 2, lives: [2, 1] });
+    let led = assert_never_two_leaders(ElectionBounds { terms: terms(3, 2), end: 4, writes: 2, lives: [2, 1] });
     // Each life leads in some state, so the search included hand-overs by release and by crash.
     assert_eq!(led.len(), 3, "{led:?}");
 }
 
 #[test]
 fn the_walk_finds_the_way_to_two_leaders_where_the_terms_allow_it() {
-    let way = explore_lease(LeaseBounds { terms: terms(2, 3), end: 4, writes: 3, lives: [1, 1] }).two_leaders.unwrap();
+    let way =
+        explore_lease(ElectionBounds { terms: terms(2, 3), end: 4, writes: 3, lives: [1, 1] }).two_leaders.unwrap();
     assert_eq!(way.len(), 12, "{way:#?}");
 }

@@ -20,12 +20,12 @@ pub(in crate::platform) enum DuoError {
     /// Duo does not know the code, or no longer accepts it.
     Code,
     /// The token of Duo is invalid.
-    Proof(IdTokenError),
+    InvalidIdToken(IdTokenError),
 }
 
 impl From<IdTokenError> for DuoError {
     fn from(flaw: IdTokenError) -> Self {
-        if flaw == IdTokenError::Result { Self::Denied } else { Self::Proof(flaw) }
+        if flaw == IdTokenError::Result { Self::Denied } else { Self::InvalidIdToken(flaw) }
     }
 }
 
@@ -52,7 +52,7 @@ impl DuoError {
             Self::State => "This answer of Duo belongs to no login that waits in this browser: start again.",
             Self::Denied => "Duo did not let you in: start again, or ask your administrator.",
             Self::Code => "Duo does not know this answer any more: start again.",
-            Self::Proof(_) => {
+            Self::InvalidIdToken(_) => {
                 "The answer of Duo could not be verified: start again, and tell your administrator if it stays so."
             }
         }
@@ -68,7 +68,7 @@ impl DuoError {
             Self::State => "state",
             Self::Denied => "denied",
             Self::Code => "code",
-            Self::Proof(flaw) => return format!("duo token {}", flaw.as_str()),
+            Self::InvalidIdToken(flaw) => return format!("duo token {}", flaw.as_str()),
         };
         format!("duo {word}")
     }
@@ -77,7 +77,7 @@ impl DuoError {
     pub(in crate::platform) const fn is_service_failure(self) -> bool {
         match self {
             Self::NoAddress | Self::Host | Self::Secret | Self::Unreachable => true,
-            Self::State | Self::Denied | Self::Code | Self::Proof(_) => false,
+            Self::State | Self::Denied | Self::Code | Self::InvalidIdToken(_) => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::DuoError;
 use crate::platform::error::ApiError;
-use crate::platform::mfa::Vault;
+use crate::platform::mfa::SecretCipher;
 use crate::wire::Tenant;
 
 /// Prefix of a sealed text.
@@ -27,21 +27,25 @@ pub(in crate::platform) struct DuoSettings {
 
 impl DuoSettings {
     /// Opens the secret key.
-    pub(in crate::platform) fn with_opened_key(self, vault: &Vault) -> Result<Self, DuoError> {
+    pub(in crate::platform) fn with_opened_key(self, vault: &SecretCipher) -> Result<Self, DuoError> {
         let secret_key = open_secret_key(vault, self.secret_key.expose_secret()).ok_or(DuoError::Secret)?;
         Ok(Self { secret_key, ..self })
     }
 }
 
-fn open_secret_key(vault: &Vault, stored: &str) -> Option<SecretString> {
+fn open_secret_key(vault: &SecretCipher, stored: &str) -> Option<SecretString> {
     let Some(sealed) = stored.strip_prefix(SEALED) else { return Some(stored.to_owned().into()) };
-    let secret = vault.open(SEAL_OWNER, sealed)?;
+    let secret = vault.decrypt_secret(SEAL_OWNER, sealed)?;
     Some(std::str::from_utf8(secret.expose_secret()).ok()?.to_owned().into())
 }
 
 /// Seals the secret key of settings before they are stored. If it equals the stored one, the stored form is kept, so
 /// that writing it again is no change.
-pub(in crate::platform) fn seal_secret_key(vault: &Vault, before: &Tenant, after: &mut Tenant) -> Result<(), ApiError> {
+pub(in crate::platform) fn seal_secret_key(
+    vault: &SecretCipher,
+    before: &Tenant,
+    after: &mut Tenant,
+) -> Result<(), ApiError> {
     let there = before.duo_security.as_ref().and_then(|duo| duo.secret_key.as_deref());
     let there = there.filter(|there| there.starts_with(SEALED));
     let Some(secret) = after.duo_security.as_mut().and_then(|duo| duo.secret_key.as_mut()) else { return Ok(()) };
@@ -51,7 +55,7 @@ pub(in crate::platform) fn seal_secret_key(vault: &Vault, before: &Tenant, after
     };
     *secret = match there.filter(is_there) {
         Some(there) => there.to_owned(),
-        None => format!("{SEALED}{}", vault.seal(SEAL_OWNER, secret.as_bytes())?),
+        None => format!("{SEALED}{}", vault.encrypt_secret(SEAL_OWNER, secret.as_bytes())?),
     };
     Ok(())
 }
@@ -72,13 +76,13 @@ mod tests {
 
     #[test]
     fn a_key_is_sealed_once_and_opens_with_the_same_vault_only() {
-        let vault = Vault::for_second_factors(None).unwrap();
+        let vault = SecretCipher::for_second_factors(None).unwrap();
         let mut first = tenant_with_secret(Some("key"));
         seal_secret_key(&vault, &Tenant::default(), &mut first).unwrap();
         let text = stored_secret(&first).unwrap();
         assert!(text.starts_with(SEALED) && !text.contains("key"), "{text}");
         assert_eq!(open_secret_key(&vault, text).unwrap().expose_secret(), "key");
-        assert!(open_secret_key(&Vault::for_second_factors(None).unwrap(), text).is_none());
+        assert!(open_secret_key(&SecretCipher::for_second_factors(None).unwrap(), text).is_none());
         let mut again = tenant_with_secret(Some("key"));
         seal_secret_key(&vault, &first, &mut again).unwrap();
         assert_eq!(again, first, "the same key again is no change");
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_key_of_before_the_seal_is_read_as_it_is_and_a_text_like_a_sealed_one_is_a_key() {
-        let vault = Vault::for_second_factors(None).unwrap();
+        let vault = SecretCipher::for_second_factors(None).unwrap();
         assert_eq!(open_secret_key(&vault, "plain").unwrap().expose_secret(), "plain");
         let mut same = tenant_with_secret(Some("plain"));
         seal_secret_key(&vault, &tenant_with_secret(Some("plain")), &mut same).unwrap();

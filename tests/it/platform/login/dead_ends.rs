@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::factor::{AuthenticatorApp, switch_second_factor};
 use super::pages::{HttpBrowser, form_token, redirect_location};
+use super::second_factor::{AuthenticatorApp, switch_second_factor};
 use crate::platform::TestPlatform;
 use crate::platform::people::{CHOSEN_PASSWORD, PASSWORD};
 
@@ -99,7 +99,7 @@ async fn the_longest_title_and_login_name_fit_the_picture_of_an_enrolment() {
     let code = app.code_at_step(0);
     let typed = format!(" {} {}", &code[..3], &code[3..]);
     assert_eq!(browser.send_code(&typed).await.status, 200);
-    super::factor::forget_used_codes(&platform).await;
+    super::second_factor::forget_used_codes(&platform).await;
     let code = app.code_at_step(0);
     let typed = format!("{}\u{a0}{}", &code[..3], &code[3..]);
     assert_eq!(platform.sp.login_with(&name, PASSWORD, &typed).await.status, 200);

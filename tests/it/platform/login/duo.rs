@@ -1,20 +1,20 @@
 //! Tests of Duo's Universal Prompt, against a fake Duo over real HTTP.
 
+mod fake_duo;
 mod faults;
 mod settings;
-mod stand_in;
 mod state;
 mod token;
 
 use serde_json::{Value, json};
 use tenantry::platform::Config;
 
-use super::factor::forget_used_codes;
 use super::pages::{HttpBrowser, redirect_location};
+use super::second_factor::forget_used_codes;
 use crate::platform::audit::audit_rows;
 use crate::platform::people::CHOSEN_PASSWORD;
 use crate::platform::{ApiCaller, ApiResponse, TestPlatform};
-use stand_in::{DuoCall, FakeDuo, INTEGRATION_KEY, PUBLIC_URL, SECRET_KEY};
+use fake_duo::{DuoCall, FakeDuo, INTEGRATION_KEY, PUBLIC_URL, SECRET_KEY};
 
 /// A partner with Duo, one of its users, and her browser.
 pub(crate) struct DuoFixture {
@@ -43,12 +43,12 @@ impl DuoFixture {
         let partner = platform.create_partner("Acme").await;
         let (ada, _) = platform.create_logged_in_user(&partner, "ada", &["Partner Administrator"]).await;
         let browser = HttpBrowser::new(&platform);
-        let scene = Self { platform, duo, partner, ada, browser };
+        let fixture = Self { platform, duo, partner, ada, browser };
         let keys = json!({
-            "integrationKey": INTEGRATION_KEY, "secretKey": SECRET_KEY, "apiHostName": scene.duo.origin(),
+            "integrationKey": INTEGRATION_KEY, "secretKey": SECRET_KEY, "apiHostName": fixture.duo.origin(),
         });
-        scene.change_settings(json!({ "duoSecurity": keys, "skipUserConsentForm": true })).await.json();
-        scene
+        fixture.change_settings(json!({ "duoSecurity": keys, "skipUserConsentForm": true })).await.json();
+        fixture
     }
 
     /// Changes the partner's settings with the service provider's credential.
@@ -62,7 +62,7 @@ impl DuoFixture {
     }
 
     /// Goes to the prompt and completes it. Returns the path to which the browser returns.
-    pub(crate) async fn pass_prompt(&mut self) -> String {
+    pub(crate) async fn approve_prompt(&mut self) -> String {
         let sent = self.browser.get("/factor/duo").await;
         assert_eq!(sent.status, 303, "{}", sent.text);
         let prompt = redirect_location(&sent).to_owned();
@@ -104,69 +104,72 @@ impl DuoFixture {
 /// shows: security/pci/8.4
 #[tokio::test]
 async fn a_person_of_a_tenant_with_duo_gets_in_through_its_prompt_and_by_no_other_way() {
-    let mut scene = DuoFixture::start().await;
-    scene.log_in().await;
-    assert!(!scene.is_logged_in().await);
-    let page = scene.browser.get("/factor").await;
+    let mut fixture = DuoFixture::start().await;
+    fixture.log_in().await;
+    assert!(!fixture.is_logged_in().await);
+    let page = fixture.browser.get("/factor").await;
     assert!(page.status == 200 && page.text.contains("href=\"/factor/duo\""), "{}", page.text);
-    assert!(scene.duo.calls().is_empty(), "nobody is asked before the person goes there");
-    let before = scene.browser.cookies["__Host-tenantry"].clone();
-    let back = scene.pass_prompt().await;
-    assert!(!scene.is_logged_in().await, "the prompt alone proves nothing");
-    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
-    assert!(scene.is_logged_in().await);
-    assert_eq!(scene.duo.calls(), [DuoCall::Health, DuoCall::Token]);
-    assert_eq!(scene.factor_audit_rows().await, ["DUO done"]);
+    assert!(fixture.duo.calls().is_empty(), "nobody is asked before the person goes there");
+    let before = fixture.browser.cookies["__Host-tenantry"].clone();
+    let back = fixture.approve_prompt().await;
+    assert!(!fixture.is_logged_in().await, "the prompt alone proves nothing");
+    assert_eq!(redirect_location(&fixture.browser.get(&back).await), "/");
+    assert!(fixture.is_logged_in().await);
+    assert_eq!(fixture.duo.calls(), [DuoCall::Health, DuoCall::Token]);
+    assert_eq!(fixture.factor_audit_rows().await, ["DUO done"]);
     // The session key from before the prompt is invalid.
-    let after = scene.browser.cookies.insert("__Host-tenantry".to_owned(), before.clone()).unwrap();
+    let after = fixture.browser.cookies.insert("__Host-tenantry".to_owned(), before.clone()).unwrap();
     assert_ne!(after, before);
-    assert_eq!(redirect_location(&scene.browser.get("/").await), "/login");
+    assert_eq!(redirect_location(&fixture.browser.get("/").await), "/login");
     // Another browser of hers must verify the factor itself.
-    scene.browser.cookies.clear();
-    scene.log_in().await;
-    assert!(!scene.is_logged_in().await);
+    fixture.browser.cookies.clear();
+    fixture.log_in().await;
+    assert!(!fixture.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn an_older_code_member_of_duos_callback_is_taken_too() {
-    let mut scene = DuoFixture::start().await;
-    scene.log_in().await;
-    let back = scene.pass_prompt().await.replace("duo_code=", "code=");
-    assert_eq!(redirect_location(&scene.browser.get(&back).await), "/");
-    assert!(scene.is_logged_in().await);
+    let mut fixture = DuoFixture::start().await;
+    fixture.log_in().await;
+    let back = fixture.approve_prompt().await.replace("duo_code=", "code=");
+    assert_eq!(redirect_location(&fixture.browser.get(&back).await), "/");
+    assert!(fixture.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn people_of_a_client_and_of_another_partner_are_not_sent_to_a_partners_duo() {
-    let mut scene = DuoFixture::start().await;
-    let client = scene.platform.sp.create_client(&scene.partner, "Globex").await;
-    let path = format!("/tenants/{}/clients/{client}", scene.partner);
-    scene.platform.sp.post(&path, json!({ "skipUserConsentForm": true })).await.json();
-    scene.platform.create_logged_in_user(&client, "carl", &[]).await;
-    assert_eq!(redirect_location(&scene.browser.log_in("/login", "carl", CHOSEN_PASSWORD).await), "/");
+    let mut fixture = DuoFixture::start().await;
+    let client = fixture.platform.sp.create_client(&fixture.partner, "Globex").await;
+    let path = format!("/tenants/{}/clients/{client}", fixture.partner);
+    fixture.platform.sp.post(&path, json!({ "skipUserConsentForm": true })).await.json();
+    fixture.platform.create_logged_in_user(&client, "carl", &[]).await;
+    assert_eq!(redirect_location(&fixture.browser.log_in("/login", "carl", CHOSEN_PASSWORD).await), "/");
     for path in ["/factor/duo", "/factor/duo/callback?state=x&duo_code=y"] {
-        assert_eq!(redirect_location(&scene.browser.get(path).await), "/factor", "{path}");
+        assert_eq!(redirect_location(&fixture.browser.get(path).await), "/factor", "{path}");
     }
-    assert!(scene.duo.calls().is_empty());
+    assert!(fixture.duo.calls().is_empty());
 }
 
 #[tokio::test]
 async fn codes_of_an_app_open_nothing_where_duo_is_wanted() {
-    let mut scene = DuoFixture::start().await;
-    scene.change_settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true })).await.json();
-    let (app, recovery) = scene.browser.enrol_second_factor("ada").await;
-    assert!(scene.is_logged_in().await);
-    forget_used_codes(&scene.platform).await;
-    scene.change_settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
-    scene.browser.cookies.clear();
-    scene.log_in().await;
+    let mut fixture = DuoFixture::start().await;
+    fixture
+        .change_settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true }))
+        .await
+        .json();
+    let (app, recovery) = fixture.browser.enrol_second_factor("ada").await;
+    assert!(fixture.is_logged_in().await);
+    forget_used_codes(&fixture.platform).await;
+    fixture.change_settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
+    fixture.browser.cookies.clear();
+    fixture.log_in().await;
     for code in [&app.code_at_step(0), &recovery[0]] {
-        let answer = scene.browser.send_code(code).await;
+        let answer = fixture.browser.send_code(code).await;
         assert_eq!(redirect_location(&answer), "/factor", "{}", answer.text);
-        assert!(!scene.is_logged_in().await);
+        assert!(!fixture.is_logged_in().await);
     }
-    assert!(scene.duo.calls().is_empty());
-    let back = scene.pass_prompt().await;
-    scene.browser.get(&back).await;
-    assert!(scene.is_logged_in().await);
+    assert!(fixture.duo.calls().is_empty());
+    let back = fixture.approve_prompt().await;
+    fixture.browser.get(&back).await;
+    assert!(fixture.is_logged_in().await);
 }

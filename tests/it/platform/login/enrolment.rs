@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::factor::{AuthenticatorApp, forget_used_codes, switch_second_factor};
 use super::pages::{HttpBrowser, redirect_location};
+use super::second_factor::{AuthenticatorApp, forget_used_codes, switch_second_factor};
 use crate::platform::TestPlatform;
 use crate::platform::people::{CHOSEN_PASSWORD, user_body};
 

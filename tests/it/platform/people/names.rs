@@ -238,8 +238,9 @@ async fn names_from_before_invisible_marks_were_left_out_are_compared_like_other
     sqlx::query("UPDATE tenant SET name_claim = name WHERE parent_id IS NOT NULL").execute(&pool).await.unwrap();
     sqlx::query("UPDATE counter SET value = 0 WHERE name = 'name_claims'").execute(&pool).await.unwrap();
     platform.restart(|_| ()).await;
-    let said = platform.sp.post(&platform.partners_path(), json!({ "name": heart })).await.assert_field_refused("name");
-    assert!(said.contains("is taken"), "{said}");
+    let message =
+        platform.sp.post(&platform.partners_path(), json!({ "name": heart })).await.assert_field_refused("name");
+    assert!(message.contains("is taken"), "{message}");
     let names = platform.sp.get(&format!("{}/minimal", platform.partners_path())).await.text;
     assert!([marked, twin, "A \u{2764}\u{fe0f} B"].iter().all(|name| names.contains(name)), "{names}");
     let listed = run_names_collisions(&platform);

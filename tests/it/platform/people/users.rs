@@ -95,8 +95,8 @@ async fn a_user_has_a_hundred_notifications_at_most() {
         body
     };
     platform.sp.post(&list, with(100)).await.json();
-    let said = platform.sp.post(&list, with(101)).await.assert_field_refused("userNotifications");
-    assert!(said.contains("101 rows; at most 100"), "{said}");
+    let message = platform.sp.post(&list, with(101)).await.assert_field_refused("userNotifications");
+    assert!(message.contains("101 rows; at most 100"), "{message}");
 }
 
 #[tokio::test]

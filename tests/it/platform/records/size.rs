@@ -34,10 +34,13 @@ async fn a_record_grows_by_changes_up_to_its_bound_and_no_further() {
     let record = format!("{list}/{}", made["id"].as_str().unwrap());
     for number in 1..45 {
         let member = format!("m{number}");
-        let said = change_record(&platform, &record, json!({ &member: "x".repeat(60_000), "short": 1 }))
+        let message = change_record(&platform, &record, json!({ &member: "x".repeat(60_000), "short": 1 }))
             .await
             .assert_field_refused(&member);
-        assert!(said.contains("would have 1200") && said.contains("65536") && said.contains("null"), "{said}");
+        assert!(
+            message.contains("would have 1200") && message.contains("65536") && message.contains("null"),
+            "{message}"
+        );
     }
     let read = platform.sp.get(&record).await.json();
     assert!(read["revision"] == 1 && read.get("m1").is_none() && read.get("short").is_none());
@@ -59,8 +62,8 @@ async fn a_record_from_before_its_bound_is_read_alone_and_shrinks() {
     let list = records_path(&create_subscriber(&platform, "Acme", &[EVENTS], &[]).await, DataCategory::Alerts);
     platform.sp.post(&list, json!({ "name": "A" })).await.json();
     let record = create_oversized_record(&platform, &list, "Large").await;
-    let said = platform.sp.get(&list).await.assert_field_refused("pageSize");
-    assert!(said.contains("32 always fit, and 1 where a record has more than 65536 bytes"), "{said}");
+    let message = platform.sp.get(&list).await.assert_field_refused("pageSize");
+    assert!(message.contains("32 always fit, and 1 where a record has more than 65536 bytes"), "{message}");
     for number in 1..=2 {
         let page = platform.sp.get(&format!("{list}?pageSize=1&pageNo={number}")).await.json();
         assert_eq!((page["totalResults"].as_i64(), page["results"].as_array().unwrap().len()), (Some(2), 1));

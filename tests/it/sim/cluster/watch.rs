@@ -4,10 +4,10 @@ use axum::body::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::answer::{is_selected, requested_view};
+use super::responses::{is_selected, requested_view};
 use super::target::PathTarget;
 use super::{HistoryChange, Resource, SimCluster, SimObjectKey};
-use crate::sim::ask::SimRequest;
+use crate::sim::request::SimRequest;
 
 /// An open watch.
 #[derive(Clone, Debug)]
@@ -20,16 +20,21 @@ pub(crate) struct WatchState {
 }
 
 impl WatchState {
-    pub(super) const fn new(resource: Resource, told: u64, seconds: u64) -> Self {
-        Self { resource, sent_version: told, seconds }
+    pub(super) const fn new(resource: Resource, sent_version: u64, seconds: u64) -> Self {
+        Self { resource, sent_version, seconds }
     }
 }
 
 impl SimCluster {
     /// Returns the next event of a watch up to `until` as a line of the stream. Newer events are held back by the lag.
-    pub(crate) fn next_event(&self, watching: &mut WatchState, ask: &SimRequest, until: Timestamp) -> Option<Bytes> {
-        let PathTarget::All { namespace, .. } = PathTarget::from_path(&ask.path) else {
-            panic!("not a watch of many: {}", ask.path)
+    pub(crate) fn next_event(
+        &self,
+        watching: &mut WatchState,
+        request: &SimRequest,
+        until: Timestamp,
+    ) -> Option<Bytes> {
+        let PathTarget::All { namespace, .. } = PathTarget::from_path(&request.path) else {
+            panic!("not a watch of many: {}", request.path)
         };
         let is_there = |key: &SimObjectKey| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace);
         let after = self.history.partition_point(|change| change.version <= watching.sent_version);
@@ -38,13 +43,14 @@ impl SimCluster {
                 return None;
             }
             watching.sent_version = change.version;
-            if change.key.resource == watching.resource && is_there(&change.key) && is_selected(ask, &change.object) {
+            if change.key.resource == watching.resource && is_there(&change.key) && is_selected(request, &change.object)
+            {
                 let how = match change.how {
                     HistoryChange::Added => "ADDED",
                     HistoryChange::Modified => "MODIFIED",
                     HistoryChange::Deleted => "DELETED",
                 };
-                let line = json!({"type": how, "object": requested_view(ask, &change.object)}).to_string() + "\n";
+                let line = json!({"type": how, "object": requested_view(request, &change.object)}).to_string() + "\n";
                 return Some(Bytes::from(line));
             }
         }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::hex::sha256;
+use crate::digests::sha256;
 
 /// Number of specs, one after the other, with different values of each field.
 pub(super) const ROUNDS: usize = 4;

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::siblings::handover_targets;
 use super::{Oracle, key_of_place};
-use crate::sim::ask::{SimReply, SimRequest, SimServer};
 use crate::sim::cluster::{SimCluster, SimObjectKey};
 use crate::sim::platform::SimTenant;
+use crate::sim::request::{SimReply, SimRequest, SimServer};
 
 impl Oracle {
-    fn count_occurrence(&mut self, what: &'static str, whom: String) {
-        self.occurred.entry(what).or_default().insert(whom);
+    fn count_occurrence(&mut self, what: &'static str, subject: String) {
+        self.occurred.entry(what).or_default().insert(subject);
     }
 
     /// Records marks that moved from one object of this cluster to another.
@@ -22,7 +22,7 @@ impl Oracle {
             if before == tenant.place {
                 continue;
             }
-            self.moved.insert(tenant.id.clone(), at);
+            self.mark_moved_at.insert(tenant.id.clone(), at);
             let (Some(giver), Some(next)) =
                 (before.as_deref().and_then(key_of_place), tenant.place.as_deref().and_then(key_of_place))
             else {
@@ -68,13 +68,13 @@ impl Oracle {
     }
 
     /// Records a change that the platform accepted.
-    pub(super) fn record_written_settings(&mut self, ask: &SimRequest, reply: &SimReply, at: Timestamp) {
-        if ask.side != SimServer::Platform || !ask.is_write() || !reply.is_success() {
+    pub(super) fn record_written_settings(&mut self, request: &SimRequest, reply: &SimReply, at: Timestamp) {
+        if request.side != SimServer::Platform || !request.is_write() || !reply.is_success() {
             return;
         }
-        let body = ask.json();
-        let line = || format!("{} {at}", ask.path);
-        if ask.method == Method::PUT {
+        let body = request.json();
+        let line = || format!("{} {at}", request.path);
+        if request.method == Method::PUT {
             self.count_occurrence("branding written", line());
         }
         if body["addOns"].is_array() || body["packages"].is_array() {
@@ -82,7 +82,7 @@ impl Oracle {
         }
         let id = reply.json_body()["uniqueId"]
             .as_str()
-            .map_or_else(|| ask.path.rsplit('/').next().unwrap_or_default().to_owned(), str::to_owned);
+            .map_or_else(|| request.path.rsplit('/').next().unwrap_or_default().to_owned(), str::to_owned);
         if let Some(key) = body["duoSecurity"]["secretKey"].as_str() {
             let before = self.keys.insert(id, key.to_owned());
             if before.is_some_and(|before| before != key) {

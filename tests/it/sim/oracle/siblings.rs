@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Oracle, RequestSubject, key_of_place, subject_of_request};
-use crate::sim::ask::SimRequest;
 use crate::sim::cluster::{SimCluster, SimObjectKey};
-use crate::sim::newer::MAX_PASS_TIME;
+use crate::sim::newer_release::MAX_PASS_TIME;
 use crate::sim::platform::SimTenant;
+use crate::sim::request::SimRequest;
 
 /// Settings that runs declare, by member of the wire and path of the spec.
 const SETTINGS: [(&str, &str); 3] =
@@ -36,15 +36,15 @@ impl Oracle {
     pub(super) fn foreign_change(
         &self,
         life: usize,
-        ask: &SimRequest,
-        seen: &SimTenant,
+        request: &SimRequest,
+        tenant: &SimTenant,
         cluster: &SimCluster,
         at: Timestamp,
     ) -> Option<String> {
-        let now = self.tenants.get(&seen.id);
+        let now = self.tenants.get(&tenant.id);
         let owner =
-            now.unwrap_or(seen).place.as_deref().and_then(key_of_place).filter(|owner| cluster.has_existed(owner))?;
-        let body = ask.json();
+            now.unwrap_or(tenant).place.as_deref().and_then(key_of_place).filter(|owner| cluster.has_existed(owner))?;
+        let body = request.json();
         let marked = body["managedBy"].as_object().map(|mark| {
             let text = |member: &str| mark[member].as_str().unwrap_or_default();
             SimObjectKey::new(owner.resource, text("namespace"), text("name"))
@@ -56,13 +56,13 @@ impl Oracle {
         }
         let mut owners = vec![owner];
         // A recent owner may have decided while it was the owner.
-        if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= MAX_PASS_TIME) {
-            owners.extend(seen.place.as_deref().and_then(key_of_place));
+        if self.mark_moved_at.get(&tenant.id).is_none_or(|moved| at.duration_since(*moved) <= MAX_PASS_TIME) {
+            owners.extend(tenant.place.as_deref().and_then(key_of_place));
         }
         let given: Vec<SimObjectKey> = owners.iter().flat_map(|owner| handover_targets(cluster, owner)).collect();
         owners.extend(given);
         let versions = || owners.iter().flat_map(|owner| cluster.versions(owner, 0));
-        let is_declared = match subject_of_request(ask) {
+        let is_declared = match subject_of_request(request) {
             RequestSubject::Update(_) => SETTINGS.iter().all(|(member, path)| {
                 let sent = &body[*member];
                 sent.is_null() || versions().any(|object| object["spec"].pointer(path) == Some(sent))

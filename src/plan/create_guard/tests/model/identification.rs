@@ -87,8 +87,8 @@ impl IdentityOracle {
 }
 
 /// Decides the step for an object that is being deleted and whose tenant was never recorded.
-pub(super) fn decide_leaving(found: ModelIdentity, is_under_way: bool) -> LeavingStep {
-    let tenant = match found {
+pub(super) fn decide_leaving(identity: ModelIdentity, is_under_way: bool) -> LeavingStep {
+    let tenant = match identity {
         ModelIdentity::Owned(id) => plan::DeletionTarget::Found(Box::new(observed_tenant(id))),
         ModelIdentity::NotFound | ModelIdentity::Reattach(_) if is_under_way => plan::DeletionTarget::Unreachable(
             Reason::InProgress,
@@ -97,9 +97,9 @@ pub(super) fn decide_leaving(found: ModelIdentity, is_under_way: bool) -> Leavin
         ModelIdentity::NotFound | ModelIdentity::Reattach(_) | ModelIdentity::NameTaken => plan::DeletionTarget::None,
         ModelIdentity::Ambiguous => plan::DeletionTarget::Ambiguous(String::new()),
     };
-    let surroundings = DeletionContext {
+    let deletion_context = DeletionContext {
         tenant,
-        children: PartnerClients { live: Some(Vec::new()), ..PartnerClients::default() },
+        children: PartnerClients { active_tenants: Some(Vec::new()), ..PartnerClients::default() },
         ..DeletionContext::new(ContainerDeletion::NotDeleting)
     };
     let intent = DeletionIntent {
@@ -118,7 +118,7 @@ pub(super) fn decide_leaving(found: ModelIdentity, is_under_way: bool) -> Leavin
         rules: DeletionRules { request_timeout: super::TICK, limits: TerminationLimits { partners: 1, clients: 1 } },
         pass: DeletionPass { started_at: Timestamp::UNIX_EPOCH, has_recorded: false },
     };
-    match next_deletion_step(&intent, &surroundings, Timestamp::UNIX_EPOCH) {
+    match next_deletion_step(&intent, &deletion_context, Timestamp::UNIX_EPOCH) {
         DeletionStep::Release(_) => LeavingStep::Release,
         DeletionStep::RecordTenantId(_) => LeavingStep::Identify,
         DeletionStep::Hold(_) => LeavingStep::Hold,
@@ -132,7 +132,7 @@ fn observed_tenant(id: u8) -> ObservedTenant {
         served_images: BTreeMap::new(),
         account_id: None,
         name: String::new(),
-        life: LifecycleState::Active,
+        lifecycle: LifecycleState::Active,
         mark: ObservedMark::None,
         values: BTreeMap::new(),
         created: None,

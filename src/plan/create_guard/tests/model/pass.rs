@@ -123,7 +123,7 @@ impl CreateModel {
     fn decide_activity(
         &self,
         operator: &CreateOperator,
-        found: ModelIdentity,
+        identity: ModelIdentity,
         is_anew: bool,
         is_under_way: bool,
         ago: u8,
@@ -133,7 +133,7 @@ impl CreateModel {
         let uid = object.uid;
         if object.is_leaving {
             let is_under_way = is_under_way && !self.has_mutant(CreateMutant::ReleasedWithoutWaiting);
-            return match (decide_leaving(found, is_under_way), found) {
+            return match (decide_leaving(identity, is_under_way), identity) {
                 (LeavingStep::Release, _) => {
                     CreateActivity::Sending(CreateCall::Release { uid, is_current: operator.is_current })
                 }
@@ -143,7 +143,7 @@ impl CreateModel {
                 (LeavingStep::Identify | LeavingStep::Hold, _) => CreateActivity::Idle,
             };
         }
-        match found {
+        match identity {
             ModelIdentity::Owned(id) | ModelIdentity::Reattach(id) => {
                 CreateActivity::Sending(CreateCall::Status { uid, id })
             }
@@ -221,8 +221,8 @@ impl CreateModel {
 }
 
 impl CreateState {
-    fn set_activity(&mut self, process: u8, doing: CreateActivity) {
-        self.operators[usize::from(process)].activity = doing;
+    fn set_activity(&mut self, process: u8, activity: CreateActivity) {
+        self.operators[usize::from(process)].activity = activity;
     }
 
     /// Handles the answer in the process.
@@ -231,7 +231,7 @@ impl CreateState {
         let operator = &mut self.operators[usize::from(process)];
         operator.activity = match (request, reply) {
             (CreateCall::Intent { nonce, is_anew, .. }, CreateReply::Accepted) => {
-                operator.creates.note_own_intent(nonce.to_string(), now);
+                operator.creates.record_own_intent(nonce.to_string(), now);
                 CreateActivity::Looking(is_anew, false)
             }
             (CreateCall::Create { uid, .. }, CreateReply::Tenant(id)) => {

@@ -94,14 +94,14 @@ impl DeletionState {
     fn holding_conditions(&self, uid: u8) -> u8 {
         let around = &self.context;
         let wish = self.object.as_ref().filter(|object| object.uid == uid).map(|object| object.spec);
-        let stands = wish.is_some_and(|wish| {
+        let is_valid = wish.is_some_and(|wish| {
             let confirm = wish.confirm.map(|confirm| confirm.says);
             wish.policy == ModelPolicy::Terminate && confirm.is_some() && confirm == wish.record.accepted
         });
         let accepted = wish.and_then(|wish| wish.record.accepted);
         let is_down = around.life != LifecycleState::Active;
         [
-            (CONSENT_STANDS, stands),
+            (CONSENT_STANDS, is_valid),
             (NO_CHILD, !around.has_child_object && !around.has_living_child),
             // A tenant that was terminated once cannot be terminated too early again.
             (GRACE_PASSED, is_down && (self.down >= self.promised || around.life == LifecycleState::Terminated)),
@@ -207,11 +207,11 @@ impl DeletionState {
     }
 
     /// Changes the ledger.
-    pub(super) fn set_ledger(&mut self, book: ModelLedger) {
-        if self.context.ledger == book {
+    pub(super) fn set_ledger(&mut self, ledger: ModelLedger) {
+        if self.context.ledger == ledger {
             return;
         }
-        self.context.ledger = book;
+        self.context.ledger = ledger;
         for operator in &mut self.operators {
             match &mut operator.activity {
                 DeletionActivity::Reading(_, _, is_current)

@@ -51,7 +51,7 @@ impl DeletionModel {
             }
             DeletionActivity::ReceivingReread(is_same) => {
                 self.receive_reread(&mut next, process, is_same);
-                all.push((DeletionEvent::Hears(process), next));
+                all.push((DeletionEvent::ReceivesReread(process), next));
             }
             DeletionActivity::Sending(request) => {
                 let is_sent = leads || self.has_mutant(DeletionMutant::ClaimIgnored);
@@ -85,7 +85,7 @@ impl DeletionModel {
         state: &mut DeletionState,
         process: u8,
         at: u8,
-        mut seen: ModelContext,
+        mut observed: ModelContext,
         mut is_current: bool,
     ) -> DeletionEvent {
         let around = state.context;
@@ -95,47 +95,48 @@ impl DeletionModel {
         let accepted = wish.and_then(|wish| wish.record.accepted);
         let is_late = policy == Some(ModelPolicy::Terminate) && wish.is_some_and(|wish| wish.record.purge_in.is_some());
         match at {
-            0 => seen.container = self.observed_container(around.container),
+            0 => observed.container = self.observed_container(around.container),
             1 => {
-                seen.has_child_object = around.has_child_object && !self.has_mutant(DeletionMutant::ChildrenNotCounted);
+                observed.has_child_object =
+                    around.has_child_object && !self.has_mutant(DeletionMutant::ChildrenNotCounted);
             }
-            2 => seen.evidence = around.evidence,
+            2 => observed.evidence = around.evidence,
             3 => {
-                seen.ledger = around.ledger;
+                observed.ledger = around.ledger;
                 is_current = true;
             }
-            4 => seen.is_reference_broken = around.is_reference_broken,
+            4 => observed.is_reference_broken = around.is_reference_broken,
             5 => {
-                (seen.life, seen.mark) = (around.life, around.mark);
+                (observed.life, observed.mark) = (around.life, around.mark);
                 let is_taken =
                     wish.is_some_and(|wish| wish.record.is_taken) && !self.has_mutant(DeletionMutant::TakenForgotten);
                 if self.is_documented && around.life == LifecycleState::Terminated && !is_taken {
-                    seen.life = LifecycleState::Suspended;
+                    observed.life = LifecycleState::Suspended;
                 }
                 if self.has_mutant(DeletionMutant::MarkNotRead) {
-                    seen.mark = UID;
+                    observed.mark = UID;
                 }
             }
-            _ => seen.has_living_child = around.has_living_child && !self.has_mutant(DeletionMutant::LivingNotRead),
+            _ => observed.has_living_child = around.has_living_child && !self.has_mutant(DeletionMutant::LivingNotRead),
         }
         let next = match at {
-            0 if seen.container == ContainerState::Namespace => None,
+            0 if observed.container == ContainerState::Namespace => None,
             1 if policy == Some(ModelPolicy::Retain) && accepted.is_none() => None,
             1 if !(is_late && accepted.is_some()) => Some(4),
-            5 if seen.life == LifecycleState::Terminated || seen.mark != UID => None,
+            5 if observed.life == LifecycleState::Terminated || observed.mark != UID => None,
             6 => None,
             at => Some(at + 1),
         };
         if let Some(next) = next {
-            operator.activity = DeletionActivity::Reading(next, seen, is_current);
+            operator.activity = DeletionActivity::Reading(next, observed, is_current);
             let event = DeletionEvent::Reads(process, READ_ORDER[usize::from(at)]);
             return if self.can_change_after_read(at) {
                 event
             } else {
-                self.read_next(state, process, next, seen, is_current)
+                self.read_next(state, process, next, observed, is_current)
             };
         }
-        let decided = self.decide_with_mutants(process, operator, seen);
+        let decided = self.decide_with_mutants(process, operator, observed);
         let has_slot = std::mem::take(&mut operator.has_slot);
         if decided == ModelDecision::Terminates {
             if has_slot || self.has_mutant(DeletionMutant::SlotAfterTheLook) {
@@ -145,12 +146,12 @@ impl DeletionModel {
             }
             return DeletionEvent::Decides(process, decided);
         }
-        let walk = std::mem::take(&mut operator.pass);
+        let pass = std::mem::take(&mut operator.pass);
         match decided {
             ModelDecision::Terminates => {}
             ModelDecision::Holds(reason) => operator.activity = DeletionActivity::Held(reason),
             // The time that it waits for has passed.
-            ModelDecision::Waits if walk.is_early => operator.activity = DeletionActivity::Idle,
+            ModelDecision::Waits if pass.is_early => operator.activity = DeletionActivity::Idle,
             ModelDecision::Waits => operator.activity = DeletionActivity::WaitingForTime,
             // The slot is released, and everything is read again before anything else is done.
             ModelDecision::Does(_) if has_slot => operator.restart_read(),
@@ -183,8 +184,8 @@ impl DeletionModel {
         }
     }
 
-    fn observed_container(&self, going: ContainerState) -> ContainerState {
-        match going {
+    fn observed_container(&self, container: ContainerState) -> ContainerState {
+        match container {
             _ if self.has_mutant(DeletionMutant::NamespaceNotRead) => ContainerState::No,
             ContainerState::Unseen | ContainerState::Hidden
                 if self.has_mutant(DeletionMutant::UnknownTakenForStaying) =>
@@ -196,7 +197,12 @@ impl DeletionModel {
     }
 
     /// Returns the real decision, changed by the built-in defect.
-    fn decide_with_mutants(&self, process: u8, operator: &DeletionOperator, mut seen: ModelContext) -> ModelDecision {
+    fn decide_with_mutants(
+        &self,
+        process: u8,
+        operator: &DeletionOperator,
+        mut observed: ModelContext,
+    ) -> ModelDecision {
         let Some(copy) = &operator.copy else { return ModelDecision::Waits };
         let mut wish = copy.spec;
         let is_accepted = wish.record.accepted.is_some();
@@ -218,34 +224,34 @@ impl DeletionModel {
         }
         if self.has_mutant(DeletionMutant::ActiveNotSuspendedAgain)
             && wish.record.step > 1
-            && seen.life == LifecycleState::Active
+            && observed.life == LifecycleState::Active
         {
-            seen.life = LifecycleState::Suspended;
+            observed.life = LifecycleState::Suspended;
         }
         if self.has_mutant(DeletionMutant::EvidenceSkipped) && wish.record.purge_in.is_some() {
-            seen.evidence = wish.record.accepted;
+            observed.evidence = wish.record.accepted;
         }
         if self.has_mutant(DeletionMutant::CancelWithoutWaiting) {
             wish.record.cancelled_ago = wish.record.cancelled_ago.map(|_| REQUEST_TICKS);
         }
-        let mut walk = operator.pass;
-        walk.has_recorded |= self.has_mutant(DeletionMutant::LateRecordOfSuspension);
+        let mut pass = operator.pass;
+        pass.has_recorded |= self.has_mutant(DeletionMutant::LateRecordOfSuspension);
         let is_cancelled = wish.record.cancelled_ago.is_some();
-        walk.is_early &= !(is_cancelled && self.has_mutant(DeletionMutant::CancelJudgedAfterTheLook));
+        pass.is_early &= !(is_cancelled && self.has_mutant(DeletionMutant::CancelJudgedAfterTheLook));
         wish.record.is_taken &= !self.has_mutant(DeletionMutant::TakenForgotten);
         let clock = match (self.is_clock_wrong && process == 1, self.has_mutant(DeletionMutant::ClockBelieved)) {
             (false, _) => ModelClock::Right,
             (true, false) => ModelClock::Ahead,
             (true, true) => ModelClock::AheadAndBelieved,
         };
-        let mut decided = self.oracle.decide_step(copy.uid, wish, seen, walk, clock);
+        let mut decided = self.oracle.decide_step(copy.uid, wish, observed, pass, clock);
         if let ModelDecision::Does(DeletionCall::Record(record, _)) = &mut decided
             && self.has_mutant(DeletionMutant::TakenForgotten)
         {
             record.is_taken = copy.spec.record.is_taken;
         }
         if let (ModelDecision::Does(DeletionCall::Record(record, _)), LifecycleState::Active) =
-            (&mut decided, seen.life)
+            (&mut decided, observed.life)
         {
             if self.has_mutant(DeletionMutant::CallForgottenWhenFoundActive) && record.cancelled_ago.is_none() {
                 record.step = 1;

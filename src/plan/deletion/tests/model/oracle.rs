@@ -69,46 +69,46 @@ fn to_termination_status(DeletionSpec { confirm, record, .. }: DeletionSpec, uid
 }
 
 /// Converts the status record to the model's record.
-fn to_model_progress(made: &TerminationStatus, before: DeletionSpec) -> ModelProgress {
+fn to_model_progress(status: &TerminationStatus, before: DeletionSpec) -> ModelProgress {
     let from_now = |text: &Option<String>| text.as_deref().map(|text| parse_time(text).duration_since(now()).as_mins());
-    let is_new = before.record.accepted.is_none() && made.confirm_digest.is_some();
+    let is_new = before.record.accepted.is_none() && status.confirm_digest.is_some();
     ModelProgress {
-        step: match made.step {
+        step: match status.step {
             None => 0,
             Some(TerminationStep::Confirmed) => 1,
             Some(TerminationStep::Suspended) => 2,
             Some(TerminationStep::Terminating | TerminationStep::Terminated) => 3,
         },
         accepted: if is_new { before.confirm.map(|confirm| confirm.says) } else { before.record.accepted },
-        accepted_ago: u8::try_from(-from_now(&made.confirmed_at).unwrap_or_default()).unwrap_or_default(),
-        by_us: made.suspended_by_us,
-        purge_in: from_now(&made.purge_after).map(|left| u8::try_from(left).unwrap()),
-        has_evidence: made.evidence.is_some(),
-        is_taken: made.accepted_at.is_some(),
-        cancelled_ago: from_now(&made.cancelled_at).map(|left| u8::try_from(-left).unwrap_or_default()),
+        accepted_ago: u8::try_from(-from_now(&status.confirmed_at).unwrap_or_default()).unwrap_or_default(),
+        by_us: status.suspended_by_us,
+        purge_in: from_now(&status.purge_after).map(|left| u8::try_from(left).unwrap()),
+        has_evidence: status.evidence.is_some(),
+        is_taken: status.accepted_at.is_some(),
+        cancelled_ago: from_now(&status.cancelled_at).map(|left| u8::try_from(-left).unwrap_or_default()),
     }
 }
 
-fn to_ledger(book: ModelLedger) -> TerminationLedger {
-    let own = book.own.then(|| ledger_entry("u1", "Partner", "client_2", "2026-11-22T11:59:00Z"));
-    let other = book.other.then(|| ledger_entry("u9", "Partner", "msp_9", "2026-11-22T11:59:00Z"));
+fn to_ledger(ledger: ModelLedger) -> TerminationLedger {
+    let own = ledger.own.then(|| ledger_entry("u1", "Partner", "client_2", "2026-11-22T11:59:00Z"));
+    let other = ledger.other.then(|| ledger_entry("u9", "Partner", "msp_9", "2026-11-22T11:59:00Z"));
     TerminationLedger { entries: own.into_iter().chain(other).collect() }
 }
 
-fn to_deletion_context(seen: ModelContext, object: u8) -> DeletionContext {
-    let going = match seen.container {
+fn to_deletion_context(observed: ModelContext, object: u8) -> DeletionContext {
+    let going = match observed.container {
         ContainerState::No => ContainerDeletion::NotDeleting,
         ContainerState::Namespace => ContainerDeletion::Namespace,
         ContainerState::Unseen | ContainerState::Hidden => ContainerDeletion::Unknown("forbidden".into()),
     };
-    let DeletionTarget::Found(found) = found_tenant(seen.life) else { unreachable!() };
-    let tenant = match (seen.life, seen.mark == object) {
+    let DeletionTarget::Found(found) = found_tenant(observed.life) else { unreachable!() };
+    let tenant = match (observed.life, observed.mark == object) {
         (LifecycleState::Terminated, _) => DeletionTarget::Gone,
         (_, true) => DeletionTarget::Found(found),
         (_, false) => DeletionTarget::NotOurs("client_2".into()),
     };
     let kept = |says| {
-        if seen.evidence == Some(says) {
+        if observed.evidence == Some(says) {
             EvidenceState::Present(EVIDENCE_NAME.into())
         } else {
             EvidenceState::Missing("terminated-u1".into())
@@ -117,13 +117,13 @@ fn to_deletion_context(seen: ModelContext, object: u8) -> DeletionContext {
     DeletionContext {
         tenant,
         children: PartnerClients {
-            objects: seen.has_child_object.then(|| "ns/globex".to_owned()).into_iter().collect(),
+            objects: observed.has_child_object.then(|| "ns/globex".to_owned()).into_iter().collect(),
             deleting: Vec::new(),
-            live: Some(seen.has_living_child.then(|| "Globex".to_owned()).into_iter().collect()),
+            active_tenants: Some(observed.has_living_child.then(|| "Globex".to_owned()).into_iter().collect()),
         },
-        reference_broken: seen.is_reference_broken.then(|| "not allowed".to_owned()),
+        reference_broken: observed.is_reference_broken.then(|| "not allowed".to_owned()),
         evidence: kept(ConfirmationText::Right),
-        ledger: ledger_with(to_ledger(seen.ledger).entries),
+        ledger: ledger_with(to_ledger(observed.ledger).entries),
         ..DeletionContext::new(going)
     }
 }
@@ -133,37 +133,37 @@ impl DeletionOracle {
     pub(super) fn decide_step(
         &self,
         object: u8,
-        wish: DeletionSpec,
-        seen: ModelContext,
-        walk: ModelPass,
+        spec: DeletionSpec,
+        observed: ModelContext,
+        pass: ModelPass,
         clock: ModelClock,
     ) -> ModelDecision {
-        let asked = || ask_next_deletion_step(object, wish, seen, walk, clock);
-        *self.0.borrow_mut().entry((object, wish, seen, walk, clock)).or_insert_with(asked)
+        let asked = || ask_next_deletion_step(object, spec, observed, pass, clock);
+        *self.0.borrow_mut().entry((object, spec, observed, pass, clock)).or_insert_with(asked)
     }
 }
 
 fn ask_next_deletion_step(
     object: u8,
-    wish: DeletionSpec,
-    seen: ModelContext,
+    spec: DeletionSpec,
+    observed: ModelContext,
     ModelPass { has_recorded, is_early }: ModelPass,
     clock: ModelClock,
 ) -> ModelDecision {
     let ours = if clock == ModelClock::Right { now() } else { now() + minutes(60) };
     let uid = uid_text(object);
-    let record = to_termination_status(wish, &uid);
-    let confirm = wish.confirm.map(to_confirmation);
+    let record = to_termination_status(spec, &uid);
+    let confirm = spec.confirm.map(to_confirmation);
     let mark: Mark = format!("c1/Partner/ns/globex/{uid}").parse().unwrap();
     let intent = DeletionIntent {
         kind: TenantKind::Partner,
         object: "ns/globex",
-        policy: match wish.policy {
+        policy: match spec.policy {
             ModelPolicy::Retain => DeletionPolicy::Retain,
             ModelPolicy::Suspend => DeletionPolicy::Suspend,
             ModelPolicy::Terminate => DeletionPolicy::Terminate,
         },
-        grace_seconds: Some(60 * i64::from(wish.grace)),
+        grace_seconds: Some(60 * i64::from(spec.grace)),
         confirm: confirm.as_ref(),
         uid: &uid,
         abandon: None,
@@ -179,18 +179,18 @@ fn ask_next_deletion_step(
         pass: DeletionPass { started_at: ours - minutes(i64::from(is_early)), has_recorded },
     };
     // Only the evidence of the accepted confirmation counts.
-    let mut surroundings = to_deletion_context(seen, object);
-    if wish.record.accepted != Some(ConfirmationText::Right) {
-        surroundings.evidence = match wish.record.accepted {
-            Some(says) if seen.evidence == Some(says) => EvidenceState::Present(EVIDENCE_NAME.into()),
+    let mut deletion_context = to_deletion_context(observed, object);
+    if spec.record.accepted != Some(ConfirmationText::Right) {
+        deletion_context.evidence = match spec.record.accepted {
+            Some(says) if observed.evidence == Some(says) => EvidenceState::Present(EVIDENCE_NAME.into()),
             _ => EvidenceState::Missing("terminated-u1".into()),
         };
     }
-    let accepted = wish.record.accepted.unwrap_or(ConfirmationText::Right);
+    let accepted = spec.record.accepted.unwrap_or(ConfirmationText::Right);
     let theirs = if clock == ModelClock::Ahead { now() } else { ours };
     let reading = Some(ClockReading { sent_at: ours, server_time: theirs, received_at: ours });
-    surroundings.clocks = ServerClocks { cluster: reading, platform: reading };
-    match next_deletion_step(&intent, &surroundings, ours) {
+    deletion_context.clocks = ServerClocks { cluster: reading, platform: reading };
+    match next_deletion_step(&intent, &deletion_context, ours) {
         DeletionStep::Release(release) => ModelDecision::Does(DeletionCall::Release(
             match release.reason {
                 Reason::Terminated | Reason::AlreadyGone => ReleaseClaim::Ended,
@@ -204,7 +204,7 @@ fn ask_next_deletion_step(
         // A write that changes nothing does not rule out an abandoned write.
         DeletionStep::RecordProgress(made) if *made == record => panic!("{made:?}"),
         DeletionStep::RecordProgress(made) => {
-            ModelDecision::Does(DeletionCall::Record(to_model_progress(&made, wish), true))
+            ModelDecision::Does(DeletionCall::Record(to_model_progress(&made, spec), true))
         }
         DeletionStep::Suspend => ModelDecision::Does(DeletionCall::Suspend),
         DeletionStep::Activate => ModelDecision::Does(DeletionCall::Activate),
@@ -223,22 +223,22 @@ fn ask_next_deletion_step(
 
 /// Returns what the other Partner, which is ready to be terminated, does about the ledger: it adds its entry, proceeds
 /// or waits.
-pub(super) fn decide_for_other_partner(book: ModelLedger) -> ModelDecision {
+pub(super) fn decide_for_other_partner(ledger: ModelLedger) -> ModelDecision {
     let mut case = DeletionCase::ready_to_end(TerminationStep::Terminating);
     case.kind = TenantKind::Partner;
     // The other Partner is this case's own object, so our object is the other one here.
     let mut entries = to_ledger(ModelLedger { own: false, other: false }).entries;
-    if book.own {
+    if ledger.own {
         entries.push(ledger_entry("u8", "Partner", "msp_8", "2026-11-22T11:59:00Z"));
     }
-    if book.other {
+    if ledger.other {
         entries.push(ledger_entry("u1", "Partner", "client_2", "2026-11-22T11:59:00Z"));
     }
     case.context.ledger = ledger_with(entries);
     case.limits = TerminationLimits { partners: 1, clients: 1 };
     match case.next_step() {
         DeletionStep::ReserveInLedger(_) => {
-            ModelDecision::Does(DeletionCall::Ledger(ModelLedger { other: true, ..book }, true))
+            ModelDecision::Does(DeletionCall::Ledger(ModelLedger { other: true, ..ledger }, true))
         }
         DeletionStep::Terminate(_) => ModelDecision::Terminates,
         DeletionStep::Hold(hold) => ModelDecision::Holds(hold.reason),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::DuoFixture;
-use super::stand_in::{DuoCall, DuoFault, TokenDefect};
+use super::fake_duo::{DuoCall, DuoFault, TokenDefect};
 use crate::platform::ApiResponse;
 
 const UNREACHABLE: &str = "Duo cannot be reached at this moment, and nobody gets in without it: try again in a few \
@@ -44,49 +44,49 @@ fn callback_with_code(back: &str, code: &str) -> String {
 /// shows: security/asvs/16.5.1
 #[tokio::test]
 async fn a_duo_that_is_ill_before_the_prompt_lets_nobody_in_and_nobody_is_sent_there() {
-    let mut scene = DuoFixture::start_with(|config| config.duo.answer_timeout = Duration::from_secs(1)).await;
-    scene.log_in().await;
+    let mut fixture = DuoFixture::start_with(|config| config.duo.answer_timeout = Duration::from_secs(1)).await;
+    fixture.log_in().await;
     let faults = faults_of_call(DuoCall::Health)
         .into_iter()
         .chain([DuoFault::Unhealthy, DuoFault::Status(DuoCall::Health, 401)]);
     for fault in faults {
-        scene.duo.set_fault(fault);
-        let answer = within_timeout(scene.browser.get("/factor/duo")).await;
+        fixture.duo.set_fault(fault);
+        let answer = within_timeout(fixture.browser.get("/factor/duo")).await;
         assert!(!answer.headers.contains_key("location"), "{fault:?}");
-        scene.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
+        fixture.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
     }
-    assert!(scene.duo.calls().iter().all(|call| *call == DuoCall::Health));
-    assert_eq!(scene.duo.calls().len(), 12, "no redirect is followed and nothing is tried twice");
-    scene.duo.stop().await;
-    let answer = scene.browser.get("/factor/duo").await;
-    scene.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
+    assert!(fixture.duo.calls().iter().all(|call| *call == DuoCall::Health));
+    assert_eq!(fixture.duo.calls().len(), 12, "no redirect is followed and nothing is tried twice");
+    fixture.duo.stop().await;
+    let answer = fixture.browser.get("/factor/duo").await;
+    fixture.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
 }
 
 #[tokio::test]
 async fn a_duo_that_is_ill_after_the_prompt_lets_nobody_in() {
-    let mut scene = DuoFixture::start_with(|config| config.duo.answer_timeout = Duration::from_secs(1)).await;
-    scene.log_in().await;
+    let mut fixture = DuoFixture::start_with(|config| config.duo.answer_timeout = Duration::from_secs(1)).await;
+    fixture.log_in().await;
     let faults = faults_of_call(DuoCall::Token).into_iter().chain([DuoFault::DefectiveToken(TokenDefect::NoToken)]);
     for fault in faults {
-        scene.duo.set_fault(None);
-        let back = scene.pass_prompt().await;
-        scene.duo.set_fault(fault);
-        let answer = within_timeout(scene.browser.get(&back)).await;
-        scene.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
+        fixture.duo.set_fault(None);
+        let back = fixture.approve_prompt().await;
+        fixture.duo.set_fault(fault);
+        let answer = within_timeout(fixture.browser.get(&back)).await;
+        fixture.assert_refused(&answer, (503, UNREACHABLE), "duo unreachable").await;
     }
     // Each login makes one health check and one token request.
-    assert_eq!(scene.duo.calls().len(), 22);
+    assert_eq!(fixture.duo.calls().len(), 22);
     // When Duo works again, she can log in.
-    scene.duo.set_fault(None);
-    let back = scene.pass_prompt().await;
-    scene.browser.get(&back).await;
-    assert!(scene.is_logged_in().await);
+    fixture.duo.set_fault(None);
+    let back = fixture.approve_prompt().await;
+    fixture.browser.get(&back).await;
+    assert!(fixture.is_logged_in().await);
 }
 
 #[tokio::test]
 async fn a_token_of_duos_that_does_not_hold_lets_nobody_in() {
-    let mut scene = DuoFixture::start().await;
-    scene.log_in().await;
+    let mut fixture = DuoFixture::start().await;
+    fixture.log_in().await;
     for (twist, row) in [
         (TokenDefect::Key, "duo token signature"),
         (TokenDefect::Unsigned, "duo token signature"),
@@ -101,34 +101,34 @@ async fn a_token_of_duos_that_does_not_hold_lets_nobody_in() {
         (TokenDefect::NoResult, "duo token malformed"),
         (TokenDefect::Deny, "duo denied"),
     ] {
-        scene.duo.set_fault(DuoFault::DefectiveToken(twist));
-        let back = scene.pass_prompt().await;
-        let answer = scene.browser.get(&back).await;
+        fixture.duo.set_fault(DuoFault::DefectiveToken(twist));
+        let back = fixture.approve_prompt().await;
+        let answer = fixture.browser.get(&back).await;
         let sentence = if twist == TokenDefect::Deny { DENIED } else { UNVERIFIED };
-        scene.assert_refused(&answer, (403, sentence), row).await;
+        fixture.assert_refused(&answer, (403, sentence), row).await;
     }
-    assert_eq!(scene.duo.calls().len(), 24);
+    assert_eq!(fixture.duo.calls().len(), 24);
 }
 
 #[tokio::test]
 async fn whoever_says_no_at_the_prompt_or_brings_a_used_code_does_not_get_in() {
-    let mut scene = DuoFixture::start().await;
-    scene.log_in().await;
-    scene.duo.set_fault(DuoFault::DeniedByUser);
-    let back = scene.pass_prompt().await;
+    let mut fixture = DuoFixture::start().await;
+    fixture.log_in().await;
+    fixture.duo.set_fault(DuoFault::DeniedByUser);
+    let back = fixture.approve_prompt().await;
     assert!(back.contains("error=access_denied"), "{back}");
-    let answer = scene.browser.get(&back).await;
-    scene.assert_refused(&answer, (403, DENIED), "duo denied").await;
+    let answer = fixture.browser.get(&back).await;
+    fixture.assert_refused(&answer, (403, DENIED), "duo denied").await;
     // An error beside a valid code is still an error.
-    scene.duo.set_fault(None);
-    let back = scene.pass_prompt().await;
-    let answer = scene.browser.get(&format!("{back}&error=access_denied")).await;
-    scene.assert_refused(&answer, (403, DENIED), "duo denied").await;
-    assert!(!scene.duo.calls().contains(&DuoCall::Token), "nobody asks for the token of somebody who gave up");
+    fixture.duo.set_fault(None);
+    let back = fixture.approve_prompt().await;
+    let answer = fixture.browser.get(&format!("{back}&error=access_denied")).await;
+    fixture.assert_refused(&answer, (403, DENIED), "duo denied").await;
+    assert!(!fixture.duo.calls().contains(&DuoCall::Token), "nobody asks for the token of somebody who gave up");
 
     let (_, used) = back.split_once("duo_code=").unwrap();
-    let back = scene.pass_prompt().await;
-    scene.browser.get(&back).await;
+    let back = fixture.approve_prompt().await;
+    fixture.browser.get(&back).await;
     let (_, spent) = back.split_once("duo_code=").unwrap();
     for (code, row, sentence) in [
         (spent, "duo code", "Duo does not know this answer any more: start again."),
@@ -136,32 +136,32 @@ async fn whoever_says_no_at_the_prompt_or_brings_a_used_code_does_not_get_in() {
         ("", "duo denied", DENIED),
         (&"x".repeat(1025), "duo denied", DENIED),
     ] {
-        scene.browser.cookies.clear();
-        scene.log_in().await;
-        let path = callback_with_code(&scene.pass_prompt().await, code);
-        let answer = scene.browser.get(&path).await;
-        scene.assert_refused(&answer, (403, sentence), row).await;
+        fixture.browser.cookies.clear();
+        fixture.log_in().await;
+        let path = callback_with_code(&fixture.approve_prompt().await, code);
+        let answer = fixture.browser.get(&path).await;
+        fixture.assert_refused(&answer, (403, sentence), row).await;
     }
     // A code that was issued to the same person in another session is rejected here, because its nonce differs.
-    let path = callback_with_code(&scene.pass_prompt().await, used);
-    let answer = scene.browser.get(&path).await;
-    scene.assert_refused(&answer, (403, UNVERIFIED), "duo token nonce").await;
+    let path = callback_with_code(&fixture.approve_prompt().await, used);
+    let answer = fixture.browser.get(&path).await;
+    fixture.assert_refused(&answer, (403, UNVERIFIED), "duo token nonce").await;
 }
 
 #[tokio::test]
 async fn without_a_public_address_or_with_a_host_that_is_not_duos_nobody_gets_in() {
-    let mut scene = DuoFixture::start_with(|config| config.public_url = None).await;
-    scene.log_in().await;
-    let answer = scene.browser.get("/factor/duo").await;
+    let mut fixture = DuoFixture::start_with(|config| config.public_url = None).await;
+    fixture.log_in().await;
+    let answer = fixture.browser.get("/factor/duo").await;
     let sentence = "Duo cannot be used as long as the platform does not know its own address: whoever runs it must start \
                     it with --public-url.";
-    scene.assert_refused(&answer, (503, sentence), "duo address").await;
-    let page = scene.browser.get("/factor").await.text;
+    fixture.assert_refused(&answer, (503, sentence), "duo address").await;
+    let page = fixture.browser.get("/factor").await.text;
     assert!(page.contains(sentence), "the page says so before anybody goes there: {page}");
 
-    let mut scene = DuoFixture::start().await;
-    scene.log_in().await;
-    let inside = scene.platform.url().to_owned();
+    let mut fixture = DuoFixture::start().await;
+    fixture.log_in().await;
+    let inside = fixture.platform.url().to_owned();
     for host in [
         inside.as_str(),
         "https://169.254.169.254",
@@ -171,11 +171,11 @@ async fn without_a_public_address_or_with_a_host_that_is_not_duos_nobody_gets_in
         "api-1.duosecurity.com:8443",
         "localhost",
     ] {
-        scene.change_settings(json!({ "duoSecurity": { "apiHostName": host } })).await.json();
-        let answer = scene.browser.get("/factor/duo").await;
+        fixture.change_settings(json!({ "duoSecurity": { "apiHostName": host } })).await.json();
+        let answer = fixture.browser.get("/factor/duo").await;
         let sentence = "The API hostname of Duo in your organization's settings is not one that this platform asks: \
                         an administrator must correct it.";
-        scene.assert_refused(&answer, (503, sentence), "duo host").await;
+        fixture.assert_refused(&answer, (503, sentence), "duo host").await;
     }
-    assert!(scene.duo.calls().is_empty());
+    assert!(fixture.duo.calls().is_empty());
 }
