@@ -7,8 +7,8 @@
 //! | `cli` | the kubectl plugin: plan, export, unmanaged |
 //! | `operator` | watches, reconcilers, finalizer, status, metrics, probes |
 //! | `platform` | the self-hosted platform (feature `platform`) |
-//! | `object` | a cluster object as a tenant: the decisions that operator and plugin share |
 //! | `connect` | HTTP client of the tenancy API, and the mapping between fields and its JSON |
+//! | `object` | a cluster object as a tenant: the decisions that operator and plugin share |
 //! | `plan` | pure: fields, inheritance, diff, deletion, conditions |
 //! | `wire` | pure: the tenancy API's JSON |
 //! | `api` | the custom resources: what users write, and status |

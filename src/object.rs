@@ -1,11 +1,10 @@
 //! Objects of the cluster as tenants: what Partner and Client have in common, and every decision about them that the
-//! operator and the plugin must make in the same way. Reads the platform if a decision needs it; writes nothing.
+//! operator and the plugin must make in the same way. Reads and writes nothing.
 
 mod applied_settings;
 mod declared_edits;
 mod desired_tenant;
 mod error_outcome;
-mod lookup;
 mod name_conflict;
 mod owner_search;
 mod ownership;
@@ -39,12 +38,7 @@ pub(crate) use applied_settings::{
 };
 pub(crate) use declared_edits::{edited_paths, restrict_to_edits};
 pub(crate) use desired_tenant::{SpecSources, ensure_no_used_package_dropped, resolve_desired_tenant};
-pub(crate) use error_outcome::{
-    api_error_message, find_misspelt_value, invalid_settings_outcome, platform_error_outcome, translate_to_spec_paths,
-};
-pub(crate) use lookup::{
-    Lookup, load_image_digests, lookup_tenant, needs_branding, read_unterminated_tenant, writes_images_it_cannot_load,
-};
+pub(crate) use error_outcome::{api_error_message, find_misspelt_value, invalid_settings_outcome};
 pub(crate) use name_conflict::name_taken_outcome;
 pub(crate) use owner_search::{
     ObjectName, OwnerSearchScope, RequestedTenant, ensure_not_handed_over, hand_over_target, has_adopted,

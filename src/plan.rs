@@ -20,6 +20,7 @@ mod observed;
 mod own_write;
 mod packages;
 mod pause;
+mod place;
 mod secret_setting;
 mod status_value;
 mod tenant_identity;
@@ -56,6 +57,7 @@ pub use own_write::{
 };
 pub use packages::{ClientUse, MissingAddOn, check_within_partner, clients_still_using, switches_without_add_ons};
 pub use pause::Pause;
+pub use place::Place;
 pub use secret_setting::{AppliedSecrets, SecretLookup, SecretSource};
 pub use status_value::{MAX_STATUS_VALUE_BYTES, is_same_status_value, summarise_long_value, to_status_value};
 pub use tenant_identity::{

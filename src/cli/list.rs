@@ -15,7 +15,8 @@ use super::output::{self, OutputFormat, format_count};
 use super::status::id_sort_key;
 use super::table::{Cell, Table};
 use super::{CommandResult, ExitKind, tenant_rows};
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient};
+use crate::plan::Place;
 use crate::wire::{TIME_FORMAT, TenantSearchItem, WireTenantState};
 use clients::PartnerFilter;
 

@@ -8,12 +8,11 @@ use super::failure::Failure;
 use super::inventory::{not_understood_failure, object_label};
 use super::references::{ReferenceError, ReferenceReader};
 use crate::api::{Partner, Reason};
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient, platform_error_outcome};
 use crate::object::{
-    ParentRef, ParsedObject, TenantResource, check_pinned_connection, partner_not_found_outcome,
-    platform_error_outcome, resolve_place,
+    ParentRef, ParsedObject, TenantResource, check_pinned_connection, partner_not_found_outcome, resolve_place,
 };
-use crate::plan::{PassOutcome, TenantKind};
+use crate::plan::{PassOutcome, Place, TenantKind};
 
 /// The platform of an object.
 pub(crate) struct ObjectPlatform {

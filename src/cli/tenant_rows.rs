@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::api::UnknownValue;
 use crate::cli::output::print_note;
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient};
 use crate::object::TenantResource;
 use crate::plan::{
-    DesiredTenant, Field, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, UnknownAnswers, Value, ValueType,
+    DesiredTenant, Field, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, Place, UnknownAnswers, Value,
+    ValueType,
 };
 use crate::wire::{TenantSearchItem, WireTenantState};
 

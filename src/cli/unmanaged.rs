@@ -17,9 +17,9 @@ use super::output::{self, OutputFormat, ProgressLine};
 use super::references::ReferenceReader;
 use super::{CommandResult, ExitKind, tenant_rows};
 use crate::api::{ManagementMode, Partner};
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient};
 use crate::object::{TenantResource, management_mode, namespace, unique_id};
-use crate::plan::{LifecycleState, TenantKind};
+use crate::plan::{LifecycleState, Place, TenantKind};
 use crate::wire::{TenantSearchItem, WireTenantState};
 
 /// List the tenants that no object claims, and the objects whose tenant is gone.

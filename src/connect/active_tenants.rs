@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::error::CallError;
 use super::mapping::UnreadableRow;
-use super::place::Place;
 use super::single_flight::{Completed, SingleFlight};
+use crate::plan::Place;
 use crate::wire::{Mark, TenantSearchItem, WireTenantState};
 
 /// Maximum age of an answer that serves a burst.

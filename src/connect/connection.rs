@@ -6,7 +6,7 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::place::is_tenant_id;
+use super::route::is_tenant_id;
 use crate::plan::Digest;
 
 const URL: &str = "url";

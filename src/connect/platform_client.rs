@@ -13,14 +13,14 @@ use super::connection::{Connection, ConnectionError};
 use super::error::CallError;
 use super::http::{HttpService, build_https_service};
 use super::mapping::{self, ObservedBranding, TenantPage};
-use super::place::Place;
 use super::proxy::ProxyAddress;
 use super::rate_limit_budget::RequestPriority;
 use super::request_session::{AllRows, PlatformState, RequestSession, route_segments, wrong_tenant_error};
 use super::transport::{TenancyCall, Transport, validate_tenant_id};
 use super::write_reservation::WriteReservation;
 use crate::plan::{
-    ClockReading, Field, LifecycleState, ObservedMark, ObservedTenant, SettingChange, SettingsPayload, short_mark,
+    ClockReading, Field, LifecycleState, ObservedMark, ObservedTenant, Place, SettingChange, SettingsPayload,
+    short_mark,
 };
 use crate::wire::{CreatedTenant, ImpactCounts, LifecycleAction, Mark, Tenant};
 

@@ -10,10 +10,10 @@ use super::error::CallError;
 use super::error_body::is_platform_error;
 use super::http::HttpAnswer;
 use super::mapping::{self, ObservedBranding, ParsedAnswer, TenantPage};
-use super::place::Place;
 use super::rate_limit_budget::RequestPriority;
+use super::route::route_segment;
 use super::transport::{ReservedWrite, TenancyCall, Transport, validate_tenant_id};
-use crate::plan::{LifecycleState, TenantKind};
+use crate::plan::{LifecycleState, Place, TenantKind};
 use crate::wire::Tenant;
 
 /// Rows per page.
@@ -210,7 +210,7 @@ const INACTIVE_FILTER: &str = "activeStatus:false";
 
 /// Builds the path segments of a place's calls.
 pub(super) fn route_segments<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, CallError> {
-    let mut path = vec![validate_tenant_id(place.parent_id())?, place.route_segment()];
+    let mut path = vec![validate_tenant_id(place.parent_id())?, route_segment(place)];
     path.extend(rest);
     Ok(path)
 }

@@ -6,10 +6,9 @@ use serde_json::Value;
 
 use super::error::CallError;
 use super::mapping::{self, ObservedBranding, ParsedAnswer};
-use super::place::Place;
 use super::platform_client::PlatformClient;
 use super::transport::TenancyCall;
-use crate::plan::{Field, ObservedTenant};
+use crate::plan::{Field, ObservedTenant, Place};
 use crate::wire::{Branding, ImagePaths, Tenant};
 
 /// A complete tenant.

@@ -14,13 +14,13 @@ use super::connection::Connection;
 use super::error::{CallError, classify_answer, redact_and_shorten};
 use super::error_body::{is_about_credential, platform_error_code};
 use super::http::{ExchangeError, HttpAnswer, HttpService, json_request, send_request};
-use super::place::{Place, is_tenant_id};
 use super::rate_limit_bucket::RateLimitRoute;
 use super::rate_limit_budget::{BudgetCategory, RequestPriority};
 use super::rate_limiter::{RateLimitPermit, RateLimitRequest, RequestRateLimiter};
+use super::route::{is_tenant_id, route_segment};
 use super::server_clock::ServerClock;
 use super::token::{AccessToken, TokenCache, join_path};
-use crate::plan::SettingsPayload;
+use crate::plan::{Place, SettingsPayload};
 use crate::wire::code;
 
 /// Maximum size of an answer about a single object.
@@ -233,7 +233,7 @@ impl Transport {
         // It is not known yet which of the two calls of a termination will be sent.
         let route = RateLimitRoute {
             tenant: tenant.clone(),
-            class: format!("POST {{id}}/{}/{{id}}/terminate", place.route_segment()),
+            class: format!("POST {{id}}/{}/{{id}}/terminate", route_segment(place)),
         };
         let wanted = RateLimitRequest {
             route,

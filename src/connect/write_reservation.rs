@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use super::error::CallError;
-use super::place::Place;
 use super::rate_limiter::RateLimitPermit;
 use super::request_session::{RequestSession, route_segments};
 use super::token::AccessToken;
 use super::transport::{ReservedWrite, TenancyCall, validate_tenant_id};
-use crate::plan::TerminationPermit;
+use crate::plan::{Place, TerminationPermit};
 use crate::wire::LifecycleAction;
 
 /// A reserved token and rate limit slot for one change under a place. Dropping it releases the slot.

@@ -12,8 +12,7 @@ use crate::api::{
     AllowedNamespaces, ConditionType, ConnectionStatus, LabelSelector, NamespacesFrom, Partner, Reason, TenantPhase,
     TenantStatus,
 };
-use crate::connect::Place;
-use crate::plan::{ConfigMapEntry, Digest, PassOutcome, ResolvedReferences};
+use crate::plan::{ConfigMapEntry, Digest, PassOutcome, Place, ResolvedReferences};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Whether a Partner accepts Clients from a namespace.

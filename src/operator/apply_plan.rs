@@ -3,13 +3,13 @@
 use super::audit;
 use super::context::Context;
 use super::create_intent::clear_sent_password_time;
-use super::pass_stop::{PassStop, platform_error_outcome};
+use super::pass_stop::PassStop;
 use super::tenant_object::TenantObject;
 use crate::api::Reason;
-use crate::connect::{CallError, Place, PlatformClient};
-use crate::object::{name_taken_outcome, translate_to_spec_paths};
+use crate::connect::{CallError, PlatformClient, platform_error_outcome, translate_to_spec_paths};
+use crate::object::name_taken_outcome;
 use crate::plan::{
-    DesiredTenant, Digest, Field, ObservedTenant, PassOutcome, PlanStep, SettingChange, SettingsPayload,
+    DesiredTenant, Digest, Field, ObservedTenant, PassOutcome, Place, PlanStep, SettingChange, SettingsPayload,
     TenantCandidate, Value,
 };
 use crate::wire::FieldError;

@@ -8,8 +8,9 @@ use super::context::Context;
 use super::not_understood::list_clients_under;
 use super::tenant_object::{namespace, namespaced_name, unique_id};
 use crate::api::{ClientCounts, Partner};
-use crate::connect::{ListFreshness, Place, PlatformClient};
+use crate::connect::{ListFreshness, PlatformClient};
 use crate::object::NotUnderstoodObject;
+use crate::plan::Place;
 
 /// Counts the clients of a Partner. Returns `None` if the tenant is unknown or the platform does not answer; the
 /// previous counts then stay.

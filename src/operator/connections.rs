@@ -144,7 +144,7 @@ mod tests {
 
     use super::super::account_bulkheads::ConcurrencyLimits;
     use super::*;
-    use crate::connect::Place;
+    use crate::plan::Place;
 
     /// Starts a platform that counts changes; returns its URL.
     async fn counting_platform(changes: Arc<AtomicUsize>) -> String {

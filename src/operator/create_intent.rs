@@ -10,8 +10,8 @@ use super::pass_stop::PassStop;
 use super::random_nonce;
 use super::tenant_object::{TenantObject, has_finalizer, intent, uid};
 use crate::api::Reason;
-use crate::connect::{ListFreshness, Place};
-use crate::plan::{CreateDecision, Intent, PassOutcome, SentPasswordTime};
+use crate::connect::ListFreshness;
+use crate::plan::{CreateDecision, Intent, PassOutcome, Place, SentPasswordTime};
 
 /// An object before its create.
 pub(crate) struct DeclaredIntent<K> {

@@ -25,8 +25,8 @@ use super::pass_stop::PassStop;
 use super::status::{PassResult, publish_status};
 use super::tenant_object::{TenantObject, has_finalizer, intent, is_deleting, namespace, unique_id};
 use crate::api::Reason;
-use crate::connect::{Place, PlatformClient};
-use crate::plan::{ObservedTenant, PassOutcome};
+use crate::connect::PlatformClient;
+use crate::plan::{ObservedTenant, PassOutcome, Place};
 
 /// Maximum number of steps of one pass; more than a complete termination needs.
 const MAX_STEPS: usize = 16;

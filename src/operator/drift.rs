@@ -18,8 +18,8 @@ use super::pass_stop::PassStop;
 use super::resolve_references::{has_new_material, locate_tenant};
 use super::tenant_object::{TenantObject, active_pause, is_deleting, is_status_current, unique_id};
 use crate::api::{Partner, Reason, TenantClient};
-use crate::connect::{CallError, Place, PlatformClient};
-use crate::plan::PassOutcome;
+use crate::connect::{CallError, PlatformClient};
+use crate::plan::{PassOutcome, Place};
 use crate::wire::{TIME_FORMAT, TenantSearchItem};
 
 /// The platform's times have whole seconds: a read closer than this to the last change may have missed one.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::Reason;
-pub(crate) use crate::object::{api_error_message, platform_error_outcome};
+pub(crate) use crate::object::api_error_message;
 use crate::plan::PassOutcome;
 
 /// What ends a pass early.

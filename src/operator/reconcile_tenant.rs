@@ -21,9 +21,10 @@ use super::resolve_references::{TenantReferences, record_material, resolve_refer
 use super::status::{PassInputs, PassResult};
 use super::tenant_object::{TenantObject, active_pause, as_partner, drift_policy, management_mode};
 use crate::api::{DriftPolicy, ManagementMode};
+use crate::connect::needs_branding;
 use crate::object::{
     digest_references, ensure_extensions_not_hidden, ensure_no_used_package_dropped, ensure_partner_not_suspended,
-    needs_branding, resolve_desired_tenant, write_record,
+    resolve_desired_tenant, write_record,
 };
 use crate::plan::{
     DesiredTenant, DriftHandling, EffectiveSettings, ObservedTenant, PassOutcome, Plan, PlanStep, SettledTenant, diff,

@@ -17,14 +17,14 @@ use super::tenant_object::{
     ParentRef, TenantObject, as_partner, image_references, namespace, namespaced_name, secret_references,
 };
 use crate::api::{Partner, Reason, SecretKeyRef, TenantStatus};
-use crate::connect::{Connection, Place, PlatformClient};
+use crate::connect::{Connection, PlatformClient};
 use crate::object::{
     NamespacePermission, ParsedObject, SpecSources, applied_images, applied_secrets, check_connection_tenant,
     check_own_connection, check_pinned_connection, connection_secret, digest_references, ensure_valid_reference_names,
     namespace_not_allowed_outcome, namespace_permission, partner_id_not_allowed_outcome, partner_not_found_outcome,
     partner_not_understood_outcome, partners_of_tenant, resolve_place,
 };
-use crate::plan::{ConfigMapEntry, PassOutcome, ResolvedReferences, SecretLookup, ValueOrigin};
+use crate::plan::{ConfigMapEntry, PassOutcome, Place, ResolvedReferences, SecretLookup, ValueOrigin};
 
 /// A Secret that blocks an object is read again after this time; many objects share the read.
 const MAX_BLOCKED_AGE: Duration = Duration::from_secs(5);

@@ -19,8 +19,8 @@ mod token;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenantry::connect::{Connection, Place, PlatformClient};
-use tenantry::plan::{Field, SettingChange, SettingsPayload, Value};
+use tenantry::connect::{Connection, PlatformClient};
+use tenantry::plan::{Field, Place, SettingChange, SettingsPayload, Value};
 use tenantry::wire::Mark;
 
 use fake_platform::FakePlatform;

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Method;
-use tenantry::connect::{Connection, Place, PlatformClient};
+use tenantry::connect::{Connection, PlatformClient};
 use tenantry::plan::{
-    DesiredTenant, EffectiveSettings, Field, ObservedTenant, ObservedValue, Plan, PlanStep, RecordKey, SettingsPayload,
-    TenantKind, Value, ValueOrigin, ValueType, WriteRecord, diff,
+    DesiredTenant, EffectiveSettings, Field, ObservedTenant, ObservedValue, Place, Plan, PlanStep, RecordKey,
+    SettingsPayload, TenantKind, Value, ValueOrigin, ValueType, WriteRecord, diff,
 };
 use tenantry::platform::Credential;
 use tenantry::wire::Mark;

@@ -7,8 +7,8 @@ use futures::StreamExt as _;
 use crate::cli::failure::Failure;
 use crate::cli::output::{ProgressLine, print_note};
 use crate::cli::tenant_rows;
-use crate::connect::{CallError, Place, PlatformClient, TenantInspection};
-use crate::plan::{Digest, Field, ImageRule, ObservedValue, TenantKind, UnknownAnswers, Value, judge_image};
+use crate::connect::{CallError, PlatformClient, TenantInspection};
+use crate::plan::{Digest, Field, ImageRule, ObservedValue, Place, TenantKind, UnknownAnswers, Value, judge_image};
 use crate::wire::WireTenantState;
 
 /// Number of tenants that are read at the same time.

@@ -6,7 +6,8 @@ use super::{ListRow, partners_place};
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, ProgressLine};
 use crate::cli::tenant_rows;
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient};
+use crate::plan::Place;
 use crate::wire::{TenantSearchItem, WireTenantState};
 
 /// Number of partners whose clients are listed at the same time.

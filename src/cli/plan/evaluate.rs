@@ -9,17 +9,19 @@ use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, 
 use crate::cli::cluster::Cluster;
 use crate::cli::inventory::{Inventory, InventoryObject};
 use crate::cli::tenant_rows::{TenantRows, observe_from_row};
-use crate::connect::{ListFreshness, Place, PlatformClient};
+use crate::connect::{
+    ListFreshness, Lookup, PlatformClient, load_image_digests, lookup_tenant, needs_branding, platform_error_outcome,
+    read_unterminated_tenant,
+};
 use crate::object::{
-    Lookup, ParentRef, TenantResource, adoption_target_missing_outcome, check_own_connection, check_pinned_connection,
+    ParentRef, TenantResource, adoption_target_missing_outcome, check_own_connection, check_pinned_connection,
     check_recorded_tenant, drift_policy, ensure_extensions_not_hidden, ensure_not_foreign, ensure_not_handed_over,
-    ensure_partner_not_deleting, find_misspelt_value, is_adoption_recorded, is_deleting, load_image_digests,
-    lookup_tenant, management_mode, needs_branding, other_namespace_outcome, platform_error_outcome,
-    read_unterminated_tenant, requested_adoption, restrict_to_edits, unique_id,
+    ensure_partner_not_deleting, find_misspelt_value, is_adoption_recorded, is_deleting, management_mode,
+    other_namespace_outcome, requested_adoption, restrict_to_edits, unique_id,
 };
 use crate::plan::{
     DesiredTenant, EffectiveSettings, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, OwnerStatus,
-    Ownership, PassOutcome, Plan, PlanStep, Proposal, TenantKind, WriteRecord, check_adoption, diff,
+    Ownership, PassOutcome, Place, Plan, PlanStep, Proposal, TenantKind, WriteRecord, check_adoption, diff,
     is_awaiting_approval, needs_approval, propose_plan,
 };
 

@@ -4,11 +4,11 @@ use kube::{Api, ResourceExt as _};
 
 use super::evaluate::EvaluationContext;
 use crate::cli::inventory::InventoryObject;
-use crate::connect::{ListFreshness, Place};
+use crate::connect::ListFreshness;
 use crate::object::{
     ObjectName, OwnerSearchScope, ParentRef, ParsedObject, RequestedTenant, TenantResource, judge_hand_over, namespace,
 };
-use crate::plan::{ObservedTenant, OwnerStatus, TenantKind};
+use crate::plan::{ObservedTenant, OwnerStatus, Place, TenantKind};
 use crate::wire::Mark;
 
 /// An object that claims a tenant.

@@ -18,12 +18,11 @@ use crate::cli::object_platform::is_connection_error;
 use crate::cli::output::ProgressLine;
 use crate::cli::references::{ReferenceError, ReferenceReader};
 use crate::cli::tenant_rows::{self, TenantRows};
-use crate::connect::{CallError, Place, PlatformClient};
+use crate::connect::{CallError, PlatformClient, platform_error_outcome};
 use crate::object::{
-    ParentRef, TenantResource, effective_settings, ensure_no_used_package_dropped, platform_error_outcome,
-    resolve_place, unique_id,
+    ParentRef, TenantResource, effective_settings, ensure_no_used_package_dropped, resolve_place, unique_id,
 };
-use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome};
+use crate::plan::{DesiredTenant, Digest, LifecycleState, PassOutcome, Place};
 
 /// Number of objects that are evaluated at the same time.
 const CONCURRENT_EVALUATIONS: usize = 8;

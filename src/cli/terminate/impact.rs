@@ -14,9 +14,8 @@ use crate::cli::inventory::object_label;
 use crate::cli::object_arg::list_objects;
 use crate::cli::object_platform::{ObjectPlatform, platform_failure, resolve_object_platform};
 use crate::cli::output::strip_control_chars;
-use crate::connect::Place;
 use crate::object::{NotUnderstoodObject, ParentRef, TenantResource, namespace, namespaced_name, uid, unique_id};
-use crate::plan::{LifecycleState, ObservedMark, ObservedTenant, TenantKind, evidence_settings};
+use crate::plan::{LifecycleState, ObservedMark, ObservedTenant, Place, TenantKind, evidence_settings};
 
 /// Default grace period in seconds: one day.
 const DEFAULT_GRACE_SECONDS: i64 = 86_400;

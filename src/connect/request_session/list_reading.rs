@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::super::active_tenants::{ListedTenant, TenantListing};
 use super::super::error::CallError;
 use super::super::mapping::{TenantPage, UnreadableRow};
-use super::super::place::Place;
 use super::RequestSession;
+use crate::plan::Place;
 use crate::wire::TenantSearchItem;
 
 /// A list with more pages than this is assumed to have no end.

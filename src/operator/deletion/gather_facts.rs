@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{ReachedPlatform, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
-use crate::connect::{CallError, ListFreshness, Place};
-use crate::object::{Lookup, ParsedObject, TenantResource as _, ensure_extensions_not_hidden, lookup_tenant};
+use crate::connect::{CallError, ListFreshness, Lookup, lookup_tenant};
+use crate::object::{ParsedObject, TenantResource as _, ensure_extensions_not_hidden};
 use crate::operator::apply_plan::stop_for_error;
 use crate::operator::context::Context;
 use crate::operator::pass_stop::{PassStop, api_error_message};
@@ -22,7 +22,7 @@ use crate::operator::tenant_object::{
 };
 use crate::operator::watch::namespaced_apis;
 use crate::plan::{
-    ContainerDeletion, DeletionContext, DeletionTarget, ObservedMark, PartnerClients, PassOutcome, ServerClocks,
+    ContainerDeletion, DeletionContext, DeletionTarget, ObservedMark, PartnerClients, PassOutcome, Place, ServerClocks,
     TenantKind,
 };
 

@@ -9,12 +9,12 @@ use super::super::pass_stop::PassStop;
 use super::super::resolve_references::TenantReferences;
 use super::super::tenant_object::{TenantObject, namespace};
 use crate::api::Partner;
-use crate::connect::{ListFreshness, Place};
+use crate::connect::ListFreshness;
 use crate::object::{
     ObjectName, OwnerSearchScope, ParsedObject, RequestedTenant, hand_over_target, has_adopted, judge_hand_over,
     tenant_handed_over_outcome,
 };
-use crate::plan::{ObservedMark, ObservedTenant, OwnerStatus};
+use crate::plan::{ObservedMark, ObservedTenant, OwnerStatus, Place};
 use crate::wire::Mark;
 
 /// An object that asks for a tenant, and that tenant.

@@ -13,11 +13,12 @@ use super::super::tenant_object::{TenantObject, has_finalizer, intent, mark_of, 
 use super::find_owner::{self, ClusterOwnerQuery};
 use super::readback::not_found_outcome;
 use crate::api::Adoption;
-use crate::connect::{CallError, ListFreshness};
+use crate::connect::{
+    CallError, ListFreshness, Lookup, load_image_digests, lookup_tenant, needs_branding, writes_images_it_cannot_load,
+};
 use crate::object::{
-    Lookup, RecordedOwnership, ensure_not_foreign, ensure_not_handed_over, ensure_partner_not_deleting,
-    ensure_partner_not_suspended, is_adoption_recorded, load_image_digests, lookup_tenant, needs_branding,
-    other_namespace_outcome, writes_images_it_cannot_load,
+    RecordedOwnership, ensure_not_foreign, ensure_not_handed_over, ensure_partner_not_deleting,
+    ensure_partner_not_suspended, is_adoption_recorded, other_namespace_outcome,
 };
 use crate::plan::{
     DesiredTenant, ObservedMark, ObservedTenant, OwnerStatus, Ownership, PassOutcome, TenantKind, check_adoption, diff,
@@ -185,7 +186,7 @@ async fn read_tenant<K: TenantObject>(
 ) -> Result<ObservedTenant, PassStop> {
     let TenantReferences { platform, place, .. } = referenced;
     let failed = |error: CallError| stop_for_error(K::KIND, &error, platform, context);
-    let read = crate::object::read_unterminated_tenant(platform, place, (id, needs_branding(desired)))
+    let read = crate::connect::read_unterminated_tenant(platform, place, (id, needs_branding(desired)))
         .await
         .map_err(failed)?;
     let mut observed = read.ok_or_else(|| not_found_outcome(object, id, context))?;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationStatus, TerminationStep};
-use tenantry::connect::{CallError, Connection, ListFreshness, Place, PlatformClient};
+use tenantry::connect::{CallError, Connection, ListFreshness, PlatformClient};
 use tenantry::plan::{
     ContainerDeletion, DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep, EvidenceState,
-    Field, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant, PartnerClients, SettingChange,
-    TenantKind, TerminationLedger, TerminationLimits, TerminationPermit, Value, confirm_digest, next_deletion_step,
+    Field, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant, PartnerClients, Place,
+    SettingChange, TenantKind, TerminationLedger, TerminationLimits, TerminationPermit, Value, confirm_digest,
+    next_deletion_step,
 };
 use tenantry::wire::Mark;
 

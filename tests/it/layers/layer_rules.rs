@@ -71,7 +71,7 @@ pub(super) const LAYERS: &[LayerRules] = &[
     },
     LayerRules {
         name: "connect",
-        allowed_layers: &["plan", "wire", "api", "catalog", "clock"],
+        allowed_layers: &["object", "plan", "wire", "api", "catalog", "clock"],
         crates: &[
             "std",
             "base64",
@@ -146,7 +146,7 @@ pub(super) const LAYERS: &[LayerRules] = &[
     },
     LayerRules {
         name: "object",
-        allowed_layers: &["connect", "plan", "wire", "api", "catalog"],
+        allowed_layers: &["plan", "wire", "api", "catalog"],
         crates: &["std", "jiff", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
         // This layer evaluates what others have read. It uses no client of a cluster.
         except: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],

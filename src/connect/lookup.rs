@@ -1,14 +1,16 @@
 //! Finds the tenant of an object on the platform. Reads only the platform.
 
-use super::{
-    TenantResource, drift_policy, intent, management_mode, mark_of, name_taken_outcome, platform_error_outcome,
-    requested_adoption, unique_id,
-};
+use super::active_tenants::{ListFreshness, ListedTenant, NameSearchResult};
+use super::error::CallError;
+use super::error_outcome::platform_error_outcome;
+use super::platform_client::PlatformClient;
 use crate::api::{DriftPolicy, ManagementMode, Reason};
-use crate::connect::{CallError, ListFreshness, ListedTenant, NameSearchResult, Place, PlatformClient};
+use crate::object::{
+    TenantResource, drift_policy, intent, management_mode, mark_of, name_taken_outcome, requested_adoption, unique_id,
+};
 use crate::plan::{
-    DesiredTenant, Digest, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, PassOutcome, TenantCandidate,
-    TenantMatch, TenantNames, Value, WriteRecord, identify_tenant,
+    DesiredTenant, Digest, LifecycleState, ObservedMark, ObservedTenant, ObservedValue, PassOutcome, Place,
+    TenantCandidate, TenantMatch, TenantNames, Value, WriteRecord, identify_tenant,
 };
 
 /// Result of the lookup before a create.
