@@ -15,7 +15,10 @@ fn run(command: &mut Command) -> String {
 fn script() -> PathBuf {
     let script = support::test_folder("build-script").unwrap().join("script");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    run(rustc.args(["--edition", "2024", "-o"]).arg(&script).arg(assets::root().join("build.rs")));
+    run(rustc
+        .args(["--edition", "2024", "-o"])
+        .arg(&script)
+        .arg(assets::root().join("crates/tenantry-runtime/build.rs")));
     script
 }
 

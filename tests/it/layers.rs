@@ -212,7 +212,7 @@ fn seeded_violations_are_found() {
         ("platform", "use crate::plan::diff;", "crate::plan::diff"),
         ("operator", "fn f(x: reqwest::Client) {}", "reqwest::Client"),
         ("operator", "use crate::platform;", "crate::platform"),
-        ("main", "use tenantry::plan::diff;", "crate::plan::diff"),
+        ("main", "use tenantry_core::diff;", "crate::plan::diff"),
         ("attic", "fn f() {}", "`attic` has no list"),
     ] {
         let violations = violations_of_source(room, source);
@@ -229,7 +229,7 @@ fn what_is_allowed_is_let_pass() {
         ("plan", "#[cfg(test)] mod tests { use super::*; use proptest::prelude::*; fn f() { std::env::temp_dir(); } }"),
         ("plan", "#[allow(clippy::todo, reason = \"kube::Client\")] fn f() { g(\"kube::Client\") } /* kube::Client */"),
         ("api", "use kube::{CustomResource, KubeSchema}; #[derive(CustomResource)] struct S;"),
-        ("main", "use tenantry::{operator, telemetry}; mod inner { use crate::f; } fn f() { operator::run() }"),
+        ("main", "use tenantry_runtime::telemetry; mod inner { use crate::f; } fn f() { tenantry_operator::run() }"),
     ] {
         assert_eq!(violations_of_source(room, source), [""; 0], "{room}: {source}");
     }

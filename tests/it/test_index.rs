@@ -171,7 +171,7 @@ fn an_id_on_no_page_and_one_of_no_test_are_found_out() {
 fn tests_of_a_macro_and_of_its_neighbour_show_what_stands_above_each() {
     let tests = all_tests();
     let shows = |name: &str| &tests.iter().find(|test| test.name == name).expect("the test is there").shows;
-    let drawn = "operator::status::tests::any_spec_within_the_limits_gives_a_status_that_fits";
+    let drawn = "tenantry_operator::status::tests::any_spec_within_the_limits_gives_a_status_that_fits";
     assert_eq!(*shows(drawn), ["faults/31", "faults/77"]);
     assert_eq!(
         *shows(

@@ -34,7 +34,19 @@ pub fn own_program(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(format!("`{name}` is not built: run `cargo build --bins`").into())
+    Err(format!("`{name}` is not built: run `cargo build`").into())
+}
+
+/// Returns the path of the platform's program.
+///
+/// # Panics
+///
+/// Panics if it is not built.
+pub fn platform_program() -> &'static str {
+    static PATH: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        own_program("tenantry-platform").unwrap_or_else(|error| panic!("{error}")).display().to_string()
+    });
+    &PATH
 }
 
 /// Finds a program on this machine. A program that `make browser` or `make postgres` unpacked is preferred while it

@@ -43,9 +43,9 @@ copy() {
 # Writes one file per mutant of the sample: its name in the first line, then its patch.
 choose() {
   "$tools/cargo-mutants" mutants --list --json --diff \
-    -f 'src/plan/**' -f 'src/plan.rs' -f 'src/operator/**' -f 'src/operator.rs' -f 'src/platform/people/**' \
-    -f 'src/platform/people.rs' -f 'src/platform/login_policy/**' -f 'src/platform/login_policy.rs' -f 'src/platform/store/**' \
-    -f 'src/platform/store.rs' >"$chosen/all.json" || return 1
+    -f 'src/plan/**' -f 'crates/tenantry-core/src/lib.rs' -f 'src/operator/**' -f 'src/operator.rs' -f 'src/platform/people/**' \
+    -f 'crates/tenantry-platform/src/people.rs' -f 'src/platform/login_policy/**' -f 'crates/tenantry-platform/src/login_policy.rs' -f 'src/platform/store/**' \
+    -f 'crates/tenantry-platform/src/store.rs' >"$chosen/all.json" || return 1
   python3 - "$chosen" "$sample" "$seed" <<'END'
 import json, pathlib, random, sys
 folder, sample, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
