@@ -2,6 +2,8 @@
 //! the folder for the chart's copies of them; the file of the API reference; the page of the chart, which is next to
 //! its values; and the page of the plugin.
 
+#[path = "crdgen/definitions.rs"]
+mod definitions;
 #[path = "crdgen/plugin.rs"]
 mod plugin;
 #[path = "crdgen/reference.rs"]
@@ -39,7 +41,7 @@ fn write_crds(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
             // Deleting a CRD deletes every object of its kind, so Helm must keep it.
             crd.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
         }
-        fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), tenantry_api::to_yaml(&crd)?)?;
+        fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), definitions::to_yaml(&crd)?)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::assets;
+use crate::definitions;
 use crate::page_commands::external_commands::{DEFINITIONS, strs};
 use crate::reference;
 use crate::support::schema::{self, SchemaNode};
@@ -20,7 +21,7 @@ fn assert_files_current(folder: &str, is_kept: bool) {
         }
         let file = format!("{}.yaml", crd.spec.names.plural);
         let written = fs::read_to_string(assets::root().join(folder).join(&file)).unwrap_or_default();
-        assert!(written == tenantry_api::to_yaml(&crd).unwrap(), "{folder}/{file} is stale: run `make crds`");
+        assert!(written == definitions::to_yaml(&crd).unwrap(), "{folder}/{file} is stale: run `make crds`");
         expected.insert(file);
     }
     let found: BTreeSet<String> = fs::read_dir(assets::root().join(folder))
@@ -66,7 +67,7 @@ fn the_api_server_takes_both_without_a_warning() {
     }
     // The API server may skip a check for an existing definition that it makes for a new one.
     for crd in tenantry_api::crds() {
-        let new = tenantry_api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
+        let new = definitions::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
         let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
         let output = admin_kubectl().run_for_output(&args, &new).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -32,7 +32,7 @@ pub use management::{
 pub use names::{is_data_key, is_namespace_name, is_object_name};
 pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
-pub use schema::{crds, to_yaml};
+pub use schema::crds;
 pub use security::{
     ClientAccess, ClientSecurity, CustomPasswordPolicy, DuoSpec, PartnerAccess, PartnerSecurity, PasswordPolicySpec,
     PciDssPolicy,

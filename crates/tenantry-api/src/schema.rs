@@ -17,15 +17,6 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     [Partner::crd(), TenantClient::crd()].into_iter().map(complete_crd).collect()
 }
 
-/// A CRD as YAML, with a stable form.
-///
-/// # Errors
-/// When the serializer fails, which a CRD gives no cause for.
-pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::ser::Error> {
-    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
-    serde_yaml::to_string_with_options(crd, options)
-}
-
 /// What the derive cannot express: the kstatus default, limits on status, leaves whose sentences would be alike.
 fn complete_crd(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut value = serde_json::to_value(&crd).unwrap_or_default();

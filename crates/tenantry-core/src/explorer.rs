@@ -1,5 +1,7 @@
 //! A breadth-first search through every order of events of a small model. The path to each state is a shortest one.
 
+#![allow(clippy::disallowed_types, reason = "a model visits millions of states, and their order has no effect")]
+
 mod lease_model;
 
 pub(super) use lease_model::LeaseModel;

@@ -1,6 +1,8 @@
 //! Every order of events in a small model: two processes with unrelated clocks, one record protected by its version,
 //! late or lost answers and changes, and processes that crash, release the lease and restart.
 
+#![allow(clippy::disallowed_types, reason = "a model visits millions of states, and their order has no effect")]
+
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 

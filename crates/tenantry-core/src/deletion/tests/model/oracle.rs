@@ -1,5 +1,7 @@
 //! Calls the real `next_deletion_step` with what the model's operator has read.
 
+#![allow(clippy::disallowed_types, reason = "a model visits millions of states, and their order has no effect")]
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 
