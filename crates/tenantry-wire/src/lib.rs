@@ -1,4 +1,4 @@
-//! JSON of the tenancy API: one definition for the client (`connect`) and for the self-hosted platform (`platform`).
+//! JSON of the tenancy API: one definition for the client (`tenantry-client`) and for the self-hosted platform (`tenantry-platform`).
 //!
 //! Field names, nesting and capitalisation are the platform's (`rdp2swfState`, `showCopyClipBoard`). Members that only
 //! the self-hosted platform has are marked *extension*; `tenantry-platform --documented-only` leaves them out.

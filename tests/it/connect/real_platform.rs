@@ -36,7 +36,7 @@ fn other_mark(kind: &str, name: &str) -> Mark {
     Mark { kind: kind.to_owned(), name: name.to_owned(), uid: name.to_owned(), ..test_mark() }
 }
 
-/// Returns the permit that `plan::deletion` grants after confirmation, suspension and grace period.
+/// Returns the permit that `tenantry_core::deletion` grants after confirmation, suspension and grace period.
 fn termination_permit(observed: ObservedTenant) -> TerminationPermit {
     let now = Timestamp::now();
     let confirm = Confirmation {

@@ -1,4 +1,4 @@
-//! Verifies that the page about deletion agrees with the code, by running `plan::deletion` through the page's tables.
+//! Verifies that the page about deletion agrees with the code, by running `tenantry_core::deletion` through the page's tables.
 
 use std::collections::BTreeMap;
 use std::fs;
