@@ -61,10 +61,11 @@ packages = json.load(sys.stdin)["packages"]
 for one in packages:
     if one["name"] == "webpki-root-certs": print(one["version"], one["targets"][0]["src_path"])')
 
-# The tool only writes next to Cargo.toml.
+# The tool writes beside the Cargo.toml of every package.
 PATH="$PWD/$target/tools/bin:$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 --manifest-path "$manifest" \
   --target "$host" --override-filename "$program.cdx"
-mv "$program.cdx.json" "$image/$program.cdx.json"
+mv "$(dirname "$manifest")/$program.cdx.json" "$image/$program.cdx.json"
+rm -f "$program.cdx.json" crates/*/"$program.cdx.json"
 libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo musl unknown)
 
 key=${IMAGE_KEY:-$image/key.pem}
