@@ -112,11 +112,11 @@ crds: rust
 	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md
 
 check: rust deny
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny
+	@sh tests/stack/tiers.sh fmt lint unit words deny
 
 # The tools come first, so that a missing one is reported at once and not after half an hour.
 test: tools browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit words deny alerts integration postgres docs demo
+	@sh tests/stack/tiers.sh fmt lint unit words deny alerts integration postgres docs demo
 
 image: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-operator

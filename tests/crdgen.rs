@@ -2,6 +2,8 @@
 //! the folder for the chart's copies of them; the file of the API reference; the page of the chart, which is next to
 //! its values; and the page of the plugin.
 
+#[path = "crdgen/definitions.rs"]
+mod definitions;
 #[path = "crdgen/plugin.rs"]
 mod plugin;
 #[path = "crdgen/reference.rs"]
@@ -16,8 +18,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tenantry::api;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let named: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
     let [plain, kinds, page, chart, plugin_page] = named.as_slice() else {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     write_crds(plain, false)?;
     write_crds(kinds, true)?;
-    let definitions = api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    let definitions = tenantry_api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     fs::write(page, reference::render_page(&definitions))?;
     let beside = |name: &str| fs::read_to_string(chart.with_file_name(name));
     fs::write(chart, values::render_page(&beside("values.schema.json")?, &beside("values.yaml")?))?;
@@ -36,12 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn write_crds(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
-    for mut crd in api::crds() {
+    for mut crd in tenantry_api::crds() {
         if is_kept {
             // Deleting a CRD deletes every object of its kind, so Helm must keep it.
             crd.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
         }
-        fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), api::to_yaml(&crd)?)?;
+        fs::write(folder.join(format!("{}.yaml", crd.spec.names.plural)), definitions::to_yaml(&crd)?)?;
     }
     Ok(())
 }

@@ -197,7 +197,7 @@ def claims(layout, key, descriptor):
 def bill(options):
     """What `cargo cyclonedx` found, without paths of this machine, and what is in the image besides."""
     with open(options.sbom, encoding="utf-8") as file:
-        found = json.loads(file.read().replace(f"path+file://{os.getcwd()}#", "path+file:///tenantry#"))
+        found = json.loads(file.read().replace(f"path+file://{os.getcwd()}", "path+file:///tenantry"))
     main = found["metadata"]["component"]
     main["components"] = [one for one in main.get("components", []) if one["name"] in ("tenantry", options.name)]
     for linked in options.linked:

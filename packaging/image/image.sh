@@ -31,9 +31,8 @@ echo 'int main(void) { return 0; }' | cc -static -x c -o "$image/.static" - 2>/d
 rm "$image/.static"
 
 case $program in
-  # Without the platform, and so without its database and its images.
-  tenantry-operator) features=--no-default-features folders='' ;;
-  tenantry-platform) features='' folders='--folder data --folder tmp' ;;
+  tenantry-operator) manifest=Cargo.toml folders='' ;;
+  tenantry-platform) manifest=crates/tenantry-platform/Cargo.toml folders='--folder data --folder tmp' ;;
 esac
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Uses the last commit and not the current time, so that a rebuild gives the same image. A repository that merely
@@ -52,7 +51,7 @@ if [ -z "${IMAGE_PROGRAM:-}" ]; then
   # Folders of this machine are private, and must not change the result.
   remap="--remap-path-prefix=$PWD=/tenantry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   RUSTFLAGS="-C target-feature=+crt-static $remap" \
-    cargo build --locked --profile "$profile" --target "$host" --bin "$program" $features
+    cargo build --locked --profile "$profile" --target "$host" --package "$program" --bin "$program"
 fi
 
 # Mozilla's certificate authorities, as Cargo.lock pins them, because those of this machine are its owner's choice.
@@ -62,10 +61,11 @@ packages = json.load(sys.stdin)["packages"]
 for one in packages:
     if one["name"] == "webpki-root-certs": print(one["version"], one["targets"][0]["src_path"])')
 
-# The tool only writes next to Cargo.toml.
-PATH="$PWD/$target/tools/bin:$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 $features \
+# The tool writes beside the Cargo.toml of every package.
+PATH="$PWD/$target/tools/bin:$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 --manifest-path "$manifest" \
   --target "$host" --override-filename "$program.cdx"
-mv "$program.cdx.json" "$image/$program.cdx.json"
+mv "$(dirname "$manifest")/$program.cdx.json" "$image/$program.cdx.json"
+rm -f "$program.cdx.json" crates/*/"$program.cdx.json"
 libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo musl unknown)
 
 key=${IMAGE_KEY:-$image/key.pem}

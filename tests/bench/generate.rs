@@ -7,7 +7,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
-use tenantry::api::TenantClient;
+use tenantry_api::TenantClient;
 
 use super::process::Result;
 use super::round::cpu_and_peak_memory;

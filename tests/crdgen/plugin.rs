@@ -29,7 +29,7 @@ This page is made from the help of the program by `make crds`.
 /// Renders the page.
 #[allow(clippy::format_push_string, reason = "a page is short")]
 pub(crate) fn render_page() -> String {
-    let mut command = tenantry::cli::Cli::command();
+    let mut command = kubectl_tenantry::Cli::command();
     command.build();
     let mut page = PAGE_HEAD.to_owned();
     page += "\n| verb | what it does |\n| --- | --- |\n";

@@ -13,8 +13,7 @@ use kube::Api;
 use kube::api::PostParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
-use tenantry::api;
-use tenantry::catalog::{AddOn, Package};
+use tenantry_catalog::{AddOn, Package};
 
 use crate::support::schema::{self, SchemaNode};
 use crate::support::{create_namespace, kubectl_apply, shared_cluster};
@@ -63,7 +62,7 @@ impl DryRunServer {
     }
 
     fn objects(&self, kind: &str) -> Api<DynamicObject> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(tenantry_api::GROUP, tenantry_api::VERSION, kind));
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
@@ -74,7 +73,7 @@ impl DryRunServer {
         spec: &Value,
         dry_run: bool,
     ) -> Result<DynamicObject, ApiRejection> {
-        let object = json!({"apiVersion": format!("{}/{}", api::GROUP, api::VERSION), "kind": kind,
+        let object = json!({"apiVersion": format!("{}/{}", tenantry_api::GROUP, tenantry_api::VERSION), "kind": kind,
                             "metadata": {"name": name}, "spec": spec});
         let object = serde_json::from_value(object).expect("this is an object");
         let params = PostParams { dry_run, ..PostParams::default() };

@@ -15,7 +15,10 @@ fn run(command: &mut Command) -> String {
 fn script() -> PathBuf {
     let script = support::test_folder("build-script").unwrap().join("script");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    run(rustc.args(["--edition", "2024", "-o"]).arg(&script).arg(assets::root().join("build.rs")));
+    run(rustc
+        .args(["--edition", "2024", "-o"])
+        .arg(&script)
+        .arg(assets::root().join("crates/tenantry-runtime/build.rs")));
     script
 }
 
@@ -25,11 +28,13 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     run(&mut command).trim().to_owned()
 }
 
-/// Runs the build script. Returns the commit and the second of the build.
-fn run_build_script(script: &Path, folder: &Path, given: &[(&str, &str)]) -> Vec<String> {
+/// Runs the build script of the package in a workspace. Returns the commit and the second of the build.
+fn run_build_script(script: &Path, workspace: &Path, given: &[(&str, &str)]) -> Vec<String> {
+    let folder = workspace.join("crates/tenantry-runtime");
+    std::fs::create_dir_all(&folder).unwrap();
     let mut command = Command::new(script);
     command.env_remove("TENANTRY_COMMIT").env_remove("SOURCE_DATE_EPOCH").env("PROFILE", "release");
-    command.env("CARGO_MANIFEST_DIR", folder).current_dir(folder).envs(given.iter().copied());
+    command.env("CARGO_MANIFEST_DIR", &folder).current_dir(&folder).envs(given.iter().copied());
     let lines = run(&mut command);
     let built = lines.lines().filter_map(|line| line.strip_prefix("cargo::rustc-env=TENANTRY_BUILT_"));
     built.map(str::to_owned).collect()

@@ -10,7 +10,6 @@ mod http2_retries;
 mod intermediaries;
 pub(crate) mod proxy;
 mod rate_limits;
-#[cfg(feature = "platform")]
 mod real_platform;
 mod routes;
 mod tls;
@@ -19,11 +18,10 @@ mod token;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenantry::connect::{Connection, Place, PlatformClient};
-use tenantry::plan::{Field, SettingChange, SettingsPayload, Value};
-use tenantry::wire::Mark;
-
 use fake_platform::FakePlatform;
+use tenantry_client::{Connection, PlatformClient};
+use tenantry_core::{Field, Place, SettingChange, SettingsPayload, Value};
+use tenantry_wire::Mark;
 
 /// Secret values that must never be printed.
 pub(crate) const SECRETS: [&str; 4] = ["key-of-the-client", "s3cr3t-of-the-client", "token-number-1", "duo-s3cr3t"];

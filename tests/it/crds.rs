@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
-use tenantry::api;
 
 use crate::assets;
+use crate::definitions;
 use crate::page_commands::external_commands::{DEFINITIONS, strs};
 use crate::reference;
 use crate::support::schema::{self, SchemaNode};
@@ -15,13 +15,13 @@ use crate::support::{admin_kubectl, create_namespace, kubectl_apply};
 /// Asserts that the files of a folder are what `make crds` writes there.
 fn assert_files_current(folder: &str, is_kept: bool) {
     let mut expected = BTreeSet::new();
-    for mut crd in api::crds() {
+    for mut crd in tenantry_api::crds() {
         if is_kept {
             crd.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
         }
         let file = format!("{}.yaml", crd.spec.names.plural);
         let written = fs::read_to_string(assets::root().join(folder).join(&file)).unwrap_or_default();
-        assert!(written == api::to_yaml(&crd).unwrap(), "{folder}/{file} is stale: run `make crds`");
+        assert!(written == definitions::to_yaml(&crd).unwrap(), "{folder}/{file} is stale: run `make crds`");
         expected.insert(file);
     }
     let found: BTreeSet<String> = fs::read_dir(assets::root().join(folder))
@@ -43,7 +43,7 @@ fn the_chart_carries_what_the_types_say_and_keeps_it_when_it_goes() {
 
 #[test]
 fn the_reference_is_what_the_types_say() {
-    let definitions: Vec<Value> = api::crds().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
+    let definitions: Vec<Value> = tenantry_api::crds().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
     let written = fs::read_to_string(assets::root().join("docs/reference.md")).unwrap_or_default();
     assert!(written == reference::render_page(&definitions), "docs/reference.md is stale: run `make crds`");
     for row in ["| `spec.details.name` * |", "| `spec.deletion.confirm.notAfter` * |", "| `status.drift[].path` * |"] {
@@ -66,8 +66,8 @@ fn the_api_server_takes_both_without_a_warning() {
         );
     }
     // The API server may skip a check for an existing definition that it makes for a new one.
-    for crd in api::crds() {
-        let new = api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
+    for crd in tenantry_api::crds() {
+        let new = definitions::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
         let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
         let output = admin_kubectl().run_for_output(&args, &new).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

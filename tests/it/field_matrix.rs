@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::Method;
-use tenantry::connect::{Connection, Place, PlatformClient};
-use tenantry::plan::{
-    DesiredTenant, EffectiveSettings, Field, ObservedTenant, ObservedValue, Plan, PlanStep, RecordKey, SettingsPayload,
-    TenantKind, Value, ValueOrigin, ValueType, WriteRecord, diff,
+use tenantry_client::{Connection, PlatformClient};
+use tenantry_core::{
+    DesiredTenant, EffectiveSettings, Field, ObservedTenant, ObservedValue, Place, Plan, PlanStep, RecordKey,
+    SettingsPayload, TenantKind, Value, ValueOrigin, ValueType, WriteRecord, diff,
 };
-use tenantry::platform::Credential;
-use tenantry::wire::Mark;
+use tenantry_platform::Credential;
+use tenantry_wire::Mark;
 
 use crate::platform::{ApiCaller, TestPlatform};
 use rows::FieldValues;
@@ -249,7 +249,7 @@ async fn field_tenant(server: &TestPlatform, credential: &Credential, place: Pla
 /// Creates a tenant with only a name, through the client.
 async fn create_field_tenant(server: &TestPlatform, credential: &Credential, place: Place) -> FieldTenant {
     let mut tenant = field_tenant(server, credential, place, "").await;
-    let name = [tenantry::plan::SettingChange { field: Field::Name, to: Value::text("Before") }];
+    let name = [tenantry_core::SettingChange { field: Field::Name, to: Value::text("Before") }];
     tenant.id = tenant.platform.create_tenant(&tenant.place, &name, &tenant.payload, &tenant.mark()).await.unwrap();
     tenant
 }

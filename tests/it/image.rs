@@ -191,7 +191,7 @@ fn one_changed_byte_anywhere_breaks_the_signature() {
 fn the_bill_of_materials_names_what_the_operator_is_made_of() {
     let bill = OperatorImage::load().bill_of_materials();
     assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
-    assert_eq!(bill["metadata"]["component"]["name"], "tenantry");
+    assert_eq!(bill["metadata"]["component"]["name"], "tenantry-operator");
     assert!(!bill.to_string().contains(assets::root().to_str().unwrap()), "it names a folder of this machine");
     let components = bill["components"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tenantry::api::{ConditionType, Reason};
+use tenantry_api::{ConditionType, Reason};
 
 use crate::assets;
 use crate::support::admin_kubectl;

@@ -10,6 +10,8 @@ pub mod chart_page;
 mod console;
 #[path = "../stack/controlplane.rs"]
 pub mod controlplane;
+#[path = "../crdgen/definitions.rs"]
+pub mod definitions;
 #[path = "../stack/http.rs"]
 pub mod http;
 #[path = "../stack/kubectl.rs"]
@@ -48,7 +50,6 @@ mod field_matrix;
 mod gitops;
 mod image;
 mod kubectl_explain;
-mod layers;
 mod leader_election;
 mod many_clients;
 mod metrics_and_audit;

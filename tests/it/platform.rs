@@ -48,7 +48,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tenantry::platform::{self, Config, Credential, PasswordHashCost, RunningPlatform};
+use tenantry_platform::{Config, Credential, PasswordHashCost, RunningPlatform};
 
 /// Cheap password hashes for tests that are not about the cost of a hash.
 pub(crate) const CHEAP_HASH: PasswordHashCost = PasswordHashCost { memory: 8, passes: 1 };
@@ -286,7 +286,7 @@ impl TestPlatform {
         config.limits = None;
         config.login.password_hash_cost = CHEAP_HASH;
         change(&mut config);
-        let running = platform::start(config).await.unwrap();
+        let running = tenantry_platform::start(config).await.unwrap();
         let credential = running.credential.clone().unwrap();
         let sp = ApiCaller::new(&running.url, &credential).await;
         let sp_id = credential.tenant_id.clone();
@@ -305,7 +305,7 @@ impl TestPlatform {
         config.limits = None;
         config.login.password_hash_cost = CHEAP_HASH;
         change(&mut config);
-        let running = platform::start(config).await.unwrap();
+        let running = tenantry_platform::start(config).await.unwrap();
         if let Some(made) = &running.credential {
             self.credential = made.clone();
         }

@@ -199,8 +199,8 @@ fn tests_are_known_by_the_names_that_cargo_prints() {
     // A test of the library, of a module in a separate file, of this crate, of a shared module, and an asynchronous
     // one.
     for name in [
-        "catalog::tests::older_wire_names_are_read_as_the_same_add_on",
-        "plan::deletion::tests::each_part_of_a_confirmation_is_compared",
+        "tenantry_catalog::tests::older_wire_names_are_read_as_the_same_add_on",
+        "tenantry_core::deletion::tests::each_part_of_a_confirmation_is_compared",
         "it::product_statements::tests_are_known_by_the_names_that_cargo_prints",
         "it::process::tests::ports_differ_and_are_free",
         "it::api_validation::update_rules::an_object_stays_with_its_partner_and_its_tenant",
@@ -227,8 +227,8 @@ fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
         assert!(felt.contains(name), "{name}");
     }
     for name in [
-        "catalog::tests::every_name_leads_back_to_its_package",
-        "plan::deletion::tests::each_part_of_a_confirmation_is_compared",
+        "tenantry_catalog::tests::every_name_leads_back_to_its_package",
+        "tenantry_core::deletion::tests::each_part_of_a_confirmation_is_compared",
         "it::field_matrix::every_field_can_be_set_changed_cleared_and_corrected",
         "it::sim::fields::each_field_of_a_spec_reaches_its_own_place_on_the_platform",
         "it::product_statements::lists::each_package_has_the_modules_of_the_page",

@@ -26,10 +26,10 @@ const KUBECTL_WORDS: [&str; 6] = [
     "super::PluginRunner",
 ];
 
-/// A test of the library or of this crate.
+/// A test of one of the packages or of this crate.
 #[derive(Debug)]
 pub(crate) struct TestEntry {
-    /// The name as Cargo prints it; names of this crate begin with `it::`.
+    /// The name as Cargo prints it, after the name of its crate: `it::` is this one.
     pub(crate) name: String,
     /// The ids behind `shows: ` in its documentation.
     pub(crate) shows: Vec<String>,
@@ -37,16 +37,20 @@ pub(crate) struct TestEntry {
     pub(crate) uses_ui_or_kubectl: bool,
 }
 
-/// Reads all functions of the library and of this crate.
+/// Reads all functions of all packages and of this crate.
 fn read_source_index() -> SourceIndex {
     let root = assets::root();
     let mut source = SourceIndex::default();
-    source.read_module(&[], &root.join("src/lib.rs"), &root.join("src"));
+    for folder in assets::package_folders() {
+        let name = folder.file_name().and_then(|name| name.to_str()).filter(|_| folder != root);
+        let name = name.unwrap_or("tenantry-operator").replace('-', "_");
+        source.read_module(&[name], &folder.join("src/lib.rs"), &folder.join("src"));
+    }
     source.read_module(&["it".to_owned()], &root.join("tests/it/main.rs"), &root.join("tests/it"));
     source
 }
 
-/// Returns every test of the library and of this crate.
+/// Returns every test of all packages and of this crate.
 pub(crate) fn all_tests() -> &'static [TestEntry] {
     static TESTS: OnceLock<Vec<TestEntry>> = OnceLock::new();
     TESTS.get_or_init(read_tests)
@@ -171,7 +175,7 @@ fn an_id_on_no_page_and_one_of_no_test_are_found_out() {
 fn tests_of_a_macro_and_of_its_neighbour_show_what_stands_above_each() {
     let tests = all_tests();
     let shows = |name: &str| &tests.iter().find(|test| test.name == name).expect("the test is there").shows;
-    let drawn = "operator::status::tests::any_spec_within_the_limits_gives_a_status_that_fits";
+    let drawn = "tenantry_operator::status::tests::any_spec_within_the_limits_gives_a_status_that_fits";
     assert_eq!(*shows(drawn), ["faults/31", "faults/77"]);
     assert_eq!(
         *shows(

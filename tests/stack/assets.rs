@@ -27,6 +27,15 @@ pub fn target() -> Result<PathBuf> {
     Ok(build.parent().unwrap_or(&build).to_owned())
 }
 
+/// Returns the folders of all packages of the workspace, the one at its root first.
+pub fn package_folders() -> Vec<PathBuf> {
+    let crates = std::fs::read_dir(root().join("crates")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = crates.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.insert(0, root().to_owned());
+    folders
+}
+
 /// Returns the path of one of our own programs: of this build, or in the folder that `TENANTRY_PROGRAMS` names.
 pub fn own_program(name: &str) -> Result<PathBuf> {
     let given = std::env::var_os("TENANTRY_PROGRAMS").map(PathBuf::from);
@@ -34,7 +43,19 @@ pub fn own_program(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(format!("`{name}` is not built: run `cargo build --bins`").into())
+    Err(format!("`{name}` is not built: run `cargo build`").into())
+}
+
+/// Returns the path of the platform's program.
+///
+/// # Panics
+///
+/// Panics if it is not built.
+pub fn platform_program() -> &'static str {
+    static PATH: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        own_program("tenantry-platform").unwrap_or_else(|error| panic!("{error}")).display().to_string()
+    });
+    &PATH
 }
 
 /// Finds a program on this machine. A program that `make browser` or `make postgres` unpacked is preferred while it

@@ -43,9 +43,10 @@ copy() {
 # Writes one file per mutant of the sample: its name in the first line, then its patch.
 choose() {
   "$tools/cargo-mutants" mutants --list --json --diff \
-    -f 'src/plan/**' -f 'src/plan.rs' -f 'src/operator/**' -f 'src/operator.rs' -f 'src/platform/people/**' \
-    -f 'src/platform/people.rs' -f 'src/platform/login_policy/**' -f 'src/platform/login_policy.rs' -f 'src/platform/store/**' \
-    -f 'src/platform/store.rs' >"$chosen/all.json" || return 1
+    --workspace -f 'crates/tenantry-core/src/**' -f 'src/**' -f 'crates/tenantry-platform/src/people/**' \
+    -f 'crates/tenantry-platform/src/people.rs' -f 'crates/tenantry-platform/src/login_policy/**' \
+    -f 'crates/tenantry-platform/src/login_policy.rs' -f 'crates/tenantry-platform/src/store/**' \
+    -f 'crates/tenantry-platform/src/store.rs' >"$chosen/all.json" || return 1
   python3 - "$chosen" "$sample" "$seed" <<'END'
 import json, pathlib, random, sys
 folder, sample, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -64,14 +65,15 @@ END
 # The unit tests and the contract tests for a file. The tests of remedies start API servers and are left out.
 tests_of() {
   case $1 in
-    src/platform*) units=platform:: contract='platform:: --skip status_advice:: --skip connect::' ;;
-    *) units='plan:: operator:: object::' contract='sim:: connect::' ;;
+    crates/tenantry-platform/*) units=tenantry-platform contract='platform:: --skip status_advice:: --skip connect::' ;;
+    *) units='tenantry-core tenantry-operator' contract='sim:: connect::' ;;
   esac
 }
 
 # Prints whether the tests notice the mutant. The unit tests run first, because they build faster.
 judge() {
-  for tests in "--lib -- $units" "--test it -- $contract"; do
+  packages=$(for name in $units; do printf -- '--package %s ' "$name"; done)
+  for tests in "$packages--lib -- " "--test it -- $contract"; do
     # shellcheck disable=SC2086
     if ! cargo test --quiet ${tests%% -- *} --no-run >"$work/log" 2>&1; then echo unbuildable; return; fi
     # shellcheck disable=SC2086
@@ -93,7 +95,7 @@ if ! grep -q '^0000 ' "$results"; then
   echo 'the code as it is'
   # Some contract tests start these programs.
   cargo build --quiet --bins
-  units='plan:: operator:: object:: platform::' contract='sim:: connect:: platform:: --skip status_advice::'
+  units='tenantry-core tenantry-operator tenantry-platform' contract='sim:: connect:: platform:: --skip status_advice::'
   verdict=$(judge)
   [ "$verdict" = survived ] || { tail -n 40 "$work/log" >&2; echo "the code as it is: $verdict; mend that first" >&2; exit 1; }
   echo '0000 green' >>"$results"

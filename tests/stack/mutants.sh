@@ -23,18 +23,24 @@ copy() {
   done
 }
 
-# Builds what a test needs. Tests of the library are part of it; the others start the programs.
+# The package of a unit test: its name begins with the name of its crate.
+package_of() { printf '%s' "${1%%::*}" | tr _ -; }
+
+# Builds what a test needs. Unit tests are part of their package; the others start the programs.
 build_for() {
-  case $1 in it::*) cargo build --quiet --bins && cargo test --quiet --test it --no-run ;; *) cargo test --quiet --lib --no-run ;; esac
+  case $1 in
+    it::*) cargo build --quiet --bins && cargo test --quiet --test it --no-run ;;
+    *) cargo test --quiet --package "$(package_of "$1")" --lib --no-run ;;
+  esac
 }
 
 tests_of() { sed -n 's/^test: //p' "$1"; }
 
-# Runs a test by Cargo's name for it: names of library tests do not start with a crate.
+# Runs a test by its name, which begins with its crate.
 play() {
   case $1 in
     it::*) cargo test --quiet --test it -- --exact "${1#it::}" ;;
-    *) cargo test --quiet --lib -- --exact "$1" ;;
+    *) cargo test --quiet --package "$(package_of "$1")" --lib -- --exact "${1#*::}" ;;
   esac
 }
 

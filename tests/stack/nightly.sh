@@ -33,7 +33,7 @@ mutants() { sh tests/stack/mutants.sh; }
 # PARTS runs only some of them.
 for name in ${PARTS:-long random fuzz strangers unit mutants}; do part "$name"; done
 
-kept=$(git status --porcelain --untracked-files=all -- tests/it/proptest-regressions proptest-regressions | sed 's/^...//')
+kept=$(git status --porcelain --untracked-files=all -- tests/it/proptest-regressions '*/proptest-regressions' | sed 's/^...//')
 [ -z "$kept" ] || printf 'kept, to be committed with the fix:\n%s\n' "$kept"
 echo "nightly: seed $seed, failed: ${failed:-nothing}"
 [ -z "$failed" ]

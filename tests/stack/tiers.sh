@@ -24,8 +24,6 @@ run() {
   case $1 in
     fmt) cargo fmt --check ;;
     lint) cargo clippy --all-targets -- -D warnings ;;
-    # The code that the operator's image is built from.
-    lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
     unit) cargo test --lib ;;
     # Names in the code, words in comments and docs.
     words) cargo test --test docs ;;

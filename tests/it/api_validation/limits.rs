@@ -1,6 +1,6 @@
 //! Limits of the design, repeated here: the test fails if a schema loosens one.
 
-use tenantry::catalog::{AddOn, Package};
+use tenantry_catalog::{AddOn, Package};
 
 use super::{DryRunServer, RuleRow, try_rows};
 use crate::support::schema;

@@ -6,7 +6,6 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use serde_json::{Value, json};
-use tenantry::api;
 
 use super::to_rejection;
 use crate::support::{create_namespace, shared_cluster};
@@ -15,7 +14,7 @@ const DEFINITION_NAME: &str = "oldclients.upgrade.example";
 
 /// Returns the definition of Clients in a separate group, so that rules can be added later.
 fn test_definition(has_rules: bool) -> CustomResourceDefinition {
-    let crd = api::crds().into_iter().find(|crd| crd.spec.names.kind == "Client").unwrap();
+    let crd = tenantry_api::crds().into_iter().find(|crd| crd.spec.names.kind == "Client").unwrap();
     let mut crd = serde_json::to_value(crd).unwrap();
     crd["metadata"] = json!({ "name": DEFINITION_NAME });
     crd["spec"]["group"] = json!("upgrade.example");
@@ -41,12 +40,12 @@ async fn a_switch_that_is_on_without_its_add_on_stays_and_the_rest_can_be_edited
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     crds.create(&PostParams::default(), &test_definition(false)).await.unwrap();
     await_condition(crds.clone(), DEFINITION_NAME, is_crd_established()).await.unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("upgrade.example", api::VERSION, "OldClient"));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("upgrade.example", tenantry_api::VERSION, "OldClient"));
     let objects: Api<DynamicObject> = Api::namespaced_with(client, &create_namespace("upgrade"), &resource);
     let object = |name: &str, add_ons: Value| {
         let details = json!({"name": "G", "remoteAccess": true, "smsVoiceNotification": true});
         let spec = json!({"partnerRef": {"name": "acme"}, "details": details, "addOns": add_ons});
-        let (api, metadata) = (format!("upgrade.example/{}", api::VERSION), json!({ "name": name }));
+        let (api, metadata) = (format!("upgrade.example/{}", tenantry_api::VERSION), json!({ "name": name }));
         serde_json::from_value(json!({"apiVersion": api, "kind": "OldClient", "metadata": metadata, "spec": spec}))
             .unwrap()
     };

@@ -5,8 +5,8 @@ use std::fs;
 
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
-use tenantry::operator::OperatorFlags;
-use tenantry::platform::PlatformFlags;
+use tenantry_operator::OperatorFlags;
+use tenantry_platform::PlatformFlags;
 
 use super::{EXTRA_VALUES, Helm, find_object, operator_flags_and_env, parse_objects};
 use crate::assets;
@@ -334,7 +334,7 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
 fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
     let folder = crate::support::test_folder("chart-env").unwrap();
     for values in [&[][..], &["platform.trustedProxies={10.0.0.0/8}", "platform.publicUrl=https://p.example"]] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        let mut command = std::process::Command::new(crate::assets::platform_program());
         let place = |value: String| value.replace("/data/", &format!("{}/", folder.display()));
         let env = platform_env(values).into_iter().map(|(name, value)| (name, place(value)));
         // It creates the database and reports what is missing.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tenantry::catalog::{AddOn, Package};
+use tenantry_catalog::{AddOn, Package};
 
 use super::PluginRunner;
 use crate::encoded_images::upload_body;

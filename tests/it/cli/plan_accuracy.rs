@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tenantry::catalog::{AddOn, Package};
+use tenantry_catalog::{AddOn, Package};
 
 use super::PluginRunner;
 use super::export_and_adopt::RandomDraw;

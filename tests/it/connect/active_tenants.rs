@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
-use tenantry::connect::{ListFreshness, ListedTenant, NameSearchResult, TenantListing};
+use tenantry_client::{ListFreshness, ListedTenant, NameSearchResult, TenantListing};
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest, extended_token};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
@@ -153,12 +153,11 @@ async fn a_new_mark_is_in_the_list_and_a_new_name_ends_it() {
     .await;
     let platform = fake.client_of_fake();
     platform.list_live_tenants(&clients_place(), ListFreshness::Recent).await.unwrap();
-    let other = tenantry::wire::Mark { uid: "u2".into(), ..test_mark() };
+    let other = tenantry_wire::Mark { uid: "u2".into(), ..test_mark() };
     platform.write_mark(&clients_place(), "client_1", &other).await.unwrap();
     let list = platform.list_live_tenants(&clients_place(), ListFreshness::Recent).await.unwrap();
     assert_eq!((list.rows[0].mark.as_ref(), fake.requests().len()), (Some(&other), 2));
-    let name =
-        tenantry::plan::SettingChange { field: tenantry::plan::Field::Name, to: tenantry::plan::Value::text("C") };
+    let name = tenantry_core::SettingChange { field: tenantry_core::Field::Name, to: tenantry_core::Value::text("C") };
     platform.update_tenant(&clients_place(), "client_1", &[name], &no_payload()).await.unwrap();
     platform.list_live_tenants(&clients_place(), ListFreshness::Recent).await.unwrap();
     assert_eq!(fake.requests().len(), 4);

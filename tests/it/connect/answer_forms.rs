@@ -9,7 +9,8 @@ use axum::response::IntoResponse as _;
 use base64::Engine as _;
 use futures::FutureExt as _;
 use serde_json::{Value, json};
-use tenantry::connect::{CallError, Place, PlatformClient};
+use tenantry_client::{CallError, PlatformClient};
+use tenantry_core::Place;
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest, extended_token};
 use super::{SECRETS, city_change, clients_place, no_payload};

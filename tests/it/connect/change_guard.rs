@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::json;
-use tenantry::connect::{CallError, ChangeGuard, Connection, PlatformClient, network_connector};
+use tenantry_client::{CallError, ChangeGuard, Connection, PlatformClient, network_connector};
 
 use super::fake_platform::{FakePlatform, FakeReply, extended_token};
 use super::{city_change, clients_place, connection_secret, no_payload, test_mark};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tenantry::connect::{CallError, PlatformClient};
+use tenantry_client::{CallError, PlatformClient};
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
@@ -108,7 +108,7 @@ async fn an_answer_without_end_is_cut_off_at_the_limit() {
     let fake = FakePlatform::new(move |_| FakeReply::json(200, &list)).await;
     let living = fake
         .client_of_fake()
-        .list_live_tenants(&clients_place(), tenantry::connect::ListFreshness::Current)
+        .list_live_tenants(&clients_place(), tenantry_client::ListFreshness::Current)
         .await
         .unwrap();
     assert_eq!(living.rows.len(), 20_000);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tenantry::connect::{Connection, PlatformClient};
+use tenantry_client::{Connection, PlatformClient};
 
 use super::{city_change, clients_place, no_payload, test_mark, tls};
 

@@ -2,7 +2,7 @@
 
 use futures::FutureExt as _;
 use serde_json::json;
-use tenantry::connect::{CallError, PlatformClient};
+use tenantry_client::{CallError, PlatformClient};
 
 use super::fake_platform::{FakePlatform, FakeReply, extended_token};
 use super::{city_change, clients_place, no_payload, test_mark};

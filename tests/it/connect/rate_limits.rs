@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
 use serde_json::json;
-use tenantry::connect::{CallError, PlatformClient};
+use tenantry_client::{CallError, PlatformClient};
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use super::{city_change, clients_place, no_payload};

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationStatus, TerminationStep};
-use tenantry::connect::{CallError, Connection, ListFreshness, Place, PlatformClient};
-use tenantry::plan::{
+use tenantry_api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationStatus, TerminationStep};
+use tenantry_client::{CallError, Connection, ListFreshness, PlatformClient};
+use tenantry_core::{
     ContainerDeletion, DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep, EvidenceState,
-    Field, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant, PartnerClients, SettingChange,
-    TenantKind, TerminationLedger, TerminationLimits, TerminationPermit, Value, confirm_digest, next_deletion_step,
+    Field, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant, PartnerClients, Place,
+    SettingChange, TenantKind, TerminationLedger, TerminationLimits, TerminationPermit, Value, confirm_digest,
+    next_deletion_step,
 };
-use tenantry::wire::Mark;
+use tenantry_wire::Mark;
 
 use super::{city_change, no_payload, test_mark};
 use crate::platform::TestPlatform;
@@ -35,7 +36,7 @@ fn other_mark(kind: &str, name: &str) -> Mark {
     Mark { kind: kind.to_owned(), name: name.to_owned(), uid: name.to_owned(), ..test_mark() }
 }
 
-/// Returns the permit that `plan::deletion` grants after confirmation, suspension and grace period.
+/// Returns the permit that `tenantry_core::deletion` grants after confirmation, suspension and grace period.
 fn termination_permit(observed: ObservedTenant) -> TerminationPermit {
     let now = Timestamp::now();
     let confirm = Confirmation {
@@ -77,7 +78,7 @@ fn termination_permit(observed: ObservedTenant) -> TerminationPermit {
         time: now,
     };
     let deletion_context = DeletionContext {
-        tenant: tenantry::plan::DeletionTarget::Found(Box::new(observed)),
+        tenant: tenantry_core::DeletionTarget::Found(Box::new(observed)),
         children: PartnerClients { active_tenants: Some(Vec::new()), ..PartnerClients::default() },
         evidence: EvidenceState::Present("here".to_owned()),
         ledger: LedgerState::Read { ledger: TerminationLedger { entries: vec![entry] }, open: Vec::new() },

@@ -1,8 +1,8 @@
 //! The request that each call sends, with and without the extensions.
 
 use serde_json::{Value, json};
-use tenantry::connect::{CallError, ListFreshness, PlatformClient};
-use tenantry::plan::{Field, LifecycleState, SettingChange, Value as Setting, short_mark};
+use tenantry_client::{CallError, ListFreshness, PlatformClient};
+use tenantry_core::{Field, LifecycleState, SettingChange, Value as Setting, short_mark};
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest};
 use super::{city_change, clients_place, no_payload, partners_place, test_mark};
@@ -124,6 +124,6 @@ async fn branding_that_is_not_shown_is_no_failure() {
         })
         .await;
         let seen = fake.client_of_fake().read_tenant(&clients_place(), "client_7", true).await.unwrap().unwrap();
-        assert_eq!(seen.values[&Field::Logo], tenantry::plan::ObservedValue::Unreadable, "{status}");
+        assert_eq!(seen.values[&Field::Logo], tenantry_core::ObservedValue::Unreadable, "{status}");
     }
 }

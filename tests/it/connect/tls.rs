@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tenantry::connect::{CallError, Connection, PlatformClient};
+use tenantry_client::{CallError, Connection, PlatformClient};
 
 /// Created for this test alone; the CA's key was deleted.
 pub(super) const CA: &[u8] = include_bytes!("tls/ca.pem");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
-use tenantry::connect::CallError;
+use tenantry_client::CallError;
 
 use super::fake_platform::{FakePlatform, FakeReply, FakeRequest, extended_token};
 use super::{SECRETS, city_change, clients_place, no_payload, test_mark};
@@ -128,8 +128,8 @@ async fn no_secret_is_in_any_error_or_debug_text() {
     })
     .await;
     let platform = fake.client_of_fake();
-    let payload = tenantry::plan::SettingsPayload {
-        secrets: [(tenantry::plan::Field::DuoSecretKey, SECRETS[3].into())].into(),
+    let payload = tenantry_core::SettingsPayload {
+        secrets: [(tenantry_core::Field::DuoSecretKey, SECRETS[3].into())].into(),
         ..no_payload()
     };
     let mut texts = vec![format!("{platform:?}")];

@@ -1,7 +1,7 @@
 //! Tests that no tenant is purged without evidence.
 
 use serde_json::{Value, json};
-use tenantry::plan::Digest;
+use tenantry_core::Digest;
 
 use super::{
     OPERATOR_NAMESPACE, config_map_at_home, confirm_and_delete, create_partner_and_client, tenant_state, uid,

@@ -1,17 +1,17 @@
-//! Verifies that the page about deletion agrees with the code, by running `plan::deletion` through the page's tables.
+//! Verifies that the page about deletion agrees with the code, by running `tenantry_core::deletion` through the page's tables.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, Reason, TerminationStatus};
-use tenantry::plan::{
+use tenantry_api::{Acknowledgement, Confirmation, DeletionPolicy, Reason, TerminationStatus};
+use tenantry_core::{
     ClockReading, ContainerDeletion, DeletionContext, DeletionIntent, DeletionPass, DeletionRules, DeletionStep,
     DeletionTarget, EvidenceState, LedgerEntry, LedgerState, LifecycleState, ObservedMark, ObservedTenant,
     PartnerClients, TenantKind, TerminationLedger, TerminationLimits, next_deletion_step,
 };
-use tenantry::wire::Mark;
+use tenantry_wire::Mark;
 
 use crate::assets;
 
@@ -45,7 +45,7 @@ fn observed_tenant(lifecycle: LifecycleState) -> Box<ObservedTenant> {
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: tenantry::plan::UnknownAnswers::default(),
+        unknown: tenantry_core::UnknownAnswers::default(),
     })
 }
 

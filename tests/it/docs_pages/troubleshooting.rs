@@ -17,7 +17,8 @@ fn unknown(source: &str) -> BTreeSet<&str> {
 #[test]
 fn each_reason_for_which_ready_is_unknown_has_a_row() {
     let read = |path: &str| fs::read_to_string(assets::root().join(path)).unwrap();
-    let source = read("src/plan/conditions.rs") + &read("src/plan/conditions/settled.rs");
+    let source =
+        read("crates/tenantry-core/src/conditions.rs") + &read("crates/tenantry-core/src/conditions/settled.rs");
     let page = read("docs/troubleshooting.md");
     // The formatter may put arguments on separate lines.
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ").replace("( ", "(");

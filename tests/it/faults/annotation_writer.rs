@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tenantry::api::TenantClient;
+use tenantry_api::TenantClient;
 
 use crate::world::TestNamespace;
 

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use tenantry::connect::Place;
-use tenantry::plan::{Field, Plan, PlanStep, Value, ValueType};
+use tenantry_core::{Field, Place, Plan, PlanStep, Value, ValueType};
 
 use super::{create_field_tenant, create_full_partner, fields_of_kind, first_credential};
 use crate::platform::TestPlatform;

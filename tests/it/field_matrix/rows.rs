@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
-use tenantry::plan::{Digest, Field, SecretSource, TenantKind, Value, ValueType};
+use tenantry_core::{Digest, Field, SecretSource, TenantKind, Value, ValueType};
 
 /// The values of a field.
 pub(super) struct FieldValues {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenantry::api::{ConditionType, Reason};
-use tenantry::plan::Field;
+use tenantry_api::{ConditionType, Reason};
+use tenantry_core::Field;
 
 use super::MonitoredProgram;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenantry::api::Reason;
+use tenantry_api::Reason;
 
 use super::{MonitoredProgram, alerts_by_name, read_file};
 

@@ -92,7 +92,7 @@ fn count_clients(tenancy: &TenancyApi, partner: &str) -> usize {
 
 /// Returns a deletion confirmation written by hand.
 fn confirmed_deletion(name: &str, id: &str) -> Value {
-    let until = (tenantry::clock::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    let until = (tenantry_runtime::clock::now() + jiff::SignedDuration::from_hours(24)).to_string();
     json!({"policy": "Terminate", "gracePeriodSeconds": 0, "confirm": {
         "name": name, "uniqueId": id, "notAfter": until,
         "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"],

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tenantry::platform::{VerificationReport, export_audit, verify_audit};
+use tenantry_platform::{VerificationReport, export_audit, verify_audit};
 
 use super::{TestFolder, TestPlatform};
 
@@ -235,7 +235,7 @@ async fn the_program_verifies_and_exports_and_fails_where_a_row_was_touched() {
     let partner = partner_with_six_rows(&platform).await;
     platform.running.take().unwrap().stop().await;
     let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        let mut command = Command::new(crate::assets::platform_program());
         command
             .args(arguments)
             .args(["--database", &platform.folder.database(), "--audit-key"])

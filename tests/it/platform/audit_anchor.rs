@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::json;
-use tenantry::platform::{self, Config, new_audit_key, verify_audit};
+use tenantry_platform::{Config, new_audit_key, verify_audit};
 
 use super::audit::{audit_findings, audit_rows, execute_statements, start_with_audit_key, verify_audit_log};
 use super::cpu_cost::read_credential;
@@ -218,7 +218,7 @@ async fn of_two_platforms_that_begin_with_two_keys_one_does_not_start() {
             let mut config = Config::new(folder.database());
             (config.limits, config.login.password_hash_cost) = (None, CHEAP_HASH);
             config.audit_key = Some(keys.path(key));
-            platform::start(config)
+            tenantry_platform::start(config)
         };
         let (one, other) = tokio::join!(start("one.key"), start("other.key"));
         let (key, running) = match (one, other) {

@@ -1,7 +1,7 @@
 //! Tests of a tenant's audit log, read through the API.
 
 use serde_json::{Value, json};
-use tenantry::platform::RateLimits;
+use tenantry_platform::RateLimits;
 
 use super::audit::{audit_rows, start_with_audit_key};
 use super::people::{CHOSEN_PASSWORD, PASSWORD, user_body};

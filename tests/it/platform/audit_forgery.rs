@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tenantry::platform::{self, Config, export_audit, new_audit_key, verify_audit};
+use tenantry_platform::{Config, export_audit, new_audit_key, verify_audit};
 
 use super::audit::{audit_findings, execute_statements, start_with_audit_key, verify_audit_log};
 use super::cpu_cost::read_credential;
@@ -180,7 +180,7 @@ async fn a_missing_or_another_key_stops_the_start_with_one_sentence() {
         let mut config = Config::new(platform.folder.database());
         (config.limits, config.login.password_hash_cost, config.audit_key) =
             (None, CHEAP_HASH, key.map(|key| keys.path(key)));
-        async move { platform::start(config).await.map(drop).map_err(|error| error.to_string()) }
+        async move { tenantry_platform::start(config).await.map(drop).map_err(|error| error.to_string()) }
     };
     let missing = start(Some("lost.key")).await.unwrap_err();
     assert!(missing.contains("lost.key is missing") && missing.contains("audit new-key"), "{missing}");
@@ -351,7 +351,7 @@ async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_s
         let mut config = Config::new(platform.folder.database());
         (config.limits, config.login.password_hash_cost, config.audit_key) =
             (None, CHEAP_HASH, Some(keys.path("audit.key")));
-        platform::start(config)
+        tenantry_platform::start(config)
     };
     let refused = start().await.map(drop).unwrap_err().to_string();
     for said in ["is the key that the anchor of the audit log names", "audit verify", "audit new-key"] {

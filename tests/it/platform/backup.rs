@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use tenantry::platform::{self, Config, verify_audit};
+use tenantry_platform::{Config, verify_audit};
 
 use super::{ApiCaller, CHEAP_HASH, TestFolder, TestPlatform};
 use crate::page_commands::external_commands::{
@@ -13,7 +13,7 @@ use crate::page_commands::external_commands::{
 };
 
 fn run_platform_program(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tenantry-platform")).args(arguments).output().unwrap()
+    Command::new(crate::assets::platform_program()).args(arguments).output().unwrap()
 }
 
 fn file_mode(file: &Path) -> u32 {
@@ -24,7 +24,7 @@ fn file_mode(file: &Path) -> u32 {
 #[track_caller]
 fn run_page_command(command: &ExternalCommand, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
     let words = command.words(name, others);
-    let of_ours = env!("CARGO_BIN_EXE_tenantry-platform");
+    let of_ours = crate::assets::platform_program();
     let ran = Command::new(if name == "tenantry-platform" { of_ours } else { name }).args(&words).args(more).output();
     let ran = ran.unwrap();
     assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
@@ -55,13 +55,13 @@ fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
     assert!(!again.status.success(), "no copy is written over");
 }
 
-async fn start_with_key(folder: &TestFolder, key: &str) -> (platform::RunningPlatform, ApiCaller) {
+async fn start_with_key(folder: &TestFolder, key: &str) -> (tenantry_platform::RunningPlatform, ApiCaller) {
     let mut config = Config::new(folder.database());
     config.limits = None;
     config.login.password_hash_cost = CHEAP_HASH;
     config.audit_key = Some(key.into());
     config.credential_file = Some(Path::new(key).with_file_name("credential"));
-    let running = platform::start(config).await.unwrap();
+    let running = tenantry_platform::start(config).await.unwrap();
     let sp = ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }
@@ -175,7 +175,7 @@ async fn of_two_platforms_on_one_database_one_purges_each_tenant() {
     let platform = TestPlatform::start().await;
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
-    let second = platform::start(config).await.unwrap();
+    let second = tenantry_platform::start(config).await.unwrap();
     let partner = platform.create_partner("Acme").await;
     let mut clients = Vec::new();
     for number in 0..12 {

@@ -305,7 +305,7 @@ async fn a_favicon_from_before_the_rule_may_be_sent_back() {
     let (square, wide) = (png(64, 64), png(40, 10));
     platform.sp.put(&path, json!({ "favIcon": image_file(&square) })).await.json();
     let put = sqlx::query("UPDATE branding SET document = replace(document, $1, $2)");
-    let digests = [&square, &wide].map(|bytes| tenantry::plan::Digest::of_bytes(bytes).hex().to_owned());
+    let digests = [&square, &wide].map(|bytes| tenantry_core::Digest::of_bytes(bytes).hex().to_owned());
     put.bind(&digests[0]).bind(&digests[1]).execute(&platform.pool().await).await.unwrap();
     let back = json!({ "applicationTitle": "Acme", "favIcon": image_file(&wide) });
     let shown = platform.sp.put(&path, back).await.json();

@@ -1,7 +1,7 @@
 //! Tests of what a client's users may do with their own client, and what the first package lets them keep.
 
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
+use tenantry_catalog::DataCategory;
 
 use super::TestPlatform;
 use super::records::{EVENTS, REMEDIATION, create_subscriber, records_path};

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
-use tenantry::platform::{Credential, ROUTES, RouteOperation};
+use tenantry_catalog::DataCategory;
+use tenantry_platform::{Credential, ROUTES, RouteOperation};
 
 use super::durability::{PlatformProgram, launch_command, spawn_platform, wait_until_ready};
 use super::people::{PASSWORD, user_body};
@@ -46,7 +46,7 @@ pub(super) fn read_credential(folder: &TestFolder) -> Credential {
 
 /// Starts the program with a partner that has everything. The partner's number is 2, its client's 3.
 pub(super) async fn start_with_full_partner(folder: &TestFolder) -> (PlatformProgram, ApiCaller) {
-    let mut shell = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut shell = std::process::Command::new(crate::assets::platform_program());
     shell.args(["--export-destination", "http://127.0.0.1:9/in", "--export-destination"]).arg(folder.path("out"));
     let mut program = launch_command(shell, folder);
     let (url, _) = wait_until_ready(&mut program);

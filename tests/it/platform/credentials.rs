@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use tenantry::platform::{Config, Credential};
+use tenantry_platform::{Config, Credential};
 
 use super::people::CHOSEN_PASSWORD;
 use super::{ApiCaller, ApiResponse, CHEAP_HASH, TestFolder, TestPlatform};
@@ -201,11 +201,11 @@ async fn count_credentials(folder: &TestFolder) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_without_its_file_makes_no_further_credential() {
     let folder = TestFolder::new();
-    let first = tenantry::platform::start(config_for_file(&folder, "credential.json")).await.unwrap();
+    let first = tenantry_platform::start(config_for_file(&folder, "credential.json")).await.unwrap();
     let credential: Credential = first.credential.clone().unwrap();
     first.stop().await;
     for file in ["credential.json", "lost.json", "lost.json"] {
-        let next = tenantry::platform::start(config_for_file(&folder, file)).await.unwrap();
+        let next = tenantry_platform::start(config_for_file(&folder, file)).await.unwrap();
         assert_eq!(next.credential.is_some(), file == "credential.json", "{file}");
         ApiCaller::new(&next.url, &credential).await;
         assert!(!folder.path("lost.json").exists());
@@ -216,8 +216,8 @@ async fn a_start_without_its_file_makes_no_further_credential() {
     let fresh = TestFolder::new();
     assert!(run_platform_program(&fresh, &["admin", "create", "--login", "root"]).status.success());
     let (one, two) = tokio::join!(
-        tenantry::platform::start(config_for_file(&fresh, "one.json")),
-        tenantry::platform::start(config_for_file(&fresh, "two.json"))
+        tenantry_platform::start(config_for_file(&fresh, "one.json")),
+        tenantry_platform::start(config_for_file(&fresh, "two.json"))
     );
     let made = [one.unwrap(), two.unwrap()].iter().filter(|running| running.credential.is_some()).count();
     assert_eq!((made, count_credentials(&fresh).await), (1, 1));
@@ -227,16 +227,16 @@ async fn a_start_without_its_file_makes_no_further_credential() {
 async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
     let folder = TestFolder::new();
     // The file's folder does not exist: the start fails, and no credential is left that nobody knows.
-    let failed = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await;
+    let failed = tenantry_platform::start(config_for_file(&folder, "later/credential.json")).await;
     assert!(failed.err().unwrap().to_string().contains("later/credential.json"));
     assert_eq!(count_credentials(&folder).await, 0);
     std::fs::create_dir(folder.path("later")).unwrap();
-    let first = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
+    let first = tenantry_platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
     let credential = first.credential.clone().unwrap();
     first.stop().await;
     // Simulates a crash between the commit and the rename of the file.
     std::fs::rename(folder.path("later/credential.json"), folder.path("later/credential.json.new")).unwrap();
-    let next = tenantry::platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
+    let next = tenantry_platform::start(config_for_file(&folder, "later/credential.json")).await.unwrap();
     assert_eq!(next.credential.as_ref().map(|found| &found.client_id), Some(&credential.client_id));
     ApiCaller::new(&next.url, &credential).await;
     assert!(folder.path("later/credential.json").exists());
@@ -244,7 +244,7 @@ async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
 }
 
 fn run_platform_program(folder: &TestFolder, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command
         .args(arguments)
         .args(["--database", &folder.database(), "--audit-key"])
@@ -263,7 +263,7 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
     let folder = TestFolder::new();
     let mut platform = TestPlatform::start().await;
     platform.running.take().unwrap().stop().await;
-    platform.running = Some(tenantry::platform::start(config_for_file(&folder, "credential.json")).await.unwrap());
+    platform.running = Some(tenantry_platform::start(config_for_file(&folder, "credential.json")).await.unwrap());
     platform.sp = ApiCaller::new(platform.url(), platform.running.as_ref().unwrap().credential.as_ref().unwrap()).await;
     let made =
         run_platform_program(&folder, &["credential", "create", "--description", "for the operator", "--days", "90"]);
@@ -304,16 +304,16 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
         assert!(run_platform_program(&folder, &["credential", "revoke", "--id", id]).status.success());
     }
     platform.running.take().unwrap().stop().await;
-    let running = tenantry::platform::start(config_for_file(&folder, "credential.json")).await.unwrap();
+    let running = tenantry_platform::start(config_for_file(&folder, "credential.json")).await.unwrap();
     assert!(running.credential.is_none());
     assert!(run_platform_program(&folder, &["credential", "create"]).status.success());
-    let verified = tenantry::platform::verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await;
+    let verified = tenantry_platform::verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await;
     assert!(verified.unwrap().findings.is_empty());
 }
 
 /// Runs the command with flags from the environment only, as in a Pod.
 fn show_credential(folder: &TestFolder, more: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command.args(["credential", "show"]).current_dir(folder.path("")).env_remove("RUST_LOG").env_remove("TENANTRY_LOG");
     command.env("TENANTRY_DATABASE", folder.database()).env("TENANTRY_CREDENTIAL_FILE", "credential.json");
     command.envs(more.iter().copied()).output().unwrap()
@@ -324,7 +324,7 @@ async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url(
     let folder = TestFolder::new();
     let mut config = config_for_file(&folder, "credential.json");
     config.public_url = Some("https://tenants.example".parse().unwrap());
-    let running = tenantry::platform::start(config).await.unwrap();
+    let running = tenantry_platform::start(config).await.unwrap();
     let written: Value = serde_json::from_slice(&std::fs::read(folder.path("credential.json")).unwrap()).unwrap();
     assert_eq!(written["url"], "https://tenants.example");
 
@@ -351,7 +351,7 @@ async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url(
     assert!(run_platform_program(&folder, &["credential", "revoke", "--id", id]).status.success());
     refused(&show_credential(&folder, &[]), "was revoked or rotated or has ended");
     let other = TestFolder::new();
-    tenantry::platform::start(self::config_for_file(&other, "credential.json")).await.unwrap().stop().await;
+    tenantry_platform::start(self::config_for_file(&other, "credential.json")).await.unwrap().stop().await;
     refused(&show_credential(&folder, &[("TENANTRY_DATABASE", &other.database())]), "belongs to another database");
     running.stop().await;
 }
@@ -363,7 +363,7 @@ async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     let (ada, ada_id) = platform.create_logged_in_user(&partner, "ada", &["Partner Administrator"]).await;
     ada.post_empty(&format!("/tenants/{partner}/credentials")).await.json();
     platform.execute_sql("UPDATE credential SET created_by = ''").await;
-    let migration = include_str!("../../../migrations/0013_credentials.sql");
+    let migration = include_str!("../../../crates/tenantry-platform/migrations/0013_credentials.sql");
     let (_, update) = migration.split_once("UPDATE").unwrap();
     let update = format!("UPDATE{}", update.split(';').next().unwrap());
     sqlx::query(AssertSqlSafe(update)).execute(&platform.pool().await).await.unwrap();

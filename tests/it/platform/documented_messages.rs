@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
+use tenantry_catalog::DataCategory;
 
 use super::people::CHOSEN_PASSWORD;
 use super::records::{EVENTS, HYBRID, REMEDIATION, create_subscriber, records_path};

@@ -7,8 +7,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenantry::plan::{Field, Value as Setting};
-use tenantry::wire::{
+use tenantry_core::{Field, Value as Setting};
+use tenantry_wire::{
     Branding, CreatedTenant, FieldError, ImagePaths, MinimalTenant, OAuthError, PageEnvelope, PlatformError, Tenant,
     TenantSearchItem, TokenResponse, User,
 };
@@ -190,9 +190,9 @@ async fn the_client_reads_the_documented_answers_and_writes_the_documented_reque
     // The client writes what it read in the form of the sample.
     let fields =
         [Field::City, Field::PostalCode, Field::NocId, Field::BusinessStart, Field::RemoteAccess, Field::AddOns];
-    let changes = fields.map(|field| tenantry::plan::SettingChange { field, to: read.value(field).unwrap().clone() });
+    let changes = fields.map(|field| tenantry_core::SettingChange { field, to: read.value(field).unwrap().clone() });
     platform
-        .update_tenant(&clients_place(), "client_14", &changes, &tenantry::plan::SettingsPayload::default())
+        .update_tenant(&clients_place(), "client_14", &changes, &tenantry_core::SettingsPayload::default())
         .await
         .unwrap();
     let sent = fake.requests().pop().unwrap().json();

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry::platform::{Config, Credential};
+use tenantry_platform::{Config, Credential};
 
 use super::{ApiCaller, TestFolder, TestPlatform};
 
@@ -55,7 +55,7 @@ async fn two_processes_on_one_database_make_one_tenant_too() {
     let platform = TestPlatform::start().await;
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
-    let second = tenantry::platform::start(config).await.unwrap();
+    let second = tenantry_platform::start(config).await.unwrap();
     let callers = [platform.sp.clone(), ApiCaller::new(&second.url, &platform.credential).await];
     for round in 0..5 {
         let partner = platform.create_partner(&format!("Acme {round}")).await;
@@ -108,7 +108,7 @@ impl Drop for PlatformProgram {
 
 /// Starts the program on a free port.
 pub(super) fn spawn_platform(folder: &TestFolder) -> PlatformProgram {
-    launch_command(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder)
+    launch_command(Command::new(crate::assets::platform_program()), folder)
 }
 
 /// Starts a command that executes the program.
@@ -204,7 +204,8 @@ async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
     let one = async |text: &'static str| sqlx::query_scalar::<_, i64>(text).fetch_one(&pool).await.unwrap();
     assert_eq!(one("SELECT COUNT(*) FROM credential").await, 1);
     // Each migration is recorded once, and all of them succeeded.
-    let migrations = std::fs::read_dir(crate::assets::root().join("migrations")).unwrap().count();
+    let migrations =
+        std::fs::read_dir(crate::assets::root().join("crates/tenantry-platform/migrations")).unwrap().count();
     assert_eq!(one("SELECT COUNT(*) FROM _sqlx_migrations").await, i64::try_from(migrations).unwrap());
     let broken = one("SELECT COUNT(*) FROM _sqlx_migrations WHERE NOT success").await;
     assert_eq!(broken, 0);
@@ -215,13 +216,13 @@ async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused_and_not_changed() {
     let folder = TestFolder::new();
-    let config = || tenantry::platform::Config::new(folder.database());
-    tenantry::platform::start(config()).await.unwrap().stop().await;
+    let config = || tenantry_platform::Config::new(folder.database());
+    tenantry_platform::start(config()).await.unwrap().stop().await;
     let pool = folder.pool().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  SELECT 9999, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
     sqlx::query(newer).execute(&pool).await.unwrap();
-    let refused = tenantry::platform::start(config()).await.err().unwrap().to_string();
+    let refused = tenantry_platform::start(config()).await.err().unwrap().to_string();
     assert!(refused.contains("of a newer release") && refused.contains("9999"), "{refused}");
     let versions = sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations WHERE version = 9999");
     let versions: i64 = versions.fetch_one(&pool).await.unwrap();

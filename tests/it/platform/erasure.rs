@@ -2,7 +2,7 @@
 //! others.
 
 use serde_json::json;
-use tenantry::catalog::DataCategory;
+use tenantry_catalog::DataCategory;
 
 use super::cpu_cost::read_credential;
 use super::durability::{spawn_platform, wait_until_ready};
@@ -128,7 +128,7 @@ async fn compact_writes_a_file_again_without_its_free_space() {
     execute_statements(&folder, row_statements(500, 1, 1).into_iter().chain(["DELETE FROM record".to_owned()])).await;
     let size = || std::fs::metadata(folder.path("t.db")).unwrap().len();
     let before = size();
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"))
+    let ran = std::process::Command::new(crate::assets::platform_program())
         .args(["compact", "--database", &folder.database()])
         .output()
         .unwrap();
@@ -154,8 +154,8 @@ async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
         .map(str::to_owned),
     )
     .await;
-    let mut config = tenantry::platform::Config::new(platform.folder.database());
+    let mut config = tenantry_platform::Config::new(platform.folder.database());
     config.login.password_hash_cost = super::CHEAP_HASH;
-    let error = tenantry::platform::start(config).await.map(drop).unwrap_err().to_string();
+    let error = tenantry_platform::start(config).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("cannot overwrite what is erased") && error.contains("LIBSQLITE3_FLAGS"), "{error}");
 }

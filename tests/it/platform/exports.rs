@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use tenantry::catalog::{CONTACT_SUPPORT, DataCategory};
-use tenantry::platform::S3Key;
+use tenantry_catalog::{CONTACT_SUPPORT, DataCategory};
+use tenantry_platform::S3Key;
 
 use super::records::{EVENTS, create_subscriber, records_path};
 use super::{TestFolder, TestPlatform};
@@ -183,7 +183,7 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     let folder = TestFolder::new();
     let out = folder.path("out");
     let allowed = out.display().to_string();
-    let export = |config: &mut tenantry::platform::Config| config.export_destinations = vec![allowed.clone()];
+    let export = |config: &mut tenantry_platform::Config| config.export_destinations = vec![allowed.clone()];
     let mut platform = TestPlatform::start_with(export).await;
     let acme = create_subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
     platform.sp.post(&records_path(&acme, DataCategory::Tickets), json!({ "name": "T1" })).await.json();
@@ -214,10 +214,10 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     assert_eq!(count_files(&out), 0);
     // Two platforms on one database start the due run at the same time, and one of them writes the two files.
     let other = {
-        let mut config = tenantry::platform::Config::new(platform.folder.database());
+        let mut config = tenantry_platform::Config::new(platform.folder.database());
         config.limits = None;
         export(&mut config);
-        tenantry::platform::start(config).await.unwrap()
+        tenantry_platform::start(config).await.unwrap()
     };
     let (first, second) = tokio::join!(one.run_maintenance(now + 9 * HOUR), other.run_maintenance(now + 9 * HOUR));
     first.and(second).unwrap();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Any, AnyPool, Transaction};
-use tenantry::catalog::DataCategory;
-use tenantry::platform::{self, Config, RunningPlatform};
+use tenantry_catalog::DataCategory;
+use tenantry_platform::{Config, RunningPlatform};
 
 use super::people::{PASSWORD, user_body};
 use super::records::records_path;
@@ -45,7 +45,7 @@ async fn start_platform(port: u16) -> (RunningPlatform, ApiCaller) {
     let mut config = Config::new(PostgresServer::url(port));
     config.limits = None;
     config.login.password_hash_cost = CHEAP_HASH;
-    let running = platform::start(config).await.unwrap();
+    let running = tenantry_platform::start(config).await.unwrap();
     let sp = ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }

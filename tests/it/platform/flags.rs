@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
+use tenantry_catalog::DataCategory;
 
 use super::cpu_cost::read_credential;
 use super::durability::PlatformProgram;
@@ -26,7 +26,7 @@ struct LaunchedPlatform {
 }
 
 fn launch_platform(folder: &TestFolder, arguments: &[&str]) -> LaunchedPlatform {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command.current_dir(folder.path("")).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -168,16 +168,16 @@ async fn switches_leave_out_what_they_say() {
 async fn of_two_platforms_on_one_database_one_has_each_delivery() {
     let (hook, url) = ExportReceiver::start(&[]).await;
     let keys = TestFolder::new();
-    let destination = |config: &mut tenantry::platform::Config| {
+    let destination = |config: &mut tenantry_platform::Config| {
         config.export_destinations = vec![url.clone()];
         config.retry = std::time::Duration::from_millis(10);
         config.audit_key = Some(keys.path("k"));
     };
     let platform = super::TestPlatform::start_with(destination).await;
-    let mut config = tenantry::platform::Config::new(platform.folder.database());
+    let mut config = tenantry_platform::Config::new(platform.folder.database());
     config.limits = None;
     destination(&mut config);
-    let second = tenantry::platform::start(config).await.unwrap();
+    let second = tenantry_platform::start(config).await.unwrap();
     let add_ons = ["Stream Exports"];
     let acme = super::records::create_subscriber(&platform, "Acme", &[EVENTS], &add_ons).await;
     let stream = json!({ "name": "s", "url": format!("{url}/in") });
@@ -269,7 +269,7 @@ async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
 fn tenantry_log_sets_the_level_of_the_log_before_rust_log() {
     let folder = TestFolder::new();
     let is_logged = |levels: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        let mut command = Command::new(crate::assets::platform_program());
         command.args(["credential", "list", "--database", "nonsense://"]).current_dir(folder.path(""));
         command.env_remove("TENANTRY_LOG").env_remove("RUST_LOG").envs(levels.iter().copied());
         let output = command.output().unwrap();

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tenantry::platform::{Config, router_for_simulation};
+use tenantry_platform::{Config, router_for_simulation};
 use tower::ServiceExt as _;
 
 use super::people::user_body;

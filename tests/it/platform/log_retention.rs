@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tenantry::platform::{Config, new_audit_key, verify_audit};
+use tenantry_platform::{Config, new_audit_key, verify_audit};
 
 use super::audit::{audit_findings, audit_rows, execute_statements, start_with_audit_key};
 use super::people::{CHOSEN_PASSWORD, PASSWORD};

@@ -55,7 +55,7 @@ async fn a_client_stays_within_its_partner() {
     assert!(platform.sp.post(&list, body).await.assert_field_refused("packages").contains("partner does not have"));
     let body = json!({ "name": "A", "packages": [EVENTS], "addOns": ["SMS and Voice"] });
     let message = platform.sp.post(&list, body).await.assert_field_refused("addOns");
-    assert!(message.ends_with(tenantry::catalog::CONTACT_SUPPORT), "{message}");
+    assert!(message.ends_with(tenantry_catalog::CONTACT_SUPPORT), "{message}");
     let body = json!({ "name": "A", "packages": [EVENTS], "addOns": ["SLA Management"] });
     let client = platform.sp.create_tenant(list.clone(), body).await;
     let path = format!("{list}/{client}");

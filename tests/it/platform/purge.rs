@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sha2::Digest as _;
-use tenantry::catalog::{AddOn, DataCategory};
-use tenantry::platform::verify_audit;
+use tenantry_catalog::{AddOn, DataCategory};
+use tenantry_platform::verify_audit;
 
 use super::audit::execute_statements;
 use super::people::{CHOSEN_PASSWORD, PASSWORD, change_password, user_body};

@@ -1,7 +1,7 @@
 //! Tests of rate limits.
 
 use serde_json::{Value, json};
-use tenantry::platform::RateLimits;
+use tenantry_platform::RateLimits;
 
 use super::{ApiResponse, TestPlatform};
 

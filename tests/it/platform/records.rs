@@ -3,7 +3,7 @@
 pub(super) mod size;
 
 use serde_json::{Value, json};
-use tenantry::catalog::{ADD_ON_RECORD_KINDS, CONTACT_SUPPORT, DataCategory, NOT_SUBSCRIBED, Package};
+use tenantry_catalog::{ADD_ON_RECORD_KINDS, CONTACT_SUPPORT, DataCategory, NOT_SUBSCRIBED, Package};
 
 use super::audit::execute_statements;
 use super::{ApiResponse, TestPlatform};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::Connection as _;
-use tenantry::catalog::DataCategory;
-use tenantry::platform::{Credential, verify_audit};
+use tenantry_catalog::DataCategory;
+use tenantry_platform::{Credential, verify_audit};
 
 use super::durability::{launch_command, spawn_platform, wait_until_ready};
 use super::records::{EVENTS, create_subscriber, records_path};
@@ -136,7 +136,7 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     let folder = TestFolder::new();
     // No file grows beyond 3 MiB, including the log before the first checkpoint. The signal for this is ignored.
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"", crate::assets::platform_program()]);
     let mut program = launch_command(shell, &folder);
     let (url, _) = wait_until_ready(&mut program);
     let credential = read_credential(&folder);

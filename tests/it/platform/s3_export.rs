@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use tenantry::catalog::DataCategory;
-use tenantry::platform::S3Key;
+use tenantry_catalog::DataCategory;
+use tenantry_platform::S3Key;
 
 use super::records::{EVENTS, create_subscriber, records_path};
 use super::{TestFolder, TestPlatform};

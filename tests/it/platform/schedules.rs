@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
-use tenantry::platform::{Config, S3Key};
+use tenantry_catalog::DataCategory;
+use tenantry_platform::{Config, S3Key};
 
 use super::TestPlatform;
 use super::exports::ExportReceiver;

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
-use tenantry::platform::Credential;
+use tenantry_catalog::DataCategory;
+use tenantry_platform::Credential;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -236,7 +236,7 @@ async fn unread_pages_of_one_caller_are_bounded_and_a_page_is_in_bytes() {
 async fn whether_all_is_well_is_answered_while_every_connection_is_taken() {
     let folder = TestFolder::new();
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
+    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", crate::assets::platform_program()]);
     let mut program = launch_command(shell, &folder);
     let (url, _) = wait_until_ready(&mut program);
     let slow = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ";

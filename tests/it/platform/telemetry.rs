@@ -19,7 +19,7 @@ fn log_lines(folder: &TestFolder) -> Vec<Value> {
 /// Starts the program with its log in a file. Returns it and a caller with all permissions.
 async fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, ApiCaller) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
-    let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
+    let program = launch_with_log(Command::new(crate::assets::platform_program()), folder, Stdio::from(log));
     let url = loop {
         let found = log_lines(folder).iter().find_map(|line| line["fields"]["url"].as_str().map(str::to_owned));
         if let Some(url) = found {
@@ -118,7 +118,7 @@ async fn secrets_come_from_files_and_stand_in_no_list_of_processes() {
     let folder = TestFolder::new();
     std::fs::write(folder.path("url"), format!("{}\n", folder.database())).unwrap();
     std::fs::write(folder.path("s3"), "zebra-secret\n").unwrap();
-    let mut shell = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut shell = Command::new(crate::assets::platform_program());
     shell.current_dir(folder.path("")).stdin(Stdio::null()).stderr(Stdio::piped());
     shell.args(["--listen", "127.0.0.1:0", "--database-url-file", "url", "--export-s3-secret-file", "s3"]);
     shell.args(["--export-s3-key-id", "id"]);

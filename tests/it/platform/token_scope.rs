@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tenantry::platform::Credential;
+use tenantry_platform::Credential;
 
 use super::{ApiCaller, TestPlatform};
 
@@ -173,25 +173,25 @@ async fn the_first_credential_is_written_once_and_for_its_owner_only() {
     let folder = super::TestFolder::new();
     let file = folder.path("credential.json");
     let config = || {
-        let mut config = tenantry::platform::Config::new(folder.database());
+        let mut config = tenantry_platform::Config::new(folder.database());
         config.credential_file = Some(file.clone());
         config
     };
-    let first = tenantry::platform::start(config()).await.unwrap();
+    let first = tenantry_platform::start(config()).await.unwrap();
     let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(written["url"], first.url.as_str());
     assert_eq!(written["tenantId"], "sp_1");
     assert_eq!(written["clientId"], first.credential.as_ref().unwrap().client_id.as_str());
     first.stop().await;
-    let second = tenantry::platform::start(config()).await.unwrap();
+    let second = tenantry_platform::start(config()).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap(), written);
     ApiCaller::new(&second.url, second.credential.as_ref().unwrap()).await;
     second.stop().await;
 
     let mut stranger = config();
     stranger.database = folder.path("other.db").display().to_string();
-    let error = tenantry::platform::start(stranger).await.err().unwrap().to_string();
+    let error = tenantry_platform::start(stranger).await.err().unwrap().to_string();
     assert!(error.contains("another database"), "{error}");
 }
 

@@ -74,7 +74,7 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
 async fn connections_that_say_nothing_are_counted_and_leave_room_for_others() {
     let folder = TestFolder::new();
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
+    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", crate::assets::platform_program()]);
     let mut program = super::durability::launch_command(shell, &folder);
     let (url, _) = super::durability::wait_until_ready(&mut program);
     let address = url.strip_prefix("http://").unwrap();
@@ -93,7 +93,7 @@ async fn connections_that_say_nothing_are_counted_and_leave_room_for_others() {
 #[tokio::test]
 async fn what_somebody_may_not_do_is_not_charged_to_those_who_may() {
     super::rate_limits::wait_away_from_minute_edge().await;
-    let limits = tenantry::platform::RateLimits { writes: 6, pages: 9, reads: 9 };
+    let limits = tenantry_platform::RateLimits { writes: 6, pages: 9, reads: 9 };
     let platform = TestPlatform::start_with(|config| config.limits = Some(limits)).await;
     let acme = platform.create_partner("Acme").await;
     let list = format!("/tenants/{acme}/clients");
@@ -167,7 +167,7 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
 #[tokio::test]
 async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
     let folder = TestFolder::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--writes-per-minute", "1", "--database"]);
     let log = std::fs::File::create(folder.path("log")).unwrap();
     command.arg(folder.database()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
@@ -193,7 +193,7 @@ async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
 /// Starts the program with its log in a file.
 pub(super) fn start_with_log_file(folder: &TestFolder) -> (PlatformProgram, String) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
-    let program = launch_with_log(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
+    let program = launch_with_log(Command::new(crate::assets::platform_program()), folder, Stdio::from(log));
     (program, wait_for_url(folder))
 }
 

@@ -1,6 +1,6 @@
 //! Recommendations of the product documentation for images are advice, and formats are a rule.
 
-use tenantry::plan::{ImageFormat, ImageRule, judge_image};
+use tenantry_core::{ImageFormat, ImageRule, judge_image};
 
 /// Returns a PNG of these dimensions and this size, with a valid header only.
 fn png_header((width, height): (u32, u32), bytes: usize) -> Vec<u8> {

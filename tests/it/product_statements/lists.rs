@@ -1,13 +1,12 @@
 //! The lists of the product documentation, repeated here: the catalogue holds exactly these.
 
-use tenantry::catalog::{AddOn, CONTACT_SUPPORT, NOT_SUBSCRIBED, Package};
-
 use crate::support::schema;
 
 use Package::{
     EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
     RemediationAndAutomation as Remediation,
 };
+use tenantry_catalog::{AddOn, CONTACT_SUPPORT, NOT_SUBSCRIBED, Package};
 
 fn to_sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut entries: Vec<T> = entries.into_iter().collect();

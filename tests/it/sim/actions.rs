@@ -8,7 +8,7 @@ use axum::http::Method;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tenantry::api::ABANDON;
+use tenantry_api::ABANDON;
 
 use super::cluster::{CLIENTS, PARTNERS, Resource, SECRETS, SimObjectKey};
 use super::exchange::SimWorld;
@@ -336,7 +336,7 @@ impl SimWorld {
     /// Sets policy, grace period and a confirmation with or without a flaw.
     pub(super) fn write_consent(&self, actor: SimActor, flaw: ConsentFlaw, grace: i64) {
         let Some(tenant) = self.owned_tenant(actor) else { return };
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let (mut name, mut id, mut until) = (tenant.name, tenant.id, now + SignedDuration::from_hours(48));
         let mut acknowledge = vec!["DataErased", "NotRecoverable", "UsersDeactivated"];
         let mut policy = "Terminate";

@@ -45,7 +45,7 @@ fn play_scenario(scenario: &Scenario, crash: Option<(usize, CrashPoint)>) -> Swe
             while let Some((what, act, is_so)) = scenario.steps.get(step.get()) {
                 if acted.get() == step.get() {
                     acted.set(acted.get() + 1);
-                    world.lock().add_log_line(tenantry::clock::now(), format!(" * {what}"));
+                    world.lock().add_log_line(tenantry_runtime::clock::now(), format!(" * {what}"));
                     act(&world);
                 }
                 world.wait_until(what, is_so).await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use tenantry::api;
 
 use super::actions::SimActor;
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
@@ -32,7 +31,7 @@ const DEFAULTS_WITH_TEST: [(&str, &str); 20] = [
     ("Client.spec.details.timezone", "what_a_client_leaves_out_comes_from_its_partner"),
     (
         "Client.spec.handOver.namespace",
-        "object::owner_search::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
+        "tenantry_core::object::owner_search::tests::an_owner_hands_over_to_the_object_that_it_names_and_to_no_other",
     ),
     ("Client.spec.management", "an_object_is_written_corrected_and_not_asked_about"),
     ("Client.spec.management.approval.mode", "an_object_is_written_corrected_and_not_asked_about"),
@@ -66,7 +65,7 @@ fn collect_item_defaults(items: &Value, path: &str, found: &mut BTreeSet<String>
 #[test]
 fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
     let mut found = BTreeSet::new();
-    for definition in api::crds() {
+    for definition in tenantry_api::crds() {
         let kind = definition.spec.names.kind.clone();
         let whole = serde_json::to_value(&definition).unwrap();
         let schema = whole.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();

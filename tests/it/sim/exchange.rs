@@ -290,7 +290,7 @@ impl SimWorld {
         if life.has_ended() {
             return std::future::pending().await;
         }
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let fate = {
             let mut state = self.lock();
             state.execute_delayed(now);
@@ -320,7 +320,7 @@ impl SimWorld {
         if life.has_ended() {
             return std::future::pending().await;
         }
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let fate = {
             let mut state = self.lock();
             state.execute_delayed(now);

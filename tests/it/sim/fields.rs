@@ -10,7 +10,7 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tenantry::plan::{Field, TenantKind};
+use tenantry_core::{Field, TenantKind};
 
 use rows::{FieldMapping, ROUNDS, client_rows, inheriting_client_rows, partner_rows};
 

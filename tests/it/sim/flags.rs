@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use jiff::Timestamp;
 use serde_json::json;
-use tenantry::operator::OperatorFlags;
+use tenantry_operator::OperatorFlags;
 
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
 use super::crash_sweep::scenarios;
@@ -20,7 +20,7 @@ const FLAGS_WITH_TEST: [(&str, &str); 21] = [
     ("account-concurrency", "it::sim::isolation::without_bulkheads_the_same_count_shows_who_waits"),
     ("cluster-id", "the_cluster_id_is_in_every_mark"),
     ("concurrency", "as_many_passes_as_allowed_wait_for_a_slow_platform"),
-    ("context", "operator::server_clients::tests::the_context_that_is_named_is_used"),
+    ("context", "tenantry_operator::server_clients::tests::the_context_that_is_named_is_used"),
     ("default-connection", "it::sim::defaults::the_default_connection_serves_partners_of_its_namespaces_alone"),
     (
         "default-connection-namespaces",
@@ -175,7 +175,7 @@ fn as_many_passes_as_allowed_wait_for_a_slow_platform() {
                 if !is_create {
                     return RequestFate::Pass;
                 }
-                recorded.lock().unwrap().push(tenantry::clock::now());
+                recorded.lock().unwrap().push(tenantry_runtime::clock::now());
                 RequestFate::SlowReply(Duration::from_secs(30))
             });
             for name in ["one", "two"] {

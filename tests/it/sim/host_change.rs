@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser as _;
 use serde_json::json;
-use tenantry::operator::OperatorFlags;
+use tenantry_operator::OperatorFlags;
 
 use super::actions::{SimAction, SimActor};
 use super::cluster::{CLIENTS, PARTNERS, SECRETS, SimObjectKey};

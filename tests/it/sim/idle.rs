@@ -52,7 +52,7 @@ fn world_on(platform: Arc<SimPlatform>, is_recorded: bool, is_wide: bool) -> Sim
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = SimWorld::new(SimState::new(SimCluster::new(&[OPERATOR_NAMESPACE], now), platform, now));
-    tenantry::clock::follow_tokio_clock(now);
+    tenantry_runtime::clock::follow_tokio_clock(now);
     world.lock().record = is_recorded.then(Vec::new);
     world.lock().lasting_faults.has_second_host = is_wide;
     world.create_namespace("a");
@@ -89,7 +89,7 @@ impl SimWorld {
             }
             tokio::time::sleep(Duration::from_secs(15)).await;
         }
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let mut state = self.lock();
         state.add_log_line(now, format!(" ! in vain waited for: {what}"));
         state.oracle.violations.push(format!("in vain waited for: {what}"));
@@ -183,7 +183,7 @@ impl IdleCheck<'_> {
 
     /// Returns what an operator may do with the tenant now. Between two lives the state holds the time.
     fn management_mode(&self) -> &str {
-        management_mode(self.object, self.state.now.max(tenantry::clock::now()))
+        management_mode(self.object, self.state.now.max(tenantry_runtime::clock::now()))
     }
 
     fn object_fault(&self) -> Option<String> {
@@ -361,7 +361,7 @@ async fn wait_until_quiet(world: &SimWorld, checks: u64, controllers: impl Fn(&S
     for _ in 0..48 {
         tokio::time::sleep(Duration::from_mins(5)).await;
         controllers(world);
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let is_quiet = {
             let state = world.lock();
             !state.has_delayed_requests()

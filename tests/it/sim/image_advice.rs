@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tenantry::plan::Digest;
+use tenantry_core::Digest;
 
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
 use super::crash_sweep::scenarios;

@@ -165,7 +165,7 @@ fn unchanged_logo(world: &SimWorld) -> Value {
     let path = branding["logo"]["logoPath"].as_str().unwrap();
     let request = SimRequest::from_person(SimServer::Platform, Method::GET, path, &Value::Null);
     let platform = Arc::clone(&world.lock().platform);
-    let file = platform.carry_out(&request, tenantry::clock::now()).body;
+    let file = platform.carry_out(&request, tenantry_runtime::clock::now()).body;
     json!({"branding": {"logo": {"inline": STANDARD.encode(file)}}})
 }
 

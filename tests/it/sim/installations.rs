@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use tenantry::operator::OperatorFlags;
+use tenantry_operator::OperatorFlags;
 
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
 use super::crash_sweep::scenarios;
@@ -114,7 +114,9 @@ fn spawn_second_installation(
     let (world, life) = (world.clone(), life.clone());
     tokio::spawn(async move {
         let ended = run_operator(&world, &life, settings).await;
-        world.lock().add_log_line(tenantry::clock::now(), format!(" ! the second installation ended: {ended:?}"));
+        world
+            .lock()
+            .add_log_line(tenantry_runtime::clock::now(), format!(" ! the second installation ended: {ended:?}"));
     })
 }
 

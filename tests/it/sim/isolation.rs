@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use serde_json::{Value, json};
-use tenantry::operator::OperatorFlags;
+use tenantry_operator::OperatorFlags;
 
 use super::cluster::responses::error_status;
 use super::cluster::{CLIENTS, LEASES, PARTNERS, SECRETS, SimObjectKey};
@@ -143,7 +143,7 @@ fn measure_create_costs(trouble: NeighbourFault, settings: OperatorFlags) -> Vec
         let noted = Arc::clone(&asked);
         world.lock().fates = Box::new(move |_, ask| {
             if ask.side == SimServer::Platform {
-                noted.lock().unwrap().push((ask.log_line(), tenantry::clock::now()));
+                noted.lock().unwrap().push((ask.log_line(), tenantry_runtime::clock::now()));
             }
             trouble.fate(ask, &partner)
         });
@@ -154,7 +154,7 @@ fn measure_create_costs(trouble: NeighbourFault, settings: OperatorFlags) -> Vec
         for number in 0..5 {
             tokio::time::sleep(Duration::from_secs(if number == 0 { 1 } else { 20 })).await;
             asked.lock().unwrap().clear();
-            let (key, declared) = (client_in_a(&format!("new{number}")), tenantry::clock::now());
+            let (key, declared) = (client_in_a(&format!("new{number}")), tenantry_runtime::clock::now());
             world.create(&key, &client_spec(&format!("New {number}"), "acme"));
             world.wait_until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
             let all = asked.lock().unwrap().clone();
@@ -229,7 +229,7 @@ fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_on
             if ask.header("host") != SLOW_HOST {
                 return RequestFate::Pass;
             }
-            noted.lock().unwrap().push(tenantry::clock::now());
+            noted.lock().unwrap().push(tenantry_runtime::clock::now());
             RequestFate::Silent(UNREACHABLE_TIME)
         });
         // Each needs a different tenant, so that one request does not serve them all.

@@ -193,7 +193,7 @@ fn read_tenant_id(request: &SimRequest) -> Option<&str> {
 
 impl SimWorld {
     pub(crate) fn begin_lasting_fault(&self, fault: &LastingFault) {
-        let now = tenantry::clock::now();
+        let now = tenantry_runtime::clock::now();
         let until = |seconds: i64| now + SignedDuration::from_secs(seconds);
         let mut state = self.lock();
         match *fault {
@@ -260,7 +260,7 @@ impl SimWorld {
     pub(crate) fn rewrite_connection_secret(&self, namespace: &str, is_refused: bool) {
         let secret = self.lock().platform.credential.client_secret.clone();
         let secret = if is_refused { "wrong".to_owned() } else { secret };
-        let annotations = json!({"reissued-at": tenantry::clock::now().to_string()});
+        let annotations = json!({"reissued-at": tenantry_runtime::clock::now().to_string()});
         let patch =
             json!({"metadata": {"annotations": annotations}, "data": {"clientSecret": STANDARD.encode(secret)}});
         self.patch(&SimObjectKey::new(SECRETS, namespace, "platform"), &patch);
@@ -275,7 +275,7 @@ impl SimWorld {
         for _ in 0..90 {
             let termination = step(self);
             let due: Option<Timestamp> = termination["purgeAfter"].as_str().and_then(|text| text.parse().ok());
-            let left = due.map(|due| due.duration_since(tenantry::clock::now()).as_secs());
+            let left = due.map(|due| due.duration_since(tenantry_runtime::clock::now()).as_secs());
             if left.is_some_and(|left| left < 6) {
                 self.begin_lasting_fault(&LastingFault::RateLimited(50));
             }

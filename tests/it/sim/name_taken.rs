@@ -45,7 +45,7 @@ fn create_with_name_taken(mark: &Value, shown: Option<&'static str>) -> (SimWorl
                 let (mut theirs, mut body) = (ask.clone(), ask.json());
                 body["managedBy"] = mark.clone();
                 theirs.body = Bytes::from(body.to_string());
-                assert!(platform.carry_out(&theirs, tenantry::clock::now()).is_success());
+                assert!(platform.carry_out(&theirs, tenantry_runtime::clock::now()).is_success());
             }
             RequestFate::Pass
         });

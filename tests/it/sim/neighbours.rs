@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use clap::Parser;
 use serde_json::{Value, json};
-use tenantry::operator::OperatorFlags;
+use tenantry_operator::OperatorFlags;
 
 use super::actions::{SimAction, SimActor};
 use super::cluster::responses::error_status;

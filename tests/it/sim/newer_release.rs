@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tenantry::api::ABANDON;
+use tenantry_api::ABANDON;
 
 use super::actions::{SimAction, SimActor};
 use super::cluster::{CLIENTS, PARTNERS, SimCluster, SimObjectKey};

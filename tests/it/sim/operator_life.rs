@@ -10,8 +10,8 @@ use axum::http::{Request, Response};
 use clap::Parser;
 use http_body_util::BodyExt;
 use kube::client::{Body, ClientBuilder, DynBody};
-use tenantry::connect::HttpService;
-use tenantry::operator::{ClusterService, Operator, OperatorError, OperatorFlags, Servers};
+use tenantry_client::HttpService;
+use tenantry_operator::{ClusterService, Operator, OperatorError, OperatorFlags, Servers};
 use tower::{BoxError, service_fn};
 
 use super::cluster::SimCluster;
@@ -93,7 +93,7 @@ pub(crate) fn run_life_with_standby<T>(
 ) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let ended = runtime.block_on(async {
-        tenantry::clock::follow_tokio_clock(world.lock().now);
+        tenantry_runtime::clock::follow_tokio_clock(world.lock().now);
         tokio::pin!(script);
         let beside = async {
             if is_doubled {
@@ -113,7 +113,7 @@ pub(crate) fn run_life_with_standby<T>(
                 ended = running => {
                     let mut state = world.lock();
                     state.oracle.clear_lease_holder(life.number);
-                    state.add_log_line(tenantry::clock::now(), format!(" ! the operator ended: {ended:?}"));
+                    state.add_log_line(tenantry_runtime::clock::now(), format!(" ! the operator ended: {ended:?}"));
                 }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -121,7 +121,7 @@ pub(crate) fn run_life_with_standby<T>(
     });
     {
         let mut state = world.lock();
-        state.now = runtime.block_on(async { tenantry::clock::now() });
+        state.now = runtime.block_on(async { tenantry_runtime::clock::now() });
         let now = state.now;
         state.add_log_line(now, format!("life {} ends", life.number));
         state.oracle.running_lives.clear();
@@ -259,7 +259,7 @@ async fn serve_watch(
             changes.borrow_and_update();
             let untold = {
                 let state = world.lock();
-                let until = tenantry::clock::now() - state.watch_delay;
+                let until = tenantry_runtime::clock::now() - state.watch_delay;
                 while let Some(line) = state.cluster.next_event(&mut watching, &request, until) {
                     if lines.unbounded_send(Ok(line)).is_err() {
                         return;
@@ -268,7 +268,7 @@ async fn serve_watch(
                 state.cluster.oldest_unsent_change(&watching).map(|at| at + state.watch_delay)
             };
             let pause = untold.map_or(BOOKMARKS, |due| {
-                Duration::try_from(due.duration_since(tenantry::clock::now()))
+                Duration::try_from(due.duration_since(tenantry_runtime::clock::now()))
                     .unwrap_or_default()
                     .max(Duration::from_millis(1))
             });

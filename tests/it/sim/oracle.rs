@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
-use tenantry::api::FINALIZER;
+use tenantry_api::FINALIZER;
 
 use super::cluster::{CLIENTS, LEASES, PARTNERS, Resource, SimCluster, SimObjectKey};
 use super::lasting_faults::DelayedRead;

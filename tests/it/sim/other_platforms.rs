@@ -112,7 +112,7 @@ fn create_with_shifting_list(name: &str) -> (usize, usize, usize) {
                 &Value::Null,
             );
             act.headers.insert("authorization".to_owned(), ask.header("authorization").to_owned());
-            let done = platform.carry_out(&act, tenantry::clock::now());
+            let done = platform.carry_out(&act, tenantry_runtime::clock::now());
             assert!(done.is_success() || !is_second, "{done:?}");
         }
         RequestFate::Pass

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::{Value, json};
-use tenantry::api::INTENT;
+use tenantry_api::INTENT;
 
 use super::cluster::{CLIENTS, PARTNERS, SimObjectKey};
 use super::crash_sweep::scenarios;

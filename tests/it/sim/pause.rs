@@ -29,7 +29,7 @@ async fn create_partner_and_client(world: &SimWorld, spec: &Value) {
 
 /// Pauses the object for some minutes, and returns the end of the pause.
 fn pause_for_minutes(world: &SimWorld, minutes: i64) -> String {
-    let until = (tenantry::clock::now() + SignedDuration::from_mins(minutes)).to_string();
+    let until = (tenantry_runtime::clock::now() + SignedDuration::from_mins(minutes)).to_string();
     world.edit(&globex(), &json!({"management": {"pausedUntil": until}}));
     until
 }
@@ -226,7 +226,7 @@ fn a_pause_that_ends_within_a_pass_lets_nothing_be_written_without_a_claim() {
             let is_slow = is_globex && ask.method == Method::GET && std::mem::take(&mut is_first);
             if is_slow { RequestFate::SlowReply(Duration::from_secs(28)) } else { RequestFate::Pass }
         });
-        let until = (tenantry::clock::now() + SignedDuration::from_secs(15)).to_string();
+        let until = (tenantry_runtime::clock::now() + SignedDuration::from_secs(15)).to_string();
         world.edit(&globex(), &json!({"management": {"mode": null, "pausedUntil": until}}));
         world.delete(&globex());
         world.wait_until("it is gone", |world| world.object(&globex()).is_none()).await;

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::{AnyPool, Row};
-use tenantry::platform::{Config, Credential, router_for_simulation};
+use tenantry_platform::{Config, Credential, router_for_simulation};
 use tower::ServiceExt;
 
 use super::request::{SimReply, SimRequest};
@@ -112,7 +112,7 @@ async fn serve_jobs(
     while let Ok(job) = queue.recv() {
         match job {
             PlatformJob::Ask(at, ask, answer) => {
-                tenantry::clock::follow_tokio_clock(at);
+                tenantry_runtime::clock::follow_tokio_clock(at);
                 let _ = answer.send(carry_out(&router, &ask).await);
             }
             PlatformJob::Tenants(answer) => {

@@ -93,7 +93,7 @@ pub(crate) fn play_run(run: &RandomRun) -> SimWorld {
 async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun, next: &Cell<usize>) {
     while let Some((deed, pause)) = run.actions.get(next.get()) {
         next.set(next.get() + 1);
-        world.lock().add_log_line(tenantry::clock::now(), format!(" * {deed:?}"));
+        world.lock().add_log_line(tenantry_runtime::clock::now(), format!(" * {deed:?}"));
         world.perform_action(deed);
         if matches!(deed, SimAction::Crash) {
             life.end();
@@ -126,7 +126,7 @@ async fn perform_actions(world: &SimWorld, life: &OperatorLife, run: &RandomRun,
 
 /// Stops all faults, and repairs what was deleted.
 fn stop_faults(world: &SimWorld) {
-    let now = tenantry::clock::now();
+    let now = tenantry_runtime::clock::now();
     let mut state = world.lock();
     state.add_log_line(now, " * calm");
     state.fates = Box::new(|_, _| RequestFate::Pass);

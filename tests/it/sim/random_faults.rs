@@ -36,7 +36,7 @@ impl FaultRates {
                 return RequestFate::Pass;
             }
             // Of consecutive lists only one lacks a tenant.
-            let now = tenantry::clock::now();
+            let now = tenantry_runtime::clock::now();
             let is_free = left_out.is_none_or(|last| now.duration_since(last) > SignedDuration::from_mins(1));
             if ask.is_list() && is_free && chance.random_bool(0.4) {
                 left_out = Some(now);

@@ -79,7 +79,7 @@ fn count_updates(world: &SimWorld) -> Arc<Mutex<Vec<Value>>> {
 }
 
 fn request_reconcile(world: &SimWorld) {
-    let now = tenantry::clock::now().to_string();
+    let now = tenantry_runtime::clock::now().to_string();
     world.patch(&globex(), &json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}}));
 }
 
@@ -105,7 +105,7 @@ fn run_with_hidden_tenant(seconds: i64, restart_after: Option<Duration>) -> (Sim
     let world = new_default_world();
     let born = Mutex::new(BTreeMap::<String, Timestamp>::new());
     world.lock().edit = Some(Box::new(move |ask, reply| {
-        let at = tenantry::clock::now();
+        let at = tenantry_runtime::clock::now();
         let mut born = born.lock().unwrap();
         if ask.method == Method::POST && ask.path.ends_with("/clients") && reply.is_success() {
             born.insert(reply.json_body()["uniqueId"].as_str().unwrap().to_owned(), at);
@@ -150,7 +150,7 @@ fn a_tenant_that_a_list_names_and_reads_do_not_show_yet_is_not_made_a_second_tim
     let world = new_default_world();
     let born = Mutex::new(None::<Timestamp>);
     world.lock().edit = Some(Box::new(move |ask, reply| {
-        let at = tenantry::clock::now();
+        let at = tenantry_runtime::clock::now();
         let mut born = born.lock().unwrap();
         if ask.method == Method::POST && ask.path.ends_with("/clients") {
             born.get_or_insert(at);
@@ -224,7 +224,7 @@ fn run_with_late_reads(has_revision: bool) {
             .json_body();
         let mut written = None::<Timestamp>;
         world.lock().edit = Some(Box::new(move |ask, reply| {
-            let at = tenantry::clock::now();
+            let at = tenantry_runtime::clock::now();
             if requested_client_id(ask, &Method::POST).is_some() {
                 written.get_or_insert(at);
             }

@@ -136,7 +136,7 @@ fn end_every_watch(end: impl Fn(&SimRequest) -> RequestFate + Send + 'static) ->
     let recorded = Arc::clone(&times);
     world.lock().fates = Box::new(move |_, ask| {
         if ask.path == "/apis/tenantry.dev/v1alpha1/clients" {
-            recorded.lock().unwrap().push(tenantry::clock::now());
+            recorded.lock().unwrap().push(tenantry_runtime::clock::now());
         }
         if ask.parameter("watch").is_some() { end(ask) } else { RequestFate::Pass }
     });
@@ -244,7 +244,7 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
     let world = new_default_world();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        tenantry::clock::follow_tokio_clock(world.lock().now);
+        tenantry_runtime::clock::follow_tokio_clock(world.lock().now);
         let (one, two) = (OperatorLife::new(1), OperatorLife::new(2));
         let script = async {
             tokio::time::sleep(Duration::from_mins(5)).await;
@@ -269,12 +269,12 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
         };
         let first = async {
             let ended = run_operator(&world, &one, settings()).await;
-            world.lock().add_log_line(tenantry::clock::now(), format!("one ended: {ended:?}"));
+            world.lock().add_log_line(tenantry_runtime::clock::now(), format!("one ended: {ended:?}"));
             std::future::pending::<()>().await;
         };
         let second = async {
             let ended = run_operator(&world, &two, settings()).await;
-            world.lock().add_log_line(tenantry::clock::now(), format!("two ended: {ended:?}"));
+            world.lock().add_log_line(tenantry_runtime::clock::now(), format!("two ended: {ended:?}"));
             std::future::pending::<()>().await;
         };
         tokio::select! { () = script => {} () = first => {} () = second => {} }
@@ -292,7 +292,7 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
     let world = new_default_world();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        tenantry::clock::follow_tokio_clock(world.lock().now);
+        tenantry_runtime::clock::follow_tokio_clock(world.lock().now);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = Arc::new(Mutex::new(Some(stop)));
         // Longer than the Pod of an unconfigured program would get. The default timeout is even longer.

@@ -111,14 +111,14 @@ async fn change_while_call_waits(
         world.object(key)?["status"]["termination"]["purgeAfter"].as_str()?.parse().ok()
     };
     wait_until(world, "the period runs", |world| purge_after(world).is_some()).await;
-    let left = purge_after(world).unwrap().duration_since(tenantry::clock::now());
+    let left = purge_after(world).unwrap().duration_since(tenantry_runtime::clock::now());
     tokio::time::sleep(Duration::try_from(left).unwrap().saturating_sub(Duration::from_secs(5))).await;
     exhaust_rate_limit(world, "Ulm");
     world.edit(neighbour, &json!({"details": {"city": "Ulm"}}));
     wait_until(world, "the call is about to be sent", |world| termination_step(world, key) == "Terminating").await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(count_calls(world, "terminate"), 0, "the call waits");
-    world.lock().add_log_line(tenantry::clock::now(), " * it happens");
+    world.lock().add_log_line(tenantry_runtime::clock::now(), " * it happens");
     change(world);
 }
 
@@ -352,7 +352,7 @@ fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_
             ("ClockDisagrees", "SUSPENDED")
         );
         // Somebody sets the clock back by a day.
-        tenantry::clock::follow_tokio_clock(tenantry::clock::now() - day);
+        tenantry_runtime::clock::follow_tokio_clock(tenantry_runtime::clock::now() - day);
         world.lock().clock_offsets = ClockOffsets::default();
         world.wait_until("the period goes on", |world| deletion_blocked_reason(world, &globex()).is_empty()).await;
         assert_eq!(tenant_state(&world, "Globex"), "SUSPENDED");

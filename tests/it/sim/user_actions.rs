@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tenantry::api::FINALIZER;
+use tenantry_api::FINALIZER;
 
 use super::cluster::{CLIENTS, DEFINITIONS, NAMESPACES, PARTNERS, SECRETS, SimObjectKey};
 use super::exchange::SimWorld;
@@ -31,7 +31,7 @@ pub(crate) fn merge_spec(mut spec: Value, more: &Value) -> Value {
 
 impl SimWorld {
     fn now(&self) -> Timestamp {
-        tenantry::clock::now()
+        tenantry_runtime::clock::now()
     }
 
     /// Sends a request to the API server.

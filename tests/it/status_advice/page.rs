@@ -1,6 +1,6 @@
 //! Verifies that each reason that needs a person has a test of its remedy.
 
-use tenantry::api::Reason;
+use tenantry_api::Reason;
 
 use crate::test_index;
 

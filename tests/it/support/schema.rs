@@ -1,7 +1,6 @@
 //! The schemas of both kinds, node by node.
 
 use serde_json::Value;
-use tenantry::api;
 
 /// A node in a kind's schema.
 #[derive(Clone, Debug)]
@@ -45,7 +44,7 @@ impl SchemaNode {
 
 /// Returns the definitions of both kinds as JSON.
 pub(crate) fn definitions_json() -> Vec<Value> {
-    api::crds().iter().map(|crd| serde_json::to_value(crd).expect("a definition is JSON")).collect()
+    tenantry_api::crds().iter().map(|crd| serde_json::to_value(crd).expect("a definition is JSON")).collect()
 }
 
 /// Returns every node below `spec` and `status` of both kinds, including those two.

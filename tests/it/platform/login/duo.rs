@@ -7,7 +7,7 @@ mod state;
 mod token;
 
 use serde_json::{Value, json};
-use tenantry::platform::Config;
+use tenantry_platform::Config;
 
 use super::pages::{HttpBrowser, redirect_location};
 use super::second_factor::forget_used_codes;

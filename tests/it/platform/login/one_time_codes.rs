@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::Value;
-use tenantry::platform::new_audit_key;
+use tenantry_platform::new_audit_key;
 
 use super::pages::{HttpBrowser, form_token, redirect_location};
 use super::second_factor::{AuthenticatorApp, forget_used_codes, switch_second_factor, wait_away_from_step_edge};

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::platform::{ApiRoute, HttpMethod, ROUTES, ReauthPolicy};
+use tenantry_platform::{ApiRoute, HttpMethod, ROUTES, ReauthPolicy};
 
 use super::pages::{HttpBrowser, redirect_location};
 use super::second_factor::{AuthenticatorApp, forget_used_codes, switch_second_factor};

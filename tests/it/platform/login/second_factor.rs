@@ -175,7 +175,7 @@ async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
         assert_eq!(redirect_location(&browser.send((Method::POST, path), &[], &ours).await), "/factor", "{path}");
     }
     let mut asked = 0;
-    for row in tenantry::platform::ROUTES {
+    for row in tenantry_platform::ROUTES {
         let path = row.path.replace("{tenant}", &partner).replace("{user}", &id);
         let path = ["{client}", "{msp}", "{role}", "{set}", "{category}", "{record}", "{stream}", "{credential}"]
             .iter()

@@ -1,7 +1,7 @@
 //! Tests of what the audit log records about users.
 
 use serde_json::{Value, json};
-use tenantry::platform::verify_audit;
+use tenantry_platform::verify_audit;
 
 use super::super::{ApiCaller, TestFolder, audit};
 use super::{CHOSEN_PASSWORD, PASSWORD, TestPlatform, change_password, user_body};

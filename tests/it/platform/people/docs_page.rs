@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tenantry::platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
+use tenantry_platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
 
 use crate::assets;
 

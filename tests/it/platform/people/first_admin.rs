@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use tenantry::platform::{Config, verify_audit};
+use tenantry_platform::{Config, verify_audit};
 
 use super::super::{ApiCaller, CHEAP_HASH, TestFolder};
 use super::{CHOSEN_PASSWORD, TestPlatform, change_password};
 
 fn create_administrator(folder: &TestFolder, key: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command.args(["admin", "create", "--database", &folder.database()]).args(arguments);
     command.arg("--audit-key").arg(key);
     command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
@@ -83,7 +83,7 @@ async fn an_administrator_can_be_made_before_the_platform_ever_ran() {
     assert!(made.status.success(), "{made:?}");
     let mut config = Config::new(folder.database());
     (config.limits, config.login.password_hash_cost, config.audit_key) = (None, CHEAP_HASH, Some(key.clone()));
-    let running = tenantry::platform::start(config).await.unwrap();
+    let running = tenantry_platform::start(config).await.unwrap();
     assert_eq!(running.credential.as_ref().unwrap().tenant_id, printed_value(&made, "tenant"));
     let caller = ApiCaller::new(&running.url, running.credential.as_ref().unwrap()).await;
     caller.login("root", &printed_value(&made, "password")).await.json();

@@ -89,7 +89,7 @@ async fn a_name_that_nobody_sees_or_can_tell_from_another_is_refused_with_its_fi
 }
 
 fn run_names_collisions(platform: &TestPlatform) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    let mut command = Command::new(crate::assets::platform_program());
     command.args(["names", "collisions", "--database", &platform.folder.database()]);
     command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenantry::platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
+use tenantry_platform::{ApiRoute, CallerRelation, Permission, PermissionRule, ROUTES};
 
 use super::{ApiCaller, TestPlatform};
 
@@ -89,8 +89,8 @@ fn caller_position(tester: &PermissionTester, fixture: &PermissionFixture, tenan
     }
 }
 
-fn permission_scope(level: &str) -> tenantry::platform::PermissionScope {
-    tenantry::platform::PermissionScope::from_wire(level).unwrap()
+fn permission_scope(level: &str) -> tenantry_platform::PermissionScope {
+    tenantry_platform::PermissionScope::from_wire(level).unwrap()
 }
 
 /// Returns whether the table allows a call. This evaluates the table independently of the authorization code.

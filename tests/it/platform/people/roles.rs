@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tenantry::catalog::{NOT_SUBSCRIBED, Package};
+use tenantry_catalog::{NOT_SUBSCRIBED, Package};
 
 use super::{TestPlatform, user_body};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use sha2::Digest as _;
-use tenantry::platform::PasswordHashCost;
+use tenantry_platform::PasswordHashCost;
 
 use super::super::ApiResponse;
 use super::{CHOSEN_PASSWORD, TestPlatform, change_password};

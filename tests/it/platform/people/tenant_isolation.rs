@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
-use tenantry::platform::{ApiRoute, ROUTES};
+use tenantry_platform::{ApiRoute, ROUTES};
 
 use super::{ApiCaller, PASSWORD, TestPlatform};
 

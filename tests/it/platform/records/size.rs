@@ -1,7 +1,7 @@
 //! Tests of the maximum size of a record and of a page of records.
 
 use serde_json::{Value, json};
-use tenantry::catalog::DataCategory;
+use tenantry_catalog::DataCategory;
 
 use super::{EVENTS, create_subscriber, records_path};
 use crate::platform::{ApiResponse, TestPlatform};

@@ -75,7 +75,7 @@ fn is_gone_check(key: SimObjectKey) -> impl Fn(&SimWorld) -> bool {
 /// Returns `deletion` with the policy and a valid confirmation.
 pub(crate) fn confirmed_deletion(world: &SimWorld, key: &SimObjectKey, grace: i64) -> Value {
     let tenant = world.tenant(key).unwrap();
-    let not_after = tenantry::clock::now() + SignedDuration::from_hours(48);
+    let not_after = tenantry_runtime::clock::now() + SignedDuration::from_hours(48);
     json!({"deletion": {"policy": "Terminate", "gracePeriodSeconds": grace, "confirm": {
         "name": tenant.name, "uniqueId": tenant.id, "notAfter": not_after.to_string(),
         "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"],

@@ -22,7 +22,7 @@ fn all_objects_of_a_refused_credential_ask_once_in_30_seconds_and_go_on_together
         create_slow_partner(&world).await;
         world.lock().fates = Box::new(move |_, ask| {
             if ask.header("host") == SLOW_HOST {
-                recorded.lock().unwrap().push(tenantry::clock::now());
+                recorded.lock().unwrap().push(tenantry_runtime::clock::now());
             }
             NeighbourFault::Refused.fate(ask, "")
         });

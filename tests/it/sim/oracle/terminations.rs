@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenantry::api::ABANDON;
-use tenantry::plan::confirm_digest;
+use tenantry_api::ABANDON;
+use tenantry_core::confirm_digest;
 
 use super::owner_spec::management_mode;
 use super::{Oracle, key_of_place};

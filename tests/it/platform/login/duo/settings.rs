@@ -138,7 +138,7 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
     assert_eq!(revision(&fixture).await, before, "the same key again is no change");
     let address = fixture.duo.address;
     let restarted = |key: std::path::PathBuf| {
-        move |config: &mut tenantry::platform::Config| {
+        move |config: &mut tenantry_platform::Config| {
             config.public_url = Some(super::PUBLIC_URL.parse().unwrap());
             config.duo.stand_in = Some(address);
             config.audit_key = Some(key);
@@ -152,7 +152,7 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
     assert!(fixture.is_logged_in().await, "sealed by an earlier run of the same key");
     // Another key cannot decrypt the settings. The page explains what to do.
     let other = keys.path("other.key");
-    tenantry::platform::new_audit_key(&fixture.platform.folder.database(), &other).await.unwrap();
+    tenantry_platform::new_audit_key(&fixture.platform.folder.database(), &other).await.unwrap();
     fixture.platform.restart(restarted(other)).await;
     fixture.browser = super::HttpBrowser::new(&fixture.platform);
     fixture.log_in().await;
