@@ -1,4 +1,4 @@
-//! Deletion: gathers the facts that `plan::deletion` decides on, and carries out the step that it names.
+//! Deletion: gathers the facts that `tenantry_core::deletion` decides on, and carries out the step that it names.
 
 mod evidence;
 mod gather_facts;

@@ -98,7 +98,7 @@ pub enum OperatorError {
     #[error("{0}")]
     Terms(&'static str),
     /// The process was the leader and has lost the lease.
-    #[error("this operator no longer leads: {0}; it ends, to begin anew as a standby")]
+    #[error("this operator no longer leads: {0}; the process ends and starts again as a standby")]
     NoLongerLeads(String),
     /// A required background task has ended.
     #[error("the task `{task}` has ended ({why}): the process ends, to be started again")]

@@ -174,7 +174,7 @@ async fn usable_partner_by_id<K: TenantObject>(
     let own = namespace(object);
     let known =
         context.partners.store.state().into_iter().map(|partner| context.partners.newest_version(partner)).collect();
-    let partners = partners_of_tenant(known, (id, &platform.host()));
+    let partners = partners_of_tenant(known, id, &platform.host());
     for partner in &partners {
         if !is_namespace_allowed(partner, &own, context).await? {
             return Err(partner_id_not_allowed_outcome(id, &own).into());

@@ -43,7 +43,7 @@ pub(super) async fn read_ledger<K: TenantObject>(object: &K, context: &Context) 
         }
         Err(why) => {
             let why = format!(
-                "`{ENTRIES_KEY}` of ConfigMap `{home}/{LEDGER_NAME}` is not understood ({why}): correct it, or delete the ConfigMap to begin anew"
+                "`{ENTRIES_KEY}` of ConfigMap `{home}/{LEDGER_NAME}` is not understood ({why}): correct it, or delete the ConfigMap to start an empty one"
             );
             (LedgerState::Unusable(why), None)
         }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the tests that are too long for each change, with a new seed. A failing case is written to
-# tests/it/proptest-regressions, and each run of `make test` repeats it from then on: commit the file.
+# `proptest-regressions` of its package, and each run of `make test` repeats it from then on: commit the file.
 set -u
 . tests/stack/progress.sh
 
@@ -27,13 +27,13 @@ long() { TENANTRY_STEPS=${STEPS:-200000} played sim::long_run; }
 random() { TENANTRY_CASES=${CASES:-20000} played sim::random; }
 fuzz() { TENANTRY_CASES=${FUZZ_CASES:-1000} played platform::fuzz; }
 strangers() { TENANTRY_CASES=${FUZZ_CASES:-200} played platform::people::tenant_isolation; }
-unit() { cargo test --quiet --profile measure --lib; }
+unit() { cargo test --quiet --profile measure --lib --no-fail-fast; }
 mutants() { sh tests/stack/mutants.sh; }
 
 # PARTS runs only some of them.
 for name in ${PARTS:-long random fuzz strangers unit mutants}; do part "$name"; done
 
-kept=$(git status --porcelain --untracked-files=all -- tests/it/proptest-regressions '*/proptest-regressions' | sed 's/^...//')
+kept=$(git status --porcelain --untracked-files=all -- '*proptest-regressions/*' | sed 's/^...//')
 [ -z "$kept" ] || printf 'kept, to be committed with the fix:\n%s\n' "$kept"
 echo "nightly: seed $seed, failed: ${failed:-nothing}"
 [ -z "$failed" ]

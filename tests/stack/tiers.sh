@@ -24,7 +24,8 @@ run() {
   case $1 in
     fmt) cargo fmt --check ;;
     lint) cargo clippy --all-targets -- -D warnings ;;
-    unit) cargo test --lib ;;
+    # A failure in one package hides no failure of the packages after it.
+    unit) cargo test --lib --no-fail-fast ;;
     # Names in the code, words in comments and docs.
     words) cargo test --test docs ;;
     # Its check of advisories needs a database from the network; the GitHub workflow runs that check.

@@ -36,7 +36,7 @@ impl<'a> WriteReservation<'a> {
         Ok(Self { session, place, token, permit: Some(pass) })
     }
 
-    /// Terminates a tenant; only `plan::deletion` creates the permit.
+    /// Terminates a tenant; only `tenantry_core::deletion` creates the permit.
     ///
     /// # Errors
     /// Also `Unauthorised` for a token that the platform no longer knows: the next reservation has another.

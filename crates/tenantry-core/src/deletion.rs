@@ -1,7 +1,7 @@
 //! The deletion of an object: decides what may happen to its tenant, one step at a time.
 //!
 //! After every step the operator reads everything again and asks for the next one. Only this file makes a
-//! [`TerminationPermit`], and `connect::terminate` accepts nothing else.
+//! [`TerminationPermit`], and `terminate` of `tenantry_client` accepts nothing else.
 
 mod clock_skew;
 mod confirmation;

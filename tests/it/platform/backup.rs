@@ -22,7 +22,7 @@ fn file_mode(file: &Path) -> u32 {
 
 /// Runs a command of the documentation page, with some words replaced and further arguments appended.
 #[track_caller]
-fn run_page_command(command: &ExternalCommand, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
+fn run_page_command(command: &ExternalCommand, name: &str, others: &[(&str, &str)], more: &[&str]) -> String {
     let words = command.words(name, others);
     let of_ours = crate::assets::platform_program();
     let ran = Command::new(if name == "tenantry-platform" { of_ours } else { name }).args(&words).args(more).output();
@@ -38,8 +38,8 @@ fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
     let copy = copy.to_str().unwrap();
     if database.starts_with("postgres") {
         let copied = ("/backup/tenantry-2026-11-29.dump", copy);
-        run_page_command(&DUMP, ("pg_dump", &[copied, ("\"$URL\"", &database)]), &[]);
-        run_page_command(&LOAD, ("pg_restore", &[copied, ("\"$URL\"", &back)]), &[]);
+        run_page_command(&DUMP, "pg_dump", &[copied, ("\"$URL\"", &database)], &[]);
+        run_page_command(&LOAD, "pg_restore", &[copied, ("\"$URL\"", &back)], &[]);
         let refused = run_platform_program(&["backup", "--to", copy, "--database", &database]);
         assert!(
             !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("pg_dump"),
@@ -48,7 +48,7 @@ fn copy_database(from: &TestFolder, to: &TestFolder, key: &str) {
         return;
     }
     let places = [("/data/tenantry.db", database.as_str()), ("/backup/tenantry-2026-11-29.db", copy)];
-    let said = run_page_command(&BACKUP_OF_SQLITE, ("tenantry-platform", &places), &["--audit-key", key]);
+    let said = run_page_command(&BACKUP_OF_SQLITE, "tenantry-platform", &places, &["--audit-key", key]);
     assert!(said.contains(key), "it says what else is needed");
     assert_eq!((file_mode(Path::new(copy)), file_mode(&from.path("t.db"))), (0o600, 0o600));
     let again = run_platform_program(&["backup", "--to", copy, "--database", &database]);
@@ -98,7 +98,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
         ("/backup/tenantry-2026-11-29.db", copy.to_str().unwrap()),
         ("/keys/audit.key", key),
     ];
-    run_page_command(apart, ("tenantry-platform", &places), &[]);
+    run_page_command(apart, "tenantry-platform", &places, &[]);
     if is_sqlite {
         assert_eq!(file_mode(&after.path("t.db")), 0o600);
         let again = run_platform_program(&strs(&apart.words("tenantry-platform", &places)));

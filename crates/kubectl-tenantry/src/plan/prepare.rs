@@ -134,7 +134,7 @@ async fn usable_partner_by_id<'a, K: TenantResource>(
 ) -> Result<Option<&'a Partner>, ReferenceError> {
     let own = namespace(object);
     let known = ground.partners.values().map(|subject| &subject.object).collect();
-    let partners = partners_of_tenant(known, (id, &platform.host()));
+    let partners = partners_of_tenant(known, id, &platform.host());
     for partner in &partners {
         if !accepts_namespace(partner, &own, ground, notes).await? {
             return Err(partner_id_not_allowed_outcome(id, &own).into());

@@ -78,7 +78,7 @@ pub fn namespace_not_allowed_outcome(partner_namespace: &str, name: &str, own: &
 
 /// Returns the Partners of a tenant, given its id and host: the ones that manage it or, if there are none, the ones
 /// that observe it.
-pub fn partners_of_tenant<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&str, &str)) -> Vec<P> {
+pub fn partners_of_tenant<P: Deref<Target = Partner>>(partners: Vec<P>, id: &str, host: &str) -> Vec<P> {
     let is_of = |partner: &Partner| {
         let connection = partner.status.as_ref().and_then(|status| status.connection.as_ref());
         let has_lost = [Reason::HandedOver, Reason::OwnedElsewhere, Reason::NotAdopted];

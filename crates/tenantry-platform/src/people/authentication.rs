@@ -247,7 +247,7 @@ pub(crate) async fn reauthenticate(
     let (tenant, actor) = (caller.id, Actor::for_user(&person.unique_id, login.request));
     if good {
         grant_fresh_proof(&mut tx, &person.session_hash, time::now() + PROOF_LIFETIME).await?;
-        delete_attempts(&mut tx, (&account.0, &account.1)).await?;
+        delete_attempts(&mut tx, &account.0, &account.1).await?;
         append_event(&app.seal, &mut tx, tenant, &actor, AuditEvent::success(AuditAction::PasswordReauth, "session"))
             .await?;
     } else {

@@ -247,7 +247,7 @@ pub(crate) async fn change_password(
         return Err(ApiError::field("currentPassword", "The password was changed by another request in the meantime"));
     }
     end_sessions_of(&mut tx, person.id, time::now()).await?;
-    delete_attempts(&mut tx, (&account.0, &account.1)).await?;
+    delete_attempts(&mut tx, &account.0, &account.1).await?;
     append_event(
         &app.seal,
         &mut tx,

@@ -76,7 +76,7 @@ pub(crate) async fn delete_account_attempts(tx: &mut Tx, account: &str) -> Resul
 }
 
 /// Deletes the failures of an account from one source, after a successful login.
-pub(crate) async fn delete_attempts(tx: &mut Tx, (account, source): (&str, &str)) -> Result<(), ApiError> {
+pub(crate) async fn delete_attempts(tx: &mut Tx, account: &str, source: &str) -> Result<(), ApiError> {
     sqlx::query("DELETE FROM login_attempt WHERE account = $1 AND source = $2")
         .bind(account)
         .bind(source)

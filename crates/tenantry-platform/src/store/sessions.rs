@@ -243,7 +243,7 @@ pub(crate) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<b
         return Ok(false);
     }
     insert_login(tx, new.person, Some(new.public_id), new.carrier, "SUCCESS", new.source, new.now).await?;
-    delete_attempts(tx, new.account).await?;
+    delete_attempts(tx, new.account.0, new.account.1).await?;
     Ok(true)
 }
 
